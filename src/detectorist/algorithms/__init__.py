@@ -1,0 +1,1 @@
+"""Functions of arrays: nothing opened, nothing logged, nothing modified."""

@@ -1,0 +1,1 @@
+"""Figures from arrays. Imported only when a figure is asked for."""

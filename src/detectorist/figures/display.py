@@ -1,0 +1,64 @@
+"""Where a figure goes: on screen in a notebook, to a file elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from detectorist.errors import OutputError
+
+
+def show_or_write(
+    figure: Figure, name: str, *, folder: str | None = None, path: str | None = None
+) -> Path | None:
+    """Show `figure` in a notebook, or write it as a file.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    name : str
+        File name used when no `path` is given.
+    folder : str, optional
+        Folder for `name`; the current one by default.
+    path : str, optional
+        Write here in any case.
+
+    Returns
+    -------
+    pathlib.Path or None
+        The file, or None when the figure was shown.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+    if path is None and in_notebook():
+        from IPython.display import display
+
+        display(figure)
+        return None
+    target = Path(path) if path is not None else Path(folder or ".") / name
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, partial = tempfile.mkstemp(suffix=target.suffix or ".png", dir=target.parent)
+        os.close(handle)
+        try:
+            figure.savefig(partial)
+            os.replace(partial, target)
+        finally:
+            Path(partial).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{target}: figure cannot be written ({error})") from error
+    return target
+
+
+def in_notebook() -> bool:
+    """Tell whether figures can be shown inline."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return shell is not None and hasattr(shell, "kernel")

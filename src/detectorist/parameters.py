@@ -1,0 +1,95 @@
+"""Parameters that take several kinds of value, read alike from Python, from a command line and from TOML.
+
+stpipe checks most parameters itself. The few that accept, say, a word or a list are declared `pass` in a step's spec
+and arrive here as whatever the caller wrote: a Python object, one string, or a list of strings.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+from detectorist.errors import ParameterError
+
+
+def parse_value(value: Any) -> Any:
+    """Turn the words of a command line into Python values; leave Python values as they are.
+
+    "36" -> 36, "None" -> None, "[0, 1, -1]" and "0, 1, -1" -> [0, 1, -1], ["0", "1"] -> [0, 1], "auto" -> "auto".
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        if text.lower() in ("none", ""):
+            return None
+        try:
+            parsed = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            return text
+        return list(parsed) if isinstance(parsed, tuple) else parsed
+    if isinstance(value, list | tuple):
+        # A comma-separated option arrives as pieces of a list: "[0", "1", "2]".
+        if any(isinstance(item, str) for item in value):
+            joined = parse_value(", ".join(str(item) for item in value))
+            return joined if isinstance(joined, list) else [joined]
+        return list(value)
+    return value
+
+
+def parse_index_list(value: Any, *, name: str, words: Iterable[str] = ()) -> list[int] | str | None:
+    """Return a list of integers, one of `words`, or None.
+
+    Raises
+    ------
+    ParameterError
+        When the value is none of these.
+    """
+    parsed = parse_value(value)
+    words = tuple(words)
+    if parsed is None or (isinstance(parsed, str) and parsed in words):
+        return parsed
+    if _is_int(parsed):
+        return [int(parsed)]
+    if isinstance(parsed, list | tuple | set) or hasattr(parsed, "tolist"):
+        items = list(parsed.tolist() if hasattr(parsed, "tolist") else parsed)
+        if all(_is_int(item) for item in items):
+            return [int(item) for item in items]
+    wanted = "a list of integers" + "".join(f', or "{word}"' for word in words)
+    raise ParameterError(f"{name} is {value!r}: {wanted} is needed", parameter=name)
+
+
+def parse_int_or_word(value: Any, *, name: str, words: Iterable[str]) -> int | str:
+    """Return an integer or one of `words`.
+
+    Raises
+    ------
+    ParameterError
+        When the value is neither; the message suggests the nearest word.
+    """
+    parsed = parse_value(value)
+    words = tuple(words)
+    if isinstance(parsed, str) and parsed in words:
+        return parsed
+    if _is_int(parsed):
+        return int(parsed)
+    wanted = " or ".join(f'"{word}"' for word in words)
+    raise ParameterError(
+        f"{name} is {value!r}: an integer or {wanted} is needed{nearest(str(parsed), words)}", parameter=name
+    )
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return " (did you mean ...?)" for the nearest known word, or nothing."""
+    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f' (did you mean "{matches[0]}"?)' if matches else ""
+
+
+def _is_int(value: Any) -> bool:
+    """Tell whole numbers, numpy's and 36.0 included; True and False are not numbers here."""
+    if isinstance(value, bool):
+        return False
+    try:
+        return int(value) == value
+    except (TypeError, ValueError, OverflowError):
+        return False

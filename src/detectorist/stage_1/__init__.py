@@ -1,0 +1,3 @@
+from detectorist.stage_1.drop_groups import DropGroupsStep
+
+__all__ = ["DropGroupsStep"]
