@@ -20,7 +20,7 @@ def rng():
 
 @pytest.fixture
 def make_lrs_ramp(rng):
-    """Return a function that makes a RampModel of MIRI LRS slitless data; `data` (n_ints, n_groups, ny, nx) may be given."""
+    """Return a function that makes a RampModel of MIRI LRS slitless data, from `data` if given."""
     from stdatamodels.jwst import datamodels
 
     def make(n_ints=2, n_groups=8, ny=416, nx=72, data=None):

@@ -97,13 +97,9 @@ class DetectoristStep(Step):
                     found=found,
                 )
         if 0 in model.data.shape:
-            raise InputError(
-                f"{name}: SCI has shape {model.data.shape}; at least one of everything is needed"
-            )
+            raise InputError(f"{name}: SCI has shape {model.data.shape}; at least one of everything is needed")
         if self.subtracts and models.state(model, self.class_alias) == "COMPLETE":
-            raise AlreadyCorrected(
-                f"{name}: {self.class_alias} has been run on these data; it would subtract twice"
-            )
+            raise AlreadyCorrected(f"{name}: {self.class_alias} has been run on these data; it would subtract twice")
         return model
 
     def complete(self, model: JwstDataModel, summary: str = "", **numbers: Any) -> JwstDataModel:
@@ -114,9 +110,7 @@ class DetectoristStep(Step):
         """Stamp `model` as left alone, and say why. Returns `model`."""
         return self._finish(model, "SKIPPED", reason, {"reason": reason, **numbers})
 
-    def _finish(
-        self, model: JwstDataModel, state: str, summary: str, numbers: dict[str, Any]
-    ) -> JwstDataModel:
+    def _finish(self, model: JwstDataModel, state: str, summary: str, numbers: dict[str, Any]) -> JwstDataModel:
         models.record_step(model, self.class_alias, state, numbers)
         self.record = models.records(model)[self.class_alias]
         line = f"{self.class_alias}: {summary or 'done' if state == 'COMPLETE' else 'skipped, ' + summary}"

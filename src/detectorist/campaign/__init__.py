@@ -1,0 +1,1 @@
+"""Many exposures, processes and disks."""

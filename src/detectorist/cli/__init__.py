@@ -1,0 +1,37 @@
+"""The command `detectorist`: arguments in, products and one clear sentence out."""
+
+from __future__ import annotations
+
+import sys
+
+from detectorist.errors import DetectoristError, ParameterError, ReferenceMissing
+
+#: Exit codes: bad arguments, data that cannot be processed, anything unforeseen.
+BAD_ARGUMENTS, UNPROCESSABLE, CRASHED = 2, 3, 4
+
+
+def main() -> None:
+    """Run the command line; errors become one sentence and an exit code."""
+    from detectorist.cli.app import app
+
+    try:
+        app()
+    except (ParameterError, ReferenceMissing) as error:
+        _fail(error, BAD_ARGUMENTS)
+    except DetectoristError as error:
+        _fail(error, UNPROCESSABLE)
+    except KeyboardInterrupt:
+        print("interrupted; what was finished is kept, the same command continues", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        kind = type(error).__name__
+        print(
+            f"error: {kind}: {error} (unforeseen; the traceback is in detectorist.log of the output folder)",
+            file=sys.stderr,
+        )
+        sys.exit(CRASHED)
+
+
+def _fail(error: DetectoristError, code: int) -> None:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(code)

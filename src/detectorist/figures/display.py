@@ -12,9 +12,7 @@ from matplotlib.figure import Figure
 from detectorist.errors import OutputError
 
 
-def show_or_write(
-    figure: Figure, name: str, *, folder: str | None = None, path: str | None = None
-) -> Path | None:
+def show_or_write(figure: Figure, name: str, *, folder: str | None = None, path: str | None = None) -> Path | None:
     """Show `figure` in a notebook, or write it as a file.
 
     Parameters

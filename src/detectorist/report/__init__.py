@@ -1,0 +1,1 @@
+"""Records and products to one page."""

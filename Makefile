@@ -1,0 +1,34 @@
+# Everything runs in an environment of its own, made on first use.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+OUT ?= out/demo
+
+.PHONY: demo test test-long lint format clean
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable ".[test,lint]"
+	touch $@
+
+demo: $(VENV)/installed  ## simulate, reduce and report, offline
+	$(BIN)/detectorist demo --output-dir $(OUT)
+
+test: $(VENV)/installed  ## the suite, in under 15 minutes on 2 cores
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
+
+test-long: $(VENV)/installed  ## the tests that need more
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "long"
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) out build dist .pytest_cache .ruff_cache .mypy_cache

@@ -1,0 +1,86 @@
+"""Light curves from spectra through time, and how noisy they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+#: Wavelengths (micron) of MIRI LRS that carry a useful spectrum (JDox, "MIRI Low Resolution Spectroscopy").
+USEFUL_UM = (5.0, 12.0)
+
+
+@dataclass(frozen=True)
+class LightCurve:
+    """A light curve relative to its median.
+
+    Attributes
+    ----------
+    flux : ndarray of float, shape (n_ints,)
+        1 in the median.
+    error : ndarray of float, shape (n_ints,)
+        Standard deviation, same unit.
+    """
+
+    flux: np.ndarray
+    error: np.ndarray
+
+
+def sum_wavelengths(
+    wavelength: np.ndarray,
+    flux: np.ndarray,
+    flux_error: np.ndarray,
+    *,
+    range_um: tuple[float, float] = USEFUL_UM,
+) -> LightCurve:
+    """Return the sum over a range of wavelengths, divided by its median.
+
+    wavelength : ndarray of float, shape (n_wavelengths,)
+        Micron. Not a number where unknown: such elements are left out.
+    flux, flux_error : ndarray of float, shape (n_ints, n_wavelengths)
+        Any unit. A wavelength at which any integration has no flux is left out of all of them, so that the sum means
+        the same at all times.
+
+    Raises
+    ------
+    ValueError
+        When no wavelength in the range has flux in all integrations.
+    """
+    inside = (wavelength >= range_um[0]) & (wavelength <= range_um[1])
+    used = inside & np.isfinite(flux).all(axis=0)
+    if not used.any():
+        raise ValueError(f"no wavelength between {range_um[0]} and {range_um[1]} um has flux in all integrations")
+    total = flux[:, used].sum(axis=1, dtype=float)
+    error = np.sqrt(np.nansum(flux_error[:, used].astype(float) ** 2, axis=1))
+    level = np.median(total)
+    return LightCurve(total / level, error / abs(level))
+
+
+def point_to_point_scatter(flux: np.ndarray) -> float:
+    """Return the standard deviation of a light curve from second differences: blind to slopes and slow curvature.
+
+    flux : ndarray of float, shape (n_ints,)
+        At least 3 values; NaN where there is none. The median absolute second difference of white noise of
+        standard deviation s is 0.6745 sqrt(6) s.
+    """
+    second = flux[2:] - 2 * flux[1:-1] + flux[:-2]
+    second = second[np.isfinite(second)]
+    if second.size == 0:
+        return float("nan")
+    return float(np.median(np.abs(second)) / (0.6745 * np.sqrt(6.0)))
+
+
+def scatter_of_bins(flux: np.ndarray, *, max_bins: int = 12) -> tuple[np.ndarray, np.ndarray]:
+    """Return (bin sizes, standard deviation of bin means) for bins of 1, 2, 4, ... integrations.
+
+    White noise falls with the square root of the bin size. At least four bins are kept.
+    """
+    sizes, scatters = [], []
+    for size in 2 ** np.arange(max_bins):
+        n_bins = flux.size // size
+        if n_bins < 4:
+            break
+        means = flux[: n_bins * size].reshape(n_bins, size).mean(axis=1)
+        sizes.append(int(size))
+        scatters.append(float(means.std(ddof=1)))
+    return np.array(sizes), np.array(scatters)

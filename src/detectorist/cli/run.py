@@ -1,0 +1,90 @@
+"""`detectorist run`: exposures to science-ready products."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Reduce exposures.", no_args_is_help=True)
+
+INPUTS = "Input and output"
+CHOICES = "What is done"
+
+
+@app.command("lrs")
+def lrs(
+    files: Annotated[list[Path], typer.Argument(help="All segments of one exposure: _uncal.fits, or _rateints.fits.")],
+    output_dir: Annotated[
+        Path, typer.Option("--output-dir", "-o", help="Folder for products.", rich_help_panel=INPUTS)
+    ],
+    references: Annotated[
+        str | None,
+        typer.Option(
+            help="Source of reference files: crds, sim, none, or a folder in CRDS's layout. Default: crds.",
+            rich_help_panel=INPUTS,
+        ),
+    ] = None,
+    wavelength_map: Annotated[
+        Path | None,
+        typer.Option(help="FITS file with a WAVELENGTH extension, instead of the WCS.", rich_help_panel=INPUTS),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="short, long, best, or a TOML file. Default: short below 40 groups, else long.",
+            rich_help_panel=CHOICES,
+        ),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="step.parameter=value, stronger than the recipe; repeatable.",
+            rich_help_panel=CHOICES,
+        ),
+    ] = None,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Make stage-1 products again even where they are up to date.",
+            rich_help_panel=CHOICES,
+        ),
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Reduce a MIRI LRS slitless time series from raw ramps to spectra through time.
+
+    Example: detectorist run lrs sim/*_uncal.fits -o out --references sim/crds
+    """
+    from detectorist.cli.progress import progress_bar
+    from detectorist.cli.references import folder_of_references
+    from detectorist.pipelines.reduction import Request, reduce_lrs
+
+    with progress_bar("reducing", quiet=quiet) as progress:
+        request = Request(
+            files=files,
+            output_dir=output_dir,
+            recipe=recipe,
+            settings=set_ or (),
+            references=folder_of_references(references, output_dir),
+            wavelength_map=wavelength_map,
+            force=force,
+            progress=progress,
+        )
+        spectra = reduce_lrs(request)
+    if not quiet:
+        _print_summary(spectra.dataset, output_dir)
+
+
+def _print_summary(dataset, output_dir: Path) -> None:
+    from rich.console import Console
+
+    from detectorist.pipelines.lrs_summary import summarise
+
+    console = Console()
+    for line in summarise(dataset):
+        console.print(line, highlight=False, markup=False)
+    console.print(f"products in {output_dir}", highlight=False, markup=False)

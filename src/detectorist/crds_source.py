@@ -1,0 +1,109 @@
+"""Where reference files come from: STScI's CRDS, a folder in CRDS's own layout, or nowhere.
+
+A folder is used without any server: its `config/jwst/server_config` names the context, and a server address that
+contains "serverless" makes the crds library open no socket (crds documentation, "Configuration").
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from detectorist.errors import ReferenceMissing
+
+SERVERLESS = "https://jwst-crds-serverless.stsci.edu"
+THREE_WAYS = """no source of reference files. There are three ways to have one:
+  1. STScI's CRDS: set CRDS_SERVER_URL=https://jwst-crds.stsci.edu and CRDS_PATH to a folder for its files;
+  2. a folder you have (a CRDS cache, or one that `detectorist simulate` wrote): --references FOLDER;
+  3. simulated references, for simulated or trial data: --references sim."""
+
+
+@dataclass(frozen=True)
+class ReferenceSource:
+    """A source in force.
+
+    Attributes
+    ----------
+    name : str
+        "crds", the path of a folder, or "none".
+    context : str
+        The CRDS context that products will name; "" where there is none.
+    """
+
+    name: str
+    context: str
+
+    @property
+    def has_pipeline_parameters(self) -> bool:
+        """Whether `pars-*` files, which STScI tunes per mode, are there; elsewhere stock defaults apply."""
+        return self.name == "crds"
+
+
+def use_references(source: str | Path | None = None, *, optional: bool = False) -> ReferenceSource:
+    """Point this process at a source of reference files.
+
+    Parameters
+    ----------
+    source : str or Path, optional
+        "crds", "none", or a folder in CRDS's layout. By default CRDS when the environment configures it.
+    optional : bool
+        Return "none" instead of an error when nothing is configured.
+
+    Raises
+    ------
+    ReferenceMissing
+        When nothing is configured, or the folder is not in CRDS's layout.
+    """
+    if source in (None, "crds"):
+        if os.environ.get("CRDS_PATH") or os.environ.get("CRDS_SERVER_URL"):
+            return ReferenceSource("crds", os.environ.get("CRDS_CONTEXT", ""))
+        if optional and source is None:
+            return _use_nothing()
+        raise ReferenceMissing(THREE_WAYS)
+    if source == "none":
+        return _use_nothing()
+    folder = Path(source).expanduser().resolve()
+    context = _context_of(folder)
+    _set_environment(folder, context)
+    return ReferenceSource(str(folder), context)
+
+
+def _use_nothing() -> ReferenceSource:
+    """Let every look-up fail at once and without a socket."""
+    return ReferenceSource("none", "")
+
+
+def _context_of(folder: Path) -> str:
+    config = folder / "config" / "jwst" / "server_config"
+    if not config.is_file():
+        raise ReferenceMissing(
+            f"{folder}: no folder of reference files: config/jwst/server_config, mappings/, references/ are needed"
+        )
+    try:
+        context = ast.literal_eval(config.read_text())["operational_context"]
+    except (ValueError, SyntaxError, KeyError, TypeError) as error:
+        raise ReferenceMissing(f"{config}: no operational_context can be read from it ({error})") from error
+    if not (folder / "mappings" / "jwst" / context).is_file():
+        raise ReferenceMissing(f"{folder}: mappings/jwst/{context}, named by its server_config, is missing")
+    return str(context)
+
+
+def _set_environment(folder: Path, context: str) -> None:
+    os.environ.update(
+        CRDS_PATH=str(folder),
+        CRDS_SERVER_URL=SERVERLESS,
+        CRDS_OBSERVATORY="jwst",
+        CRDS_CONTEXT=context,
+        CRDS_READONLY_CACHE="1",
+    )
+    if "crds" in sys.modules:
+        # crds memoises what it read from the environment when it was first used.
+        from crds.client import api
+        from crds.core import config, utils
+
+        api.set_crds_server(SERVERLESS)
+        config.CRDS_REF_SUBDIR_MODE = None
+        utils.clear_function_caches()

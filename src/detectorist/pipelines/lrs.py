@@ -1,0 +1,270 @@
+"""MIRI LRS slitless: raw ramps to spectra through time, segment by segment."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from jwst.assign_wcs.assign_wcs_step import AssignWcsStep
+from jwst.dark_current.dark_current_step import DarkCurrentStep
+from jwst.dq_init.dq_init_step import DQInitStep
+from jwst.emicorr.emicorr_step import EmiCorrStep
+from jwst.flatfield.flat_field_step import FlatFieldStep
+from jwst.gain_scale.gain_scale_step import GainScaleStep
+from jwst.group_scale.group_scale_step import GroupScaleStep
+from jwst.ipc.ipc_step import IPCStep
+from jwst.jump.jump_step import JumpStep
+from jwst.lastframe.lastframe_step import LastFrameStep
+from jwst.linearity.linearity_step import LinearityStep
+from jwst.ramp_fitting.ramp_fit_step import RampFitStep
+from jwst.reset.reset_step import ResetStep
+from jwst.rscd.rscd_step import RscdStep
+from jwst.saturation.saturation_step import SaturationStep
+from jwst.srctype.srctype_step import SourceTypeStep
+from jwst.stpipe import Pipeline
+from stdatamodels.jwst.datamodels import CubeModel, JwstDataModel, RampModel
+
+from detectorist import models
+from detectorist.errors import InputError
+from detectorist.pipelines import products, reuse
+from detectorist.pipelines.lrs_spectra import LrsSpectra, SegmentSpectra
+from detectorist.pipelines.segments import Segment, order_segments
+from detectorist.pipelines.wavelengths import read_wavelength_map
+from detectorist.reference import GetWavelengthMap, SetCustomGain, SetCustomLinearity
+from detectorist.stage_1 import DropGroupsStep, GroupBackgroundSubtractStep, ReferencePixelStep
+from detectorist.stage_2 import (
+    AlignSpectraStep,
+    BackgroundSubtractStep,
+    CleanOutliersStep,
+    Extract1DBoxStep,
+    Extract1DOptimalStep,
+    InspectDQFlagsStep,
+)
+from detectorist.step import DetectoristStep
+
+log = logging.getLogger(__name__)
+
+#: Steps on ramps before the fit, in the order in which the detector's effects are undone.
+RAMP_STEPS = (
+    "group_scale",
+    "dq_init",
+    "emicorr",
+    "saturation",
+    "ipc",
+    "lastframe",
+    "reset",
+    "drop_groups",
+    "reference_pixel",
+    "linearity",
+    "rscd",
+    "dark_current",
+    "group_background_subtract",
+    "jump",
+)
+#: Steps that use the gain, and so take a gain of one's own.
+GAIN_STEPS = ("jump", "ramp_fit", "gain_scale")
+
+
+class LrsPipeline(Pipeline):
+    """From `_uncal.fits` (or `_rateints.fits`) segments of one exposure to `stage_2/stage_2_output.nc`.
+
+    Takes any number of segments in any order. Everything is written below `output_dir`: `stage_1/*_rateints.fits`,
+    `stage_2/stage_2_output.nc`, `references/` (a gain or linearity correction of one's own). A segment whose
+    `_rateints.fits` was made from the same input with the same parameters, versions and references is not made again.
+
+    Returns
+    -------
+    detectorist.pipelines.lrs_spectra.LrsSpectra
+        Spectra through time; `.dataset` is the xarray dataset that was written.
+
+    Raises
+    ------
+    InputError
+        When the segments are not one whole exposure of this mode.
+    """
+
+    class_alias = "lrs"
+
+    spec = """
+        extraction = option("box", "optimal", default="box")  # how spectra are extracted
+        wavelength_map = string(default=None)  # FITS file with a WAVELENGTH extension, used instead of the WCS
+        allow_gaps = boolean(default=False)  # accept missing integrations between segments
+        reuse = boolean(default=True)  # keep stage-1 products that would come out the same
+        author = string(default="")  # written to the output
+        contact = string(default="")  # written to the output
+    """
+
+    step_defs: ClassVar = {
+        "set_custom_gain": SetCustomGain,
+        "set_custom_linearity": SetCustomLinearity,
+        "group_scale": GroupScaleStep,
+        "dq_init": DQInitStep,
+        "emicorr": EmiCorrStep,
+        "saturation": SaturationStep,
+        "ipc": IPCStep,
+        "lastframe": LastFrameStep,
+        "reset": ResetStep,
+        "drop_groups": DropGroupsStep,
+        "reference_pixel": ReferencePixelStep,
+        "linearity": LinearityStep,
+        "rscd": RscdStep,
+        "dark_current": DarkCurrentStep,
+        "group_background_subtract": GroupBackgroundSubtractStep,
+        "jump": JumpStep,
+        "ramp_fit": RampFitStep,
+        "gain_scale": GainScaleStep,
+        "assign_wcs": AssignWcsStep,
+        "srctype": SourceTypeStep,
+        "get_wavelength_map": GetWavelengthMap,
+        "flat_field": FlatFieldStep,
+        "inspect_dq_flags": InspectDQFlagsStep,
+        "clean_outliers": CleanOutliersStep,
+        "background_subtract": BackgroundSubtractStep,
+        "extract_1d_box": Extract1DBoxStep,
+        "extract_1d_optimal": Extract1DOptimalStep,
+        "align_spectra": AlignSpectraStep,
+    }
+    #: A name from one's own references would be looked for in CRDS before they are made.
+    prefetch_references = False
+
+    get_stpipe_loggers = DetectoristStep.get_stpipe_loggers
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        #: Called as progress(done, total, what) while the pipeline works; set by whoever shows a progress bar.
+        self.progress: Callable[[float, int, str], None] = lambda done, total, what: None
+        #: What the products say of the references' source.
+        self.reference_source = "crds"
+        self._template: Any = None
+
+    @property
+    def folder(self) -> Path:
+        """Where products go."""
+        return Path(self.output_dir or ".")
+
+    def process(self, *sources: Any) -> LrsSpectra:
+        """Reduce one exposure, given as any number of segments (paths or open models)."""
+        segments = order_segments(sources, allow_gaps=self.allow_gaps)
+        self._template = None
+        if segments[-1].is_ramp:
+            self._make_references(segments[-1])
+        spectra = LrsSpectra(author=self.author, contact=self.contact)
+        for number, segment in enumerate(segments):
+            self.progress(number, len(segments), f"{segment.stem}: detector")
+            rates = self.detector(segment)
+            self.progress(number + 0.6, len(segments), f"{segment.stem}: spectra")
+            spectra.add(self.spectroscopy(rates))
+        self.progress(len(segments), len(segments), "done")
+        spectra.finish()
+        products.write_dataset(spectra.dataset, self.folder / "stage_2" / "stage_2_output.nc")
+        return spectra
+
+    # --- stage 1
+
+    def detector(self, segment: Segment) -> CubeModel:
+        """Return the count rates of every integration of a segment, from its ramps or as they were given."""
+        if not segment.is_ramp:
+            return models.open_as(segment.source, CubeModel)
+        target = self.folder / "stage_1" / f"{segment.stem}_rateints.fits"
+        key = reuse.content_key(segment.source, self._parameters_of_stage_1(), self.reference_source)
+        if self.reuse and reuse.key_of(target) == key:
+            log.info("%s: %s is up to date and used as it is", segment.name, target)
+            rates = models.open_as(target, CubeModel)
+            self._repeat_dropped_groups(rates)
+            return rates
+        rates = self._fit_ramps(segment.source)
+        reuse.stamp(rates, key)
+        products.write_model(rates, target, never_over=segment.source)
+        return rates
+
+    def _fit_ramps(self, source: Any) -> CubeModel:
+        ramps: JwstDataModel = models.open_as(source, RampModel)
+        for name in RAMP_STEPS:
+            ramps = getattr(self, name).run(ramps)
+        self._repeat_dropped_groups(ramps)
+        _, rates = self.ramp_fit.run(ramps)
+        if rates is None:
+            raise InputError(f"{models.describe(ramps)}: no pixel could be fitted; are all groups flagged?")
+        models.carry_provenance(ramps, rates)
+        ramps.close()
+        return self.gain_scale.run(rates)
+
+    def _repeat_dropped_groups(self, model: JwstDataModel) -> None:
+        """Use the groups that were chosen on the first segment for all others: a change would show as a step."""
+        chosen = models.records(model).get("drop_groups", {}).get("groups")
+        if self.drop_groups.drop_groups == "auto" and chosen is not None:
+            self.drop_groups.drop_groups = list(chosen)
+
+    def _make_references(self, last: Segment) -> None:
+        """Make gain and linearity of one's own from the last segment, as files: pipelines take no open models."""
+        folder = self.folder / "references"
+        if not self.set_custom_gain.skip:
+            gain = self.set_custom_gain.run(last.source)
+            path = products.write_model(gain, folder / f"{last.stem}_gain.fits")
+            for name in GAIN_STEPS:
+                getattr(self, name).override_gain = str(path)
+        if not self.set_custom_linearity.skip:
+            linearity = self.set_custom_linearity.run(last.source)
+            path = products.write_model(linearity, folder / f"{last.stem}_linearity.fits")
+            self.linearity.override_linearity = str(path)
+
+    def _parameters_of_stage_1(self) -> dict[str, Any]:
+        names = (*RAMP_STEPS, "ramp_fit", "gain_scale", "set_custom_gain", "set_custom_linearity")
+        return {name: getattr(self, name).get_pars() for name in names}
+
+    # --- stage 2
+
+    def spectroscopy(self, rates: CubeModel) -> SegmentSpectra:
+        """Return the spectra, errors, shifts and widths of every integration of a segment."""
+        rates, wavelengths = self._locate_wavelengths(rates)
+        rates = self._once(self.flat_field, "flat_field", rates)
+        rates = self.inspect_dq_flags.run(rates)
+        frames, profile, n_outliers, background = self._clean(rates)
+        wavelength, spectra, errors, widths = self._extract(frames, wavelengths, profile)
+        if self._template is None:
+            self._template = self.align_spectra.template_from(frames)
+        spectra, errors, x_shifts, y_shifts = self.align_spectra.run(frames, spectra, errors, self._template)
+        return SegmentSpectra.collect(
+            frames,
+            wavelength=wavelength,
+            flux=spectra,
+            flux_error=errors,
+            background=np.median(background, axis=2),
+            x_shift=x_shifts,
+            y_shift=y_shifts,
+            psf_sigma=widths,
+            n_outliers=n_outliers,
+        )
+
+    def _locate_wavelengths(self, rates: CubeModel) -> tuple[CubeModel, np.ndarray]:
+        if self.wavelength_map:
+            return rates, read_wavelength_map(self.wavelength_map, rates.data.shape[-2:])
+        rates = self._once(self.assign_wcs, "assign_wcs", rates)
+        rates = self._once(self.srctype, "srctype", rates)
+        return rates, self.get_wavelength_map.run(rates)
+
+    @staticmethod
+    def _once(step: Any, alias: str, rates: CubeModel) -> CubeModel:
+        """Run a stock step, unless the rates given have been through it."""
+        return rates if models.state(rates, alias) == "COMPLETE" else step.run(rates)
+
+    def _clean(self, rates: CubeModel) -> tuple[CubeModel, np.ndarray, np.ndarray, np.ndarray]:
+        """Clean a copy, measure the background on it, subtract that from the frames themselves and clean these.
+
+        Outliers bias a background, and a background biases the profile that outliers are judged by.
+        """
+        subtracted, background = self.background_subtract.run(self.clean_outliers.run(rates.copy())[0])
+        rates.data = rates.data - background
+        models.set_background_variance(rates, models.background_variance(subtracted))
+        numbers = dict(models.records(subtracted)["background_subtract"])
+        models.record_step(rates, "background_subtract", numbers.pop("state"), numbers)
+        frames, profile, n_outliers = self.clean_outliers.run(rates)
+        return frames, profile, n_outliers, background
+
+    def _extract(self, frames: CubeModel, wavelengths: np.ndarray, profile: np.ndarray):
+        if self.extraction == "optimal":
+            return self.extract_1d_optimal.run(frames, wavelengths, profile)
+        return self.extract_1d_box.run(frames, wavelengths)
