@@ -151,7 +151,7 @@ class LrsPipeline(Pipeline):
         self._template = None
         if segments[-1].is_ramp:
             self._make_references(segments[-1])
-        spectra = LrsSpectra(author=self.author, contact=self.contact)
+        spectra = LrsSpectra(author=self.author, contact=self.contact, units=self._extraction_step.units)
         for number, segment in enumerate(segments):
             self.progress(number, len(segments), f"{segment.stem}: detector")
             rates = self.detector(segment)
@@ -264,7 +264,10 @@ class LrsPipeline(Pipeline):
         frames, profile, n_outliers = self.clean_outliers.run(rates)
         return frames, profile, n_outliers, background
 
+    @property
+    def _extraction_step(self) -> Extract1DBoxStep | Extract1DOptimalStep:
+        return self.extract_1d_optimal if self.extraction == "optimal" else self.extract_1d_box
+
     def _extract(self, frames: CubeModel, wavelengths: np.ndarray, profile: np.ndarray):
-        if self.extraction == "optimal":
-            return self.extract_1d_optimal.run(frames, wavelengths, profile)
-        return self.extract_1d_box.run(frames, wavelengths)
+        extra = (profile,) if self.extraction == "optimal" else ()
+        return self._extraction_step.run(frames, wavelengths, *extra)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from detectorist.algorithms import dq
 from detectorist.errors import InputError
 from detectorist.pipelines import products
 from detectorist.times import integration_times
+
+log = logging.getLogger(__name__)
 
 #: Bits of the variable `quality`.
 NO_FLUX = 1  # the flux is not a number
@@ -45,6 +48,8 @@ class SegmentSpectra:
     def collect(cls, frames: CubeModel, *, trace_column: int = 36, **arrays: np.ndarray) -> SegmentSpectra:
         """Add times and quality, which `frames` know, to what was measured on them."""
         times = integration_times(frames)
+        if times.reconstructed:
+            log.warning("%s: times are from the header: %s", models.describe(frames), times.reason)
         near = slice(max(trace_column - NEAR_TRACE_PIX, 0), trace_column + NEAR_TRACE_PIX + 1)
         saturated = dq.has(models.flags(frames)[:, :, near], dq.SATURATED).any(axis=2)
         quality = (
@@ -55,8 +60,8 @@ class SegmentSpectra:
         )
         return cls(
             quality=quality.astype(np.uint8),
-            time_mjd_utc=times.mid_mjd_utc,
-            time_bjd_tdb=times.mid_bjd_tdb,
+            time_mjd_utc=times.mjd_utc,
+            time_bjd_tdb=times.bjd_tdb,
             **arrays,
         )
 
@@ -70,8 +75,9 @@ class LrsSpectra:
         After `finish`.
     """
 
-    def __init__(self, *, author: str = "", contact: str = ""):
+    def __init__(self, *, author: str = "", contact: str = "", units: str = "DN/s"):
         self._segments: list[SegmentSpectra] = []
+        self._units = units
         self._attributes = {"author": author, "contact": contact, "code": f"detectorist {__version__}"}
         self.dataset = xr.Dataset()
 
@@ -87,7 +93,7 @@ class LrsSpectra:
         joined = {
             name: np.concatenate([getattr(segment, name) for segment in self._segments]) for name in per_integration
         }
-        self.dataset = _dataset(self._segments[0].wavelength, joined, self._attributes)
+        self.dataset = _dataset(self._segments[0].wavelength, joined, self._attributes, self._units)
         return self.dataset
 
     def save(self, path: str | Path, overwrite: bool = True) -> None:
@@ -95,11 +101,13 @@ class LrsSpectra:
         products.write_dataset(self.dataset, Path(path).with_suffix(".nc"))
 
 
-def _dataset(wavelength: np.ndarray, arrays: dict[str, np.ndarray], attributes: dict[str, str]) -> xr.Dataset:
+def _dataset(
+    wavelength: np.ndarray, arrays: dict[str, np.ndarray], attributes: dict[str, str], units: str
+) -> xr.Dataset:
     spectral, temporal = ("integration_number", "wavelength"), ("integration_number",)
     described = {
-        "flux": (spectral, "DN/s", "count rate in the aperture"),
-        "flux_error": (spectral, "DN/s", "standard deviation of flux"),
+        "flux": (spectral, units, "count rate in the aperture"),
+        "flux_error": (spectral, units, "standard deviation of flux"),
         "background": (spectral, "DN/s", "subtracted background, median over columns, per pixel"),
         "x_shift": (temporal, "pixel", "shift of the trace across dispersion, positive toward higher column"),
         "y_shift": (temporal, "pixel", "shift along dispersion, positive toward higher row"),
@@ -119,12 +127,12 @@ def _dataset(wavelength: np.ndarray, arrays: dict[str, np.ndarray], attributes: 
         "time_bjd_tdb": (
             temporal,
             "d",
-            "mid-time of the integration at the solar system barycentre, BJD, TDB",
+            "mid-time at the solar system barycentre, TDB, as BJD minus 2400000.5",
         ),
     }
     data_vars = {
-        name: (dims, arrays[name], {"units": units, "long_name": text})
-        for name, (dims, units, text) in described.items()
+        name: (dims, arrays[name], {"units": unit, "long_name": text})
+        for name, (dims, unit, text) in described.items()
     }
     n_ints = len(arrays["flux"])
     coords = {
