@@ -1,0 +1,1 @@
+"""Scenes, detectors and reference files that are made up, with their truth kept."""
