@@ -1,0 +1,482 @@
+"""Slopes of a tile of pixels: vectorised where an integration has no flag, scalar where it has one.
+
+Data are (n_ints, n_groups, n_pix). For an integration without flags and NaN ("clean") the slope is a fixed
+linear combination of the samples for each class of signal-to-noise, and its variances do not depend on the
+integration. That slope differs from stock's, which sums in another order, by a few units in the last place of
+float64. Results are float32: only where the uncertainty straddles a rounding boundary of float32 ("doubtful",
+some 10 in a million) is stock's own sum done.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from detectorist.engine._compiled import OPTIONS, TILE
+from detectorist.engine._ramp_segments_nb import (
+    LARGE_VARIANCE,
+    fit_segments,
+    information_without_chargeloss,
+    load_ramp,
+    median_rate,
+    read_variance,
+    signal_to_noise,
+    weight_class,
+    weighted_slope,
+)
+from detectorist.engine._sorting_nb import sort_tile
+from detectorist.engine.flags import CHARGELOSS, DO_NOT_USE, JUMP, NO_GAIN_VALUE, PERSISTENCE, SATURATED, UNUSABLE
+
+_EPS = 2.2e-16
+#: Bounds on the difference of the two orders of summation, in units of float64 precision: of the largest
+#: sample, and of the slope (times the number of samples). Four times what the error analysis of the five sums
+#: gives.
+_ULP_OF_SAMPLE = 64.0
+_ULP_OF_SLOPE = 32.0
+_NO_CLASS = 9
+
+
+class Products(NamedTuple):
+    """Where the results go: rate (4, n_pix) and rateints (4, n_ints, n_pix): slope, var_poisson, var_rnoise, err."""
+
+    rate: np.ndarray
+    rate_dq: np.ndarray
+    ints: np.ndarray
+    ints_dq: np.ndarray
+
+
+class Tile(NamedTuple):
+    """State of the pixels of a tile, one column each."""
+
+    gain: np.ndarray
+    noise: np.ndarray  # e- of one group
+    signal: np.ndarray  # DN/s: median rate, then the rate that makes the Poisson noise
+    variances: np.ndarray  # (5,): clean segment's poisson, read; clean integration's poisson, read, err
+    sums: np.ndarray  # (3,): of 1/var_poisson, 1/var_rnoise, slope/var_rnoise
+    doubt: np.ndarray  # (2,): summed uncertainty of clean slopes, summed |terms|
+    terms: np.ndarray  # (n_ints,): slope / var_rnoise of each integration
+    dirty: np.ndarray  # (n_ints,)
+    bad: np.ndarray
+    pixeldq: np.ndarray
+    ratedq: np.ndarray
+    chargeloss: np.ndarray  # any integration has the flag
+    read_information: np.ndarray
+    counts: np.ndarray  # (3,): integrations DO_NOT_USE, SATURATED, with a saturated group
+
+
+class Ramp(NamedTuple):
+    """Work space for one integration of one pixel."""
+
+    samples: np.ndarray
+    flags: np.ndarray
+    original: np.ndarray
+    starts: np.ndarray
+    stops: np.ndarray
+    scratch: np.ndarray
+    sums: np.ndarray
+
+
+@njit(**OPTIONS)
+def _new_tile(n_ints):
+    return Tile(
+        np.empty(TILE),
+        np.empty(TILE),
+        np.empty(TILE),
+        np.empty((5, TILE)),
+        np.empty((3, TILE)),
+        np.empty((2, TILE)),
+        np.empty((n_ints, TILE)),
+        np.empty((n_ints, TILE), np.uint8),
+        np.empty(TILE, np.uint8),
+        np.empty(TILE, np.uint32),
+        np.empty(TILE, np.uint32),
+        np.empty(TILE, np.uint8),
+        np.empty(TILE),
+        np.empty((3, TILE), np.int64),
+    )
+
+
+@njit(**OPTIONS)
+def _new_ramp(n_groups):
+    return Ramp(
+        np.empty(n_groups),
+        np.empty(n_groups, np.uint8),
+        np.empty(n_groups, np.uint8),
+        np.empty(n_groups + 1, np.int64),
+        np.empty(n_groups + 1, np.int64),
+        np.empty(n_groups),
+        np.empty(4),
+    )
+
+
+@njit(**OPTIONS)
+def fit_tiles(
+    data, gdq, original_gdq, pixeldq, gain, noise, dark, rule, weights, coefficients, network, out, start, stop
+):
+    """Fit pixels start to stop; see `fit_ramps`. `original_gdq` are the flags before suppression, for CHARGELOSS."""
+    n_ints = data.shape[0]
+    n_groups = weights.shape[2]
+    tile = _new_tile(n_ints)
+    ramp = _new_ramp(n_groups)
+    steps = np.empty((max(n_groups - 1, 1), TILE))
+    slopes = np.empty((3, TILE))
+    vectorised = network.shape[0] > 0
+    for p in range(start, stop, TILE):
+        width = min(TILE, stop - p)
+        _load_pixels(tile, pixeldq, gain, noise, p, width)
+        for i in range(n_ints):
+            _find_dirty(tile, gdq, i, p, width, rule.first_group, n_groups, vectorised)
+            if vectorised:
+                _clean_medians(tile, data, i, p, width, rule, steps, network)
+                _clean_slopes(tile, data, i, p, width, rule, weights, coefficients, slopes, ramp)
+            _flagged_medians(tile, data, gdq, i, p, width, rule, ramp)
+        _clean_variances(tile, dark, p, width, rule.group_s, n_ints, n_groups)
+        for i in range(n_ints):
+            _write_clean(tile, out, i, p, width)
+            for c in range(width):
+                if tile.dirty[i, c]:
+                    _fit_flagged(tile, data, gdq, original_gdq, i, p, c, rule, weights, ramp, out)
+        _resolve_doubts(tile, data, p, width, rule, weights, ramp)
+        _write_rate(tile, out, p, width, n_ints)
+
+
+@njit(**OPTIONS)
+def _load_pixels(tile, pixeldq, gain, noise, p, width):
+    tile.signal[:] = 0
+    tile.sums[:] = 0
+    tile.doubt[:] = 0
+    tile.chargeloss[:] = 0
+    tile.read_information[:] = 0
+    tile.counts[:] = 0
+    for c in range(width):
+        g = gain[p + c]
+        r = noise[p + c]
+        dq = pixeldq[p + c]
+        if g <= 0 or np.isnan(g):
+            dq |= np.uint32(DO_NOT_USE | NO_GAIN_VALUE)
+        tile.gain[c] = g
+        tile.noise[c] = r
+        tile.pixeldq[c] = dq
+        tile.ratedq[c] = dq
+        tile.bad[c] = not (0 < g < 1e30 and 0 < r < 1e30 and dq & UNUSABLE == 0)
+
+
+@njit(**OPTIONS)
+def _find_dirty(tile, gdq, i, p, width, first_group, n_groups, vectorised):
+    dirty = tile.dirty[i]
+    for c in range(width):
+        dirty[c] = tile.bad[c] if vectorised else np.uint8(1)
+    for g in range(n_groups):
+        row = gdq[i, first_group + g, p : p + width]
+        for c in range(width):
+            dirty[c] |= row[c]
+    for c in range(width):
+        tile.chargeloss[c] |= dirty[c] & CHARGELOSS
+
+
+@njit(**OPTIONS)
+def _clean_medians(tile, data, i, p, width, rule, steps, network):
+    """Add the median rate of every clean pixel; a NaN makes the integration dirty."""
+    dirty = tile.dirty[i]
+    n = steps.shape[0]
+    group_s = rule.group_s
+    last = np.empty(TILE)
+    first = data[i, rule.first_group, p : p + width]
+    for c in range(width):
+        last[c] = np.float64(first[c]) / group_s
+        dirty[c] |= np.uint8(last[c] != last[c])
+    for g in range(n):
+        row = data[i, rule.first_group + g + 1, p : p + width]
+        to = steps[g]
+        for c in range(width):
+            this = np.float64(row[c]) / group_s
+            to[c] = this - last[c]
+            last[c] = this
+        for c in range(width):
+            dirty[c] |= np.uint8(to[c] != to[c])
+    sort_tile(steps, network)
+    low = steps[(n - 1) // 2]
+    high = steps[n // 2]
+    for c in range(width):
+        median = (low[c] + high[c]) / 2.0
+        tile.signal[c] += 0.0 if dirty[c] or np.isnan(median) else median
+
+
+@njit(**OPTIONS)
+def _clean_slopes(tile, data, i, p, width, rule, weights, coefficients, slopes, ramp):
+    """Put the slope, DN/s, of every clean pixel into tile.terms[i] (divided by the variance later)."""
+    n_groups = weights.shape[2]
+    group_s = rule.group_s
+    slope = slopes[0]
+    largest = slopes[1]
+    rows = slopes[2]
+    first = data[i, rule.first_group, p : p + width]
+    last = data[i, rule.first_group + n_groups - 1, p : p + width]
+    present = np.zeros(_NO_CLASS + 1, np.uint8)
+    for c in range(width):
+        rise = np.float64(last[c]) - np.float64(first[c])
+        variance = tile.noise[c] * tile.noise[c] + rise * tile.gain[c]
+        ratio = rise * tile.gain[c] / np.sqrt(variance) if variance > 0.0 else 0.0
+        row = weight_class(ratio) if tile.dirty[i, c] == 0 else _NO_CLASS
+        rows[c] = row
+        present[row] = 1
+        slope[c] = 0
+        largest[c] = 0
+    for row in range(coefficients.shape[0]):
+        if present[row]:
+            _combine(data, i, rule.first_group, p, width, np.float64(row), coefficients[row], rows, slope, largest)
+    for c in range(width):
+        if tile.dirty[i, c]:
+            continue
+        value = slope[c] / group_s
+        unsure = _EPS * (_ULP_OF_SAMPLE * largest[c] / group_s + _ULP_OF_SLOPE * n_groups * abs(value))
+        if np.float32(value - unsure) != np.float32(value + unsure):
+            value = _exact_slope(tile, data, i, p, c, rule, weights, ramp)
+            unsure = 0.0
+        tile.terms[i, c] = value
+        tile.doubt[0, c] += unsure
+
+
+@njit(**OPTIONS)
+def _combine(data, i, first_group, p, width, row, factors, rows, slope, largest):
+    """Add factor * sample over the groups for the columns of this class, and note their largest |sample|."""
+    total = np.zeros(TILE)
+    size = np.zeros(TILE)
+    for g in range(factors.size):
+        factor = factors[g]
+        samples = data[i, first_group + g, p : p + width]
+        for c in range(width):
+            y = np.float64(samples[c])
+            total[c] += factor * y
+            size[c] = max(size[c], abs(y))
+    for c in range(width):
+        slope[c] = total[c] if rows[c] == row else slope[c]
+        largest[c] = size[c] if rows[c] == row else largest[c]
+
+
+@njit(**OPTIONS)
+def _exact_slope(tile, data, i, p, c, rule, weights, ramp):
+    """Return the slope of a clean integration in stock's order of operations, DN/s."""
+    n_groups = ramp.samples.size
+    for g in range(n_groups):
+        ramp.samples[g] = data[i, rule.first_group + g, p + c]
+    rise = ramp.samples[n_groups - 1] - ramp.samples[0]
+    row = weight_class(signal_to_noise(rise, tile.noise[c], tile.gain[c]))
+    return weighted_slope(ramp.samples, 0, n_groups, row, tile.noise[c], weights) / rule.group_s
+
+
+@njit(**OPTIONS)
+def _flagged_medians(tile, data, gdq, i, p, width, rule, ramp):
+    n_groups = ramp.samples.size
+    for c in range(width):
+        if tile.dirty[i, c]:
+            alone = load_ramp(data, gdq, i, p + c, rule, ramp.samples, ramp.flags)
+            if alone or n_groups == 1:
+                rate = ramp.samples[0] / rule.one_group_s
+            else:
+                rate = median_rate(ramp.samples, ramp.flags, rule.group_s, ramp.scratch)
+            if n_groups == 1 or not np.isnan(rate):
+                tile.signal[c] += rate
+
+
+@njit(**OPTIONS)
+def _clean_variances(tile, dark, p, width, group_s, n_ints, n_groups):
+    """Turn the summed median rates into the rate of the Poisson noise, and fill the variances of clean integrations."""
+    for c in range(width):
+        median = tile.signal[c] / n_ints
+        tile.signal[c] = median + np.float64(dark[p + c]) if median > 0.0 else np.float64(dark[p + c])
+    for c in range(width):
+        poisson = tile.signal[c] / (group_s * tile.gain[c] * (n_groups - 1.0))
+        read = read_variance(n_groups, group_s, tile.noise[c], tile.gain[c])
+        tile.variances[0, c] = poisson
+        tile.variances[1, c] = read
+        tile.variances[2, c] = _inverse(1.0 / poisson) if poisson > 0.0 else 0.0
+        tile.variances[3, c] = _inverse(1.0 / read)
+        total = 1.0 / (1.0 / (poisson + read))
+        tile.variances[4, c] = 0.0 if total > LARGE_VARIANCE else np.sqrt(total)
+
+
+@njit(**OPTIONS)
+def _inverse(information):
+    """Return the variance of an amount of information, 0 where it is too large to mean anything."""
+    variance = 1.0 / information
+    return 0.0 if variance >= LARGE_VARIANCE else variance
+
+
+@njit(**OPTIONS)
+def _write_clean(tile, out, i, p, width):
+    """Store the clean pixels of one integration and add their information to the sums."""
+    for c in range(width):
+        if tile.dirty[i, c]:
+            continue
+        poisson = tile.variances[0, c]
+        read = tile.variances[1, c]
+        term = tile.terms[i, c] / read
+        tile.terms[i, c] = term
+        out.ints[0, i, p + c] = term * tile.variances[3, c]
+        out.ints[1, i, p + c] = tile.variances[2, c]
+        out.ints[2, i, p + c] = tile.variances[3, c]
+        out.ints[3, i, p + c] = tile.variances[4, c]
+        out.ints_dq[i, p + c] = tile.pixeldq[c]
+        if poisson > 0.0:
+            tile.sums[0, c] += 1.0 / poisson
+        tile.sums[1, c] += 1.0 / read
+        tile.sums[2, c] += term
+        tile.doubt[1, c] += abs(term)
+        if tile.chargeloss[c] and tile.variances[3, c] > 0.0:
+            tile.read_information[c] += 1.0 / tile.variances[3, c]
+
+
+@njit(**OPTIONS)
+def _fit_flagged(tile, data, gdq, original_gdq, i, p, c, rule, weights, ramp, out):
+    """Fit one integration of one pixel with a flag, a NaN or an odd reference value; store it and add to the sums."""
+    n_groups = ramp.samples.size
+    alone = load_ramp(data, gdq, i, p + c, rule, ramp.samples, ramp.flags)
+    single_s = rule.one_group_s if alone else rule.group_s
+    unusable, saturated, flags = _summarise(ramp.flags)
+    told = np.uint32(flags & (JUMP | PERSISTENCE))
+    tile.ratedq[c] |= told
+    dq = tile.pixeldq[c] | told
+    fitted = False
+    if ramp.flags[0] & SATURATED:
+        dq |= np.uint32(UNUSABLE)
+    elif unusable < n_groups:
+        args = (rule, single_s, tile.gain[c], tile.noise[c], tile.signal[c], weights)
+        fitted = fit_segments(ramp.samples, ramp.flags, *args, ramp.starts, ramp.stops, ramp.sums) > 0
+    if unusable == n_groups:
+        dq |= np.uint32(DO_NOT_USE)
+        if saturated == n_groups:
+            dq |= np.uint32(SATURATED)
+
+    tile.terms[i, c] = ramp.sums[3] if fitted else 0.0
+    slope, poisson, read, err = _integration(fitted, dq, ramp.sums)
+    if fitted:
+        _add_information(tile, c, ramp.sums)
+    if dq & UNUSABLE:
+        slope = np.nan
+    tile.counts[0, c] += (dq & DO_NOT_USE) != 0
+    tile.counts[1, c] += (dq & SATURATED) != 0
+    tile.counts[2, c] += saturated > 0
+    if saturated > 0:  # told last: it does not make the slope unusable
+        dq |= np.uint32(SATURATED)
+    if tile.chargeloss[c]:
+        read = _read_with_chargeloss(tile, original_gdq, i, p, c, rule, single_s, flags, read, ramp)
+    out.ints[0, i, p + c] = slope
+    out.ints[1, i, p + c] = poisson
+    out.ints[2, i, p + c] = read
+    out.ints[3, i, p + c] = err
+    out.ints_dq[i, p + c] = dq
+
+
+@njit(**OPTIONS)
+def _summarise(flags):
+    """Return how many groups are unusable and how many saturated, and all flags together."""
+    unusable = 0
+    saturated = 0
+    together = np.uint8(0)
+    for g in range(flags.size):
+        unusable += (flags[g] & UNUSABLE) != 0
+        saturated += (flags[g] & SATURATED) != 0
+        together |= flags[g]
+    return unusable, saturated, together
+
+
+@njit(**OPTIONS)
+def _integration(fitted, dq, sums):
+    """Return slope, var_poisson, var_rnoise and err of an integration from the sums over its segments."""
+    if not fitted:
+        return 0.0, 0.0, 0.0, 0.0
+    if dq & UNUSABLE:
+        return np.nan, 0.0, 0.0, 0.0
+    poisson = _inverse(sums[0]) if sums[0] > 0.0 else 0.0
+    read = _inverse(sums[1])
+    variance = 1.0 / sums[2]
+    err = 0.0 if variance > LARGE_VARIANCE else np.sqrt(variance)
+    return sums[3] * read, poisson, read, err
+
+
+@njit(**OPTIONS)
+def _add_information(tile, c, sums):
+    """Add an integration to the exposure; stock does so even where the pixel is flagged and the result discarded."""
+    if sums[0] > 0.0:
+        tile.sums[0, c] += sums[0]
+    tile.sums[1, c] += sums[1]
+    tile.sums[2, c] += sums[3]
+    tile.doubt[1, c] += abs(sums[3])
+
+
+@njit(**OPTIONS)
+def _read_with_chargeloss(tile, original_gdq, i, p, c, rule, single_s, flags, read, ramp):
+    """Return the read-noise variance of an integration of a pixel with CHARGELOSS; ERR stays as it was, as in stock."""
+    if flags & CHARGELOSS:
+        for g in range(ramp.original.size):
+            ramp.original[g] = original_gdq[i, rule.first_group + g, p + c]
+        args = (single_s, tile.gain[c], tile.noise[c], ramp.starts, ramp.stops)
+        information = information_without_chargeloss(ramp.original, rule, *args)
+        tile.read_information[c] += information
+        return _inverse(information)
+    if read > 0.0:
+        tile.read_information[c] += 1.0 / read
+    return read
+
+
+@njit(**OPTIONS)
+def _resolve_doubts(tile, data, p, width, rule, weights, ramp):
+    """Sum the clean slopes again in stock's order where the rate lies too near a rounding boundary of float32."""
+    n_ints = data.shape[0]
+    for c in range(width):
+        if tile.doubt[1, c] == 0.0:
+            continue
+        read = tile.variances[1, c]
+        rate = tile.sums[2, c] / tile.sums[1, c]
+        unsure = tile.doubt[0, c] / read + _EPS * (n_ints + 8.0) * tile.doubt[1, c]
+        unsure /= tile.sums[1, c]
+        if np.float32(rate - unsure) == np.float32(rate + unsure):
+            continue
+        total = 0.0
+        for i in range(n_ints):
+            if tile.dirty[i, c] == 0:
+                tile.terms[i, c] = _exact_slope(tile, data, i, p, c, rule, weights, ramp) / read
+            total += tile.terms[i, c]
+        tile.sums[2, c] = total
+
+
+@njit(**OPTIONS)
+def _write_rate(tile, out, p, width, n_ints):
+    """Store the exposure's slope from the sums over its integrations."""
+    for c in range(width):
+        dq = tile.ratedq[c]
+        if tile.counts[0, c] == n_ints:
+            dq |= np.uint32(DO_NOT_USE)
+        if tile.counts[1, c] == n_ints:
+            dq |= np.uint32(SATURATED)
+        poisson = _inverse_or_same(tile.sums[0, c])
+        poisson = max(poisson, 0.0)
+        read = _inverse_or_same(tile.sums[1, c])
+        err = np.sqrt(poisson + read)
+        slope = tile.sums[2, c]
+        if dq & UNUSABLE:
+            slope = np.nan
+            poisson = 0.0
+            read = 0.0
+            err = 0.0
+        if tile.counts[2, c] > 0:  # told last: it does not make the slope unusable
+            dq |= np.uint32(SATURATED)
+        slope *= read
+        if tile.chargeloss[c]:
+            information = tile.read_information[c]
+            read = 1.0 / information if information > 0.0 else read
+            read = 0.0 if read >= LARGE_VARIANCE else read
+        out.rate[0, p + c] = slope
+        out.rate[1, p + c] = poisson
+        out.rate[2, p + c] = read
+        out.rate[3, p + c] = err
+        out.rate_dq[p + c] = dq
+
+
+@njit(**OPTIONS)
+def _inverse_or_same(information):
+    variance = 1.0 / information if information > 0.0 else information
+    return 0.0 if variance >= LARGE_VARIANCE else variance

@@ -1,0 +1,155 @@
+"""Cosmic-ray jumps in ramps: stock's two-point-difference method, bit for bit."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from detectorist.engine import NotCovered
+from detectorist.engine.flags import DO_NOT_USE, JUMP, MARK, NO_GAIN_VALUE
+from detectorist.engine.threads import over_ranges
+
+#: Stock asks for three usable groups whatever its step parameter `minimum_groups` says.
+_MINIMUM_GROUPS = 3
+
+#: What stock reports as the number of cosmic rays when there are too few groups to look for any.
+NOT_SEARCHED = -99
+
+
+class Jumps(NamedTuple):
+    """The flags with the jumps in them, new arrays of the input's shapes."""
+
+    groupdq: np.ndarray
+    pixeldq: np.ndarray
+    n_primary: int  # flagged groups before neighbours and later groups; NOT_SEARCHED with too few groups
+
+
+def flag_jumps(
+    data: np.ndarray,
+    groupdq: np.ndarray,
+    pixeldq: np.ndarray,
+    gain: np.ndarray,
+    read_noise: np.ndarray,
+    *,
+    n_frames: int,
+    threshold_sigma: float = 4.0,
+    three_group_threshold_sigma: float = 6.0,
+    four_group_threshold_sigma: float = 5.0,
+    flag_4_neighbors: bool = True,
+    min_neighbor_sigma: float = 10.0,
+    max_neighbor_sigma: float = 1000.0,
+    after_jump_dn: tuple[float, float] = (0.0, 0.0),
+    after_jump_groups: tuple[int, int] = (0, 0),
+    min_diffs_single_pass: int = 10,
+    min_sigclip_ints: int = 100,
+    threads: int = 1,
+) -> Jumps:
+    """Flag cosmic-ray jumps exactly as stcal's `detect_jumps_data` does, in one process and with evenly
+    spaced groups.
+
+    Parameters
+    ----------
+    data : ndarray of float32, shape (n_ints, n_groups, ny, nx)
+        Linearised ramps in DN. NaN makes both differences of its group unusable.
+    groupdq, pixeldq : ndarray of uint8, of uint32, shapes (n_ints, n_groups, ny, nx) and (ny, nx)
+        Flags; DO_NOT_USE and SATURATED groups are not looked at.
+    gain, read_noise : ndarray of float32, shape (ny, nx)
+        In e-/DN; CDS noise in DN, as in the reference files. A gain of 0, less, or NaN marks the pixel.
+    n_frames : int
+        Frames averaged into a group.
+    threshold_sigma, three_group_threshold_sigma, four_group_threshold_sigma : float
+        For four and more, for two, and for three usable differences.
+    flag_4_neighbors, min_neighbor_sigma, max_neighbor_sigma
+        Whether jumps between these sizes flag the four pixels around.
+    after_jump_dn, after_jump_groups
+        Two sizes in DN and the number of groups to flag after a jump of that size.
+    min_diffs_single_pass, min_sigclip_ints : int
+        From so many differences on all jumps are found at once; from so many integrations on by sigma
+        clipping.
+    threads : int
+        The result does not depend on it.
+
+    Raises
+    ------
+    NotCovered
+        When a group flag that no step sets (16) is in use.
+
+    Notes
+    -----
+    Cost: about ten passes over the data for ordinary ramps. Method: Anderson & Gordon 2011, PASP 123, 1237;
+    Regan 2007, JWST-STScI-001212.
+    """
+    from detectorist.engine import _jump_spread_nb as spread
+
+    n_ints, n_groups, ny, _ = data.shape
+    data = np.ascontiguousarray(data, np.float32).reshape(n_ints, n_groups, -1)
+    gain = np.ascontiguousarray(gain, np.float32).reshape(-1)
+    read_noise = np.ascontiguousarray(read_noise, np.float32).reshape(-1)
+    if np.bitwise_or.reduce(groupdq, axis=None) & MARK:
+        raise NotCovered(f"group flag {MARK} is in use")
+    flags = np.array(groupdq, np.uint8, order="C")
+    pixels = np.array(pixeldq, np.uint32)
+    pixels.reshape(-1)[(gain <= 0) | np.isnan(gain)] |= np.uint32(NO_GAIN_VALUE | DO_NOT_USE)
+    flat = flags.reshape(n_ints, n_groups, -1)
+
+    usable = n_groups - max(_groups_unusable_everywhere(flat))
+    clipped = n_ints >= min_sigclip_ints
+    if usable < _MINIMUM_GROUPS and not clipped:
+        over_ranges(spread.tidy, flat.shape[-1], flat, threads=threads)
+        return Jumps(flags, pixels, NOT_SEARCHED)
+
+    rule = (
+        *map(float, (threshold_sigma, four_group_threshold_sigma, three_group_threshold_sigma, n_frames)),
+        usable - 1 < min_diffs_single_pass,
+        bool(flag_4_neighbors),
+        float(min_neighbor_sigma),
+        float(max_neighbor_sigma),
+    )
+    _find(data, flat, gain, read_noise, rule, clipped=clipped, threads=threads)
+    n_primary = sum(over_ranges(spread.count_jumps, flat.shape[-1], flat, threads=threads))
+    if flag_4_neighbors:
+        over_ranges(spread.spread_to_neighbors, ny, flags, threads=threads)
+    if max(after_jump_groups) > 0:
+        _flag_after(data, flat, gain, after_jump_dn, after_jump_groups, threads)
+    over_ranges(spread.tidy, flat.shape[-1], flat, threads=threads)
+    return Jumps(flags, pixels, n_primary)
+
+
+def _find(data, flags, gain, read_noise, rule, *, clipped: bool, threads: int) -> None:
+    """Set JUMP and MARK in `flags`, (n_ints, n_groups, n_pix), by the rule that the number of integrations asks for."""
+    from detectorist.engine import _jump_tiles_nb as tiles
+    from detectorist.engine._jump_pixel_nb import JumpRule
+    from detectorist.engine._sorting_nb import network_or_none
+
+    n_ints, n_groups, n_pix = data.shape
+    rule = JumpRule(*rule)
+    if clipped:
+        over_ranges(tiles.flag_tiles_clipped, n_pix, data, flags, gain, read_noise, rule, threads=threads)
+        _clear_groups_all_jump(flags)
+    else:
+        network = network_or_none(n_ints * (n_groups - 1))
+        over_ranges(tiles.flag_tiles, n_pix, data, flags, gain, read_noise, rule, network, threads=threads)
+
+
+def _flag_after(data, flags, gain, sizes_dn, groups, threads: int) -> None:
+    from detectorist.engine import _jump_spread_nb as spread
+
+    typical_gain = np.nanmedian(gain)  # stock turns DN into electrons with one gain for all pixels, in float32
+    first_e, second_e = (float(np.float32(size) * typical_gain) for size in sizes_dn)
+    args = (data, flags, gain, first_e, int(groups[0]), second_e, int(groups[1]))
+    over_ranges(spread.flag_after_jumps, flags.shape[-1], *args, threads=threads)
+
+
+def _groups_unusable_everywhere(flags: np.ndarray) -> list[int]:
+    """Return, per integration, how many groups are DO_NOT_USE in every pixel; stops at the first usable pixel."""
+    return [
+        sum(bool(plane[0] & DO_NOT_USE) and bool(np.all(plane & DO_NOT_USE)) for plane in groups) for groups in flags
+    ]
+
+
+def _clear_groups_all_jump(flags: np.ndarray) -> None:
+    """Take the jumps out of a group in which every pixel is jump or DO_NOT_USE, as stock does after sigma clipping."""
+    for plane in flags.reshape(-1, flags.shape[-1]):
+        if plane[0] & (JUMP | DO_NOT_USE) and np.all(plane & (JUMP | DO_NOT_USE)):
+            plane[(plane & ~np.uint8(MARK)) == JUMP] = 0
