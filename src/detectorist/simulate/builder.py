@@ -17,8 +17,8 @@ from detectorist.simulate import ingredients
 if TYPE_CHECKING:
     from detectorist.simulate.lrs import LrsObservation
 
-#: What `progress` is called with: integrations done, integrations in all.
-Progress = Callable[[int, int], None]
+#: What `progress` is called with: integrations done, integrations in all, the file or work in hand.
+Progress = Callable[[float, int, str], None]
 
 
 class Scene:

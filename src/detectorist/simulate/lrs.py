@@ -126,7 +126,7 @@ class LrsObservation:
                 raw[integration - first] = readout.raw
                 recorder.add(integration, readout)
                 if progress is not None:
-                    progress(integration + 1, self.n_ints)
+                    progress(integration + 1, self.n_ints, f"segment {segment}")
             paths.append(self._write_segment(folder, segment, raw, times[first:end]))
         _write_truth(recorder, times, folder / TRUTH_NAME)
         build_lrs_cache(folder / CACHE_NAME, self.scene, n_groups=max(self.n_groups, 40))
@@ -193,7 +193,7 @@ def _make_room(folder: Path, *, overwrite: bool) -> None:
     ours = [*sorted(folder.glob(f"{ROOT_NAME}-seg*_mirimage_uncal.fits")), folder / TRUTH_NAME]
     present = [path for path in (*ours, folder / CACHE_NAME) if path.exists()]
     if present and not overwrite:
-        raise OutputError(f"{folder}: {present[0].name} is there already; choose another folder, or allow overwriting")
+        raise OutputError(f"{folder}: {present[0].name} is there already; choose another folder, or allow overwriting (--overwrite)")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path in present:

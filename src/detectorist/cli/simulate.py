@@ -1,0 +1,118 @@
+"""`detectorist simulate`: raw exposures with a known truth, and the reference files that they need."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Simulate raw exposures, with their truth and reference files.", no_args_is_help=True)
+
+SIZE, SCENE = "Size of the exposure", "Scene"
+
+
+class Preset(StrEnum):
+    """Scenes with a name."""
+
+    short = "short"
+    long = "long"
+
+
+@app.callback()
+def _modes() -> None:
+    """Keep `lrs` a command of its own while there is only one."""
+
+
+@app.command("lrs")
+def lrs(
+    output_dir: Annotated[
+        Path, typer.Option("--output-dir", "-o", help="Folder for raw files, truth.nc and the references crds/.")
+    ],
+    ints: Annotated[int, typer.Option(help="Integrations.", rich_help_panel=SIZE)] = 40,
+    groups: Annotated[
+        int | None,
+        typer.Option(
+            help="Groups per integration. Default: 20, with --preset long 100.",
+            rich_help_panel=SIZE,
+            show_default=False,
+        ),
+    ] = None,
+    segments: Annotated[int, typer.Option(help="Files of the exposure.", rich_help_panel=SIZE)] = 2,
+    seed: Annotated[
+        int, typer.Option(help="Seed of everything random: the same seed gives the same bytes.", rich_help_panel=SIZE)
+    ] = 0,
+    preset: Annotated[
+        Preset,
+        typer.Option(
+            help="long: a star that brings the ramps to where the response has lost some 8 %, "
+            "which sets in late; short: the ordinary response.",
+            rich_help_panel=SCENE,
+        ),
+    ] = Preset.short,
+    star_mag: Annotated[
+        float | None,
+        typer.Option(
+            help="Magnitude of the star: 9 gives a brightest pixel of 3,500 DN/s. Default: 9, or as the preset says.",
+            rich_help_panel=SCENE,
+            show_default=False,
+        ),
+    ] = None,
+    depth: Annotated[
+        float | None,
+        typer.Option(
+            help="Transit depth outside the molecular band. Default: 0.01.", rich_help_panel=SCENE, show_default=False
+        ),
+    ] = None,
+    trace_column: Annotated[
+        float | None,
+        typer.Option(help="Column of the trace, from 0. Default: 36.", rich_help_panel=SCENE, show_default=False),
+    ] = None,
+    gain: Annotated[
+        float | None,
+        typer.Option(help="Gain of the detector, e-/DN. Default: 3.1.", rich_help_panel=SCENE, show_default=False),
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Leave out an ingredient, as cosmic_rays, emi, drift, bad_pixels; repeatable.",
+            rich_help_panel=SCENE,
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier simulation.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Simulate a transit seen by MIRI's low-resolution spectrometer without a slit.
+
+    Example: detectorist simulate lrs -o sim --ints 40 --groups 20 --seed 7
+    """
+    from rich.console import Console
+
+    from detectorist.cli.progress import progress_bar
+    from detectorist.simulate.builder import LrsScene
+
+    groups = groups or (100 if preset is Preset.long else 20)
+    scene = LrsScene.for_long_ramps(groups) if preset is Preset.long else LrsScene()
+    star = {"mag": star_mag, "trace_column": trace_column}
+    for ingredient, changes in (("star", star), ("transit", {"depth": depth}), ("detector", {"gain": gain})):
+        scene = scene.with_(ingredient, **{name: value for name, value in changes.items() if value is not None})
+    scene = scene.without(*(without or ()))
+    exposure = scene.observe(ints=ints, groups=groups, segments=segments, seed=seed)
+    with progress_bar("simulating", quiet=quiet) as progress:
+        paths = exposure.write(output_dir, overwrite=overwrite, progress=progress)
+    console = Console(quiet=quiet)
+    lines = [
+        *(str(path) for path in paths),
+        f"truth: {output_dir / 'truth.nc'}",
+        f"references: {output_dir / 'crds'}",
+        _saturation(exposure.saturation_group),
+    ]
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _saturation(group: int | None) -> str:
+    if group is None:
+        return "the brightest pixel does not saturate"
+    return f"the brightest pixel saturates in group {group} (from 0)"
