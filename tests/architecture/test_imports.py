@@ -27,7 +27,7 @@ ALLOWED = {
     "reference": {"times", "crds_source", "step", "models", "parameters", "algorithms", "figures", "detectors"},
     "stage_1": {"times", "crds_source", "step", "models", "parameters", "algorithms", "engine", "figures", "detectors"},
     "stage_2": {"step", "models", "parameters", "algorithms", "figures", "detectors", "reference"},
-    "simulate": {"detectors", "algorithms", "models"},
+    "simulate": {"detectors", "algorithms", "models", "figures"},
     "pipelines": {
         "times",
         "crds_source",

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from detectorist import __version__
-from detectorist.cli import demo, recipe, run, simulate
+from detectorist.cli import demo, inspect, recipe, run, simulate
 
 app = typer.Typer(
     name="detectorist",
@@ -20,6 +20,7 @@ app.add_typer(simulate.app, name="simulate")
 app.add_typer(run.app, name="run")
 app.add_typer(recipe.app, name="recipe")
 app.command("demo")(demo.demo)
+app.command("inspect")(inspect.inspect)
 
 
 def _print_version(wanted: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,29 +89,34 @@ def light_curves(transit: Transit, mid_times_s: np.ndarray, exposure_s: float) -
     mid_times_s : ndarray, shape (n_ints,)
         Middles of the integrations from the start of the exposure, s.
     """
-    import batman
-
     rows = np.arange(_SUBARRAY.n_rows)
     um = _wavelengths_everywhere(rows)
-    parameters = batman.TransitParams()
-    parameters.t0 = transit.mid * exposure_s
-    parameters.per = transit_period(transit, exposure_s)
-    parameters.a, parameters.inc, parameters.ecc, parameters.w = (
-        transit.a_over_rs,
-        transit.inclination_deg,
-        0.0,
-        90.0,
+    curve = transit_curve(
+        transit, mid_times_s, mid_s=transit.mid * exposure_s, period_s=transit_period(transit, exposure_s)
     )
+    return np.stack([curve(depth, at) for depth, at in zip(row_depths(transit), um, strict=True)], axis=1)
+
+
+def transit_curve(
+    transit: Transit, mid_times_s: np.ndarray, *, mid_s: float, period_s: float
+) -> Callable[[float, float], np.ndarray]:
+    """Return curve(depth, micron): the relative flux at the given times, shape (n_ints,), on the orbit of `transit`."""
+    import batman
+
+    parameters = batman.TransitParams()
+    parameters.t0, parameters.per = mid_s, period_s
+    parameters.a, parameters.inc = transit.a_over_rs, transit.inclination_deg
+    parameters.ecc, parameters.w = 0.0, 90.0
     parameters.limb_dark = "quadratic"
-    radii = np.sqrt(row_depths(transit))
-    parameters.rp, parameters.u = radii[0], list(transit.limb_darkening)
+    parameters.rp, parameters.u = np.sqrt(transit.depth), list(transit.limb_darkening)
     model = batman.TransitModel(parameters, np.ascontiguousarray(mid_times_s, float))
-    curves = np.empty((mid_times_s.size, rows.size))
-    for row in rows:
-        parameters.rp = radii[row]
-        parameters.u = [u * 5.0 / um[row] for u in transit.limb_darkening]
-        curves[:, row] = model.light_curve(parameters)
-    return curves
+
+    def curve(depth: float, um: float) -> np.ndarray:
+        parameters.rp = np.sqrt(depth)
+        parameters.u = [u * 5.0 / um for u in transit.limb_darkening]
+        return model.light_curve(parameters)
+
+    return curve
 
 
 @dataclass(frozen=True)

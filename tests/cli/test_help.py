@@ -1,0 +1,48 @@
+"""Help is quick, complete and shows how."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+COMMANDS = [(), ("run",), ("run", "lrs"), ("simulate",), ("simulate", "lrs"), ("recipe",), ("recipe", "show"), ("demo",)]
+
+
+def detectorist(*words):
+    return subprocess.run(
+        [sys.executable, "-c", "from detectorist.cli import main; main()", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words) or "detectorist")
+def test_every_command_has_help(words):
+    done = detectorist(*words, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
+    if len(words) == 2 or words == ("demo",):
+        assert "Example" in done.stdout
+
+
+def test_help_is_quick():
+    code = "import sys; from detectorist.cli.app import app; print([m for m in ('jwst', 'numba', 'scipy') if m in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"
+    detectorist("--help")  # byte-compiles
+    start = time.perf_counter()
+    detectorist("--help")
+    # Half a second on an idle machine; the machine that runs tests is not idle.
+    assert time.perf_counter() - start < 2.0
+
+
+def test_version():
+    from detectorist import __version__
+
+    assert detectorist("--version").stdout.strip() == f"detectorist {__version__}"
+
+
+def test_recipe_show_prints_comments():
+    assert "# the last frame is pulled down" in detectorist("recipe", "show", "lrs", "short").stdout
