@@ -86,6 +86,14 @@ class DetectoristStep(Step):
             When the step subtracts and has been run on these data.
         """
         model = models.open_as(input_data, kind, copy=self.parent is None)
+        self.require_mode(model)
+        name = models.describe(model)
+        if self.subtracts and models.state(model, self.class_alias) == "COMPLETE":
+            raise AlreadyCorrected(f"{name}: {self.class_alias} has been run on these data; it would subtract twice")
+        return model
+
+    def require_mode(self, model: JwstDataModel) -> None:
+        """Raise InputError unless `model` is of an instrument and mode that this step is for, and has a size."""
         name = models.describe(model)
         for found, accepted, what in (
             (model.meta.instrument.name, self.instruments, "instrument"),
@@ -98,9 +106,6 @@ class DetectoristStep(Step):
                 )
         if 0 in model.data.shape:
             raise InputError(f"{name}: SCI has shape {model.data.shape}; at least one of everything is needed")
-        if self.subtracts and models.state(model, self.class_alias) == "COMPLETE":
-            raise AlreadyCorrected(f"{name}: {self.class_alias} has been run on these data; it would subtract twice")
-        return model
 
     def complete(self, model: JwstDataModel, summary: str = "", **numbers: Any) -> JwstDataModel:
         """Stamp `model` as corrected, with `numbers` as the record; `summary` says it in words. Returns `model`."""

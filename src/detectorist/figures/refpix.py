@@ -25,9 +25,7 @@ def draw_reference_correction(reads: np.ndarray, drift: np.ndarray) -> Figure:
         (line,) = axes[1, 0].plot(drift[-1, ::2, output], lw=1.2, label=f"output {output}")
         axes[1, 0].plot(last[::2, output], ".", ms=1.5, alpha=0.4, color=line.get_color())
         axes[1, 1].plot(np.nanmean(drift[..., output], axis=1), lw=1.2)
-    axes[1, 0].set(
-        xlabel="row / 2 (even rows)", ylabel="last group - first (DN)", title="reads and correction"
-    )
+    axes[1, 0].set(xlabel="row / 2 (even rows)", ylabel="last group - first (DN)", title="reads and correction")
     axes[1, 0].legend(fontsize=7, ncols=2)
     axes[1, 1].set(xlabel="group", ylabel="mean drift (DN)")
     return figure

@@ -1,3 +1,13 @@
-from detectorist.stage_1.drop_groups import DropGroupsStep
+"""Steps on ramps, before a slope is fitted."""
 
-__all__ = ["DropGroupsStep"]
+from detectorist.stage_1.drop_groups import DropGroupsStep
+from detectorist.stage_1.drop_integrations import DropIntegrationsStep
+from detectorist.stage_1.reference_pixel import ReferencePixelStep
+from detectorist.stage_1.regroup import RegroupStep
+
+__all__ = [
+    "DropGroupsStep",
+    "DropIntegrationsStep",
+    "ReferencePixelStep",
+    "RegroupStep",
+]

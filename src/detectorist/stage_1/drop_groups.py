@@ -7,27 +7,73 @@ from typing import ClassVar
 from stdatamodels.jwst.datamodels import RampModel
 
 from detectorist import models
-from detectorist.algorithms import dq
+from detectorist.algorithms import dq, groups
+from detectorist.errors import ParameterError
 from detectorist.parameters import parse_index_list
 from detectorist.step import LRS_SLITLESS, DetectoristStep
 
 
 class DropGroupsStep(DetectoristStep):
-    """placeholder until groups.py exists."""
+    """Set DO_NOT_USE on groups, in all pixels and integrations.
+
+    Spoiled are the first groups (reset switch charge decay, RSCD) and the last one (pulled down before the next
+    reset). "auto" finds them in the data; to treat all segments of an exposure alike, decide on one and give the list
+    (`record["groups"]`, or `detectorist.algorithms.groups.choose_groups`) to the others.
+    """
 
     class_alias = "drop_groups"
     instruments: ClassVar = ("MIRI",)
     exposure_types: ClassVar = (LRS_SLITLESS,)
 
     spec = """
-        drop_groups = pass(default=None)  # zero-indexed groups to mask, negative ones counted from the end
+        drop_groups = pass(default=None)  # zero-indexed, negative from the end; "auto": from the data; None: none
     """
 
     def process(self, input_data):
-        """Set DO_NOT_USE on the groups."""
+        """Return the ramp with DO_NOT_USE on the groups."""
+        wanted = parse_index_list(self.drop_groups, name="drop_groups", words=("auto",))
         model = self.open_input(input_data, RampModel)
-        groups = parse_index_list(self.drop_groups, name="drop_groups")
+        if wanted is None or wanted == []:
+            return self.skip_because(model, "no groups were named", groups=[])
         flags = models.group_flags(model)
-        flags[:, groups] |= dq.DO_NOT_USE
+        numbers = {}
+        if wanted == "auto":
+            choice = groups.find_spoiled_groups(groups.stack_differences(model.data, flags))
+            chosen = list(choice.groups)
+            numbers = {"chosen": "auto", "deviation_pct": [round(100 * d, 3) for d in choice.deviation]}
+        else:
+            chosen = self._indices(wanted, model)
+        # A copy that can be written to: an array read from a file may be neither in memory nor ours.
+        flags = flags.copy()
+        flags[:, chosen] |= dq.DO_NOT_USE
         model.groupdq = flags
-        return self.complete(model, f"groups {groups} masked", groups=groups)
+        return self.complete(
+            model,
+            f"groups {chosen} of {model.data.shape[1]} masked",
+            groups=chosen,
+            n_groups=model.data.shape[1],
+            **numbers,
+        )
+
+    def _indices(self, wanted: list[int], model: RampModel) -> list[int]:
+        """Return the indices counted from the start, sorted, each once."""
+        n_groups = model.data.shape[1]
+        name = models.describe(model)
+        for index in wanted:
+            if not -n_groups <= index < n_groups:
+                raise ParameterError(
+                    f"{name}: drop_groups contains {index}, but the ramp has {n_groups} groups "
+                    f"({-n_groups} to {n_groups - 1} are possible)",
+                    parameter="drop_groups",
+                    value=index,
+                    n_groups=n_groups,
+                )
+        chosen = sorted({index % n_groups for index in wanted})
+        if len(chosen) == n_groups:
+            raise ParameterError(
+                f"{name}: drop_groups {wanted} would drop all {n_groups} groups; at least one must stay",
+                parameter="drop_groups",
+                value=wanted,
+                n_groups=n_groups,
+            )
+        return chosen

@@ -1,0 +1,82 @@
+"""A linearity correction from the ramps of the exposure itself."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+from stdatamodels.jwst.datamodels import LinearityModel, RampModel
+
+from detectorist import models
+from detectorist.algorithms import linearity
+from detectorist.errors import ParameterError
+from detectorist.reference._base import MIRI_FRAME, ReferenceStep, as_full_frame
+
+log = logging.getLogger(__name__)
+
+
+class SetCustomLinearity(ReferenceStep):
+    """Make a linearity reference, for `override_linearity` of the linearity step, from raw ramps.
+
+    The straight line through a section of each ramp that is taken to be linear is continued over the rest, and for
+    each of the four outputs (column mod 4) a polynomial is fitted that turns measured DN into it: constant 0, linear
+    term 1, orders 2 to 4 from the trace on columns 34 to 38. It is a polynomial of the measured counts with their
+    pedestal, because those are what the standard step puts into it; a ramp may shift as a whole, what is
+    fitted is its shape. Not corrected: reference columns 0 to 3, whose coefficients are 0.
+
+    Ends of ranges are exclusive; -1 is up to the last group but one. It takes long ramps, 40 groups and more.
+    """
+
+    class_alias = "set_custom_linearity"
+
+    spec = """
+        group_idx_start_fit = integer(default=10)  # first group of the section taken to be linear
+        group_idx_end_fit = integer(default=40)  # its end (exclusive)
+        group_idx_start_derive = integer(default=10)  # first group to be corrected
+        group_idx_end_derive = integer(default=-1)  # end (exclusive); -1: up to the last but one
+        row_idx_start_used = integer(default=350)  # first row of the trace
+        row_idx_end_used = integer(default=386)  # its end (exclusive)
+        draw_corrections = boolean(default=False)  # draw the corrections of the four outputs
+    """
+
+    def process(self, input_data):
+        """Return a `LinearityModel`."""
+        model = self.read_input(input_data, RampModel)
+        try:
+            fit = linearity.fit_linearity(
+                model.data,
+                models.group_flags(model),
+                group_idx_start_fit=self.group_idx_start_fit,
+                group_idx_end_fit=self.group_idx_end_fit,
+                group_idx_start_derive=self.group_idx_start_derive,
+                group_idx_end_derive=self.group_idx_end_derive,
+                row_idx_start_used=self.row_idx_start_used,
+                row_idx_end_used=self.row_idx_end_used,
+            )
+        except ParameterError as error:
+            raise ParameterError(f"{models.describe(model)}: {error.message}", **error.numbers) from error
+        if self.draw_corrections:
+            from detectorist.figures.linearity import draw_linearity
+
+            self.draw(lambda: draw_linearity(fit), model)
+        self.record = {
+            "coefficients": fit.coefficients.tolist(),
+            "ramps_used": fit.n_ramps.tolist(),
+            "ramps_left_out": fit.n_left_out,
+            "range_dn": fit.range_dn.tolist(),
+            "left_pct": fit.left_pct.tolist(),
+        }
+        log.info(
+            "%s: linearity from %d ramps (%d left out); %.3f %% of the signal left at most (rms)",
+            models.describe(model),
+            fit.n_ramps.sum(),
+            fit.n_left_out,
+            fit.left_pct.max(),
+        )
+        reference = LinearityModel(
+            coeffs=linearity.detector_coefficients(fit.coefficients, MIRI_FRAME),
+            dq=np.zeros(MIRI_FRAME, np.uint32),
+        )
+        return as_full_frame(
+            reference, model, f"self-made from {models.describe(model)}, {int(fit.n_ramps.sum())} ramps"
+        )

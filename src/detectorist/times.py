@@ -1,0 +1,131 @@
+"""When each integration of a segment was taken.
+
+The INT_TIMES table is the place to look, but files come with an empty table, with too few rows, or with rows of the
+whole exposure; then its times are picked by integration number or reconstructed from the exposure's header.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from stdatamodels.jwst.datamodels import JwstDataModel
+
+from detectorist.errors import InputError
+from detectorist.models import describe
+
+SECONDS_PER_DAY = 86400.0
+
+#: Columns of INT_TIMES; BJD columns are Julian dates minus 2400000.5, as the standard pipeline writes them.
+TABLE_DTYPE = np.dtype(
+    [
+        ("integration_number", "<i4"),
+        ("int_start_MJD_UTC", "<f8"),
+        ("int_mid_MJD_UTC", "<f8"),
+        ("int_end_MJD_UTC", "<f8"),
+        ("int_start_BJD_TDB", "<f8"),
+        ("int_mid_BJD_TDB", "<f8"),
+        ("int_end_BJD_TDB", "<f8"),
+    ]
+)
+
+
+class IntegrationTimes(NamedTuple):
+    """Times of the integrations of one segment."""
+
+    mjd_utc: np.ndarray  # (n_ints,) mid-times, days
+    bjd_tdb: np.ndarray  # (n_ints,) mid-times at the barycentre, days, minus 2400000.5; NaN where unknown
+    spacing_s: float  # median spacing of the mid-times: what one integration costs, reset included
+    table: np.ndarray  # (n_ints,) of TABLE_DTYPE, numbered from integration_start of the segment
+    reconstructed: bool  # from the header, not from INT_TIMES
+    reason: str  # why reconstructed, for a warning; empty otherwise
+
+
+def integration_times(model: JwstDataModel) -> IntegrationTimes:
+    """Return the times of the integrations in `model`, (n_ints, ...) of any product.
+
+    Raises
+    ------
+    InputError
+        When neither INT_TIMES nor the header tell the times.
+    """
+    n_ints = model.data.shape[0]
+    table, reason = _rows_of_segment(model, n_ints)
+    if table is None:
+        table = _from_header(model, n_ints)
+    mjd = table["int_mid_MJD_UTC"].copy()
+    bjd = table["int_mid_BJD_TDB"].copy()
+    if n_ints > 1:
+        spacing = float(np.median(np.diff(bjd if np.isfinite(bjd).all() else mjd))) * SECONDS_PER_DAY
+    else:
+        spacing = header_cycle_s(model)
+    return IntegrationTimes(mjd, bjd, spacing, table, bool(reason), reason)
+
+
+def header_cycle_s(model: JwstDataModel) -> float:
+    """Return from the header what one integration costs, resets between integrations included, in seconds.
+
+    Raises
+    ------
+    InputError
+        When the header holds neither group times nor an exposure's start, end and number of integrations.
+    """
+    exposure = model.meta.exposure
+    group_time = exposure.group_time or exposure.frame_time
+    if group_time and exposure.ngroups:
+        resets = exposure.nresets_between_ints or 0
+        return float(group_time * exposure.ngroups + resets * (exposure.frame_time or group_time))
+    if exposure.integration_time:
+        return float(exposure.integration_time)
+    if exposure.start_time and exposure.end_time and exposure.nints:
+        return float((exposure.end_time - exposure.start_time) * SECONDS_PER_DAY / exposure.nints)
+    raise InputError(
+        f"{describe(model)}: the header has no TGROUP and NGROUPS, no EFFINTTM and no EXPSTART, EXPEND and NINTS; "
+        "the duration of an integration cannot be told"
+    )
+
+
+def _rows_of_segment(model: JwstDataModel, n_ints: int) -> tuple[np.ndarray | None, str]:
+    """Return the rows of INT_TIMES that belong to this segment, or None and why there are none."""
+    found = getattr(model, "int_times", None)
+    if found is None or len(found) == 0:
+        return None, "INT_TIMES is missing or empty"
+    found = np.asarray(found)
+    table = np.zeros(len(found), TABLE_DTYPE)
+    for name in TABLE_DTYPE.names:
+        if name not in found.dtype.names:
+            return None, f"INT_TIMES has no column {name}"
+        table[name] = found[name]
+    first = model.meta.exposure.integration_start or 1
+    wanted = first + np.arange(n_ints)
+    place = {int(number): row for row, number in enumerate(table["integration_number"])}
+    if all(int(number) in place for number in wanted):
+        table = table[[place[int(number)] for number in wanted]]
+    elif len(table) != n_ints:
+        return None, f"INT_TIMES has {len(table)} rows for {n_ints} integrations"
+    mid = table["int_mid_MJD_UTC"]
+    if not np.isfinite(mid).all() or (mid <= 0).any() or (np.diff(mid) <= 0).any():
+        return None, "INT_TIMES has mid-times that are missing or do not increase"
+    table["integration_number"] = wanted
+    for name in ("int_start_BJD_TDB", "int_mid_BJD_TDB", "int_end_BJD_TDB"):
+        if (table[name] <= 0).any():  # zero stands for "not computed"
+            table[name] = np.nan
+    return table, ""
+
+
+def _from_header(model: JwstDataModel, n_ints: int) -> np.ndarray:
+    """Return a table of equally spaced integrations that begin with the exposure."""
+    exposure = model.meta.exposure
+    if exposure.start_time is None:
+        raise InputError(f"{describe(model)}: no usable INT_TIMES and no EXPSTART; the times cannot be told")
+    cycle_d = header_cycle_s(model) / SECONDS_PER_DAY
+    resets_d = (exposure.nresets_between_ints or 0) * (exposure.frame_time or 0.0) / SECONDS_PER_DAY
+    number = (exposure.integration_start or 1) + np.arange(n_ints)
+    table = np.zeros(n_ints, TABLE_DTYPE)
+    table["integration_number"] = number
+    for scale, start in (("MJD_UTC", exposure.start_time), ("BJD_TDB", exposure.start_time_tdb)):
+        begin = (np.nan if start is None else start) + (number - 1) * cycle_d
+        table[f"int_start_{scale}"] = begin
+        table[f"int_mid_{scale}"] = begin + 0.5 * (cycle_d - resets_d)
+        table[f"int_end_{scale}"] = begin + cycle_d - resets_d
+    return table
