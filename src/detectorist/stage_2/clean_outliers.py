@@ -1,0 +1,135 @@
+"""Replace pixels of LRS integrations that do not fit the trace's spatial profile."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from stdatamodels.jwst.datamodels import CubeModel
+
+from detectorist import models
+from detectorist.algorithms import dq, profile
+from detectorist.errors import InputError, ParameterError
+from detectorist.parameters import parse_index_list
+from detectorist.step import LRS_SLITLESS, DetectoristStep
+
+
+class CleanOutliersStep(DetectoristStep):
+    """Find outliers by their deviation from a spatial profile (Horne 1986), frame by frame, and replace them.
+
+    `process` returns `(CubeModel, P, O)`: the cleaned model (pixels replaced carry OUTLIER), the profiles
+    (n_ints, n_rows, n_cols), which sum to 1 in every row, and the number of pixels replaced within 0-4 columns of
+    column 36 (n_ints, n_rows, 5). P is the trace alone: a background is measured beside it and is no part of it.
+    The profile of an integration without any usable pixel is flat; the integration stays as it is, with DO_NOT_USE.
+    """
+
+    class_alias = "clean_outliers"
+    instruments: ClassVar = ("MIRI",)
+    exposure_types: ClassVar = (LRS_SLITLESS,)
+
+    spec = """
+        window_heights = pass(default=None)  # rows per window, cycled to the last row; None: 150,100,50,40,30,24
+        window_widths = pass(default=None)  # another name of window_heights
+        dq_bits_to_mask = pass(default=None)  # bit indices (n means 2**n) of flags whose pixels are replaced
+        poly_order = integer(default=4)  # order of the polynomials along the dispersion
+        outlier_threshold = float(default=4.0)  # sigma from the profile beyond which a pixel is an outlier
+        spatial_profile_left_idx = integer(default=26)  # first column of the profile
+        spatial_profile_right_idx = integer(default=47)  # column after the last of the profile
+        draw_cleaning_col = boolean(default=False)  # draw the columns of the trace before and after
+        draw_spatial_profiles = boolean(default=False)  # draw the profiles
+        no_clean = boolean(default=False)  # replace NaN only
+    """
+
+    def process(self, input_data: Any) -> tuple[CubeModel, np.ndarray, np.ndarray]:
+        """Return the cleaned model, the profiles P and the counts O."""
+        heights = self._heights()
+        model = self.open_input(input_data, CubeModel)
+        err, flags = models.errors(model), models.flags(model)
+        if not np.isfinite(model.data).any():
+            raise InputError(f"{models.describe(model)}: SCI has not one finite value")
+        found = profile.clean_outliers(
+            model.data,
+            err,
+            flags,
+            window_heights=heights,
+            dq_bits_to_mask=parse_index_list(self.dq_bits_to_mask, name="dq_bits_to_mask"),
+            poly_order=self.poly_order,
+            outlier_threshold=self.outlier_threshold,
+            spatial_profile_left_idx=self.spatial_profile_left_idx,
+            spatial_profile_right_idx=self.spatial_profile_right_idx,
+            no_clean=self.no_clean,
+        )
+        before = model.data.copy() if self.draw_cleaning_col else model.data
+        write_back(model, err, flags, found)
+        self._draw(model, before, found)
+        self.complete(model, summarise(found), **numbers_of(found))
+        return model, found.profile, found.counts
+
+    def _heights(self) -> list[int] | None:
+        heights = parse_index_list(self.window_heights, name="window_heights")
+        widths = parse_index_list(self.window_widths, name="window_widths")
+        if heights is not None and widths is not None:
+            raise ParameterError(
+                f"window_heights is {heights} and window_widths {widths}: two names of one parameter, give one"
+            )
+        return widths if heights is None else heights
+
+    def _draw(self, model: CubeModel, before: np.ndarray, found: profile.Cleaning) -> None:
+        from detectorist.figures import cleaning
+
+        columns = (self.spatial_profile_left_idx, self.spatial_profile_right_idx)
+        if self.draw_cleaning_col:
+            self.draw(
+                lambda: cleaning.draw_cleaned_columns(before, model.data, found.replaced, columns=columns),
+                model,
+                name="columns",
+            )
+        if self.draw_spatial_profiles:
+            self.draw(lambda: cleaning.draw_profiles(found.profile, columns=columns), model, name="profiles")
+
+
+def write_back(model: CubeModel, err: np.ndarray, flags: np.ndarray, found: profile.Cleaning) -> None:
+    """Write what was found into `model`, which is ours to change: no second copy of its arrays is made."""
+    model.data = writable(model.data)
+    model.data[found.replaced] = found.values
+    err = writable(err)
+    err[found.replaced] = found.errors
+    flags = writable(flags)
+    flags[found.replaced] |= dq.OUTLIER
+    flags[found.unusable] |= dq.DO_NOT_USE
+    model.err, model.dq = err, flags
+
+
+def writable(array: np.ndarray) -> np.ndarray:
+    """Return `array`, or a copy where it is a read-only view of a file."""
+    return array if array.flags.writeable else array.copy()
+
+
+def summarise(found: profile.Cleaning) -> str:
+    """Say in words what was found."""
+    text = (
+        f"{found.replaced.sum()} pixels replaced ({found.n_outliers.sum()} outlying, {found.n_flagged.sum()} flagged, "
+        f"{found.n_nan.sum()} not finite)"
+    )
+    if not found.errors_used.all():
+        text += f", noise measured from the data in {(~found.errors_used).sum()} integrations"
+    if found.unusable.any():
+        text += f"; no usable pixel in integrations {np.flatnonzero(found.unusable).tolist()}: DO_NOT_USE set"
+    return text
+
+
+def numbers_of(found: profile.Cleaning) -> dict[str, Any]:
+    """Return the record: plain numbers."""
+    per_integration = found.replaced.sum(axis=(1, 2))
+    usable = ~found.unusable
+    return {
+        "n_cleaned": int(per_integration.sum()),
+        "n_outliers": int(found.n_outliers.sum()),
+        "n_flagged": int(found.n_flagged.sum()),
+        "n_nan": int(found.n_nan.sum()),
+        "max_per_integration": int(per_integration.max()),
+        "noise_scale": float(np.nanmedian(found.noise_scale[usable])),
+        "errors_used": bool(found.errors_used[usable].all()),
+        "rows_without_profile": int((~found.measured[usable]).sum()),
+        "unusable_integrations": np.flatnonzero(found.unusable).tolist(),
+    }
