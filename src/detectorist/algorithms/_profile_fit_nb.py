@@ -21,7 +21,7 @@ FIT_THRESHOLD_SIGMA = 4.0
 #: Rounds of fit and rejection; most windows settle in three.
 MAX_ROUNDS = 10
 #: Pixels by which a column's own noise scale is drawn toward that of its window.
-SCALE_PRIOR_PIX = 30
+SCALE_PRIOR_PIX = 100
 #: Root of the summed variance of a row's profile (which sums to 1) up to which the profile counts as measured.
 MEASURED_ERROR = 0.15
 #: Least share of a row's profile-squared weight in pixels kept, below which its flux counts as unknown.
@@ -235,6 +235,45 @@ def flux_by_median(signal, weight, fit, profile):
         if passed >= 0.5 * total:
             return ratio[k]
     return np.nan
+
+
+@njit(cache=True, nogil=True)
+def flux_by_search(signal, weight, fit, profile, limit):
+    """Return the flux of one row, of those its core pixels suggest, that leaves the least sum of clipped squares.
+
+    Finds the flux most pixels agree upon also where those that do not hold most of the weight.
+    limit : deviation per column at which a pixel counts as outlying and no further deviation matters.
+    """
+    peak = profile.max()
+    best, least = np.nan, np.inf
+    for k in range(signal.size):
+        if not fit[k] or profile[k] <= 0.1 * peak:
+            continue
+        flux, total = signal[k] / profile[k], 0.0
+        for j in range(signal.size):
+            if fit[j]:
+                total += min((signal[j] - flux * profile[j]) ** 2 * weight[j], limit[j] ** 2)
+        if total < least:
+            best, least = flux, total
+    return best
+
+
+@njit(cache=True, nogil=True)
+def rescue_rows(signal, weight, fit, profile, limit, kept):
+    """Choose the pixels kept anew in rows that lost some of their core; return how many changed side."""
+    changed = 0
+    for i in range(signal.shape[0]):
+        peak, lost = profile[i].max(), False
+        for j in range(signal.shape[1]):
+            lost |= fit[i, j] and not kept[i, j] and profile[i, j] > 0.1 * peak
+        if not lost:
+            continue
+        flux = flux_by_search(signal[i], weight[i], fit[i], profile[i], limit)
+        for j in range(signal.shape[1]):
+            inside = fit[i, j] and abs(signal[i, j] - flux * profile[i, j]) * math.sqrt(weight[i, j]) <= limit[j]
+            changed += inside != kept[i, j]
+            kept[i, j] = inside
+    return changed
 
 
 @njit(cache=True, nogil=True)

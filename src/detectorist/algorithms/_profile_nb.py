@@ -20,6 +20,7 @@ from detectorist.algorithms._profile_fit_nb import (
     measure_scales,
     median_of,
     normalise_rows,
+    rescue_rows,
     sigma_of,
 )
 
@@ -105,7 +106,7 @@ def start_window(signal, weight, fit, basis, profile, shape_var, flux):
     smooth = np.zeros((n_rows, n_cols))
     known = np.zeros((n_rows, n_cols), np.bool_)
     used = np.empty(n_rows, np.bool_)
-    three = np.empty(3)
+    several = np.empty(5)
     for i in range(n_rows):
         flux[i] = 0.0
         for j in range(n_cols):
@@ -114,12 +115,13 @@ def start_window(signal, weight, fit, basis, profile, shape_var, flux):
                 smooth[i, j] = max(min(x, y), min(max(x, y), z))
                 n = 3
             else:
+                # With one of three missing the other two have no say over an outlier: ask five.
                 n = 0
-                for k in range(max(i - 1, 0), min(i + 2, n_rows)):
+                for k in range(max(i - 2, 0), min(i + 3, n_rows)):
                     if fit[k, j]:
-                        three[n] = signal[k, j]
+                        several[n] = signal[k, j]
                         n += 1
-                smooth[i, j] = median_of(three, n) if n else 0.0
+                smooth[i, j] = median_of(several, n) if n else 0.0
             known[i, j] = n > 0
             flux[i] += smooth[i, j]
         used[i] = flux[i] > 0.0
@@ -128,9 +130,9 @@ def start_window(signal, weight, fit, basis, profile, shape_var, flux):
 
 
 @njit(cache=True, nogil=True)
-def model_weight(signal, fit, flux, profile, floor, weight):
+def model_weight(deviation, fit, flux, profile, floor, weight):
     """Fill the inverse of the variance of every pixel, floor + slope * light, the slope from the scatter of the bright pixels."""
-    n_rows, n_cols = signal.shape
+    n_rows, n_cols = deviation.shape
     peak = 0.0
     for i in range(n_rows):
         for j in range(n_cols):
@@ -144,7 +146,7 @@ def model_weight(signal, fit, flux, profile, floor, weight):
             model = flux[i] * profile[i, j]
             if fit[i, j] and model > 0.3 * peak:
                 light[n] = model
-                residual[n] = abs(signal[i, j] - model)
+                residual[n] = abs(deviation[i, j]) / math.sqrt(weight[i, j])
                 n += 1
     slope = 0.0
     if n >= 20:
@@ -197,6 +199,7 @@ def fit_window(signal, weight, fit, have_err, floor, threshold, basis, profile, 
         judge_row(signal[i], weight[i], fit[i], False, profile[i], shape_var[i] * 0.0, flux[i], 0.0, deviation[i])
     overall = measure_scales(deviation, fit, scale)
     update_kept(deviation, fit, scale, threshold, kept)
+    rescue_rows(signal, weight, fit, profile, threshold * scale, kept)
     for turn in range(MAX_ROUNDS):
         for i in range(n_rows):
             flux[i], flux_var[i] = measure_row(signal[i], weight[i], fit[i], kept[i], profile[i])
@@ -205,13 +208,16 @@ def fit_window(signal, weight, fit, have_err, floor, threshold, basis, profile, 
         fit_columns(signal, weight, kept, row_used, flux, basis, profile, shape_var)
         normalise_rows(profile, shape_var, flux)
         if not have_err:
-            model_weight(signal, kept, flux, profile, floor, weight)
+            model_weight(deviation, kept, flux, profile, floor, weight)
         for i in range(n_rows):
             flux[i], flux_var[i] = measure_row(signal[i], weight[i], fit[i], kept[i], profile[i])
             judge_row(signal[i], weight[i], kept[i], row_used[i], profile[i], shape_var[i], flux[i], flux_var[i],
                       deviation[i])  # fmt: skip
         overall = measure_scales(deviation, fit, scale)
-        if update_kept(deviation, fit, scale, threshold, kept) == 0 and turn > 0:
+        changed = update_kept(deviation, fit, scale, threshold, kept)
+        if turn == 0:
+            rescue_rows(signal, weight, fit, profile, threshold * scale, kept)
+        elif changed == 0:
             break
     return overall
 
@@ -343,6 +349,8 @@ def judge_unmeasured(signal, weight, fit, measured, threshold, profile, shape_va
             judge_row(signal[i], weight[i], kept_here[k], False, profile[i], shape_var[i], flux[i], flux_var[i], raw[k])
         measure_scales(raw, chosen, scale)
         update_kept(raw, chosen, scale, threshold, kept_here)
+        if turn == 0:
+            rescue_rows(signal[rows], weight[rows], chosen, profile[rows], threshold * scale, kept_here)
     for k, i in enumerate(rows):
         for j in range(fit.shape[1]):
             deviation[i, j] = raw[k, j] / scale[j]
