@@ -207,14 +207,14 @@ class Rscd:
     ----------
     fraction, first_fraction : float
         Part of a ramp's final signal that the first group lacks, and in the first integration of an exposure, which
-        follows no illuminated one (assumed; in practice 5 to 12 groups are dropped).
+        follows no illuminated one (assumed).
     time_constant_groups : float
-        Decay of what is missing.
+        Decay of what is missing. The default spoils two groups; published reductions drop 5 to 12 of long ramps.
     """
 
-    fraction: float = 0.01
-    first_fraction: float = 0.003
-    time_constant_groups: float = 1.3
+    fraction: float = 0.005
+    first_fraction: float = 0.002
+    time_constant_groups: float = 0.5
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ _SUBARRAY = MIRI_SUBARRAYS["SLITLESSPRISM"]
 #: Broad dips of the star's spectrum: micron, width (sigma, micron), depth. They make shifts along the rows measurable.
 _DIPS = ((4.65, 0.05, 0.03), (5.2, 0.04, 0.03), (6.1, 0.08, 0.03), (7.46, 0.05, 0.02), (9.6, 0.15, 0.03))
 #: Rows (0-based) and widths (rows) where the light fades out: long-wavelength end, short-wavelength end.
-_FADES = ((22.0, 6.0), (391.5, -1.0))
+_FADES = ((22.0, 6.0), (390.0, -0.8))
 
 
 def wavelengths_um(rows: np.ndarray) -> np.ndarray:
