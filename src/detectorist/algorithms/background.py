@@ -174,6 +174,15 @@ def measure_background(
     return Background(image, variance, n_used)
 
 
+def scatter_variance(data: np.ndarray, mask: np.ndarray | None = None, *, columns: np.ndarray) -> np.ndarray:
+    """Return the variance of one pixel of every row, from the scatter of `columns`, shape of `data` less the columns.
+
+    Robust, pooled over the integrations and smoothed over 15 rows; NaN and `mask` (True excluded) as in
+    `measure_background`. Raises TooFewPixels when no pixel is usable.
+    """
+    return _noise_variance(_gather(data, columns, mask), None)
+
+
 def median_variance(n: np.ndarray | int) -> np.ndarray:
     """Return the variance of the median of `n` normal values over that of one; infinite for n = 0."""
     n = np.asarray(n)

@@ -235,6 +235,7 @@ def model_variance(
     gain: float | np.ndarray,
     integration_time_s: float,
     background: np.ndarray | float = 0.0,
+    sky_variance: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the variance of every pixel from read noise and photons, shape of `data`, (DN/s)^2.
 
@@ -242,22 +243,29 @@ def model_variance(
 
     data : ndarray of float, shape (n_ints, n_rows, n_cols), DN/s, background subtracted
     profile : ndarray of float, shape of `data` or (n_rows, n_cols), normalised to 1 over the columns
-    readnoise : float or ndarray broadcast to `data`, DN/s rms of one pixel (not a variance)
+    readnoise : float or ndarray broadcast to `data`, DN/s rms of one pixel (a standard deviation, no variance)
     gain : float or ndarray of shape (n_rows, n_cols), e-/DN
     integration_time_s : float, the time over which the signal of a rate was collected
-    background : ndarray of shape (n_ints, n_rows), or float: level that was subtracted, DN/s
+    background : ndarray of shape (n_ints, n_rows), or float: level B that was subtracted, DN/s
+    sky_variance : ndarray of shape (n_ints, n_rows), measured variance of a pixel without star, (DN/s)^2; where B is
+        not known any more it stands for readnoise^2 + B / (gain t), and is never taken below readnoise^2
 
-    Raises ParameterError for a gain, time or read noise that is not positive (read noise: negative) or not
+    Raises ParameterError for a gain or time that is not positive and finite, or a read noise that is negative or not
     finite.
     """
     _require_positive(gain, "gain", "e-/DN")
     _require_positive(integration_time_s, "integration time", "s")
-    if not (np.isfinite(readnoise).all() and np.min(readnoise) >= 0):
-        raise ParameterError("readnoise has values that are not finite or negative; DN/s rms per pixel is needed")
+    readnoise = np.asarray(readnoise, float)
+    if not (np.isfinite(readnoise).all() and (readnoise >= 0).all()):
+        raise ParameterError("readnoise has values that are negative or not finite; DN/s rms per pixel is needed")
+    profile = np.maximum(profile, 0)
     flux = np.where(profile > 0, np.nan_to_num(data), 0.0).sum(axis=-1)
-    level = np.broadcast_to(np.asarray(background, float), flux.shape)
-    photons = np.abs(np.maximum(flux, 0)[..., None] * np.maximum(profile, 0) + level[..., None])
-    return np.asarray(readnoise, float) ** 2 + photons / (np.asarray(gain, float) * integration_time_s)
+    per_electron = 1 / (np.asarray(gain, float) * integration_time_s)
+    star = np.maximum(flux, 0)[..., None] * profile * per_electron
+    if sky_variance is not None:
+        return np.maximum(readnoise**2, sky_variance[..., None]) + star
+    level = np.broadcast_to(np.asarray(background, float), flux.shape)[..., None]
+    return readnoise**2 + np.abs(star + level * per_electron)
 
 
 def rate_read_noise(cds_noise: np.ndarray | float, *, n_groups: int, group_time_s: float) -> np.ndarray:

@@ -1,0 +1,137 @@
+"""Extract LRS spectra with optimal weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from stdatamodels.jwst.datamodels import CubeModel, ReadnoiseModel
+
+from detectorist import models
+from detectorist.algorithms.background import scatter_variance
+from detectorist.algorithms.extraction import extract_optimal, model_variance, rate_read_noise
+from detectorist.algorithms.profile import clean_outliers
+from detectorist.errors import ParameterError
+from detectorist.stage_2._extract import SHARED_SPEC, ExtractStep
+
+#: Columns on either side of the trace to which a profile of our own extends.
+PROFILE_HALF_WIDTH = 10
+
+#: Columns 0-3 are reference pixels.
+N_REFERENCE = 4
+
+
+class Extract1DOptimalStep(ExtractStep):
+    """Sum the pixels of every row with the weights of Horne (1986), which give the least noise.
+
+    `process(model, wavelength_map=None, P=None, readnoise=None)` returns the same four arrays as Extract1DBoxStep.
+
+    P : spatial profile (n_ints, n_rows, n_cols), as CleanOutliersStep returns it; by default computed as there. It is
+    normalised to 1 within the aperture.
+
+    readnoise : rms of one pixel, not a variance: a number, a 2-D or a 3-D array in DN/s, or a ReadnoiseModel, whose
+    values (noise of the difference of two reads, DN) are brought to a slope's. With it the variance is V =
+    readnoise^2 + |S P + B| / (gain t), the sky's part of it measured beside the aperture. Without it V is ERR
+    squared; pixels whose ERR is 0 or not finite get that of their neighbours. The error of the background is added
+    once, coherently.
+
+    `save_results` writes `<input>_extract_1d_optimal.nc`, as Extract1DBoxStep does.
+    """
+
+    class_alias = "extract_1d_optimal"
+
+    spec = "median_spatial_profile = boolean(default=False)  # the median profile for all integrations" + (
+        SHARED_SPEC.format(width=8)
+    )
+
+    def process(
+        self,
+        input_data: Any,
+        wavelength_map: np.ndarray | None = None,
+        P: np.ndarray | None = None,
+        readnoise: Any = None,
+    ):
+        """Return (wavelengths, spectra, uncertainties, trace widths)."""
+        model = self.read_input(input_data)
+        center, fit = self.locate(model)
+        middle = float(np.median(center))
+        aperture = [middle - self.aperture_left_width, middle + self.aperture_right_width]
+        profile = self._profile(model, middle) if P is None else np.asarray(P)
+        variance, source = self.background_variance(model)
+        electrons = self.units == "electron/s"
+        gain = self.gain_of(model) if electrons or readnoise is not None else None
+        spectra = extract_optimal(
+            model.data,
+            profile,
+            models.errors(model),
+            aperture_center=center,
+            aperture_left_width=self.aperture_left_width,
+            aperture_right_width=self.aperture_right_width,
+            median_spatial_profile=self.median_spatial_profile,
+            variance=None if readnoise is None else self._variance(model, profile, readnoise, gain, aperture),
+            background_variance=variance,
+            units=self.units,
+            gain=gain if electrons else None,
+        )
+        wavelengths = self.wavelengths(model, wavelength_map, center)
+        noise = "errors" if readnoise is None else "read noise and gain"
+        return self.finish(
+            model, wavelengths, spectra, fit, aperture=aperture, background_noise=source, noise_from=noise
+        )
+
+    @staticmethod
+    def _profile(model: CubeModel, center: float) -> np.ndarray:
+        """Return the profile that CleanOutliersStep would, about the trace."""
+        middle = round(center)
+        return clean_outliers(
+            model.data,
+            models.errors(model),
+            models.flags(model),
+            spatial_profile_left_idx=max(middle - PROFILE_HALF_WIDTH, 0),
+            spatial_profile_right_idx=min(middle + PROFILE_HALF_WIDTH + 1, model.data.shape[-1]),
+        ).profile
+
+    def _variance(self, model: CubeModel, profile, readnoise, gain, aperture) -> np.ndarray:
+        n_groups, group_time = groups_of(model)
+        columns = np.arange(model.data.shape[-1])
+        beside = columns[(columns < aperture[0] - 2) | (columns > aperture[1] + 2)]
+        beside = beside[beside >= N_REFERENCE] if (beside >= N_REFERENCE).sum() >= 3 else beside
+        normalised = np.maximum(profile, 0)
+        total = normalised.sum(axis=-1, keepdims=True)
+        return model_variance(
+            model.data,
+            np.divide(normalised, total, out=np.zeros(normalised.shape), where=total > 0),
+            readnoise=read_noise_of(model, readnoise, n_groups, group_time),
+            gain=gain,
+            integration_time_s=max(n_groups - 1, 1) * group_time,
+            sky_variance=scatter_variance(model.data, columns=beside) if beside.size >= 3 else None,
+        )
+
+
+def groups_of(model: CubeModel) -> tuple[int, float]:
+    """Return the number of groups that a rate was fitted to and the time between them in seconds."""
+    exposure = model.meta.exposure
+    dropped = models.records(model).get("drop_groups", {}).get("groups") or []
+    n_groups = (exposure.ngroups or 1) - len(dropped)
+    if not exposure.group_time:
+        raise ParameterError(
+            f"{models.describe(model)}: no group time in the header (TGROUP); it is needed with readnoise"
+        )
+    return max(n_groups, 1), float(exposure.group_time)
+
+
+def read_noise_of(model: CubeModel, readnoise: Any, n_groups: int, group_time_s: float) -> np.ndarray:
+    """Return the read noise of a rate, DN/s rms, from any of the forms that it may be given in."""
+    if isinstance(readnoise, ReadnoiseModel):
+        start = readnoise.meta.subarray
+        cds = models.on_subarray(readnoise.data, model, (start.xstart or 1, start.ystart or 1))
+        rate = rate_read_noise(cds, n_groups=n_groups, group_time_s=group_time_s)
+        usable = np.isfinite(rate) & (rate >= 0)
+        return np.where(usable, rate, np.median(rate[usable]) if usable.any() else np.nan)
+    readnoise = np.asarray(readnoise, float)
+    shape = model.data.shape
+    if readnoise.shape not in ((), shape[-2:], shape):
+        raise ParameterError(
+            f"readnoise has shape {readnoise.shape}; a number, {shape[-2:]} or {shape} is needed (DN/s rms per pixel)"
+        )
+    return readnoise
