@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,12 +22,12 @@ from jwst.reset.reset_step import ResetStep
 from jwst.rscd.rscd_step import RscdStep
 from jwst.saturation.saturation_step import SaturationStep
 from jwst.srctype.srctype_step import SourceTypeStep
-from jwst.stpipe import Pipeline
 from stdatamodels.jwst.datamodels import CubeModel, JwstDataModel, RampModel
 
 from detectorist import models
 from detectorist.errors import InputError
 from detectorist.pipelines import products, reuse
+from detectorist.pipelines.base import DetectoristPipeline
 from detectorist.pipelines.lrs_spectra import LrsSpectra, SegmentSpectra
 from detectorist.pipelines.segments import Segment, order_segments
 from detectorist.pipelines.wavelengths import read_wavelength_map
@@ -43,7 +41,6 @@ from detectorist.stage_2 import (
     Extract1DOptimalStep,
     InspectDQFlagsStep,
 )
-from detectorist.step import DetectoristStep
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +65,7 @@ RAMP_STEPS = (
 GAIN_STEPS = ("jump", "ramp_fit", "gain_scale")
 
 
-class LrsPipeline(Pipeline):
+class LrsPipeline(DetectoristPipeline):
     """From `_uncal.fits` (or `_rateints.fits`) segments of one exposure to `stage_2/stage_2_output.nc`.
 
     Takes any number of segments in any order. Everything is written below `output_dir`: `stage_1/*_rateints.fits`,
@@ -127,23 +124,9 @@ class LrsPipeline(Pipeline):
         "extract_1d_optimal": Extract1DOptimalStep,
         "align_spectra": AlignSpectraStep,
     }
-    #: A name from one's own references would be looked for in CRDS before they are made.
-    prefetch_references = False
-
-    get_stpipe_loggers = DetectoristStep.get_stpipe_loggers
-
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        #: Called as progress(done, total, what) while the pipeline works; set by whoever shows a progress bar.
-        self.progress: Callable[[float, int, str], None] = lambda done, total, what: None
-        #: What the products say of the references' source.
-        self.reference_source = "crds"
         self._template: Any = None
-
-    @property
-    def folder(self) -> Path:
-        """Where products go."""
-        return Path(self.output_dir or ".")
 
     def process(self, *sources: Any) -> LrsSpectra:
         """Reduce one exposure, given as any number of segments (paths or open models)."""

@@ -1,0 +1,51 @@
+"""What our pipelines have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from configobj import Section
+from jwst.stpipe import Pipeline
+
+from detectorist.step import DetectoristStep
+
+
+class DetectoristPipeline(Pipeline):
+    """A pipeline whose log lines are shown, and which asks CRDS only for parameters that CRDS can have.
+
+    Attributes
+    ----------
+    progress : callable
+        Called as progress(done, total, what) while the pipeline works; set by whoever shows a progress bar.
+    reference_source : str
+        Where references come from, as `crds_source.ReferenceSource.name`: part of what makes a product reusable.
+    """
+
+    #: References of one's own are made first: before that, their type need not be in CRDS.
+    prefetch_references = False
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.progress: Callable[[float, int, str], None] = lambda done, total, what: None
+        self.reference_source = "crds"
+
+    @staticmethod
+    def get_stpipe_loggers() -> tuple[str, ...]:
+        """Let stpipe show and record our log lines beside its own."""
+        return DetectoristStep.get_stpipe_loggers()
+
+    @classmethod
+    def _get_config_from_parameters(cls, crds_parameters, crds_observatory):
+        """Collect the parameters that CRDS holds for the steps; it knows none for a pipeline of ours."""
+        config = cls._empty_config()
+        config["steps"] = Section(config, config.depth + 1, config.main, name="steps")
+        for name, step in cls.step_defs.items():
+            config["steps"][name] = step._get_config_from_parameters(crds_parameters, crds_observatory)
+        return config
+
+    @property
+    def folder(self) -> Path:
+        """Where products go."""
+        return Path(self.output_dir or ".")
