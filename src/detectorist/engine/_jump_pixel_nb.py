@@ -53,6 +53,13 @@ def differences(data, gdq, p, gain, out):
 
 
 @njit(**OPTIONS)
+def difference_variance(gain, read_noise, p, n_frames):
+    """Return the read-noise variance of a difference, e-^2: squared in float32, divided in float64, as in stock."""
+    noise = read_noise[p] * gain[p]
+    return np.float64(noise * noise) / n_frames
+
+
+@njit(**OPTIONS)
 def median_difference(diffs, n, scratch):
     """Return the median of the differences that are not NaN."""
     m = 0

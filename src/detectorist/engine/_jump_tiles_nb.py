@@ -14,23 +14,18 @@ from numba import njit
 
 from detectorist.engine._compiled import OPTIONS, TILE
 from detectorist.engine._jump_pixel_nb import (
-    clip_bounds,
+    difference_variance,
     differences,
-    electrons,
     flag_in_one_pass,
     flag_iteratively,
     mark_for_neighbors,
     set_jumps,
 )
 from detectorist.engine._sorting_nb import sort_tile
-from detectorist.engine.flags import JUMP, UNUSABLE
 
 #: The vectorised test works in float32 and with another order of operations: it must be stricter than its
 #: rounding errors.
 _STRICTER = 0.9998
-#: The same for second moments in float32, per group; the rounding of the sums adds n^2 * 2.4e-7 (see
-#: `_calm_limit`).
-_STRICTER_MOMENTS = 0.99
 
 
 @njit(**OPTIONS)
@@ -46,7 +41,7 @@ def flag_tiles(data, gdq, gain, read_noise, rule, network, start, stop):
     found = np.empty(n, np.uint8)
     for p in range(start, stop, TILE):
         width = min(TILE, stop - p)
-        _hard_by_flag(gdq, p, width, np.uint8(255), hard)
+        _hard_by_flag(gdq, p, width, hard)
         if networked:
             _difference_rows(data, gain, p, width, rule.iterate, sizes, hard)
             sort_tile(sizes, network)
@@ -59,15 +54,9 @@ def flag_tiles(data, gdq, gain, read_noise, rule, network, start, stop):
 
 
 @njit(**OPTIONS)
-def _variance(gain, read_noise, p, n_frames):
-    noise = read_noise[p] * gain[p]
-    return np.float64(noise * noise) / n_frames
-
-
-@njit(**OPTIONS)
 def _flag_hard_pixel(data, gdq, p, gain, read_noise, rule, diffs, found, scratch):
     n = diffs.size
-    variance = _variance(gain, read_noise, p, rule.n_frames)
+    variance = difference_variance(gain, read_noise, p, rule.n_frames)
     differences(data, gdq, p, gain[p], diffs)
     found[:] = 0
     if rule.iterate:
@@ -79,13 +68,13 @@ def _flag_hard_pixel(data, gdq, p, gain, read_noise, rule, diffs, found, scratch
 
 
 @njit(**OPTIONS)
-def _hard_by_flag(gdq, p, width, bits, hard):
+def _hard_by_flag(gdq, p, width, hard):
     hard[:] = 0
     for i in range(gdq.shape[0]):
         for g in range(gdq.shape[1]):
             row = gdq[i, g, p : p + width]
             for c in range(width):
-                hard[c] |= row[c] & bits
+                hard[c] |= row[c]
 
 
 @njit(**OPTIONS)
@@ -137,121 +126,3 @@ def _hard_by_excess(ordered, n, gain, read_noise, p, width, rule, hard):
             calm = False
         if not calm:
             hard[c] = 1
-
-
-@njit(**OPTIONS)
-def flag_tiles_clipped(data, gdq, gain, read_noise, rule, start, stop):
-    """Set JUMP (and MARK) in `gdq` for pixels start to stop: sigma clipping of every group across many integrations."""
-    n_ints, n_groups, _ = data.shape
-    n_diffs = n_groups - 1
-    moments = np.empty((4, n_diffs, TILE), np.float32)
-    flagged = np.empty((2, n_diffs, TILE), np.uint8)
-    jumpy = np.empty(TILE, np.uint8)
-    column = np.empty(n_ints)
-    diffs = np.empty(n_ints * n_diffs)
-    scratch = np.empty(n_ints * n_diffs)
-    for p in range(start, stop, TILE):
-        width = min(TILE, stop - p)
-        _hard_by_flag(gdq, p, width, np.uint8(JUMP), jumpy)
-        _group_moments(data, gdq, gain, p, width, moments, flagged)
-        for g in range(n_diffs):
-            for c in range(width):
-                if not _is_calm(moments, flagged, g, c, n_ints, rule.threshold_sigma) and _clip_group(
-                    data, gdq, gain, p + c, g, rule.threshold_sigma, column, scratch
-                ):
-                    jumpy[c] = 1
-        if rule.neighbors:
-            for c in range(width):
-                if jumpy[c]:
-                    variance = _variance(gain, read_noise, p + c, rule.n_frames)
-                    differences(data, gdq, p + c, gain[p + c], diffs)
-                    mark_for_neighbors(gdq, p + c, diffs, variance, rule, scratch)
-
-
-@njit(**OPTIONS)
-def _group_moments(data, gdq, gain, p, width, moments, flagged):
-    """Sum, sum of squares, minimum and maximum of every difference over the integrations, relative to the
-    first one.
-
-    Relative, since float32 sums of squares of a bright star's differences would drown the scatter. `flagged`
-    tells whether any, and whether every, integration has an unusable group in the difference.
-    """
-    n_ints, n_groups, _ = data.shape
-    moments[:2] = 0
-    moments[2] = np.inf
-    moments[3] = -np.inf
-    flagged[0] = 0
-    flagged[1] = 1
-    zero = np.empty((n_groups - 1, TILE), np.float32)
-    scale = gain[p : p + width]
-    for i in range(n_ints):
-        for g in range(n_groups - 1):
-            _note_flags(gdq[i, g, p : p + width], gdq[i, g + 1, p : p + width], flagged[0, g], flagged[1, g])
-            low = data[i, g, p : p + width]
-            high = data[i, g + 1, p : p + width]
-            origin = zero[g]
-            if i == 0:
-                for c in range(width):
-                    origin[c] = high[c] * scale[c] - low[c] * scale[c]
-            _add_moments(low, high, scale, origin, moments[0, g], moments[1, g], moments[2, g], moments[3, g])
-
-
-@njit(**OPTIONS)
-def _note_flags(low, high, some, every):
-    for c in range(low.size):
-        unusable = np.uint8(((low[c] | high[c]) & UNUSABLE) != 0)
-        some[c] |= unusable
-        every[c] &= unusable
-
-
-@njit(**OPTIONS)
-def _add_moments(low, high, scale, origin, total, squares, smallest, largest):
-    for c in range(low.size):
-        value = high[c] * scale[c] - low[c] * scale[c] - origin[c]
-        total[c] += value
-        squares[c] += value * value
-        smallest[c] = value if value < smallest[c] else smallest[c]
-        largest[c] = value if value > largest[c] else largest[c]
-
-
-@njit(**OPTIONS)
-def _is_calm(moments, flagged, g, c, n_ints, threshold):
-    """Tell that clipping cannot touch this group: every value within (threshold - 1) deviations of the mean.
-
-    The median lies within one deviation of the mean, so all values are within `threshold` deviations of the
-    median. A group that is unusable in every integration has no value to clip.
-    """
-    if flagged[1, g, c]:
-        return True
-    if flagged[0, g, c]:
-        return False
-    n = np.float32(n_ints)
-    mean = moments[0, g, c] / n
-    variance = moments[1, g, c] / n - mean * mean
-    reach = max(moments[3, g, c] - mean, mean - moments[2, g, c])
-    limit = np.float32(_calm_limit(threshold, n_ints))
-    return limit > 0 and reach * reach < limit * variance
-
-
-@njit(**OPTIONS)
-def _calm_limit(threshold, n_ints):
-    """Return the square of the reach, in variances, below which a group is calm, less the rounding of float32 sums."""
-    if threshold <= 1.0:
-        return 0.0
-    return (threshold - 1.0) ** 2 * (_STRICTER_MOMENTS - 2.4e-7 * n_ints * n_ints)
-
-
-@njit(**OPTIONS)
-def _clip_group(data, gdq, gain, p, g, threshold, column, scratch):
-    """Clip one group of one pixel across the integrations; return whether anything was flagged."""
-    n_ints = data.shape[0]
-    for i in range(n_ints):
-        high = electrons(data, gdq, i, g + 1, p, gain[p])
-        column[i] = np.float64(high - electrons(data, gdq, i, g, p, gain[p]))
-    low, high = clip_bounds(column, n_ints, threshold, scratch)
-    found = False
-    for i in range(n_ints):
-        if np.isfinite(column[i]) and (column[i] < low or column[i] > high):
-            gdq[i, g + 1, p] |= JUMP
-            found = True
-    return found

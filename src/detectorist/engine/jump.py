@@ -118,18 +118,19 @@ def flag_jumps(
 
 def _find(data, flags, gain, read_noise, rule, *, clipped: bool, threads: int) -> None:
     """Set JUMP and MARK in `flags`, (n_ints, n_groups, n_pix), by the rule that the number of integrations asks for."""
-    from detectorist.engine import _jump_tiles_nb as tiles
+    from detectorist.engine._jump_clipped_nb import flag_tiles_clipped
     from detectorist.engine._jump_pixel_nb import JumpRule
+    from detectorist.engine._jump_tiles_nb import flag_tiles
     from detectorist.engine._sorting_nb import network_or_none
 
     n_ints, n_groups, n_pix = data.shape
     rule = JumpRule(*rule)
     if clipped:
-        over_ranges(tiles.flag_tiles_clipped, n_pix, data, flags, gain, read_noise, rule, threads=threads)
+        over_ranges(flag_tiles_clipped, n_pix, data, flags, gain, read_noise, rule, threads=threads)
         _clear_groups_all_jump(flags)
     else:
         network = network_or_none(n_ints * (n_groups - 1))
-        over_ranges(tiles.flag_tiles, n_pix, data, flags, gain, read_noise, rule, network, threads=threads)
+        over_ranges(flag_tiles, n_pix, data, flags, gain, read_noise, rule, network, threads=threads)
 
 
 def _flag_after(data, flags, gain, sizes_dn, groups, threads: int) -> None:
