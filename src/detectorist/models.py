@@ -54,8 +54,9 @@ def open_as(data: Any, kind: type[JwstDataModel], *, copy: bool = True) -> JwstD
         _require_kind(data, kind, describe(data))
         if type(data) is kind:
             return data.copy() if copy else data
-        return kind(data.copy() if copy else data)
+        return _converted(data, kind, copy)
     path = _existing(data)
+    model = None
     try:
         with datamodels.open(path) as found:
             _require_kind(found, kind, str(path))
@@ -64,17 +65,30 @@ def open_as(data: Any, kind: type[JwstDataModel], *, copy: bool = True) -> JwstD
     except InputError:
         raise
     except Exception as error:
-        raise InputError(
-            f"{path}: not readable as a {kind.__name__} ({error}); is the file complete?"
-        ) from error
+        if model is not None:
+            model.close()
+        raise InputError(f"{path}: not readable as a {kind.__name__} ({error}); is the file complete?") from error
     return model
+
+
+def _converted(model: JwstDataModel, kind: type[JwstDataModel], copy: bool) -> JwstDataModel:
+    """Return a model of another class as `kind`; the 16-bit arrays of an uncal do not pass a ramp's schema as they are."""
+    integers = [
+        name
+        for name in ("data", "zeroframe", "refout")
+        if np.issubdtype(getattr(model.instance.get(name), "dtype", np.float32), np.integer)
+    ]
+    if not (copy or integers):
+        return kind(model)
+    copied = model.copy()
+    for name in integers:
+        copied.instance[name] = copied.instance[name].astype(np.float32)
+    return kind(copied)
 
 
 def _existing(data: Any) -> Path:
     if not isinstance(data, str | Path):
-        raise InputError(
-            f"input is of type {type(data).__name__}: a JWST datamodel or the path of a file is needed"
-        )
+        raise InputError(f"input is of type {type(data).__name__}: a JWST datamodel or the path of a file is needed")
     path = Path(data)
     if not path.is_file():
         raise InputError(f"{path}: no such file")

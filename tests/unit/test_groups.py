@@ -4,8 +4,9 @@ import inspect
 
 import numpy as np
 import pytest
-from detectorist.algorithms import dq, groups
 from numpy.testing import assert_array_equal
+
+from detectorist.algorithms import dq, groups
 
 GAIN = 3.1
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
 from detectorist.algorithms import dq, linearity
 from detectorist.errors import ParameterError
-from numpy.testing import assert_allclose, assert_array_equal
 
 GAIN = 3.1
 FULL = 40000.0

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
 from detectorist.algorithms import refpix
 from detectorist.algorithms._refpix_nb import running_median
-from numpy.testing import assert_allclose, assert_array_equal
 
 NOISE = 6.0
 
