@@ -72,7 +72,7 @@ def open_as(data: Any, kind: type[JwstDataModel], *, copy: bool = True) -> JwstD
 
 
 def _converted(model: JwstDataModel, kind: type[JwstDataModel], copy: bool) -> JwstDataModel:
-    """Return a model of another class as `kind`; the 16-bit arrays of an uncal do not pass a ramp's schema as they are."""
+    """Return a model of another class as `kind`; an uncal's 16-bit arrays do not pass the schema of a ramp."""
     integers = [
         name
         for name in ("data", "zeroframe", "refout")
@@ -154,8 +154,8 @@ def carry_provenance(source: JwstDataModel, target: JwstDataModel) -> None:
     for alias, numbers in records(source).items():
         if alias in records(target):
             continue
-        numbers = dict(numbers)
-        record_step(target, alias, numbers.pop("state", "COMPLETE"), numbers)
+        copied = dict(numbers)
+        record_step(target, alias, copied.pop("state", "COMPLETE"), copied)
     known = {entry["description"] for entry in _history(target)}
     for entry in _history(source):
         if entry["description"] not in known:

@@ -75,7 +75,7 @@ def test_words_and_none():
     "written", ["auto", "1.5", [0.5], ["a"], True, [True], {"a": 1}, object(), float("nan"), "1;2"]
 )
 def test_an_index_list_refuses_the_rest(written):
-    with pytest.raises(ParameterError, match="drop_groups is .*: a list of integers is needed") as caught:
+    with pytest.raises(ParameterError, match=r"drop_groups is .*: a list of integers is needed") as caught:
         parse_index_list(written, name="drop_groups")
     assert caught.value.numbers["parameter"] == "drop_groups"
 
