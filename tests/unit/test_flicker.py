@@ -101,6 +101,10 @@ def test_kernels_agree_with_their_python(rng):
     ):
         for got, expected in zip(kernel(*arguments), kernel.py_func(*arguments), strict=True):
             assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+    neighbours = (image, usable, 0 * offsets, pattern, 1, 22, 3.0)
+    found = _flicker_nb.neighbour_sums(*neighbours)
+    assert found[3] > 0
+    assert_allclose(found, _flicker_nb.neighbour_sums.py_func(*neighbours), rtol=1e-5)
     got, expected = np.zeros_like(image), np.zeros_like(image)
     values = rng.normal(size=6 * 5).astype(np.float32)
     for straight in (True, False):
@@ -202,7 +206,7 @@ def test_an_output_under_a_galaxy_is_told_by_the_others(rng):
     mask[60:200, :WIDTH] = True
     got = flicker.estimate_flicker(image, mask, readout=readout, columns=False)
     rows = (truth - truth.mean() - got.pattern)[60:200, :WIDTH].mean(axis=1)
-    assert rows.std() < 0.6 * truth[60:200, :WIDTH].mean(axis=1).std()
+    assert rows.std() < 0.75 * truth[60:200, :WIDTH].mean(axis=1).std()
     assert got.variance[60:200, :WIDTH].mean() > 1.1 * got.variance[60:200, WIDTH:].mean()
 
 
