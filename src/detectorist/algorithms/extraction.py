@@ -47,36 +47,59 @@ def aperture_weights(
     aperture_left_width: float,
     aperture_right_width: float,
 ) -> np.ndarray:
-    """Return the share of every pixel that lies in the aperture, shape (1 or n_ints, n_cols).
+    """Return the weight of every pixel in the sum over an aperture, shape (1 or n_ints, n_cols).
 
     aperture_center : float or ndarray of float, shape (n_ints,)
-        Column, 0-based; pixel i reaches from i - 1/2 to i + 1/2. The aperture reaches from half a pixel
-        left of center - left width to half a pixel right of center + right width: at a whole number every
-        pixel counts fully or not at all, both ends inclusive (36, 4, 4: columns 32-40). At a fraction the
-        end pixels count in part, so that the sum changes smoothly when the trace moves.
+        Column, 0-based; pixel i reaches from i - 1/2 to i + 1/2. The aperture reaches from half a pixel left of
+        center - left width to half a pixel right of center + right width: at a whole number every pixel counts
+        fully or not at all, both ends inclusive (36, 4, 4: columns 32-40). At a fraction the light up to each edge
+        is interpolated in the running sum by a cubic through its four nearest values (a straight line beside the
+        edge of the image), so that the sum stays the same when aperture and trace move together. Sharing an end
+        pixel in proportion to its area would leave the slope of the profile within it as an error.
 
     Raises
     ------
     ParameterError
         When the aperture is empty, not finite, or reaches beyond the columns there are.
     """
-    center = np.atleast_1d(np.asarray(aperture_center, float))
-    low, high = center - aperture_left_width, center + aperture_right_width
+    low, high = _edges(n_cols, aperture_center, aperture_left_width, aperture_right_width)
+    return _light_left_of(high + 1, n_cols) - _light_left_of(low, n_cols)
+
+
+def _edges(n_cols: int, center, left_width: float, right_width: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first and last column of the aperture, possibly fractional, shape (1 or n_ints,) each."""
+    center = np.atleast_1d(np.asarray(center, float))
+    low, high = center - left_width, center + right_width
     text = f"aperture of columns {np.min(low):g} to {np.max(high):g}"
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
         raise ParameterError(f"{text}: the position of the trace is not known in every integration")
     if (low > high).any():
         raise ParameterError(
             f"{text} is empty: center - left width <= center + right width is needed",
-            aperture_left_width=aperture_left_width,
-            aperture_right_width=aperture_right_width,
+            aperture_left_width=left_width,
+            aperture_right_width=right_width,
         )
-    if (low < -0.5).any() or (high > n_cols - 0.5).any():
+    if (low < 0).any() or (high > n_cols - 1).any():
         raise ParameterError(f"{text} reaches beyond the {n_cols} columns of the image", n_cols=n_cols)
-    columns = np.arange(n_cols)
-    right = np.minimum(columns + 0.5, high[:, None] + 0.5)
-    left = np.maximum(columns - 0.5, low[:, None] - 0.5)
-    return np.clip(right - left, 0.0, 1.0)
+    return low, high
+
+
+def _light_left_of(edge: np.ndarray, n_cols: int) -> np.ndarray:
+    """Return the weights that give the light left of column coordinate `edge` - 1/2, shape (n, n_cols)."""
+    edge = np.clip(edge, 0, n_cols)
+    base = np.minimum(np.floor(edge), n_cols - 1)
+    t = edge - base
+    # Lagrange's cubic through the running sums at base - 1, base, base + 1, base + 2, as weights of the pixels.
+    before = -t * (t - 1) * (t - 2) / 6
+    after = (t + 1) * t * (t - 1) / 6
+    here = after - (t + 1) * t * (t - 2) / 2
+    straight = (base < 1) | (base > n_cols - 2)
+    before, after, here = np.where(straight, [np.zeros_like(t), np.zeros_like(t), t], [before, after, here])
+    columns, base = np.arange(n_cols), base[:, None]
+    weights = (columns < base).astype(float)
+    for offset, change in ((-1, -before), (0, here), (1, after)):
+        weights += np.where(columns == base + offset, change[:, None], 0.0)
+    return weights
 
 
 def extract_box(
@@ -128,10 +151,11 @@ def extract_box(
     )
     window = _window(weights)
     weights = weights[:, None, window] * _scale(units, gain, window)
-    pixels, n_missing = _split_missing(data[..., window].astype(float), weights > 0)
+    counts = weights != 0
+    pixels, n_missing = _split_missing(data[..., window].astype(float), counts)
     variance = complete_variance(data[..., window], None if err is None else err[..., window])
     flux = _dot(pixels, weights)
-    total = _dot(np.where(weights > 0, variance, 0.0), weights**2)
+    total = _dot(np.where(counts, variance, 0.0), weights**2)
     if background_variance is not None:
         total = total + weights.sum(axis=2) ** 2 * background_variance
     flux[n_missing > 0] = np.nan
@@ -191,15 +215,9 @@ def extract_optimal(
         raise ParameterError(f"profile has shape {profile.shape}; {data.shape} is needed")
     if profile.ndim == 3 and len(profile) not in (1, len(data)):
         raise ParameterError(f"profile has shape {profile.shape}; {data.shape} is needed")
-    inside = (
-        aperture_weights(
-            data.shape[-1],
-            aperture_center=aperture_center,
-            aperture_left_width=aperture_left_width,
-            aperture_right_width=aperture_right_width,
-        )
-        >= 0.5
-    )
+    low, high = _edges(data.shape[-1], aperture_center, aperture_left_width, aperture_right_width)
+    columns = np.arange(data.shape[-1])
+    inside = (columns >= low[:, None] - 0.5) & (columns < high[:, None] + 0.5)
     window = _window(inside)
     scale = _scale(units, gain, window)
     finite = np.isfinite(data[..., window])

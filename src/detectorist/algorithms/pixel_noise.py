@@ -10,6 +10,9 @@ NEIGHBOUR_ROWS = 3
 #: Integrations from which scatter in time is measured; with fewer it is measured along the rows.
 MIN_INTS_IN_TIME = 8
 
+#: With this many integrations a pixel's own scatter is a fair measure.
+MANY_INTS = 30
+
 #: Rows over which an empirical scatter is averaged.
 SCATTER_ROWS = 15
 
@@ -81,15 +84,20 @@ def typical_variance(variance: np.ndarray, *, n_sampled: int = 15) -> np.ndarray
 def _scatter_variance(data: np.ndarray) -> np.ndarray:
     """Return a robust variance per pixel, shape (1, n_rows, n_cols), from the data alone."""
     if len(data) >= MIN_INTS_IN_TIME:
-        steps = np.diff(data, axis=0).astype(float) / np.sqrt(2)
-        variance = (SIGMA_PER_MAD * _nanmedian(np.abs(steps), axis=0)) ** 2
+        deviations = np.abs(np.diff(data, axis=0).astype(float)) / np.sqrt(2)
     elif data.shape[1] >= 3:
-        bends = (data[:, 2:] - 2.0 * data[:, 1:-1] + data[:, :-2]) / np.sqrt(6)
-        inner = _nanmedian(np.abs(bends), axis=0)
-        variance = (SIGMA_PER_MAD * np.pad(inner, ((1, 1), (0, 0)), mode="edge")) ** 2
+        bends = np.abs(data[:, 2:] - 2.0 * data[:, 1:-1] + data[:, :-2]) / np.sqrt(6)
+        deviations = np.pad(bends, ((0, 0), (1, 1), (0, 0)), constant_values=np.nan)
     else:
         return np.full((1, *data.shape[1:]), np.nan)
-    return _running_mean(variance)[None]
+    if len(deviations) >= MANY_INTS:
+        return _running_mean((SIGMA_PER_MAD * _nanmedian(deviations, axis=0)) ** 2)[None]
+    # The square of a median of few is too large on average: pool the rows before taking the median.
+    half = SCATTER_ROWS // 2
+    padded = np.pad(deviations, ((0, 0), (half, half), (0, 0)), constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, SCATTER_ROWS, axis=1)
+    pooled = np.moveaxis(windows, 0, -1).reshape(*data.shape[1:], -1)
+    return (SIGMA_PER_MAD * _nanmedian(pooled, axis=-1))[None] ** 2
 
 
 def _running_mean(image: np.ndarray) -> np.ndarray:

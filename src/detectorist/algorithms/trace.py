@@ -169,6 +169,7 @@ def _fit_gaussians(x: np.ndarray, profiles: np.ndarray, weights: np.ndarray) -> 
             break
     inside = (parameters[:, 1] > x[0] - 1) & (parameters[:, 1] < x[-1] + 1) & (parameters[:, 0] > 0)
     inside &= (parameters[:, 2] > 0.1) & (parameters[:, 2] < x.size)
+    inside &= np.ptp(y, axis=1) > 0
     return np.where((inside & enough)[:, None], parameters, np.nan)
 
 

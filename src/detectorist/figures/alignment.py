@@ -49,6 +49,7 @@ def draw_fits(data: np.ndarray, template: Template, shifts: Shifts) -> Figure:
             axis.plot(trial, np.array(chi2) - min(chi2), lw=1, color=colour, label=f"integration {i}")
             axis.axvline(best[along], lw=0.6, ls=":", color=colour)
         axis.set(xlabel=f"{name} (pixel)", ylabel="chi squared over its minimum")
+        axis.locator_params(axis="x", nbins=6)
     if chosen.size:
         axes[0].legend(frameon=False, fontsize=8)
     return figure

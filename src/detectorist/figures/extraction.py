@@ -19,7 +19,8 @@ def draw_psf_fits(fit: TraceFit) -> Figure:
         parameters = (a[index] for a in (fit.amplitude, fit.center_pix, fit.sigma_pix, fit.offset))
         left.plot(x, gaussian(x, *parameters), lw=1.2, color=COLOURS[1], label="Gaussian and constant")
     left.set(xlabel="column", ylabel="profile")
-    left.legend(frameon=False, fontsize=8)
+    left.margins(y=0.25)
+    left.legend(frameon=False, fontsize=8, loc="upper left")
     for axis, values, label in ((middle, fit.center_pix, "position"), (right, fit.sigma_pix, "sigma")):
         axis.plot(values, ".", ms=4)
         axis.set(xlabel="integration", ylabel=f"{label} of the trace (pixel)")
