@@ -46,7 +46,7 @@ def lrs(
     preset: Annotated[
         Preset,
         typer.Option(
-            help="long: a star that brings the ramps to where the response has lost some 8 %, "
+            help="long: a star that brings the ramps to where the response has lost some 6 %, "
             "which sets in late; short: the ordinary response.",
             rich_help_panel=SCENE,
         ),

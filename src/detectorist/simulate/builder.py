@@ -116,7 +116,7 @@ class LrsScene(Scene):
 
     @classmethod
     def for_long_ramps(cls, n_groups: int = 100) -> LrsScene:
-        """Return a scene whose ramps of n_groups lose some 8 % to nonlinearity at their end and do not saturate.
+        """Return a scene whose ramps of n_groups lose some 6 % to nonlinearity at their end and do not saturate.
 
         The response hardly departs from linear in the first 40 % of the ramps and then falls off
         (`ingredients.late_curve`).

@@ -12,14 +12,14 @@ CLASSIC_CURVE = (0.0, 1.0, 1.1e-6, 5.5e-12)
 
 
 def late_curve(
-    *, pedestal_dn: float, onset_dn: float = 15_000.0, top_dn: float = 50_000.0, loss: float = 0.08
+    *, pedestal_dn: float, onset_dn: float = 14_000.0, top_dn: float = 50_000.0, loss: float = 0.06
 ) -> tuple[float, ...]:
     """Return a correction polynomial that hardly differs from 1:1 up to its onset and then sets in.
 
     In raw DN x (zero level `pedestal_dn` included) the correction is c x^2 (x - r)^2 with its double zero r at the
     onset: it needs neither a constant nor a linear term in x, which is what a correction derived from the data
-    themselves can express. Departs from linear by less than 0.1 % of the signal at the top for signals of less than
-    about 22,000 DN.
+    themselves can express. With the defaults a line fitted to ramps between 5,000 and 20,000 DN (groups 10 to 40 of 100
+    that end at 50,000) meets the true signal at 50,000 DN to 0.01 %, and no read in between is off by 0.1 %.
 
     onset_dn : float
         Signal (measured DN above the zero level) at which the curve is exactly 1:1.

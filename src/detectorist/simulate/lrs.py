@@ -193,7 +193,9 @@ def _make_room(folder: Path, *, overwrite: bool) -> None:
     ours = [*sorted(folder.glob(f"{ROOT_NAME}-seg*_mirimage_uncal.fits")), folder / TRUTH_NAME]
     present = [path for path in (*ours, folder / CACHE_NAME) if path.exists()]
     if present and not overwrite:
-        raise OutputError(f"{folder}: {present[0].name} is there already; choose another folder, or allow overwriting (--overwrite)")
+        raise OutputError(
+            f"{folder}: {present[0].name} is there already; choose another folder, or allow overwriting (--overwrite)"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path in present:

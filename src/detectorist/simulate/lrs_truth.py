@@ -128,6 +128,7 @@ class TruthRecorder:
             "drift_slow_amplitude": (per_group, stacked["drift_slow_amplitude"], "DN", "of a wave along the rows"),
             "drift_slow_phase": (("integration", "output"), stacked["drift_slow_phase"], "cycle", "of that wave"),
             "flat": (("row", "column"), patterns.flat, "1", "relative sensitivity"),
+            "response": (("row", "column"), patterns.response, "1", "the same, less on bad and reference pixels"),
             "pedestal": (("row", "column"), patterns.pedestal_dn, "DN", "zero level"),
             "dark": (("row", "column"), patterns.dark_e_s, "electron/s", "dark current"),
             "hot": (("row", "column"), patterns.hot_dn_s, "DN/s", "excess rate of hot pixels"),
@@ -237,8 +238,7 @@ def expected_noise(truth: xr.Dataset, *, n_groups: int) -> np.ndarray:
     Shape (n_ints, n_rows, n_cols), DN/s. `truth.expected_noise` is this for all groups but the last.
     """
     flat = truth.flat.values
-    response = np.where((truth.bad_pixels.values & lrs_detector.DEAD) != 0, 0.0, flat)
-    rate = truth.light.values * response + truth.hot.values + truth.dark.values / truth.attrs["gain"]
+    rate = truth.light.values * truth.response.values + truth.hot.values + truth.dark.values / truth.attrs["gain"]
     noise = expected_slope_noise(
         rate * truth.attrs["photon_noise"],
         gain=truth.attrs["gain"],

@@ -127,12 +127,9 @@ def mask_model(dq: np.ndarray) -> JwstDataModel:
 
     names = {value: name for name, value in dqflags.pixel.items() if value}
     used = [value for value in sorted(names) if np.any(dq & np.uint32(value))]
-    stored = np.zeros(dq.shape, np.uint32)
-    rows = []
-    for bit, value in enumerate(used):
-        stored |= np.where(dq & np.uint32(value), np.uint32(1 << bit), np.uint32(0))
-        rows.append((bit, 1 << bit, names[value], ""))
-    model = datamodels.MaskModel(dq=stored)
+    # In memory the model holds the flags of the table; by this list it packs them when it is saved.
+    rows = [(bit, 1 << bit, names[value], "") for bit, value in enumerate(used)]
+    model = datamodels.MaskModel(dq=dq.astype(np.uint32))
     model.dq_def = np.array(rows, dtype=[("BIT", "i4"), ("VALUE", "u4"), ("NAME", "S40"), ("DESCRIPTION", "S80")])
     return model
 
