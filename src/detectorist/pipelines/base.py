@@ -45,6 +45,13 @@ class DetectoristPipeline(Pipeline):
             config["steps"][name] = step._get_config_from_parameters(crds_parameters, crds_observatory)
         return config
 
+    def choose_engine(self, engine: str) -> None:
+        """Let all steps that know the compiled engine use it ("auto"), or none of them ("stock")."""
+        for name in self.step_defs:
+            step = getattr(self, name)
+            if engine == "stock" and hasattr(step, "engine"):
+                step.engine = "stock"
+
     @property
     def folder(self) -> Path:
         """Where products go."""

@@ -14,10 +14,8 @@ from jwst.flatfield.flat_field_step import FlatFieldStep
 from jwst.gain_scale.gain_scale_step import GainScaleStep
 from jwst.group_scale.group_scale_step import GroupScaleStep
 from jwst.ipc.ipc_step import IPCStep
-from jwst.jump.jump_step import JumpStep
 from jwst.lastframe.lastframe_step import LastFrameStep
 from jwst.linearity.linearity_step import LinearityStep
-from jwst.ramp_fitting.ramp_fit_step import RampFitStep
 from jwst.reset.reset_step import ResetStep
 from jwst.rscd.rscd_step import RscdStep
 from jwst.saturation.saturation_step import SaturationStep
@@ -28,6 +26,7 @@ from detectorist import models
 from detectorist.errors import InputError
 from detectorist.pipelines import products, reuse
 from detectorist.pipelines.base import DetectoristPipeline
+from detectorist.pipelines.engine_steps import EngineJumpStep, EngineRampFitStep
 from detectorist.pipelines.lrs_spectra import LrsSpectra, SegmentSpectra
 from detectorist.pipelines.segments import Segment, order_segments
 from detectorist.pipelines.wavelengths import read_wavelength_map
@@ -87,6 +86,7 @@ class LrsPipeline(DetectoristPipeline):
 
     spec = """
         extraction = option("box", "optimal", default="box")  # how spectra are extracted
+        engine = option("auto", "stock", default="auto")  # compiled jump and ramp fit where they are proven, or stock
         wavelength_map = string(default=None)  # FITS file with a WAVELENGTH extension, used instead of the WCS
         allow_gaps = boolean(default=False)  # accept missing integrations between segments
         reuse = boolean(default=True)  # keep stage-1 products that would come out the same
@@ -110,8 +110,8 @@ class LrsPipeline(DetectoristPipeline):
         "rscd": RscdStep,
         "dark_current": DarkCurrentStep,
         "group_background_subtract": GroupBackgroundSubtractStep,
-        "jump": JumpStep,
-        "ramp_fit": RampFitStep,
+        "jump": EngineJumpStep,
+        "ramp_fit": EngineRampFitStep,
         "gain_scale": GainScaleStep,
         "assign_wcs": AssignWcsStep,
         "srctype": SourceTypeStep,
@@ -132,6 +132,7 @@ class LrsPipeline(DetectoristPipeline):
         """Reduce one exposure, given as any number of segments (paths or open models)."""
         segments = order_segments(sources, allow_gaps=self.allow_gaps)
         self._template = None
+        self.choose_engine(self.engine)
         if segments[-1].is_ramp:
             self._make_references(segments[-1])
         spectra = LrsSpectra(author=self.author, contact=self.contact, units=self._extraction_step.units)

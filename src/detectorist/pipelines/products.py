@@ -8,12 +8,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import xarray as xr
-from stdatamodels.jwst.datamodels import JwstDataModel
+from typing import TYPE_CHECKING, Any
 
 from detectorist.errors import OutputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from stdatamodels.jwst.datamodels import JwstDataModel
 
 
 def write_model(model: JwstDataModel, target: Path, *, never_over: Any = None) -> Path:
@@ -70,8 +71,20 @@ def whole_file(target: Path) -> Iterator[Path]:
         with open(partial, "rb") as handle:
             os.fsync(handle.fileno())
         os.replace(partial, target)
+        _sync_folder(target.parent)
     except OSError as error:
         raise OutputError(f"{target}: cannot be written ({error})") from error
     finally:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name survive a power cut, as its content does."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass  # some network file systems cannot sync a folder
+    finally:
+        os.close(descriptor)
