@@ -1,0 +1,162 @@
+"""The campaign file: TOML that says which exposures, which recipe, and how to run it."""
+
+from __future__ import annotations
+
+import glob
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from detectorist.campaign import memory
+from detectorist.campaign.exposures import Choices, read_choices
+from detectorist.errors import InputError, ParameterError
+from detectorist.parameters import nearest
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class TableOfExposures(_Table):
+    """`[exposures]`: choices per exposure."""
+
+    table: Path = Field(strict=False)
+    exposure_column: str = "exposure"
+    columns: dict[str, str] = {}
+    ignore: list[str] = []
+    unmatched: Literal["error", "ignore"] = "error"
+
+    def read(self) -> Choices:
+        """Return the choices of the table."""
+        return read_choices(self.table, exposure_column=self.exposure_column, columns=self.columns, ignore=self.ignore)
+
+
+class Execution(_Table):
+    """`[execution]`: how, not what; nothing here changes a product."""
+
+    workers: int | None = Field(default=None, ge=1)
+    scheduler: str | None = None
+    memory_limit: int | None = Field(default=None, strict=False)
+    chunk_ints: int | None = Field(default=None, ge=1)
+    timeout_s: float | None = Field(default=None, gt=0)
+
+    @field_validator("memory_limit", mode="before")
+    @classmethod
+    def _parse_memory(cls, value: Any) -> int | None:
+        return None if value is None else memory.parse_bytes(value)
+
+
+class CampaignFile(_Table):
+    """A campaign as it is written down; paths are relative to the file."""
+
+    mode: str
+    inputs: list[str]
+    output_dir: Path = Field(strict=False)
+    exclude: list[str] = []
+    recipe: str | None = None
+    references: str | None = None
+    parameters: dict[str, Any] = {}
+    steps: dict[str, dict[str, Any]] = {}
+    exposures: TableOfExposures | None = None
+    execution: Execution = Execution()
+
+    def settings(self) -> list[str]:
+        """Return the tables of parameters as "step.parameter=value"."""
+        own = [setting(name, value) for name, value in self.parameters.items()]
+        return own + [
+            setting(f"{step}.{name}", value) for step, table in self.steps.items() for name, value in table.items()
+        ]
+
+
+def read_campaign(path: Path) -> CampaignFile:
+    """Read and check a campaign file; its relative paths are made absolute.
+
+    Raises
+    ------
+    ParameterError
+        When it is not valid TOML, has an unknown key (the message suggests the nearest) or a value of a wrong kind.
+    """
+    path = Path(path)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path}: cannot be read ({error})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ParameterError(f"{path}: not valid TOML ({error})") from error
+    try:
+        campaign = CampaignFile.model_validate(table)
+    except ValidationError as error:
+        raise ParameterError(f"{path}: {_first_problem(error)}") from error
+    return _anchored(campaign, path.resolve().parent)
+
+
+def setting(name: str, value: Any) -> str:
+    """Return "name=value" with the value as TOML writes it on one line."""
+    try:
+        text = tomli_w.dumps({"v": value}, multiline_strings=False)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"{name} is {value!r}: a number, a text, true, false or a list is needed") from error
+    return f"{name}={' '.join(text.partition('=')[2].split())}"
+
+
+def expand(patterns: Iterable[str], suffixes: tuple[str, ...], *, exclude: Iterable[str] = ()) -> list[Path]:
+    """Return the files that names, globs and folders stand for, sorted; a folder gives its files of these endings.
+
+    Raises
+    ------
+    InputError
+        When a name or glob matches nothing.
+    """
+    found: set[Path] = set()
+    for pattern in patterns:
+        path = Path(pattern).expanduser()
+        if path.is_dir():
+            matches = [item for suffix in suffixes for item in path.glob(f"*{suffix}")]
+        else:
+            matches = [Path(item) for item in glob.glob(str(path), recursive=True)]
+        if not matches:
+            raise InputError(f"{pattern}: no such file" + (f" ending in {suffixes[0]}" if path.is_dir() else ""))
+        found.update(item.resolve() for item in matches)
+    for pattern in exclude:
+        found = {path for path in found if not (path.match(pattern) or str(path) == pattern)}
+    return sorted(found)
+
+
+def _anchored(campaign: CampaignFile, folder: Path) -> CampaignFile:
+    def absolute(text: str | Path) -> str:
+        return str(folder / Path(text).expanduser())
+
+    changes: dict[str, Any] = {
+        "inputs": [str(Path(glob.escape(str(folder))) / Path(text).expanduser()) for text in campaign.inputs],
+        "output_dir": Path(absolute(campaign.output_dir)),
+    }
+    if campaign.recipe and campaign.recipe.endswith(".toml"):
+        changes["recipe"] = absolute(campaign.recipe)
+    if campaign.references and campaign.references not in ("crds", "none", "sim"):
+        changes["references"] = absolute(campaign.references)
+    if campaign.exposures:
+        changes["exposures"] = campaign.exposures.model_copy(update={"table": Path(absolute(campaign.exposures.table))})
+    return campaign.model_copy(update=changes)
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    place = [str(part) for part in problem["loc"]]
+    name = ".".join(place)
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(place[:-1])
+        return f'no key "{name}"{nearest(place[-1], known)}; known: {", ".join(known)}'
+    if problem["type"] == "missing":
+        return f'"{name}" is missing'
+    return f"{name} is {problem['input']!r}: {problem['msg'].removeprefix('Value error, ')}"
+
+
+def _known_keys(place: list[str]) -> list[str]:
+    model: type[BaseModel] = {"exposures": TableOfExposures, "execution": Execution}.get(
+        place[0] if place else "", CampaignFile
+    )
+    return list(model.model_fields)

@@ -1,0 +1,129 @@
+"""Workers of a Dask cluster that someone else started, on this machine or on hundreds.
+
+The cluster needs the same Python environment and the same paths; `dask worker --nthreads 1` suits it best, since one
+process does one exposure at a time whatever its threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import time
+from typing import Any
+
+from detectorist.campaign.job import Job, JobRecord
+from detectorist.campaign.local_pool import PoolEvent
+from detectorist.campaign.worker import run_job
+from detectorist.errors import OutputError, ParameterError
+
+TOPIC = "detectorist"
+CONNECT_S = 10
+#: Jobs handed over beyond one per worker: the next is there when one ends, and little is lost when a worker dies.
+AHEAD = 1
+#: Seconds between two looks at the number of workers.
+COUNT_EVERY_S = 2.0
+
+
+class DaskPool:
+    """Hands jobs to a Dask scheduler.
+
+    Raises
+    ------
+    ParameterError
+        When no scheduler answers at the address.
+    """
+
+    def __init__(self, address: str):
+        from distributed import Client
+
+        self.address = address
+        try:
+            self._client = Client(address, timeout=CONNECT_S, set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise ParameterError(f"scheduler {address}: no Dask scheduler answers there ({error})") from error
+        self._futures: dict[str, Any] = {}
+        self._events: queue.Queue[PoolEvent] = queue.Queue()
+        self._client.subscribe_topic(TOPIC, self._hear_progress)
+        self._counted = 0.0
+        self.size = 0
+        self._wait_for_workers()
+
+    @property
+    def free(self) -> int:
+        """How many more jobs can be handed over now."""
+        if time.monotonic() - self._counted > COUNT_EVERY_S:
+            self._count_workers()
+        return self.size + (AHEAD if self.size else 0) - len(self._futures)
+
+    def prepare(self, mode: str) -> None:
+        """Let every worker import and compile on its own: their disks may not be one."""
+
+    def start(self, job: Job) -> None:
+        """Hand over a job."""
+        future = self._client.submit(do_remotely, job.to_dict(), key=f"{job.name}-{time.time_ns()}", pure=False)
+        self._futures[job.name] = future
+        future.add_done_callback(lambda done, name=job.name: self._events.put(PoolEvent("done", name, done)))
+
+    def wait(self, timeout_s: float) -> list[PoolEvent]:
+        """Return what happened; raises OutputError when the scheduler is gone."""
+        found: list[PoolEvent] = []
+        try:
+            found.append(self._events.get(timeout=timeout_s))
+            while True:
+                found.append(self._events.get_nowait())
+        except queue.Empty:
+            pass
+        if self._client.status != "running":
+            raise OutputError(f"scheduler {self.address}: the connection is lost; the same command continues")
+        return [event for raw in found if (event := self._translate(raw)) is not None]
+
+    def close(self) -> None:
+        """Take back what has not been done and let go of the cluster."""
+        # Without a scheduler there is nothing to take back.
+        with contextlib.suppress(OSError, asyncio.CancelledError, RuntimeError, TypeError):
+            self._client.cancel(list(self._futures.values()), force=True)
+        self._client.close(timeout=2)
+
+    def _translate(self, event: PoolEvent) -> PoolEvent | None:
+        if event.kind != "done":
+            return event if event.name in self._futures else None
+        future = self._futures.get(event.name)
+        if future is not event.value:
+            return None
+        del self._futures[event.name]
+        if future.status == "finished":
+            record: JobRecord = future.result()
+            return PoolEvent("record", event.name, record)
+        if future.status == "error":
+            return PoolEvent("died", event.name, f"was lost ({type(future.exception()).__name__})")
+        raise OutputError(f"scheduler {self.address}: a job was cancelled; the same command continues")
+
+    def _hear_progress(self, event: tuple[float, Any]) -> None:
+        _, message = event
+        self._events.put(PoolEvent("progress", message["name"], tuple(message["progress"])))
+
+    def _count_workers(self) -> None:
+        self._counted = time.monotonic()
+        self.size = len(self._client.scheduler_info(n_workers=-1)["workers"])
+
+    def _wait_for_workers(self) -> None:
+        deadline = time.monotonic() + CONNECT_S
+        self._count_workers()
+        while self.size == 0:
+            if time.monotonic() > deadline:
+                raise ParameterError(f"scheduler {self.address}: it has no workers")
+            time.sleep(0.1)
+            self._count_workers()
+
+
+def do_remotely(table: dict[str, Any]) -> JobRecord:
+    """Do a job on a worker of a cluster; its progress goes through the scheduler."""
+    from distributed import get_worker
+
+    worker = get_worker()
+
+    def progress(done: float, total: int, what: str) -> None:
+        worker.log_event(TOPIC, {"name": table["name"], "progress": [float(done), int(total), str(what)]})
+
+    return run_job(Job.from_dict(table), progress)

@@ -1,0 +1,35 @@
+"""What a campaign tells while it works; the command line shows it as bars, lines or JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+PLANNED, STARTED, PROGRESS, FINISHED, RETRIED, ENDED = "planned", "started", "progress", "finished", "retried", "ended"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened.
+
+    Attributes
+    ----------
+    kind : str
+        PLANNED (numbers: total, reused, workers), STARTED, PROGRESS (numbers: done, total), FINISHED (numbers:
+        state, seconds, peak_bytes), RETRIED (a worker died) or ENDED (numbers: a count per state).
+    name : str
+        The exposure; "" where the campaign is meant.
+    text : str
+    time : float
+        Seconds since 1970.
+    """
+
+    kind: str
+    name: str = ""
+    text: str = ""
+    time: float = 0.0
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+
+Report = Callable[[Event], None]

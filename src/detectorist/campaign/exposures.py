@@ -1,0 +1,155 @@
+"""Choices per exposure: a table with a row per exposure (or glob) and a column per parameter."""
+
+from __future__ import annotations
+
+import csv
+import fnmatch
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from detectorist.campaign.modes import exposure_name
+from detectorist.errors import ParameterError
+from detectorist.parameters import nearest
+
+#: Cells that say nothing, as tables write them.
+EMPTY = ("", "--", "nan", "null")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: a name or glob of exposures, and settings "step.parameter=value"."""
+
+    pattern: str
+    settings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """A table of choices.
+
+    Attributes
+    ----------
+    source : str
+        Where it was read from, for errors.
+    rows : tuple of Row
+        In the order of the file; later rows win.
+    """
+
+    source: str
+    rows: tuple[Row, ...]
+
+    def settings_for(self, name: str) -> tuple[str, ...]:
+        """Return the settings of an exposure, weakest first; none when no row matches."""
+        return tuple(setting for row in self.rows if _matches(name, row.pattern) for setting in row.settings)
+
+    def require_all_matched(self, names: Iterable[str]) -> None:
+        """Refuse rows that match no exposure: they are more often a typo than a wish.
+
+        Raises
+        ------
+        ParameterError
+            Listing them.
+        """
+        names = list(names)
+        lost = [row.pattern for row in self.rows if not any(_matches(name, row.pattern) for name in names)]
+        if lost:
+            shown = ", ".join(f"{name}{nearest(name, names)}" for name in lost[:5])
+            more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
+            raise ParameterError(
+                f"{self.source}: {len(lost)} of {len(self.rows)} rows match no exposure: {shown}{more}",
+                unmatched=lost,
+            )
+
+
+def read_choices(
+    path: Path,
+    *,
+    exposure_column: str = "exposure",
+    columns: Mapping[str, str] | None = None,
+    ignore: Sequence[str] = (),
+) -> Choices:
+    """Read a CSV or ECSV table.
+
+    Parameters
+    ----------
+    path : Path
+    exposure_column : str
+        Column with names or globs of exposures.
+    columns : mapping, optional
+        {column: "step.parameter"} for columns that are not named so themselves.
+    ignore : sequence of str
+        Columns that are no parameters.
+
+    Raises
+    ------
+    ParameterError
+        When it cannot be read, lacks a column, holds an unsafe name or a column that is no parameter.
+    """
+    header, lines = _read_lines(path)
+    columns = dict(columns or {})
+    for name in (exposure_column, *columns):
+        if name not in header:
+            raise ParameterError(f'{path}: no column "{name}"{nearest(name, header)}; found: {", ".join(header)}')
+    targets = {}
+    for column in header:
+        if column == exposure_column or column in ignore:
+            continue
+        targets[column] = columns.get(column, column)
+        if "." not in targets[column] and column not in columns:
+            raise ParameterError(
+                f'{path}: column "{column}" is not step.parameter; map it (columns = {{{column} = "step.parameter"}}) '
+                "or ignore it"
+            )
+    rows = []
+    for number, line in enumerate(lines, start=2):
+        if len(line) != len(header):
+            raise ParameterError(f"{path}: line {number} has {len(line)} cells; the header has {len(header)}")
+        cells = dict(zip(header, line, strict=True))
+        pattern = exposure_name(Path(require_safe_name(cells[exposure_column].strip(), f"{path}: line {number}")))
+        settings = [
+            f"{target}={cells[column].strip()}"
+            for column, target in targets.items()
+            if cells[column].strip().lower() not in EMPTY
+        ]
+        rows.append(Row(pattern, tuple(settings)))
+    return Choices(str(path), tuple(rows))
+
+
+def require_safe_name(name: str, where: str) -> str:
+    """Return a name that becomes a folder, refusing one that would leave the output folder.
+
+    Raises
+    ------
+    ParameterError
+    """
+    if not name or name.startswith((".", "~", "-")) or any(sign in name for sign in ("/", "\\", "\0", "\n")):
+        raise ParameterError(f"{where}: exposure {name!r} is no name of an exposure: a name without folders is needed")
+    return name
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return name == pattern or fnmatch.fnmatchcase(name, pattern)
+
+
+def _read_lines(path: Path) -> tuple[list[str], list[list[str]]]:
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path}: cannot be read as a table ({error})") from error
+    if text.startswith("# %ECSV"):
+        return _read_ecsv(path)
+    lines = [line for line in csv.reader(text.splitlines()) if line and not line[0].startswith("#")]
+    if not lines:
+        raise ParameterError(f"{path}: an empty table")
+    return [name.strip() for name in lines[0]], lines[1:]
+
+
+def _read_ecsv(path: Path) -> tuple[list[str], list[list[str]]]:
+    from astropy.table import Table
+
+    try:
+        table = Table.read(path, format="ascii.ecsv")
+    except Exception as error:
+        raise ParameterError(f"{path}: not valid ECSV ({error})") from error
+    return list(table.colnames), [["" if cell is None else str(cell) for cell in row] for row in table.iterrows()]

@@ -1,0 +1,234 @@
+"""The ledger of an output folder: every job, what it depends on and what became of it, in one SQLite file.
+
+Only the process that runs the campaign writes it, in short transactions with a rollback journal, which also works on
+network file systems; any number of others may read it meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from detectorist.campaign.job import DONE, FINAL, RUNNING, WAITING, InputFile, Job, JobRecord, Product
+from detectorist.campaign.worker import sha256_of
+from detectorist.errors import InputError, OutputError
+
+FILE = "ledger.sqlite"
+#: Raised when the tables change; an older ledger is refused, not guessed at.
+VERSION = 1
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS runs (
+    id INTEGER PRIMARY KEY, started REAL, finished REAL, pid INTEGER, host TEXT, command TEXT, versions TEXT
+);
+CREATE TABLE IF NOT EXISTS jobs (
+    name TEXT PRIMARY KEY, mode TEXT, job TEXT, key TEXT, inputs TEXT, state TEXT, run INTEGER, attempts INTEGER,
+    error TEXT, message TEXT, numbers TEXT, started REAL, finished REAL, cpu_s REAL, peak_bytes INTEGER,
+    worker TEXT, products TEXT, steps TEXT, doing TEXT
+);
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A job as the ledger knows it."""
+
+    job: Job
+    state: str
+    attempts: int
+    doing: str
+    record: JobRecord
+
+
+class Ledger:
+    """Open the ledger of an output folder, to write (made when absent) or only to read.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be opened or written.
+    InputError
+        When there is none to read.
+    """
+
+    def __init__(self, folder: Path, *, read_only: bool = False):
+        self.path = Path(folder) / FILE
+        self.run_id = 0
+        if read_only and not self.path.is_file():
+            raise InputError(f"{folder}: no {FILE} here: no campaign has been run in this folder")
+        with self._failing():
+            if read_only:
+                self._db = sqlite3.connect(f"file:{self.path.resolve()}?mode=ro", uri=True, timeout=10)
+            else:
+                self._db = sqlite3.connect(self.path, timeout=10)
+                self._db.executescript(_TABLES)
+                if self._version() == 0:
+                    self._db.execute(f"PRAGMA user_version = {VERSION}")
+                self._db.commit()
+            if self._version() != VERSION:
+                raise OutputError(f"{self.path}: made by another version of detectorist; choose another folder")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def __enter__(self) -> Ledger:
+        """Hand itself to a with statement."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of the file."""
+        self.close()
+
+    # --- runs
+
+    def begin_run(self, command: str, versions: dict[str, str]) -> None:
+        """Note that a run begins; jobs that an earlier run left half done wait again."""
+        with self._transaction() as db:
+            db.execute("UPDATE jobs SET state = ?, doing = '' WHERE state = ?", (WAITING, RUNNING))
+            cursor = db.execute(
+                "INSERT INTO runs (started, pid, host, command, versions) VALUES (?, ?, ?, ?, ?)",
+                (time.time(), os.getpid(), os.uname().nodename, command, json.dumps(versions)),
+            )
+            self.run_id = int(cursor.lastrowid or 0)
+
+    def end_run(self) -> None:
+        """Note that the run has ended."""
+        with self._transaction() as db:
+            db.execute("UPDATE runs SET finished = ? WHERE id = ?", (time.time(), self.run_id))
+
+    def last_run(self) -> dict[str, Any]:
+        """Return started, finished, pid, host and command of the newest run; {} before the first."""
+        with self._failing():
+            cursor = self._db.execute("SELECT started, finished, pid, host, command FROM runs ORDER BY id DESC LIMIT 1")
+            row = cursor.fetchone()
+        return dict(zip(("started", "finished", "pid", "host", "command"), row, strict=True)) if row else {}
+
+    # --- jobs
+
+    def enter(self, jobs: Iterable[Job]) -> None:
+        """Write jobs that will be run, state WAITING, replacing what is known of jobs of the same names."""
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO jobs (name, mode, job, key, state, run, attempts, doing) "
+                "VALUES (?, ?, ?, ?, ?, ?, 0, '')",
+                [(job.name, job.mode, json.dumps(job.to_dict()), job.key, WAITING, self.run_id) for job in jobs],
+            )
+
+    def start(self, name: str) -> None:
+        """Note that a job has been given to a worker."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE jobs SET state = ?, attempts = attempts + 1, started = ?, doing = '', run = ? WHERE name = ?",
+                (RUNNING, time.time(), self.run_id, name),
+            )
+
+    def doing(self, name: str, what: str) -> None:
+        """Note what a running job is at."""
+        with self._transaction() as db:
+            db.execute("UPDATE jobs SET doing = ? WHERE name = ?", (what, name))
+
+    def put_back(self, name: str) -> None:
+        """Let a job wait again that was started and not finished."""
+        with self._transaction() as db:
+            db.execute("UPDATE jobs SET state = ?, doing = '' WHERE name = ?", (WAITING, name))
+
+    def finish(self, record: JobRecord) -> None:
+        """Write what became of a job."""
+        values = asdict(record)
+        values.update({key: json.dumps(values[key], default=str) for key in ("numbers", "inputs", "products", "steps")})
+        columns = [key for key in values if key != "name"]
+        with self._transaction() as db:
+            db.execute(
+                f"UPDATE jobs SET {', '.join(f'{key} = :{key}' for key in columns)}, doing = '' WHERE name = :name",
+                values,
+            )
+
+    def entries(self) -> dict[str, Entry]:
+        """Return all jobs by name."""
+        columns = (
+            "job, state, attempts, doing, name, error, message, numbers, started, finished, cpu_s, peak_bytes, worker, "
+            "inputs, products, steps"
+        )
+        with self._failing():
+            rows = self._db.execute(f"SELECT {columns} FROM jobs ORDER BY name").fetchall()
+        return {row[4]: _entry(row) for row in rows}
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._failing(), self._db:
+            yield self._db
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise OutputError(f"{self.path}: the ledger cannot be used ({error})") from error
+
+    def _version(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _entry(row: tuple) -> Entry:
+    job, state, attempts, doing, name, error, message, numbers, *rest = row
+    started, finished, cpu_s, peak_bytes, worker, inputs, products, steps = rest
+    record = JobRecord(
+        name=name,
+        state=state,
+        error=error or "",
+        message=message or "",
+        numbers=json.loads(numbers or "{}"),
+        started=started or 0.0,
+        finished=finished or 0.0,
+        cpu_s=cpu_s or 0.0,
+        peak_bytes=peak_bytes or 0,
+        worker=worker or "",
+        inputs=[InputFile(**item) for item in json.loads(inputs or "[]")],
+        products=[Product(**item) for item in json.loads(products or "[]")],
+        steps=json.loads(steps or "{}"),
+    )
+    return Entry(Job.from_dict(json.loads(job)), state, attempts or 0, doing or "", record)
+
+
+def inputs_are_same(entry: Entry) -> bool:
+    """Tell whether every input of a job is on disk with the content that the job read."""
+    if {file.path for file in entry.record.inputs} != set(entry.job.files):
+        return False
+    return all(_is_same(file) for file in entry.record.inputs)
+
+
+def _is_same(file: InputFile) -> bool:
+    path = Path(file.path)
+    try:
+        status = path.stat()
+        if status.st_size != file.size:
+            return False
+        if file.settled and (status.st_mtime_ns, status.st_ino) == (file.mtime_ns, file.inode):
+            return True
+        return sha256_of(path) == file.sha256
+    except OSError:
+        return False
+
+
+def products_are_whole(entry: Entry) -> bool:
+    """Tell whether every product of a job is on disk as it was written."""
+    folder = Path(entry.job.output_dir)
+    for product in entry.record.products:
+        path = folder / product.path
+        try:
+            status = path.stat()
+        except OSError:
+            return False
+        if status.st_size != product.size:
+            return False
+        if status.st_mtime_ns != product.mtime_ns and sha256_of(path) != product.sha256:
+            return False
+    return entry.state in FINAL and (entry.state != DONE or bool(entry.record.products))

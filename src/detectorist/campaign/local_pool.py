@@ -1,0 +1,171 @@
+"""Worker processes on this machine: one exposure each, replaced when they die or have grown."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from detectorist.campaign import memory
+from detectorist.campaign.job import Job, JobRecord
+
+#: Numerical threads of several workers would only fight over the same cores.
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+#: A worker that holds this much when idle is replaced: libraries keep caches, and memory fragments.
+GROWN_BYTES = 1.2e9
+
+
+@dataclass(frozen=True)
+class PoolEvent:
+    """What a pool reports of a job: "progress" (value: done, total, what), "record" (a JobRecord) or "died" (why)."""
+
+    kind: str
+    name: str
+    value: Any
+
+
+@dataclass
+class _Worker:
+    process: subprocess.Popen
+    connection: Connection
+    job: Job | None = None
+    started: float = field(default_factory=time.monotonic)
+    condemned: str = ""
+
+
+class LocalPool:
+    """Up to `size` worker processes, started when there is work for them.
+
+    Parameters
+    ----------
+    size : int
+    memory_limit : int, optional
+        Bytes that all workers together may hold; past it the largest worker is ended.
+    timeout_s : float, optional
+        A job that takes longer is ended.
+    """
+
+    def __init__(self, size: int, *, memory_limit: int | None = None, timeout_s: float | None = None):
+        self.size = size
+        self._memory_limit = memory_limit
+        self._timeout_s = timeout_s
+        self._workers: list[_Worker] = []
+
+    @property
+    def free(self) -> int:
+        """How many more jobs can be started now."""
+        return self.size - sum(worker.job is not None for worker in self._workers)
+
+    def prepare(self, mode: str) -> None:
+        """Let one worker import and compile what all will need, before there are several."""
+        worker = self._idle_worker()
+        worker.connection.send(("prepare", mode))
+        try:
+            worker.connection.recv()
+        except (EOFError, OSError):
+            self._end(worker)
+
+    def start(self, job: Job) -> None:
+        """Give a job to a worker that is free; there must be one."""
+        worker = self._idle_worker()
+        worker.job, worker.started, worker.condemned = job, time.monotonic(), ""
+        with contextlib.suppress(OSError):  # it died idle; the next wait reports so
+            worker.connection.send(("job", job.to_dict()))
+
+    def wait(self, timeout_s: float) -> list[PoolEvent]:
+        """Return what happened since the last call; waits up to `timeout_s` for something to happen."""
+        self._enforce_limits()
+        busy = {worker.connection: worker for worker in self._workers if worker.job is not None}
+        ready = wait(list(busy), timeout_s) if busy else []
+        return [event for connection in ready for event in self._receive(busy[connection])]
+
+    def close(self) -> None:
+        """End all workers at once; products are whole or absent, so nothing is lost but time."""
+        for worker in list(self._workers):
+            self._end(worker)
+
+    def _idle_worker(self) -> _Worker:
+        for worker in [worker for worker in self._workers if worker.job is None]:
+            if worker.process.poll() is None:
+                return worker
+            self._end(worker)
+        worker = _start_worker()
+        self._workers.append(worker)
+        return worker
+
+    def _receive(self, worker: _Worker) -> list[PoolEvent]:
+        assert worker.job is not None
+        name = worker.job.name
+        try:
+            kind, *values = worker.connection.recv()
+        except (EOFError, OSError):
+            self._end(worker)
+            return [PoolEvent("died", name, worker.condemned or _reason(worker.process))]
+        if kind == "progress":
+            return [PoolEvent("progress", name, tuple(values))]
+        record: JobRecord
+        record, resident = values
+        worker.job = None
+        if resident > GROWN_BYTES:
+            self._end(worker)
+        return [PoolEvent("record", name, record)]
+
+    def _enforce_limits(self) -> None:
+        busy = [worker for worker in self._workers if worker.job is not None]
+        now = time.monotonic()
+        for worker in busy:
+            if self._timeout_s and now - worker.started > self._timeout_s:
+                self._condemn(worker, f"took longer than {self._timeout_s:g} s")
+        if self._memory_limit and busy:
+            sizes = {id(worker): memory.resident_bytes(worker.process.pid) for worker in self._workers}
+            total = sum(sizes.values())
+            if total > self._memory_limit:
+                largest = max(busy, key=lambda worker: sizes[id(worker)])
+                self._condemn(
+                    largest,
+                    f"held {memory.format_bytes(sizes[id(largest)])} of {memory.format_bytes(total)} in use; "
+                    f"the limit is {memory.format_bytes(self._memory_limit)}",
+                )
+
+    @staticmethod
+    def _condemn(worker: _Worker, reason: str) -> None:
+        worker.condemned = reason
+        worker.process.kill()
+
+    def _end(self, worker: _Worker) -> None:
+        worker.process.kill()
+        worker.process.wait()
+        worker.connection.close()
+        self._workers.remove(worker)
+
+
+def _start_worker() -> _Worker:
+    ours, theirs = socket.socketpair()
+    environment = {**os.environ, **dict.fromkeys(ONE_THREAD, "1")}
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "detectorist.campaign.serve", str(theirs.fileno()), str(os.getpid())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,  # Ctrl-C reaches the parent only
+        )
+    connection = Connection(ours.detach())
+    connection.send(sys.path)
+    try:
+        connection.recv()
+    except (EOFError, OSError) as error:
+        process.wait()
+        raise RuntimeError("a worker process could not be started") from error
+    return _Worker(process, connection)
+
+
+def _reason(process: subprocess.Popen) -> str:
+    code = process.returncode
+    return f"ended by signal {-code}" if code is not None and code < 0 else f"ended with code {code}"

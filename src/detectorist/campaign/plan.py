@@ -1,0 +1,260 @@
+"""What a campaign will do, before it does it: jobs, what is kept, what each is expected to take."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from detectorist.campaign import memory
+from detectorist.campaign.exposures import Choices, require_safe_name
+from detectorist.campaign.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Job
+from detectorist.campaign.ledger import FILE, Entry, Ledger, inputs_are_same, products_are_whole
+from detectorist.campaign.modes import Mode, Prediction, group_exposures, load_mode
+from detectorist.errors import OutputError
+
+#: Memory of a worker whose job cannot be predicted.
+UNKNOWN_BYTES = 2_000_000_000
+#: Left free on the disk, whatever a campaign writes.
+SPARE_DISK_BYTES = 100_000_000
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A campaign as asked for, from a file or from options.
+
+    Attributes
+    ----------
+    files : sequence of Path
+        Of all exposures.
+    settings : sequence of str
+        For all exposures, weaker than the table's.
+    choices : Choices, optional
+        Per exposure.
+    overrides : sequence of str
+        Stronger than everything (`--set`).
+    directly : bool
+        The products of a single exposure go to `output_dir` itself, not to a folder of its name.
+    """
+
+    mode: str
+    files: Sequence[Path]
+    output_dir: Path
+    recipe: str | None = None
+    settings: Sequence[str] = ()
+    choices: Choices | None = None
+    allow_unmatched: bool = False
+    overrides: Sequence[str] = ()
+    references: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    directly: bool = False
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job, whether it has to be run and why, and what it is expected to take."""
+
+    job: Job
+    needed: bool
+    reason: str
+    prediction: Prediction
+    state: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All jobs of a campaign."""
+
+    output_dir: Path
+    jobs: tuple[PlannedJob, ...]
+
+    @property
+    def to_run(self) -> list[PlannedJob]:
+        """The jobs that have something to do."""
+        return [planned for planned in self.jobs if planned.needed]
+
+    @property
+    def disk_bytes(self) -> int:
+        """What the products of all jobs to run are expected to take."""
+        return sum(planned.prediction.disk_bytes for planned in self.to_run)
+
+    def workers(self, wanted: int | None, memory_limit: int | None) -> int:
+        """Return how many processes to use: as asked for, or what processors and memory allow."""
+        if wanted is not None:
+            return wanted
+        largest = max((planned.prediction.memory_bytes or UNKNOWN_BYTES for planned in self.to_run), default=1)
+        room = memory_limit or memory.available_bytes()
+        processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return max(1, min(processors, len(self.to_run) or 1, room // largest))
+
+    def require_disk(self) -> None:
+        """Refuse to begin what the disk cannot hold.
+
+        Raises
+        ------
+        OutputError
+        """
+        folder = next(path for path in (self.output_dir, *self.output_dir.parents) if path.exists())
+        free = shutil.disk_usage(folder).free
+        if self.disk_bytes + SPARE_DISK_BYTES > free:
+            raise OutputError(
+                f"{self.output_dir}: about {memory.format_bytes(self.disk_bytes)} will be written and "
+                f"{memory.format_bytes(free)} are free",
+                needed_bytes=self.disk_bytes,
+                free_bytes=free,
+            )
+
+
+def make_jobs(wish: Wish) -> list[Job]:
+    """Return a job per exposure, checked as far as possible without reading data.
+
+    Raises
+    ------
+    ParameterError
+        For an unknown mode, recipe, step, parameter or row of the table.
+    """
+    mode = load_mode(wish.mode)
+    exposures = group_exposures(mode, wish.files)
+    if wish.choices is not None and not wish.allow_unmatched:
+        wish.choices.require_all_matched(exposures)
+    directly = wish.directly and len(exposures) == 1
+    jobs = []
+    for name, files in exposures.items():
+        require_safe_name(name, "input")
+        chosen = wish.choices.settings_for(name) if wish.choices else ()
+        folder = wish.output_dir if directly else wish.output_dir / name
+        jobs.append(
+            Job(
+                name=name,
+                mode=wish.mode,
+                files=tuple(str(path.resolve()) for path in files),
+                output_dir=str(folder.resolve()),
+                recipe=wish.recipe,
+                settings=(*wish.settings, *chosen, *wish.overrides),
+                references=wish.references,
+                options=dict(wish.options),
+            )
+        )
+    _check_once(mode, jobs)
+    return _with_keys(mode, jobs)
+
+
+def make_plan(
+    jobs: Sequence[Job], output_dir: Path, *, force: bool = False, memory_bytes: Callable[[], int] | None = None
+) -> Plan:
+    """Compare jobs with the ledger of `output_dir` and return what has to be done.
+
+    force : bool
+        Everything again.
+    memory_bytes : callable, optional
+        Memory that one job may take; jobs that can are changed to stay within it.
+    """
+    known = _known(output_dir)
+    limit = memory_bytes() if memory_bytes else 0
+    planned = []
+    for job in jobs:
+        mode = load_mode(job.mode)
+        fitted = mode.with_memory(job, limit) if limit else job
+        needed, reason = _is_needed(fitted, known.get(job.name), force=force)
+        state = known[job.name].state if job.name in known else ""
+        planned.append(PlannedJob(fitted, needed, reason, mode.predict(fitted), "" if needed else state))
+    return Plan(Path(output_dir), tuple(planned))
+
+
+def _known(output_dir: Path) -> dict[str, Entry]:
+    if not (Path(output_dir) / FILE).is_file():
+        return {}
+    with Ledger(output_dir, read_only=True) as ledger:
+        return ledger.entries()
+
+
+def _is_needed(job: Job, entry: Entry | None, *, force: bool) -> tuple[bool, str]:
+    """Return whether a job must be run, and why or why not."""
+    reason = ""
+    if force:
+        reason = "forced"
+    elif entry is None:
+        reason = "new"
+    elif entry.state == CRASHED:
+        reason = "crashed before"
+    elif entry.state not in (DONE, UNPROCESSABLE, SKIPPED):
+        reason = "not finished before"
+    elif entry.job.key != job.key:
+        reason = "parameters, versions or references changed"
+    elif not inputs_are_same(entry):
+        reason = "input changed"
+    elif not products_are_whole(entry):
+        reason = "products missing or changed"
+    if reason:
+        return True, reason
+    assert entry is not None
+    return False, {DONE: "up to date", SKIPPED: "skipped before"}.get(entry.state, "unprocessable as it is")
+
+
+def _check_once(mode: Mode, jobs: Sequence[Job]) -> None:
+    """Check every set of parameters once: hundreds of exposures share a few."""
+    seen = set()
+    for job in jobs:
+        what = (job.recipe, job.settings)
+        if what not in seen:
+            seen.add(what)
+            mode.check(job)
+
+
+def versions_of(mode: Mode) -> dict[str, str]:
+    """Return the releases of the packages that a mode's products depend on."""
+    found = {}
+    for name in mode.packages():
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = ""
+    return found
+
+
+def _with_keys(mode: Mode, jobs: Sequence[Job]) -> list[Job]:
+    versions = versions_of(mode)
+    states: dict[str | None, Any] = {}
+    recipes: dict[str | None, str] = {}
+    files: dict[str, str] = {}
+    keyed = []
+    for job in jobs:
+        if job.references not in states:
+            states[job.references] = _reference_state(job.references)
+        if job.recipe not in recipes:
+            recipes[job.recipe] = mode.recipe_text(job)
+        parts = {
+            "mode": job.mode,
+            "recipe": recipes[job.recipe],
+            "settings": [_by_content(text, files) for text in job.settings],
+            "references": states[job.references],
+            "versions": versions,
+        }
+        digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        keyed.append(replace(job, key=digest[:32]))
+    return keyed
+
+
+def _by_content(setting: str, seen: dict[str, str]) -> str:
+    """Let a setting that names a file count by the file's content."""
+    value = setting.partition("=")[2].strip().strip("\"'")
+    if not value.endswith((".fits", ".asdf")) or not Path(value).is_file():
+        return setting
+    if value not in seen:
+        seen[value] = hashlib.sha256(Path(value).read_bytes()).hexdigest()
+    return f"{setting}#{seen[value]}"
+
+
+def _reference_state(references: str | None) -> Any:
+    """Tell a folder by names, sizes and times of its files, CRDS by its context."""
+    folder = Path(references) if references else None
+    if folder is None or not folder.is_dir():
+        return [references, os.environ.get("CRDS_CONTEXT", "")]
+    files = sorted(path for path in (folder / "references").rglob("*") if path.is_file())
+    return [(str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]

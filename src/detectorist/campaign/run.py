@@ -1,0 +1,258 @@
+"""Running a campaign: jobs to workers, records to the ledger, events to whoever watches."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from detectorist.campaign import events, lock
+from detectorist.campaign.events import Event, Report
+from detectorist.campaign.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Job, JobRecord
+from detectorist.campaign.ledger import Ledger
+from detectorist.campaign.local_pool import LocalPool, PoolEvent
+from detectorist.campaign.modes import load_mode
+from detectorist.campaign.plan import UNKNOWN_BYTES, Plan, PlannedJob, versions_of
+from detectorist.errors import OutputError
+
+#: Seconds between two looks at memory and time limits.
+POLL_S = 0.25
+#: Seconds between two notes of a job's progress in the ledger: each waits for the disk.
+NOTE_EVERY_S = 5.0
+#: A job whose worker died is tried this often in all.
+ATTEMPTS = 2
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a campaign is run; nothing here changes a product.
+
+    Attributes
+    ----------
+    workers : int, optional
+        Processes on this machine; None: what processors and memory allow.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers are used instead.
+    memory_limit : int, optional
+        Bytes that all workers of this machine together may hold.
+    timeout_s : float, optional
+        A job that takes longer counts as crashed.
+    """
+
+    workers: int | None = None
+    scheduler: str | None = None
+    memory_limit: int | None = None
+    timeout_s: float | None = None
+
+
+class Pool(Protocol):
+    """Where jobs are done: `LocalPool` or `DaskPool`."""
+
+    size: int
+
+    @property
+    def free(self) -> int:
+        """How many more jobs can be started now."""
+
+    def prepare(self, mode: str) -> None:
+        """Import and compile what the jobs of a mode need."""
+
+    def start(self, job: Job) -> None:
+        """Start a job."""
+
+    def wait(self, timeout_s: float) -> list[PoolEvent]:
+        """Return what happened."""
+
+    def close(self) -> None:
+        """End everything that still runs."""
+
+
+def run_campaign(
+    plan: Plan, execution: Execution, *, report: Report = lambda event: None, command: str = ""
+) -> dict[str, int]:
+    """Do the jobs of a plan and return how many jobs of it are in each state.
+
+    One run at a time works in a folder. Interrupted at any moment, by any signal, the folder holds whole products
+    and a ledger from which the next run continues.
+
+    Raises
+    ------
+    OutputError
+        When another run holds the folder, it cannot be written, or the disk cannot hold the products.
+    KeyboardInterrupt
+        On SIGINT or SIGTERM; jobs that were running wait again.
+    """
+    plan.require_disk()
+    with lock.exclusive(plan.output_dir):
+        _sweep(plan.output_dir)
+        with Ledger(plan.output_dir) as ledger, _terminated_as_interrupted():
+            packages = versions_of(load_mode(plan.jobs[0].job.mode)) if plan.jobs else {}
+            ledger.begin_run(command, packages)
+            ledger.enter(planned.job for planned in plan.to_run)
+            _Run(plan, execution, ledger, report).run()
+            ledger.end_run()
+            entries = ledger.entries()
+    names = {planned.job.name for planned in plan.jobs}
+    return count_states({name: entry.state for name, entry in entries.items() if name in names})
+
+
+def count_states(states: dict[str, str]) -> dict[str, int]:
+    """Return how many jobs are in each state."""
+    counts = dict.fromkeys((DONE, UNPROCESSABLE, CRASHED, SKIPPED), 0)
+    for state in states.values():
+        counts[state] = counts.get(state, 0) + 1
+    return counts
+
+
+class _Run:
+    def __init__(self, plan: Plan, execution: Execution, ledger: Ledger, report: Report):
+        self._plan = plan
+        self._execution = execution
+        self._ledger = ledger
+        self._report = report
+        self._waiting: deque[PlannedJob] = deque(plan.to_run)
+        self._alone: deque[PlannedJob] = deque()
+        self._running: dict[str, PlannedJob] = {}
+        self._attempts: dict[str, int] = {}
+        self._noted: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+
+    def run(self) -> None:
+        size = self._plan.workers(self._execution.workers, self._execution.memory_limit)
+        kept = len(self._plan.jobs) - len(self._plan.to_run)
+        self._tell(events.PLANNED, total=len(self._plan.jobs), reused=kept, workers=size)
+        if self._waiting:
+            pool = self._make_pool(size)
+            try:
+                self._work(pool)
+            finally:
+                self._put_back()
+                pool.close()
+                _sweep(self._plan.output_dir)
+        self._tell(events.ENDED, **self._counts)
+
+    def _make_pool(self, size: int) -> Pool:
+        if self._execution.scheduler:
+            from detectorist.campaign.dask_pool import DaskPool
+
+            return DaskPool(self._execution.scheduler)
+        return LocalPool(size, memory_limit=self._execution.memory_limit, timeout_s=self._execution.timeout_s)
+
+    def _work(self, pool: Pool) -> None:
+        if pool.size > 1 and len(self._waiting) > 1:
+            pool.prepare(self._waiting[0].job.mode)
+        while self._waiting or self._alone or self._running:
+            while (planned := self._next(pool)) is not None:
+                self._start(pool, planned)
+            for event in pool.wait(POLL_S):
+                self._handle(event)
+
+    def _next(self, pool: Pool) -> PlannedJob | None:
+        """Return a job that may start now: others first, then those that must be alone, one by one."""
+        if pool.free < 1:
+            return None
+        if self._waiting:
+            return self._waiting.popleft() if self._fits(self._waiting[0]) else None
+        return self._alone.popleft() if self._alone and not self._running else None
+
+    def _fits(self, planned: PlannedJob) -> bool:
+        if self._execution.memory_limit is None or not self._running:
+            return True
+        taken = sum(_memory_of(other) for other in self._running.values())
+        return taken + _memory_of(planned) <= self._execution.memory_limit
+
+    def _start(self, pool: Pool, planned: PlannedJob) -> None:
+        job = planned.job
+        self._running[job.name] = planned
+        self._attempts[job.name] = self._attempts.get(job.name, 0) + 1
+        self._ledger.start(job.name)
+        self._tell(events.STARTED, job.name)
+        pool.start(job)
+
+    def _handle(self, event: PoolEvent) -> None:
+        if event.kind == "progress":
+            self._note_progress(event.name, *event.value)
+        elif event.kind == "died":
+            self._handle_death(event.name, event.value)
+        else:
+            self._finish(event.value)
+
+    def _note_progress(self, name: str, done: float, total: int, what: str) -> None:
+        self._tell(events.PROGRESS, name, what, done=done, total=total)
+        now = time.monotonic()
+        if now >= self._noted.get(name, now) + NOTE_EVERY_S:
+            self._noted[name] = now
+            self._ledger.doing(name, what)
+        self._noted.setdefault(name, now)
+
+    def _handle_death(self, name: str, reason: str) -> None:
+        """Try a job again, alone, whose process died: memory may have been what it lacked."""
+        if self._attempts[name] < ATTEMPTS:
+            self._alone.append(self._running.pop(name))
+            self._ledger.put_back(name)
+            self._tell(events.RETRIED, name, f"its process {reason}; it is tried once more alone")
+            return
+        now = time.time()
+        self._finish(
+            JobRecord(name, CRASHED, "WorkerDied", f"its process {reason}, alone too", started=now, finished=now)
+        )
+
+    def _finish(self, record: JobRecord) -> None:
+        self._running.pop(record.name, None)
+        self._ledger.finish(record)
+        self._counts[record.state] = self._counts.get(record.state, 0) + 1
+        self._tell(
+            events.FINISHED,
+            record.name,
+            record.message,
+            state=record.state,
+            seconds=round(record.seconds, 3),
+            peak_bytes=record.peak_bytes,
+        )
+
+    def _put_back(self) -> None:
+        for name in self._running:
+            try:
+                self._ledger.put_back(name)
+            except OutputError:
+                return  # the next run puts back what it finds running
+
+    def _tell(self, kind: str, name: str = "", text: str = "", **numbers: Any) -> None:
+        self._report(Event(kind, name, text, time.time(), numbers))
+
+
+def _memory_of(planned: PlannedJob) -> int:
+    return planned.prediction.memory_bytes or UNKNOWN_BYTES
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what interrupted writers left: no reader takes it for a product, but it takes room."""
+    for root, folders, _ in os.walk(folder):
+        for name in [name for name in folders if name.startswith(".partial-")]:
+            shutil.rmtree(Path(root) / name, ignore_errors=True)
+            folders.remove(name)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Treat SIGTERM, by which batch systems end jobs, as Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,112 @@
+"""Doing one job in this process: nothing gets out of it but a record."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from detectorist.campaign import memory
+from detectorist.campaign.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, InputFile, Job, JobRecord, Product
+from detectorist.campaign.modes import load_mode
+from detectorist.errors import DetectoristError, InputError, OutputError, ReferenceMissing
+
+LOG = "detectorist.log"
+#: Seconds between two reports of progress of one job: more would only cost time.
+REPORT_EVERY_S = 0.2
+#: A file changed less than this before it was hashed may change again without a new time stamp.
+FRESH_NS = 2_000_000_000
+#: Stock steps keep their logs and references per process: one exposure at a time, whoever runs the threads.
+_ONE_AT_A_TIME = threading.Lock()
+
+
+def run_job(job: Job, progress: Callable[[float, int, str], None] = lambda done, total, what: None) -> JobRecord:
+    """Do a job and return its record; no error leaves this function, SystemExit included (crds ends in it)."""
+    with _ONE_AT_A_TIME:
+        memory.reset_peak()
+        record = JobRecord(job.name, CRASHED, started=time.time(), worker=f"{os.uname().nodename}:{os.getpid()}")
+        began = time.process_time()
+        try:
+            _do(job, record, rarely(progress))
+        except (Exception, SystemExit) as error:
+            _note_error(job, record, error)
+        record.cpu_s = time.process_time() - began
+        record.peak_bytes = memory.peak_bytes()
+        record.finished = time.time()
+        return record
+
+
+def _do(job: Job, record: JobRecord, progress: Callable[[float, int, str], None]) -> None:
+    folder = Path(job.output_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error})") from error
+    record.inputs = [describe_input(Path(file)) for file in job.files]
+    outcome = load_mode(job.mode).reduce(job, progress)
+    record.products = [describe_product(folder, path) for path in outcome.products]
+    record.steps = outcome.steps
+    record.state, record.message = (SKIPPED, outcome.skipped) if outcome.skipped else (DONE, "")
+
+
+def _note_error(job: Job, record: JobRecord, error: BaseException) -> None:
+    record.error = type(error).__name__
+    record.message = str(error) or repr(error)
+    if isinstance(error, DetectoristError):
+        record.numbers = error.numbers
+        # The disk or the references may be better tomorrow; the data will not.
+        record.state = CRASHED if isinstance(error, OutputError | ReferenceMissing) else UNPROCESSABLE
+        return
+    if isinstance(error, SystemExit):
+        record.message = f"a library ended the process ({error.code})"
+    try:
+        with open(Path(job.output_dir) / LOG, "a") as log:
+            log.write("".join(traceback.format_exception(error)))
+    except OSError:
+        pass  # a full disk is often why the job failed
+
+
+def describe_input(path: Path) -> InputFile:
+    """Return what the ledger keeps of an input.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read.
+    """
+    try:
+        status = path.stat()
+        settled = time.time_ns() - status.st_mtime_ns > FRESH_NS
+        return InputFile(str(path), status.st_size, status.st_mtime_ns, status.st_ino, sha256_of(path), settled)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def describe_product(folder: Path, path: Path) -> Product:
+    """Return what the ledger keeps of a product, to know it again."""
+    status = path.stat()
+    return Product(str(path.relative_to(folder)), status.st_size, status.st_mtime_ns, sha256_of(path))
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def rarely(progress: Callable[[float, int, str], None]) -> Callable[[float, int, str], None]:
+    """Return `progress` called only when something new is said, and not more often than REPORT_EVERY_S."""
+    last: dict[str, Any] = {"time": 0.0, "what": None}
+
+    def report(done: float, total: int, what: str) -> None:
+        now = time.monotonic()
+        if what != last["what"] or now - last["time"] > REPORT_EVERY_S:
+            last.update(time=now, what=what)
+            progress(done, total, what)
+
+    return report

@@ -1,0 +1,75 @@
+"""A mode that costs nothing: an "exposure" is a text file whose words say what happens to it."""
+
+import ctypes
+import hashlib
+import os
+import sys
+import time
+from pathlib import Path
+
+from detectorist.campaign.modes import Mode, Outcome, Prediction
+from detectorist.errors import InputError, ParameterError
+from detectorist.pipelines.products import write_text
+
+
+class FakeMode(Mode):
+    name = "fake"
+    suffixes = ("_uncal.txt",)
+
+    def exposure_of(self, path):
+        return path.name.removesuffix("_uncal.txt")
+
+    def packages(self):
+        return ("detectorist",)
+
+    def check(self, job):
+        for setting in job.settings:
+            if not setting.startswith("fake."):
+                raise ParameterError(f'no step "{setting.partition(".")[0]}"')
+
+    def predict(self, job):
+        text = Path(job.files[0]).read_text(errors="replace")
+        return Prediction(int(100e6) if "eat" not in text else int(600e6), 1000)
+
+    def reduce(self, job, progress):
+        text = "".join(Path(file).read_text() for file in job.files)
+        for number, word in enumerate(text.split()):
+            progress(number, len(text.split()), f"doing {word}")
+            getattr(self, f"do_{word.partition('=')[0]}", lambda job, value: None)(job, word.partition("=")[2])
+        folder = Path(job.output_dir)
+        content = hashlib.sha256((text + repr(job.settings)).encode()).hexdigest()
+        first = write_text(content * 50, folder / "first.txt")
+        second = write_text(content * 100, folder / "second.txt")
+        if "nothing" in text:
+            return Outcome(skipped="nothing to do")
+        return Outcome([first, second], {"fake": {"words": len(text.split())}})
+
+    def do_sleep(self, job, value):
+        time.sleep(float(value))
+
+    def do_bad(self, job, value):
+        raise InputError("the data are bad", n_bad=3)
+
+    def do_crash(self, job, value):
+        raise RuntimeError("unforeseen")
+
+    def do_exit(self, job, value):
+        print("goodbye")
+        sys.exit(-1)
+
+    def do_die(self, job, value):
+        os.kill(os.getpid(), 9)
+
+    def do_segfault(self, job, value):
+        ctypes.string_at(0)
+
+    def do_die_once(self, job, value):
+        marker = Path(job.output_dir) / "tried"
+        if not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), 9)
+
+    def do_eat(self, job, value):
+        self.food = bytearray(int(float(value)))
+        self.food[::4096] = b"x" * len(self.food[::4096])
+        time.sleep(1.0)

@@ -1,0 +1,221 @@
+"""Jobs, workers and the ledger: what ends well, what ends badly, and what is done again."""
+
+import fcntl
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from detectorist.campaign import ledger as ledgers
+from detectorist.campaign import lock
+from detectorist.campaign.ledger import Ledger
+from detectorist.errors import InputError, OutputError, ParameterError
+
+
+def entries(campaign):
+    with Ledger(campaign.out, read_only=True) as ledger:
+        return ledger.entries()
+
+
+def test_every_kind_of_end_is_told_apart(campaign, raw):
+    raw(a="x", b="bad", c="crash", d="exit", e="die", f="die_once", g="segfault", h="nothing")
+    counts = campaign.run(workers=2)
+    assert counts == {"done": 2, "unprocessable": 1, "crashed": 4, "skipped": 1}
+    found = entries(campaign)
+    assert {name: entry.state for name, entry in found.items() if entry.state == "crashed"}.keys() == {*"cdeg"}
+    assert found["b"].record.message == "the data are bad"
+    assert found["b"].record.numbers == {"n_bad": 3}
+    assert found["c"].record.error == "RuntimeError"
+    assert "ended the process (-1)" in found["d"].record.message
+    assert "signal 9, alone too" in found["e"].record.message
+    assert "signal 11" in found["g"].record.message
+    assert found["h"].record.message == "nothing to do"
+
+
+def test_a_job_whose_worker_died_is_tried_once_more_alone_and_last(campaign, raw):
+    raw(a="die", b="sleep=0.1", c="sleep=0.1", d="sleep=0.1")
+    campaign.run(workers=2)
+    order = [(event.kind, event.name) for event in campaign.events if event.kind in ("started", "finished")]
+    assert order[-2:] == [("started", "a"), ("finished", "a")]
+    assert campaign.started().count("a") == 2
+    assert {entry.state for name, entry in entries(campaign).items() if name != "a"} == {"done"}
+
+
+def test_what_a_library_prints_and_tracebacks_are_in_the_log_of_the_exposure(campaign, raw, capfd):
+    raw(c="crash", d="exit")
+    campaign.run()
+    assert "RuntimeError: unforeseen" in (campaign.out / "c" / "detectorist.log").read_text()
+    assert "goodbye" in (campaign.out / "d" / "detectorist.log").read_text()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_records_are_complete(campaign, raw):
+    raw(a="sleep=0.05")
+    campaign.run()
+    entry = entries(campaign)["a"]
+    assert 0.05 < entry.record.seconds < 5
+    assert 10e6 < entry.record.peak_bytes < 500e6
+    assert [product.path for product in entry.record.products] == ["first.txt", "second.txt"]
+    assert entry.record.steps == {"fake": {"words": 1}}
+    assert [Path(file.path).name for file in entry.record.inputs] == ["a_uncal.txt"]
+
+
+def test_nothing_is_done_twice(campaign, raw):
+    raw(a="x", b="y", c="bad")
+    campaign.run()
+    before = (campaign.out / "a" / "first.txt").stat().st_mtime_ns
+    counts = campaign.run()
+    assert campaign.started() == []
+    assert counts["done"] == 2
+    assert counts["unprocessable"] == 1
+    assert (campaign.out / "a" / "first.txt").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda c: (c.raw / "a_uncal.txt").write_text("z"), "input changed"),
+        (lambda c: (c.out / "a" / "second.txt").unlink(), "products missing or changed"),
+        (lambda c: (c.out / "a" / "second.txt").write_text("0" * 6400), "products missing or changed"),
+    ],
+)
+def test_only_what_changed_is_done_again(campaign, raw, change, reason):
+    raw(a="x", b="y")
+    campaign.run()
+    change(campaign)
+    assert [planned.reason for planned in campaign.plan().jobs] == [reason, "up to date"]
+    campaign.run()
+    assert campaign.started() == ["a"]
+
+
+def test_same_content_with_a_new_time_is_not_done_again(campaign, raw):
+    (path,) = raw(a="x")
+    campaign.run()
+    path.write_text("x")
+    os.utime(campaign.out / "a" / "first.txt")
+    assert [planned.reason for planned in campaign.plan().jobs] == ["up to date"]
+
+
+def test_a_change_within_the_resolution_of_the_clock_is_seen(campaign, raw):
+    (path,) = raw(a="x")
+    campaign.run()
+    stamp = path.stat().st_mtime_ns
+    with open(path, "r+") as handle:  # the same inode, size and, put back below, time
+        handle.write("y")
+    os.utime(path, ns=(stamp, stamp))
+    assert campaign.plan().jobs[0].reason == "input changed"
+
+
+def test_a_changed_parameter_does_everything_again(campaign, raw):
+    raw(a="x", b="y")
+    campaign.run()
+    campaign.run("fake.level=2")
+    assert campaign.started() == ["a", "b"]
+
+
+def test_force_does_everything_again(campaign, raw):
+    raw(a="x", b="bad")
+    campaign.run()
+    campaign.run(force=True)
+    assert campaign.started() == ["a", "b"]
+
+
+def test_what_crashed_is_tried_again_by_the_next_run(campaign, raw):
+    raw(a="x", c="crash")
+    campaign.run()
+    campaign.run()
+    assert campaign.started() == ["c"]
+
+
+def test_a_bad_parameter_is_found_before_anything_starts(campaign, raw):
+    raw(a="x")
+    with pytest.raises(ParameterError, match="fkae"):
+        campaign.run("fkae.level=2")
+    assert not campaign.out.exists()
+
+
+def test_two_runs_exclude_each_other(campaign, raw):
+    raw(a="x")
+    with lock.exclusive(campaign.out):
+        assert lock.owner(campaign.out)["pid"] == os.getpid()
+        with pytest.raises(OutputError, match=f"another run works in this folder .process {os.getpid()}"):
+            campaign.run()
+    assert lock.owner(campaign.out) is None
+    campaign.run()
+
+
+def test_a_look_at_the_owner_does_not_keep_a_run_out(campaign, raw):
+    raw(a="x")
+    campaign.out.mkdir()
+    with open(campaign.out / lock.FILE, "w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        import threading
+
+        threading.Timer(0.3, handle.close).start()
+        campaign.run()
+
+
+def test_a_job_that_hangs_is_ended(campaign, raw):
+    raw(a="sleep=60", b="x")
+    began = time.monotonic()
+    counts = campaign.run(workers=1, timeout_s=0.5)
+    assert time.monotonic() - began < 20
+    assert counts["crashed"] == 1
+    assert counts["done"] == 1
+    assert "longer than 0.5 s" in entries(campaign)["a"].record.message
+
+
+def test_a_job_that_takes_more_memory_than_given_is_ended(campaign, raw):
+    raw(a="eat=600e6", b="x")
+    counts = campaign.run(workers=2, memory_limit=300_000_000)
+    assert counts["done"] == 1
+    message = entries(campaign)["a"].record.message
+    assert "the limit is 300 MB" in message
+
+
+def test_jobs_run_together_only_while_memory_allows(campaign, raw):
+    raw(**{f"j{number}": "sleep=0.2" for number in range(4)})  # 100 MB predicted for each
+    campaign.run(workers=4, memory_limit=250_000_000)
+    running = most = 0
+    for event in campaign.events:
+        running += {"started": 1, "finished": -1}.get(event.kind, 0)
+        most = max(most, running)
+    assert most == 2
+
+
+def test_a_full_disk_is_seen_before_the_run(campaign, raw, monkeypatch):
+    raw(a="x")
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 500}))
+    with pytest.raises(OutputError, match="about 1 kB will be written and 500 B are free"):
+        campaign.run()
+
+
+def test_a_ledger_of_another_version_is_refused(campaign, raw, monkeypatch):
+    raw(a="x")
+    campaign.run()
+    monkeypatch.setattr(ledgers, "VERSION", 2)
+    with pytest.raises(OutputError, match="another version"):
+        campaign.run()
+
+
+def test_a_folder_without_ledger(tmp_path):
+    with pytest.raises(InputError, match="no campaign has been run"):
+        Ledger(tmp_path, read_only=True)
+
+
+def test_a_damaged_ledger_is_one_sentence(campaign, raw):
+    raw(a="x")
+    campaign.run()
+    (campaign.out / ledgers.FILE).write_bytes(b"nonsense" * 1000)
+    with pytest.raises(OutputError, match="the ledger cannot be used"):
+        campaign.run()
+
+
+def test_leftovers_of_interrupted_writers_are_swept(campaign, raw):
+    raw(a="x")
+    litter = campaign.out / "a" / ".partial-123"
+    litter.mkdir(parents=True)
+    (litter / "first.txt").write_text("half")
+    campaign.run()
+    assert not litter.exists()
