@@ -37,6 +37,6 @@ def demo(
     comparison = compare_lrs(spectra.dataset, raw / "truth.nc")
     figure = draw_comparison(comparison, reduced / "figures" / "transit.png")
     for line in (*summarise(spectra.dataset), *comparison.lines()):
-        console.print(line, highlight=False, markup=False)
-    console.print(f"light curves and transit spectrum: {figure}", highlight=False, markup=False)
-    console.print(f"products: {reduced}", highlight=False, markup=False)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    console.print(f"light curves and transit spectrum: {figure}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"products: {reduced}", highlight=False, markup=False, soft_wrap=True)

@@ -19,4 +19,4 @@ def inspect(files: Annotated[list[Path], typer.Argument(help="JWST products of a
 
     console = Console()
     for path in files:
-        console.print(inspect_file(path), markup=False, highlight=False)
+        console.print(inspect_file(path), markup=False, highlight=False, soft_wrap=True)

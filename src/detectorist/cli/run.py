@@ -86,5 +86,5 @@ def _print_summary(dataset, output_dir: Path) -> None:
 
     console = Console()
     for line in summarise(dataset):
-        console.print(line, highlight=False, markup=False)
-    console.print(f"products in {output_dir}", highlight=False, markup=False)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    console.print(f"products in {output_dir}", highlight=False, markup=False, soft_wrap=True)

@@ -135,7 +135,7 @@ class LrsPipeline(DetectoristPipeline):
         self.choose_engine(self.engine)
         if segments[-1].is_ramp:
             self._make_references(segments[-1])
-        spectra = LrsSpectra(author=self.author, contact=self.contact, units=self._extraction_step.units)
+        spectra = LrsSpectra(author=self.author, contact=self.contact)
         for number, segment in enumerate(segments):
             self.progress(number, len(segments), f"{segment.stem}: detector")
             rates = self.detector(segment)
@@ -213,6 +213,7 @@ class LrsPipeline(DetectoristPipeline):
         spectra, errors, x_shifts, y_shifts = self.align_spectra.run(frames, spectra, errors, self._template)
         return SegmentSpectra.collect(
             frames,
+            electrons=self._extraction_step.units == "electron/s",
             wavelength=wavelength,
             flux=spectra,
             flux_error=errors,

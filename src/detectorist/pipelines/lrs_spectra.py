@@ -43,10 +43,17 @@ class SegmentSpectra:
     quality: np.ndarray
     time_mjd_utc: np.ndarray
     time_bjd_tdb: np.ndarray
+    units: str
 
     @classmethod
-    def collect(cls, frames: CubeModel, *, trace_column: int = 36, **arrays: np.ndarray) -> SegmentSpectra:
-        """Add times and quality, which `frames` know, to what was measured on them."""
+    def collect(
+        cls, frames: CubeModel, *, electrons: bool = False, trace_column: int = 36, **arrays: np.ndarray
+    ) -> SegmentSpectra:
+        """Add times, quality and units, which `frames` know, to what was measured on them.
+
+        electrons : bool
+            The extraction gave electron/s; otherwise its unit is that of the frames.
+        """
         times = integration_times(frames)
         if times.reconstructed:
             log.warning("%s: times are from the header: %s", models.describe(frames), times.reason)
@@ -62,6 +69,7 @@ class SegmentSpectra:
             quality=quality.astype(np.uint8),
             time_mjd_utc=times.mjd_utc,
             time_bjd_tdb=times.bjd_tdb,
+            units="electron/s" if electrons else frames.meta.bunit_data or "DN/s",
             **arrays,
         )
 
@@ -75,9 +83,8 @@ class LrsSpectra:
         After `finish`.
     """
 
-    def __init__(self, *, author: str = "", contact: str = "", units: str = "DN/s"):
+    def __init__(self, *, author: str = "", contact: str = ""):
         self._segments: list[SegmentSpectra] = []
-        self._units = units
         self._attributes = {"author": author, "contact": contact, "code": f"detectorist {__version__}"}
         self.dataset = xr.Dataset()
 
@@ -89,11 +96,12 @@ class LrsSpectra:
 
     def finish(self) -> xr.Dataset:
         """Build the dataset from the segments added so far and return it."""
-        per_integration = [field.name for field in fields(SegmentSpectra) if field.name != "wavelength"]
+        alike = ("wavelength", "units")
+        per_integration = [field.name for field in fields(SegmentSpectra) if field.name not in alike]
         joined = {
             name: np.concatenate([getattr(segment, name) for segment in self._segments]) for name in per_integration
         }
-        self.dataset = _dataset(self._segments[0].wavelength, joined, self._attributes, self._units)
+        self.dataset = _dataset(self._segments[0].wavelength, joined, self._attributes, self._segments[0].units)
         return self.dataset
 
     def save(self, path: str | Path, overwrite: bool = True) -> None:
@@ -108,7 +116,7 @@ def _dataset(
     described = {
         "flux": (spectral, units, "count rate in the aperture"),
         "flux_error": (spectral, units, "standard deviation of flux"),
-        "background": (spectral, "DN/s", "subtracted background, median over columns, per pixel"),
+        "background": (spectral, "DN/s" if units == "electron/s" else units, "subtracted background, median over columns, per pixel"),
         "x_shift": (temporal, "pixel", "shift of the trace across dispersion, positive toward higher column"),
         "y_shift": (temporal, "pixel", "shift along dispersion, positive toward higher row"),
         "psf_sigma": (temporal, "pixel", "standard deviation of a Gaussian fitted to the trace"),

@@ -13,7 +13,7 @@ from typing import Any
 import tomli_w
 from jwst.stpipe import Pipeline
 
-from detectorist.crds_source import ReferenceSource, use_references
+from detectorist.crds_source import THREE_WAYS, ReferenceSource, use_references
 from detectorist.errors import DetectoristError, OutputError, ParameterError, ReferenceMissing
 from detectorist.pipelines import products, reuse
 from detectorist.pipelines.lrs import LrsPipeline
@@ -68,8 +68,7 @@ def reduce_lrs(request: Request) -> LrsSpectra:
         recipe = load_recipe("lrs", choose_lrs_recipe(n_groups)).with_settings(request.settings)
         recipe.check(LrsPipeline)
     _require_writable(request.output_dir)
-    optional = not segments[0].is_ramp and request.wavelength_map is not None
-    source = use_references(request.references, optional=optional)
+    source = use_references(request.references, optional=not segments[0].is_ramp)
     with _log_file(request.output_dir / "detectorist.log"):
         pipeline = _build(request, recipe, source, segments)
         _write_resolved(request, recipe, source, segments, pipeline)
@@ -77,9 +76,8 @@ def reduce_lrs(request: Request) -> LrsSpectra:
             spectra = pipeline.run(*[segment.source for segment in segments])
         except SystemExit as error:
             # crds ends the process when it has no server and no cache.
-            raise ReferenceMissing(
-                f"references from {source.name}: crds gave up ({error}); see detectorist.log"
-            ) from error
+            gave_up = f"references from {source.name}: crds gave up ({error}); see detectorist.log"
+            raise ReferenceMissing(THREE_WAYS if source.name == "none" else gave_up) from error
         _draw(spectra, request.output_dir / "figures")
     return spectra
 
