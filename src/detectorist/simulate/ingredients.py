@@ -135,7 +135,8 @@ class Detector:
     Attributes
     ----------
     serial : int
-        Another number is another detector: other flat, pedestal, bad pixels; it needs its own reference files.
+        Another number is another detector: other flat, pedestal, bad pixels; it needs its own reference files. The
+        default has its share of bad pixels on the trace (16), but none among the brightest rows' central pixels.
     gain : float
         e-/DN.
     pedestal_dn, pedestal_scatter_dn : float
@@ -146,7 +147,7 @@ class Detector:
         Electrons that a pixel holds.
     """
 
-    serial: int = 1
+    serial: int = 4
     gain: float = MIRI.gain
     pedestal_dn: float = 9_000.0
     pedestal_scatter_dn: float = 50.0

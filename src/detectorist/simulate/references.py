@@ -28,7 +28,7 @@ _USE_AFTER = "2020-01-01T00:00:00"
 _RESET_GROUPS = 20
 #: Rows of the wavelength reference per row of the detector. The pipeline smooths it by a spline with a fixed sum of
 #: squared residuals: the more rows, the closer it stays.
-_WAVETABLE_SAMPLING = 10
+_WAVETABLE_SAMPLING = 40
 #: Row (0-based) that the wavelength reference counts from; any will do.
 _ZERO_ROW = 300
 #: Place of the subarray's zero point in the telescope's focal plane, arcsec (public exposures).
