@@ -134,7 +134,7 @@ def test_bad_input(subtracted, nircam_rateints):
 def test_near_exotic_miri(make_lrs_rateints, peers, median_spatial_profile):
     """Other weights on the same pixels: the spectra differ by less than their noise, and not on average.
 
-    ExoTiC-MIRI adds the read noise to the variance as it is, not squared, and the photons without a gain: its weights are
+    ExoTiC-MIRI adds the read noise to the variance as it is, not squared, and photons without a gain: its weights are
     nearly P over the signal, ours P over the variance. Its own profiles, and its second cleaning, are not published:
     ours stand for them.
     """
