@@ -92,7 +92,8 @@ def lrs(
     from detectorist.cli.progress import progress_bar
     from detectorist.simulate.builder import LrsScene
 
-    groups = groups or (100 if preset is Preset.long else 20)
+    if groups is None:
+        groups = 100 if preset is Preset.long else 20
     scene = LrsScene.for_long_ramps(groups) if preset is Preset.long else LrsScene()
     star = {"mag": star_mag, "trace_column": trace_column}
     for ingredient, changes in (("star", star), ("transit", {"depth": depth}), ("detector", {"gain": gain})):

@@ -29,11 +29,11 @@ class TruthRecorder:
 
     def __init__(self, observation: LrsObservation):
         self._observation = observation
-        self._rows: list[dict[str, np.ndarray]] = []
+        self._arrays: dict[str, np.ndarray] = {}
         self._hits: list[np.ndarray] = []
 
     def add(self, integration: int, readout: Readout) -> None:
-        """Add one integration (from 0); they come in order."""
+        """Add one integration (from 0)."""
         observation = self._observation
         light = observation.light(integration)
         light[:, : MIRI.n_reference_cols] = 0.0
@@ -45,20 +45,22 @@ class TruthRecorder:
             np.zeros(n_outputs),
             0.0,
         )
-        self._rows.append(
-            {
-                "spectrum": observation.star_rate(integration),
-                "background": observation.background_rate(integration).mean(axis=1),
-                "light": light.astype(np.float32),
-                "expected_noise": self._expected_noise(light).astype(np.float32),
-                "cosmic_ray_group": _first_group_struck(readout, n_groups),
-                "emi_phase": np.array(readout.emi_phase_cycles),
-                "drift_level": drift.level,
-                "drift_odd_even": drift.odd_even,
-                "drift_slow_amplitude": drift.slow_amplitude,
-                "drift_slow_phase": drift.slow_phase,
-            }
-        )
+        drawn = {
+            "spectrum": observation.star_rate(integration),
+            "background": observation.background_rate(integration).mean(axis=1),
+            "light": light.astype(np.float32),
+            "expected_noise": self._expected_noise(light).astype(np.float32),
+            "cosmic_ray_group": _first_group_struck(readout, n_groups),
+            "emi_phase": np.array(readout.emi_phase_cycles),
+            "drift_level": drift.level,
+            "drift_odd_even": drift.odd_even,
+            "drift_slow_amplitude": drift.slow_amplitude,
+            "drift_slow_phase": drift.slow_phase,
+        }
+        for name, values in drawn.items():
+            if name not in self._arrays:
+                self._arrays[name] = np.zeros((observation.n_ints, *values.shape), values.dtype)
+            self._arrays[name][integration] = values
         if readout.cosmic_rays is not None:
             hits = readout.cosmic_rays
             number = np.full(hits.group.size, integration + 1.0)
@@ -83,9 +85,8 @@ class TruthRecorder:
 
         observation = self._observation
         scene, patterns = observation.scene, observation.patterns
-        stacked = {name: np.stack([row[name] for row in self._rows]) for name in self._rows[0]}
         gain = scene.detector.gain
-        spectrum = stacked["spectrum"]
+        spectrum = self._arrays["spectrum"]
         hits = np.concatenate(self._hits, axis=1) if self._hits else np.zeros((5, 0))
         pixel, per_row = ("integration", "row", "column"), ("integration", "row")
         per_group = ("integration", "group", "output")
@@ -102,31 +103,31 @@ class TruthRecorder:
             "depth": (("row",), _depth(observation), "1", "squared ratio of radii"),
             "x_shift": (("integration",), observation.pointing.x_pix, "pixel", "of the trace, to higher columns"),
             "y_shift": (("integration",), observation.pointing.y_pix, "pixel", "of the trace, to higher rows"),
-            "background": (per_row, stacked["background"], "DN/s", "mean over columns"),
-            "light": (pixel, stacked["light"], "DN/s", "star and background per pixel, before the flat"),
+            "background": (per_row, self._arrays["background"], "DN/s", "mean over columns"),
+            "light": (pixel, self._arrays["light"], "DN/s", "star and background per pixel, before the flat"),
             "expected_noise": (
                 pixel,
-                stacked["expected_noise"],
+                self._arrays["expected_noise"],
                 "DN/s",
                 "photon and read noise of the best slope over all groups but the last, after the flat",
             ),
-            "cosmic_ray_group": (pixel, stacked["cosmic_ray_group"], "1", "first group struck (from 0), -1: none"),
+            "cosmic_ray_group": (pixel, self._arrays["cosmic_ray_group"], "1", "first group struck (from 0), -1: none"),
             "cosmic_ray_hits": (
                 ("hit_property", "hit"),
                 hits,
                 "1",
                 "integration (from 1), group, row, column (from 0), electrons",
             ),
-            "emi_phase": (("integration",), stacked["emi_phase"], "cycle", "390.625 Hz, at the first pixel"),
-            "drift_level": (per_group, stacked["drift_level"], "DN", "zero level of an output"),
+            "emi_phase": (("integration",), self._arrays["emi_phase"], "cycle", "390.625 Hz, at the first pixel"),
+            "drift_level": (per_group, self._arrays["drift_level"], "DN", "zero level of an output"),
             "drift_odd_even": (
                 ("integration", "group", "parity", "output"),
-                stacked["drift_odd_even"],
+                self._arrays["drift_odd_even"],
                 "DN",
                 "added to even and odd rows",
             ),
-            "drift_slow_amplitude": (per_group, stacked["drift_slow_amplitude"], "DN", "of a wave along the rows"),
-            "drift_slow_phase": (("integration", "output"), stacked["drift_slow_phase"], "cycle", "of that wave"),
+            "drift_slow_amplitude": (per_group, self._arrays["drift_slow_amplitude"], "DN", "of a wave along the rows"),
+            "drift_slow_phase": (("integration", "output"), self._arrays["drift_slow_phase"], "cycle", "of that wave"),
             "flat": (("row", "column"), patterns.flat, "1", "relative sensitivity"),
             "response": (("row", "column"), patterns.response, "1", "the same, less on bad and reference pixels"),
             "pedestal": (("row", "column"), patterns.pedestal_dn, "DN", "zero level"),
