@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 import pytest
+
 from detectorist import models
 from detectorist.algorithms import _flags_nb
 from detectorist.algorithms.flags import count_flags

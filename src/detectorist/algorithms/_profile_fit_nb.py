@@ -26,8 +26,6 @@ SCALE_PRIOR_PIX = 100
 MEASURED_ERROR = 0.15
 #: Least share of a row's profile-squared weight in pixels kept, below which its flux counts as unknown.
 LEAST_WEIGHT = 0.05
-#: Least number of columns beside the profile, and share of them, from which a row's level is taken.
-LEAST_SIDES = 6
 
 
 @njit(cache=True, nogil=True)
@@ -70,53 +68,6 @@ def sigma_of(values, n):
 
 
 @njit(cache=True, nogil=True)
-def measure_levels(data, fit, left, right, start, stop, level, level_var, offset):
-    """Measure rows `start`-`stop` beside the profile: level of each row, offset of each column; return the noise."""
-    n_cols = data.shape[1]
-    n_sides = left + n_cols - right
-    scratch = np.empty((stop - start) * n_cols)
-    needed = max(LEAST_SIDES, n_sides // 4)
-    for i in range(start, stop):
-        n = 0
-        for j in range(n_cols):
-            if (j < left or j >= right) and fit[i, j]:
-                scratch[n] = data[i, j]
-                n += 1
-        level[i] = median_of(scratch, n) if n >= needed else np.nan
-    # Columns differ (hot ones, a gradient): left in, they would shift the mean of a row where one of them is missing.
-    for j in range(n_cols):
-        n = 0
-        if not left <= j < right:
-            for i in range(start, stop):
-                if fit[i, j] and not math.isnan(level[i]):
-                    scratch[n] = data[i, j] - level[i]
-                    n += 1
-        offset[j] = median_of(scratch, n) if n else 0.0
-    # Every third row of a long window knows the noise to 2 %.
-    step = 3 if stop - start >= 90 else 1
-    n = 0
-    for i in range(start, stop, step):
-        for j in range(n_cols):
-            if (j < left or j >= right) and fit[i, j] and not math.isnan(level[i]):
-                scratch[n] = abs(data[i, j] - level[i] - offset[j])
-                n += 1
-    noise = sigma_of(scratch, n)
-    for i in range(start, stop):
-        level_var[i] = 0.0
-        total, n = 0.0, 0
-        for j in range(n_cols):
-            if (j < left or j >= right) and fit[i, j]:
-                residual = data[i, j] - level[i] - offset[j]
-                if abs(residual) <= FIT_THRESHOLD_SIGMA * noise:
-                    total += residual
-                    n += 1
-        if n:
-            level[i] += total / n
-            level_var[i] = noise**2 / n
-    return noise
-
-
-@njit(cache=True, nogil=True)
 def factorise(normal, n):
     """Replace the lower half of `normal` by the inverse of its Cholesky factor; False where it is singular."""
     largest = 0.0
@@ -149,26 +100,30 @@ def factorise(normal, n):
 
 
 @njit(cache=True, nogil=True)
+def accumulate(signal, weight, kept, row_used, flux, basis, j, normal, right_side):
+    """Fill the normal equations (lower half) of column `j`: signal = flux * basis * coefficients."""
+    normal[:] = 0.0
+    right_side[:] = 0.0
+    for i in range(flux.size):
+        if not (kept[i, j] and row_used[i]):
+            continue
+        share = flux[i] * weight[i, j]
+        for k in range(right_side.size):
+            factor = share * basis[i, k]
+            right_side[k] += factor * signal[i, j]
+            factor *= flux[i]
+            for m in range(k + 1):
+                normal[k, m] += factor * basis[i, m]
+
+
+@njit(cache=True, nogil=True)
 def fit_columns(signal, weight, kept, row_used, flux, basis, profile, shape_var):
     """Fit signal = flux * polynomial column by column (weighted least squares); fill profile and its variance."""
     n_rows, n_cols = signal.shape
     n = basis.shape[1]
-    normal = np.empty((n, n))
-    right_side = np.empty(n)
-    solution = np.empty(n)
+    normal, right_side, solution = np.empty((n, n)), np.empty(n), np.empty(n)
     for j in range(n_cols):
-        normal[:] = 0.0
-        right_side[:] = 0.0
-        for i in range(n_rows):
-            if not (kept[i, j] and row_used[i]):
-                continue
-            share = flux[i] * weight[i, j]
-            for k in range(n):
-                factor = share * basis[i, k]
-                right_side[k] += factor * signal[i, j]
-                factor *= flux[i]
-                for m in range(k + 1):
-                    normal[k, m] += factor * basis[i, m]
+        accumulate(signal, weight, kept, row_used, flux, basis, j, normal, right_side)
         solved = factorise(normal, n)
         solution[:] = 0.0
         if solved:
@@ -199,8 +154,8 @@ def normalise_rows(profile, shape_var, flux):
         for j in range(n_cols):
             total += profile[i, j]
         if not (0.2 < total < 5.0):
-            profile[i] = 1.0 / n_cols
-            shape_var[i] = np.inf
+            for j in range(n_cols):
+                profile[i, j], shape_var[i, j] = 1.0 / n_cols, np.inf
             continue
         flux[i] *= total
         for j in range(n_cols):
@@ -238,13 +193,15 @@ def flux_by_median(signal, weight, fit, profile):
 
 
 @njit(cache=True, nogil=True)
-def flux_by_search(signal, weight, fit, profile, limit):
+def flux_by_search(signal, weight, fit, profile, threshold, scale):
     """Return the flux of one row, of those its core pixels suggest, that leaves the least sum of clipped squares.
 
     Finds the flux most pixels agree upon also where those that do not hold most of the weight.
-    limit : deviation per column at which a pixel counts as outlying and no further deviation matters.
+    threshold : deviation, in units of the columns' `scale`, from which no further one matters.
     """
-    peak = profile.max()
+    peak = 0.0
+    for j in range(signal.size):
+        peak = max(peak, profile[j])
     best, least = np.nan, np.inf
     for k in range(signal.size):
         if not fit[k] or profile[k] <= 0.1 * peak:
@@ -252,25 +209,28 @@ def flux_by_search(signal, weight, fit, profile, limit):
         flux, total = signal[k] / profile[k], 0.0
         for j in range(signal.size):
             if fit[j]:
-                total += min((signal[j] - flux * profile[j]) ** 2 * weight[j], limit[j] ** 2)
+                total += min((signal[j] - flux * profile[j]) ** 2 * weight[j], (threshold * scale[j]) ** 2)
         if total < least:
             best, least = flux, total
     return best
 
 
 @njit(cache=True, nogil=True)
-def rescue_rows(signal, weight, fit, profile, limit, kept):
+def rescue_rows(signal, weight, fit, profile, threshold, scale, kept):
     """Choose the pixels kept anew in rows that lost some of their core; return how many changed side."""
     changed = 0
     for i in range(signal.shape[0]):
-        peak, lost = profile[i].max(), False
+        peak, highest_lost = 0.0, 0.0
         for j in range(signal.shape[1]):
-            lost |= fit[i, j] and not kept[i, j] and profile[i, j] > 0.1 * peak
-        if not lost:
+            peak = max(peak, profile[i, j])
+            if fit[i, j] and not kept[i, j]:
+                highest_lost = max(highest_lost, profile[i, j])
+        if not highest_lost > 0.1 * peak:
             continue
-        flux = flux_by_search(signal[i], weight[i], fit[i], profile[i], limit)
+        flux = flux_by_search(signal[i], weight[i], fit[i], profile[i], threshold, scale)
         for j in range(signal.shape[1]):
-            inside = fit[i, j] and abs(signal[i, j] - flux * profile[i, j]) * math.sqrt(weight[i, j]) <= limit[j]
+            deviation = abs(signal[i, j] - flux * profile[i, j]) * math.sqrt(weight[i, j])
+            inside = fit[i, j] and deviation <= threshold * scale[j]
             changed += inside != kept[i, j]
             kept[i, j] = inside
     return changed
@@ -302,32 +262,36 @@ def judge_row(signal, weight, kept, shaped, profile, shape_var, flux, flux_var, 
     for j in range(signal.size):
         spread = flux * flux * shape_var[j] * weight[j]
         row = profile[j] * profile[j] * flux_var * weight[j]
+        factor = 1.0 + spread + row
         if kept[j]:
             factor = max((1.0 - spread) * (1.0 - row) if shaped else 1.0 - row, 0.02)
-        else:
-            factor = 1.0 + spread + row
         deviation[j] = (signal[j] - flux * profile[j]) * math.sqrt(weight[j] / factor)
 
 
 @njit(cache=True, nogil=True)
 def measure_scales(deviation, fit, scale):
-    """Fill the noise scale of each column, never below that of the whole window, which is returned."""
-    n_rows, n_cols = deviation.shape
-    scratch = np.empty(n_rows * n_cols)
+    """Fill the noise scale of each column, never below that of the whole window, which is returned.
+
+    deviation, fit : column by column, (n_cols, n_rows).
+    """
+    n_cols, n_rows = deviation.shape
+    packed = np.empty((n_cols, n_rows))
+    counts = np.zeros(n_cols, np.int64)
+    sample = np.empty(n_cols * n_rows)
     n = 0
-    for i in range(n_rows):
-        for j in range(n_cols):
-            if fit[i, j] and math.isfinite(deviation[i, j]):
-                scratch[n] = abs(deviation[i, j])
-                n += 1
-    overall = max(sigma_of(scratch, n), LEAST_SCALE) if n else 1.0
+    # A third of a large window knows the noise to 2 %.
+    step = 3 if n_cols * n_rows >= 1500 else 1
     for j in range(n_cols):
-        n = 0
         for i in range(n_rows):
-            if fit[i, j] and math.isfinite(deviation[i, j]):
-                scratch[n] = abs(deviation[i, j])
-                n += 1
-        own = sigma_of(scratch, n) if n else 0.0
-        mixed = (SCALE_PRIOR_PIX * overall**2 + n * own**2) / (SCALE_PRIOR_PIX + n)
+            if fit[j, i] and math.isfinite(deviation[j, i]):
+                packed[j, counts[j]] = abs(deviation[j, i])
+                counts[j] += 1
+        for i in range(j % step, counts[j], step):
+            sample[n] = packed[j, i]
+            n += 1
+    overall = max(sigma_of(sample, n), LEAST_SCALE) if n else 1.0
+    for j in range(n_cols):
+        own = sigma_of(packed[j], counts[j]) if counts[j] else 0.0
+        mixed = (SCALE_PRIOR_PIX * overall**2 + counts[j] * own**2) / (SCALE_PRIOR_PIX + counts[j])
         scale[j] = math.sqrt(max(overall**2, mixed))
     return overall

@@ -1,4 +1,4 @@
-"""Compiled parts of `profile`: windows and whole frames, from the pieces of `_profile_fit_nb` (which explains names)."""
+"""Compiled parts of `_profile_frame`: windows of the trace. Names as in `_profile_fit_nb`."""
 
 from __future__ import annotations
 
@@ -8,82 +8,17 @@ import numpy as np
 from numba import njit
 
 from detectorist.algorithms._profile_fit_nb import (
-    FIT_THRESHOLD_SIGMA,
-    LEAST_WEIGHT,
     MAX_ROUNDS,
-    MEASURED_ERROR,
     fit_columns,
     flux_by_median,
     flux_by_weights,
     judge_row,
-    measure_levels,
     measure_scales,
     median_of,
     normalise_rows,
     rescue_rows,
     sigma_of,
 )
-
-#: An error smaller than this share of its row's median is taken for a fault of the error, not for a perfect pixel.
-LEAST_ERROR = 0.25
-#: Rows on either side from which an unknown error is taken.
-ERROR_REACH_PIX = 7
-
-
-@njit(cache=True, nogil=True)
-def fill_weight(err, fit, weight):
-    """Fill the inverse of the variance expected of every pixel from the errors; return whether there are errors to speak of.
-
-    An error that is not finite or not positive is unknown: the row's median times what the column has over it in the
-    rows nearby stands in. Where less than half of the errors are known, nothing is filled.
-    """
-    n_rows, n_cols = err.shape
-    known, wanted = 0, 0
-    scratch = np.empty(max(n_cols, 2 * ERROR_REACH_PIX + 1))
-    typical = np.empty(n_rows)
-    for i in range(n_rows):
-        n = 0
-        for j in range(n_cols):
-            if fit[i, j]:
-                wanted += 1
-                if math.isfinite(err[i, j]) and err[i, j] > 0.0:
-                    scratch[n] = err[i, j]
-                    n += 1
-        known += n
-        typical[i] = median_of(scratch, n)
-    if 2 * known < wanted or known == 0:
-        return False
-    fill_gaps(typical, True)
-    for i in range(n_rows):
-        for j in range(n_cols):
-            if math.isfinite(err[i, j]) and err[i, j] > 0.0:
-                weight[i, j] = 1.0 / max(err[i, j], LEAST_ERROR * typical[i]) ** 2
-                continue
-            n = 0
-            for k in range(max(i - ERROR_REACH_PIX, 0), min(i + ERROR_REACH_PIX + 1, n_rows)):
-                if fit[k, j] and math.isfinite(err[k, j]) and err[k, j] > 0.0:
-                    scratch[n] = err[k, j] / typical[k]
-                    n += 1
-            weight[i, j] = 1.0 / (typical[i] * (median_of(scratch, n) if n else 1.0)) ** 2
-    return True
-
-
-@njit(cache=True, nogil=True)
-def fill_gaps(values, hold):
-    """Replace NaN between known values by linear interpolation; beyond them by the nearest one, or 0 unless `hold`."""
-    last = -1
-    n = values.size
-    for i in range(n):
-        if math.isnan(values[i]):
-            continue
-        for k in range(last + 1, i):
-            if last < 0:
-                values[k] = values[i] if hold else 0.0
-            else:
-                values[k] = values[last] + (values[i] - values[last]) * (k - last) / (i - last)
-        last = i
-    for k in range(last + 1, n):
-        values[k] = values[last] if hold and last >= 0 else 0.0
 
 
 @njit(cache=True, nogil=True)
@@ -131,7 +66,7 @@ def start_window(signal, weight, fit, basis, profile, shape_var, flux):
 
 @njit(cache=True, nogil=True)
 def model_weight(deviation, fit, flux, profile, floor, weight):
-    """Fill the inverse of the variance of every pixel, floor + slope * light, the slope from the scatter of the bright pixels."""
+    """Fill the inverse of every pixel's variance, floor + slope * light; the slope from the scatter of bright pixels."""
     n_rows, n_cols = deviation.shape
     peak = 0.0
     for i in range(n_rows):
@@ -182,24 +117,31 @@ def update_kept(deviation, fit, scale, threshold, kept):
 
 
 @njit(cache=True, nogil=True)
-def fit_window(signal, weight, fit, have_err, floor, threshold, basis, profile, shape_var, flux, flux_var, kept,
-               deviation, scale):  # fmt: skip
-    """Fit one window's profile and fluxes, rejecting until nothing changes; return the window's noise scale.
+def fit_window(signal, weight, fit, have_err, floor, threshold, n_coefs):
+    """Fit one window's profile and fluxes, rejecting until nothing changes.
 
-    signal : data less the rows' levels, (n_rows, n_cols of the profile). weight : changed where `have_err` is False.
-    All arrays after `basis` are filled; `deviation` in units of the expected noise, before division by `scale`.
+    signal : data less the rows' levels, (n_rows, n_cols of the profile). weight : changed where `have_err` is False,
+    with `floor` the variance without light. threshold : sigma beyond which a pixel does not shape the fit.
+
+    Returns the window's noise scale, profile and its variance, flux of the rows and its variance, pixels kept, and
+    deviations in units of the measured noise.
     """
-    n_rows = signal.shape[0]
-    row_used = np.empty(n_rows, np.bool_)
+    n_rows, n_cols = signal.shape
+    basis = np.empty((n_rows, n_coefs))
+    fill_basis(basis)
+    profile, shape_var = np.empty(signal.shape), np.empty(signal.shape)
+    flux, flux_var, row_used = np.empty(n_rows), np.empty(n_rows), np.empty(n_rows, np.bool_)
+    kept, deviation, scale = np.zeros(signal.shape, np.bool_), np.empty(signal.shape), np.empty(n_cols)
     start_window(signal, weight, fit, basis, profile, shape_var, flux)
     first_flux = flux.copy()
+    no_var = np.zeros(n_cols)
     # Row sums of the start are spoilt where a pixel of the trace is missing; a weighted median of the rest is not.
     for i in range(n_rows):
         flux[i] = flux_by_median(signal[i], weight[i], fit[i], profile[i])
-        judge_row(signal[i], weight[i], fit[i], False, profile[i], shape_var[i] * 0.0, flux[i], 0.0, deviation[i])
-    overall = measure_scales(deviation, fit, scale)
+        judge_row(signal[i], weight[i], fit[i], False, profile[i], no_var, flux[i], 0.0, deviation[i])
+    overall = measure_scales(deviation.T, fit.T, scale)
     update_kept(deviation, fit, scale, threshold, kept)
-    rescue_rows(signal, weight, fit, profile, threshold * scale, kept)
+    rescue_rows(signal, weight, fit, profile, threshold, scale, kept)
     for turn in range(MAX_ROUNDS):
         for i in range(n_rows):
             flux[i], flux_var[i] = measure_row(signal[i], weight[i], fit[i], kept[i], profile[i])
@@ -213,226 +155,50 @@ def fit_window(signal, weight, fit, have_err, floor, threshold, basis, profile, 
             flux[i], flux_var[i] = measure_row(signal[i], weight[i], fit[i], kept[i], profile[i])
             judge_row(signal[i], weight[i], kept[i], row_used[i], profile[i], shape_var[i], flux[i], flux_var[i],
                       deviation[i])  # fmt: skip
-        overall = measure_scales(deviation, fit, scale)
+        overall = measure_scales(deviation.T, fit.T, scale)
         changed = update_kept(deviation, fit, scale, threshold, kept)
         if turn == 0:
-            rescue_rows(signal, weight, fit, profile, threshold * scale, kept)
+            rescue_rows(signal, weight, fit, profile, threshold, scale, kept)
         elif changed == 0:
             break
-    return overall
+    for i in range(n_rows):
+        for j in range(n_cols):
+            deviation[i, j] /= scale[j]
+            # A variance guessed from the data is put right by what was measured; errors given are believed.
+            if not have_err:
+                shape_var[i, j] *= overall * overall
+        if not have_err:
+            flux_var[i] *= overall * overall
+    return overall, profile, shape_var, flux, flux_var, kept, deviation
 
 
 @njit(cache=True, nogil=True)
-def fit_side(signal, weight, fit, light, offset, model, model_var, deviation):
-    """Fit one column beside the profile as constant + slope * light of the row (wings), rejecting; fill the last three.
+def judge_carried(signal, weight, fit, threshold, profile, shape_var, flux, flux_var, kept, deviation):
+    """Measure and judge rows whose profile was carried over; the last four arrays are filled.
 
-    light : flux of the rows over that of the brightest, which has 1.
+    Deviations come out in units of the measured noise.
     """
-    n_rows = signal.size
-    scratch = np.empty(n_rows)
-    constant, slope = offset, 0.0
-    a = b = c = determinant = 0.0
-    step = 3 if n_rows >= 90 else 1
-    for _ in range(2):
-        n = 0
-        for i in range(0, n_rows, step):
-            if fit[i]:
-                scratch[n] = abs(signal[i] - constant - slope * light[i])
-                n += 1
-        limit = FIT_THRESHOLD_SIGMA * sigma_of(scratch, n) if n else 0.0
-        a = b = c = p = q = 0.0
-        for i in range(n_rows):
-            if fit[i] and abs(signal[i] - constant - slope * light[i]) <= limit:
-                x, w = light[i], weight[i]
-                a += w
-                b += w * x
-                c += w * x * x
-                p += w * signal[i]
-                q += w * signal[i] * x
-        if not a > 0.0:
-            break
-        determinant = a * c - b * b
-        # Where all rows are alike bright, wings and constant cannot be told apart and need not be.
-        if n >= 8 and determinant > 1e-3 * a * a:
-            constant, slope = (c * p - b * q) / determinant, (a * q - b * p) / determinant
-        else:
-            constant, slope, determinant = p / a, 0.0, 0.0
-    for i in range(n_rows):
-        x = light[i]
-        model[i] = constant + slope * x
-        if determinant > 0.0:
-            model_var[i] = (c - 2.0 * b * x + a * x * x) / determinant
-        else:
-            model_var[i] = 1.0 / a if a > 0.0 else 1.0 / weight[i]
-        deviation[i] = (signal[i] - model[i]) * math.sqrt(weight[i])
-
-
-@njit(cache=True, nogil=True)
-def judge_sides(data, fit, left, right, level, level_var, flux, offset, weight, model, model_var, deviation):
-    """Fill model and deviation (in units of the measured noise) of one window's columns beside the profile."""
-    n_rows, n_cols = data.shape
-    n_left, n_sides = left, left + n_cols - right
-    light = flux / max(flux.max(), 1e-300)
-    raw, usable = np.empty((n_rows, n_sides)), np.empty((n_rows, n_sides), np.bool_)
-    value, value_var = np.empty(n_rows), np.empty(n_rows)
-    for k in range(n_sides):
-        j = k if k < n_left else k + right - left
-        usable[:, k] = fit[:, j]
-        fit_side(data[:, j] - level, weight[:, j], fit[:, j], light, offset[j], value, value_var, raw[:, k])
-        model[:, j], model_var[:, j] = value + level, value_var + level_var
-    scale = np.empty(n_sides)
-    measure_scales(raw, usable, scale)
-    for k in range(n_sides):
-        j = k if k < n_left else k + right - left
-        for i in range(n_rows):
-            if usable[i, k]:
-                deviation[i, j] = raw[i, k] / scale[k]
-            else:
-                deviation[i, j] = raw[i, k] / math.sqrt(scale[k] ** 2 + model_var[i, j] * weight[i, j])
-
-
-@njit(cache=True, nogil=True)
-def carry_profiles(signal, fit, profile, shape_var, measured):
-    """Give rows without a measured profile that of the nearest measured row, or one for the whole frame."""
-    n_rows, n_cols = profile.shape
-    nearest = np.full(n_rows, -1, np.int64)
-    last = -1
-    for i in range(n_rows):
-        last = i if measured[i] else last
-        nearest[i] = last
-    last = -1
-    for i in range(n_rows - 1, -1, -1):
-        last = i if measured[i] else last
-        if last >= 0 and (nearest[i] < 0 or last - i < i - nearest[i]):
-            nearest[i] = last
-    mean = np.zeros(n_cols)
-    if last < 0:
-        # No window shows a trace: the columns' medians, so far as they are positive and stand out.
-        column = np.empty(n_rows)
-        for j in range(n_cols):
-            n = 0
-            for i in range(n_rows):
-                if fit[i, j]:
-                    column[n] = signal[i, j]
-                    n += 1
-            centre = median_of(column, n) if n else 0.0
-            for k in range(n):
-                column[k] = abs(column[k] - centre)
-            mean[j] = centre if n and centre > 5.0 * sigma_of(column, n) / math.sqrt(n) else 0.0
-        total = mean.sum()
-        mean = mean / total if total > 0.0 else np.full(n_cols, 1.0 / n_cols)
-    for i in range(n_rows):
-        if measured[i]:
-            continue
-        for j in range(n_cols):
-            profile[i, j] = profile[nearest[i], j] if nearest[i] >= 0 else mean[j]
-            shape_var[i, j] = (MEASURED_ERROR * profile[i, j]) ** 2
-
-
-@njit(cache=True, nogil=True)
-def judge_unmeasured(signal, weight, fit, measured, threshold, profile, shape_var, flux, flux_var, kept, deviation):
-    """Measure and judge the rows whose profile was carried over; deviations come out in units of the measured noise."""
-    rows = np.flatnonzero(~measured)
-    if rows.size == 0:
-        return
-    chosen = fit[rows]
-    raw = np.empty((rows.size, fit.shape[1]))
-    kept_here = chosen.copy()
-    scale = np.ones(fit.shape[1])
-    for turn in range(3):
-        for k, i in enumerate(rows):
-            if turn == 0:
-                flux[i] = flux_by_median(signal[i], weight[i], fit[i], profile[i])
-                flux_var[i] = 0.0
-            else:
-                flux[i], flux_var[i] = measure_row(signal[i], weight[i], fit[i], kept_here[k], profile[i])
-            judge_row(signal[i], weight[i], kept_here[k], False, profile[i], shape_var[i], flux[i], flux_var[i], raw[k])
-        measure_scales(raw, chosen, scale)
-        update_kept(raw, chosen, scale, threshold, kept_here)
-        if turn == 0:
-            rescue_rows(signal[rows], weight[rows], chosen, profile[rows], threshold * scale, kept_here)
-    for k, i in enumerate(rows):
-        for j in range(fit.shape[1]):
-            deviation[i, j] = raw[k, j] / scale[j]
-            kept[i, j] = kept_here[k, j]
-
-
-@njit(cache=True, nogil=True)
-def fit_windows(signal, weight, fit, have_err, noise, edges, margin, n_coefs, threshold, profile, shape_var, flux,
-                flux_var, kept, deviation, scales):  # fmt: skip
-    """Fit all windows of a frame inside the profile columns, each with `margin` rows of its neighbours."""
     n_rows, n_cols = signal.shape
-    for w in range(edges.size - 1):
-        low, high = max(edges[w] - margin, 0), min(edges[w + 1] + margin, n_rows)
-        n = high - low
-        basis = np.empty((n, n_coefs))
-        fill_basis(basis)
-        p, v, d = np.empty((n, n_cols)), np.empty((n, n_cols)), np.empty((n, n_cols))
-        f, fv = np.empty(n), np.empty(n)
-        k, scale = np.zeros((n, n_cols), np.bool_), np.empty(n_cols)
-        own = weight[low:high].copy()
-        scales[w] = fit_window(signal[low:high], own, fit[low:high], have_err, noise[w] ** 2, threshold,
-                               basis, p, v, f, fv, k, d, scale)  # fmt: skip
-        for i in range(edges[w], edges[w + 1]):
-            profile[i], shape_var[i], kept[i], weight[i] = p[i - low], v[i - low], k[i - low], own[i - low]
-            flux[i], flux_var[i] = f[i - low], fv[i - low]
-            deviation[i] = d[i - low] / scale
-
-
-@njit(cache=True, nogil=True)
-def fit_frame(data, err, fit, left, right, edges, margin, n_coefs, threshold, model, model_var, deviation, profile,
-              level, flux, measured, scales):  # fmt: skip
-    """Model one frame; return whether its errors were used.
-
-    data, err : (n_rows, n_cols) float64. fit : bool, True where a pixel may shape the model.
-    left, right : columns of the profile, end exclusive. edges : first rows of the windows, and n_rows.
-    threshold : sigma beyond which a pixel does not shape the fit.
-    Filled: model, model_var (n_rows, n_cols), deviation (in units of the measured noise; NaN where there is no model),
-    profile (n_rows, right - left), level, flux (n_rows,; NaN: no pixel), measured (n_rows,), scales (n_windows,).
-    """
-    n_rows, n_cols = data.shape
-    level_var, noise = np.zeros(n_rows), np.empty(edges.size - 1)
-    offset = np.empty((edges.size - 1, n_cols))
-    for w in range(edges.size - 1):
-        noise[w] = measure_levels(data, fit, left, right, edges[w], edges[w + 1], level, level_var, offset[w])
-    fill_gaps(level, True)
-    weight = np.empty((n_rows, n_cols))
-    have_err = fill_weight(err, fit, weight)
-    if not have_err:
-        fill_noise(data, fit, noise)
-        for w in range(edges.size - 1):
-            weight[edges[w] : edges[w + 1]] = 1.0 / noise[w] ** 2
-    signal = np.ascontiguousarray(data[:, left:right]) - level.reshape(-1, 1)
-    inside = np.ascontiguousarray(fit[:, left:right])
-    inner = np.ascontiguousarray(weight[:, left:right])
-    shape_var, around = np.empty(signal.shape), np.empty(signal.shape)
-    flux_var, kept = np.empty(n_rows), np.zeros(signal.shape, np.bool_)
-    fit_windows(signal, inner, inside, have_err, noise, edges, margin, n_coefs, threshold, profile, shape_var, flux,
-                flux_var, kept, around, scales)  # fmt: skip
+    scale = np.ones(n_cols)
     for i in range(n_rows):
-        measured[i] = shape_var[i].sum() < MEASURED_ERROR**2
-    carry_profiles(signal, inside, profile, shape_var, measured)
-    judge_unmeasured(signal, inner, inside, measured, threshold, profile, shape_var, flux, flux_var, kept, around)
+        flux[i] = flux_by_median(signal[i], weight[i], fit[i], profile[i])
+        flux_var[i] = 0.0
+        for j in range(n_cols):
+            kept[i, j] = fit[i, j]
+    for turn in range(3):
+        for i in range(n_rows):
+            if turn:
+                flux[i], flux_var[i] = measure_row(signal[i], weight[i], fit[i], kept[i], profile[i])
+            judge_row(
+                signal[i], weight[i], kept[i], False, profile[i], shape_var[i], flux[i], flux_var[i], deviation[i]
+            )
+        measure_scales(deviation.T, fit.T, scale)
+        update_kept(deviation, fit, scale, threshold, kept)
+        if turn == 0:
+            rescue_rows(signal, weight, fit, profile, threshold, scale, kept)
     for i in range(n_rows):
-        present = np.sum(profile[i] ** 2 * kept[i])
-        if not present >= LEAST_WEIGHT * np.sum(profile[i] ** 2):
-            flux[i] = np.nan
-    filled = flux.copy()
-    fill_gaps(filled, False)
-    for i in range(n_rows):
-        if math.isnan(flux[i]):
-            # Interpolated between neighbours, which may differ by as much as a line is deep.
-            flux_var[i] = neighbour_contrast(flux, i) ** 2
-        for j in range(left, right):
-            p = profile[i, j - left]
-            model[i, j] = level[i] + filled[i] * p
-            model_var[i, j] = level_var[i] + filled[i] ** 2 * shape_var[i, j - left] + p * p * flux_var[i]
-            deviation[i, j] = around[i, j - left]
-    for w in range(edges.size - 1):
-        a, b = edges[w], edges[w + 1]
-        judge_sides(data[a:b], fit[a:b], left, right, level[a:b], level_var[a:b], filled[a:b], offset[w],
-                    weight[a:b], model[a:b], model_var[a:b], deviation[a:b])  # fmt: skip
-    return have_err
+        for j in range(n_cols):
+            deviation[i, j] /= scale[j]
 
 
 @njit(cache=True, nogil=True)
@@ -455,20 +221,66 @@ def neighbour_contrast(flux, row):
 
 
 @njit(cache=True, nogil=True)
-def fill_noise(data, fit, noise):
-    """Give windows whose noise could not be measured beside the profile that of the others, or of row differences."""
-    known = np.flatnonzero(noise > 0.0)
-    if known.size:
-        value = noise[known].min()
-    else:
-        scratch = np.empty(data.size)
-        n = 0
-        for i in range(1, data.shape[0]):
-            for j in range(data.shape[1]):
-                if fit[i, j] and fit[i - 1, j]:
-                    scratch[n] = abs(data[i, j] - data[i - 1, j]) / math.sqrt(2.0)
-                    n += 1
-        value = sigma_of(scratch, n) if n else 1.0
-    for w in range(noise.size):
-        if not noise[w] > 0.0:
-            noise[w] = value if value > 0.0 else 1.0
+def replace_pixels(data, dq, asked, reference, columns, limit, left, right, deviation, beside, tally, replaced):
+    """Mark the pixels to be replaced and count them as outlying, flagged and not finite; return their number."""
+    side = np.empty(data.shape[1], np.int64)
+    for k in range(columns.size):
+        side[columns[k]] = k
+    n = 0
+    for i in range(data.shape[0]):
+        for j in range(data.shape[1]):
+            if not math.isfinite(data[i, j]):
+                tally[2] += 1
+            elif dq[i, j] & asked:
+                tally[1] += 1
+            else:
+                found = deviation[i, j - left] if left <= j < right else beside[side[j], i]
+                if (dq[i, j] & reference) or not abs(found) > limit:
+                    continue
+                tally[0] += 1
+            replaced[i, j] = True
+            n += 1
+    return n
+
+
+@njit(cache=True, nogil=True)
+def show_profile(profile, left, shown):
+    """Fill `shown` with the profile without its negative noise, rows summing to 1."""
+    for i in range(profile.shape[0]):
+        total = 0.0
+        for j in range(profile.shape[1]):
+            total += max(profile[i, j], 0.0)
+        for j in range(profile.shape[1]):
+            shown[i, left + j] = max(profile[i, j], 0.0) / total
+
+
+@njit(cache=True, nogil=True)
+def fill_values(replaced, left, right, edges, columns, level, level_var, flux, filled, flux_var, profile, shape_var,
+                lines, values, errors):  # fmt: skip
+    """Fill value and error of the pixels to be replaced, row by row, from the model."""
+    side = np.empty(replaced.shape[1], np.int64)
+    for k in range(columns.size):
+        side[columns[k]] = k
+    n = 0
+    for w in range(edges.size - 1):
+        brightest = 1e-300
+        for i in range(edges[w], edges[w + 1]):
+            brightest = max(brightest, filled[i])
+        for i in range(edges[w], edges[w + 1]):
+            # A flux between neighbours may be off by as much as a line is deep.
+            spread = flux_var[i]
+            if math.isnan(flux[i]):
+                spread = neighbour_contrast(flux, i) ** 2
+            for j in range(replaced.shape[1]):
+                if not replaced[i, j]:
+                    continue
+                if left <= j < right:
+                    p = profile[i, j - left]
+                    values[n] = level[i] + filled[i] * p
+                    variance = filled[i] ** 2 * shape_var[i, j - left] + p * p * spread
+                else:
+                    x, line = filled[i] / brightest, lines[w, side[j]]
+                    values[n] = level[i] + line[0] + line[1] * x
+                    variance = line[2] + line[3] * x + line[4] * x * x
+                errors[n] = math.sqrt(level_var[i] + variance)
+                n += 1

@@ -16,7 +16,7 @@ import numpy as np
 from detectorist.algorithms import dq as bits
 from detectorist.errors import InputError, ParameterError
 
-#: Heights of windows where the caller names none: shorter toward short wavelengths (high rows), where spectra are steep.
+#: Heights of windows where the caller names none: shorter toward short wavelengths (high rows, steep spectra).
 WINDOW_HEIGHTS = (150, 100, 50, 40, 30, 24)
 #: Column about which cleaned pixels are counted: the trace of MIRI LRS slitless spectra.
 TRACE_COLUMN = 36
@@ -34,10 +34,10 @@ class Cleaning:
     unusable: np.ndarray  #: (n_ints,) bool, integrations without a single usable pixel: left as they are
     profile: np.ndarray  #: float32, share of the row's light in each pixel; >= 0, sums to 1 in every row
     counts: np.ndarray  #: (n_ints, n_rows, 5) int16, pixels replaced within 0-4 columns of column 36, cumulative
-    level: np.ndarray  #: (n_ints, n_rows) float32, background of each row as seen beside the profile
-    flux: np.ndarray  #: (n_ints, n_rows) float32, light of each row in the profile; NaN where it was interpolated
+    level: np.ndarray  #: (n_ints, n_rows) float, background of each row as seen beside the profile
+    flux: np.ndarray  #: (n_ints, n_rows) float, light of each row in the profile; NaN where it was interpolated
     measured: np.ndarray  #: (n_ints, n_rows) bool, rows with a profile of their own; others carry the nearest one
-    noise_scale: np.ndarray  #: (n_ints, n_windows) float32, noise on the trace over the noise expected
+    noise_scale: np.ndarray  #: (n_ints, n_windows) float, noise on the trace over the noise expected
     errors_used: np.ndarray  #: (n_ints,) bool, whether the expected noise came from the errors or from the data
     n_outliers: np.ndarray  #: (n_ints,) int, replaced for deviating
     n_flagged: np.ndarray  #: (n_ints,) int, replaced for a flag
@@ -109,9 +109,10 @@ def clean_outliers(
 
     Notes
     -----
-    Where fewer than half of a row's profile-weighted pixels are outlying, the row recovers. Rows whose profile cannot be
-    measured (too faint, masked) carry that of the nearest row; without any trace it is flat. Errors of replaced pixels
-    are on the scale of `err`. About 100 ns per pixel; memory for one frame beside the results.
+    A row recovers as long as more of its core pixels agree upon one flux than upon any other. Rows whose profile cannot
+    be measured (too faint, masked) carry that of the nearest row; without any trace it is flat. Rows without a pixel
+    are interpolated between their neighbours. Errors of replaced pixels are on the scale of `err`. About 130 ns per
+    pixel; memory for one frame beside the results.
     """
     _check_columns(spatial_profile_left_idx, spatial_profile_right_idx, data.shape[-1])
     if not outlier_threshold > 0:
@@ -121,23 +122,32 @@ def clean_outliers(
         asked = bits.from_bit_indices(dq_bits_to_mask)
     except ValueError as error:
         raise ParameterError(f"dq_bits_to_mask is {list(dq_bits_to_mask)}: {error}") from error
+    from detectorist.algorithms._profile_frame import clean_frame
+
+    inside = slice(spatial_profile_left_idx, spatial_profile_right_idx)
     result = _allocate(data.shape, len(edges) - 1)
     values, errors = [], []
     for k in range(len(data)):
-        value, error = _clean_frame(
-            k,
-            np.array(data[k], float),
-            np.array(err[k], float),
-            dq[k],
-            result,
-            edges=edges,
+        frame = clean_frame(
+            np.ascontiguousarray(data[k], np.float64),
+            np.ascontiguousarray(err[k], np.float64),
+            np.ascontiguousarray(dq[k], np.uint32),
             asked=0 if no_clean else asked,
-            order=poly_order,
-            threshold=np.inf if no_clean else float(outlier_threshold),
             columns=(spatial_profile_left_idx, spatial_profile_right_idx),
+            edges=edges,
+            order=poly_order,
+            limit_sigma=np.inf if no_clean else float(outlier_threshold),
         )
-        values.append(value)
-        errors.append(error)
+        if frame is None:
+            result["unusable"][k] = True
+            result["profile"][k, :, inside] = 1 / (spatial_profile_right_idx - spatial_profile_left_idx)
+            continue
+        found = frame._asdict()
+        values.append(found.pop("values"))
+        errors.append(found.pop("errors"))
+        result["profile"][k, :, inside] = found.pop("profile")
+        for name, value in found.items():
+            result[name][k] = value
     if result["unusable"].all():
         raise InputError(f"none of {len(data)} integrations has a finite pixel that may be used", n_ints=len(data))
     near = np.abs(np.arange(data.shape[2]) - TRACE_COLUMN)
@@ -196,51 +206,12 @@ def _allocate(shape: tuple[int, ...], n_windows: int) -> dict[str, np.ndarray]:
         "replaced": np.zeros(shape, bool),
         "profile": np.zeros(shape, np.float32),
         "unusable": np.zeros(n_ints, bool),
-        "level": np.zeros((n_ints, n_rows), np.float32),
-        "flux": np.full((n_ints, n_rows), np.nan, np.float32),
+        "level": np.zeros((n_ints, n_rows)),
+        "flux": np.full((n_ints, n_rows), np.nan),
         "measured": np.zeros((n_ints, n_rows), bool),
-        "noise_scale": np.full((n_ints, n_windows), np.nan, np.float32),
+        "noise_scale": np.full((n_ints, n_windows), np.nan),
         "errors_used": np.zeros(n_ints, bool),
         "n_outliers": np.zeros(n_ints, int),
         "n_flagged": np.zeros(n_ints, int),
         "n_nan": np.zeros(n_ints, int),
     }
-
-
-def _clean_frame(k, data, err, dq, result, *, edges, asked, order, threshold, columns):
-    """Fill integration `k` of `result` and return (values, errors) of its replaced pixels."""
-    from detectorist.algorithms import _profile_nb
-
-    left, right = columns
-    finite = np.isfinite(data)
-    flagged = bits.has(dq, asked)
-    fit = finite & ~flagged & ~bits.has(dq, bits.DO_NOT_USE | bits.REFERENCE_PIXEL)
-    shape = data.shape
-    if not fit.any():
-        result["unusable"][k] = True
-        result["profile"][k, :, left:right] = 1 / (right - left)
-        return np.empty(0, np.float32), np.empty(0, np.float32)
-    model, model_var, deviation = np.empty(shape), np.empty(shape), np.empty(shape)
-    profile = np.empty((shape[0], right - left))
-    level, flux = np.empty(shape[0]), np.empty(shape[0])
-    measured, scales = np.empty(shape[0], bool), np.empty(len(edges) - 1)
-    result["errors_used"][k] = _profile_nb.fit_frame(
-        data, err, fit, left, right, edges, 2 * (order + 1), order + 1, min(threshold, _fit_threshold()),
-        model, model_var, deviation, profile, level, flux, measured, scales,
-    )  # fmt: skip
-    outlying = finite & ~flagged & ~bits.has(dq, bits.REFERENCE_PIXEL) & (np.abs(deviation) > threshold)
-    replaced = ~finite | flagged | outlying
-    shown = np.clip(profile, 0, None)
-    result["profile"][k, :, left:right] = shown / shown.sum(axis=1, keepdims=True)
-    for name, value in (
-        ("replaced", replaced), ("level", level), ("flux", flux), ("measured", measured), ("noise_scale", scales),
-        ("n_outliers", outlying.sum()), ("n_flagged", (flagged & finite).sum()), ("n_nan", (~finite).sum()),
-    ):  # fmt: skip
-        result[name][k] = value
-    return model[replaced].astype(np.float32), np.sqrt(model_var[replaced]).astype(np.float32)
-
-
-def _fit_threshold() -> float:
-    from detectorist.algorithms._profile_fit_nb import FIT_THRESHOLD_SIGMA
-
-    return FIT_THRESHOLD_SIGMA
