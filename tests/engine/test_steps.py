@@ -70,6 +70,20 @@ def test_jump_and_fit_give_what_stock_gives(ramp, references, caught):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_large_events_are_those_of_stock(ramp, references, caught):
+    y, x = np.ogrid[:40, :72]
+    for row, column in ((20, 30), (8, 60)):
+        distance = np.hypot(y - row, x - column)
+        ramp.groupdq[0, 5:, distance < 5] |= 2
+        ramp.data[0, 5:, (distance >= 5) & (distance < 9)] += 5000
+    settings = {"expand_large_events": True, "snowball_time_masked_next_int": 1}
+    stock = run(JumpStep, ramp, references, **settings)
+    ours = run(EngineJumpStep, ramp, references, **settings)
+    assert_same_model(ours, stock, ("groupdq", "pixeldq"))
+    assert ours.meta.exposure.extended_emission_events > 0
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize(
     ("kind", "parameters", "reason"),
     [

@@ -8,12 +8,12 @@ from typing import ClassVar
 import numpy as np
 from jwst.jump import jump_step
 from jwst.jump.jump_step import JumpStep
-from stcal.jump import jump as stcal_jump
 from stcal.jump.jump_class import JumpData
 from stcal.multiprocessing import compute_num_cores
 
 from detectorist.engine import NotCovered
 from detectorist.engine.jump import flag_jumps
+from detectorist.engine.snowballs import SnowballRule, flag_large_events
 from detectorist.pipelines.engine_steps.base import EngineStep, float32, replaced
 
 
@@ -69,8 +69,23 @@ def detect_jumps(settings: JumpData) -> tuple[np.ndarray, np.ndarray, int, int]:
     )
     groupdq, n_events = jumps.groupdq, 0
     if settings.expand_large_events:
-        groupdq, n_events = stcal_jump.flag_large_events(groupdq, settings.fl_jump, settings.fl_sat, settings)
+        groupdq, n_events = flag_large_events(groupdq, _snowball_rule(settings))
     return groupdq, jumps.pixeldq, jumps.n_primary, n_events
+
+
+def _snowball_rule(settings: JumpData) -> SnowballRule:
+    return SnowballRule(
+        min_jump_area=settings.min_jump_area,
+        min_sat_area=settings.min_sat_area,
+        expand_factor=settings.expand_factor,
+        sat_required=settings.sat_required_snowball,
+        min_sat_axis=settings.min_sat_radius_extend,
+        sat_expand=settings.sat_expand,
+        edge_size=settings.edge_size,
+        max_axis=settings.max_extended_width,
+        mask_next_int=settings.mask_persist_grps_next_int,
+        next_int_groups=settings.persist_grps_flagged,
+    )
 
 
 def threads_of(maximum_cores: str | None, n_rows: int) -> int:
