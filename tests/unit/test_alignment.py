@@ -53,6 +53,42 @@ def test_reaches_the_bound_and_says_so(motion):
     assert_allclose(got.chi2_per_pixel, 1.0, atol=0.15)
 
 
+def test_noise_common_to_a_row_is_weighed_and_counted(motion):
+    """A subtracted background puts the same error into all pixels of a row."""
+    x, y = motion
+    data, err = scene(x, y, seed=16)
+    variance = np.full(data.shape[:2], 1.5)
+    data = data + np.sqrt(variance)[..., None] * np.random.default_rng(17).normal(size=variance.shape)[..., None]
+    plain = measure_shifts(data, err)
+    got = measure_shifts(data, err, template=build_template(data, err, background_variance=variance))
+    assert (got.y_pix - y).std() < (plain.y_pix - y).std()
+    assert_allclose(((got.y_pix - y) / got.y_error_pix).std(), 1.0, atol=4 / np.sqrt(2 * y.size))
+    assert got.y_error_pix.mean() > 1.05 * plain.y_error_pix.mean()
+
+
+def test_kernel_inverts_the_covariance():
+    rng = np.random.default_rng(2)
+    image, weight, common = rng.normal(size=(4, 5)), rng.uniform(1, 2, (4, 5)), rng.uniform(0, 1, 4)
+    terms, poly = rng.normal(size=(3, 4, 5)), rng.normal(size=(2, 4))
+    design = np.stack([terms[1], terms[2], *(terms[0] * p[:, None] for p in poly)])
+    inverse = [np.linalg.inv(np.diag(1 / w) + c) for w, c in zip(weight, common, strict=True)]
+    curvature, gradient = np.empty((4, 4)), np.empty(4)
+    kernels.normal_equations.py_func(
+        image,
+        np.zeros((0, 0), bool),
+        weight,
+        common,
+        terms,
+        poly,
+        np.zeros(4),
+        np.full((4, 5), 9.0),
+        curvature,
+        gradient,
+    )
+    assert_allclose(curvature, sum(design[:, r] @ inverse[r] @ design[:, r].T for r in range(4)))
+    assert_allclose(gradient, sum(design[:, r] @ inverse[r] @ image[r] for r in range(4)))
+
+
 @pytest.mark.parametrize(("dx", "dy"), [(0.3, 0.0), (-0.7, 0.0), (0.0, 0.4), (0.5, -0.6), (1.2, 0.9)])
 def test_sign_and_large_shifts(dx, dy):
     """Positive toward higher index, and linear far beyond the linear range."""
@@ -225,15 +261,16 @@ def test_kernels_equal_their_python():
         assert_array_equal(out[0][1], out[1][1])
         weight = rng.random((6, 5))
         weight[2, 2] = 0
+        common = rng.random(6)
         terms, poly, guess = rng.normal(size=(3, 6, 5)), rng.normal(size=(2, 6)), rng.normal(size=(3, 4))
         results = []
         for call in (kernels.all_normal_equations, kernels.all_normal_equations.py_func):
             arrays = np.empty((3, 4, 4)), np.empty((3, 4)), np.empty(3, np.int64), np.empty(3)
-            call(cube, mask, weight, terms, poly, guess, np.full((6, 5), 3.0), *arrays)
+            call(cube, mask, weight, common, terms, poly, guess, np.full((6, 5), 3.0), *arrays)
             results.append(arrays)
         one = np.empty((4, 4)), np.empty(4)
         plain = kernels.normal_equations.py_func(
-            cube[1], mask[1] if mask.size else np.zeros((0, 0), bool), weight, terms, poly, guess[1],
+            cube[1], mask[1] if mask.size else np.zeros((0, 0), bool), weight, common, terms, poly, guess[1],
             np.full((6, 5), 3.0), *one,
         )  # fmt: skip
         for a, b in zip(*results, strict=True):

@@ -47,7 +47,19 @@ def _add_row(products, projections, poly, curvature, gradient):
 
 
 @njit(cache=True, nogil=True)
-def normal_equations(image, mask, weight, terms, poly, guess, limit, curvature, gradient):
+def _discount_common(products, projections, sums, level, shared):
+    """Take out of the sums of a row what a level common to its pixels makes uncertain.
+
+    The inverse of diag(1/w) + v 11^T (Sherman & Morrison 1950), with shared = v / (1 + v sum(w)).
+    """
+    for a in range(products.shape[0]):
+        projections[a] -= shared * sums[a] * level
+        for b in range(a + 1):
+            products[a, b] -= shared * sums[a] * sums[b]
+
+
+@njit(cache=True, nogil=True)
+def normal_equations(image, mask, weight, common, terms, poly, guess, limit, curvature, gradient):
     """Accumulate the normal equations of one image and return (pixels used, chi2 of the guess).
 
     The model is sum_j s_j poly[j, r] terms[0] + sum_k p_k terms[k], k >= 1; its parameters are ordered p,
@@ -55,6 +67,7 @@ def normal_equations(image, mask, weight, terms, poly, guess, limit, curvature, 
 
     image : (ny, nx) float; mask : the same shape or (0, 0), bool, True excluded
     weight : (ny, nx) inverse variance, 0 where a pixel must not count
+    common : (ny,) variance common to all pixels of a row
     terms : (n_terms, ny, nx); poly : (n_poly, ny)
     guess : (n_terms - 1 + n_poly,) parameters about which to clip; limit : (ny, nx) largest residual accepted
     curvature : (n, n) and gradient : (n,) are overwritten
@@ -65,6 +78,7 @@ def normal_equations(image, mask, weight, terms, poly, guess, limit, curvature, 
     masked = mask.shape[0] > 0
     products = np.zeros((n_terms, n_terms))
     projections = np.zeros(n_terms)
+    sums = np.zeros(n_terms)
     curvature[:] = 0.0
     gradient[:] = 0.0
     used = 0
@@ -75,6 +89,9 @@ def normal_equations(image, mask, weight, terms, poly, guess, limit, curvature, 
             scale += guess[n_lin + j] * poly[j, r]
         products[:] = 0.0
         projections[:] = 0.0
+        sums[:] = 0.0
+        total = 0.0
+        level = 0.0
         for c in range(nx):
             w = weight[r, c]
             if w <= 0.0 or (masked and mask[r, c]):
@@ -87,11 +104,15 @@ def normal_equations(image, mask, weight, terms, poly, guess, limit, curvature, 
                 continue
             used += 1
             chi2 += w * residual * residual
+            total += w
+            level += w * value
             for a in range(n_terms):
                 wa = w * terms[a, r, c]
                 projections[a] += wa * value
+                sums[a] += wa
                 for b in range(a + 1):
                     products[a, b] += wa * terms[b, r, c]
+        _discount_common(products, projections, sums, level, common[r] / (1.0 + common[r] * total))
         _add_row(products, projections, poly[:, r], curvature, gradient)
     for a in range(n_lin + n_poly):
         for b in range(a):
@@ -100,11 +121,20 @@ def normal_equations(image, mask, weight, terms, poly, guess, limit, curvature, 
 
 
 @njit(cache=True, nogil=True)
-def all_normal_equations(cube, mask, weight, terms, poly, guess, limit, curvature, gradient, used, chi2):
+def all_normal_equations(cube, mask, weight, common, terms, poly, guess, limit, curvature, gradient, used, chi2):
     """Run `normal_equations` on every image of a cube, each with its own guess, into outputs of one axis more."""
     masked = mask.shape[0] > 0
     none = np.zeros((0, 0), np.bool_)
     for i in range(cube.shape[0]):
         used[i], chi2[i] = normal_equations(
-            cube[i], mask[i] if masked else none, weight, terms, poly, guess[i], limit, curvature[i], gradient[i]
+            cube[i],
+            mask[i] if masked else none,
+            weight,
+            common,
+            terms,
+            poly,
+            guess[i],
+            limit,
+            curvature[i],
+            gradient[i],
         )

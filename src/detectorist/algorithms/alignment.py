@@ -65,6 +65,8 @@ class Template:
         Spectrum times smoothed profile: what moves with the light.
     weight : ndarray of float, shape (n_rows, n_fit)
         Inverse variance of a pixel in one integration; 0 where the template knows nothing.
+    row_variance : ndarray of float, shape (n_rows,)
+        Variance common to all pixels of a row: that of the background subtracted; 0 where it is not known.
     first_column : int
         Column of the image at which the window begins.
     n_ints : int
@@ -74,6 +76,7 @@ class Template:
     image: np.ndarray
     regular: np.ndarray
     weight: np.ndarray
+    row_variance: np.ndarray
     first_column: int
     n_ints: int
 
@@ -116,6 +119,7 @@ def build_template(
     err: np.ndarray | None = None,
     mask: np.ndarray | None = None,
     *,
+    background_variance: np.ndarray | None = None,
     half_width: int = 8,
     trace_column: int | None = None,
 ) -> Template:
@@ -130,6 +134,8 @@ def build_template(
         or from the scatter.
     mask : ndarray of bool, shape of `data`, optional
         True where a pixel must not be used.
+    background_variance : ndarray of float, shape (n_ints, n_rows), optional
+        Variance of the subtracted background, common to a row: as large as a tenth of a pixel's, but in all of them.
     half_width : int
         Columns on either side of the trace that take part, cut at the edges of the image.
     trace_column : int, optional
@@ -164,7 +170,10 @@ def build_template(
         raise TooFewPixels("no usable pixel to build a template from", n_usable=0)
     weight = np.where(known, 1 / variance, 0.0)
     regular = _regularise(np.where(known, image, 0.0), weight)
-    return Template(np.where(known, image, regular), regular, weight, window.start, len(data))
+    shared = np.zeros(data.shape[1])
+    if background_variance is not None:
+        shared = np.nan_to_num(typical_variance(np.asarray(background_variance, float)[..., None])[:, 0], posinf=0.0)
+    return Template(np.where(known, image, regular), regular, weight, shared, window.start, len(data))
 
 
 def measure_shifts(
@@ -337,7 +346,18 @@ class _LinearFit:
         curvature, gradient = np.empty((n, m, m)), np.empty((n, m))
         used, chi2 = np.zeros(n, np.int64), np.zeros(n)
         all_normal_equations(
-            cube, mask, self.template.weight, terms, self.poly, guess, limit, curvature, gradient, used, chi2
+            cube,
+            mask,
+            self.template.weight,
+            self.template.row_variance,
+            terms,
+            self.poly,
+            guess,
+            limit,
+            curvature,
+            gradient,
+            used,
+            chi2,
         )
         # Scaled to a unit diagonal, so that one number tells a singular matrix in any unit.
         scale = np.sqrt(np.maximum(np.einsum("naa->na", curvature), 1e-300))

@@ -69,7 +69,10 @@ class AlignSpectraStep(DetectoristStep):
     def template_from(self, input_data: Any) -> Template:
         """Return the template of some integrations, for this and other segments of the same exposure."""
         model = self._read(input_data)
-        return build_template(model.data, models.errors(model), unusable(model))
+        variance = models.background_variance(model)
+        if variance is not None and variance.shape != model.data.shape[:2]:
+            variance = None
+        return build_template(model.data, models.errors(model), unusable(model), background_variance=variance)
 
     def _read(self, input_data: Any) -> CubeModel:
         model = models.open_as(input_data, CubeModel, copy=False)
