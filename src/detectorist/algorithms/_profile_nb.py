@@ -66,7 +66,7 @@ def start_window(signal, weight, fit, basis, profile, shape_var, flux):
 
 @njit(cache=True, nogil=True)
 def model_weight(deviation, fit, flux, profile, floor, weight):
-    """Fill the inverse of every pixel's variance, floor + slope * light; the slope from the scatter of bright pixels."""
+    """Fill the inverse of every variance, floor + slope * light; the slope from the scatter of bright pixels."""
     n_rows, n_cols = deviation.shape
     peak = 0.0
     for i in range(n_rows):
