@@ -36,7 +36,7 @@ def products_in(folder):
         ("drop_groups.drop_groups=[50]", ParameterError, "seg001.*50.*8"),
         ("drop_groups.drop_groups=[0,1,2,3,4,5,6,7]", ParameterError, "all"),
         ("set_custom_gain.gain_value=0", ParameterError, "gain"),
-        ("extract_1d_box.aperture_center=200", ParameterError, "200"),
+        ("extract_1d_box.aperture_center=200", ParameterError, "196 to 204"),
         ("background_subtract.bkg_col_left_start=30", ParameterError, "30.*22|left"),
         ("background_subtract.bkg_col_right_end=90", ParameterError, "90"),
         ("clean_outliers.outlier_threshold=-1", ParameterError, "outlier_threshold"),

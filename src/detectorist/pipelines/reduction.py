@@ -12,6 +12,7 @@ from typing import Any
 
 import tomli_w
 from jwst.stpipe import Pipeline
+from stpipe.exceptions import ValidationError
 
 from detectorist.crds_source import THREE_WAYS, ReferenceSource, use_references
 from detectorist.errors import DetectoristError, OutputError, ParameterError, ReferenceMissing
@@ -125,7 +126,7 @@ def build_pipeline(kind: type[Pipeline], dataset: str | None, **parameters: Any)
         return kind.from_config_section(config, config_file=config_file)
     except DetectoristError:
         raise
-    except (ValueError, TypeError) as error:
+    except (ValidationError, ValueError, TypeError) as error:
         raise ParameterError(f"{kind.__name__}: {error}") from error
 
 
