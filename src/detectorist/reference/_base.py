@@ -79,9 +79,12 @@ class ReferenceStep(DetectoristStep):
         return Path(path or self.search_attr("output_dir") or ".") / f"{stem}_{suffix}.fits"
 
 
-def as_full_frame(reference: ReferenceFileModel, model: JwstDataModel, description: str) -> ReferenceFileModel:
+def as_full_frame(
+    reference: ReferenceFileModel, model: JwstDataModel, *, kind: str, description: str
+) -> ReferenceFileModel:
     """Fill the header of a full-frame reference so that stock steps cut any subarray out of it, and validate it."""
     meta = reference.meta
+    meta.reftype = kind
     meta.telescope = "JWST"
     meta.instrument.name = "MIRI"
     meta.instrument.detector = model.meta.instrument.detector or "MIRIMAGE"

@@ -35,4 +35,6 @@ class SetCustomGain(ReferenceStep):
         gain = GainModel(data=np.full(MIRI_FRAME, self.gain_value, np.float32))
         gain.meta.bunit_data = "electron/DN"
         self.record = {"gain": float(self.gain_value)}
-        return as_full_frame(gain, model, f"gain of {self.gain_value:g} electrons per DN everywhere")
+        return as_full_frame(
+            gain, model, kind="gain", description=f"gain of {self.gain_value:g} electrons per DN everywhere"
+        )

@@ -77,6 +77,5 @@ class SetCustomLinearity(ReferenceStep):
             coeffs=linearity.detector_coefficients(fit.coefficients, MIRI_FRAME),
             dq=np.zeros(MIRI_FRAME, np.uint32),
         )
-        return as_full_frame(
-            reference, model, f"self-made from {models.describe(model)}, {int(fit.n_ramps.sum())} ramps"
-        )
+        source = f"self-made from {models.describe(model)}, {int(fit.n_ramps.sum())} ramps"
+        return as_full_frame(reference, model, kind="linearity", description=source)
