@@ -1,0 +1,150 @@
+"""The light of a star behind a coronagraph, told from stripes in the same image.
+
+Stripes that all integrations share (the mean of their 1/f noise, or that of a single image) can be told
+from the star only by shape: light is a function of the distance from the star, plus speckles and spikes
+near it; stripes run along the rows of the whole image. So the light is modelled by its profile of medians
+in rings, and where it is bright or rough the stripes are not measured but carried over from the rest of
+their rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from detectorist.errors import TooFewPixels
+
+#: Width of the innermost ring, and by how much of its radius each one is wider than the one before.
+RING_PIX, RING_GROWTH = 2.0, 0.1
+# : Brightness above the sky, in units of a pixel's noise, from which a ring is left out of the stripes:
+# speckles and : spikes are about a third of the light, so below this they hide in the noise.
+BRIGHT_SIGMA = 2.5
+#: Local mean square over that of the image from which a place is rough: speckles, a companion, an edge.
+ROUGHNESS = 1.3
+ROUGH_BOX_PIX = 9
+CLIP_SIGMA = 4.0
+LEAST_KEPT = 0.25
+#: Search for point sources: running median along a row, width of a source, threshold in robust sigma.
+ROW_MEDIAN_PIX, POINT_SIGMA_PIX, POINT_CUT_SIGMA = 25, 1.0, 5.0
+N_PASSES = 3
+
+
+class Separated(NamedTuple):
+    """Result of `separate_star`."""
+
+    star: np.ndarray  # (ny, nx), the image without its stripes
+    stripes: object  # what `estimate` returned last, or None where too few pixels were left
+    excluded: np.ndarray  # (ny, nx) bool, where stripes were not measured
+
+
+def separate_star(image: np.ndarray, mask: np.ndarray, estimate: Callable, *, noise: float | None = None) -> Separated:
+    """Split an image into star and stripes.
+
+    Parameters
+    ----------
+    image : ndarray of float, shape (ny, nx)
+    mask : ndarray of bool, shape (ny, nx)
+        True where a pixel must not be used. Non-finite pixels are not.
+    estimate : callable
+        `estimate(image, mask)` returns an object whose `pattern` (ny, nx) are the stripes of an image
+        without light, and raises TooFewPixels where it cannot.
+    noise : float, optional
+        Noise of a pixel, unit of the image; by default from the differences of neighbours along the rows.
+
+    Notes
+    -----
+    Light and stripes are estimated in turn, three times. What the rings do not tell (a spike along the rows
+    fainter than the noise of a pixel) goes to the stripes. Cost: three stripe estimates.
+    """
+    usable = np.isfinite(image) & ~mask
+    noise = pixel_noise(image, usable) if noise is None else noise
+    if not usable.any() or not np.isfinite(noise):
+        return Separated(image.copy(), None, ~usable)
+    centre = star_centre(image, usable)
+    usable &= ~compact_sources(image - ring_profile(image, usable, centre), usable)
+    star, stripes, excluded = image, None, ~usable
+    for _ in range(N_PASSES):
+        halo = ring_profile(star, usable, centre)
+        excluded = ~usable | bright_or_rough(star - halo, halo, usable, noise)
+        try:
+            stripes = estimate(image - halo, excluded)
+        except TooFewPixels:
+            break
+        star = image - stripes.pattern
+    return Separated(star, stripes, excluded)
+
+
+def pixel_noise(image: np.ndarray, usable: np.ndarray) -> float:
+    """Return the noise of a pixel from differences of neighbours along the rows; NaN without a usable pair."""
+    both = usable[..., 1:] & usable[..., :-1]
+    differences = (image[..., 1:] - image[..., :-1])[both]
+    return float(np.median(np.abs(differences)) * 1.4826 / np.sqrt(2)) if differences.size else np.nan
+
+
+def star_centre(image: np.ndarray, usable: np.ndarray) -> tuple[float, float]:
+    """Return (y, x) of the centre of what is brighter than half the peak, at the resolution of a few pixels.
+
+    The light of a star behind a mask is a ring about it, so its peak is no centre; the centre of gravity is.
+    """
+    weight = np.maximum(ndimage.gaussian_filter(usable.astype(float), 3.0), 1e-3)
+    smooth = ndimage.gaussian_filter(np.where(usable, image, 0.0), 3.0) / weight
+    smooth -= np.median(smooth)
+    bright = smooth > 0.5 * smooth.max()
+    if not bright.any():
+        return (image.shape[0] - 1) / 2, (image.shape[1] - 1) / 2
+    y, x = ndimage.center_of_mass(np.where(bright, smooth, 0.0))
+    return float(y), float(x)
+
+
+def ring_profile(image: np.ndarray, usable: np.ndarray, centre: tuple[float, float]) -> np.ndarray:
+    """Return (ny, nx) the median of the usable pixels in rings about `centre`, straight lines between.
+
+    Rings widen outward: the light there is smooth, and every ring takes what it holds of the stripes for
+    light.
+    """
+    yy, xx = np.ogrid[: image.shape[0], : image.shape[1]]
+    radius = np.hypot(yy - centre[0], xx - centre[1])
+    n_rings = int(np.log1p(radius.max() * RING_GROWTH / RING_PIX) / np.log1p(RING_GROWTH)) + 1
+    edges = RING_PIX / RING_GROWTH * ((1 + RING_GROWTH) ** np.arange(n_rings + 1) - 1)
+    ring = np.searchsorted(edges, radius[usable], side="right") - 1
+    order = np.argsort(ring, kind="stable")
+    values, distance = image[usable][order], radius[usable][order]
+    starts = np.searchsorted(ring[order], np.arange(n_rings + 1))
+    known = [slice(first, last) for first, last in pairwise(starts) if last > first]
+    medians = [np.median(values[part]) for part in known]
+    return np.interp(radius, [distance[part].mean() for part in known], medians)
+
+
+def compact_sources(residual: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """Return (ny, nx) bool, True within 3 pixels of what stands out of its row like a point source, of either sign.
+
+    A companion that is first taken for stripes would not stand out any more, so it is looked for before: in
+    the image without the running median of each row, which stripes hardly survive, smoothed to the size of
+    a point source.
+    """
+    filled = np.where(usable, residual, 0.0).astype(np.float32)
+    high = np.where(usable, filled - ndimage.median_filter(filled, (1, ROW_MEDIAN_PIX)), 0.0)
+    weight = np.maximum(ndimage.gaussian_filter(usable.astype(np.float32), POINT_SIGMA_PIX), 0.2)
+    smooth = ndimage.gaussian_filter(high, POINT_SIGMA_PIX) / weight
+    stands_out = np.abs(smooth) > POINT_CUT_SIGMA * 1.4826 * np.median(np.abs(smooth[usable]))
+    yy, xx = np.mgrid[-3:4, -3:4]
+    return ndimage.binary_dilation(stands_out & usable, structure=np.hypot(yy, xx) <= 3)
+
+
+def bright_or_rough(residual: np.ndarray, halo: np.ndarray, usable: np.ndarray, noise: float) -> np.ndarray:
+    """Return (ny, nx) bool, True where the light is too bright or too rough for stripes to be measured."""
+    sigma = 1.4826 * np.median(np.abs(residual[usable]))
+    square = np.where(usable, np.clip(residual, -20 * sigma, 20 * sigma) ** 2, 0.0)
+    weight = np.maximum(ndimage.uniform_filter(usable.astype(float), ROUGH_BOX_PIX), 1e-3)
+    local = ndimage.uniform_filter(square, ROUGH_BOX_PIX) / weight
+    usual = np.median(local[usable])
+    if not usual > 0:
+        return np.zeros(residual.shape, bool)
+    unrest = np.maximum(local / (ROUGHNESS * usual), (halo - halo.min()) / (BRIGHT_SIGMA * noise))
+    # Where light is everywhere, its calmest quarter has to do.
+    limit = max(1.0, float(np.quantile(unrest[usable], LEAST_KEPT)))
+    return (unrest > limit) | (np.abs(residual) > CLIP_SIGMA * np.sqrt(usual))
