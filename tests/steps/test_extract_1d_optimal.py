@@ -119,8 +119,8 @@ def test_product_and_figures(subtracted, tmp_path):
 def test_bad_input(subtracted, nircam_rateints):
     with pytest.raises(InputError, match="NIRCAM"):
         Extract1DOptimalStep.call(nircam_rateints, WAVELENGTHS)
-    with pytest.raises(ParameterError, match="profile has shape"):
-        Extract1DOptimalStep.call(subtracted, WAVELENGTHS, PROFILE[:, 20:40])
+    with pytest.raises(ParameterError, match="P has shape"):
+        Extract1DOptimalStep.call(subtracted, WAVELENGTHS, PROFILE[:, 20:40], 3.0)
     with pytest.raises(ParameterError, match="readnoise has shape"):
         Extract1DOptimalStep.call(subtracted, WAVELENGTHS, PROFILE, np.ones(7), gain=GAIN)
     with pytest.raises(ParameterError, match="gain is 0"):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detectorist.algorithms.trace import find_trace_column
 from detectorist.errors import ParameterError, TooFewPixels
 
 METHODS = ("row_wise", "constant", "col_wise")
@@ -24,6 +25,9 @@ CLIP_SIGMA = 5.0
 
 #: Rows over which an empirical noise estimate is smoothed: one row has too few pixels to measure its own.
 SCATTER_ROWS = 15
+
+#: Frames in which the trace is looked for.
+FRAMES_FOR_TRACE = 5
 
 #: Background pixels worked on at a time, a fraction of a processor's cache.
 BLOCK_VALUES = 60_000
@@ -149,19 +153,14 @@ def measure_background(
         bkg_col_right_start=bkg_col_right_start,
         bkg_col_right_end=bkg_col_right_end,
     )
-    slope = None
-    if method == "row_wise":
-        level, n_used, noise = _row_medians(data, err, mask, columns)
-        variance = noise * median_variance(n_used)
-    else:
+    if method == "constant":
         values = _gather(data, columns, mask)
         known = None if err is None else _known_variance(_gather(err, columns, None), values)
-        if method == "constant":
-            return _constant(data, values, _noise_variance(values, known))
-        trace = _trace_column(data, mask) - columns.mean()
-        line = _fit_lines(values, columns - columns.mean(), at=trace)
-        level, slope, n_used = line.level, line.slope, line.n_used
-        variance = _noise_variance(line.residual, known) * line.leverage
+        return _constant(data, values, _noise_variance(values, known))
+    at = None if method == "row_wise" else _trace_column(data, mask) - columns.mean()
+    rows = _measure_rows(data, err, mask, columns, at)
+    level, slope, n_used = rows.level, None if at is None else rows.slope, rows.n_used
+    variance = rows.noise * rows.leverage
     level, variance = _bridge_empty_rows(level, variance, n_used)
     slope = None if slope is None else _bridge_empty_rows(slope, variance, n_used)[0]
     if smoothing_length is not None and smoothing_length > 1:
@@ -170,7 +169,9 @@ def measure_background(
     image = np.empty(data.shape, data.dtype)
     image[...] = level[..., None]
     if slope is not None:
-        image += slope[..., None] * (np.arange(data.shape[-1]) - columns.mean())
+        x = np.arange(data.shape[-1]) - columns.mean()
+        for frame, slopes in zip(image, slope, strict=True):
+            frame += (slopes[..., None] * x).astype(data.dtype)
     return Background(image, variance, n_used)
 
 
@@ -216,22 +217,40 @@ def _gather(array: np.ndarray, columns: np.ndarray, mask: np.ndarray | None) -> 
     return values
 
 
-def _row_medians(data: np.ndarray, err: np.ndarray | None, mask: np.ndarray | None, columns: np.ndarray):
-    """Return (median, pixels used, variance of one pixel) of every row."""
+@dataclass(frozen=True)
+class _Rows:
+    level: np.ndarray  # at the mean of the columns
+    slope: np.ndarray
+    leverage: np.ndarray  # variance of the background over that of one pixel
+    n_used: np.ndarray
+    noise: np.ndarray  # variance of one pixel
+
+
+def _measure_rows(data, err, mask, columns: np.ndarray, at: float | None) -> _Rows:
+    """Measure the median of every row, or the line through it with its variance at `at` from the columns' mean."""
     per_row = data.shape[:-1]
-    level, n_used, known = np.empty(per_row), np.empty(per_row, int), np.full(per_row, np.nan)
+    level, slope, leverage = np.empty(per_row), np.zeros(per_row), np.empty(per_row)
+    n_used, known = np.empty(per_row, int), np.full(per_row, np.nan)
     mask = None if mask is None else np.broadcast_to(mask, data.shape)
+    x = columns - columns.mean()
     # Blocks that stay in the processor's cache: a whole cube at once spends most of its time fetching memory.
     step = max(1, BLOCK_VALUES // (columns.size * int(np.prod(per_row[1:]))))
     for start in range(0, len(data), step):
         block = slice(start, start + step)
         values = _gather(data[block], columns, None if mask is None else mask[block])
-        level[block], n_used[block] = sorted_median(values)
+        if at is None:
+            level[block], n_used[block] = sorted_median(values)
+            leverage[block] = median_variance(n_used[block])
+        else:
+            level[block], slope[block], leverage[block], n_used[block] = _fit_lines(values, x, at=at)
         if err is not None:
             known[block] = _known_variance(_gather(err[block], columns, None), values)
-    if np.isfinite(known).all():
-        return level, n_used, known
-    return level, n_used, _noise_variance(_gather(data, columns, mask), known)
+    if not np.isfinite(known).all():
+        values = _gather(data, columns, mask)
+        if at is not None:
+            values -= slope[..., None] * x
+        known = _noise_variance(values, known)
+    return _Rows(level, slope, leverage, n_used, known)
 
 
 def _noise_variance(values: np.ndarray, known: np.ndarray | None) -> np.ndarray:
@@ -284,45 +303,40 @@ def _constant(data: np.ndarray, values: np.ndarray, noise: np.ndarray) -> Backgr
     )
 
 
-@dataclass(frozen=True)
-class _Lines:
-    level: np.ndarray  # at x = 0
-    slope: np.ndarray
-    leverage: np.ndarray  # variance of the line at the wanted x over that of one pixel
-    residual: np.ndarray  # NaN where a pixel is not usable
-    n_used: np.ndarray
+def _fit_lines(values: np.ndarray, x: np.ndarray, *, at: float):
+    """Fit value = level + slope * x in every row, twice: the second time without far residuals.
 
-
-def _fit_lines(values: np.ndarray, x: np.ndarray, *, at: float) -> _Lines:
-    """Fit value = level + slope * x in every row, twice: the second time without far residuals."""
-    centre = sorted_median(values)[0]
+    Returns (level, slope, variance of the line at x = `at` over that of one pixel, pixels used).
+    """
     finite = np.isfinite(values)
-    use = finite.copy()
+    use = finite.astype(float)
     filled = np.where(finite, values, 0.0).astype(float)
+    # Sums over short rows are fastest as products with a small matrix.
+    powers = np.stack([np.ones(x.size), x, x * x], axis=1)
     for last in (False, True):
-        n, sx, sxx = use.sum(-1), (use * x).sum(-1), (use * x * x).sum(-1)
-        sy, sxy = (use * filled).sum(-1), (use * filled * x).sum(-1)
+        n, sx, sxx = np.moveaxis(use @ powers, -1, 0)
+        sy, sxy = np.moveaxis((use * filled) @ powers[:, :2], -1, 0)
         determinant = n * sxx - sx**2
         # Two columns make a line; with fewer the row is taken as flat.
         fits = determinant > 0
         safe = np.where(fits, determinant, 1.0)
         slope = np.where(fits, (n * sxy - sx * sy) / safe, 0.0)
-        level = np.where(fits, (sy - slope * sx) / np.maximum(n, 1), centre)
-        residual = np.where(finite, filled - level[..., None] - slope[..., None] * x, np.nan)
+        level = np.where(n > 0, (sy - slope * sx) / np.maximum(n, 1), np.nan)
         if not last:
-            limit = CLIP_SIGMA * SIGMA_PER_MAD * sorted_median(np.abs(residual))[0]
-            use &= np.abs(np.nan_to_num(residual)) <= np.nan_to_num(np.maximum(limit, 1e-12))[..., None]
+            residual = np.abs(filled - np.nan_to_num(level)[..., None] - slope[..., None] * x)
+            limit = CLIP_SIGMA * SIGMA_PER_MAD * sorted_median(np.where(finite, residual, np.nan))[0]
+            use *= residual <= np.nan_to_num(np.maximum(limit, 1e-12))[..., None]
     leverage = np.where(fits, (sxx - 2 * at * sx + n * at**2) / safe, median_variance(n))
-    return _Lines(level, slope, leverage, residual, n)
+    return level, slope, leverage, n
 
 
 def _trace_column(data: np.ndarray, mask: np.ndarray | None) -> float:
-    """Return the brightest column of the mean image."""
-    usable = np.isfinite(data) if mask is None else np.isfinite(data) & ~mask
-    axes = tuple(range(data.ndim - 1))
-    count = usable.sum(axis=axes)
-    total = np.sum(data, axis=axes, where=usable, dtype=float)
-    return float(np.argmax(np.where(count > 0, total / np.maximum(count, 1), -np.inf)))
+    """Return the column of the trace, from a few frames."""
+    frames = data.reshape(-1, *data.shape[-2:])
+    few = slice(None, None, max(1, len(frames) // FRAMES_FOR_TRACE))
+    if mask is not None:
+        mask = np.broadcast_to(mask, data.shape).reshape(frames.shape)[few]
+    return float(find_trace_column(frames[few], mask))
 
 
 def _bridge_empty_rows(level: np.ndarray, variance: np.ndarray, n_used: np.ndarray):
@@ -360,14 +374,19 @@ def _running_median(level: np.ndarray, length: int, *, shift: int = 0) -> np.nda
     """Return the median of `length` rows about each row, NaN ignored; `shift` moves an even window by a row."""
     half = length // 2
     n_rows = level.shape[-1]
-    reach = _reach(n_rows, half)
     offsets = np.arange(-half, half + 1) if length % 2 else np.arange(-half, half) + shift
-    rows = np.arange(n_rows)[:, None] + offsets
-    outside = np.abs(offsets) > reach[:, None]
-    rows = np.clip(rows, 0, n_rows - 1)
     smooth = np.empty(level.shape)
+    inner = np.arange(half, max(n_rows - half, half))
+    rows = np.arange(n_rows)
+    outer = rows[(rows < half) | (rows >= n_rows - half)]
+    taken = np.clip(outer[:, None] + offsets, 0, n_rows - 1)
+    outside = np.abs(offsets) > _reach(n_rows, half)[outer][:, None]
     for index in np.ndindex(level.shape[:-1]):
-        smooth[index] = sorted_median(np.where(outside, np.nan, level[index][rows]))[0]
+        one = level[index]
+        if inner.size:
+            windows = np.lib.stride_tricks.sliding_window_view(one, length)
+            smooth[index][inner] = sorted_median(windows[inner + offsets[0]])[0]
+        smooth[index][outer] = sorted_median(np.where(outside, np.nan, one[taken]))[0]
     return smooth
 
 

@@ -59,7 +59,10 @@ class Extract1DOptimalStep(ExtractStep):
         middle = float(np.median(center))
         aperture = [middle - self.aperture_left_width, middle + self.aperture_right_width]
         profile = self._profile(model, middle) if P is None else np.asarray(P)
+        if profile.shape not in (model.data.shape, model.data.shape[1:]):
+            raise ParameterError(f"{models.describe(model)}: P has shape {profile.shape}; {model.data.shape} is needed")
         variance, source = self.background_variance(model)
+        reach = (np.min(center) - self.aperture_left_width, np.max(center) + self.aperture_right_width)
         electrons = self.units == "electron/s"
         gain = self.gain_of(model) if electrons or readnoise is not None else None
         spectra = extract_optimal(
@@ -70,7 +73,7 @@ class Extract1DOptimalStep(ExtractStep):
             aperture_left_width=self.aperture_left_width,
             aperture_right_width=self.aperture_right_width,
             median_spatial_profile=self.median_spatial_profile,
-            variance=None if readnoise is None else self._variance(model, profile, readnoise, gain, aperture),
+            variance=None if readnoise is None else self._variance(model, profile, readnoise, gain, reach),
             background_variance=variance,
             units=self.units,
             gain=gain if electrons else None,
@@ -98,16 +101,24 @@ class Extract1DOptimalStep(ExtractStep):
         columns = np.arange(model.data.shape[-1])
         beside = columns[(columns < aperture[0] - 2) | (columns > aperture[1] + 2)]
         beside = beside[beside >= N_REFERENCE] if (beside >= N_REFERENCE).sum() >= 3 else beside
-        normalised = np.maximum(profile, 0)
-        total = normalised.sum(axis=-1, keepdims=True)
-        return model_variance(
-            model.data,
-            np.divide(normalised, total, out=np.zeros(normalised.shape), where=total > 0),
-            readnoise=read_noise_of(model, readnoise, n_groups, group_time),
-            gain=gain,
+        first, last = int(np.floor(aperture[0])), int(np.ceil(aperture[1]))
+        window = slice(max(first - 1, 0), last + 2)
+
+        def cut(value):
+            return value[..., window] if np.ndim(value) else value
+
+        light = np.maximum(profile[..., window], 0).astype(float)
+        total = light.sum(axis=-1, keepdims=True)
+        variance = np.full(model.data.shape, np.nan, np.float32)
+        variance[..., window] = model_variance(
+            model.data[..., window],
+            np.divide(light, total, out=np.zeros(light.shape), where=total > 0),
+            readnoise=cut(read_noise_of(model, readnoise, n_groups, group_time)),
+            gain=cut(gain),
             integration_time_s=max(n_groups - 1, 1) * group_time,
             sky_variance=scatter_variance(model.data, columns=beside) if beside.size >= 3 else None,
         )
+        return variance
 
 
 def groups_of(model: CubeModel) -> tuple[int, float]:
