@@ -170,8 +170,8 @@ def measure_background(
     image[...] = level[..., None]
     if slope is not None:
         x = np.arange(data.shape[-1]) - columns.mean()
-        for frame, slopes in zip(image, slope, strict=True):
-            frame += (slopes[..., None] * x).astype(data.dtype)
+        for i, slopes in enumerate(slope):  # not at once: a second cube in double precision
+            image[i] += (slopes[..., None] * x).astype(data.dtype)
     return Background(image, variance, n_used)
 
 
