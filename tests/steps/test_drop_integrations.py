@@ -64,15 +64,15 @@ def test_arrays_times_and_counts_stay_consistent(ramp, drop, kept):
 
 def test_the_rest_is_fitted_as_before(make_lrs_ramp, lrs_references, tmp_path):
     """Saved, reopened and run through stock steps, the integrations that stay give the slopes they gave."""
-    from jwst.jump import JumpStep
     from jwst.ramp_fitting import RampFitStep
 
     ramp = make_lrs_ramp(n_ints=4, n_groups=8)
     give_times(ramp)
     path = tmp_path / "jw1_mirimage_uncal.fits"
     DropIntegrationsStep.call(ramp, drop_integrations=[0, 2]).save(str(path))
-    _, whole = RampFitStep.call(JumpStep.call(ramp))
-    _, part = RampFitStep.call(JumpStep.call(str(path)))
+    # Without jump detection, whose method depends on the number of integrations.
+    _, whole = RampFitStep.call(ramp)
+    _, part = RampFitStep.call(str(path))
     assert_array_equal(part.data, whole.data[[1, 3]])
     assert_array_equal(part.int_times["int_mid_MJD_UTC"], whole.int_times["int_mid_MJD_UTC"][[1, 3]])
     assert part.meta.exposure.nints == 2

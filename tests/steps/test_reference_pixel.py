@@ -94,7 +94,7 @@ def test_impossible_lengths_are_refused(make_lrs_ramp, options, message):
 def test_a_subarray_without_reference_columns_is_refused(make_lrs_ramp):
     ramp = make_lrs_ramp(n_ints=1, n_groups=3)
     ramp.meta.subarray.xstart = 5
-    with pytest.raises(InputError, match="uncal.fits: columns 4 to 75 of the detector; the reference columns 0 to 3"):
+    with pytest.raises(InputError, match=r"uncal.fits: columns 4 to 75 of the detector; the reference columns 0 to 3"):
         ReferencePixelStep.call(ramp)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -46,6 +47,10 @@ class ReferenceStep(DetectoristStep):
             self.require_mode(model)
             return model
         raise wrong_shape or InputError(f"{type(input_data).__name__} is no input of {self.class_alias}")
+
+    def finalize_result(self, result: Any, reference_files_used: list[tuple[str, str]]) -> None:
+        """Stamp the version only: a reference has no place for the references that it came from."""
+        super().finalize_result(result, [])
 
     def published_reference(self, model: JwstDataModel, kind: str, opened_as: type[JwstDataModel]):
         """Return the reference of type `kind` that CRDS (or `override_<kind>`) has for `model`.
@@ -133,5 +138,6 @@ def _write(write: Callable[[Path], Any], path: Path) -> Path:
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error})") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
     return path
