@@ -37,12 +37,12 @@ def test_pixels_are_replaced_flagged_and_recorded(spoilt, caplog):
     before = snapshot(spoilt)
     step = CleanOutliersStep(dq_bits_to_mask=[0], outlier_threshold=6.0)
     with caplog.at_level(logging.INFO, logger="detectorist"):
-        out, P, O = step.run(spoilt)
+        out, P, counts = step.run(spoilt)
     for name, value in before.items():
         np.testing.assert_array_equal(getattr(spoilt, name), value)
     assert isinstance(out, datamodels.CubeModel)
     assert P.shape == out.data.shape
-    assert O.shape == (3, 416, 5)
+    assert counts.shape == (3, 416, 5)
     np.testing.assert_allclose(P.sum(axis=2), 1.0, atol=1e-5)
     truth = 30 + 500 * np.exp(-0.5 * ((np.arange(72) - 36) / 1.7) ** 2)
     for row, column in (HIT, FLAGGED, MISSING):
@@ -54,8 +54,8 @@ def test_pixels_are_replaced_flagged_and_recorded(spoilt, caplog):
     assert changed.sum() == 9
     np.testing.assert_array_equal(out.data[~changed], before["data"][~changed])
     np.testing.assert_array_equal(out.err[~changed], before["err"][~changed])
-    np.testing.assert_array_equal(O[:, HIT[0]], [[1, 1, 1, 1, 1]] * 3)
-    np.testing.assert_array_equal(O[:, FLAGGED[0]], [[0, 0, 1, 1, 1]] * 3)
+    np.testing.assert_array_equal(counts[:, HIT[0]], [[1, 1, 1, 1, 1]] * 3)
+    np.testing.assert_array_equal(counts[:, FLAGGED[0]], [[0, 0, 1, 1, 1]] * 3)
     expected = {"n_cleaned": 9, "n_outliers": 3, "n_flagged": 3, "n_nan": 3, "max_per_integration": 3}
     assert expected.items() <= step.record.items()
     assert step.record["errors_used"]
@@ -65,11 +65,11 @@ def test_pixels_are_replaced_flagged_and_recorded(spoilt, caplog):
 
 
 def test_call_returns_the_same_and_saves_the_model(spoilt, tmp_path):
-    out, P, O = CleanOutliersStep.call(
+    out, P, counts = CleanOutliersStep.call(
         spoilt, dq_bits_to_mask=[0], outlier_threshold=6.0, save_results=True, output_dir=str(tmp_path)
     )
     assert P.dtype == np.float32
-    assert O.sum() > 0
+    assert counts.sum() > 0
     saved = list(tmp_path.glob("*_clean_outliers.fits"))
     assert len(saved) == 1
     with datamodels.open(saved[0]) as again:

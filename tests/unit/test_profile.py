@@ -391,3 +391,24 @@ def test_kernels_equal_their_python(rng, monkeypatch):
 def test_importing_the_algorithm_compiles_nothing():
     source = inspect.getsource(inspect.getmodule(clean_outliers))
     assert "_nb" not in source.split("def clean_outliers")[0]
+
+
+def test_a_cluster_of_outliers_in_faint_rows_does_not_become_the_trace(rng):
+    scene = Scene(rng, n_ints=2, rate=0, bad=0)
+    for row in (24, 44, 45, 46):
+        scene.data[:, row, 39] += 270 * scene.noise[:, row, 39]
+    found = scene.clean_with()
+    assert found.replaced[:, [24, 44, 45, 46], 39].all()
+    assert found.replaced.sum() <= 10
+
+
+def test_rows_that_the_model_cannot_follow_are_no_outliers(rng):
+    """A trace that jumps sideways within a row deviates by many sigma in its whole core; a lone outlier there is found."""
+    scene = Scene(rng, n_ints=2, rate=0, bad=0)
+    for row in (300, 310, 320):
+        star = (scene.truth - scene.level[:, None])[:, row]
+        scene.data[:, row] += 0.1 * (np.roll(star, 1, axis=1) - star)
+    scene.data[:, 310, 36] += 100 * scene.noise[:, 310, 36]
+    found = scene.clean_with()
+    assert found.replaced[:, 310, 36].all()
+    assert found.replaced[:, [300, 310, 320]].sum() <= 10

@@ -22,6 +22,9 @@ FIT_THRESHOLD_SIGMA = 4.0
 MAX_ROUNDS = 10
 #: Pixels by which a column's own noise scale is drawn toward that of its window.
 SCALE_PRIOR_PIX = 100
+#: The same for a row's core, and the most that its scale may be.
+ROW_PRIOR_PIX = 80
+MOST_ROW_SCALE = 3.0
 #: Root of the summed variance of a row's profile (which sums to 1) up to which the profile counts as measured.
 MEASURED_ERROR = 0.15
 #: Least share of a row's profile-squared weight in pixels kept, below which its flux counts as unknown.
@@ -295,3 +298,28 @@ def measure_scales(deviation, fit, scale):
         mixed = (SCALE_PRIOR_PIX * overall**2 + counts[j] * own**2) / (SCALE_PRIOR_PIX + counts[j])
         scale[j] = math.sqrt(max(overall**2, mixed))
     return overall
+
+
+@njit(cache=True, nogil=True)
+def temper_rows(deviation, fit, profile):
+    """Divide the deviations of rows whose core deviates as a whole: there the model errs, and no pixel is an outlier.
+
+    Real traces shift and widen from one row to the next where spectra are steep or folded. The median deviation of the
+    core tells this from one or two outliers; the bound keeps those that stand out even so.
+    """
+    n_rows, n_cols = deviation.shape
+    core = np.empty(n_cols)
+    for i in range(n_rows):
+        peak, n = 0.0, 0
+        for j in range(n_cols):
+            peak = max(peak, profile[i, j])
+        for j in range(n_cols):
+            if fit[i, j] and profile[i, j] > 0.1 * peak and math.isfinite(deviation[i, j]):
+                core[n] = abs(deviation[i, j])
+                n += 1
+        if n < 4:
+            continue
+        scale = min(math.sqrt((ROW_PRIOR_PIX + n * sigma_of(core, n) ** 2) / (ROW_PRIOR_PIX + n)), MOST_ROW_SCALE)
+        for j in range(n_cols):
+            if scale > 1.0 and profile[i, j] > 0.02 * peak:
+                deviation[i, j] /= scale

@@ -13,7 +13,7 @@ import numpy as np
 
 from detectorist.algorithms import _profile_nb as trace
 from detectorist.algorithms import _profile_sides_nb as sides
-from detectorist.algorithms._profile_fit_nb import FIT_THRESHOLD_SIGMA, LEAST_WEIGHT, MEASURED_ERROR
+from detectorist.algorithms._profile_fit_nb import FIT_THRESHOLD_SIGMA, LEAST_WEIGHT, MEASURED_ERROR, temper_rows
 from detectorist.algorithms.dq import DO_NOT_USE, REFERENCE_PIXEL
 
 #: Flags whose pixels never shape the model.
@@ -156,6 +156,7 @@ def fit_trace(
             signal[rest], weight[rest], fit[rest], threshold, profile[rest], shape_var[rest], *parts
         )  # fmt: skip
         flux[rest], flux_var[rest], kept[rest], deviation[rest] = parts
+    temper_rows(deviation, fit, profile)
     square = profile**2
     present = (square * kept).sum(axis=1)
     flux[~(present >= LEAST_WEIGHT * square.sum(axis=1))] = np.nan

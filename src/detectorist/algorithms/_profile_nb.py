@@ -20,6 +20,9 @@ from detectorist.algorithms._profile_fit_nb import (
     sigma_of,
 )
 
+#: Rows on either side whose flux a row must resemble to shape the profile.
+FLUX_REACH_PIX = 5
+
 
 @njit(cache=True, nogil=True)
 def fill_basis(basis):
@@ -35,8 +38,17 @@ def fill_basis(basis):
 
 
 @njit(cache=True, nogil=True)
-def start_window(signal, weight, fit, basis, profile, shape_var, flux):
-    """Fill a first profile and flux from the frame after a median over 3 rows, which no lone outlier survives."""
+def like_neighbours(flux, typical, flux_var):
+    """Return whether a row may shape the profile: one of junk (streak, cluster of outliers) would outweigh all others."""
+    return 0.0 < flux <= 3.0 * typical + 10.0 * math.sqrt(flux_var)
+
+
+@njit(cache=True, nogil=True)
+def start_window(signal, weight, fit, basis, profile, shape_var, flux, typical):
+    """Fill a first profile and flux from the frame after a median over 3 rows, which no lone outlier survives.
+
+    typical : filled with the median flux of the rows around each, which no short run of outliers survives.
+    """
     n_rows, n_cols = signal.shape
     smooth = np.zeros((n_rows, n_cols))
     known = np.zeros((n_rows, n_cols), np.bool_)
@@ -59,7 +71,16 @@ def start_window(signal, weight, fit, basis, profile, shape_var, flux):
                 smooth[i, j] = median_of(several, n) if n else 0.0
             known[i, j] = n > 0
             flux[i] += smooth[i, j]
-        used[i] = flux[i] > 0.0
+    around = np.empty(2 * FLUX_REACH_PIX + 1)
+    for i in range(n_rows):
+        n, spread = 0, 0.0
+        for k in range(max(i - FLUX_REACH_PIX, 0), min(i + FLUX_REACH_PIX + 1, n_rows)):
+            around[n] = flux[k]
+            n += 1
+        for j in range(n_cols):
+            spread += 1.0 / weight[i, j]
+        typical[i] = max(median_of(around, n), 0.0)
+        used[i] = like_neighbours(flux[i], typical[i], spread)
     fit_columns(smooth, weight, known, used, flux, basis, profile, shape_var)
     normalise_rows(profile, shape_var, flux)
 
@@ -132,8 +153,8 @@ def fit_window(signal, weight, fit, have_err, floor, threshold, n_coefs):
     profile, shape_var = np.empty(signal.shape), np.empty(signal.shape)
     flux, flux_var, row_used = np.empty(n_rows), np.empty(n_rows), np.empty(n_rows, np.bool_)
     kept, deviation, scale = np.zeros(signal.shape, np.bool_), np.empty(signal.shape), np.empty(n_cols)
-    start_window(signal, weight, fit, basis, profile, shape_var, flux)
-    first_flux = flux.copy()
+    typical = np.empty(n_rows)
+    start_window(signal, weight, fit, basis, profile, shape_var, flux, typical)
     no_var = np.zeros(n_cols)
     # Row sums of the start are spoilt where a pixel of the trace is missing; a weighted median of the rest is not.
     for i in range(n_rows):
@@ -145,8 +166,7 @@ def fit_window(signal, weight, fit, have_err, floor, threshold, n_coefs):
     for turn in range(MAX_ROUNDS):
         for i in range(n_rows):
             flux[i], flux_var[i] = measure_row(signal[i], weight[i], fit[i], kept[i], profile[i])
-            # A row of junk (streak, saturation) would outweigh all others: its flux must resemble its neighbours'.
-            row_used[i] = 0.0 < flux[i] <= 3.0 * first_flux[i] + 10.0 * math.sqrt(flux_var[i])
+            row_used[i] = like_neighbours(flux[i], typical[i], flux_var[i])
         fit_columns(signal, weight, kept, row_used, flux, basis, profile, shape_var)
         normalise_rows(profile, shape_var, flux)
         if not have_err:
