@@ -182,14 +182,15 @@ def measure_shifts(
     mask: np.ndarray | None = None,
     template: Template | None = None,
     *,
+    background_variance: np.ndarray | None = None,
     poly_order: int = 2,
 ) -> Shifts:
     """Measure the shift of every integration against a template.
 
     Parameters
     ----------
-    data, err, mask
-        As for `build_template`; `err` serves only to build a template when none is given.
+    data, err, mask, background_variance
+        As for `build_template`; `err` and `background_variance` serve only to build a template when none is given.
     template : Template, optional
         By default that of the data themselves; one made from other data of the same shape lets segments of an
         exposure share their zero.
@@ -214,7 +215,8 @@ def measure_shifts(
     Good to shifts of about one width of the trace in x and of the narrowest features in y. Cost: about 100
     passes over the data.
     """
-    template = build_template(data, err, mask) if template is None else template
+    if template is None:
+        template = build_template(data, err, mask, background_variance=background_variance)
     if template.image.shape[0] != data.shape[1] or template.window.stop > data.shape[2]:
         raise ParameterError(
             f"template of {template.image.shape[0]} rows and columns {template.window.start} to "
