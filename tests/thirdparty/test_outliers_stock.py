@@ -79,7 +79,7 @@ def test_agreement_with_the_original_in_tall_windows(peers):
     Pixels: ours, run on what the original left, finds nothing more there; in the shorter windows it finds the outliers
     that the original cannot see. Values: the pixels it replaced (flag OUTLIER), given to ours as unknown, come out the
     same within the errors of either fit, 0.2-0.3 of a pixel's noise. P: equal within the same noise, once the
-    background is put into ours: the original's frames still hold it, and its profile then holds it too, ours is the trace alone.
+    background is put into ours: the original's frames, and so its profile, hold it; ours is the trace alone.
     """
     left = np.load(peers / "exotic_clean_first6.npz")
     data, dq = left["data"], left["dq"]

@@ -39,7 +39,7 @@ def fill_basis(basis):
 
 @njit(cache=True, nogil=True)
 def like_neighbours(flux, typical, flux_var):
-    """Return whether a row may shape the profile: one of junk (streak, cluster of outliers) would outweigh all others."""
+    """Return whether a row may shape the profile: one of junk (streak, outliers in a cluster) would outweigh all."""
     return 0.0 < flux <= 3.0 * typical + 10.0 * math.sqrt(flux_var)
 
 
