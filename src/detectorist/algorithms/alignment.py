@@ -246,6 +246,24 @@ def squared_residuals(image: np.ndarray, template: Template, x_pix: float, y_pix
     return float(np.minimum(weight * (pixels - scale * moved) ** 2, CLIP_SIGMA**2).sum())
 
 
+def squared_residuals(image: np.ndarray, template: Template, x_pix: float, y_pix: float) -> float:
+    """Return chi squared of one image (n_rows, n_cols) against the template moved by (x, y), its flux fitted.
+
+    Outliers beyond 6 sigma count as 6 sigma, NaN not at all. For figures of the fit, not for the fit.
+    """
+    pixels = image[:, template.window].astype(float)
+    usable = np.isfinite(pixels) & (template.weight > 0)
+    weight = np.where(usable, template.weight, 0.0)
+    moved = _MovingTemplate(template).terms(x_pix, y_pix)[0]
+    pixels = np.where(usable, pixels, 0.0)
+    scale = _rough_scale(pixels[None], moved)[0]
+    for _ in range(2):
+        far = weight * (pixels - scale * moved) ** 2 > CLIP_SIGMA**2 + (FIRST_LOOK_FRACTION * moved) ** 2 * weight
+        near = np.where(far, 0.0, weight)
+        scale = (near * pixels * moved).sum() / max((near * moved**2).sum(), 1e-300)
+    return float(np.minimum(weight * (pixels - scale * moved) ** 2, CLIP_SIGMA**2).sum())
+
+
 def shift_spectra(
     spec: np.ndarray, spec_unc: np.ndarray | None, y_pix: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray | None]:
