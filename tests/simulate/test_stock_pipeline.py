@@ -120,7 +120,7 @@ def test_cosmic_rays_are_found_in_their_group(clean):
 
 
 def test_interference_is_removed(disturbed):
-    """Electrons aside, what emicorr subtracts is the wave that was put in."""
+    """What emicorr subtracts is the wave that was put in, integration by integration."""
     assert disturbed.states["emicorr"] == "COMPLETE"
     from stdatamodels.jwst.datamodels import Level1bModel
 
