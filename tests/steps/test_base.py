@@ -171,3 +171,24 @@ def test_parameters_mean_the_same_from_python_strun_and_toml(make_lrs_ramp):
     for nothing in (None, "None", "none"):
         assert_array_equal(stage_1.DropGroupsStep.call(ramp, drop_groups=nothing).groupdq, 0)
         stage_1.ReferencePixelStep.call(ramp, smoothing_length=nothing)
+
+
+@pytest.mark.parametrize(
+    ("alias", "option", "check"),
+    [
+        ("drop_groups", "--drop_groups=0,-1", lambda got: got["groups"] == [0, 7]),
+        ("drop_groups", "--drop_groups=[0, 1, -1]", lambda got: got["groups"] == [0, 1, 7]),
+        ("drop_groups", "--drop_groups=auto", lambda got: got["groups"] == []),
+        ("reference_pixel", "--smoothing_length=11", lambda got: got["length_rows"] == 11),
+        ("drop_integrations", "--drop_integrations=1", lambda got: got["dropped"] == [1]),
+    ],
+)
+def test_strun_by_alias(alias, option, check, make_lrs_ramp, tmp_path, monkeypatch):
+    """As `strun drop_groups FILE --drop_groups=...` does it, which writes `<input>_<alias>.fits`."""
+    from jwst.stpipe import Step
+
+    monkeypatch.chdir(tmp_path)
+    make_lrs_ramp(n_ints=2, n_groups=8).save("jw1_mirimage_uncal.fits")
+    Step.from_cmdline([alias, "jw1_mirimage_uncal.fits", option])
+    with datamodels.RampModel(f"jw1_mirimage_{alias}.fits") as written:
+        assert check(models.records(written)[alias])

@@ -137,6 +137,19 @@ def test_nothing_to_decide_on(shape):
     assert groups.choose_groups(np.full(shape, np.nan, np.float32)) == []
 
 
+@pytest.mark.parametrize("n_groups", [4, 6, 20, 60])
+def test_a_frame_without_light_decides_nothing(rng, n_groups):
+    ramps = make_ramps(rng, n_groups=n_groups, full=1e-3, loss=0.0)
+    assert groups.choose_groups(ramps) == []
+
+
+def test_a_faint_star_is_enough(rng):
+    ramps = make_ramps(rng, n_ints=8, n_groups=40, full=800.0, loss=0.0, decay_dn=-200, pull_even=80, pull_odd=80)
+    chosen = groups.choose_groups(ramps)
+    assert chosen[0] == 0
+    assert chosen[-1] == 39
+
+
 def test_input_is_untouched(rng):
     ramps = make_ramps(rng, n_groups=10)
     before = ramps.copy()

@@ -17,12 +17,14 @@ from detectorist.algorithms import dq
 #: Pixels with less than this share of the brightest ones' slope say little about a group.
 FAINTEST_SHARE = 0.08
 MAX_PIXELS = 2400
+#: ... and so do pixels whose slope is below this part of the noise of one difference: a dark frame has no bright ones.
+MIN_SLOPE_SIGMA = 0.5
 #: Pixels in a bin of brightness, at least, and number of bins, at most.
 MIN_PIXELS_PER_BIN = 12
 MAX_BINS = 10
 #: DN; 16-bit counts at the end of their range are clipped.
 CLIPPED_DN = 65000.0
-#: A pixel whose last differences fall below this share of its slope saturates.
+#: A pixel whose differences before the last fall below this share of its slope saturates.
 COLLAPSED = 0.5
 #: Signals are scaled by this (DN) in the fit, for the condition of its matrix only.
 SIGNAL_SCALE_DN = 1.0e4
@@ -157,7 +159,9 @@ def _bright_pixels(data: np.ndarray, groupdq: np.ndarray | None, middle: slice):
     span = middle.stop - middle.start
     rise = data[:, middle.stop].astype(float) - data[:, middle.start]
     slope = np.median(rise, axis=0) / span
-    end = np.median(data[:, -1].astype(float) - data[:, -3], axis=0) / 2
+    # Before the last group, whose fall is no saturation.
+    before_end = max(0, n_groups - 4)
+    end = np.median(data[:, -2].astype(float) - data[:, before_end], axis=0) / (n_groups - 2 - before_end)
     sound = np.isfinite(slope) & np.isfinite(end) & (data[:, -1].max(axis=0) < CLIPPED_DN)
     with np.errstate(invalid="ignore"):
         sound &= (end > COLLAPSED * slope) & (slope > 0)
@@ -174,7 +178,20 @@ def _bright_pixels(data: np.ndarray, groupdq: np.ndarray | None, middle: slice):
         rows, columns = rows[order], columns[order]
     finite = np.isfinite(data[:, :, rows, columns]).all(axis=(0, 1))
     rows, columns = rows[finite], columns[finite]
-    return rows, columns, slope[rows, columns]
+    noise = _noise_of_differences(data[:, middle.start : middle.stop + 1, rows, columns])
+    bright = slope[rows, columns] > MIN_SLOPE_SIGMA * noise
+    return rows[bright], columns[bright], slope[rows[bright], columns[bright]]
+
+
+def _noise_of_differences(ramps: np.ndarray) -> float:
+    """Return the noise of one difference of the fainter pixels, from ramps (n_ints, n_groups, n_pixels)."""
+    if ramps.shape[-1] == 0:
+        return 0.0
+    differences = np.diff(ramps.astype(float), axis=1).reshape(-1, ramps.shape[-1])
+    if len(differences) < 2:
+        return 0.0
+    spread = 1.4826 * np.median(np.abs(differences - np.median(differences, axis=0)), axis=0)
+    return float(np.quantile(spread, 0.25))
 
 
 def _flagged(groupdq: np.ndarray) -> np.ndarray:
