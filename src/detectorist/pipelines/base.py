@@ -7,9 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from configobj import Section
-from jwst.stpipe import Pipeline
+from jwst.stpipe import Pipeline, Step
 
 from detectorist.step import DetectoristStep
+
+
+def off_by_default(step: type[Step]) -> type[Step]:
+    """Return a step for `step_defs` that runs only where `skip = false` asks for it."""
+    body = {
+        "spec": "skip = boolean(default=True) # run only when asked for",
+        "__doc__": step.__doc__,
+        "__module__": step.__module__,
+    }
+    return type(step.__name__, (step,), body)
 
 
 class DetectoristPipeline(Pipeline):
