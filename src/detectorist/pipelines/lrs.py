@@ -25,7 +25,7 @@ from stdatamodels.jwst.datamodels import CubeModel, JwstDataModel, RampModel
 from detectorist import models
 from detectorist.errors import InputError
 from detectorist.pipelines import products, reuse
-from detectorist.pipelines.base import DetectoristPipeline
+from detectorist.pipelines.base import DetectoristPipeline, off_by_default
 from detectorist.pipelines.engine_steps import EngineJumpStep, EngineRampFitStep
 from detectorist.pipelines.lrs_spectra import LrsSpectra, SegmentSpectra
 from detectorist.pipelines.segments import Segment, order_segments
@@ -71,6 +71,9 @@ class LrsPipeline(DetectoristPipeline):
     `stage_2/stage_2_output.nc`, `references/` (a gain or linearity correction of one's own). A segment whose
     `_rateints.fits` was made from the same input with the same parameters, versions and references is not made again.
 
+    Recipes (`detectorist recipe show lrs`) say what runs. Without one, stock steps run with their own defaults, and our
+    steps on ramps only where asked for.
+
     Returns
     -------
     detectorist.pipelines.lrs_spectra.LrsSpectra
@@ -95,8 +98,8 @@ class LrsPipeline(DetectoristPipeline):
     """
 
     step_defs: ClassVar = {
-        "set_custom_gain": SetCustomGain,
-        "set_custom_linearity": SetCustomLinearity,
+        "set_custom_gain": off_by_default(SetCustomGain),
+        "set_custom_linearity": off_by_default(SetCustomLinearity),
         "group_scale": GroupScaleStep,
         "dq_init": DQInitStep,
         "emicorr": EmiCorrStep,
@@ -105,11 +108,11 @@ class LrsPipeline(DetectoristPipeline):
         "lastframe": LastFrameStep,
         "reset": ResetStep,
         "drop_groups": DropGroupsStep,
-        "reference_pixel": ReferencePixelStep,
+        "reference_pixel": off_by_default(ReferencePixelStep),
         "linearity": LinearityStep,
         "rscd": RscdStep,
         "dark_current": DarkCurrentStep,
-        "group_background_subtract": GroupBackgroundSubtractStep,
+        "group_background_subtract": off_by_default(GroupBackgroundSubtractStep),
         "jump": EngineJumpStep,
         "ramp_fit": EngineRampFitStep,
         "gain_scale": GainScaleStep,
@@ -124,6 +127,7 @@ class LrsPipeline(DetectoristPipeline):
         "extract_1d_optimal": Extract1DOptimalStep,
         "align_spectra": AlignSpectraStep,
     }
+
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._template: Any = None
