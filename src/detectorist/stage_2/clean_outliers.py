@@ -65,6 +65,10 @@ class CleanOutliersStep(DetectoristStep):
         self.complete(model, summarise(found), **numbers_of(found))
         return model, found.profile, found.counts
 
+    def save_model(self, model: Any, *args: Any, idx: Any = None, **kwargs: Any) -> Any:
+        """Save the one model of the result, without the number that stpipe gives each of several results."""
+        return super().save_model(model, *args, **kwargs)
+
     def _heights(self) -> list[int] | None:
         heights = parse_index_list(self.window_heights, name="window_heights")
         widths = parse_index_list(self.window_widths, name="window_widths")
