@@ -42,7 +42,7 @@ ALLOWED = {
         "stage_1",
         "stage_2",
     },
-    "campaign": {"pipelines", "models", "parameters", "detectors", "entry_points"},
+    "campaign": {"pipelines", "models", "parameters", "detectors", "entry_points", "crds_source"},
     "report": {"campaign", "figures", "models", "pipelines"},
     "cli": {
         "crds_source",

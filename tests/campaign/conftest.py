@@ -21,6 +21,16 @@ def fake_mode_is_importable(monkeypatch):
     sys.modules.pop("fake_mode", None)
 
 
+@pytest.fixture(scope="session")
+def lrs_exposure(tmp_path_factory):
+    """A simulated LRS exposure: two segments of five integrations of ten groups, and `crds/`."""
+    from detectorist.simulate.builder import LrsScene
+
+    folder = tmp_path_factory.mktemp("lrs")
+    LrsScene().write(folder, ints=10, groups=10, segments=2, seed=5)
+    return folder
+
+
 @pytest.fixture
 def raw(tmp_path):
     """Return a function that writes exposures, given as name=words."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -145,25 +145,44 @@ def make_jobs(wish: Wish) -> list[Job]:
     return _with_keys(mode, jobs)
 
 
-def make_plan(
-    jobs: Sequence[Job], output_dir: Path, *, force: bool = False, memory_bytes: Callable[[], int] | None = None
-) -> Plan:
+def make_plan(jobs: Sequence[Job], output_dir: Path, *, force: bool = False, memory_bytes: int = 0) -> Plan:
     """Compare jobs with the ledger of `output_dir` and return what has to be done.
 
     force : bool
         Everything again.
-    memory_bytes : callable, optional
-        Memory that one job may take; jobs that can are changed to stay within it.
+    memory_bytes : int
+        Memory that one job may take; jobs that can are changed to stay within it. 0: no limit.
     """
     known = _known(output_dir)
-    limit = memory_bytes() if memory_bytes else 0
     planned = []
     for job in jobs:
         mode = load_mode(job.mode)
-        fitted = mode.with_memory(job, limit) if limit else job
+        fitted = mode.with_memory(job, memory_bytes) if memory_bytes else job
         needed, reason = _is_needed(fitted, known.get(job.name), force=force)
         state = known[job.name].state if job.name in known else ""
         planned.append(PlannedJob(fitted, needed, reason, mode.predict(fitted), "" if needed else state))
+    return Plan(Path(output_dir), tuple(planned))
+
+
+def plan_retry(output_dir: Path, *, memory_bytes: int = 0) -> Plan:
+    """Return a plan of all jobs in the ledger of `output_dir` that failed or were not finished.
+
+    Raises
+    ------
+    InputError
+        When there is no ledger.
+    """
+    with Ledger(output_dir, read_only=True) as ledger:
+        entries = ledger.entries()
+    failed = [entry for entry in entries.values() if entry.state not in (DONE, SKIPPED)]
+    planned = []
+    for name in sorted({entry.job.mode for entry in failed}):
+        mode = load_mode(name)
+        states = {entry.job.name: entry.state for entry in failed if entry.job.mode == name}
+        jobs = [entry.job for entry in failed if entry.job.mode == name]
+        for job in _with_keys(mode, jobs):
+            fitted = mode.with_memory(job, memory_bytes) if memory_bytes else job
+            planned.append(PlannedJob(fitted, True, f"{states[job.name]} before", mode.predict(fitted)))
     return Plan(Path(output_dir), tuple(planned))
 
 

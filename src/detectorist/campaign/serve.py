@@ -17,8 +17,7 @@ from pathlib import Path
 
 from detectorist.campaign import memory
 from detectorist.campaign.job import Job
-from detectorist.campaign.modes import load_mode
-from detectorist.campaign.worker import LOG, run_job
+from detectorist.campaign.worker import LOG, run_job, settle
 
 #: prctl option (Linux, sys/prctl.h): the signal this process gets when its parent dies.
 PR_SET_PDEATHSIG = 1
@@ -33,10 +32,14 @@ def main(descriptor: int, parent: int) -> None:
     threading.Thread(target=_listen, args=(connection, inbox), daemon=True).start()
     sys.path[:] = inbox.get()
     connection.send(("ready",))
+    settled: set[str] = set()
     while True:
         kind, value = inbox.get()
+        mode = value if kind == "prepare" else value["mode"]
+        if mode not in settled:
+            settled.add(mode)
+            _settle(mode)
         if kind == "prepare":
-            _prepare(value)
             connection.send(("prepared",))
         else:
             _serve(connection, Job.from_dict(value))
@@ -52,9 +55,9 @@ def _serve(connection: Connection, job: Job) -> None:
     connection.send(("record", record, memory.resident_bytes()))
 
 
-def _prepare(mode: str) -> None:
+def _settle(mode: str) -> None:
     try:
-        load_mode(mode).prepare()
+        settle(mode)
     except (Exception, SystemExit):
         # A job would fail alike, and then be recorded with its reason.
         return

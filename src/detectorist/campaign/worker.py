@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import threading
@@ -39,6 +40,17 @@ def run_job(job: Job, progress: Callable[[float, int, str], None] = lambda done,
         record.peak_bytes = memory.peak_bytes()
         record.finished = time.time()
         return record
+
+
+def settle(mode: str) -> None:
+    """Import what the jobs of a mode need, and keep it out of garbage collections from now on.
+
+    The standard pipeline collects garbage after every step, through all that it has imported: half a second each time,
+    most of the time that small exposures take.
+    """
+    load_mode(mode).prepare()
+    gc.collect()
+    gc.freeze()
 
 
 def _do(job: Job, record: JobRecord, progress: Callable[[float, int, str], None]) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from detectorist import __version__
-from detectorist.cli import demo, inspect, recipe, run, simulate
+from detectorist.cli import demo, inspect, recipe, run, simulate, status
 
 app = typer.Typer(
     name="detectorist",
@@ -21,6 +21,8 @@ app.add_typer(run.app, name="run")
 app.add_typer(recipe.app, name="recipe")
 app.command("demo")(demo.demo)
 app.command("inspect")(inspect.inspect)
+app.command("status")(status.status)
+app.command("retry")(status.retry)
 
 
 def _print_version(wanted: bool) -> None:

@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Reduce exposures.", no_args_is_help=True)
+from detectorist.cli import campaign as campaigns
+
+app = typer.Typer(
+    help="Reduce exposures: `run lrs FILES`, or `run CAMPAIGN.toml` for what a file describes.",
+    no_args_is_help=True,
+    cls=campaigns.RunGroup,
+)
+app.command("campaign")(campaigns.campaign)
 
 INPUTS = "Input and output"
 CHOICES = "What is done"
@@ -15,7 +22,9 @@ CHOICES = "What is done"
 
 @app.command("lrs")
 def lrs(
-    files: Annotated[list[Path], typer.Argument(help="All segments of one exposure: _uncal.fits, or _rateints.fits.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="All segments of one exposure or more: _uncal.fits, or _rateints.fits.")
+    ],
     output_dir: Annotated[
         Path, typer.Option("--output-dir", "-o", help="Folder for products.", rich_help_panel=INPUTS)
     ],
@@ -53,9 +62,26 @@ def lrs(
             rich_help_panel=CHOICES,
         ),
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV or ECSV with a row per exposure and columns step.parameter.",
+            rich_help_panel=CHOICES,
+        ),
+    ] = None,
+    workers: campaigns.Workers = None,
+    scheduler: campaigns.Scheduler = None,
+    memory_limit: campaigns.MemoryLimit = None,
+    chunk_ints: campaigns.ChunkInts = None,
+    dry_run: campaigns.DryRun = False,
+    as_json: campaigns.Json = False,
+    quiet: campaigns.Quiet = False,
 ) -> None:
-    """Reduce a MIRI LRS slitless time series from raw ramps to spectra through time.
+    """Reduce MIRI LRS slitless time series from raw ramps to spectra through time.
+
+    Segments of one exposure are reduced here and now; several exposures, or any option on how it is run, make it a
+    campaign, which is resumed by content and looked at with `detectorist status`. Several exposures go to folders of
+    their own below OUTPUT_DIR.
 
     Example: detectorist run lrs sim/*_uncal.fits -o out --references sim/crds
     """
@@ -63,13 +89,23 @@ def lrs(
     from detectorist.cli.references import folder_of_references
     from detectorist.pipelines.reduction import Request, reduce_lrs
 
+    references = folder_of_references(references, output_dir)
+    if campaigns.is_campaign("lrs", files, table, workers, scheduler, memory_limit, dry_run, as_json):
+        mapped = [f"wavelength_map={wavelength_map.resolve()}"] if wavelength_map else []
+        wish = campaigns.wish_from_options(
+            "lrs", files, output_dir, recipe, table, [*mapped, *(set_ or [])], references
+        )
+        execution = campaigns.make_execution(workers, scheduler, memory_limit)
+        campaigns.conduct(wish, execution, chunk_ints, dry_run=dry_run, as_json=as_json, force=force, quiet=quiet)
+        return
+    chunked = [f"chunk_ints={chunk_ints}"] if chunk_ints else []
     with progress_bar("reducing", quiet=quiet) as progress:
         request = Request(
             files=files,
             output_dir=output_dir,
             recipe=recipe,
-            settings=set_ or (),
-            references=folder_of_references(references, output_dir),
+            settings=[*(set_ or []), *chunked],
+            references=references,
             wavelength_map=wavelength_map,
             force=force,
             progress=progress,

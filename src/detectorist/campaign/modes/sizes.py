@@ -1,0 +1,43 @@
+"""Sizes of exposures, from headers alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from astropy.io import fits
+
+
+@dataclass(frozen=True)
+class RampSize:
+    """Shape of a SCI array; n_groups is 0 for rates."""
+
+    n_ints: int
+    n_groups: int
+    ny: int
+    nx: int
+
+    @property
+    def samples(self) -> int:
+        """Number of samples of all ramps; 0 for rates."""
+        return self.n_ints * self.n_groups * self.ny * self.nx
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels of all integrations."""
+        return self.n_ints * self.ny * self.nx
+
+
+def ramp_size(path: Path) -> RampSize | None:
+    """Return the size of a ramp or of rates; None where the file does not tell, as a damaged one."""
+    try:
+        with fits.open(path, memmap=True, lazy_load_hdus=True) as hdus:
+            header = hdus["SCI"].header
+            axes = [int(header[f"NAXIS{number}"]) for number in range(int(header["NAXIS"]), 0, -1)]
+    except (OSError, KeyError, ValueError, TypeError, fits.VerifyError):
+        return None
+    if not 2 <= len(axes) <= 4 or min(axes) < 1:
+        return None
+    ny, nx = axes[-2:]
+    leading = axes[:-2]
+    return RampSize(leading[0] if leading else 1, leading[1] if len(leading) == 2 else 0, ny, nx)

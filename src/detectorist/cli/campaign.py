@@ -1,0 +1,314 @@
+"""`detectorist run CAMPAIGN.toml`: many exposures, on this machine or a cluster, interrupted and continued at will."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import click
+import typer
+from typer.core import TyperGroup
+
+from detectorist.cli import CRASHED, UNPROCESSABLE
+from detectorist.errors import ParameterError
+
+if TYPE_CHECKING:
+    from detectorist.campaign.plan import Plan, Wish
+    from detectorist.campaign.run import Execution
+
+HOW = "How it is run"
+
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", "-j", min=1, help="Processes on this machine. Default: what memory allows.", rich_help_panel=HOW
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(help="Address of a Dask scheduler to use instead, as tcp://host:8786.", rich_help_panel=HOW),
+]
+MemoryLimit = Annotated[
+    str | None,
+    typer.Option(help="Memory for all processes together, as 8GB; long exposures go in chunks.", rich_help_panel=HOW),
+]
+ChunkInts = Annotated[
+    int | None,
+    typer.Option(min=2, help="Stage 1 in chunks of so many integrations; same results.", rich_help_panel=HOW),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.", rich_help_panel=HOW)]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object per event on stdout.", rich_help_panel=HOW)]
+Timeout = Annotated[
+    float | None, typer.Option(help="Seconds after which an exposure counts as crashed.", rich_help_panel=HOW)
+]
+Force = Annotated[bool, typer.Option("--force", help="Do everything again, even where it is up to date.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="step.parameter=value, stronger than file and table; repeatable."),
+]
+
+
+class RunGroup(TyperGroup):
+    """Takes `run CAMPAIGN.toml` for `run campaign CAMPAIGN.toml`, with options before or behind."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the name of the command where a file stands in its place."""
+        if args and args[0] not in self.commands and any(word.endswith(".toml") for word in args):
+            args = ["campaign", *args]
+        return super().parse_args(ctx, args)
+
+
+def campaign(
+    file: Annotated[Path, typer.Argument(help="TOML file that says which exposures, which recipe, and how.")],
+    output_dir: Annotated[
+        Path | None, typer.Option("--output-dir", "-o", help="Folder for products, instead of the file's.")
+    ] = None,
+    set_: Set = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    memory_limit: MemoryLimit = None,
+    chunk_ints: ChunkInts = None,
+    timeout: Timeout = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a campaign from a file: hundreds of exposures, resumed by content.
+
+    Exit codes: 0 all done, 2 bad arguments, 3 some exposures cannot be processed, 4 some crashed.
+
+    Example: detectorist run campaign.toml --dry-run
+    """
+    from detectorist.campaign.campaign_file import expand, read_campaign
+    from detectorist.campaign.modes import load_mode
+    from detectorist.campaign.plan import Wish
+
+    written = read_campaign(file)
+    how = written.execution
+    folder = output_dir or written.output_dir
+    wish = Wish(
+        mode=written.mode,
+        files=expand(written.inputs, load_mode(written.mode).suffixes, exclude=written.exclude),
+        output_dir=folder,
+        recipe=written.recipe,
+        settings=written.settings(),
+        choices=written.exposures.read() if written.exposures else None,
+        allow_unmatched=bool(written.exposures and written.exposures.unmatched == "ignore"),
+        overrides=set_ or (),
+        references=_references(written.references, folder),
+    )
+    execution = make_execution(
+        workers or how.workers,
+        scheduler or how.scheduler,
+        memory_limit or how.memory_limit,
+        timeout or how.timeout_s,
+    )
+    conduct(wish, execution, chunk_ints or how.chunk_ints, dry_run=dry_run, as_json=as_json, force=force, quiet=quiet)
+
+
+def is_campaign(mode: str, files: list[Path], *options: Any) -> bool:
+    """Tell whether files and options ask for a campaign: several exposures, or any option that only it has."""
+    from detectorist.campaign.modes import group_exposures, load_mode
+
+    return any(options) or len(group_exposures(load_mode(mode), files)) > 1
+
+
+def wish_from_options(
+    mode: str,
+    files: list[Path],
+    output_dir: Path,
+    recipe: str | None,
+    table: Path | None,
+    settings: list[str],
+    references: str | None,
+) -> Wish:
+    """Return the campaign that options of a command ask for."""
+    from detectorist.campaign.campaign_file import expand
+    from detectorist.campaign.exposures import read_choices
+    from detectorist.campaign.modes import load_mode
+    from detectorist.campaign.plan import Wish
+
+    return Wish(
+        mode=mode,
+        files=expand([str(file) for file in files], load_mode(mode).suffixes),
+        output_dir=output_dir,
+        recipe=str(Path(recipe).resolve()) if recipe and recipe.endswith(".toml") else recipe,
+        choices=read_choices(table) if table else None,
+        overrides=settings,
+        references=references,
+        directly=True,
+    )
+
+
+def make_execution(
+    workers: int | None, scheduler: str | None, memory_limit: str | int | None, timeout_s: float | None = None
+) -> Execution:
+    """Return how to run, from options."""
+    from detectorist.campaign.memory import parse_bytes
+    from detectorist.campaign.run import Execution
+
+    if workers and scheduler:
+        raise ParameterError("--workers and --scheduler: a cluster has its own number of workers; give one of the two")
+    return Execution(workers, scheduler, parse_bytes(memory_limit) if memory_limit else None, timeout_s)
+
+
+def conduct(
+    wish: Wish,
+    execution: Execution,
+    chunk_ints: int | None = None,
+    *,
+    dry_run: bool = False,
+    as_json: bool = False,
+    force: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Plan a campaign, and run it unless only the plan is wanted; leaves with the campaign's exit code."""
+    from detectorist.campaign.plan import make_jobs, make_plan
+
+    options: dict[str, Any] = {"force": True} if force else {}
+    if chunk_ints:
+        options["chunk_ints"] = chunk_ints
+    jobs = make_jobs(replace(wish, options={**wish.options, **options}))
+    plan = make_plan(jobs, wish.output_dir, force=force, memory_bytes=memory_per_job(execution))
+    if dry_run:
+        show_plan(plan, execution, as_json=as_json)
+        return
+    run_plan(plan, execution, as_json=as_json, quiet=quiet)
+
+
+def memory_per_job(execution: Execution) -> int:
+    """Return what one job may take: its share of the limit; 0 without a limit."""
+    return (execution.memory_limit or 0) // (execution.workers or 1)
+
+
+def run_plan(plan: Plan, execution: Execution, *, as_json: bool, quiet: bool) -> None:
+    """Run a plan, show it, say what failed, and leave with the exit code."""
+    from rich.console import Console
+
+    from detectorist.campaign.run import run_campaign
+    from detectorist.cli.campaign_view import counted, shown
+
+    with shown(as_json=as_json, quiet=quiet) as report:
+        counts = run_campaign(plan, execution, report=report, command=" ".join(sys.argv))
+    console = Console(stderr=as_json, quiet=quiet)
+    for line in failures(plan.output_dir, {planned.job.name for planned in plan.jobs}):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{counted(counts)}; products in {plan.output_dir}", highlight=False, markup=False, soft_wrap=True)
+    raise typer.Exit(exit_code(counts))
+
+
+def exit_code(counts: dict[str, int]) -> int:
+    """Return 0 when all is done, 4 when something crashed, else 3 when something cannot be processed."""
+    from detectorist.campaign import job
+
+    if counts.get(job.CRASHED):
+        return CRASHED
+    return UNPROCESSABLE if counts.get(job.UNPROCESSABLE) else 0
+
+
+def failures(folder: Path, names: set[str] | None = None, *, most: int = 10) -> list[str]:
+    """Return a line for each of the first failed jobs."""
+    from detectorist.campaign import job
+    from detectorist.campaign.ledger import Ledger
+
+    with Ledger(folder, read_only=True) as ledger:
+        entries = ledger.entries()
+    failed = [
+        entry
+        for name, entry in entries.items()
+        if entry.state in (job.UNPROCESSABLE, job.CRASHED) and (names is None or name in names)
+    ]
+    lines = [f"{entry.job.name}: {entry.state}: {entry.record.message.splitlines()[0]}" for entry in failed[:most]]
+    if len(failed) > most:
+        lines.append(f"... and {len(failed) - most} more: detectorist status {folder}")
+    return lines
+
+
+def show_plan(plan: Plan, execution: Execution, *, as_json: bool) -> None:
+    """Print what would be done."""
+    from detectorist.campaign.modes import load_mode
+
+    described: dict[tuple, dict[str, Any]] = {}
+    for planned in plan.jobs:
+        what = (planned.job.recipe, planned.job.settings, planned.job.references)
+        if what not in described:
+            mode = load_mode(planned.job.mode)
+            described[what] = {
+                "first": planned.job.name,
+                "steps": mode.steps_of(planned.job),
+                "references": mode.references_of(planned.job),
+                "exposures": 0,
+            }
+        described[what]["exposures"] += 1
+    workers = plan.workers(execution.workers, execution.memory_limit)
+    if as_json:
+        _print_plan_json(plan, list(described.values()), workers)
+    else:
+        _print_plan(plan, list(described.values()), workers)
+
+
+def _print_plan_json(plan: Plan, described: list[dict[str, Any]], workers: int) -> None:
+    jobs = [
+        {
+            "name": planned.job.name,
+            "needed": planned.needed,
+            "reason": planned.reason,
+            "files": list(planned.job.files),
+            "settings": list(planned.job.settings),
+            "options": planned.job.options,
+            "memory_bytes": planned.prediction.memory_bytes,
+            "disk_bytes": planned.prediction.disk_bytes,
+        }
+        for planned in plan.jobs
+    ]
+    print(json.dumps({"workers": workers, "jobs": jobs, "configurations": described}))
+
+
+def _print_plan(plan: Plan, described: list[dict[str, Any]], workers: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from detectorist.campaign.memory import format_bytes
+
+    console = Console()
+    table = Table("exposure", "files", "what", "memory", "disk", box=None, pad_edge=False)
+    for planned in plan.jobs:
+        memory, disk = planned.prediction.memory_bytes, planned.prediction.disk_bytes
+        chunk = planned.job.options.get("chunk_ints")
+        what = ("run: " if planned.needed else "keep: ") + planned.reason
+        table.add_row(
+            planned.job.name,
+            str(len(planned.job.files)),
+            what + (f", {chunk} integrations at a time" if chunk and planned.needed else ""),
+            format_bytes(memory) if memory else "?",
+            format_bytes(disk) if disk else "?",
+        )
+    console.print(table)
+    for one in described:
+        console.print(f"{one['exposures']} as {one['first']}:", markup=False, highlight=False)
+        console.print(f"  steps: {', '.join(one['steps'])}", markup=False, highlight=False, soft_wrap=True)
+        for kind, name in needed_references(one):
+            console.print(f"  reference {kind}: {name}", markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"{len(plan.to_run)} of {len(plan.jobs)} exposures to run, {workers} at a time, "
+        f"about {format_bytes(plan.disk_bytes)} to be written to {plan.output_dir}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def needed_references(described: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the references that these data have: most types that stock steps know are for other instruments."""
+    return [(kind, name) for kind, name in described["references"].items() if name != "N/A"]
+
+
+def _references(references: str | None, folder: Path) -> str | None:
+    from detectorist.cli.references import folder_of_references
+
+    return folder_of_references(references, folder)

@@ -1,0 +1,95 @@
+"""`detectorist status OUT` and `detectorist retry OUT`: what a campaign has done, and what failed once more."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from detectorist.cli import campaign as campaigns
+
+if TYPE_CHECKING:
+    from detectorist.campaign.ledger import Entry
+
+Folder = Annotated[Path, typer.Argument(help="Output folder of a campaign.")]
+
+
+def status(
+    folder: Folder,
+    as_json: Annotated[bool, typer.Option("--json", help="The whole ledger as JSON.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="A line for every exposure, not only for what failed.")] = False,
+) -> None:
+    """Show what a campaign has done, from its ledger; also while it runs.
+
+    Example: detectorist status out
+    """
+    from detectorist.campaign import lock
+    from detectorist.campaign.ledger import Ledger
+
+    with Ledger(folder, read_only=True) as ledger:
+        entries, run = ledger.entries(), ledger.last_run()
+    holder = lock.owner(folder)
+    if as_json:
+        print(json.dumps({"run": run, "running": holder, "jobs": [_plain(entry) for entry in entries.values()]}))
+        return
+    for line in _report(entries, run, holder, every=every):
+        typer.echo(line)
+
+
+def retry(
+    folder: Folder,
+    workers: campaigns.Workers = None,
+    scheduler: campaigns.Scheduler = None,
+    memory_limit: campaigns.MemoryLimit = None,
+    timeout: campaigns.Timeout = None,
+    as_json: campaigns.Json = False,
+    quiet: campaigns.Quiet = False,
+) -> None:
+    """Run once more what crashed, could not be processed, or was not finished.
+
+    Example: detectorist retry out --workers 1
+    """
+    from detectorist.campaign.plan import plan_retry
+
+    execution = campaigns.make_execution(workers, scheduler, memory_limit, timeout)
+    plan = plan_retry(folder, memory_bytes=campaigns.memory_per_job(execution))
+    campaigns.run_plan(plan, execution, as_json=as_json, quiet=quiet)
+
+
+def _report(entries: dict[str, Entry], run: dict[str, Any], holder: dict | None, *, every: bool) -> list[str]:
+    from detectorist.campaign import job
+    from detectorist.campaign.memory import format_bytes
+    from detectorist.campaign.run import count_states
+    from detectorist.cli.campaign_view import counted
+
+    counts = count_states({name: entry.state for name, entry in entries.items()})
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.get("started", 0)))
+    if holder:
+        lines = [f"running since {since} (process {holder.get('pid')} on {holder.get('host')})"]
+    else:
+        ended = "ended" if run.get("finished") else "was interrupted"
+        lines = [f"not running; the last run began {since} and {ended}"]
+    lines.append(f"{len(entries)} exposures: {counted(counts)}")
+    done = [entry.record for entry in entries.values() if entry.state == job.DONE]
+    if done:
+        mean = sum(record.seconds for record in done) / len(done)
+        peak = max(record.peak_bytes for record in done)
+        lines.append(f"done in {mean:.1f} s each on average; largest peak memory {format_bytes(peak)}")
+    shown = [job.RUNNING, job.CRASHED, job.UNPROCESSABLE, *([job.WAITING, job.SKIPPED, job.DONE] if every else [])]
+    for state in shown:
+        lines += [_line(entry) for entry in entries.values() if entry.state == state]
+    return lines
+
+
+def _line(entry: Entry) -> str:
+    text = entry.doing or entry.record.message
+    return f"  {entry.state:13s} {entry.job.name}" + (f": {text.splitlines()[0]}" if text else "")
+
+
+def _plain(entry: Entry) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {**asdict(entry.record), "state": entry.state, "attempts": entry.attempts, "job": entry.job.to_dict()}
