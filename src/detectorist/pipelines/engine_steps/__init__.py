@@ -1,6 +1,33 @@
 """Stock steps of stage 1 that run in the compiled engine where it covers the exposure, with the same results."""
 
+from detectorist.pipelines.engine_steps.front import (
+    EngineDarkCurrentStep,
+    EngineIPCStep,
+    EngineLinearityStep,
+    EngineRefPixStep,
+    EngineSaturationStep,
+)
 from detectorist.pipelines.engine_steps.jump import EngineJumpStep
 from detectorist.pipelines.engine_steps.ramp_fit import EngineRampFitStep
 
-__all__ = ["EngineJumpStep", "EngineRampFitStep"]
+#: By the name under which pipelines list them: `step_defs = {**Parent.step_defs, **ENGINE_STEPS}`.
+ENGINE_STEPS = {
+    "saturation": EngineSaturationStep,
+    "ipc": EngineIPCStep,
+    "refpix": EngineRefPixStep,
+    "linearity": EngineLinearityStep,
+    "dark_current": EngineDarkCurrentStep,
+    "jump": EngineJumpStep,
+    "ramp_fit": EngineRampFitStep,
+}
+
+__all__ = [
+    "ENGINE_STEPS",
+    "EngineDarkCurrentStep",
+    "EngineIPCStep",
+    "EngineJumpStep",
+    "EngineLinearityStep",
+    "EngineRampFitStep",
+    "EngineRefPixStep",
+    "EngineSaturationStep",
+]

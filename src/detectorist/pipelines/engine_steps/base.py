@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,10 +30,29 @@ class EngineStep:
     """
 
     stock: ClassVar[type[Step]]
+    #: Where the function is looked up by the stock step, and under which name.
+    place: ClassVar[tuple[Any, str]]
 
     spec = """
         engine = option("auto", "stock", default="auto") # auto: compiled, same results; stock: the standard code
     """
+
+    @staticmethod
+    def covered(*args: Any, **kwargs: Any) -> Any:
+        """Do what the stock function does, or raise NotCovered."""
+        raise NotImplementedError
+
+    @staticmethod
+    def kernel() -> Any:
+        """Return the compiled kernel that takes longest to compile."""
+        raise NotImplementedError
+
+    def process(self, step_input: Any) -> Any:
+        """Run the stock step, with the engine inside unless `engine` is "stock"."""
+        if self.engine == "stock":
+            return super().process(step_input)
+        with replaced(*self.place, self._in_engine(getattr(*self.place))):
+            return super().process(step_input)
 
     @classmethod
     def get_config_reftype(cls) -> str:
@@ -46,20 +64,13 @@ class EngineStep:
         """Let stpipe show and record our log lines beside its own."""
         return (*Step.get_stpipe_loggers(), "detectorist")
 
-    def in_engine(
-        self, covered: Callable[..., Any], stock: Callable[..., Any], kernel: Callable[[], Any]
-    ) -> Callable[..., Any]:
-        """Return a function that tries `covered`, falls back to `stock`, and logs which of the two it was.
-
-        kernel : callable
-            Returns the compiled kernel that `covered` uses, to tell the user of a compilation.
-        """
+    def _in_engine(self, stock: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that tries `covered`, falls back to `stock`, and logs which of the two it was."""
 
         def run(*args: Any, **kwargs: Any) -> Any:
             try:
-                warn_of_unproven_version(version("stcal"))
-                _announce_compilation(kernel())
-                result = covered(*args, **kwargs)
+                self.prepare_engine()
+                result = self.covered(*args, **kwargs)
             except NotCovered as reason:
                 log.info("%s: stock code, since %s", self.class_alias, reason)
                 return stock(*args, **kwargs)
@@ -68,20 +79,28 @@ class EngineStep:
 
         return run
 
+    def prepare_engine(self) -> None:
+        """Tell the user what is worth knowing before the engine runs: another stcal, a compilation."""
+        warn_of_unproven_version(version("stcal"))
+        kernel = self.kernel()
+        module = kernel.__module__.rsplit(".", 1)[-1]
+        if not any(Path(kernel.stats.cache_path).glob(f"{module}.{kernel.__name__}-*.nbi")):
+            log.info("compiling %s for this machine, once: some ten seconds", kernel.__name__)
+
 
 @contextmanager
-def replaced(module: ModuleType, name: str, function: Callable[..., Any]) -> Iterator[None]:
-    """Call `function` in the place of `module.name` for as long as the context lasts.
+def replaced(owner: Any, name: str, function: Callable[..., Any]) -> Iterator[None]:
+    """Call `function` in the place of `owner.name` for as long as the context lasts; owner is a module or a class.
 
     One thread at a time. A stock step that runs in another thread meanwhile gets the same results.
     """
     with _replacing:
-        original = getattr(module, name)
-        setattr(module, name, function)
+        original = getattr(owner, name)
+        setattr(owner, name, function)
         try:
             yield
         finally:
-            setattr(module, name, original)
+            setattr(owner, name, original)
 
 
 @cache
@@ -101,9 +120,3 @@ def float32(array: np.ndarray, what: str) -> np.ndarray:
     if array.dtype.newbyteorder("=") != np.float32:
         raise NotCovered(f"the {what} is {array.dtype}, not float32")
     return array
-
-
-def _announce_compilation(kernel: Any) -> None:
-    module = kernel.__module__.rsplit(".", 1)[-1]
-    if not any(Path(kernel.stats.cache_path).glob(f"{module}.{kernel.__name__}-*.nbi")):
-        log.info("compiling %s for this machine, once: some ten seconds", kernel.__name__)

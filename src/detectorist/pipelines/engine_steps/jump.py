@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from jwst.jump import jump_step
@@ -14,7 +14,7 @@ from stcal.multiprocessing import compute_num_cores
 from detectorist.engine import NotCovered
 from detectorist.engine.jump import flag_jumps
 from detectorist.engine.snowballs import SnowballRule, flag_large_events
-from detectorist.pipelines.engine_steps.base import EngineStep, float32, replaced
+from detectorist.pipelines.engine_steps.base import EngineStep, float32
 
 
 class EngineJumpStep(EngineStep, JumpStep):
@@ -24,24 +24,22 @@ class EngineJumpStep(EngineStep, JumpStep):
     """
 
     stock: ClassVar = JumpStep
+    place: ClassVar = (jump_step, "detect_jumps_data")
 
-    def process(self, step_input):
-        """Flag jumps in a copy of the ramp."""
-        if self.engine == "stock":
-            return super().process(step_input)
-        detect = self.in_engine(detect_jumps, jump_step.detect_jumps_data, _kernel)
-        with replaced(jump_step, "detect_jumps_data", detect):
-            return super().process(step_input)
+    @staticmethod
+    def covered(jump_data: JumpData) -> tuple[np.ndarray, np.ndarray, int, int]:
+        """Do what stcal's `detect_jumps_data` does: group and pixel flags, numbers of cosmic rays and large events."""
+        return _detect(jump_data)
+
+    @staticmethod
+    def kernel() -> Any:
+        """Return the compiled kernel that takes longest to compile."""
+        from detectorist.engine._jump_tiles_nb import flag_tiles
+
+        return flag_tiles
 
 
-def _kernel():
-    from detectorist.engine._jump_tiles_nb import flag_tiles
-
-    return flag_tiles
-
-
-def detect_jumps(settings: JumpData) -> tuple[np.ndarray, np.ndarray, int, int]:
-    """Do what stcal's `detect_jumps_data` does: group flags, pixel flags, numbers of cosmic rays and large events."""
+def _detect(settings: JumpData) -> tuple[np.ndarray, np.ndarray, int, int]:
     if settings.find_showers:
         raise NotCovered("showers are to be found")
     if not settings.only_use_ints:

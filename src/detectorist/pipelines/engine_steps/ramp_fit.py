@@ -10,7 +10,7 @@ from stcal.ramp_fitting.ramp_fit_class import RampData
 
 from detectorist.engine import NotCovered
 from detectorist.engine.ramp_fit import fit_ramps
-from detectorist.pipelines.engine_steps.base import EngineStep, float32, replaced
+from detectorist.pipelines.engine_steps.base import EngineStep, float32
 from detectorist.pipelines.engine_steps.jump import threads_of
 
 
@@ -21,34 +21,32 @@ class EngineRampFitStep(EngineStep, RampFitStep):
     """
 
     stock: ClassVar = RampFitStep
+    place: ClassVar = (stcal_fit, "ramp_fit_data")
 
-    def process(self, step_input):
-        """Fit slopes; return the rate image and the rates of the integrations."""
-        if self.engine == "stock":
-            return super().process(step_input)
-        run = self.in_engine(fit, stcal_fit.ramp_fit_data, _kernel)
-        with replaced(stcal_fit, "ramp_fit_data", run):
-            return super().process(step_input)
+    @staticmethod
+    def covered(
+        ramp: RampData, save_opt: bool, read_noise, gain, algorithm: str, weighting: str, max_cores: str
+    ) -> tuple[dict[str, Any], dict[str, Any], None]:
+        """Do what stcal's `ramp_fit_data` does: the arrays of the rate image and of the rates per integration."""
+        if algorithm.upper() != "OLS_C":
+            raise NotCovered(f"the algorithm is {algorithm}")
+        if save_opt:
+            raise NotCovered("optional results are asked for")
+        if ramp.zeroframe is not None and not ramp.suppress_one_group_ramps:
+            raise NotCovered("zero frames may replace saturated ramps")
+        if ramp.average_dark_current.shape != gain.shape:
+            raise NotCovered(f"the average dark has shape {ramp.average_dark_current.shape}")
+        return _fit(ramp, read_noise, gain, threads_of(max_cores, ramp.data.shape[2]))
+
+    @staticmethod
+    def kernel() -> Any:
+        """Return the compiled kernel that takes longest to compile."""
+        from detectorist.engine._ramp_tiles_nb import fit_tiles
+
+        return fit_tiles
 
 
-def _kernel():
-    from detectorist.engine._ramp_tiles_nb import fit_tiles
-
-    return fit_tiles
-
-
-def fit(
-    ramp: RampData, save_opt: bool, read_noise, gain, algorithm: str, weighting: str, max_cores: str
-) -> tuple[dict[str, Any], dict[str, Any], None]:
-    """Do what stcal's `ramp_fit_data` does: the arrays of the rate image and of the rates per integration."""
-    if algorithm.upper() != "OLS_C":
-        raise NotCovered(f"the algorithm is {algorithm}")
-    if save_opt:
-        raise NotCovered("optional results are asked for")
-    if ramp.zeroframe is not None and not ramp.suppress_one_group_ramps:
-        raise NotCovered("zero frames may replace saturated ramps")
-    if ramp.average_dark_current.shape != gain.shape:
-        raise NotCovered(f"the average dark has shape {ramp.average_dark_current.shape}")
+def _fit(ramp: RampData, read_noise, gain, threads: int) -> tuple[dict[str, Any], dict[str, Any], None]:
     result = fit_ramps(
         float32(ramp.data, "ramp"),
         ramp.groupdq,
@@ -61,6 +59,6 @@ def fit(
         dark_dn_s=ramp.average_dark_current,
         suppress_one_group=ramp.suppress_one_group_ramps,
         drop_unusable_groups=ramp.instrument_name == "MIRI",
-        threads=threads_of(max_cores, ramp.data.shape[2]),
+        threads=threads,
     )
     return result.rate._asdict(), result.rateints._asdict(), None

@@ -1,0 +1,118 @@
+"""Arithmetic on whole ramps that stock does with one numpy pass per term: linearity, inter-pixel capacitance."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from detectorist.engine._compiled import OPTIONS
+from detectorist.engine.flags import NO_LIN_CORR, SATURATED
+
+
+@njit(**OPTIONS)
+def find_unusable(coefficients, lin_dq, pixeldq, unusable, start, stop):
+    """Fill `unusable` (ny, nx); NO_LIN_CORR goes into `pixeldq` where the reference did not say so itself.
+
+    Unusable are pixels with that flag, with a NaN among their coefficients, or without a linear term.
+    """
+    for y in range(start, stop):
+        row = unusable[y]
+        for x in range(row.size):
+            row[x] = coefficients[1, y, x] == 0
+        for j in range(coefficients.shape[0]):
+            term = coefficients[j, y]
+            for x in range(row.size):
+                row[x] |= term[x] != term[x]
+        for x in range(row.size):
+            flagged = (lin_dq[y, x] & NO_LIN_CORR) != 0
+            if row[x] and not flagged:
+                pixeldq[y, x] |= np.uint32(NO_LIN_CORR)
+            row[x] |= flagged
+
+
+@njit(**OPTIONS)
+def linearize_rows(data, gdq, coefficients, unusable, start, stop):
+    """Apply the polynomial of every pixel to the groups that are not SATURATED, in place, by Horner's rule in float32.
+
+    Rows outermost: the coefficients, more bytes than a group, are read once for all groups.
+    """
+    n_ints, n_groups, _, nx = data.shape
+    n = coefficients.shape[0]
+    value = np.empty(nx, np.float32)
+    for y in range(start, stop):
+        for i in range(n_ints):
+            for g in range(n_groups):
+                row = data[i, g, y]
+                _multiply(value, coefficients[n - 1, y], row)
+                for j in range(n - 2, 0, -1):
+                    _add_and_multiply(value, coefficients[j, y], row)
+                _add_where_wanted(value, coefficients[0, y], gdq[i, g, y], unusable[y], n > 2, row)
+
+
+@njit(**OPTIONS)
+def _multiply(value, factor, row):
+    for x in range(row.size):
+        value[x] = factor[x] * row[x]
+
+
+@njit(**OPTIONS)
+def _add_and_multiply(value, term, row):
+    for x in range(row.size):
+        value[x] = (value[x] + term[x]) * row[x]
+
+
+@njit(**OPTIONS)
+def _add_where_wanted(value, term, flag, unusable, vanishing, row):
+    """Add the constant term and store; unusable pixels and saturated groups stay as they are.
+
+    Stock evaluates the identity polynomial for unusable pixels: its vanishing terms, if any, make NaN of infinities.
+    """
+    for x in range(row.size):
+        corrected = value[x] + term[x]
+        if unusable[x]:
+            corrected = row[x] + np.float32(0) * row[x] if vanishing else row[x]
+        row[x] = row[x] if flag[x] & SATURATED else corrected
+
+
+@njit(**OPTIONS)
+def convolve_planes(planes, kernel, bottom, top, left, right, start, stop):
+    """Convolve planes start to stop of `planes` (n, ny, nx) with a 3 x 3 kernel, in place.
+
+    bottom, top, left, right : reference rows and columns at the edges: neither changed nor counted as neighbours.
+    """
+    ny, nx = planes.shape[1:]
+    width = nx - left - right
+    padded = np.zeros((3, width + 2), np.float32)  # rows y - 1, y, y + 1 as they were
+    for k in range(start, stop):
+        plane = planes[k]
+        padded[:] = 0
+        first = bottom
+        last = ny - top
+        if last > first:
+            padded[first % 3, 1 : width + 1] = plane[first, left : nx - right]
+        for y in range(first, last):
+            above = padded[(y + 1) % 3]
+            if y + 1 < last:
+                above[1 : width + 1] = plane[y + 1, left : nx - right]
+            else:
+                above[:] = 0
+            _convolve_row(padded[(y - 1) % 3], padded[y % 3], above, kernel, plane[y, left : nx - right])
+
+
+@njit(**OPTIONS)
+def _convolve_row(below, here, above, kernel, out):
+    """Sum the nine products in stock's order, centre last, starting from 0."""
+    k00, k01, k02 = kernel[0, 0], kernel[0, 1], kernel[0, 2]
+    k10, k11, k12 = kernel[1, 0], kernel[1, 1], kernel[1, 2]
+    k20, k21, k22 = kernel[2, 0], kernel[2, 1], kernel[2, 2]
+    for x in range(out.size):
+        total = np.float32(0) + k00 * above[x + 2]
+        total += k01 * above[x + 1]
+        total += k02 * above[x]
+        total += k10 * here[x + 2]
+        total += k12 * here[x]
+        total += k20 * below[x + 2]
+        total += k21 * below[x + 1]
+        total += k22 * below[x]
+        total += k11 * here[x + 1]
+        out[x] = total

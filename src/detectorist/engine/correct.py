@@ -1,0 +1,90 @@
+"""Linearity and inter-pixel capacitance of ramps: stock's arithmetic, bit for bit, in one pass each.
+
+Both change the ramp they are given, as the stock steps do: a second copy of a full-frame ramp would double the memory.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detectorist.engine import NotCovered
+from detectorist.engine.flags import SATURATED
+from detectorist.engine.threads import over_ranges
+
+
+def linearize(
+    data: np.ndarray,
+    groupdq: np.ndarray,
+    pixeldq: np.ndarray,
+    coefficients: np.ndarray,
+    lin_dq: np.ndarray,
+    *,
+    zeroframe: np.ndarray | None = None,
+    threads: int = 1,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Correct ramps for non-linearity, in place, as stcal's `linearity_correction` does group by group.
+
+    Parameters
+    ----------
+    data : ndarray of float32, shape (n_ints, n_groups, ny, nx), C order
+        Ramps in DN, changed in place; SATURATED groups are left as they are.
+    groupdq, pixeldq : ndarray of uint8, of uint32, shapes as the ramp's and (ny, nx)
+    coefficients : ndarray of float32, shape (n_coefficients, ny, nx), n_coefficients >= 2
+        Polynomial of every pixel, constant term first; not modified. Unusable ones (NO_LIN_CORR in `lin_dq`, a NaN, no
+        linear term) stand for no correction.
+    lin_dq : ndarray of uint32, shape (ny, nx)
+        Flags of the reference.
+    zeroframe : ndarray of float32, shape (n_ints, ny, nx), or None
+        First frames, 0 for unknown.
+
+    Returns
+    -------
+    pixeldq, zeroframe : new arrays; NO_LIN_CORR is set where the coefficients turned out to be unusable.
+
+    Notes
+    -----
+    Cost: one pass over the ramp for each coefficient, in cache.
+    """
+    from detectorist.engine import _correct_nb as kernels
+
+    rows = data.shape[2]
+    coefficients = np.ascontiguousarray(coefficients, np.float32)
+    pixels = np.array(pixeldq, np.uint32) | lin_dq
+    unusable = np.empty(data.shape[2:], bool)
+    lin_dq = np.ascontiguousarray(lin_dq, np.uint32)
+    over_ranges(kernels.find_unusable, rows, coefficients, lin_dq, pixels, unusable, threads=threads)
+    flags = np.ascontiguousarray(groupdq, np.uint8)
+    over_ranges(kernels.linearize_rows, rows, data, flags, coefficients, unusable, threads=threads)
+    if zeroframe is None:
+        return pixels, None
+    zeros = np.array(zeroframe, np.float32)[:, np.newaxis]
+    flags = np.where(zeros == 0, np.uint8(SATURATED), np.uint8(0))
+    over_ranges(kernels.linearize_rows, rows, zeros, flags, coefficients, unusable, threads=threads)
+    return pixels, zeros[:, 0]
+
+
+def convolve(
+    data: np.ndarray, kernel: np.ndarray, *, reference_edges: tuple[int, int, int, int], threads: int = 1
+) -> None:
+    """Convolve every group with a 3 x 3 kernel, in place, as stock does to undo inter-pixel capacitance.
+
+    Parameters
+    ----------
+    data : ndarray of float32, shape (..., ny, nx), C order
+        Changed in place.
+    kernel : ndarray of float32, shape (3, 3)
+    reference_edges : tuple of int
+        Reference rows at the bottom and top, columns at the left and right: left alone, and no neighbours.
+
+    Raises
+    ------
+    NotCovered
+        For a kernel of another shape or type.
+    """
+    from detectorist.engine import _correct_nb as kernels
+
+    if kernel.shape != (3, 3) or kernel.dtype.newbyteorder("=") != np.float32:
+        raise NotCovered(f"the kernel has shape {kernel.shape} and type {kernel.dtype}")
+    planes = data.reshape(-1, *data.shape[-2:])
+    kernel = np.ascontiguousarray(kernel, np.float32)
+    over_ranges(kernels.convolve_planes, len(planes), planes, kernel, *map(int, reference_edges), threads=threads)
