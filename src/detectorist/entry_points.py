@@ -6,6 +6,10 @@ STAGE_1 = {
     "GroupBackgroundSubtractStep": "group_background_subtract",
     "DropIntegrationsStep": "drop_integrations",
     "RegroupStep": "regroup",
+    "SubtractKtcStep": "subtract_ktc",
+    "SubtractOneOverFStep": "subtract_1overf",
+    "RateintsOutliersStep": "apply_rateints_outliers",
+    "MaskGroupsStep": "mask_groups",
 }
 STAGE_2 = {
     "InspectDQFlagsStep": "inspect_dq_flags",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from detectorist.algorithms import _outliers_nb
-from detectorist.algorithms.outliers import flag_outliers
+from detectorist.algorithms.outliers import flag_outliers, groups_of_outliers
 
 N_INTS, NY, NX = 12, 40, 160
 
@@ -139,3 +139,15 @@ def test_arguments_are_checked(scene):
         flag_outliers(cube, sigma_cut=0)
     with pytest.raises(ValueError, match="standard"):
         flag_outliers(cube, standard=np.ones(3, bool))
+
+
+def test_group_of_an_outlier_is_found_where_one_step_makes_it(rng):
+    ramp = 10.0 * np.arange(6)[:, None, None] + rng.normal(size=(12, 6, 4, 4))
+    flags = np.zeros(ramp.shape, np.uint8)
+    ramp[3, 4:, 1, 1] += 200.0  # one step
+    ramp[5, :, 2, 2] *= 5.0  # a slope of its own
+    ramp[7, 2:, 3, 3] += 200.0  # one step, beside a flag
+    flags[7, 4, 3, 3] = 4
+    where = (np.array([3, 5, 7]), np.array([1, 2, 3]), np.array([1, 2, 3]))
+    np.testing.assert_array_equal(groups_of_outliers(ramp, flags, where), [4, 0, 0])
+    assert groups_of_outliers(ramp[:, :2], flags[:, :2], where).sum() == 0

@@ -96,3 +96,40 @@ def flag_outliers(
             (flagged, judged),
         )
     return IntegrationOutliers(flagged, judged)
+
+
+def groups_of_outliers(
+    ramp: np.ndarray, groupdq: np.ndarray, where: tuple[np.ndarray, np.ndarray, np.ndarray]
+) -> np.ndarray:
+    """Return for each outlier the group in which a single step makes it, or 0 where no single step does.
+
+    Parameters
+    ----------
+    ramp : ndarray of float, shape (n_ints, n_groups, ny, nx)
+    groupdq : ndarray of unsigned int, same shape
+        Groups with a flag are left out, and differences over them.
+    where : tuple of three ndarrays (n,)
+        Integration, row and column of each outlier.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        The step is the largest deviation of the differences of neighbouring groups from their median over
+        the other integrations; it is single when no other deviation has a third of its size.
+    """
+    integration, y, x = where
+    if not integration.size or ramp.shape[1] < 3:
+        return np.zeros(integration.size, int)
+    usable = (groupdq[:, :, y, x] == 0) & np.isfinite(ramp[:, :, y, x])
+    steps = np.diff(ramp[:, :, y, x].astype(np.float64), axis=1)
+    steps = np.where(usable[:, 1:] & usable[:, :-1], steps, np.nan)
+    own = steps[integration, :, np.arange(integration.size)].copy()  # (n, n_groups - 1)
+    steps[integration, :, np.arange(integration.size)] = np.nan
+    usual = np.zeros(own.shape)
+    known = np.isfinite(steps).any(axis=0).T
+    usual[known] = np.nanmedian(np.moveaxis(steps, 2, 1)[:, known], axis=0)
+    size = np.abs(own - usual)
+    complete = np.isfinite(size).all(axis=1) & known.all(axis=1)
+    ordered = np.sort(np.nan_to_num(size), axis=1)
+    single = complete & (ordered[:, -1] > 3 * ordered[:, -2])
+    return np.where(single, np.nan_to_num(size).argmax(axis=1) + 1, 0)

@@ -3,13 +3,21 @@
 from detectorist.stage_1.drop_groups import DropGroupsStep
 from detectorist.stage_1.drop_integrations import DropIntegrationsStep
 from detectorist.stage_1.group_background_subtract import GroupBackgroundSubtractStep
+from detectorist.stage_1.mask_groups import MaskGroupsStep
+from detectorist.stage_1.rateints_outliers import RateintsOutliersStep
 from detectorist.stage_1.reference_pixel import ReferencePixelStep
 from detectorist.stage_1.regroup import RegroupStep
+from detectorist.stage_1.subtract_1overf import SubtractOneOverFStep
+from detectorist.stage_1.subtract_ktc import SubtractKtcStep
 
 __all__ = [
     "DropGroupsStep",
     "DropIntegrationsStep",
     "GroupBackgroundSubtractStep",
+    "MaskGroupsStep",
+    "RateintsOutliersStep",
     "ReferencePixelStep",
     "RegroupStep",
+    "SubtractKtcStep",
+    "SubtractOneOverFStep",
 ]

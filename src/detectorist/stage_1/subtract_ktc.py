@@ -1,0 +1,51 @@
+"""Subtract the kTC noise: the offset that every reset leaves on every pixel."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from stdatamodels.jwst.datamodels import RampModel
+
+from detectorist import models
+from detectorist.algorithms import ktc
+from detectorist.stage_1.nircam_readout import saturation_level, times_of_groups
+from detectorist.step import DetectoristStep
+
+
+class SubtractKtcStep(DetectoristStep):
+    """Subtract from every ramp the offset that a fit finds, cosmic rays and saturation respected.
+
+    Slopes do not change; the groups become images without kTC noise, from which 1/f noise can be told.
+    Pixels that nothing tells the offset of (no usable group) are left as they are and counted.
+    """
+
+    class_alias = "subtract_ktc"
+    instruments: ClassVar = ("NIRCAM",)
+    subtracts: ClassVar = True
+    reference_file_types: ClassVar = ["saturation"]
+
+    spec = """
+        sat_frac = float(min=0.0, max=1.0, default=0.5)  # groups above this part of saturation are left out of the fit
+    """
+
+    def process(self, input_data):
+        """Return the ramps without their offsets."""
+        model = self.open_input(input_data, RampModel)
+        offsets = ktc.measure_ktc(
+            model.data,
+            models.group_flags(model),
+            times_of_groups(model),
+            saturation=saturation_level(self, model),
+            sat_frac=self.sat_frac,
+        )
+        model.data = ktc.subtract_offsets(model.data, offsets)
+        unmeasured = int((~offsets.measured).sum())
+        differences = (offsets.offset - offsets.offset.mean(axis=0))[offsets.measured]
+        rms = float(np.median(np.abs(differences)) * 1.4826) if len(model.data) > 1 and differences.size else 0.0
+        return self.complete(
+            model,
+            f"offsets of {rms:.1f} DN rms from integration to integration subtracted, {unmeasured} ramps without one",
+            ktc_rms_dn=rms,
+            ramps_unmeasured=unmeasured,
+        )
