@@ -1,0 +1,160 @@
+"""Strengths of wisps: unbiased, with errors that are true."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from detectorist.algorithms import wisps
+from detectorist.errors import ParameterError, TooFewPixels
+
+NY = NX = 512
+N_OUT = 4
+WHITE, TEMPLATE_NOISE = 0.02, 0.004
+
+
+def filament(x, y, width, length, angle, peak):
+    yy, xx = np.mgrid[:NY, :NX]
+    u = (xx - x) * np.cos(angle) + (yy - y) * np.sin(angle)
+    v = -(xx - x) * np.sin(angle) + (yy - y) * np.cos(angle)
+    return peak * np.exp(-0.5 * ((u + 6e-4 * v * v) / width) ** 2 - 0.5 * (v / length) ** 2)
+
+
+FIRST = filament(180, 350, 18, 120, 0.9, 0.10) + filament(220, 420, 15, 100, 1.1, 0.08)
+SECOND = filament(320, 330, 14, 90, 0.7, 0.09) + filament(150, 460, 20, 60, 1.3, 0.05)
+
+
+def pink_rows(rng, rms):
+    """Noise ~ 1/f in readout time of four outputs that scan in alternating directions."""
+    n = NY * (NX // N_OUT + 12)
+    frequency = np.fft.rfftfreq(n)
+    frequency[0] = np.inf
+    parts = []
+    for k in range(N_OUT):
+        waves = rng.normal(size=frequency.size) + 1j * rng.normal(size=frequency.size)
+        line = np.fft.irfft(waves / np.sqrt(frequency), n)
+        part = (rms * line / line.std()).reshape(NY, -1)[:, : NX // N_OUT]
+        parts.append(part[:, ::-1] if k % 2 else part)
+    return np.hstack(parts)
+
+
+def make_image(rng, templates, scale, *, stripes=0.012):
+    image = 0.3 + np.tensordot(scale, templates, 1) + WHITE * rng.normal(size=(NY, NX))
+    if stripes:
+        image += pink_rows(rng, stripes) + 0.004 * rng.normal(size=NX)
+    return image
+
+
+def noisy(rng, templates):
+    return templates + TEMPLATE_NOISE * rng.normal(size=templates.shape) * (templates > 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("templates", "scale", "stripes"),
+    [(np.array([FIRST + SECOND]), [0.72], 0.0), (np.array([FIRST, SECOND]), [0.72, 0.45], 0.012)],
+    ids=["one", "two"],
+)
+def test_strengths_are_recovered_in_units_of_their_errors(rng, templates, scale, stripes):
+    pulls, errors = [], []
+    for _ in range(50):
+        image = make_image(rng, templates, scale, stripes=stripes)
+        got = wisps.fit_wisps(image, rng.random(image.shape) < 0.1, noisy(rng, templates), n_outputs=N_OUT)
+        pulls.append((got.scale - scale) / got.error)
+        errors.append(got.error)
+        assert got.significant
+    assert np.abs(np.mean(pulls, axis=0)).max() < 4 / np.sqrt(50)
+    assert_allclose(np.std(pulls, axis=0), 1, atol=0.3)
+    assert np.max(np.median(errors, axis=0)) < 0.012
+
+
+def test_sources_do_not_change_the_strength(rng):
+    templates = np.array([FIRST + SECOND])
+    image = make_image(rng, templates, [0.72])
+    yy, xx = np.mgrid[:NY, :NX]
+    for _ in range(60):
+        y, x, peak = rng.uniform(0, NY), rng.uniform(0, NX), rng.uniform(0.05, 3)
+        image += peak * np.exp(-0.5 * ((yy - y) ** 2 + (xx - x) ** 2) / 2.5**2)
+    image += 0.5 * np.exp(-1.68 * np.hypot(xx - 200, yy - 380) / 15)
+    bad = np.zeros(image.shape, bool)
+    got = wisps.find_wisps(image, bad, noisy(rng, templates), n_outputs=N_OUT)
+    assert abs(got.fit.scale[0] - 0.72) < 3.5 * got.fit.error[0]
+    assert got.mask[FIRST > 0.05].mean() < 0.4  # the wisp itself is no source
+    assert_allclose(got.image, got.fit.scale[0] * templates[0], atol=0.003)
+    assert_allclose(got.variance, (got.fit.error[0] * templates[0]) ** 2, atol=2e-6)
+
+
+def test_no_wisp_is_found_where_none_is(rng):
+    templates = np.array([FIRST + SECOND])
+    found = 0
+    for _ in range(8):
+        got = wisps.find_wisps(make_image(rng, templates, [0.0]), np.zeros((NY, NX), bool), templates, n_outputs=N_OUT)
+        assert got.fit.scale[0] >= 0
+        if not got.fit.significant:
+            assert_array_equal(got.image, 0)
+            assert_array_equal(got.variance, 0)
+        found += got.fit.significant
+    assert found <= 1
+
+
+def test_negative_components_are_held_at_zero(rng):
+    templates = np.array([FIRST, SECOND])
+    got = wisps.fit_wisps(make_image(rng, templates, [0.8, -0.3]), np.zeros((NY, NX), bool), templates, n_outputs=N_OUT)
+    assert got.scale[1] == 0
+    assert got.scale[0] > 0
+
+
+def test_masked_pixels_have_no_influence_and_the_input_stays(rng):
+    templates = np.array([FIRST])
+    image, mask = make_image(rng, templates, [0.7]), rng.random((NY, NX)) < 0.2
+    clean = wisps.fit_wisps(image, mask, templates, n_outputs=N_OUT)
+    hurt = image.copy()
+    hurt[mask] = rng.choice([np.nan, 1e8, -1e8], size=mask.sum())
+    before = hurt.copy(), templates.copy()
+    assert_array_equal(wisps.fit_wisps(hurt, mask, templates, n_outputs=N_OUT).scale, clean.scale)
+    assert_array_equal(hurt, before[0])
+    assert_array_equal(templates, before[1])
+
+
+def test_outlying_pixels_are_clipped(rng):
+    templates = np.array([FIRST])
+    image = make_image(rng, templates, [0.7])
+    image[rng.random(image.shape) < 0.002] += 5.0
+    got = wisps.fit_wisps(image, np.zeros(image.shape, bool), templates, n_outputs=N_OUT)
+    assert abs(got.scale[0] - 0.7) < 4 * got.error[0]
+
+
+def test_variance_of_correlated_components():
+    templates = np.array([FIRST, SECOND])
+    covariance = np.array([[4e-4, -1e-4], [-1e-4, 9e-4]])
+    _, variance = wisps.wisp_image(templates, [1, 1], covariance)
+    expected = np.einsum("iyx,ij,jyx->yx", templates, covariance, templates)
+    assert_allclose(variance, np.maximum(expected, 0), rtol=1e-4, atol=1e-9)
+
+
+def test_kernel_agrees_with_its_python(rng):
+    from detectorist.algorithms import _wisps_nb
+
+    image = rng.normal(size=(9, 18)).astype(np.float32)
+    arguments = (
+        image,
+        rng.normal(size=(2, 9, 18)).astype(np.float32),
+        rng.random(image.shape) > 0.2,
+        np.where(rng.random((9, 2)) < 0.1, np.nan, 0).astype(np.float32),
+        np.array([0, 9, 18]),
+        np.array([0.5, 0.1]),
+        1.5,
+        4,
+    )
+    for got, expected in zip(_wisps_nb.bin_planes(*arguments), _wisps_nb.bin_planes.py_func(*arguments), strict=True):
+        assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_bad_input_is_named(rng):
+    image, mask = make_image(rng, np.array([FIRST]), [0.7]), np.zeros((NY, NX), bool)
+    with pytest.raises(ParameterError, match="no positive pixel"):
+        wisps.find_wisps(image, mask, np.full((1, NY, NX), np.nan))
+    with pytest.raises(ParameterError, match="shape"):
+        wisps.fit_wisps(image, mask, np.ones((1, 10, 10)))
+    with pytest.raises(TooFewPixels, match="usable bins"):
+        wisps.fit_wisps(image, FIRST > 1e-5, np.array([FIRST]))
+    with pytest.raises(TooFewPixels, match="apart"):
+        wisps.fit_wisps(image, mask, np.array([FIRST, FIRST]), n_outputs=N_OUT)
