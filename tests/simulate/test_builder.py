@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from detectorist.errors import ParameterError
-from detectorist.simulate import lrs_detector
+from detectorist.simulate import miri_detector
 from detectorist.simulate.builder import LrsScene
 
 ELECTRONIC = ("emi", "drift", "reset_decay", "last_frame", "reset_noise", "read_noise")
@@ -109,7 +109,7 @@ def test_reference_pixels_see_the_electronics_only():
     lit = LrsScene().without("cosmic_rays").observe(ints=2, groups=4, segments=1, seed=5)
     assert_array_equal(lit.read_out(1).raw[:, :, :4], dark.read_out(1).raw[:, :, :4])
     flags = exposure.patterns.dq[:, :4]
-    assert np.all(flags == lrs_detector.REFERENCE_PIXEL)
+    assert np.all(flags == miri_detector.REFERENCE_PIXEL)
 
 
 def test_first_integration_starts_differently():
@@ -151,20 +151,20 @@ def test_long_ramps_reach_the_curve_without_saturating():
     exposure = scene.observe(ints=2, groups=100, segments=1)
     assert exposure.saturation_group is None
     rate = exposure.light(0).max()
-    measured = lrs_detector.response_curve(scene).measured(np.array(rate * 15.904))
+    measured = miri_detector.response_curve(scene).measured(np.array(rate * 15.904))
     assert 0.05 < 1 - measured / (rate * 15.904) < 0.1
     assert exposure.read_out(0).raw.max() < 60_000
 
 
 def test_dead_and_hot_pixels_are_flagged_where_they_are():
     patterns = LrsScene().observe().patterns
-    dead = (patterns.dq & lrs_detector.DEAD) != 0
-    hot = (patterns.dq & lrs_detector.HOT) != 0
+    dead = (patterns.dq & miri_detector.DEAD) != 0
+    hot = (patterns.dq & miri_detector.HOT) != 0
     assert dead.sum() > 5
     assert hot.sum() > 20
     assert np.all(patterns.response[dead] == 0)
     assert np.all((patterns.hot_dn_s > 0) == (hot & (np.arange(72) >= 4)))
-    assert np.all(patterns.dq[dead] & lrs_detector.DO_NOT_USE)
+    assert np.all(patterns.dq[dead] & miri_detector.DO_NOT_USE)
 
 
 @pytest.mark.parametrize("name", ELECTRONIC)

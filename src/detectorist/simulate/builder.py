@@ -7,10 +7,11 @@ import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from detectorist.detectors import MIRI_SUBARRAYS, MiriSubarray
 from detectorist.errors import ParameterError
 from detectorist.simulate import ingredients
 
@@ -36,7 +37,7 @@ class Scene:
 
     def has(self, name: str) -> bool:
         """Tell whether an ingredient is part of the scene."""
-        return name not in self.left_out
+        return name in self.ingredients() and name not in self.left_out
 
     def without(self, *names: str) -> Self:
         """Return the scene without some of its ingredients.
@@ -114,6 +115,8 @@ class LrsScene(Scene):
     detector: ingredients.Detector = field(default_factory=ingredients.Detector)
     left_out: frozenset[str] = frozenset()
 
+    subarray: ClassVar[MiriSubarray] = MIRI_SUBARRAYS["SLITLESSPRISM"]
+
     @classmethod
     def for_long_ramps(cls, n_groups: int = 100) -> LrsScene:
         """Return a scene whose ramps of n_groups lose some 6 % to nonlinearity at their end and do not saturate.
@@ -121,11 +124,9 @@ class LrsScene(Scene):
         The response hardly departs from linear in the first 40 % of the ramps and then falls off
         (`ingredients.late_curve`).
         """
-        from detectorist.simulate.lrs_detector import SUBARRAY
-
         scene = cls()
         top_dn = 50_000.0
-        wanted = top_dn / (n_groups * SUBARRAY.frame_time_s)
+        wanted = top_dn / (n_groups * cls.subarray.frame_time_s)
         mag = 9.0 - 2.5 * np.log10(wanted / scene.star.peak_dn_s_at_mag_9)
         curve = ingredients.late_curve(pedestal_dn=scene.detector.pedestal_dn, top_dn=top_dn)
         return scene.with_star(mag=float(mag)).with_nonlinearity(coefficients=curve)

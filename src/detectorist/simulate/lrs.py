@@ -12,9 +12,10 @@ import numpy as np
 
 from detectorist.detectors import LRS_SLITLESS, MIRI
 from detectorist.errors import OutputError
-from detectorist.simulate import exposure, lrs_detector, lrs_sky
-from detectorist.simulate.lrs_detector import SUBARRAY, Readout
+from detectorist.simulate import exposure, lrs_sky, miri_detector
+from detectorist.simulate.lrs_sky import SHAPE, SUBARRAY
 from detectorist.simulate.lrs_truth import TruthRecorder
+from detectorist.simulate.miri_detector import Readout
 from detectorist.simulate.references import V2_REF_ARCSEC, V3_REF_ARCSEC, build_lrs_cache
 
 if TYPE_CHECKING:
@@ -50,9 +51,9 @@ class LrsObservation:
         self.clock = exposure.Clock(START_MJD, SUBARRAY.frame_time_s, n_groups, n_ints)
 
     @cached_property
-    def patterns(self) -> lrs_detector.FixedPatterns:
+    def patterns(self) -> miri_detector.FixedPatterns:
         """The detector's fixed patterns."""
-        return lrs_detector.fixed_patterns(self.scene)
+        return miri_detector.fixed_patterns(self.scene)
 
     @cached_property
     def pointing(self) -> lrs_sky.Pointing:
@@ -81,7 +82,7 @@ class LrsObservation:
     def background_rate(self, integration: int) -> np.ndarray:
         """Return the background of one integration, shape (n_rows, n_cols), DN/s."""
         if not self.scene.has("background"):
-            return np.zeros(lrs_detector.SHAPE)
+            return np.zeros(SHAPE)
         return lrs_sky.background_image(self.scene.background, integration / max(self.n_ints - 1, 1))
 
     def light(self, integration: int) -> np.ndarray:
@@ -91,7 +92,7 @@ class LrsObservation:
 
     def read_out(self, integration: int) -> Readout:
         """Return one integration as the detector writes it, shape (n_groups, n_rows, n_cols), with what was drawn."""
-        return lrs_detector.read_out(
+        return miri_detector.read_out(
             self.scene,
             self.patterns,
             self.light(integration),
@@ -105,7 +106,7 @@ class LrsObservation:
         """The group (from 0) in which the brightest pixel is expected to saturate; None within these ramps."""
         rate = self.spectrum[:, None] * lrs_sky.trace_profile(self.scene.star, 0.0) + self.background_rate(0)
         detector = self.scene.detector
-        limit = lrs_detector.response_curve(self.scene).linear(np.array(detector.saturation_dn - detector.pedestal_dn))
+        limit = miri_detector.response_curve(self.scene).linear(np.array(detector.saturation_dn - detector.pedestal_dn))
         limit = min(float(limit), detector.full_well_e / detector.gain)
         if rate.max() <= 0:
             return None
@@ -120,7 +121,7 @@ class LrsObservation:
         times = exposure.integration_times(self.clock, ra_deg=RA_DEG, dec_deg=DEC_DEG)
         paths = []
         for segment, (first, end) in enumerate(exposure.segment_bounds(self.n_ints, self.n_segments), start=1):
-            raw = np.empty((end - first, self.n_groups, *lrs_detector.SHAPE), np.uint16)
+            raw = np.empty((end - first, self.n_groups, *SHAPE), np.uint16)
             for integration in range(first, end):
                 readout = self.read_out(integration)
                 raw[integration - first] = readout.raw

@@ -14,7 +14,8 @@ from detectorist.detectors import LRS_SLITLESS, MIRI_SUBARRAYS
 from detectorist.simulate.ingredients import Background, Jitter, Star, Transit
 from detectorist.simulate.streams import one_over_f, stream
 
-_SUBARRAY = MIRI_SUBARRAYS["SLITLESSPRISM"]
+SUBARRAY = MIRI_SUBARRAYS["SLITLESSPRISM"]
+SHAPE = (SUBARRAY.n_rows, SUBARRAY.n_cols)
 #: Broad dips of the star's spectrum: micron, width (sigma, micron), depth. They make shifts along the rows measurable.
 _DIPS = ((4.65, 0.05, 0.03), (5.2, 0.04, 0.03), (6.1, 0.08, 0.03), (7.46, 0.05, 0.02), (9.6, 0.15, 0.03))
 #: Rows (0-based) and widths (rows) where the light fades out: long-wavelength end, short-wavelength end.
@@ -39,7 +40,7 @@ def star_spectrum(star: Star) -> np.ndarray:
     Photons of a Rayleigh-Jeans spectrum, lambda^-3 per wavelength, times the width of a row in wavelength, times a
     throughput that fades at both ends.
     """
-    rows = np.arange(_SUBARRAY.n_rows)
+    rows = np.arange(SUBARRAY.n_rows)
     um = _wavelengths_everywhere(rows)
     # The table is sampled coarsely: its derivative has kinks that a spectrum must not have.
     dispersion = gaussian_filter1d(-np.gradient(um), 8.0, mode="nearest")
@@ -55,9 +56,9 @@ def star_spectrum(star: Star) -> np.ndarray:
 
 def trace_profile(star: Star, x_shift_pix: float) -> np.ndarray:
     """Return each row's share of light per pixel, shape (n_rows, n_cols): Gaussians, integrated over the pixels."""
-    um = _wavelengths_everywhere(np.arange(_SUBARRAY.n_rows))
+    um = _wavelengths_everywhere(np.arange(SUBARRAY.n_rows))
     sigma = star.sigma_pix + star.sigma_growth_pix_per_um * np.clip(um - 5.0, 0, None)
-    edges = np.arange(_SUBARRAY.n_cols + 1) - 0.5 - star.trace_column - x_shift_pix
+    edges = np.arange(SUBARRAY.n_cols + 1) - 0.5 - star.trace_column - x_shift_pix
     return np.diff(0.5 * erf(edges[None, :] / (np.sqrt(2) * sigma[:, None])), axis=1)
 
 
@@ -71,7 +72,7 @@ def transit_depth(transit: Transit, um: np.ndarray) -> np.ndarray:
 
 def row_depths(transit: Transit) -> np.ndarray:
     """Return the depth of every row, shape (n_rows,)."""
-    return transit_depth(transit, _wavelengths_everywhere(np.arange(_SUBARRAY.n_rows)))
+    return transit_depth(transit, _wavelengths_everywhere(np.arange(SUBARRAY.n_rows)))
 
 
 def transit_period(transit: Transit, exposure_s: float) -> float:
@@ -89,7 +90,7 @@ def light_curves(transit: Transit, mid_times_s: np.ndarray, exposure_s: float) -
     mid_times_s : ndarray, shape (n_ints,)
         Middles of the integrations from the start of the exposure, s.
     """
-    rows = np.arange(_SUBARRAY.n_rows)
+    rows = np.arange(SUBARRAY.n_rows)
     um = _wavelengths_everywhere(rows)
     curve = transit_curve(
         transit, mid_times_s, mid_s=transit.mid * exposure_s, period_s=transit_period(transit, exposure_s)
@@ -139,7 +140,7 @@ def draw_pointing(jitter: Jitter | None, n_ints: int, seed: int) -> Pointing:
 
 def background_image(background: Background, progress: float) -> np.ndarray:
     """Return the background, shape (n_rows, n_cols), DN/s; `progress` is 0 in the first integration, 1 in the last."""
-    rows, cols = np.arange(_SUBARRAY.n_rows), np.arange(_SUBARRAY.n_cols)
+    rows, cols = np.arange(SUBARRAY.n_rows), np.arange(SUBARRAY.n_cols)
     distance = (390.0 - rows) / 390.0
     level = background.short_dn_s + background.long_dn_s * np.sign(distance) * distance**2
     slope = 1 + background.column_slope * (cols / (cols.size - 1) - 0.5)

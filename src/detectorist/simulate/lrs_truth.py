@@ -10,9 +10,10 @@ import numpy as np
 
 from detectorist import __version__
 from detectorist.detectors import MIRI
-from detectorist.simulate import lrs_detector, lrs_sky
+from detectorist.simulate import lrs_sky, miri_detector
 from detectorist.simulate.detector import Drift
-from detectorist.simulate.lrs_detector import SUBARRAY, Readout
+from detectorist.simulate.lrs_sky import SHAPE, SUBARRAY
+from detectorist.simulate.miri_detector import Readout
 from detectorist.simulate.noise import expected_slope_noise
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class TruthRecorder:
     def _expected_noise(self, light: np.ndarray) -> np.ndarray:
         observation = self._observation
         scene, patterns = observation.scene, observation.patterns
-        rate = lrs_detector.collected_rate(scene, patterns, light)
+        rate = miri_detector.collected_rate(scene, patterns, light)
         noise = expected_slope_noise(
             rate if scene.has("photon_noise") else np.zeros_like(rate),
             gain=scene.detector.gain,
@@ -136,7 +137,7 @@ class TruthRecorder:
             "bad_pixels": (("row", "column"), patterns.dq, "1", "flags of the data-quality table"),
             "nonlinearity": (
                 ("power",),
-                np.array(lrs_detector.response_curve(scene).coefficients),
+                np.array(miri_detector.response_curve(scene).coefficients),
                 "1",
                 "linear DN = sum of coefficient * measured DN ** power, above the zero level",
             ),
@@ -200,7 +201,7 @@ def _coordinates(times: np.ndarray) -> dict[str, object]:
 
 
 def _first_group_struck(readout: Readout, n_groups: int) -> np.ndarray:
-    first = np.full(lrs_detector.SHAPE, n_groups, np.int16)
+    first = np.full(SHAPE, n_groups, np.int16)
     if readout.cosmic_rays is not None:
         hits = readout.cosmic_rays
         np.minimum.at(first, (hits.row, hits.column), hits.group.astype(np.int16))

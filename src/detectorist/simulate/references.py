@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detectorist.detectors import LRS_SLITLESS, MIRI, MIRI_INTERFERENCE
-from detectorist.simulate import lrs_detector
+from detectorist.detectors import LRS_SLITLESS, MIRI, MIRI_INTERFERENCE, MiriSubarray
+from detectorist.simulate import miri_detector
 from detectorist.simulate.crds_cache import CacheBuilder
 from detectorist.simulate.detector import interference_wave
-from detectorist.simulate.lrs_detector import SHAPE, SUBARRAY, FixedPatterns
-from detectorist.simulate.lrs_sky import wavelengths_um
+from detectorist.simulate.lrs_sky import SHAPE, SUBARRAY, wavelengths_um
+from detectorist.simulate.miri_detector import FixedPatterns, MiriScene, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from detectorist.simulate.builder import LrsScene
 
 #: DATE and USEAFTER of the references: the same in every cache.
-_DATE = "2026-01-01T00:00:00.000"
-_USE_AFTER = "2020-01-01T00:00:00"
+DATE = "2026-01-01T00:00:00.000"
+USE_AFTER = "2020-01-01T00:00:00"
 #: Groups of the reset reference: what is left of the decay after them is below 0.1 DN.
 _RESET_GROUPS = 20
 #: Rows of the wavelength reference per row of the detector. The pipeline smooths it by a spline with a fixed sum of
@@ -57,10 +57,10 @@ def build_lrs_cache(
     from detectorist.simulate.builder import LrsScene
 
     scene = LrsScene() if scene is None else scene
-    patterns = lrs_detector.fixed_patterns(scene)
+    patterns = miri_detector.fixed_patterns(scene)
     files = dict(files or {})
-    cache = CacheBuilder(Path(root), date=_DATE)
-    for kind, model in _references(scene, patterns, n_groups):
+    cache = CacheBuilder(Path(root), date=DATE)
+    for kind, model in (*detector_references(scene, patterns, n_groups), *_spectroscopic(scene, patterns)):
         match = {"META.INSTRUMENT.DETECTOR": MIRI.name, "META.SUBARRAY.NAME": SUBARRAY.name}
         suffix = ".asdf" if kind in ("emicorr", "distortion") else ".fits"
         cache.add("miri", kind, files.pop(kind, model), match, suffix=suffix)
@@ -70,30 +70,27 @@ def build_lrs_cache(
     return cache.finish()
 
 
-def _references(scene: LrsScene, patterns: FixedPatterns, n_groups: int) -> Iterator[tuple[str, JwstDataModel]]:
+def detector_references(
+    scene: MiriScene, patterns: FixedPatterns, n_groups: int
+) -> Iterator[tuple[str, JwstDataModel]]:
+    """Yield (type, model) of the references that stage 1 needs for a scene in a subarray of MIRI's imager."""
     from stdatamodels.jwst import datamodels
 
-    zero_dq = np.zeros(SHAPE, np.uint32)
+    shape = shape_of(scene)
+    zero_dq = np.zeros(shape, np.uint32)
 
     def constant(value: float) -> np.ndarray:
-        return np.full(SHAPE, value, np.float32)
+        return np.full(shape, value, np.float32)
 
     def described(kind: str, model: JwstDataModel, *, subarray: bool = True) -> tuple[str, JwstDataModel]:
-        meta = model.meta
-        meta.telescope, meta.instrument.name, meta.instrument.detector = "JWST", "MIRI", MIRI.name
-        meta.author, meta.pedigree, meta.useafter = "detectorist", "DUMMY", _USE_AFTER
-        meta.description = f"Simulated {kind} reference"
-        meta.reftype = kind
-        if subarray:
-            _fill_subarray(meta.subarray)
-        return kind, model
+        return _describe_miri(kind, model, scene.subarray if subarray else None)
 
     yield described("mask", mask_model(patterns.dq))
     saturation = datamodels.SaturationModel(data=constant(scene.detector.saturation_dn), dq=zero_dq)
     yield described("saturation", saturation)
     # No crosstalk between neighbours is simulated: the kernel leaves an image as it is.
     yield described("ipc", datamodels.IPCModel(data=np.pad(np.ones((1, 1), np.float32), 1)), subarray=False)
-    coefficients = lrs_detector.response_curve(scene).reference_coefficients(patterns.pedestal_dn)
+    coefficients = miri_detector.response_curve(scene).reference_coefficients(patterns.pedestal_dn)
     coefficients[:, :, : MIRI.n_reference_cols] = 0.0
     coefficients[1, :, : MIRI.n_reference_cols] = 1.0
     yield described("linearity", datamodels.LinearityModel(coeffs=coefficients, dq=zero_dq))
@@ -105,19 +102,38 @@ def _references(scene: LrsScene, patterns: FixedPatterns, n_groups: int) -> Iter
     yield described("dark", _dark_model(scene, patterns, n_groups))
     yield described("rscd", _rscd_model(scene), subarray=False)
     yield described("emicorr", _emi_model(scene), subarray=False)
+
+
+def _spectroscopic(scene: LrsScene, patterns: FixedPatterns) -> Iterator[tuple[str, JwstDataModel]]:
+    """Yield (type, model) of the references of stage 2."""
+    from stdatamodels.jwst import datamodels
+
     flat = patterns.flat.astype(np.float32)
-    flat_model = datamodels.FlatModel(data=flat, dq=zero_dq, err=constant(0.0))
+    flat_model = datamodels.FlatModel(data=flat, dq=np.zeros(SHAPE, np.uint32), err=np.zeros(SHAPE, np.float32))
     flat_model.meta.instrument.filter = LRS_SLITLESS.filter
     flat_model.meta.exposure.type = LRS_SLITLESS.exposure_type
-    yield described("flat", flat_model)
-    yield described("distortion", _distortion_model(), subarray=False)
-    yield described("specwcs", _specwcs_model(scene.star.trace_column), subarray=False)
+    yield _describe_miri("flat", flat_model, SUBARRAY)
+    yield _describe_miri("distortion", _distortion_model(), None)
+    yield _describe_miri("specwcs", _specwcs_model(scene.star.trace_column), None)
 
 
-def _fill_subarray(subarray: Any) -> None:
-    subarray.name, subarray.xstart, subarray.ystart = SUBARRAY.name, SUBARRAY.x_start, SUBARRAY.y_start
-    subarray.xsize, subarray.ysize = SUBARRAY.n_cols, SUBARRAY.n_rows
-    subarray.fastaxis, subarray.slowaxis = MIRI.fast_axis, MIRI.slow_axis
+def _describe_miri(kind: str, model: JwstDataModel, subarray: MiriSubarray | None) -> tuple[str, JwstDataModel]:
+    describe(kind, model, "MIRI", MIRI.name)
+    if subarray is not None:
+        meta = model.meta.subarray
+        meta.name, meta.xstart, meta.ystart = subarray.name, subarray.x_start, subarray.y_start
+        meta.xsize, meta.ysize = subarray.n_cols, subarray.n_rows
+        meta.fastaxis, meta.slowaxis = MIRI.fast_axis, MIRI.slow_axis
+    return kind, model
+
+
+def describe(kind: str, model: JwstDataModel, instrument: str, detector: str) -> None:
+    """Fill in what a reference of any type says about itself."""
+    meta = model.meta
+    meta.telescope, meta.instrument.name, meta.instrument.detector = "JWST", instrument, detector
+    meta.author, meta.pedigree, meta.useafter = "detectorist", "DUMMY", USE_AFTER
+    meta.description = f"Simulated {kind} reference"
+    meta.reftype = kind
 
 
 def mask_model(dq: np.ndarray) -> JwstDataModel:
@@ -134,27 +150,29 @@ def mask_model(dq: np.ndarray) -> JwstDataModel:
     return model
 
 
-def _reset_model(scene: LrsScene, patterns: FixedPatterns) -> JwstDataModel:
+def _reset_model(scene: MiriScene, patterns: FixedPatterns) -> JwstDataModel:
     from stdatamodels.jwst import datamodels
 
-    ramps = [lrs_detector.reset_decay(scene, patterns, _RESET_GROUPS, first=first) for first in (True, False)]
-    model = datamodels.ResetModel(data=np.array(ramps, np.float32), dq=np.zeros(SHAPE, np.uint32))
+    ramps = [miri_detector.reset_decay(scene, patterns, _RESET_GROUPS, first=first) for first in (True, False)]
+    model = datamodels.ResetModel(data=np.array(ramps, np.float32), dq=np.zeros(shape_of(scene), np.uint32))
     model.meta.exposure.nints, model.meta.exposure.ngroups = 2, _RESET_GROUPS
     return model
 
 
-def _dark_model(scene: LrsScene, patterns: FixedPatterns, n_groups: int) -> JwstDataModel:
+def _dark_model(scene: MiriScene, patterns: FixedPatterns, n_groups: int) -> JwstDataModel:
     from stdatamodels.jwst import datamodels
 
-    per_group = patterns.dark_e_s / scene.detector.gain * SUBARRAY.frame_time_s
+    per_group = patterns.dark_e_s / scene.detector.gain * scene.subarray.frame_time_s
     ramp = per_group * np.arange(1, n_groups + 1)[:, None, None]
-    model = datamodels.DarkMIRIModel(data=ramp[None].astype(np.float32), dq=np.zeros((1, 1, *SHAPE), np.uint32))
+    model = datamodels.DarkMIRIModel(
+        data=ramp[None].astype(np.float32), dq=np.zeros((1, 1, *shape_of(scene)), np.uint32)
+    )
     exposure = model.meta.exposure
     exposure.nframes, exposure.groupgap, exposure.ngroups, exposure.nints = 1, 0, n_groups, 1
     return model
 
 
-def _rscd_model(scene: LrsScene) -> JwstDataModel:
+def _rscd_model(scene: MiriScene) -> JwstDataModel:
     from stdatamodels.jwst import datamodels
 
     # Groups until less than 0.05 % of the signal is missing.
@@ -166,13 +184,13 @@ def _rscd_model(scene: LrsScene) -> JwstDataModel:
         ]
     model = datamodels.RSCDModel()
     model.rscd_group_skip_table = np.array(
-        [(SUBARRAY.name, LRS_SLITLESS.read_pattern, *skips)],
+        [(scene.subarray.name, LRS_SLITLESS.read_pattern, *skips)],
         dtype=[("subarray", "S17"), ("readpatt", "S12"), ("group_skip1", "i4"), ("group_skip", "i4")],
     )
     return model
 
 
-def _emi_model(scene: LrsScene) -> JwstDataModel:
+def _emi_model(scene: MiriScene) -> JwstDataModel:
     from stdatamodels.jwst import datamodels
 
     amplitudes = scene.emi.amplitudes_dn or ((1, 1.0),)
@@ -184,9 +202,9 @@ def _emi_model(scene: LrsScene) -> JwstDataModel:
         }
     }
     model.subarray_cases = {
-        SUBARRAY.name: {
-            "rowclocks": SUBARRAY.row_clocks,
-            "frameclocks": SUBARRAY.frame_clocks,
+        scene.subarray.name: {
+            "rowclocks": scene.subarray.row_clocks,
+            "frameclocks": scene.subarray.frame_clocks,
             "freqs": {"FAST": ["Hz390"]},
         }
     }

@@ -1,22 +1,19 @@
-"""The detector under the LRS subarray: its fixed patterns, and what it makes of the light of one integration."""
+"""MIRI's detector under a subarray: its fixed patterns, and what it makes of the light of one integration."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
-from detectorist.detectors import MIRI, MIRI_INTERFERENCE, MIRI_SUBARRAYS
+from detectorist.detectors import MIRI, MIRI_INTERFERENCE
 from detectorist.simulate import detector
 from detectorist.simulate.ingredients import NonlinearityCurve
 from detectorist.simulate.streams import stream
 
-if TYPE_CHECKING:
-    from detectorist.simulate.builder import LrsScene
-
-SUBARRAY = MIRI_SUBARRAYS["SLITLESSPRISM"]
-SHAPE = (SUBARRAY.n_rows, SUBARRAY.n_cols)
+#: A scene of any mode: ingredients by the names used here (those it does not have are left out), and a `subarray`.
+MiriScene = Any
 
 # Flags of the mask reference, as bits of the JWST data-quality table.
 DO_NOT_USE, DEAD, HOT, REFERENCE_PIXEL = 2**0, 2**10, 2**11, 2**31
@@ -55,20 +52,26 @@ class FixedPatterns:
     dq: np.ndarray
 
 
-def fixed_patterns(scene: LrsScene) -> FixedPatterns:
+def shape_of(scene: MiriScene) -> tuple[int, int]:
+    """Return (n_rows, n_cols) of a scene's subarray."""
+    return scene.subarray.n_rows, scene.subarray.n_cols
+
+
+def fixed_patterns(scene: MiriScene) -> FixedPatterns:
     """Draw the fixed patterns of a scene's detector: from its serial number, whatever the exposure's seed."""
+    shape = shape_of(scene)
 
     def normal(name: str) -> np.ndarray:
-        return stream(scene.detector.serial, name).normal(size=SHAPE)
+        return stream(scene.detector.serial, name).normal(size=shape)
 
-    light = np.ones(SHAPE)
+    light = np.ones(shape)
     light[:, : MIRI.n_reference_cols] = 0.0
-    flat = 1 + scene.flat.scatter * normal("flat") if scene.has("flat") else np.ones(SHAPE)
+    flat = 1 + scene.flat.scatter * normal("flat") if scene.has("flat") else np.ones(shape)
     flat = np.where(light > 0, flat, 1.0)
-    dark = np.zeros(SHAPE)
+    dark = np.zeros(shape)
     if scene.has("dark"):
         dark = scene.dark.rate_e_s * np.clip(1 + scene.dark.scatter * normal("dark"), 0, None) * light
-    reset = np.zeros(SHAPE)
+    reset = np.zeros(shape)
     if scene.has("reset_decay"):
         reset = (1 + scene.reset_decay.scatter * normal("reset_decay")) * light
     dq, hot, quality = _bad_pixels(scene)
@@ -84,15 +87,16 @@ def fixed_patterns(scene: LrsScene) -> FixedPatterns:
     )
 
 
-def _bad_pixels(scene: LrsScene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _bad_pixels(scene: MiriScene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return flags, excess rate (DN/s) and relative response of the bad pixels."""
-    dq, hot, response = np.zeros(SHAPE, np.uint32), np.zeros(SHAPE), np.ones(SHAPE)
+    shape = shape_of(scene)
+    dq, hot, response = np.zeros(shape, np.uint32), np.zeros(shape), np.ones(shape)
     if not scene.has("bad_pixels"):
         return dq, hot, response
     bad = scene.bad_pixels
     rng = stream(scene.detector.serial, "bad_pixels")
-    lot = rng.random(SHAPE)
-    rate = np.exp(rng.uniform(*np.log(bad.hot_dn_s), size=SHAPE))
+    lot = rng.random(shape)
+    rate = np.exp(rng.uniform(*np.log(bad.hot_dn_s), size=shape))
     edges = np.cumsum([bad.hot_fraction, bad.dead_fraction, bad.unusable_fraction])
     is_hot = lot < edges[0]
     is_dead = (lot >= edges[0]) & (lot < edges[1])
@@ -106,21 +110,21 @@ def _bad_pixels(scene: LrsScene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return dq, hot, response
 
 
-def collected_rate(scene: LrsScene, patterns: FixedPatterns, light_dn_s: np.ndarray) -> np.ndarray:
+def collected_rate(scene: MiriScene, patterns: FixedPatterns, light_dn_s: np.ndarray) -> np.ndarray:
     """Return what the pixels collect under `light_dn_s` (ny, nx), dark current and hot pixels included, DN/s."""
     return light_dn_s * patterns.response + patterns.hot_dn_s + patterns.dark_e_s / scene.detector.gain
 
 
-def response_curve(scene: LrsScene) -> detector.Nonlinearity:
+def response_curve(scene: MiriScene) -> detector.Nonlinearity:
     """Return the nonlinearity of a scene: 1:1 where it is left out."""
     left_out = NonlinearityCurve(coefficients=(0.0, 1.0))
     return (scene.nonlinearity if scene.has("nonlinearity") else left_out).curve()
 
 
-def reset_decay(scene: LrsScene, patterns: FixedPatterns, n_groups: int, *, first: bool) -> np.ndarray:
+def reset_decay(scene: MiriScene, patterns: FixedPatterns, n_groups: int, *, first: bool) -> np.ndarray:
     """Return the reset decay of one integration, shape (n_groups, ny, nx), DN; `first` of the exposure or later."""
     if not scene.has("reset_decay"):
-        return np.zeros((n_groups, *SHAPE))
+        return np.zeros((n_groups, *shape_of(scene)))
     effect = scene.reset_decay
     amplitude = effect.first_amplitude_dn if first else effect.amplitude_dn
     return amplitude * detector.decay(n_groups, effect.time_constant_groups) * patterns.reset_pattern
@@ -146,20 +150,24 @@ class Readout:
 
 
 def read_out(
-    scene: LrsScene,
+    scene: MiriScene,
     patterns: FixedPatterns,
     light_dn_s: np.ndarray,
     *,
     n_groups: int,
     seed: int,
     integration: int,
+    first: bool | None = None,
 ) -> Readout:
     """Expose the detector to `light_dn_s` (ny, nx) for one integration.
 
     integration : int
-        From 0 in the exposure: it selects the random streams, and the first one starts differently.
+        It selects the random streams.
+    first : bool, optional
+        Whether it is the first of its exposure, which starts differently. By default where `integration` is 0.
     """
-    gain, frame_s = scene.detector.gain, SUBARRAY.frame_time_s
+    first = integration == 0 if first is None else first
+    gain, frame_s = scene.detector.gain, scene.subarray.frame_time_s
     rate = collected_rate(scene, patterns, light_dn_s)
     photons = stream(seed, "photon_noise", integration) if scene.has("photon_noise") else None
     electrons = detector.accumulate_photons(rate * gain, frame_s, n_groups, photons)
@@ -167,22 +175,22 @@ def read_out(
     np.minimum(electrons, scene.detector.full_well_e, out=electrons)
     charge_dn = electrons / gain
     if scene.has("rscd"):
-        fraction = scene.rscd.first_fraction if integration == 0 else scene.rscd.fraction
+        fraction = scene.rscd.first_fraction if first else scene.rscd.fraction
         missing = fraction * rate * frame_s * n_groups
         charge_dn -= missing * detector.decay(n_groups, scene.rscd.time_constant_groups)
     measured = response_curve(scene).measured(charge_dn)
-    drift, phase = _add_electronics(scene, patterns, measured, seed, integration)
+    drift, phase = _add_electronics(scene, patterns, measured, seed, integration, first=first)
     return Readout(detector.digitise(measured, MIRI.max_dn), drift, cosmic_rays, phase)
 
 
-def _strike(scene: LrsScene, electrons: np.ndarray, seed: int, integration: int) -> detector.CosmicRays | None:
+def _strike(scene: MiriScene, electrons: np.ndarray, seed: int, integration: int) -> detector.CosmicRays | None:
     if not scene.has("cosmic_rays"):
         return None
     hits = scene.cosmic_rays
     struck = detector.draw_cosmic_rays(
         electrons.shape,
         stream(seed, "cosmic_rays", integration),
-        hits_per_group=hits.hits_per_s * SUBARRAY.frame_time_s,
+        hits_per_group=hits.hits_per_s * scene.subarray.frame_time_s,
         median_charge_e=hits.median_charge_e,
         spread_dex=hits.spread_dex,
         neighbour_fraction=hits.neighbour_fraction,
@@ -192,25 +200,27 @@ def _strike(scene: LrsScene, electrons: np.ndarray, seed: int, integration: int)
 
 
 def _add_electronics(
-    scene: LrsScene, patterns: FixedPatterns, measured: np.ndarray, seed: int, integration: int
+    scene: MiriScene, patterns: FixedPatterns, measured: np.ndarray, seed: int, integration: int, *, first: bool
 ) -> tuple[detector.Drift | None, float]:
     """Add, in place, all that has nothing to do with charge; return what was drawn."""
     n_groups = len(measured)
-    n_rows, n_cols = SHAPE
+    n_rows, n_cols = shape_of(scene)
     drift, phase = None, float("nan")
     if scene.has("last_frame"):
         pull = np.where(np.arange(n_rows) % 2 == 0, scene.last_frame.even_dn, scene.last_frame.odd_dn)
         seen = patterns.response > 0
         measured[-1] -= seen * (pull[:, None] + scene.last_frame.fraction * measured[-1])
+    if scene.has("first_frame"):
+        measured[0] += scene.first_frame.offset_dn * (patterns.response > 0)
     if scene.has("reset_decay"):
-        measured += reset_decay(scene, patterns, n_groups, first=integration == 0)
+        measured += reset_decay(scene, patterns, n_groups, first=first)
     if scene.has("emi"):
         phase = float(stream(seed, "emi", integration).random())
-        clocks = detector.pixel_clocks(n_rows, n_cols, row_clocks=SUBARRAY.row_clocks, n_outputs=MIRI.n_outputs)
+        clocks = detector.pixel_clocks(n_rows, n_cols, row_clocks=scene.subarray.row_clocks, n_outputs=MIRI.n_outputs)
         measured += detector.interference(
             clocks,
             n_groups,
-            frame_clocks=SUBARRAY.frame_clocks,
+            frame_clocks=scene.subarray.frame_clocks,
             period_clocks=MIRI_INTERFERENCE.period_clocks,
             amplitudes_dn=scene.emi.amplitudes_dn,
             phase_cycles=phase,
@@ -229,7 +239,7 @@ def _add_electronics(
     measured += patterns.pedestal_dn
     if scene.has("reset_noise"):
         rng = stream(seed, "reset_noise", integration)
-        measured += scene.reset_noise.rms_dn * rng.normal(size=SHAPE)
+        measured += scene.reset_noise.rms_dn * rng.normal(size=shape_of(scene))
     if scene.has("read_noise"):
         rng = stream(seed, "read_noise", integration)
         measured += scene.read_noise.rms_dn * rng.standard_normal(measured.shape, np.float32)
