@@ -153,7 +153,8 @@ def test_errors_that_say_nothing(reduce, rates, tmp_path, value):
             hdus[name].data[...] = value
 
     path = _with_data(rates, tmp_path / rates.name, change)
-    dataset = reduce([path]).dataset
+    # The stock flat field makes pixels of unknown error NaN altogether: there is nothing left to save.
+    dataset = reduce([path], "flat_field.skip=true").dataset
     useful = ((dataset["wavelength"] > 5.2) & (dataset["wavelength"] < 11.5)).values
     assert np.isfinite(dataset["flux"].values[:, useful]).all()
     errors = dataset["flux_error"].values[:, useful]
