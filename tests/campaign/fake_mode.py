@@ -3,13 +3,23 @@
 import ctypes
 import hashlib
 import os
+import resource
 import sys
 import time
 from pathlib import Path
 
 from detectorist.campaign.modes import Mode, Outcome, Prediction
 from detectorist.errors import InputError, ParameterError
-from detectorist.pipelines.products import write_text
+from detectorist.pipelines.products import whole_file
+
+
+def write_in_two_halves(text, target, pause):
+    with whole_file(target) as partial, open(partial, "w") as handle:
+        handle.write(text[: len(text) // 2])
+        handle.flush()
+        time.sleep(pause)
+        handle.write(text[len(text) // 2 :])
+    return target
 
 
 class FakeMode(Mode):
@@ -36,10 +46,13 @@ class FakeMode(Mode):
         for number, word in enumerate(text.split()):
             progress(number, len(text.split()), f"doing {word}")
             getattr(self, f"do_{word.partition('=')[0]}", lambda job, value: None)(job, word.partition("=")[2])
+        if limit := int(os.environ.get("FAKE_FILE_LIMIT", "0")):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
         folder = Path(job.output_dir)
         content = hashlib.sha256((text + repr(job.settings)).encode()).hexdigest()
-        first = write_text(content * 50, folder / "first.txt")
-        second = write_text(content * 100, folder / "second.txt")
+        pause = 0.03 if "slowly" in text else 0.0
+        first = write_in_two_halves(content * 50, folder / "first.txt", pause)
+        second = write_in_two_halves(content * 100, folder / "second.txt", pause)
         if "nothing" in text:
             return Outcome(skipped="nothing to do")
         return Outcome([first, second], {"fake": {"words": len(text.split())}})

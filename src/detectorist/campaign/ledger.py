@@ -61,18 +61,19 @@ class Ledger:
     def __init__(self, folder: Path, *, read_only: bool = False):
         self.path = Path(folder) / FILE
         self.run_id = 0
+        nothing = f"{folder}: no {FILE} here: no campaign has been run in this folder"
         if read_only and not self.path.is_file():
-            raise InputError(f"{folder}: no {FILE} here: no campaign has been run in this folder")
+            raise InputError(nothing)
         with self._failing():
-            if read_only:
-                self._db = sqlite3.connect(f"file:{self.path.resolve()}?mode=ro", uri=True, timeout=10)
-            else:
-                self._db = sqlite3.connect(self.path, timeout=10)
-                self._db.executescript(_TABLES)
-                if self._version() == 0:
-                    self._db.execute(f"PRAGMA user_version = {VERSION}")
-                self._db.commit()
-            if self._version() != VERSION:
+            self._db = _connect(self.path, read_only=read_only)
+            found = self._version()
+            if found == 0 and read_only:
+                raise InputError(nothing)
+            if found == 0:
+                # One transaction: a disk that fills up here leaves a file without tables, which is made again.
+                self._db.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+                found = VERSION
+            if found != VERSION:
                 raise OutputError(f"{self.path}: made by another version of detectorist; choose another folder")
 
     def close(self) -> None:
@@ -175,6 +176,19 @@ class Ledger:
 
     def _version(self) -> int:
         return int(self._db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    if not read_only:
+        return sqlite3.connect(path, timeout=10)
+    try:
+        # A run that was killed may have left a transaction to take back, which needs the right to write.
+        database = sqlite3.connect(f"file:{path.resolve()}?mode=rw", uri=True, timeout=10)
+        database.execute("PRAGMA query_only = 1")
+        database.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        database = sqlite3.connect(f"file:{path.resolve()}?mode=ro", uri=True, timeout=10)
+    return database
 
 
 def _entry(row: tuple) -> Entry:

@@ -15,9 +15,9 @@ from typing import Any
 from detectorist.campaign import memory
 from detectorist.campaign.exposures import Choices, require_safe_name
 from detectorist.campaign.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Job
-from detectorist.campaign.ledger import FILE, Entry, Ledger, inputs_are_same, products_are_whole
+from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same, products_are_whole
 from detectorist.campaign.modes import Mode, Prediction, group_exposures, load_mode
-from detectorist.errors import OutputError
+from detectorist.errors import InputError, OutputError
 
 #: Memory of a worker whose job cannot be predicted.
 UNKNOWN_BYTES = 2_000_000_000
@@ -187,10 +187,11 @@ def plan_retry(output_dir: Path, *, memory_bytes: int = 0) -> Plan:
 
 
 def _known(output_dir: Path) -> dict[str, Entry]:
-    if not (Path(output_dir) / FILE).is_file():
+    try:
+        with Ledger(output_dir, read_only=True) as ledger:
+            return ledger.entries()
+    except InputError:
         return {}
-    with Ledger(output_dir, read_only=True) as ledger:
-        return ledger.entries()
 
 
 def _is_needed(job: Job, entry: Entry | None, *, force: bool) -> tuple[bool, str]:

@@ -93,4 +93,7 @@ def _redirect_output(log: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    try:
+        main(int(sys.argv[1]), int(sys.argv[2]))
+    except OSError:
+        os._exit(1)  # the parent is gone

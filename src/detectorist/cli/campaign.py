@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from detectorist.cli import CRASHED, UNPROCESSABLE
-from detectorist.errors import ParameterError
+from detectorist.errors import OutputError, ParameterError
 
 if TYPE_CHECKING:
     from detectorist.campaign.plan import Plan, Wish
@@ -193,8 +193,13 @@ def run_plan(plan: Plan, execution: Execution, *, as_json: bool, quiet: bool) ->
     from detectorist.campaign.run import run_campaign
     from detectorist.cli.campaign_view import counted, shown
 
-    with shown(as_json=as_json, quiet=quiet) as report:
-        counts = run_campaign(plan, execution, report=report, command=" ".join(sys.argv))
+    try:
+        with shown(as_json=as_json, quiet=quiet) as report:
+            counts = run_campaign(plan, execution, report=report, command=" ".join(sys.argv))
+    except OutputError as error:
+        # A full disk or a lost cluster ends the run, and says nothing against the data.
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(CRASHED) from None
     console = Console(stderr=as_json, quiet=quiet)
     for line in failures(plan.output_dir, {planned.job.name for planned in plan.jobs}):
         console.print(line, highlight=False, markup=False, soft_wrap=True)

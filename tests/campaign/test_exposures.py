@@ -1,0 +1,130 @@
+"""Tables of choices per exposure: CEERS's own, globs, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from detectorist.campaign.exposures import read_choices, require_safe_name
+from detectorist.campaign.modes import exposure_name, group_exposures, load_mode
+from detectorist.errors import ParameterError
+
+
+@pytest.fixture
+def table(tmp_path):
+    def write(text, name="choices.csv"):
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_the_table_of_ceers_epoch_1(thirdparty):
+    """All 690 rows are taken, with the columns mapped to parameters; empty cells say nothing."""
+    path = thirdparty / "ceers_epoch1_overrides.csv"
+    columns = {"wisp_scale": "wisps.scale", "mask_threshold": "stripes.threshold"}
+    choices = read_choices(path, columns=columns)
+    assert len(choices.rows) == 690
+    names = [line.split(",")[0] for line in path.read_text().splitlines()[1:]]
+    choices.require_all_matched(names)
+    settings = [choices.settings_for(name) for name in names]
+    assert all(sum(text.startswith("stripes.threshold=") for text in one) == 1 for one in settings)
+    assert sum(text.startswith("wisps.scale=") for one in settings for text in one) == 132
+    assert choices.settings_for("jw01345001001_02201_00001_nrca1") == ("stripes.threshold=0.8",)
+    assert choices.settings_for("jw09999001001_02201_00001_nrca1") == ()
+    with pytest.raises(ParameterError, match="680 of 690 rows match no exposure") as caught:
+        choices.require_all_matched(names[:10])
+    assert len(caught.value.numbers["unmatched"]) == 680
+
+
+def test_later_rows_win_and_globs_match(table):
+    path = table("exposure,jump.rejection_threshold\n*,5\njw*_nrcb4,7\n")
+    choices = read_choices(path)
+    assert choices.settings_for("jw1_nrca1") == ("jump.rejection_threshold=5",)
+    assert choices.settings_for("jw1_nrcb4")[-1] == "jump.rejection_threshold=7"
+
+
+def test_names_may_carry_product_and_ending(table):
+    choices = read_choices(table("exposure,a.b\njw1_nrca1_uncal.fits,5\n"))
+    assert choices.settings_for("jw1_nrca1") == ("a.b=5",)
+
+
+def test_ecsv(table):
+    from astropy.table import Table
+
+    path = table("", "choices.ecsv")
+    Table({"exposure": ["x", "y"], "a.b": [1.5, 2.5]}).write(path, format="ascii.ecsv", overwrite=True)
+    assert read_choices(path).settings_for("y") == ("a.b=2.5",)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "an empty table"),
+        ("name,a.b\nx,1\n", 'no column "exposure"'),
+        ("exposure,scale\nx,1\n", 'column "scale" is not step.parameter'),
+        ("exposure,a.b\nx\n", "line 2 has 1 cells; the header has 2"),
+        ("exposure,a.b\n../../etc/x,1\n", "no name of an exposure"),
+        ("exposure,a.b\n/etc/x,1\n", "no name of an exposure"),
+        ("exposure,a.b\n,1\n", "no name of an exposure"),
+        ("# %ECSV 1.0\nnonsense\n", "not valid ECSV"),
+    ],
+)
+def test_what_is_wrong_is_said(table, text, words):
+    with pytest.raises(ParameterError, match=words):
+        read_choices(table(text))
+
+
+def test_a_typo_in_a_name_gets_the_nearest(table):
+    choices = read_choices(table("exposure,a.b\njw1_nrca11,5\n"))
+    with pytest.raises(ParameterError, match=r'jw1_nrca11 \(did you mean "jw1_nrca1"\?\)'):
+        choices.require_all_matched(["jw1_nrca1", "jw1_nrcb1"])
+
+
+def test_a_column_to_map_that_is_not_there(table):
+    with pytest.raises(ParameterError, match=r'no column "wisp_scal" \(did you mean "wisp_scale"\?\)'):
+        read_choices(table("exposure,wisp_scale\nx,1\n"), columns={"wisp_scal": "wisps.scale"})
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", "a\\b", "", "-rf", "~root", ".hidden", "a\nb"])
+def test_unsafe_names(name):
+    with pytest.raises(ParameterError):
+        require_safe_name(name, "input")
+
+
+def test_segments_of_an_exposure_belong_together():
+    files = [
+        Path("/d/jw01_00001-seg002_mirimage_uncal.fits"),
+        Path("/d/jw01_00001-seg001_mirimage_uncal.fits"),
+        Path("/d/jw01_00002-seg001_mirimage_uncal.fits"),
+    ]
+    groups = group_exposures(load_mode("lrs"), files)
+    assert {name: len(found) for name, found in groups.items()} == {"jw01_00001_mirimage": 2, "jw01_00002_mirimage": 1}
+    assert groups["jw01_00001_mirimage"] == sorted(files[:2])
+
+
+def test_the_same_name_in_two_folders_is_refused():
+    with pytest.raises(ParameterError, match="have the same name"):
+        group_exposures(load_mode("lrs"), [Path("/a/x_uncal.fits"), Path("/b/x_uncal.fits")])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("jw01345001001_02201_00001_nrca1_uncal.fits", "jw01345001001_02201_00001_nrca1"),
+        ("jw01345001001_02201_00001_nrca1_rate.fits.gz", "jw01345001001_02201_00001_nrca1"),
+        ("jw01-seg003_mirimage_rateints.fits", "jw01_mirimage"),
+        ("own_name.fits", "own_name"),
+    ],
+)
+def test_exposure_names(name, expected):
+    assert exposure_name(Path(name)) == expected
+
+
+def test_unknown_modes():
+    with pytest.raises(ParameterError, match=r'no mode "lsr" \(did you mean "lrs"\?\)'):
+        load_mode("lsr")
+    with pytest.raises(ParameterError, match="cannot be loaded"):
+        load_mode("no_such_module:Mode")
+    with pytest.raises(ParameterError, match="not a subclass"):
+        load_mode("pathlib:Path")
