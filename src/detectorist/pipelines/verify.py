@@ -23,13 +23,14 @@ from jwst.pipeline import Detector1Pipeline
 
 from detectorist.errors import InputError
 from detectorist.pipelines.engine_steps import ENGINE_STEPS
+from detectorist.pipelines.heap import FrozenHeap
 
 #: Extensions that say nothing about the data.
 _NOT_COMPARED = ("ASDF", "PRIMARY", "INT_TIMES", "GROUP")
 
 
-class EngineDetector1Pipeline(Detector1Pipeline):
-    """The standard stage-1 pipeline with the engine in the steps that have one; `engine = stock` in all undoes it."""
+class EngineDetector1Pipeline(FrozenHeap, Detector1Pipeline):
+    """The standard stage-1 pipeline with the engine in the steps that have one."""
 
     step_defs: ClassVar = {**Detector1Pipeline.step_defs, **ENGINE_STEPS}
 
@@ -137,12 +138,9 @@ def run_here(file: str, folder: str, engine: str, steps: dict[str, dict[str, Any
     heard: dict[str, str] = {}
     listener = _Listener(heard)
     logging.getLogger("detectorist").addHandler(listener)
-    setting = "stock" if engine == "stock" else "auto"
-    steps = {name: {**steps.get(name, {}), "engine": setting} for name in ENGINE_STEPS} | {
-        name: values for name, values in steps.items() if name not in ENGINE_STEPS
-    }
+    pipeline = Detector1Pipeline if engine == "stock" else EngineDetector1Pipeline
     wall, cpu = time.perf_counter(), time.process_time()
-    EngineDetector1Pipeline.call(file, steps=steps, output_dir=folder, save_results=True, save_calibrated_ramp=True)
+    pipeline.call(file, steps=steps, output_dir=folder, save_results=True, save_calibrated_ramp=True)
     cost = Cost(
         round(time.perf_counter() - wall, 3),
         round(time.process_time() - cpu, 3),

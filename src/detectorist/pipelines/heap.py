@@ -1,0 +1,55 @@
+"""Keep Python's garbage collector from walking over a million living objects before every step.
+
+stpipe collects garbage before each step so that a ramp of the step before is released. Imported packages and parsed
+schemas make that 0.15 s a step, twenty times per exposure: more than all compiled steps together.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_lock = threading.Lock()
+_depth = 0
+
+
+@contextmanager
+def frozen_heap() -> Iterator[None]:
+    """Take everything alive now out of the collector's sight; what is made inside is collected as ever.
+
+    May be nested and used from several threads: the heap thaws when the last one leaves.
+    """
+    _enter()
+    try:
+        yield
+    finally:
+        _leave()
+
+
+def _enter() -> None:
+    global _depth  # noqa: PLW0603 - the collector is one per process
+    with _lock:
+        if _depth == 0:
+            gc.collect()
+            gc.freeze()
+        _depth += 1
+
+
+def _leave() -> None:
+    global _depth  # noqa: PLW0603
+    with _lock:
+        _depth -= 1
+        if _depth == 0:
+            gc.unfreeze()
+
+
+class FrozenHeap:
+    """Mixed into a pipeline, before its stpipe class: every run of it has a frozen heap."""
+
+    def run(self, *args: Any) -> Any:
+        """Run the pipeline."""
+        with frozen_heap():
+            return super().run(*args)
