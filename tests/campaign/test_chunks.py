@@ -154,6 +154,43 @@ def test_chunks_cover_everything_and_none_is_single(n_ints, chunk_ints):
     assert min(stop - first for first, stop in parts) >= 2
 
 
+@pytest.mark.parametrize(("n_ints", "n_blocks"), [(1, 1), (128, 1), (129, 2), (300, 3), (1670, 14)])
+def test_blocks_of_stage_2(n_ints, n_blocks):
+    blocks = chunks.blocks_of(n_ints)
+    assert len(blocks) == n_blocks
+    assert [number for first, stop in blocks for number in range(first, stop)] == list(range(n_ints))
+    assert max(stop - first for first, stop in blocks) <= chunks.BLOCK_INTS
+
+
+@pytest.mark.parametrize("as_file", [True, False])
+def test_blocks_of_rates_carry_their_numbers_and_times(make_lrs_rateints, tmp_path, as_file):
+    from stdatamodels.jwst.datamodels import CubeModel
+
+    from detectorist.times import integration_times
+
+    whole = make_lrs_rateints(n_ints=6, ny=8)
+    whole.var_poisson = np.array(whole.err**2)
+    whole.meta.exposure.integration_start, whole.meta.exposure.integration_end = 11, 16
+    path = tmp_path / "x_rateints.fits"
+    whole.save(path)
+    part = chunks.read_integrations(path, 2, 5, CubeModel) if as_file else chunks.slice_integrations(whole, 2, 5)
+    for name in ("data", "err", "dq", "var_poisson"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[2:5])
+    assert (part.meta.exposure.integration_start, part.meta.exposure.integration_end) == (13, 15)
+    np.testing.assert_array_equal(integration_times(part).mjd_utc, integration_times(whole).mjd_utc[2:5])
+
+
+def test_stage_2_of_a_long_segment_goes_in_blocks(lrs_exposure, tmp_path, monkeypatch):
+    """No integration is lost or out of order."""
+    from detectorist.pipelines.reduction import Request, reduce_lrs
+
+    monkeypatch.setattr(chunks, "BLOCK_INTS", 3)
+    files = sorted(lrs_exposure.glob("*_uncal.fits"))[:1]
+    spectra = reduce_lrs(Request(files, tmp_path, references=str(lrs_exposure / "crds"), recipe="short"))
+    assert spectra.dataset.sizes["integration_number"] == 5
+    assert (np.diff(spectra.dataset["time_mjd_utc"]) > 0).all()
+
+
 def test_numbers_on_which_chunks_differ_become_a_list():
     records = [{"step": {"state": "COMPLETE", "rms": 1.0}}, {"step": {"state": "COMPLETE", "rms": 2.0}}]
     assert chunks.join_records(records) == {"step": {"state": "COMPLETE", "rms": [1.0, 2.0]}}

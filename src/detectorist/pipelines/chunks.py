@@ -22,14 +22,17 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
-from stdatamodels.jwst.datamodels import CubeModel, RampModel
+from stdatamodels.jwst.datamodels import CubeModel, JwstDataModel, RampModel
 
 from detectorist import models
 from detectorist.algorithms import dq
 from detectorist.errors import InputError, ParameterError
 
-#: Extensions of a raw file with an axis of integrations first.
-_PER_INTEGRATION = ("SCI", "REFOUT", "ZEROFRAME", "GROUPDQ", "ERR")
+#: Extensions with an axis of integrations first.
+_PER_INTEGRATION = ("SCI", "REFOUT", "ZEROFRAME", "GROUPDQ", "ERR", "DQ", "VAR_POISSON", "VAR_RNOISE")
+#: Integrations that stage 2 takes at a time: some of its estimates of noise pool integrations, so that this is a
+#: part of the result and no setting.
+BLOCK_INTS = 128
 
 
 def reasons_against(pipeline: Any) -> list[str]:
@@ -88,8 +91,13 @@ def count_integrations(path: Path) -> int:
         raise InputError(f"{path}: not readable as a ramp ({error}); is the file complete?") from error
 
 
-def read_integrations(path: Path, first: int, stop: int) -> RampModel:
-    """Return integrations [first, stop) of a raw file, counted within it, and read no others.
+def read_integrations(
+    path: Path, first: int, stop: int, kind: type[JwstDataModel] = RampModel
+) -> RampModel | CubeModel:
+    """Return integrations [first, stop) of a file, counted within it, and read no others.
+
+    kind : type
+        RampModel for a raw file, CubeModel for rates.
 
     Raises
     ------
@@ -97,18 +105,38 @@ def read_integrations(path: Path, first: int, stop: int) -> RampModel:
         When the file ends before its header says.
     """
     try:
+        # Raw counts are stored with an offset, which memory maps do not undo; `section` reads only what is asked for.
         with fits.open(path, memmap=False) as hdus:
-            n_ints = hdus["SCI"].header["NAXIS4"]
-            part = fits.HDUList([_cut(hdu, first, stop, n_ints) for hdu in hdus])
-            model = RampModel(part)
+            sci = hdus["SCI"].header
+            n_ints = sci[f"NAXIS{sci['NAXIS']}"]
+            model = kind(fits.HDUList([_cut(hdu, first, stop, n_ints) for hdu in hdus]))
             model.data = np.asarray(model.data, np.float32)
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not readable as a RampModel ({error}); is the file complete?") from error
+        raise InputError(f"{path}: not readable as a {kind.__name__} ({error}); is the file complete?") from error
+    _number(model, first, stop)
+    model.meta.filename = path.name
+    return model
+
+
+def slice_integrations(rates: CubeModel, first: int, stop: int) -> CubeModel:
+    """Return integrations [first, stop) of rates as a model of their own."""
+    part = CubeModel()
+    for name in ("data", "err", "dq", "var_poisson", "var_rnoise"):
+        array = getattr(rates, name, None)
+        if array is not None and np.shape(array) == rates.data.shape:
+            setattr(part, name, np.array(array[first:stop]))
+    part.update(rates)
+    if rates.int_times is not None:
+        part.int_times = rates.int_times
+    _number(part, first, stop)
+    return part
+
+
+def _number(model: RampModel | CubeModel, first: int, stop: int) -> None:
+    """Say which integrations of the exposure a part of a segment holds."""
     start = model.meta.exposure.integration_start or 1
     model.meta.exposure.integration_start = start + first
     model.meta.exposure.integration_end = start + stop - 1
-    model.meta.filename = path.name
-    return model
 
 
 def _cut(hdu: Any, first: int, stop: int, n_ints: int) -> Any:
@@ -142,6 +170,12 @@ def chunks_of(n_ints: int, chunk_ints: int) -> list[tuple[int, int]]:
     if len(firsts) > 1 and n_ints - firsts[-1] == 1:
         firsts.pop()
     return list(zip(firsts, [*firsts[1:], n_ints], strict=True))
+
+
+def blocks_of(n_ints: int) -> list[tuple[int, int]]:
+    """Return [first, stop) of blocks of nearly equal length, BLOCK_INTS at most, for stage 2."""
+    edges = np.linspace(0, n_ints, -(-n_ints // BLOCK_INTS) + 1).astype(int)
+    return [(int(a), int(b)) for a, b in itertools.pairwise(edges)]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -144,21 +145,41 @@ class LrsPipeline(DetectoristPipeline):
         spectra = LrsSpectra(author=self.author, contact=self.contact)
         for number, segment in enumerate(segments):
             self.progress(number, len(segments), f"{segment.stem}: detector")
-            rates = self.detector(segment)
-            self.progress(number + 0.6, len(segments), f"{segment.stem}: spectra")
-            spectra.add(self.spectroscopy(rates))
+            for rates in self._rates_in_blocks(segment):
+                self.progress(number + 0.6, len(segments), f"{segment.stem}: spectra")
+                spectra.add(self.spectroscopy(rates))
         self.progress(len(segments), len(segments), "done")
         spectra.finish()
         products.write_dataset(spectra.dataset, self.folder / "stage_2" / "stage_2_output.nc")
         return spectra
 
+    def _rates_in_blocks(self, segment: Segment) -> Iterator[CubeModel]:
+        """Yield the rates of a segment in blocks for stage 2, whose length does not depend on the memory there is."""
+        rates = self.detector(segment)
+        blocks = chunks.blocks_of(len(rates.data))
+        if len(blocks) == 1:
+            yield rates
+            return
+        source = self._product_of(segment) if segment.is_ramp else segment.source
+        if isinstance(source, Path):
+            rates.close()
+            del rates
+            for first, stop in blocks:
+                yield chunks.read_integrations(source, first, stop, CubeModel)
+        else:
+            for first, stop in blocks:
+                yield chunks.slice_integrations(rates, first, stop)
+
     # --- stage 1
+
+    def _product_of(self, segment: Segment) -> Path:
+        return self.folder / "stage_1" / f"{segment.stem}_rateints.fits"
 
     def detector(self, segment: Segment) -> CubeModel:
         """Return the count rates of every integration of a segment, from its ramps or as they were given."""
         if not segment.is_ramp:
             return models.open_as(segment.source, CubeModel)
-        target = self.folder / "stage_1" / f"{segment.stem}_rateints.fits"
+        target = self._product_of(segment)
         key = reuse.content_key(segment.source, self._parameters_of_stage_1(), self.reference_source)
         if self.reuse and reuse.key_of(target) == key:
             log.info("%s: %s is up to date and used as it is", segment.name, target)
