@@ -17,15 +17,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import lrs_scores as scores
 import numpy as np
-from measure import cpu_seconds, passes, peak_above
 from rich.console import Console
 from rich.table import Table
 
+import lrs_scores as scores
 from detectorist.algorithms import alignment, background, extraction, profile, refpix, trace
 from detectorist.algorithms.dq import DO_NOT_USE, OUTLIER, has
 from detectorist.algorithms.flags import count_flags
+from measure import cpu_seconds, passes, peak_above
 
 RECIPE_COLUMNS = {
     "bkg_col_left_start": 12,

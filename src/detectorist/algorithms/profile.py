@@ -48,10 +48,12 @@ class Cleaning:
 
         Integrations without a usable pixel keep their values and get DO_NOT_USE.
         """
-        data, err = data.copy(), err.copy()
+        data, err, dq = data.copy(), err.copy(), dq.copy()
         data[self.replaced], err[self.replaced] = self.values, self.errors
-        flagged = bits.add(dq, self.replaced, bits.OUTLIER)
-        return data, err, bits.add(flagged, self.unusable[:, None, None], bits.DO_NOT_USE)
+        # In place on the copy: `dq.add` would hold two more arrays of this size at its peak.
+        dq[self.replaced] |= dq.dtype.type(bits.OUTLIER)
+        dq[self.unusable] |= dq.dtype.type(bits.DO_NOT_USE)
+        return data, err, dq
 
 
 def clean_outliers(
