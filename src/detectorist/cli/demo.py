@@ -28,9 +28,7 @@ def demo(
     console = Console()
     raw, reduced = output_dir / "simulated", output_dir / "reduced"
     with progress_bar("simulating") as progress:
-        files = LrsScene().write(
-            raw, ints=ints, groups=20, segments=2, seed=seed, overwrite=True, progress=lambda *n: progress(*n, "")
-        )
+        files = LrsScene().write(raw, ints=ints, groups=20, segments=2, seed=seed, overwrite=True, progress=progress)
     with progress_bar("reducing") as progress:
         request = Request(files, reduced, recipe="best", references=str(raw / "crds"), progress=progress)
         spectra = reduce_lrs(request)
