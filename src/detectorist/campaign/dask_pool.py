@@ -75,7 +75,7 @@ class DaskPool:
         except queue.Empty:
             pass
         if self._client.status != "running":
-            raise OutputError(f"scheduler {self.address}: the connection is lost; the same command continues")
+            raise self._lost()
         return [event for raw in found if (event := self._translate(raw)) is not None]
 
     def close(self) -> None:
@@ -105,7 +105,13 @@ class DaskPool:
 
     def _count_workers(self) -> None:
         self._counted = time.monotonic()
-        self.size = len(self._client.scheduler_info(n_workers=-1)["workers"])
+        try:
+            self.size = len(self._client.scheduler_info(n_workers=-1)["workers"])
+        except (KeyError, OSError) as error:
+            raise self._lost() from error
+
+    def _lost(self) -> OutputError:
+        return OutputError(f"scheduler {self.address}: the connection is lost; the same command continues")
 
     def _wait_for_workers(self) -> None:
         deadline = time.monotonic() + CONNECT_S

@@ -126,11 +126,10 @@ class _Run:
         self._counts: dict[str, int] = {}
 
     def run(self) -> None:
-        size = self._plan.workers(self._execution.workers, self._execution.memory_limit)
+        pool = self._make_pool() if self._waiting else None
         kept = len(self._plan.jobs) - len(self._plan.to_run)
-        self._tell(events.PLANNED, total=len(self._plan.jobs), reused=kept, workers=size)
-        if self._waiting:
-            pool = self._make_pool(size)
+        self._tell(events.PLANNED, total=len(self._plan.jobs), reused=kept, workers=pool.size if pool else 0)
+        if pool is not None:
             try:
                 self._work(pool)
             finally:
@@ -139,11 +138,12 @@ class _Run:
                 _sweep(self._plan.output_dir)
         self._tell(events.ENDED, **self._counts)
 
-    def _make_pool(self, size: int) -> Pool:
+    def _make_pool(self) -> Pool:
         if self._execution.scheduler:
             from detectorist.campaign.dask_pool import DaskPool
 
             return DaskPool(self._execution.scheduler)
+        size = self._plan.workers(self._execution.workers, self._execution.memory_limit)
         return LocalPool(size, memory_limit=self._execution.memory_limit, timeout_s=self._execution.timeout_s)
 
     def _work(self, pool: Pool) -> None:

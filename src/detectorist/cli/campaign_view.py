@@ -49,7 +49,8 @@ def line_of(event: Event) -> str:
     numbers = event.numbers
     if event.kind == events.PLANNED:
         kept = f", {numbers['reused']} up to date" if numbers["reused"] else ""
-        return f"{clock} {numbers['total']} exposures{kept}, {numbers['workers']} at a time"
+        together = f", {numbers['workers']} at a time" if numbers["workers"] else ""
+        return f"{clock} {numbers['total']} exposures{kept}{together}"
     if event.kind == events.FINISHED:
         text = f": {event.text}" if event.text else ""
         return f"{clock} {event.name} {numbers['state']} in {numbers['seconds']:.1f} s{text}"
