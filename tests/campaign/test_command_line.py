@@ -1,0 +1,198 @@
+"""`run CAMPAIGN.toml`, `status` and `retry`: what they print, and the codes they leave with."""
+
+import json
+import sys
+
+import pytest
+
+from detectorist.cli import main
+
+MODE = "fake_mode:FakeMode"
+
+
+@pytest.fixture
+def detectorist(tmp_path, monkeypatch, capsys):
+    """Return a function that runs a command and returns its exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["detectorist", *words])
+        with pytest.raises(SystemExit) as left:
+            main()
+        said = capsys.readouterr()
+        assert "Traceback" not in said.out + said.err
+        return left.value.code or 0, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def write(tmp_path, raw):
+    def run(text="", **exposures):
+        raw(**exposures)
+        (tmp_path / "campaign.toml").write_text(
+            f'mode = "{MODE}"\ninputs = ["raw/*_uncal.txt"]\noutput_dir = "out"\n{text}\n'
+        )
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("exposures", "code"),
+    [
+        ({"a": "x", "b": "y"}, 0),
+        ({"a": "x", "b": "bad"}, 3),
+        ({"a": "crash", "b": "bad"}, 4),
+        ({"a": "nothing"}, 0),
+    ],
+)
+def test_exit_codes(detectorist, write, exposures, code):
+    write(**exposures)
+    found, out, err = detectorist("run", "campaign.toml")
+    assert found == code
+    assert "products in" in out
+    assert f"{len(exposures)} exposures" in err.splitlines()[0]
+
+
+def test_options_stand_before_or_behind_the_file(detectorist, write):
+    write(a="x")
+    assert detectorist("run", "-j", "1", "campaign.toml")[0] == 0
+    assert detectorist("run", "campaign.toml", "--set", "fake.level=3", "-q") == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--set", "fkae.level=3"], 'no step "fkae"'),
+        (["--memory-limit", "lots"], '"lots": a size'),
+        (["-j", "2", "--scheduler", "tcp://x:1"], "give one of the two"),
+    ],
+)
+def test_bad_arguments(detectorist, write, tmp_path, words, sentence):
+    write(a="x")
+    code, _, err = detectorist("run", "campaign.toml", *words)
+    assert code == 2
+    assert sentence in err
+    assert len(err.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_typo_in_the_file(detectorist, write):
+    write("[execution]\nworker = 2", a="x")
+    code, _, err = detectorist("run", "campaign.toml")
+    assert code == 2
+    assert 'did you mean "workers"' in err
+
+
+def test_one_line_per_event_without_a_terminal(detectorist, write):
+    write(a="x y", b="bad")
+    _, out, err = detectorist("run", "campaign.toml", "-j", "1")
+    lines = [line.split(" ", 1)[1] for line in err.splitlines()]
+    assert lines[0] == "2 exposures, 1 at a time"
+    assert lines[1] == "a started"
+    assert lines[2].startswith("a done in ")
+    assert lines[4].endswith("s: the data are bad")
+    assert lines[5] == "ended: 1 done, 1 unprocessable"
+    assert "b: unprocessable: the data are bad" in out
+
+
+def test_events_for_machines(detectorist, write):
+    write(a="x y", b="bad")
+    code, out, _ = detectorist("run", "campaign.toml", "--json")
+    events = [json.loads(line) for line in out.splitlines()]
+    assert code == 3
+    assert {event["event"] for event in events} == {"planned", "started", "progress", "finished", "ended"}
+    finished = {event["name"]: event for event in events if event["event"] == "finished"}
+    assert finished["a"]["state"] == "done"
+    assert finished["a"]["peak_bytes"] > 1e6
+    assert finished["b"]["text"] == "the data are bad"
+
+
+def test_the_plan(detectorist, write, tmp_path):
+    write(a="x", b="y")
+    code, out, _ = detectorist("run", "campaign.toml", "--dry-run")
+    assert code == 0
+    assert "2 of 2 exposures to run" in out
+    assert "about 2 kB to be written" in out
+    assert not (tmp_path / "out").exists()
+    detectorist("run", "campaign.toml")
+    (tmp_path / "raw" / "b_uncal.txt").write_text("changed")
+    _, out, _ = detectorist("run", "campaign.toml", "--dry-run", "--json")
+    plan = json.loads(out)
+    assert [(job["name"], job["needed"], job["reason"]) for job in plan["jobs"]] == [
+        ("a", False, "up to date"),
+        ("b", True, "input changed"),
+    ]
+
+
+def test_choices_per_exposure(detectorist, write, tmp_path):
+    (tmp_path / "choices.csv").write_text("exposure,level\na,5\n")
+    write('[exposures]\ntable = "choices.csv"\ncolumns = { level = "fake.level" }', a="x", b="x")
+    detectorist("run", "campaign.toml")
+    first = {name: (tmp_path / "out" / name / "first.txt").read_text() for name in "ab"}
+    assert first["a"] != first["b"]
+    _, out, _ = detectorist("run", "campaign.toml", "--dry-run", "--json")
+    assert [job["settings"] for job in json.loads(out)["jobs"]] == [["fake.level=5"], []]
+    (tmp_path / "choices.csv").write_text("exposure,level\naa,5\n")
+    code, _, err = detectorist("run", "campaign.toml")
+    assert code == 2
+    assert "match no exposure: aa" in err
+    write('[exposures]\ntable = "choices.csv"\nunmatched = "ignore"\ncolumns = { level = "fake.level" }', a="x")
+    assert detectorist("run", "campaign.toml")[0] == 0
+
+
+def test_status_and_retry(detectorist, write, tmp_path):
+    write(a="x", b="bad", c="crash")
+    detectorist("run", "campaign.toml")
+    code, out, _ = detectorist("status", "out")
+    assert code == 0
+    assert "not running; the last run began" in out
+    assert "3 exposures: 1 done, 1 unprocessable, 1 crashed" in out
+    assert "crashed       c: unforeseen" in out
+    assert "  done" not in out
+    assert "  done          a" in detectorist("status", "out", "--all")[1]
+    jobs = json.loads(detectorist("status", "out", "--json")[1])["jobs"]
+    assert {job["name"]: job["state"] for job in jobs} == {"a": "done", "b": "unprocessable", "c": "crashed"}
+    (tmp_path / "raw" / "c_uncal.txt").write_text("better")
+    code, _, err = detectorist("retry", "out")
+    assert code == 3
+    assert "2 exposures" in err
+    assert "a started" not in err
+
+
+def test_status_of_a_folder_without_campaign(detectorist, tmp_path):
+    code, _, err = detectorist("status", str(tmp_path))
+    assert code == 3
+    assert "no campaign has been run in this folder" in err
+
+
+def test_output_that_cannot_be_written(detectorist, write, tmp_path):
+    write(a="x")
+    (tmp_path / "out").write_text("a file where the folder should be")
+    code, _, err = detectorist("run", "campaign.toml")
+    assert code == 4
+    assert "cannot be written" in err
+
+
+def test_bars_on_a_terminal():
+    """Events in any order leave the bars in a sound state."""
+    import io
+
+    from rich.console import Console
+
+    from detectorist.campaign.events import Event
+    from detectorist.cli.campaign_view import _Bars
+
+    screen = io.StringIO()
+    with _Bars(Console(file=screen, force_terminal=True, width=120)) as bars:
+        bars(Event("planned", numbers={"total": 2, "reused": 0, "workers": 1}))
+        bars(Event("started", "a"))
+        bars(Event("progress", "a", "a: jump", numbers={"done": 1, "total": 2}))
+        bars(Event("progress", "b", "late", numbers={"done": 1, "total": 2}))
+        bars(Event("retried", "a", "its process died"))
+        bars(Event("started", "a"))
+        bars(Event("finished", "a", "", numbers={"state": "done", "seconds": 1.0}))
+        bars(Event("ended", numbers={"done": 1}))
+        assert bars._progress.tasks[0].completed == 1
+        assert len(bars._progress.tasks) == 1
+    assert "its process died" in screen.getvalue()
