@@ -60,14 +60,16 @@ def point_to_point_scatter(flux: np.ndarray) -> float:
     """Return the standard deviation of a light curve from second differences: blind to slopes and slow curvature.
 
     flux : ndarray of float, shape (n_ints,)
-        At least 3 values; NaN where there is none. The median absolute second difference of white noise of
-        standard deviation s is 0.6745 sqrt(6) s.
+        At least 3 values; NaN where there is none. The second differences of white noise of standard deviation s have
+        one of sqrt(6) s. Those beyond five times what their median absolute value says (outliers, an ingress) are left
+        out.
     """
     second = flux[2:] - 2 * flux[1:-1] + flux[:-2]
     second = second[np.isfinite(second)]
     if second.size == 0:
         return float("nan")
-    return float(np.median(np.abs(second)) / (0.6745 * np.sqrt(6.0)))
+    usable = np.abs(second) <= 5 * np.median(np.abs(second)) / 0.6745
+    return float(np.sqrt(np.mean(second[usable] ** 2) / 6))
 
 
 def scatter_of_bins(flux: np.ndarray, *, max_bins: int = 12) -> tuple[np.ndarray, np.ndarray]:
