@@ -7,8 +7,11 @@ from detectorist.stage_1.mask_groups import MaskGroupsStep
 from detectorist.stage_1.rateints_outliers import RateintsOutliersStep
 from detectorist.stage_1.reference_pixel import ReferencePixelStep
 from detectorist.stage_1.regroup import RegroupStep
+from detectorist.stage_1.snowballs import SnowballsStep
+from detectorist.stage_1.stripes import StripesStep
 from detectorist.stage_1.subtract_1overf import SubtractOneOverFStep
 from detectorist.stage_1.subtract_ktc import SubtractKtcStep
+from detectorist.stage_1.wisps import WispsStep
 
 __all__ = [
     "DropGroupsStep",
@@ -18,6 +21,9 @@ __all__ = [
     "RateintsOutliersStep",
     "ReferencePixelStep",
     "RegroupStep",
+    "SnowballsStep",
+    "StripesStep",
     "SubtractKtcStep",
     "SubtractOneOverFStep",
+    "WispsStep",
 ]

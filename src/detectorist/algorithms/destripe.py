@@ -1,0 +1,174 @@
+"""From rates to rates without stripes: source mask, flat field, estimate, uncertainty, image by image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from detectorist.algorithms.flicker import Readout, estimate_flicker, estimate_noise, pool_noise, sketch_flicker
+from detectorist.algorithms.sources import mask_sources
+from detectorist.algorithms.stripes import measure_pedestal, median_stripes
+from detectorist.errors import ParameterError
+
+
+@dataclass(frozen=True)
+class Destriped:
+    """What to subtract from each image, (n_images, ny, nx) float32.
+
+    horizontal, vertical : noise in readout time (or offsets of rows), and offsets of columns.
+    variance_change : what the subtraction adds to the variance of a pixel; can be negative.
+    mask : (ny, nx) bool, sources. tier : (ny, nx) uint8, the tier of the detection that found them, 1 for a given mask.
+    rms_common, rms_own, white : standard deviations of 1/f noise common to the outputs, of 1/f noise of each and of
+        white noise, unit of the image; None for the method "median".
+    """
+
+    horizontal: np.ndarray
+    vertical: np.ndarray
+    variance_change: np.ndarray
+    mask: np.ndarray
+    tier: np.ndarray
+    rms_common: float | None = None
+    rms_own: float | None = None
+    white: float | None = None
+
+
+def destripe(
+    images: np.ndarray,
+    bad: np.ndarray,
+    *,
+    readout: Readout,
+    flat: np.ndarray | None = None,
+    mask: np.ndarray | None = None,
+    method: str = "flicker",
+    thresh: float = 0.8,
+    vertical: bool = True,
+) -> Destriped:
+    """Measure the stripes of the images of one exposure.
+
+    Parameters
+    ----------
+    images : ndarray of float, shape (n_images, ny, nx)
+        Rates of one field, not flat-fielded. Non-finite pixels are ignored.
+    bad : ndarray of bool, shape (n_images, ny, nx)
+        True where a pixel must not be used.
+    readout : Readout
+    flat : ndarray of float, shape (ny, nx), optional
+        Flat field, NaN where it is bad.
+    mask : ndarray of bool, shape (ny, nx), optional
+        True on sources; by default they are looked for twice, in the image with its rows levelled and, for "flicker",
+        in the image without a sketch of its stripes.
+    method : str
+        "flicker" (`flicker.estimate_flicker`) or "median" (`stripes.median_stripes`, with `thresh`).
+    thresh : float
+        See `stripes.median_stripes`.
+    vertical : bool
+        "flicker": also offsets of columns.
+
+    Returns
+    -------
+    Destriped
+
+    Raises
+    ------
+    TooFewPixels, ParameterError
+        As the estimators do; ParameterError for an unknown method or shapes that differ.
+
+    Notes
+    -----
+    Light is flat-fielded, electronic noise is not. "flicker" therefore subtracts what the flat makes of the sky and
+    leaves the noise as it is; "median" measures on the flat-fielded image and brings its offsets back, as CEERS does.
+    """
+    images, bad = np.asarray(images), np.asarray(bad, bool)
+    if method not in ("flicker", "median"):
+        raise ParameterError(f'method is "{method}": "flicker" or "median" is needed')
+    if images.ndim != 3 or images.shape != bad.shape:
+        raise ParameterError(f"images of shape {images.shape}, bad of shape {bad.shape}: (n, ny, nx) are needed")
+    for what, array in (("flat", flat), ("mask", mask)):
+        if array is not None and array.shape != images.shape[1:]:
+            raise ParameterError(f"{what} of shape {array.shape}: {images.shape[1:]} is needed")
+    if flat is not None:
+        bad = bad | ~np.isfinite(flat)
+        flat = np.nan_to_num(flat, nan=1.0)
+    if method == "median":
+        return _by_medians(images, bad, readout, flat, mask, thresh)
+    return _by_flicker(images, bad, readout, flat, mask, vertical)
+
+
+def _by_flicker(images, bad, readout, flat, mask, vertical):
+    mean, common_bad = _mean_image(images, bad)
+    n_outputs = len(readout.outputs)
+    sketch = None
+    given = mask is not None
+    tier = mask.astype(np.uint8) if given else None
+    if not given:
+        tier = mask_sources(_flattened(mean, flat), common_bad, n_outputs=n_outputs).tier
+    mean = _without_flat_sky(mean, flat, common_bad | (tier > 0))
+    if not given:
+        sketch = sketch_flicker(mean, common_bad | (tier > 0), readout=readout, columns=vertical)
+        tier = mask_sources(mean - sketch.total(), common_bad, level_rows=False).tier
+    mask = tier > 0
+    parts, noise = [], None
+    if len(images) == 1:
+        parts.append(estimate_flicker(mean, common_bad | mask, readout=readout, columns=vertical, sketch=sketch))
+    else:
+        flattened = [_without_flat_sky(image, flat, b | mask) for image, b in zip(images, bad, strict=True)]
+        masks = [b | mask for b in bad]
+        noise = pool_noise([estimate_noise(*pair, readout=readout) for pair in zip(flattened, masks, strict=True)])
+        for pair in zip(flattened, masks, strict=True):
+            parts.append(estimate_flicker(*pair, readout=readout, columns=vertical, noise=noise))
+    noise = noise or parts[0].noise
+    shape = images.shape
+    return Destriped(
+        horizontal=np.stack([part.pattern for part in parts]),
+        vertical=np.stack([np.broadcast_to(part.columns.astype(np.float32), shape[1:]) for part in parts]),
+        variance_change=np.stack([part.variance_change() for part in parts]),
+        mask=mask,
+        tier=tier,
+        rms_common=float(np.sqrt(noise.common.sum())),
+        rms_own=float(np.sqrt(noise.own.sum())),
+        white=float(np.sqrt(noise.white)),
+    )
+
+
+def _by_medians(images, bad, readout, flat, mask, thresh):
+    mean, common_bad = _mean_image(images, bad)
+    n_outputs = len(readout.outputs)
+    tier = mask.astype(np.uint8) if mask is not None else None
+    if tier is None:
+        tier = mask_sources(_flattened(mean, flat), common_bad, n_outputs=n_outputs).tier
+    mask = tier > 0
+    factor = np.float32(1) if flat is None else flat
+    found = [
+        median_stripes(_flattened(image, flat), b | mask, n_outputs=n_outputs, thresh=thresh)
+        for image, b in zip(images, bad, strict=True)
+    ]
+    return Destriped(
+        horizontal=np.stack([one.horizontal_image() * factor for one in found]),
+        vertical=np.stack([one.vertical_image() * factor for one in found]),
+        variance_change=np.stack([one.variance_image() * factor**2 for one in found]),
+        mask=mask,
+        tier=tier,
+    )
+
+
+def _mean_image(images, bad):
+    """Return the mean of the good values of each pixel, (ny, nx) float32, and where there is none."""
+    if len(images) == 1:
+        return np.asarray(images[0], np.float32), bad[0] | ~np.isfinite(images[0])
+    good = ~bad & np.isfinite(images)
+    number = good.sum(axis=0)
+    total = np.where(good, images, 0).sum(axis=0, dtype=np.float64)
+    return (total / np.maximum(number, 1)).astype(np.float32), number == 0
+
+
+def _flattened(image, flat):
+    return image if flat is None else image / flat
+
+
+def _without_flat_sky(image, flat, mask):
+    """Return the image without the flat field's imprint on the sky; its level stays."""
+    if flat is None:
+        return np.asarray(image, np.float32)
+    level = measure_pedestal(image / flat, mask)
+    return (image - level * (flat - 1)).astype(np.float32)

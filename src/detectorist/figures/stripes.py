@@ -1,0 +1,28 @@
+"""Figures of the correction of stripes."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from detectorist.figures.style import new_figure, show_image
+
+
+def draw_stripes(before: np.ndarray, after: np.ndarray, stripes: np.ndarray, mask: np.ndarray) -> Figure:
+    """Draw an image before and after, what was subtracted, and medians of rows and columns without sources.
+
+    before, after, stripes : ndarray, shape (ny, nx), unit of the rate. mask : ndarray of bool, True on sources.
+    """
+    figure, axes = new_figure(2, 2, size=(9.0, 7.6))
+    show_image(axes[0, 0], before, label="before (DN/s)", percentile=3)
+    show_image(axes[0, 1], after, label="after (DN/s)", percentile=3)
+    show_image(axes[1, 0], stripes, label="subtracted (DN/s)", centred=True)
+    for image, label in ((before, "before"), (after, "after")):
+        free = np.where(mask, np.nan, image)
+        seen = ~mask.all(axis=1)
+        rows = np.full(len(image), np.nan)
+        rows[seen] = np.nanmedian(free[seen], axis=1)
+        axes[1, 1].plot(rows - np.nanmedian(rows), lw=0.6, label=label)
+    axes[1, 1].set(xlabel="row", ylabel="median of the row (DN/s)")
+    axes[1, 1].legend(fontsize=8)
+    return figure

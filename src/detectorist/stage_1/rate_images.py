@@ -1,0 +1,118 @@
+"""What the steps on NIRCam rate images share: flat field, source masks, side products, refusals."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from jwst.stpipe import Step
+from stdatamodels.jwst import datamodels
+from stdatamodels.jwst.datamodels import JwstDataModel
+
+from detectorist import models
+from detectorist.algorithms import dq
+from detectorist.errors import AlreadyCorrected, DetectoristError, InputError, OutputError, ParameterError
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def naming(model: JwstDataModel) -> Iterator[None]:
+    """Put the name of the file in front of what an algorithm finds wrong with its data."""
+    try:
+        yield
+    except DetectoristError as error:
+        if error.message.startswith(models.describe(model)):
+            raise
+        raise type(error)(f"{models.describe(model)}: {error.message}", **error.numbers) from error
+
+
+def require_honest_size(model: JwstDataModel) -> None:
+    """Raise InputError when the header gives the image another size than it has."""
+    subarray = model.meta.subarray
+    found = model.data.shape[-2:]
+    said = (subarray.ysize or found[0], subarray.xsize or found[1])
+    if said != found:
+        raise InputError(
+            f"{models.describe(model)}: SCI has {found[0]} rows and {found[1]} columns, the header says {said[0]} and "
+            f"{said[1]}",
+            found=list(found),
+            said=list(said),
+        )
+
+
+def refuse_corrected(model: JwstDataModel, script: str, stock_step: str | None = None) -> None:
+    """Raise AlreadyCorrected when another program's correction stands in the history or the states."""
+    name = models.describe(model)
+    if stock_step and models.state(model, stock_step) == "COMPLETE":
+        raise AlreadyCorrected(f"{name}: the standard step {stock_step} has been run on these data")
+    for entry in model.instance.get("history", {}).get("entries", []):
+        if script in entry.get("description", ""):
+            raise AlreadyCorrected(f"{name}: {script} has been run on these data ({entry['description'].strip()})")
+
+
+def unusable_pixels(model: JwstDataModel) -> np.ndarray:
+    """Return which pixels must not be used, of the shape of SCI: DO_NOT_USE, reference pixels, not finite."""
+    return dq.has(models.flags(model), dq.DO_NOT_USE | dq.REFERENCE_PIXEL) | ~np.isfinite(model.data)
+
+
+def flat_under(step: Step, model: JwstDataModel) -> np.ndarray | None:
+    """Return the flat field under the image, (ny, nx) float32, NaN where it is bad; None where there is none."""
+    name = step.get_reference_file(model, "flat")
+    if name == "N/A":
+        log.warning("%s: no flat field; measured on the image as it is", models.describe(model))
+        return None
+    with datamodels.FlatModel(name) as reference:
+        start = (reference.meta.subarray.xstart or 1, reference.meta.subarray.ystart or 1)
+        flat = np.array(models.on_subarray(reference.data, model, start), np.float32)
+        bad = models.on_subarray(np.asarray(models.flags(reference)), model, start)
+    flat[dq.has(bad, dq.DO_NOT_USE) | ~(flat > 0)] = np.nan
+    return flat
+
+
+def read_mask(path: str, model: JwstDataModel) -> np.ndarray:
+    """Return a source mask (ny, nx) bool from a FITS image: True where it is not zero.
+
+    Raises InputError when the file cannot be read or has another shape.
+    """
+    shape = model.data.shape[-2:]
+    try:
+        with fits.open(path) as hdus:
+            planes = [hdu.data for hdu in hdus if hdu.data is not None and getattr(hdu.data, "ndim", 0) == 2]
+    except OSError as error:
+        raise InputError(f"{path}: not readable as a source mask ({error})") from error
+    if not planes or planes[0].shape != shape:
+        found = planes[0].shape if planes else "no image"
+        raise InputError(f"{path}: source mask is {found}; {shape} is needed for {models.describe(model)}")
+    return np.nan_to_num(planes[0]) != 0
+
+
+def side_product(step: Step, model: JwstDataModel, suffix: str) -> Path:
+    """Return the path of `<input>_<suffix>` beside the step's products."""
+    return Path(step.search_attr("output_dir") or ".") / f"{models.describe(model).removesuffix('.fits')}_{suffix}"
+
+
+def write_plane(step: Step, model: JwstDataModel, suffix: str, plane: np.ndarray) -> None:
+    """Write an image as `<input>_<suffix>.fits`, by way of a temporary name.
+
+    Raises OutputError when it cannot be written.
+    """
+    target = side_product(step, model, f"{suffix}.fits")
+    partial = target.with_suffix(".partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fits.PrimaryHDU(plane).writeto(partial, overwrite=True)
+        partial.replace(target)
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written ({error})") from error
+    log.info("%s: %s written", models.describe(model), target)
+
+
+def require_scale(value: float | None) -> None:
+    """Raise ParameterError for a wisp scale that is negative or not a number."""
+    if value is not None and not (np.isfinite(value) and value >= 0):
+        raise ParameterError(f"scale is {value}: a number of 0 or more is needed", parameter="scale")

@@ -1,0 +1,89 @@
+"""Flag snowballs in ramps, between jump detection and ramp fitting."""
+
+from __future__ import annotations
+
+import logging
+from typing import ClassVar
+
+from stdatamodels.jwst.datamodels import RampModel
+
+from detectorist import models
+from detectorist.algorithms import dq
+from detectorist.algorithms.snowballs import flag_snowballs, flag_snowballs_ceers
+from detectorist.errors import InputError
+from detectorist.stage_1.rate_images import naming
+from detectorist.step import DetectoristStep
+
+log = logging.getLogger(__name__)
+
+
+class SnowballsStep(DetectoristStep):
+    """Flag large cosmic-ray events as far as their light reaches, as JUMP_DET.
+
+    Belongs after the standard jump step, for instance as its post-hook: one ramp fit then sees all flags. Run a second
+    time it leaves the flags alone.
+
+    The record lists every event as [integration, group, y, x, radius, radius of the saturated core], from 0, in pixels.
+    """
+
+    class_alias = "snowballs"
+    instruments: ClassVar = ("NIRCAM",)
+
+    spec = """
+        method = option("default", "ceers", default="default")  # by the shape of events, or by disk medians
+        min_radius_pix = float(min=1.0, default=4.0)  # default: radius of the smallest event
+        expand_factor = float(min=1.0, default=1.7)  # default: flagged radius over radius of the jumps
+        core_grow_pix = float(min=0.0, default=3.0)  # default: pixels around saturated cores, all later groups
+        core_glow_s = float(min=0.0, default=4000.0)  # default: a core is flagged for so long after the reset, s
+        detection_radii = int_list(default=list(7, 15))  # ceers: radii of the disks that find events
+        grow_radii = int_list(default=list(7, 35))  # ceers: radii by which the found grow
+        draw_snowballs = boolean(default=False)  # draw events and flags
+    """
+
+    def process(self, input_data):
+        """Return the ramps with the flags of snowballs."""
+        model = self.open_input(input_data, RampModel)
+        if models.state(model, self.class_alias) == "COMPLETE":
+            log.info("%s: snowballs are flagged already; nothing changed", models.describe(model))
+            self.record = models.records(model)[self.class_alias]
+            return model
+        exposure = model.meta.exposure
+        if exposure.group_time is not None and exposure.group_time <= 0:
+            raise InputError(f"{models.describe(model)}: TGROUP is {exposure.group_time}; a positive time is needed")
+        if models.state(model, "jump") != "COMPLETE":
+            log.warning("%s: jump detection has not been run; snowballs are made of its flags", models.describe(model))
+        flags = models.group_flags(model)
+        with naming(model):
+            if self.method == "ceers":
+                found = flag_snowballs_ceers(
+                    flags, detection_radii=tuple(self.detection_radii), grow_radii=tuple(self.grow_radii)
+                )
+            else:
+                found = flag_snowballs(
+                    flags,
+                    min_radius_pix=self.min_radius_pix,
+                    expand_factor=self.expand_factor,
+                    core_grow_pix=self.core_grow_pix,
+                    core_glow_s=self.core_glow_s,
+                    averaged=(exposure.nframes or 1) > 1,
+                    group_time_s=exposure.group_time,
+                )
+        model.groupdq = found.groupdq
+        events = [
+            [e.integration, e.group, *(round(v, 1) for v in (e.y, e.x, e.radius_pix, e.core_radius_pix))]
+            for e in found.events
+        ]
+        if self.draw_snowballs:
+            from detectorist.figures.snowballs import draw_snowballs
+
+            jumps = dq.has(found.groupdq, dq.JUMP_DET).any(axis=(0, 1))
+            self.draw(lambda: draw_snowballs(jumps, events, n_groups=flags.shape[1]), model)
+        what = f"{len(events)} events, " if self.method == "default" else ""
+        return self.complete(
+            model,
+            f"{what}{found.n_flagged} flags set ({self.method})",
+            method=self.method,
+            n_events=len(events),
+            events=events,
+            n_flagged=found.n_flagged,
+        )

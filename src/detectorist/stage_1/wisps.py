@@ -1,0 +1,154 @@
+"""Subtract wisps from NIRCam rate images."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from astropy.io import fits
+from stdatamodels.jwst.datamodels import ImageModel
+
+from detectorist import models
+from detectorist.algorithms.wisps import WispFit, WispModel, find_wisps, prepare_templates
+from detectorist.errors import InputError, ParameterError, ReferenceMissing
+from detectorist.stage_1.rate_images import (
+    flat_under,
+    naming,
+    read_mask,
+    refuse_corrected,
+    require_honest_size,
+    require_scale,
+    side_product,
+    unusable_pixels,
+    write_plane,
+)
+from detectorist.stage_1.subtract_1overf import add_variance
+from detectorist.step import DetectoristStep
+
+#: Detectors and filters in which wisps appear (JDox, NIRCam claws and wisps).
+WISP_DETECTORS = ("NRCA3", "NRCA4", "NRCB3", "NRCB4")
+WISP_FILTERS = ("F150W", "F150W2", "F162M", "F182M", "F200W", "F210M")
+
+
+class WispsStep(DetectoristStep):
+    """Subtract wisps: templates of the detector and filter, each scaled to its strength in this image.
+
+    Templates are files of `template_dir`: `wisps_nrca3_f150w.fits` or `WISP_NRCA3_F150W_CLEAR.fits`; several components
+    as `wisps_nrca3_f150w_1.fits`, `..._2.fits`. They are in flat-fielded units of the rate.
+
+    What is no stronger than three times its error is not subtracted, and the image left as it is (SKIPPED). ERR grows
+    by the error of the strength times the template.
+    """
+
+    class_alias = "wisps"
+    instruments: ClassVar = ("NIRCAM",)
+    subtracts: ClassVar = True
+    reference_file_types: ClassVar = ["flat"]
+
+    spec = """
+        template_dir = string(default=None)  # folder of wisp templates
+        scale = float(default=None)  # strength, the same for all components; None fits it
+        fit_scaling = boolean(default=True)  # fit the strength; a scale that is given wins
+        apply_flat = boolean(default=True)  # fit in the flat-fielded image
+        mask_file = string(default=None)  # FITS image, not zero on sources; by default they are detected
+        save_mask = boolean(default=False)  # write <input>_segm_cold.fits
+        draw_wisps = boolean(default=False)  # write <input>_wisp.pdf
+    """
+
+    def process(self, input_data):
+        """Return the rate without wisps."""
+        model = self.open_input(input_data, ImageModel)
+        require_honest_size(model)
+        require_scale(self.scale)
+        if self.scale is None and not self.fit_scaling:
+            raise ParameterError("neither scale nor fit_scaling is given: one of them is needed", parameter="scale")
+        refuse_corrected(model, "wispsub")
+        detector, band = (model.meta.instrument.detector or "").upper(), (model.meta.instrument.filter or "").upper()
+        if detector not in WISP_DETECTORS or band not in WISP_FILTERS:
+            return self.skip_because(model, f"no wisps are known on {detector} in {band}")
+        paths = template_paths(self.template_dir, detector, band, models.describe(model))
+        templates = np.stack([read_template(path, model) for path in paths])
+        flat = flat_under(self, model) if self.apply_flat else None
+        with naming(model):
+            found = self._find(model, templates, flat)
+        if self.save_mask:
+            write_plane(self, model, "segm_cold", found.mask.astype(np.uint8))
+        fit = found.fit
+        numbers = {
+            "scale": fit.scale,
+            "scale_error": fit.error,
+            "templates": [path.name for path in paths],
+            "residual_ratio": fit.residual_ratio,
+        }
+        strengths = ", ".join(f"{s:.4f} +- {e:.4f}" for s, e in zip(fit.scale, fit.error, strict=True))
+        if not fit.significant:
+            return self.skip_because(model, f"no significant wisp (scale {strengths})", **numbers)
+        before = np.array(model.data)
+        factor = np.float32(1) if flat is None else np.nan_to_num(flat, nan=1.0)
+        holds = ~unusable_pixels(model)
+        model.data = before - np.where(holds, found.image * factor, 0)
+        add_variance(model, np.where(holds, found.variance * factor**2, 0))
+        if self.draw_wisps:
+            self._draw(model, before, found)
+        return self.complete(model, f"scale {strengths} of {', '.join(numbers['templates'])}", **numbers)
+
+    def _find(self, model, templates, flat) -> WispModel:
+        bad = unusable_pixels(model)
+        if self.scale is not None:
+            smooth = prepare_templates(templates)
+            nothing = np.zeros(bad.shape, np.float32)
+            n = len(templates)
+            given = WispFit(np.full(n, self.scale), np.zeros(n), np.zeros((n, n)), self.scale > 0, float("nan"), 0)
+            return WispModel(given, np.float32(self.scale) * smooth.sum(axis=0), nothing, nothing.astype(bool))
+        if flat is not None:
+            bad = bad | ~np.isfinite(flat)
+        image = model.data if flat is None else model.data / np.nan_to_num(flat, nan=1.0)
+        mask = None if self.mask_file is None else read_mask(self.mask_file, model)
+        n_outputs = 4 if image.shape[1] % 4 == 0 and "FULL" in (model.meta.subarray.name or "FULL").upper() else 1
+        return find_wisps(np.asarray(image, np.float32), bad, templates, mask=mask, n_outputs=n_outputs)
+
+    def _draw(self, model, before, found) -> None:
+        from detectorist.figures import display
+        from detectorist.figures.wisps import draw_wisps
+
+        target = self.figure_path or str(side_product(self, model, "wisp.pdf"))
+        display.show_or_write(draw_wisps(before, np.asarray(model.data), found.image, found.mask), "", path=target)
+
+
+def template_paths(folder: str | None, detector: str, band: str, name: str) -> list[Path]:
+    """Return the template files for a detector and filter, one per component, of either naming scheme.
+
+    Raises ReferenceMissing where there is none.
+    """
+    if folder is None:
+        raise ReferenceMissing(f"{name}: template_dir is not set; a folder with wisp templates is needed")
+    schemes = (rf"wisps_{detector}_{band}(_\d+)?\.fits(\.gz)?", rf"wisp_{detector}_{band}_clear(_\d+)?\.fits(\.gz)?")
+    files = sorted(Path(folder).iterdir()) if Path(folder).is_dir() else []
+    for scheme in schemes:
+        found = [path for path in files if re.fullmatch(scheme, path.name, re.IGNORECASE)]
+        if found:
+            return found
+    raise ReferenceMissing(
+        f"{name}: no wisp template for {detector} in {band} in {folder} "
+        f"(wisps_{detector.lower()}_{band.lower()}.fits or WISP_{detector}_{band}_CLEAR.fits)"
+    )
+
+
+def read_template(path: Path, model: ImageModel) -> np.ndarray:
+    """Return a template under the image, (ny, nx) float32.
+
+    Raises InputError when the file cannot be read, does not cover the image, or holds no number.
+    """
+    try:
+        with fits.open(path) as hdus:
+            planes = [hdu.data for hdu in hdus if getattr(hdu.data, "ndim", 0) == 2]
+    except OSError as error:
+        raise InputError(f"{path}: not readable as a wisp template ({error})") from error
+    if not planes:
+        raise InputError(f"{path}: holds no image")
+    template = np.asarray(models.on_subarray(np.asarray(planes[0], np.float32), model))
+    if not np.isfinite(template).any():
+        raise InputError(f"{path}: the wisp template holds no number")
+    return template
