@@ -1,5 +1,6 @@
 """Stock steps of stage 1 that run in the compiled engine where it covers the exposure, with the same results."""
 
+from detectorist.pipelines.engine_steps.emicorr import EngineEmiCorrStep
 from detectorist.pipelines.engine_steps.front import (
     EngineDarkCurrentStep,
     EngineIPCStep,
@@ -12,6 +13,7 @@ from detectorist.pipelines.engine_steps.ramp_fit import EngineRampFitStep
 
 #: By the name under which pipelines list them: `step_defs = {**Parent.step_defs, **ENGINE_STEPS}`.
 ENGINE_STEPS = {
+    "emicorr": EngineEmiCorrStep,
     "saturation": EngineSaturationStep,
     "ipc": EngineIPCStep,
     "refpix": EngineRefPixStep,
@@ -24,6 +26,7 @@ ENGINE_STEPS = {
 __all__ = [
     "ENGINE_STEPS",
     "EngineDarkCurrentStep",
+    "EngineEmiCorrStep",
     "EngineIPCStep",
     "EngineJumpStep",
     "EngineLinearityStep",

@@ -120,3 +120,15 @@ def float32(array: np.ndarray, what: str) -> np.ndarray:
     if array.dtype.newbyteorder("=") != np.float32:
         raise NotCovered(f"the {what} is {array.dtype}, not float32")
     return array
+
+
+def native(array: np.ndarray) -> np.ndarray:
+    """Return the array in C order and in the byte order of the machine, itself where it already is."""
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+
+
+def in_place(data: np.ndarray) -> np.ndarray:
+    """Return the ramp if a kernel can change it where it is."""
+    if not (data.dtype == np.float32 and data.dtype.isnative and data.flags.c_contiguous and data.flags.writeable):
+        raise NotCovered(f"the ramp is {data.dtype}, in another order, or read-only")
+    return data

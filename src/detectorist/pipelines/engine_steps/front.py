@@ -22,7 +22,7 @@ from detectorist.engine import NotCovered
 from detectorist.engine.correct import convolve, linearize
 from detectorist.engine.refpix import running_median
 from detectorist.engine.saturation import flag_saturation
-from detectorist.pipelines.engine_steps.base import EngineStep, float32, replaced
+from detectorist.pipelines.engine_steps.base import EngineStep, float32, in_place, native, replaced
 
 log = logging.getLogger(__name__)
 
@@ -168,15 +168,3 @@ def _median_filter(self: NIRDataset, data: np.ndarray, dq: np.ndarray, smoothing
 def _combine(self: NIRDataset, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Return one column: numpy repeats it over the image where stock fills 2048 columns."""
     return self.combine_with_nans(left, right)[:, np.newaxis]
-
-
-def native(array: np.ndarray) -> np.ndarray:
-    """Return the array in C order and in the byte order of the machine, itself where it already is."""
-    return np.ascontiguousarray(array, array.dtype.newbyteorder("="))
-
-
-def in_place(data: np.ndarray) -> np.ndarray:
-    """Return the ramp if a kernel can change it where it is."""
-    if not (data.dtype == np.float32 and data.dtype.isnative and data.flags.c_contiguous and data.flags.writeable):
-        raise NotCovered(f"the ramp is {data.dtype}, in another order, or read-only")
-    return data

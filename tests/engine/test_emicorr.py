@@ -1,0 +1,57 @@
+"""The engine's removal of periodic interference against the stock function, bit by bit."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from detectorist.engine import NotCovered
+from detectorist.pipelines.engine_steps import EngineEmiCorrStep
+
+
+def random_case(seed):
+    rng = np.random.default_rng(seed)
+    shape = (int(rng.integers(1, 5)), int(rng.choice([3, 5, 8, 9, 20, 31])), 48, 32)
+    period, rowclocks = float(rng.choice([256.0, 9960.938])), 28
+    clocks = np.arange(shape[2])[:, None] * rowclocks + np.arange(shape[3] // 4)
+    turn = (shape[2] * rowclocks + (1024 - shape[2]) * 7) / period
+    groups = np.arange(shape[0] * shape[1]).reshape(shape[0], shape[1], 1, 1)
+    wave = 4 * np.sin(2 * np.pi * (np.repeat(clocks, 4, axis=1) / period + groups * turn))
+    rate = 10 ** rng.uniform(0, 2, shape[2:])
+    data = 9000 + np.arange(shape[1])[:, None, None] * rate + wave + rng.normal(0, 6, shape)
+    pixeldq = np.where(rng.random(shape[2:]) < 0.05, 1, 0).astype(np.uint32)
+    reference = np.sin(2 * np.pi * (np.arange(int(rng.choice([100, 500]))) + 0.5) / 100) + rng.normal(0, 0.05)
+    frameclocks = float(rng.choice([0, 15904]))
+    return np.rint(data).astype(np.float32), (pixeldq, reference, 1, rowclocks, frameclocks, period)
+
+
+def compare(seed):
+    from jwst.emicorr.emicorr import emicorr_refwave
+
+    logging.getLogger("jwst").setLevel(logging.ERROR)
+    data, settings = random_case(seed)
+    wanted = emicorr_refwave(data.copy(), *settings, nphases_opt=60)
+    got = EngineEmiCorrStep.covered(data.copy(), *settings, nphases_opt=60)
+    np.testing.assert_array_equal(got, wanted, err_msg=f"seed {seed}, {data.shape}")
+    assert np.any(got != data), f"seed {seed}: nothing was subtracted"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_ramps_are_those_of_stock(seed):
+    compare(seed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("block", range(5))
+def test_two_hundred_cases(block):
+    for seed in range(100 + 40 * block, 140 + 40 * block):
+        compare(seed)
+
+
+def test_separate_integrations_and_nan_are_left_to_stock():
+    data, settings = random_case(1)
+    with pytest.raises(NotCovered):
+        EngineEmiCorrStep.covered(data, *settings, fit_ints_separately=True)
+    data[0, 0, 0, 0] = np.nan
+    with pytest.raises(NotCovered):
+        EngineEmiCorrStep.covered(data, *settings)
