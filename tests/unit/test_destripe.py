@@ -26,12 +26,12 @@ def make(rng, n=1, *, sky=0.3, rows=0.015):
 @pytest.mark.parametrize("method", ["flicker", "median"])
 @pytest.mark.parametrize("n", [1, 3])
 def test_rows_are_levelled_and_the_sky_stays(rng, method, n):
-    light, stripes, images = make(rng, n)
+    _, stripes, images = make(rng, n)
     before = images.copy()
     got = whole.destripe(images, np.zeros(images.shape, bool), readout=READOUT, method=method)
     left = stripes - got.horizontal - got.vertical
-    # A row of 64 pixels of an output tells its level to 0.02 / 8.
-    assert left.mean(axis=2).std() < 1.3 * WHITE / np.sqrt(NX)
+    # The pixels of a row tell its level to 0.02 / 16, their median to a quarter more; steps are not what flicker models.
+    assert left.mean(axis=2).std() < 2 * WHITE / np.sqrt(NX)
     assert np.abs(left.mean(axis=(1, 2))).max() < 1e-3
     assert_array_equal(images, before)
     assert got.tier.dtype == np.uint8
