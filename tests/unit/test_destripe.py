@@ -30,7 +30,7 @@ def test_rows_are_levelled_and_the_sky_stays(rng, method, n):
     before = images.copy()
     got = whole.destripe(images, np.zeros(images.shape, bool), readout=READOUT, method=method)
     left = stripes - got.horizontal - got.vertical
-    # The pixels of a row tell its level to 0.02 / 16, their median to a quarter more; steps are not what flicker models.
+    # A row tells its level to 0.02 / 16, its median to a quarter more; steps are not what flicker models.
     assert left.mean(axis=2).std() < 2 * WHITE / np.sqrt(NX)
     assert np.abs(left.mean(axis=(1, 2))).max() < 1e-3
     assert_array_equal(images, before)
