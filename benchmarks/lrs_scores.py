@@ -6,7 +6,10 @@ ys, outlier, outlier_amp_sigma, bad, nanp).
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
+
 from measure import robust_std
 
 #: Heights of the windows along dispersion that the published recipes clean with.
@@ -29,7 +32,7 @@ def score_outliers(z, t, flagged, *, threshold_sigma=8.0) -> dict[str, float]:
     wanted[:, :20] = wanted[:, 392:] = False
     wanted[:, :, : TRACE.start] = wanted[:, :, TRACE.stop :] = False
     edges = np.cumsum((0, *WINDOWS))
-    caught = [flagged[:, a:b][wanted[:, a:b]].mean() for a, b in zip(edges, edges[1:], strict=False)]
+    caught = [flagged[:, a:b][wanted[:, a:b]].mean() for a, b in itertools.pairwise(edges)]
     return {"caught_worst": float(min(caught)), "false": float(flagged[good & ~t["outlier"]].mean())}
 
 

@@ -58,7 +58,7 @@ class Recipe:
             table[names[-1]] = _parse_setting(text)
         return Recipe(self.name, self.title, parameters, steps)
 
-    def check(self, pipeline: type) -> None:
+    def check(self, pipeline: Any) -> None:
         """Refuse names that the pipeline does not have.
 
         Raises
