@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from detectorist.errors import OutputError
+
 if TYPE_CHECKING:
+    import xarray as xr
     from stdatamodels.jwst.datamodels import JwstDataModel
 
 SECONDS_PER_DAY = 86_400.0
@@ -120,3 +125,54 @@ def save_reproducibly(model: JwstDataModel, path: Path, date: str) -> Path:
     finally:
         partial.unlink(missing_ok=True)
     return path
+
+
+def fill_times(meta: JwstDataModel, clock: Clock) -> None:
+    """Fill what `meta.exposure` says of counts and times, for one frame per group and one reset per integration."""
+    meta.nints, meta.ngroups, meta.nframes, meta.groupgap = clock.n_ints, clock.n_groups, 1, 0
+    meta.frame_time = meta.group_time = clock.frame_time_s
+    meta.nsamples, meta.sample_time = 1, 10.0
+    meta.nresets_at_start = meta.nresets_between_ints = 1
+    meta.drop_frames1, meta.drop_frames3, meta.zero_frame = 0, 0, False
+    meta.integration_time = clock.integration_s
+    meta.exposure_time = meta.effective_exposure_time = clock.integration_s * clock.n_ints
+    meta.duration = clock.exposure_s
+    meta.start_time = clock.start_mjd
+    meta.mid_time = clock.start_mjd + clock.exposure_s / 2 / SECONDS_PER_DAY
+    meta.end_time = clock.start_mjd + clock.exposure_s / SECONDS_PER_DAY
+
+
+def make_room(folder: Path, patterns: Sequence[str], *, overwrite: bool) -> None:
+    """Make the folder, and remove what an earlier simulation left in it where that is allowed.
+
+    patterns : sequence of str
+        Globs of what a simulation writes.
+
+    Raises
+    ------
+    OutputError
+        When there is something and `overwrite` is False, or the folder cannot be written.
+    """
+    present = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
+    if present and not overwrite:
+        raise OutputError(
+            f"{folder}: {present[0].name} is there already; choose another folder, or allow overwriting (--overwrite)"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in present:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"{folder}: cannot be written")
+
+
+def write_truth(dataset: xr.Dataset, path: Path, encoding: Mapping[str, Mapping[str, object]]) -> None:
+    """Write a truth as NetCDF under a temporary name until it is complete."""
+    partial = path.with_name(f".partial_{path.name}")
+    try:
+        dataset.to_netcdf(partial, engine="h5netcdf", encoding=encoding)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

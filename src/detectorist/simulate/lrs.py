@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detectorist.detectors import LRS_SLITLESS, MIRI
-from detectorist.errors import OutputError
 from detectorist.simulate import exposure, lrs_sky, miri_detector
 from detectorist.simulate.lrs_sky import SHAPE, SUBARRAY
 from detectorist.simulate.lrs_truth import TruthRecorder
@@ -116,7 +113,8 @@ class LrsObservation:
     def write(self, folder: Path | str, *, overwrite: bool = False, progress: Progress | None = None) -> list[Path]:
         """Write uncal files, truth and references; `LrsScene.write` says how."""
         folder = Path(folder)
-        _make_room(folder, overwrite=overwrite)
+        written = (f"{ROOT_NAME}-seg*_mirimage_uncal.fits", TRUTH_NAME, CACHE_NAME)
+        exposure.make_room(folder, written, overwrite=overwrite)
         recorder = TruthRecorder(self)
         times = exposure.integration_times(self.clock, ra_deg=RA_DEG, dec_deg=DEC_DEG)
         paths = []
@@ -129,7 +127,7 @@ class LrsObservation:
                 if progress is not None:
                     progress(integration + 1, self.n_ints, f"segment {segment}")
             paths.append(self._write_segment(folder, segment, raw, times[first:end]))
-        _write_truth(recorder, times, folder / TRUTH_NAME)
+        exposure.write_truth(recorder.dataset(times), folder / TRUTH_NAME, recorder.encoding())
         build_lrs_cache(folder / CACHE_NAME, self.scene, n_groups=max(self.n_groups, 40))
         return paths
 
@@ -171,46 +169,9 @@ class LrsObservation:
         meta.bunit_data = "DN"
 
     def _fill_exposure(self, meta: JwstDataModel, segment: int, times: np.ndarray) -> None:
-        clock = self.clock
+        exposure.fill_times(meta, self.clock)
         meta.type, meta.readpatt = LRS_SLITLESS.exposure_type, LRS_SLITLESS.read_pattern
-        meta.nints, meta.ngroups, meta.nframes, meta.groupgap = self.n_ints, self.n_groups, 1, 0
-        meta.frame_time = meta.group_time = clock.frame_time_s
-        meta.nsamples, meta.sample_time, meta.noutputs = 1, 10.0, MIRI.n_outputs
-        meta.nresets_at_start = meta.nresets_between_ints = 1
-        meta.drop_frames1, meta.drop_frames3, meta.zero_frame = 0, 0, False
-        meta.integration_time = clock.integration_s
-        meta.exposure_time = meta.effective_exposure_time = clock.integration_s * self.n_ints
-        meta.duration = clock.exposure_s
+        meta.noutputs = MIRI.n_outputs
         meta.segment_number, meta.total_segments = segment, self.n_segments
         meta.integration_start = int(times["integration_number"][0])
         meta.integration_end = int(times["integration_number"][-1])
-        meta.start_time = clock.start_mjd
-        meta.mid_time = clock.start_mjd + clock.exposure_s / 2 / exposure.SECONDS_PER_DAY
-        meta.end_time = clock.start_mjd + clock.exposure_s / exposure.SECONDS_PER_DAY
-
-
-def _make_room(folder: Path, *, overwrite: bool) -> None:
-    """Make the folder, and remove what an earlier simulation left in it where that is allowed."""
-    ours = [*sorted(folder.glob(f"{ROOT_NAME}-seg*_mirimage_uncal.fits")), folder / TRUTH_NAME]
-    present = [path for path in (*ours, folder / CACHE_NAME) if path.exists()]
-    if present and not overwrite:
-        raise OutputError(
-            f"{folder}: {present[0].name} is there already; choose another folder, or allow overwriting (--overwrite)"
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in present:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror or error})") from error
-    if not os.access(folder, os.W_OK):
-        raise OutputError(f"{folder}: cannot be written")
-
-
-def _write_truth(recorder: TruthRecorder, times: np.ndarray, path: Path) -> None:
-    partial = path.with_name(f".partial_{path.name}")
-    try:
-        recorder.dataset(times).to_netcdf(partial, engine="h5netcdf", encoding=recorder.encoding())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
