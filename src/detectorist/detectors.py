@@ -186,6 +186,11 @@ class NircamDetector:
     row_overhead_clocks: int = field(default=12, kw_only=True)
 
     @property
+    def slow_axis(self) -> int:
+        """As in SLOWAXIS: rows are read upwards where columns are read downwards, and the other way round (pynrc)."""
+        return 2 if self.fast_axis < 0 else -2
+
+    @property
     def is_long_wave(self) -> bool:
         """Whether this is one of the two long-wavelength detectors."""
         return self.name.endswith("LONG")

@@ -20,11 +20,6 @@ class Preset(StrEnum):
     long = "long"
 
 
-@app.callback()
-def _modes() -> None:
-    """Keep `lrs` a command of its own while there is only one."""
-
-
 @app.command("lrs")
 def lrs(
     output_dir: Annotated[
@@ -109,6 +104,90 @@ def lrs(
         f"references: {output_dir / 'crds'}",
         _saturation(exposure.saturation_group),
     ]
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command("imaging")
+def imaging(
+    output_dir: Annotated[
+        Path,
+        typer.Option(
+            "--output-dir", "-o", help="Folder for raw files, their truth, wisp templates wisps/, references crds/."
+        ),
+    ],
+    groups: Annotated[int, typer.Option(help="Groups per integration.", rich_help_panel=SIZE)] = 9,
+    ints: Annotated[int, typer.Option(help="Integrations per exposure.", rich_help_panel=SIZE)] = 1,
+    exposures: Annotated[int, typer.Option(help="Dithered exposures, a file each.", rich_help_panel=SIZE)] = 1,
+    pattern: Annotated[
+        str, typer.Option(help="Readout pattern, as RAPID, SHALLOW4, MEDIUM8.", rich_help_panel=SIZE)
+    ] = "MEDIUM8",
+    subarray: Annotated[str, typer.Option(help="FULL, SUB640, SUB320 or SUB160.", rich_help_panel=SIZE)] = "FULL",
+    size: Annotated[
+        int | None,
+        typer.Option(
+            help="Rows and columns of a small frame of one's own, for trials.",
+            rich_help_panel=SIZE,
+            show_default=False,
+        ),
+    ] = None,
+    outputs: Annotated[
+        int | None,
+        typer.Option(
+            help="Outputs it is read through: 1 or 4. Default: 4 on the full frame, else 1.",
+            rich_help_panel=SIZE,
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(help="Seed of everything random: the same seed gives the same bytes.", rich_help_panel=SIZE)
+    ] = 0,
+    detector: Annotated[str, typer.Option(help="Detector, as NRCA3 or NRCBLONG.", rich_help_panel=SCENE)] = "NRCB4",
+    filter_: Annotated[str, typer.Option("--filter", help="Filter, as F200W.", rich_help_panel=SCENE)] = "F200W",
+    sky: Annotated[float, typer.Option(help="Level of the sky, DN/s.", rich_help_panel=SCENE)] = 0.3,
+    wisp: Annotated[
+        tuple[float, float], typer.Option(help="Strengths of the wisps' two components.", rich_help_panel=SCENE)
+    ] = (0.7, 0.9),
+    hot_pixels: Annotated[
+        Path | None,
+        typer.Option(
+            help="FITS map of the whole detector, not zero on hot pixels, instead of random ones.",
+            rich_help_panel=SCENE,
+        ),
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Leave out an ingredient, as cosmic_rays, snowballs, wisps, flicker; repeatable.",
+            rich_help_panel=SCENE,
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier simulation.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Simulate images of a field of stars and galaxies with one detector of NIRCam.
+
+    Example: detectorist simulate imaging -o sim --seed 3
+    """
+    from rich.console import Console
+
+    from detectorist.cli.progress import progress_bar
+    from detectorist.simulate.imaging import ImagingScene
+
+    scene = ImagingScene().with_("sky", level_dn_s=sky).with_("wisps", strengths=wisp)
+    if hot_pixels is not None:
+        scene = scene.with_("bad_pixels", hot_map=str(hot_pixels))
+    scene = scene.with_detector(
+        name=detector, filter=filter_, subarray=subarray, size=size, outputs=outputs, pattern=pattern
+    ).without(*(without or ()))
+    observation = scene.observe(ints=ints, groups=groups, exposures=exposures, seed=seed)
+    with progress_bar("simulating", quiet=quiet) as progress:
+        paths = observation.write(output_dir, overwrite=overwrite, progress=progress)
+    console = Console(quiet=quiet)
+    lines = [str(path) for path in paths]
+    lines += [f"truth: {output_dir}/*_truth.nc", f"references: {output_dir / 'crds'}"]
+    if observation.wisp_templates is not None:
+        lines.append(f"wisp templates: {output_dir / 'wisps'}")
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -48,13 +48,13 @@ class Scene:
             For a name that is none of `ingredients()`; the nearest one is suggested.
         """
         for name in names:
-            _require_known(name, self.ingredients(), "ingredient")
+            require_known(name, self.ingredients(), "ingredient")
         return dataclasses.replace(self, left_out=self.left_out | set(names))
 
     def only(self, *names: str) -> Self:
         """Return the scene with no ingredients but these."""
         for name in names:
-            _require_known(name, self.ingredients(), "ingredient")
+            require_known(name, self.ingredients(), "ingredient")
         return dataclasses.replace(self, left_out=frozenset(self.ingredients()) - set(names))
 
     def with_(self, ingredient: str, **changes: Any) -> Self:
@@ -65,16 +65,17 @@ class Scene:
         ParameterError
             For an ingredient or a parameter that does not exist; the nearest name is suggested.
         """
-        _require_known(ingredient, (*self.ingredients(), "detector"), "ingredient")
+        require_known(ingredient, (*self.ingredients(), "detector"), "ingredient")
         current = getattr(self, ingredient)
         known = [f.name for f in dataclasses.fields(current)]
         for name in changes:
-            _require_known(name, known, f"parameter of {ingredient}")
+            require_known(name, known, f"parameter of {ingredient}")
         changed = dataclasses.replace(current, **changes)
         return dataclasses.replace(self, **{ingredient: changed}, left_out=self.left_out - {ingredient})
 
 
-def _require_known(name: str, known: tuple[str, ...] | list[str], what: str) -> None:
+def require_known(name: str, known: Collection[str], what: str) -> None:
+    """Raise ParameterError for a name that is none of `known`; the nearest one is suggested."""
     if name not in known:
         nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
         hint = f' (did you mean "{nearest[0]}"?)' if nearest else ""
