@@ -1,5 +1,6 @@
 """The LRS pipeline from raw ramps to spectra: contract of the output, reuse, provenance, one exposure in segments."""
 
+import json
 import tomllib
 
 import numpy as np
@@ -146,3 +147,25 @@ def test_the_pipeline_is_a_step_for_strun_and_call(exposure, segments, tmp_path,
         steps={"drop_groups": {"drop_groups": [-1]}, "set_custom_gain": {"skip": True}, "emicorr": {"skip": True}},
     )
     assert got.dataset.sizes["integration_number"] == 4
+
+
+def test_numbers_of_the_exposure_and_its_steps_are_written(reduced, dataset):
+    record = json.loads((reduced / "record.json").read_text())
+    numbers = record.pop("exposure")
+    assert numbers["n_integrations"] == 8
+    assert 0 < numbers["white_photon_ppm"] < numbers["white_expected_ppm"]
+    assert 0.3 < numbers["pull_width"] < 3
+    assert numbers["x_rms_pix"] == pytest.approx(float(np.std(dataset["x_shift"])))
+    assert len(record) == 2  # a block for each segment
+    for steps in record.values():
+        assert {"drop_groups", "clean_outliers", "background_subtract", "extract_1d_box", "align_spectra"} <= set(steps)
+        assert all(numbers["state"] in ("COMPLETE", "SKIPPED") for numbers in steps.values())
+
+
+def test_frames_are_kept_in_small(reduced):
+    with xr.open_dataset(reduced / "stage_2" / "frames.nc", engine="h5netcdf") as frames:
+        assert frames["clean"].shape == (416, 72)
+        assert np.isfinite(frames["clean"]).all()
+        # The trace is where the light is, and the background is gone beside it.
+        assert frames["clean"].values[370, 34:40].max() > 20 * abs(np.median(frames["clean"].values[370, 50:68]))
+        assert 0 < float(frames["replaced"].mean()) < 0.2

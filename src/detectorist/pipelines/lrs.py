@@ -29,6 +29,7 @@ from detectorist.errors import InputError
 from detectorist.pipelines import chunks, products, reuse
 from detectorist.pipelines.base import DetectoristPipeline, off_by_default
 from detectorist.pipelines.engine_steps import EngineJumpStep, EngineRampFitStep
+from detectorist.pipelines.lrs_frames import LrsFrames
 from detectorist.pipelines.lrs_spectra import LrsSpectra, SegmentSpectra
 from detectorist.pipelines.segments import Segment, order_segments
 from detectorist.pipelines.wavelengths import read_wavelength_map
@@ -134,11 +135,13 @@ class LrsPipeline(DetectoristPipeline):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._template: Any = None
+        self.frames = LrsFrames()
 
     def process(self, *sources: Any) -> LrsSpectra:
         """Reduce one exposure, given as any number of segments (paths or open models)."""
         segments = order_segments(sources, allow_gaps=self.allow_gaps)
         self._template = None
+        self.frames = LrsFrames()
         self.choose_engine(self.engine)
         if segments[-1].is_ramp:
             self._make_references(segments[-1])
@@ -151,6 +154,7 @@ class LrsPipeline(DetectoristPipeline):
         self.progress(len(segments), len(segments), "done")
         spectra.finish()
         products.write_dataset(spectra.dataset, self.folder / "stage_2" / "stage_2_output.nc")
+        self.frames.write(self.folder / "stage_2" / "frames.nc")
         return spectra
 
     def _rates_in_blocks(self, segment: Segment) -> Iterator[CubeModel]:
@@ -253,6 +257,7 @@ class LrsPipeline(DetectoristPipeline):
         if self._template is None:
             self._template = self.align_spectra.template_from(frames)
         spectra, errors, x_shifts, y_shifts = self.align_spectra.run(frames, spectra, errors, self._template)
+        self.frames.add_records(frames, self._extraction_step, self.align_spectra)
         return SegmentSpectra.collect(
             frames,
             electrons=self._extraction_step.units == "electron/s",
@@ -283,12 +288,15 @@ class LrsPipeline(DetectoristPipeline):
 
         Outliers bias a background, and a background biases the profile that outliers are judged by.
         """
-        subtracted, background = self.background_subtract.run(self.clean_outliers.run(rates.copy())[0])
+        cleaned, n_outliers = self.clean_outliers.run(rates.copy())[::2]
+        subtracted, background = self.background_subtract.run(cleaned)
+        self.frames.add_before(rates, n_outliers)
         rates.data = rates.data - background
         models.set_background_variance(rates, models.background_variance(subtracted))
         numbers = dict(models.records(subtracted)["background_subtract"])
         models.record_step(rates, "background_subtract", numbers.pop("state"), numbers)
         frames, profile, n_outliers = self.clean_outliers.run(rates)
+        self.frames.add_after(frames, profile, background)
         return frames, profile, n_outliers, background
 
     @property

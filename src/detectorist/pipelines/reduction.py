@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from detectorist.errors import DetectoristError, OutputError, ParameterError, Re
 from detectorist.pipelines import products, reuse
 from detectorist.pipelines.lrs import LrsPipeline
 from detectorist.pipelines.lrs_spectra import LrsSpectra
+from detectorist.pipelines.lrs_summary import measure
 from detectorist.pipelines.recipe import Recipe, choose_lrs_recipe, load_recipe
 from detectorist.pipelines.segments import Segment, order_segments
 
@@ -79,6 +81,7 @@ def reduce_lrs(request: Request) -> LrsSpectra:
             # crds ends the process when it has no server and no cache.
             gave_up = f"references from {source.name}: crds gave up ({error}); see detectorist.log"
             raise ReferenceMissing(THREE_WAYS if source.name == "none" else gave_up) from error
+        _write_record(pipeline, spectra, request.output_dir / "record.json")
         _draw(spectra, request.output_dir / "figures")
     return spectra
 
@@ -135,6 +138,7 @@ def _write_resolved(
 ) -> None:
     """Write every parameter in force, and what else is needed to do it again."""
     table = {
+        "pipeline": LrsPipeline.__name__,
         "recipe": recipe.name,
         "title": recipe.title,
         "settings": list(request.settings),
@@ -155,10 +159,16 @@ def _without_none(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str) else str(value)
 
 
+def _write_record(pipeline: LrsPipeline, spectra: LrsSpectra, target: Path) -> None:
+    """Write the numbers of the exposure, and below them those of its steps, for whoever reads no FITS."""
+    numbers = measure(spectra.dataset, pipeline.frames.photon_error)
+    products.write_text(json.dumps({"exposure": numbers, **pipeline.frames.records}, default=str), target)
+
+
 def _draw(spectra: LrsSpectra, folder: Path) -> None:
     from detectorist.figures import display, lrs
 
-    dataset = spectra.dataset
+    dataset: Any = spectra.dataset
     for name, figure in lrs.overview(dataset).items():
         display.show_or_write(figure, f"{name}.png", folder=str(folder), path=str(folder / f"{name}.png"))
 

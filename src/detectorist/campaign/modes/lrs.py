@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -59,8 +60,9 @@ class LrsMode(Mode):
             *sorted((folder / "stage_2").glob("*.nc")),
             *sorted((folder / "figures").glob("*.png")),
             folder / "resolved.toml",
+            folder / "record.json",
         ]
-        return Outcome(made, {path.name: _records(path) for path in rates if path.is_file()})
+        return Outcome(made, json.loads((folder / "record.json").read_text()))
 
     def steps_of(self, job: Job) -> list[str]:
         """Return the steps that are not skipped."""
@@ -132,16 +134,6 @@ def build(recipe: Any) -> Any:
 def _chunking(job: Job) -> tuple[str, ...]:
     chunk = job.options.get("chunk_ints")
     return (f"chunk_ints={chunk}",) if chunk else ()
-
-
-def _records(rates: Path) -> dict[str, Any]:
-    """Return what the steps recorded in a product."""
-    from stdatamodels.jwst import datamodels
-
-    from detectorist import models
-
-    with datamodels.open(rates) as model:
-        return models.records(model)
 
 
 def predict_memory(sizes: Sequence[RampSize], chunk_ints: int | None) -> int:
