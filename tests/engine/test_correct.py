@@ -105,3 +105,22 @@ def test_dark_is_that_of_stcal(dark_ints, first_int, rng):
     wanted, got = subtract_dark(science(), dark), EngineDarkCurrentStep.covered(science(), dark)
     np.testing.assert_array_equal(got.data, wanted.data)
     np.testing.assert_array_equal(got.pixeldq, wanted.pixeldq)
+
+
+@pytest.mark.parametrize(("first", "last", "reset_groups"), [(1, 3, 2), (2, 4, 9), (None, None, 4)])
+def test_reset_is_that_of_stock(first, last, reset_groups, make_lrs_ramp, rng):
+    from jwst.reset.reset_sub import do_correction
+    from stdatamodels.jwst.datamodels import ResetModel
+
+    from detectorist.pipelines.engine_steps import EngineResetStep
+
+    model = make_lrs_ramp(3, 4, 12, 16)
+    model.meta.exposure.integration_start, model.meta.exposure.integration_end = first, last
+    reset = ResetModel(data=rng.normal(5, 1, (2, reset_groups, 12, 16)).astype(np.float32))
+    reset.data[0, 0, 3, 4] = np.nan
+    reset.dq = rng.integers(0, 4, (12, 16)).astype(np.uint32)
+    reset.meta.exposure.nints, reset.meta.exposure.ngroups = 2, reset_groups
+    wanted, got = do_correction(model.copy(), reset.copy()), EngineResetStep.covered(model.copy(), reset.copy())
+    np.testing.assert_array_equal(got.data, wanted.data)
+    np.testing.assert_array_equal(got.pixeldq, wanted.pixeldq)
+    assert np.any(got.data != model.data)

@@ -6,6 +6,7 @@ from detectorist.pipelines.engine_steps.front import (
     EngineIPCStep,
     EngineLinearityStep,
     EngineRefPixStep,
+    EngineResetStep,
     EngineSaturationStep,
 )
 from detectorist.pipelines.engine_steps.jump import EngineJumpStep
@@ -17,6 +18,7 @@ ENGINE_STEPS = {
     "saturation": EngineSaturationStep,
     "ipc": EngineIPCStep,
     "refpix": EngineRefPixStep,
+    "reset": EngineResetStep,
     "linearity": EngineLinearityStep,
     "dark_current": EngineDarkCurrentStep,
     "jump": EngineJumpStep,
@@ -32,5 +34,6 @@ __all__ = [
     "EngineLinearityStep",
     "EngineRampFitStep",
     "EngineRefPixStep",
+    "EngineResetStep",
     "EngineSaturationStep",
 ]

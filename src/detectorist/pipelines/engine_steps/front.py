@@ -14,6 +14,8 @@ from jwst.linearity import linearity
 from jwst.linearity.linearity_step import LinearityStep
 from jwst.refpix.reference_pixels import NIRDataset
 from jwst.refpix.refpix_step import RefPixStep
+from jwst.reset import reset_sub
+from jwst.reset.reset_step import ResetStep
 from jwst.saturation import saturation
 from jwst.saturation.saturation_step import SaturationStep
 from stcal.dark_current import dark_sub
@@ -130,6 +132,30 @@ class EngineDarkCurrentStep(EngineStep, DarkCurrentStep):
             own = dark if dark.ndim == 3 else dark[i if first and i < len(dark) else -1]
             science_data.data[i] -= own[: science_data.data.shape[1]]
         return science_data
+
+    def prepare_engine(self) -> None:
+        """Do nothing: this step needs no compiled kernel."""
+
+
+class EngineResetStep(EngineStep, ResetStep):
+    """Subtract the reset anomaly as `ResetStep` does, without asking the models for their arrays at every group."""
+
+    stock: ClassVar = ResetStep
+    place: ClassVar = (reset_sub, "do_correction")
+
+    @staticmethod
+    def covered(output_model, reset_model) -> Any:
+        """Do what `do_correction` does: the model, its first groups corrected in place."""
+        exposure, reference = output_model.meta.exposure, reset_model.meta.exposure
+        first = (exposure.integration_start or 1) - 1
+        last = exposure.nints if exposure.integration_end is None else exposure.integration_end
+        n_groups = min(exposure.ngroups, reference.ngroups)
+        data, reset = output_model.data, np.nan_to_num(reset_model.data, nan=0.0, posinf=np.inf, neginf=-np.inf)
+        for i in range(first, last):
+            data[i - first, :n_groups] -= reset[min(i, reference.nints - 1), :n_groups]
+        if last > first:
+            output_model.pixeldq |= reset_model.dq
+        return output_model
 
     def prepare_engine(self) -> None:
         """Do nothing: this step needs no compiled kernel."""
