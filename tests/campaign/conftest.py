@@ -10,6 +10,7 @@ from detectorist.campaign.plan import Wish, make_jobs, make_plan
 from detectorist.campaign.run import Execution, run_campaign
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # test modules share `fake_mode` and `mutations`
 MODE = "fake_mode:FakeMode"
 
 

@@ -220,6 +220,7 @@ def fit_in_chunks(pipeline: Any, path: Path, before: Sequence[str], *, chunk_int
             halo = int(not pipeline.jump.skip and pipeline.jump.flag_4_neighbors)
             store = store or _Store.make(folder, ramps.data.shape[2], n_ints, chunk_ints, halo)
             store.add(ramps)
+            del ramps
         assert store is not None
         return _fit_rows(pipeline, store)
 
@@ -320,7 +321,8 @@ def _fit_rows(pipeline: Any, store: _Store) -> CubeModel:
         _, rates = pipeline.ramp_fit.run(ramps)
         if rates is None:
             raise InputError(f"{models.describe(ramps)}: no pixel could be fitted; are all groups flagged?")
-        joined.add(ramps, rates, numbers)
+        joined.add(rates, numbers)
+        del ramps, rates  # else they stay while the next ones are made
     return joined.finish()
 
 
@@ -362,7 +364,6 @@ class _Joined:
     def __init__(self, store: _Store):
         self._store = store
         self._rates: CubeModel | None = None
-        self._ramps: RampModel | None = None
         self._arrays: dict[str, np.ndarray] = {}
         self._jumps: dict[str, float] = {}
         self._ny = store.tiles[-1].stop
@@ -375,7 +376,7 @@ class _Joined:
             if value is not None:
                 self._jumps[name] = self._jumps.get(name, 0.0) + value * rows / self._ny
 
-    def add(self, ramps: RampModel, rates: CubeModel, numbers: list[int]) -> None:
+    def add(self, rates: CubeModel, numbers: list[int]) -> None:
         """Put the rows of tiles `numbers` in their place."""
         low, high = self._store.tiles[numbers[0]], self._store.tiles[numbers[-1]]
         rows = slice(low.first - low.read_first, high.stop - low.read_first)
@@ -386,14 +387,13 @@ class _Joined:
                 self._arrays[name] = np.empty(shape, part.dtype)
             self._arrays[name][:, low.first : high.stop] = part[:, rows]
         if self._rates is None:
-            self._rates, self._ramps = rates, ramps
-            ramps.data = ramps.data[:1, :1].copy()
-            ramps.groupdq = ramps.groupdq[:1, :1].copy()
+            self._rates = rates
+            for name in self._ARRAYS:
+                setattr(rates, name, getattr(rates, name)[:1].copy())
 
     def finish(self) -> CubeModel:
         """Return the rates of the whole frame, with the metadata and records of all steps."""
         assert self._rates is not None
-        assert self._ramps is not None
         template = self._store.template
         rates = self._rates
         for name, array in self._arrays.items():

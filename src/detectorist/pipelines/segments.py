@@ -13,6 +13,7 @@ from stdatamodels.jwst.datamodels import JwstDataModel, read_metadata
 
 from detectorist.errors import InputError
 from detectorist.models import describe
+from detectorist.pipelines.headers import require_consistent_ramp, sci_axes
 from detectorist.step import LRS_SLITLESS
 
 #: Metadata that all segments of one exposure share.
@@ -94,6 +95,8 @@ def order_segments(sources: Iterable[Any], *, allow_gaps: bool = False) -> list[
         raise InputError("no input: at least one uncal or rateints file is needed")
     for segment in segments:
         _require_lrs(segment)
+        if segment.is_ramp and isinstance(segment.source, Path):
+            require_consistent_ramp(segment.name, segment.meta, sci_axes(segment.source))
     _require_one_exposure(segments)
     segments.sort(key=lambda segment: (segment.first or 0, segment.name))
     _require_contiguous(segments, allow_gaps=allow_gaps)
@@ -122,6 +125,10 @@ def _require_lrs(segment: Segment) -> None:
             f"{segment.name}: {instrument or 'unknown instrument'}, exposure type {kind or 'unknown'}; "
             f"MIRI {LRS_SLITLESS} is needed"
         )
+    for key, wanted in (("instrument.detector", "MIRIMAGE"), ("instrument.filter", "P750L")):
+        found = segment.meta.get(key)
+        if found not in (wanted, None):
+            raise InputError(f"{segment.name}: {key} is {found or 'empty'}; {wanted} is needed", found=found)
     model_type = segment.meta.get("model_type")
     if model_type not in (*RAMPS, "CubeModel"):
         raise InputError(

@@ -1,0 +1,75 @@
+"""Raw files whose header contradicts itself or its array are refused: stock steps believe one or the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from astropy.io import fits
+
+from detectorist.errors import InputError
+
+#: Relative difference of two times in a header that is not a rounding.
+TIME_TOLERANCE = 0.01
+
+
+def sci_axes(path: Path) -> tuple[int, ...]:
+    """Return the shape of the SCI array of a FITS file from its header; () where there is none to read."""
+    try:
+        with fits.open(path) as hdus:
+            header = hdus["SCI"].header
+            return tuple(int(header[f"NAXIS{axis}"]) for axis in range(int(header["NAXIS"]), 0, -1))
+    except (OSError, KeyError, ValueError, TypeError, fits.VerifyError):
+        return ()
+
+
+def require_consistent_ramp(name: str, meta: dict[str, Any], axes: tuple[int, ...]) -> None:
+    """Compare the header of a ramp with its array and with itself.
+
+    name : str
+        For errors.
+    meta : dict
+        Flat metadata: {"exposure.ngroups": ...}. What is missing is not compared.
+    axes : tuple of int
+        Shape of SCI, (n_ints, n_groups, ny, nx); other lengths are left to whoever reads the array.
+
+    Raises
+    ------
+    InputError
+        With both values.
+    """
+    if len(axes) == 4:
+        _require_axes(name, meta, axes)
+    _require_times(name, meta)
+
+
+def _require_axes(name: str, meta: dict[str, Any], axes: tuple[int, ...]) -> None:
+    first, last = meta.get("exposure.integration_start"), meta.get("exposure.integration_end")
+    n_ints = last - first + 1 if first is not None and last is not None else None
+    wanted = (n_ints, *(meta.get(key) for key in ("exposure.ngroups", "subarray.ysize", "subarray.xsize")))
+    words = ("integrations (INTSTART, INTEND)", "groups (NGROUPS)", "rows (SUBSIZE2)", "columns (SUBSIZE1)")
+    for said, found, what in zip(wanted, axes, words, strict=True):
+        if said is not None and said != found:
+            raise InputError(
+                f"{name}: the header says {said} {what}, the array holds {found}; is the file complete?",
+                header=said,
+                array=found,
+            )
+    if first is not None and first < 1:
+        raise InputError(f"{name}: INTSTART is {first}; integrations are counted from 1", header=first)
+
+
+def _require_times(name: str, meta: dict[str, Any]) -> None:
+    group, frame = meta.get("exposure.group_time"), meta.get("exposure.frame_time")
+    n_frames, gap = meta.get("exposure.nframes"), meta.get("exposure.groupgap")
+    if group is not None and not group > 0:
+        raise InputError(f"{name}: TGROUP is {group}; a positive number of seconds is needed", group_time=group)
+    if None in (group, frame, n_frames, gap):
+        return
+    expected = frame * (n_frames + gap)
+    if abs(group - expected) > TIME_TOLERANCE * group:
+        raise InputError(
+            f"{name}: TGROUP is {group} s, but {n_frames} frames and a gap of {gap} of {frame} s make {expected:g} s",
+            group_time=group,
+            expected=expected,
+        )
