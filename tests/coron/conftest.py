@@ -1,5 +1,6 @@
 """Small coronagraphic exposures of NIRCam and MIRI, with their references as a CRDS cache and their truth beside."""
 
+import gc
 import os
 from dataclasses import dataclass
 
@@ -107,15 +108,10 @@ def references(instrument, n_groups=12):
     flags = np.zeros(shape, np.uint32)
     mask = flags.copy()
     for place in RC_PIXELS:
-        mask[place] |= 2
+        mask[place] |= 2**14
     for place in BAD_PIXELS:
         mask[place] |= 1
-    model = dm.MaskModel(dq=mask)
-    model.dq_def = np.array(
-        [(0, 1, "DO_NOT_USE", ""), (1, 2, "RC", "")],
-        dtype=[("BIT", "i4"), ("VALUE", "u4"), ("NAME", "S40"), ("DESCRIPTION", "S80")],
-    )
-    yield "mask", model
+    yield "mask", dm.MaskModel(dq=mask)
     yield "saturation", dm.SaturationModel(data=full(SATURATION), dq=flags)
     coefficients = np.zeros((4, *shape), np.float32)
     coefficients[1] = 1.0
@@ -138,6 +134,17 @@ def references(instrument, n_groups=12):
 
 
 @pytest.fixture(scope="session")
+def quick_steps():
+    """Keep what is there now out of garbage collection, which stpipe calls for after every step."""
+    import jwst.pipeline  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="session")
 def coron_cache(tmp_path_factory):
     """The folder of a CRDS cache for both instruments."""
     from detectorist.simulate.crds_cache import CacheBuilder
@@ -154,7 +161,7 @@ def coron_cache(tmp_path_factory):
 
 
 @pytest.fixture
-def coron_references(coron_cache):
+def coron_references(coron_cache, quick_steps):
     """Point this process at the references, and back at what it had after the test."""
     from detectorist import crds_source
 

@@ -148,6 +148,8 @@ def test_group_of_an_outlier_is_found_where_one_step_makes_it(rng):
     ramp[5, :, 2, 2] *= 5.0  # a slope of its own
     ramp[7, 2:, 3, 3] += 200.0  # one step, beside a flag
     flags[7, 4, 3, 3] = 4
-    where = (np.array([3, 5, 7]), np.array([1, 2, 3]), np.array([1, 2, 3]))
-    np.testing.assert_array_equal(groups_of_outliers(ramp, flags, where), [4, 0, 0])
+    ramp[9, 4:, 0, 0] += 200.0  # a step into a flagged group
+    flags[9, 4, 0, 0] = 1
+    where = tuple(np.array(axis) for axis in ([3, 5, 7, 9], [1, 2, 3, 0], [1, 2, 3, 0]))
+    np.testing.assert_array_equal(groups_of_outliers(ramp, flags, where), [4, 0, 2, 0])
     assert groups_of_outliers(ramp[:, :2], flags[:, :2], where).sum() == 0

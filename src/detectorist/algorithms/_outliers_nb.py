@@ -11,6 +11,9 @@ from numba import njit
 
 #: Interquartile range of a Gaussian, in standard deviations.
 IQR_SIGMA = 1.349
+#: Standard deviations per median absolute deviation, which one outlier among a handful of values moves less.
+MAD_SIGMA = 1.4826
+FEWEST_FOR_QUARTILES = 8
 
 
 @njit(cache=True, nogil=True)
@@ -112,6 +115,8 @@ def _middle(ordered, n):
         return np.float32(np.nan), np.float32(np.nan)
     half = n // 2
     middle = ordered[half] if n % 2 else np.float32(0.5) * (ordered[half] + ordered[half - 1])
+    if n < FEWEST_FOR_QUARTILES:
+        return middle, np.float32(MAD_SIGMA) * np.median(np.abs(ordered[:n] - middle))
     place = np.float32(0.25 * (n - 1))
     low = int(place)
     part = place - np.float32(low)

@@ -115,7 +115,7 @@ def groups_of_outliers(
     -------
     ndarray of int, shape (n,)
         The step is the largest deviation of the differences of neighbouring groups from their median over
-        the other integrations; it is single when no other deviation has a third of its size.
+        the other integrations; it is single when there are others and none has a third of its size.
     """
     integration, y, x = where
     if not integration.size or ramp.shape[1] < 3:
@@ -129,7 +129,7 @@ def groups_of_outliers(
     known = np.isfinite(steps).any(axis=0).T
     usual[known] = np.nanmedian(np.moveaxis(steps, 2, 1)[:, known], axis=0)
     size = np.abs(own - usual)
-    complete = np.isfinite(size).all(axis=1) & known.all(axis=1)
-    ordered = np.sort(np.nan_to_num(size), axis=1)
-    single = complete & (ordered[:, -1] > 3 * ordered[:, -2])
-    return np.where(single, np.nan_to_num(size).argmax(axis=1) + 1, 0)
+    size = np.where(np.isfinite(size) & known, size, -1.0)
+    ordered = np.sort(size, axis=1)
+    single = (ordered[:, -2] >= 0) & (ordered[:, -1] > 3 * ordered[:, -2])
+    return np.where(single, size.argmax(axis=1) + 1, 0)

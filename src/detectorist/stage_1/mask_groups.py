@@ -36,10 +36,14 @@ class MaskGroupsStep(DetectoristStep):
         science_files = pass(default=None)  # files of the science target: a list, or one name
     """
 
-    def process(self, input_data):
-        """Return the ramp with its late groups flagged."""
+    def process(self, input_data, as_read=None):
+        """Return the ramp with its late groups flagged.
+
+        as_read : ndarray, shape (n_groups, ny, nx), optional
+            The ramp as it was read, to be compared with the target's files where these are as they were read.
+        """
         model = self.open_input(input_data, RampModel)
-        reference = median_ramp(model)
+        reference = median_ramp(model) if as_read is None else as_read
         match = self._match(model, reference)
         n_groups = model.data.shape[1]
         mask = late_groups(
