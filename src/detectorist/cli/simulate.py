@@ -20,6 +20,13 @@ class Preset(StrEnum):
     long = "long"
 
 
+class Coronagraph(StrEnum):
+    """Instruments whose coronagraphs are simulated."""
+
+    nircam = "nircam"
+    miri = "miri"
+
+
 @app.command("lrs")
 def lrs(
     output_dir: Annotated[
@@ -189,6 +196,75 @@ def imaging(
     if observation.wisp_templates is not None:
         lines.append(f"wisp templates: {output_dir / 'wisps'}")
     for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command("coron")
+def coron(
+    output_dir: Annotated[
+        Path, typer.Option("--output-dir", "-o", help="Folder for raw files, their truth and references crds/.")
+    ],
+    instrument: Annotated[Coronagraph, typer.Option(help="nircam: MASKA335R; miri: 4QPM at 11.4 micron.")] = (
+        Coronagraph.nircam
+    ),
+    ints: Annotated[int, typer.Option(help="Integrations per exposure.", rich_help_panel=SIZE)] = 10,
+    groups: Annotated[
+        int | None,
+        typer.Option(help="Groups per integration. Default: 4, MIRI 12.", rich_help_panel=SIZE, show_default=False),
+    ] = None,
+    rolls: Annotated[int, typer.Option(help="Orientations on the target.", rich_help_panel=SIZE)] = 2,
+    dithers: Annotated[
+        int, typer.Option(help="Positions of the reference star behind the mask, up to 5.", rich_help_panel=SIZE)
+    ] = 3,
+    backgrounds: Annotated[
+        bool | None,
+        typer.Option(
+            "--backgrounds/--no-backgrounds",
+            help="Empty fields for both stars. Default: with MIRI only.",
+            rich_help_panel=SIZE,
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(help="Seed of everything random: the same seed gives the same bytes.", rich_help_panel=SIZE)
+    ] = 0,
+    companion: Annotated[
+        float | None,
+        typer.Option(
+            help="Rate of the companion, DN/s. Default: 150, MIRI 600.", rich_help_panel=SCENE, show_default=False
+        ),
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Leave out an ingredient, as cosmic_rays, flicker, drift, spill, emi; repeatable.",
+            rich_help_panel=SCENE,
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier simulation.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Simulate a star with a companion behind a coronagraph, and its reference star.
+
+    Example: detectorist simulate coron -o sim --seed 5
+    """
+    from rich.console import Console
+
+    from detectorist.cli.progress import progress_bar
+    from detectorist.simulate.coron_scenes import SCENES
+
+    scene = SCENES[instrument.value]()
+    if companion is not None:
+        scene = scene.with_("companion", rate_dn_s=companion)
+    scene = scene.without(*(without or ()))
+    observation = scene.observe(
+        ints=ints, groups=groups, rolls=rolls, dithers=dithers, backgrounds=backgrounds, seed=seed
+    )
+    with progress_bar("simulating", quiet=quiet) as progress:
+        paths = observation.write(output_dir, overwrite=overwrite, progress=progress)
+    console = Console(quiet=quiet)
+    lines = [f"{path} ({visit.kind})" for path, visit in zip(paths, observation.visits, strict=True)]
+    for line in (*lines, f"truth: {output_dir}/*_truth.nc", f"references: {output_dir / 'crds'}"):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 

@@ -1,0 +1,89 @@
+"""The two coronagraphs that are simulated: where they are on their detectors, and what their headers say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from detectorist.detectors import MIRI, MIRI_SUBARRAYS, NIRCAM, Subarray
+
+
+@dataclass(frozen=True)
+class CoronMode:
+    """Facts of a coronagraph.
+
+    Attributes
+    ----------
+    instrument, detector, filter, coronagraph, exposure_type, read_pattern, aperture, template : str
+        As in the header; `aperture` is APERNAME and PPS_APER.
+    pupil, module, channel : str or None
+        NIRCam only.
+    subarray : Subarray
+    centre : (x, y)
+        The mask's centre in the subarray, pixels from 0.
+    pixel_scale_arcsec : float
+    n_outputs, fast_axis : int
+        NOUTPUTS and FASTAXIS.
+    v2_v3_arcsec : (float, float)
+        Place in the telescope's focal plane.
+    """
+
+    instrument: str
+    detector: str
+    filter: str
+    coronagraph: str
+    exposure_type: str
+    read_pattern: str
+    aperture: str
+    template: str
+    subarray: Subarray
+    centre: tuple[float, float]
+    pixel_scale_arcsec: float
+    n_outputs: int
+    fast_axis: int
+    v2_v3_arcsec: tuple[float, float]
+    pupil: str | None = None
+    module: str | None = None
+    channel: str | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.subarray.n_rows, self.subarray.n_cols
+
+
+#: Place of the subarray and of the mask in it: tests of the standard pipeline and flight headers, to a few pixels.
+NIRCAM_335R = CoronMode(
+    instrument="NIRCAM",
+    detector="NRCALONG",
+    filter="F335M",
+    pupil="MASKRND",
+    module="A",
+    channel="LONG",
+    coronagraph="MASKA335R",
+    exposure_type="NRC_CORON",
+    read_pattern="RAPID",
+    aperture="NRCA5_MASK335R",
+    template="NIRCam Coronagraphic Imaging",
+    subarray=Subarray("SUB320A335R", 486, 1508, 320, 320),
+    centre=(149.9, 174.4),
+    pixel_scale_arcsec=0.063,
+    n_outputs=1,
+    fast_axis=NIRCAM["NRCALONG"].fast_axis,
+    v2_v3_arcsec=(107.5, -405.0),
+)
+MIRI_1140 = CoronMode(
+    instrument="MIRI",
+    detector=MIRI.name,
+    filter="F1140C",
+    coronagraph="4QPM_1140",
+    exposure_type="MIR_4QPM",
+    read_pattern="FASTR1",
+    aperture="MIRIM_MASK1140",
+    template="MIRI Coronagraphic Imaging",
+    subarray=MIRI_SUBARRAYS["MASK1140"],
+    centre=(119.0, 111.2),
+    pixel_scale_arcsec=MIRI.pixel_scale_arcsec,
+    n_outputs=MIRI.n_outputs,
+    fast_axis=MIRI.fast_axis,
+    v2_v3_arcsec=(-389.0, -386.0),
+)
