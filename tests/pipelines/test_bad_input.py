@@ -26,6 +26,15 @@ def reduce(exposure, tmp_path):
     return run
 
 
+@pytest.fixture(scope="session")
+def rates(exposure, tmp_path_factory):
+    """One segment's count rates."""
+    folder = tmp_path_factory.mktemp("rates")
+    files = sorted(exposure.glob("*_uncal.fits"))[:1]
+    reduce_lrs(Request(files, folder, references=str(exposure / "crds")))
+    return next((folder / "stage_1").glob("*_rateints.fits"))
+
+
 def products_in(folder):
     return [p for p in folder.rglob("*") if p.suffix in (".fits", ".nc") and "references" not in p.parts]
 
@@ -36,11 +45,6 @@ def products_in(folder):
         ("drop_groups.drop_groups=[50]", ParameterError, "seg001.*50.*8"),
         ("drop_groups.drop_groups=[0,1,2,3,4,5,6,7]", ParameterError, "all"),
         ("set_custom_gain.gain_value=0", ParameterError, "gain"),
-        ("extract_1d_box.aperture_center=200", ParameterError, "196 to 204"),
-        ("background_subtract.bkg_col_left_start=30", ParameterError, "30.*22|left"),
-        ("background_subtract.bkg_col_right_end=90", ParameterError, "90"),
-        ("clean_outliers.outlier_threshold=-1", ParameterError, "outlier_threshold"),
-        ("clean_outliers.spatial_profile_left_idx=60", ParameterError, "60"),
         ("extraction=magic", ParameterError, "magic"),
         ("clean_outlier.poly_order=3", ParameterError, 'did you mean "clean_outliers"'),
     ],
@@ -48,6 +52,22 @@ def products_in(folder):
 def test_parameters(reduce, segments, tmp_path, setting, kind, words):
     with pytest.raises(kind, match=words):
         reduce(segments, setting)
+    assert not (tmp_path / "out" / "stage_2").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "kind", "words"),
+    [
+        ("extract_1d_box.aperture_center=200", ParameterError, "196 to 204"),
+        ("background_subtract.bkg_col_left_start=30", ParameterError, "30.*22|left"),
+        ("background_subtract.bkg_col_right_end=90", ParameterError, "90"),
+        ("clean_outliers.outlier_threshold=-1", ParameterError, "outlier_threshold"),
+        ("clean_outliers.spatial_profile_left_idx=60", ParameterError, "60"),
+    ],
+)
+def test_parameters_of_stage_2(reduce, rates, tmp_path, setting, kind, words):
+    with pytest.raises(kind, match=words):
+        reduce([rates], setting)
     assert not (tmp_path / "out" / "stage_2").exists()
 
 
@@ -124,15 +144,6 @@ def _with_data(source, target, change):
         change(hdus)
         hdus.writeto(target)
     return target
-
-
-@pytest.fixture(scope="session")
-def rates(exposure, tmp_path_factory):
-    """One segment's count rates."""
-    folder = tmp_path_factory.mktemp("rates")
-    files = sorted(exposure.glob("*_uncal.fits"))[:1]
-    reduce_lrs(Request(files, folder, references=str(exposure / "crds")))
-    return next((folder / "stage_1").glob("*_rateints.fits"))
 
 
 def test_not_a_number_everywhere(reduce, rates, tmp_path):
