@@ -24,7 +24,7 @@ RING_PIX, RING_GROWTH = 2.0, 0.1
 # speckles and : spikes are about a third of the light, so below this they hide in the noise.
 BRIGHT_SIGMA = 2.5
 #: Local mean square over that of the image from which a place is rough: speckles, a companion, an edge.
-ROUGHNESS = 1.3
+ROUGHNESS = 1.4
 ROUGH_BOX_PIX = 9
 CLIP_SIGMA = 4.0
 LEAST_KEPT = 0.25
