@@ -21,94 +21,29 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.polynomial import legendre
-from scipy.optimize import nnls
 
+from detectorist.algorithms.flicker_spectrum import FlickerNoise, fast_variance, fit_noise, pool_noise
+from detectorist.algorithms.readout import Blocks, Readout, alternating_readout
 from detectorist.errors import ParameterError, TooFewPixels
 
-#: Pixel times that a NIRCam output spends between two rows (JDox, NIRCam detector readout).
-ROW_OVERHEAD_PIX = 12
-#: Pixels averaged before the smoother: what is faster than a block is hidden by the white noise of its pixels.
-BLOCK_PIX = 4
-#: Ornstein-Uhlenbeck processes of each kind; the spectrum between two of their scales dips by less than a tenth.
-N_SCALES = 4
-#: How strongly the variances of neighbouring scales are held together: as one datum of so many sigma per mean variance.
-EVENNESS = 0.5
+__all__ = [
+    "Flicker",
+    "FlickerNoise",
+    "Readout",
+    "Sketch",
+    "alternating_readout",
+    "estimate_flicker",
+    "estimate_noise",
+    "pool_noise",
+    "sketch_flicker",
+]
+
 #: Fewest usable pixels from which a spectrum of the noise is estimated.
 MIN_PIXELS = 500
 #: Standard deviation of a Gaussian in units of its median absolute deviation.
 MAD_TO_SIGMA = 1.4826
 #: Order of the polynomial along x that counts as light, not as offsets of columns.
 COLUMN_LIGHT_ORDER = 5
-
-
-@dataclass(frozen=True)
-class Readout:
-    """The order in which the pixels of an image are read.
-
-    outputs : tuple of (first column, past-last column, direction)
-        One entry per output, all of the same width; direction +1 when its columns are read left to right, -1
-        right to left.
-    slow_direction : int
-        +1 when row 0 is read first, -1 when it is read last.
-    overhead_pix : int
-        Pixel times between the last pixel of a row and the first of the next.
-    """
-
-    outputs: tuple[tuple[int, int, int], ...]
-    slow_direction: int = 1
-    overhead_pix: int = ROW_OVERHEAD_PIX
-
-    def __post_init__(self):
-        """Refuse outputs of different widths and directions that are none."""
-        widths = {last - first for first, last, _ in self.outputs}
-        if len(widths) != 1 or min(widths) < 1:
-            raise ParameterError(f"outputs {self.outputs}: all of one positive width are needed")
-        if {direction for *_, direction in self.outputs} - {-1, 1} or self.slow_direction not in (-1, 1):
-            raise ParameterError("scan directions are +1 or -1")
-
-    @property
-    def width(self) -> int:
-        """Columns of one output."""
-        first, last, _ = self.outputs[0]
-        return last - first
-
-
-def alternating_readout(nx: int, n_outputs: int = 1, *, fast_direction: int = 1, slow_direction: int = 1) -> Readout:
-    """Return the readout of `n_outputs` stripes of columns whose neighbours are scanned in opposite directions.
-
-    fast_direction : int
-        Direction of the leftmost output, +1 or -1.
-
-    Raises ParameterError when `nx` is not a multiple of `n_outputs`.
-    """
-    if n_outputs < 1 or nx % n_outputs:
-        raise ParameterError(f"{nx} columns cannot be shared by {n_outputs} outputs")
-    width = nx // n_outputs
-    outputs = tuple((k * width, (k + 1) * width, int(fast_direction) * (-1) ** k) for k in range(n_outputs))
-    return Readout(outputs, int(slow_direction))
-
-
-@dataclass(frozen=True)
-class FlickerNoise:
-    """Spectrum of the noise of an image, in its unit squared.
-
-    white : float
-        Variance of a single pixel's white noise.
-    scales_pix : ndarray, shape (n_scales,)
-        Time scales of the processes in pixel times.
-    common, own : ndarray, shape (n_scales,)
-        Stationary variances of the common and of each output's own processes. Without a second output `common` is 0.
-    """
-
-    white: float
-    scales_pix: np.ndarray
-    common: np.ndarray
-    own: np.ndarray
-
-    @property
-    def rms(self) -> float:
-        """Total standard deviation of the 1/f noise of a pixel."""
-        return float(np.sqrt(self.common.sum() + self.own.sum()))
 
 
 @dataclass(frozen=True)
@@ -211,10 +146,10 @@ def estimate_flicker(
     if sketch is None:
         sketch = _sketch(image, usable, clip, readout, noise, columns)
     level, offsets, expected = sketch
-    blocks = _Blocks(readout, image.shape[0])
+    blocks = Blocks(readout, image.shape[0])
     means, counts = blocks.average(image, usable, offsets, expected, clip)
     light = _gradient_light(means, counts, blocks)
-    noise = noise or _fit_noise(means - light, counts, blocks)
+    noise = noise or fit_noise(means - light, counts, blocks)
     time_line, spread = _smooth(means - light, counts, blocks, noise, want_variance=True)
     expected = blocks.paint(time_line + light.T, straight=True)
     column_variance = np.zeros(image.shape[1])
@@ -226,7 +161,7 @@ def estimate_flicker(
         pattern=pattern,
         variance=blocks.paint(spread, straight=False),
         used=usable,
-        fast_variance=_fast_variance(image, usable, offsets, expected, clip, noise, readout),
+        fast_variance=fast_variance(image, usable, offsets, expected, clip, noise, readout),
         columns=offsets - offsets.mean(),
         column_variance=column_variance,
         noise=noise,
@@ -263,10 +198,10 @@ def sketch_flicker(
 def _sketch(image, usable, clip, readout, noise, columns):
     level = float(np.median(image[::4][usable[::4]]))
     offsets = np.full(image.shape[1], level)
-    blocks = _Blocks(readout, image.shape[0])
+    blocks = Blocks(readout, image.shape[0])
     means, counts = blocks.average(image, usable, offsets, np.zeros((0, 0), np.float32), clip)
     light = _gradient_light(means, counts, blocks)
-    noise = noise or _fit_noise(means - light, counts, blocks)
+    noise = noise or fit_noise(means - light, counts, blocks)
     time_line, _ = _smooth(means - light, counts, blocks, noise, want_variance=False)
     expected = blocks.paint(time_line + light.T, straight=True)
     if columns:
@@ -283,70 +218,11 @@ def estimate_noise(
 ) -> FlickerNoise:
     """Estimate the spectrum of an image's noise alone; parameters and errors as in `estimate_flicker`."""
     image, usable = _checked(image, mask, readout)
-    blocks = _Blocks(readout, image.shape[0])
+    blocks = Blocks(readout, image.shape[0])
     offsets = np.full(image.shape[1], np.median(image[::4][usable[::4]]), float)
     unknown = np.zeros((0, 0), np.float32)
     means, counts = blocks.average(image, usable, offsets, unknown, clip_sigma * _pixel_noise(image, usable))
-    return _fit_noise(means - _gradient_light(means, counts, blocks), counts, blocks)
-
-
-def pool_noise(noises: list[FlickerNoise]) -> FlickerNoise:
-    """Return the mean spectrum of images of one shape, as of the integrations of an exposure."""
-    return FlickerNoise(
-        float(np.mean([noise.white for noise in noises])),
-        noises[0].scales_pix,
-        np.mean([noise.common for noise in noises], axis=0),
-        np.mean([noise.own for noise in noises], axis=0),
-    )
-
-
-class _Blocks:
-    """Means of a few neighbouring pixels, in the order of readout: arrays (n_outputs, n_rows * n_blocks)."""
-
-    def __init__(self, readout: Readout, n_rows: int):
-        self.readout, self.n_rows = readout, n_rows
-        self.per_row = -(-readout.width // BLOCK_PIX)
-        self.row_pix = readout.width + readout.overhead_pix
-
-    def average(self, image, usable, offsets, model, clip):
-        """Return means (float32) and counts (uint16) of the blocks."""
-        from detectorist.algorithms._flicker_nb import block_means
-
-        backwards = self.readout.slow_direction < 0
-        pairs = [
-            block_means(image, usable, offsets, model, *output, backwards, BLOCK_PIX, clip)
-            for output in self.readout.outputs
-        ]
-        return np.array([mean for mean, _ in pairs]), np.array([count for _, count in pairs])
-
-    def paint(self, values, *, straight):
-        """Return values (n_steps, n_outputs) of the blocks on the pixels, (ny, nx) float32."""
-        from detectorist.algorithms._flicker_nb import fill_pixels
-
-        backwards = self.readout.slow_direction < 0
-        image = np.zeros((self.n_rows, max(last for _, last, _ in self.readout.outputs)), np.float32)
-        for k, output in enumerate(self.readout.outputs):
-            one = np.ascontiguousarray(values[:, k])
-            fill_pixels(one, image, *output, backwards, BLOCK_PIX, straight)
-        return image
-
-    def decay(self, scales_pix):
-        """Return the factors (2, n_states) from one block to the next and from a row to the next."""
-        across = self.row_pix - (self.per_row - 1) * BLOCK_PIX
-        return np.exp(-np.array([[BLOCK_PIX], [across]]) / scales_pix)
-
-    def lags(self):
-        """Return lags in rows and in blocks, (n_lags,) each: doubling, to half a row and a third of the rows."""
-        within = 2 ** np.arange(int(np.log2(max(self.per_row // 2, 1))) + 1)
-        within = within[within < self.per_row]
-        rows = 2 ** np.arange(int(np.log2(max(self.n_rows // 3, 1))) + 1)
-        return np.r_[0 * within, rows], np.r_[within, 0 * rows]
-
-    def columns(self, k):
-        """Return the centres (per_row,) of output k's blocks on the detector, in the order of readout."""
-        first, last, direction = self.readout.outputs[k]
-        centres = np.minimum((np.arange(self.per_row) + 0.5) * BLOCK_PIX, self.readout.width) - 0.5
-        return first + centres if direction > 0 else last - 1 - centres
+    return fit_noise(means - _gradient_light(means, counts, blocks), counts, blocks)
 
 
 def _checked(image, mask, readout):
@@ -420,48 +296,6 @@ def _centred(values, weight):
     return values - (weight * values).sum(axis=1, keepdims=True) / np.maximum(weight.sum(axis=1, keepdims=True), 1)
 
 
-def _fit_noise(means, counts, blocks) -> FlickerNoise:
-    """Fit variances of Ornstein-Uhlenbeck processes to the sample variograms, none negative.
-
-    Half the mean squared difference at lag T is sum_j v_j (1 - exp(-T / s_j)) plus the white noise of a block, for
-    common and own processes together within an output and for the common ones alone between two outputs.
-    """
-    from detectorist.algorithms._flicker_nb import variogram_sums
-
-    rows, steps = blocks.lags()
-    sums, inverse_counts = variogram_sums(means, counts, blocks.per_row, rows, steps, (BLOCK_PIX + 1) // 2)
-    lag_pix = rows * blocks.row_pix + steps * BLOCK_PIX
-    scales = np.geomspace(3.0 * BLOCK_PIX, max(blocks.n_rows, 3) * blocks.row_pix / 3.0, N_SCALES)
-    shape = 1.0 - np.exp(-lag_pix[:, None] / scales)
-    within, across = 0.5 * sums[:, 0] / np.maximum(sums[:, 1], 1), 0.5 * sums[:, 2] / np.maximum(sums[:, 3], 1)
-    ok, both = (sums[:, 1] > 30) & (within > 0), (sums[:, 3] > 30) & (within > 0)
-    if not ok.any():
-        raise TooFewPixels("1/f noise: too few pairs of usable neighbours", n_pairs=int(sums[:, 1].max()))
-    common_shape = shape if both.any() else np.zeros_like(shape)
-    white = 0.5 * inverse_counts / np.maximum(sums[:, 1], 1)
-    nothing = np.zeros_like(shape)
-    design = np.vstack(
-        [
-            np.column_stack([common_shape, shape, white])[ok],
-            np.column_stack([shape, nothing, 0 * white])[both],
-        ]
-    )
-    # Pairs closer than the lag repeat each other: that many fewer are independent.
-    independent = lag_pix / BLOCK_PIX
-    certain = np.r_[
-        np.sqrt(sums[ok, 1] / independent[ok]) / within[ok], np.sqrt(sums[both, 3] / independent[both]) / within[both]
-    ]
-    design, data = design * certain[:, None], np.r_[within[ok], across[both]] * certain
-    found, _ = nnls(design, data)
-    # Least squares alone puts a smooth spectrum on a few scales: neighbours are held to each other within their mean.
-    pairs = np.diff(np.eye(N_SCALES), axis=0) * EVENNESS * N_SCALES / max(found[:-1].sum(), 1e-30)
-    even = np.zeros((2 * len(pairs), found.size))
-    even[: len(pairs), :N_SCALES] = even[len(pairs) :, N_SCALES:-1] = pairs
-    found, _ = nnls(np.vstack([design, even]), np.r_[data, np.zeros(len(even))])
-    least_white = 1e-3 * float(within[ok].min())
-    return FlickerNoise(max(float(found[-1]), least_white), scales, found[:N_SCALES], found[N_SCALES:-1])
-
-
 def _smooth(means, counts, blocks, noise, *, want_variance):
     """Return posterior mean and variance (n_steps, n_outputs) of the blocks; idle processes cost nothing."""
     from detectorist.algorithms._flicker_nb import smooth
@@ -483,29 +317,6 @@ def _smooth(means, counts, blocks, noise, *, want_variance):
         int(own.sum()),
         want_variance,
     )
-
-
-def _fast_variance(image, usable, offsets, expected, clip, noise, readout):
-    """Return the variance of the part of the 1/f noise that the smoother takes for white or that a block averages out.
-
-    Half the mean squared difference of two pixels of a row grows with their distance by the noise between, whatever
-    the white noise. For a power law f**-a, 0.6 < a < 1.7, its growth d from 1 to 4 pixels and q times that from 4
-    to 16 tell the variance within a block of 4 (1.04 d / q, to 10 %) and the growth from 0 to 1 (1.06 d / q).
-    """
-    from detectorist.algorithms._flicker_nb import neighbour_sums
-
-    sums = np.zeros(4)
-    for first, last, _ in readout.outputs:
-        sums += neighbour_sums(image, usable, offsets, expected, first, last, clip)
-    if sums[3] < MIN_PIXELS:
-        return 0.0
-    near, middle, far = 0.5 * sums[:3] / sums[3]
-    growth = middle - near
-    if growth <= 0 or far <= middle:
-        return 0.0
-    steeper = float(np.clip((far - middle) / growth, 0.5, 2.6))
-    white = near - 1.06 * growth / steeper
-    return float(1.04 * growth / steeper + max(noise.white - white, 0.0) / BLOCK_PIX)
 
 
 def _column_offsets(image, usable, offsets, level, pattern, clip):
