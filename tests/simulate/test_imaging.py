@@ -219,6 +219,7 @@ def test_files(folder):
     assert {path.name for path in (folder / "wisps").iterdir()} == {
         "wisps_nrcb4_f200w.fits",
         "WISP_NRCB4_F200W_CLEAR.fits",
+        "components",
     }
     with Level1bModel(folder / stem.format(1, "uncal.fits")) as model:
         assert model.data.shape == (2, 4, 64, 64)
@@ -235,7 +236,7 @@ def test_truth(folder):
     with xr.open_dataset(path, engine="h5netcdf") as opened:
         truth = opened.load()
     assert truth.sizes["integration"] == 2
-    assert truth.attrs["wisp_strengths"].tolist() == [0.7, 0.9]
+    assert truth.attrs["wisp_strengths"].tolist() == [0.8, 0.8]
     assert truth.stripes.values.std() > 0
     assert truth.expected_noise.values[8:-8, 8:-8].min() > 0
     assert truth.sizes["snowball"] > 0

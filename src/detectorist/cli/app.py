@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from detectorist import __version__
-from detectorist.cli import demo, inspect, recipe, run, simulate, status
+from detectorist.cli import demo, inspect, recipe, report, run, simulate, status, steps, verify
 
 app = typer.Typer(
     name="detectorist",
@@ -21,8 +21,13 @@ app.add_typer(run.app, name="run")
 app.add_typer(recipe.app, name="recipe")
 app.command("demo")(demo.demo)
 app.command("inspect")(inspect.inspect)
+app.command("snowballs")(steps.snowballs)
+app.command("wisps")(steps.wisps)
+app.command("destripe")(steps.destripe)
+app.command("report")(report.report)
 app.command("status")(status.status)
 app.command("retry")(status.retry)
+app.command("verify")(verify.verify)
 
 
 def _print_version(wanted: bool) -> None:

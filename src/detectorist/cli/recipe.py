@@ -10,7 +10,7 @@ app = typer.Typer(help="Show the built-in recipes.", no_args_is_help=True)
 
 
 @app.command("list")
-def list_recipes(mode: Annotated[str, typer.Argument(help="Mode: lrs.")] = "lrs") -> None:
+def list_recipes(mode: Annotated[str, typer.Argument(help="Mode: lrs or imaging.")] = "lrs") -> None:
     """List the recipes of a mode.
 
     Example: detectorist recipe list lrs
@@ -23,8 +23,14 @@ def list_recipes(mode: Annotated[str, typer.Argument(help="Mode: lrs.")] = "lrs"
 
 @app.command("show")
 def show(
-    mode: Annotated[str, typer.Argument(help="Mode: lrs.")],
-    name: Annotated[str, typer.Argument(help="Recipe of that mode.")] = "short",
+    mode: Annotated[str, typer.Argument(help="Mode: lrs or imaging.")],
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Recipe of that mode. Default: short for lrs, else default.", show_default=False),
+    ] = None,
+    asdf: Annotated[
+        bool, typer.Option("--asdf", help="Print it as a parameter file of stpipe, for strun and --recipe.")
+    ] = False,
 ) -> None:
     """Print a recipe with its comments; save it, change it, and give it to --recipe.
 
@@ -32,4 +38,10 @@ def show(
     """
     from detectorist.pipelines.recipe import read_recipe_text
 
-    typer.echo(read_recipe_text(mode, name), nl=False)
+    name = name or ("short" if mode == "lrs" else "default")
+    if not asdf:
+        typer.echo(read_recipe_text(mode, name), nl=False)
+        return
+    from detectorist.pipelines.parameter_files import recipe_as_asdf
+
+    typer.echo(recipe_as_asdf(mode, name), nl=False)

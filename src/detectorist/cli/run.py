@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from detectorist.cli import campaign as campaigns
+from detectorist.cli import run_imaging
 
 app = typer.Typer(
     help="Reduce exposures: `run lrs FILES`, or `run CAMPAIGN.toml` for what a file describes.",
@@ -15,6 +16,7 @@ app = typer.Typer(
     cls=campaigns.RunGroup,
 )
 app.command("campaign")(campaigns.campaign)
+app.command("imaging")(run_imaging.imaging)
 
 INPUTS = "Input and output"
 CHOICES = "What is done"

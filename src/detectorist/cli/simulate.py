@@ -154,7 +154,7 @@ def imaging(
     sky: Annotated[float, typer.Option(help="Level of the sky, DN/s.", rich_help_panel=SCENE)] = 0.3,
     wisp: Annotated[
         tuple[float, float], typer.Option(help="Strengths of the wisps' two components.", rich_help_panel=SCENE)
-    ] = (0.7, 0.9),
+    ] = (0.8, 0.8),
     hot_pixels: Annotated[
         Path | None,
         typer.Option(

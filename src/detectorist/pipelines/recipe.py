@@ -103,13 +103,17 @@ def read_recipe_text(mode: str, name: str) -> str:
 
 
 def load_recipe(mode: str, name: str) -> Recipe:
-    """Return the recipe `name` ("short", "long", "best", or the path of a TOML file) of a mode.
+    """Return the recipe `name` ("short", "long", "best", or the path of a TOML or stpipe .asdf file) of a mode.
 
     Raises
     ------
     ParameterError
-        When there is no such recipe or it is not valid TOML.
+        When there is no such recipe or it is not valid TOML or ASDF.
     """
+    if name.endswith(".asdf"):
+        from detectorist.pipelines.parameter_files import read_asdf
+
+        return read_asdf(Path(name))
     try:
         table = tomllib.loads(read_recipe_text(mode, name))
     except tomllib.TOMLDecodeError as error:

@@ -114,12 +114,12 @@ class Wisps:
     Attributes
     ----------
     strengths : tuple of float
-        Factor of each component's template; they vary apart.
+        Factor of each component's template; they may differ, and then one template for both cannot fit.
     peak_dn_s : float
         Brightest pixel of a template.
     """
 
-    strengths: tuple[float, float] = (0.7, 0.9)
+    strengths: tuple[float, float] = (0.8, 0.8)
     peak_dn_s: float = 0.10
 
 

@@ -152,19 +152,21 @@ def write_wisp_templates(folder: Path, scene: ImagingScene, components: np.ndarr
     """Write templates under both public naming schemes, and return the files.
 
     components : ndarray, shape (n, ny, nx)
-        DN/s at strength 1. The template is their sum in equal parts, with the noise of a stack; the components
-        themselves are written beside it, numbered.
+        DN/s at strength 1. The template is their sum, with the noise of a stack; the components themselves go,
+        numbered, into a folder `components` of their own.
     """
     from stdatamodels.jwst.datamodels import ImageModel
 
     detector, name = scene.detector.name, scene.detector.filter
     rng = np.random.default_rng(scene.detector.serial)
     noise = _TEMPLATE_NOISE_DN_S * rng.standard_normal(components.shape[1:], np.float32)
+    stem = f"wisps_{detector.lower()}_{name.lower()}"
     contents = {
-        f"wisps_{detector.lower()}_{name.lower()}.fits": components.sum(axis=0) + noise,
+        f"{stem}.fits": components.sum(axis=0) + noise,
         f"WISP_{detector}_{name}_CLEAR.fits": components.sum(axis=0) + noise,
+        **{f"components/{stem}_{k}.fits": component + noise for k, component in enumerate(components, start=1)},
     }
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "components").mkdir(parents=True, exist_ok=True)
     paths = []
     for file, image in contents.items():
         model = ImageModel(data=image.astype(np.float32))

@@ -1,0 +1,175 @@
+"""NIRCam imaging: raw ramps to a rate image without snowballs, wisps and 1/f noise."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any, ClassVar
+
+from jwst.pipeline import Detector1Pipeline
+from stdatamodels.jwst.datamodels import CubeModel, ImageModel, JwstDataModel
+
+from detectorist import models
+from detectorist.errors import InputError
+from detectorist.pipelines import products
+from detectorist.pipelines.base import DetectoristPipeline
+from detectorist.pipelines.engine_steps import ENGINE_STEPS, EngineJumpStep, EngineRampFitStep
+from detectorist.pipelines.heap import FrozenHeap
+from detectorist.stage_1.snowballs import SnowballsStep
+from detectorist.stage_1.stripes import StripesStep
+from detectorist.stage_1.subtract_1overf import product_of
+from detectorist.stage_1.wisps import WISP_DETECTORS, WISP_FILTERS, WispsStep
+
+log = logging.getLogger(__name__)
+
+#: Products on the way to the rate image.
+INTERIM = ("ramp", "rateints")
+#: Steps on the rate image in their order, and the ending of the copy that is kept from before each.
+RATE_STEPS = {"wisps": "prewisp", "stripes": "pre1f"}
+_PRODUCT = re.compile(r"_(uncal|ramp|rate|rateints)$")
+
+
+class ImagingJumpStep(EngineJumpStep):
+    """Detect jumps, then let the pipeline's `snowballs` step flag large events: before anything uses the flags."""
+
+    def process(self, step_input: Any) -> Any:
+        """Return the ramps with the flags of both."""
+        ramp = super().process(step_input)
+        snowballs = getattr(self.parent, "snowballs", None)
+        if snowballs is None or models.state(ramp, "jump") != "COMPLETE":
+            return ramp
+        return snowballs.run(ramp)
+
+
+class ImagingRampFitStep(EngineRampFitStep):
+    """Fit ramps, and hand on to the rates what our steps recorded on the ramps."""
+
+    def process(self, step_input: Any) -> Any:
+        """Return rate and rates of the integrations."""
+        rates = super().process(step_input)
+        for rate in rates if isinstance(rates, tuple) else ():
+            if rate is not None:
+                models.carry_provenance(step_input, rate)
+        return rates
+
+
+class ImagingPipeline(FrozenHeap, DetectoristPipeline, Detector1Pipeline):
+    """Detector1Pipeline with snowballs flagged before its one ramp fit, and a rate without wisps and 1/f noise.
+
+    Takes an `_uncal.fits` (or a `_rate.fits`, from which it goes on). All other steps are the standard ones, compiled
+    where that gives the same bits; the standard Detector1Pipeline is not touched.
+
+    The uncorrected rate is kept beside the product, as `*_rate_prewisp.fits` and `*_rate_pre1f.fits`. Wisps stay in,
+    with a warning, where no folder of templates is given.
+
+    Raises
+    ------
+    InputError
+        When the exposure is no NIRCam image.
+    AlreadyCorrected
+        When a rate that was given has been through one of the corrections.
+    """
+
+    class_alias = "imaging"
+
+    spec = """
+        engine = option("auto", "stock", default="auto")  # compiled steps where they are proven, or stock
+        save_uncorrected = boolean(default=True)  # keep *_rate_prewisp.fits and *_rate_pre1f.fits
+        delete_interim = boolean(default=False)  # write no ramp and no rates of the integrations
+    """
+
+    step_defs: ClassVar = {
+        **Detector1Pipeline.step_defs,
+        **ENGINE_STEPS,
+        "jump": ImagingJumpStep,
+        "snowballs": SnowballsStep,
+        "ramp_fit": ImagingRampFitStep,
+        "wisps": WispsStep,
+        "stripes": StripesStep,
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.whole_files = False
+
+    def process(self, input_data: Any) -> JwstDataModel | None:
+        """Return the corrected rate; the ramp where ramp fitting is skipped; None where nothing could be fitted."""
+        self.choose_engine(self.engine)
+        if not isinstance(input_data, JwstDataModel):
+            with models.open_as(input_data, _kind_of(input_data)) as found:
+                require_image(found)
+        else:
+            require_image(input_data)
+        if _kind_of(input_data) is ImageModel:
+            return self.correct_rate(models.open_as(input_data, ImageModel))
+        rate = super().process(input_data)
+        if rate is None or rate.meta.cal_step.ramp_fit != "COMPLETE":
+            return rate
+        return self.correct_rate(rate)
+
+    def correct_rate(self, rate: ImageModel) -> ImageModel:
+        """Return the rate without wisps and stripes, a copy of it saved before each."""
+        rate.meta.filename = f"{stem_of(models.describe(rate))}_rate.fits"
+        self.suffix = "rate"
+        for name, ending in RATE_STEPS.items():
+            step = getattr(self, name)
+            if step.skip or (name == "wisps" and not self._has_templates(rate)):
+                continue
+            self.progress(0.8 if name == "wisps" else 0.9, 1, name)
+            before = rate.copy() if self.save_uncorrected else None
+            rate = step.run(rate)
+            if before is not None and models.state(rate, name) == "COMPLETE":
+                self.save_model(before, suffix=f"rate_{ending}")
+                before.close()
+        return rate
+
+    def _has_templates(self, rate: ImageModel) -> bool:
+        instrument = rate.meta.instrument
+        if self.wisps.template_dir is not None or not has_wisps(instrument.detector, instrument.filter):
+            return True
+        name = models.describe(rate)
+        log.warning("%s: no folder of wisp templates is given (wisps.template_dir); wisps stay in", name)
+        return False
+
+    def save_model(self, model: Any, suffix: str | None = None, **kwargs: Any) -> Any:
+        """Save a product as stpipe does; interim ones only where they are wanted.
+
+        With `whole_files`, set by whoever runs the pipeline, interim products and copies are written whole or not at
+        all, also without `save_results`.
+        """
+        if suffix in INTERIM and self.delete_interim:
+            return None
+        if self.whole_files and suffix is not None:
+            target = self.folder / f"{stem_of(models.describe(model))}_{suffix}.fits"
+            return [str(products.write_model(model, target))]
+        return super().save_model(model, suffix=suffix, **kwargs)
+
+
+def _kind_of(input_data: Any) -> type[JwstDataModel]:
+    """Return the class of a rate or of ramps, by the dimensions of the data."""
+    kind = product_of(input_data)
+    if kind is CubeModel:
+        name = models.describe(input_data) if isinstance(input_data, JwstDataModel) else input_data
+        raise InputError(f"{name}: holds rates of integrations; ramps (uncal) or a rate image are needed")
+    return kind
+
+
+def stem_of(filename: str) -> str:
+    """Return a file name without ending and product: the names of all products begin with it."""
+    name = filename.removesuffix(".gz").removesuffix(".fits").removesuffix(".asdf")
+    return _PRODUCT.sub("", name)
+
+
+def has_wisps(detector: str | None, band: str | None) -> bool:
+    """Tell whether a detector shows wisps in a filter."""
+    return (detector or "").upper() in WISP_DETECTORS and (band or "").upper() in WISP_FILTERS
+
+
+def require_image(model: JwstDataModel) -> None:
+    """Raise InputError unless the model is of a NIRCam image."""
+    instrument, kind = model.meta.instrument.name, model.meta.exposure.type
+    if instrument != "NIRCAM" or kind not in (None, "NRC_IMAGE"):
+        raise InputError(
+            f"{models.describe(model)}: {instrument or 'unknown instrument'}, exposure type {kind}; a NIRCam image "
+            "(NRC_IMAGE) is needed"
+        )

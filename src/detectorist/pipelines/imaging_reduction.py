@@ -1,0 +1,312 @@
+"""NIRCam images from files to products: any number of exposures one after the other, each with its own choices."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from stdatamodels.jwst.datamodels import CubeModel, ImageModel, JwstDataModel, read_metadata
+
+from detectorist import models
+from detectorist.crds_source import ReferenceSource, use_references
+from detectorist.errors import InputError, OutputError
+from detectorist.pipelines import products, reuse
+from detectorist.pipelines.imaging import RATE_STEPS, ImagingPipeline, has_wisps, stem_of
+from detectorist.pipelines.parameter_files import known_to
+from detectorist.pipelines.recipe import Recipe, load_recipe
+from detectorist.pipelines.runner import (
+    Request,
+    build_pipeline,
+    describe_run,
+    log_file,
+    references_in_words,
+    require_writable,
+    without_none,
+)
+from detectorist.stage_1.stripes import StripesStep
+from detectorist.stage_1.subtract_1overf import product_of
+from detectorist.stage_1.wisps import WispsStep, template_paths
+
+log = logging.getLogger(__name__)
+
+RAMPS = ("Level1bModel", "RampModel")
+_STEPS: dict[str, Any] = {"wisps": WispsStep, "stripes": StripesStep}
+
+
+@dataclass(frozen=True)
+class ImagingRequest(Request):
+    """A request for NIRCam images; every file is an exposure.
+
+    Attributes
+    ----------
+    wisp_templates : Path, optional
+        Folder of wisp templates.
+    choices : mapping
+        {exposure, as `stem_of` names it: settings "step.parameter=value"}: stronger than the recipe, weaker than
+        `settings`.
+    """
+
+    wisp_templates: Path | None = None
+    choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """One input file: its path, its metadata as a flat dictionary, and the name of its products."""
+
+    path: Path
+    meta: dict[str, Any]
+
+    @property
+    def stem(self) -> str:
+        """Name of its products without their endings."""
+        return stem_of(self.path.name)
+
+    @property
+    def is_ramp(self) -> bool:
+        """Whether its slopes have still to be fitted."""
+        return self.meta.get("model_type") in RAMPS
+
+
+def read_exposure(file: str | Path) -> Exposure:
+    """Return an exposure from its header.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read, is no NIRCam image, or neither ramps nor a rate image.
+    """
+    path = Path(file)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        flat = read_metadata(path, flatten=True)
+    except Exception as error:
+        raise InputError(f"{path}: not readable as a JWST product ({error}); is the file complete?") from error
+    meta = {key.removeprefix("meta."): value for key, value in flat.items()}
+    instrument, kind = meta.get("instrument.name"), meta.get("exposure.type")
+    if instrument != "NIRCAM" or kind != "NRC_IMAGE":
+        raise InputError(
+            f"{path}: {instrument or 'unknown instrument'}, exposure type {kind or 'unknown'}; a NIRCam image "
+            "(NRC_IMAGE) is needed"
+        )
+    if meta.get("model_type") not in (*RAMPS, "ImageModel"):
+        raise InputError(f"{path}: a {meta.get('model_type')}; ramps (uncal) or a rate image are needed")
+    return Exposure(path, meta)
+
+
+def reduce_imaging(request: ImagingRequest) -> list[Path]:
+    """Reduce NIRCam images; return the rate images.
+
+    Everything that can be known to fail is checked before the first ramp is read: headers of all files, names and
+    values of all parameters, wisp templates, a source of references, an output folder that can be written.
+    A product that was made from the same input with the same parameters, versions and references is not made again.
+
+    Raises
+    ------
+    DetectoristError
+        One of its kinds, with a sentence that says which file or parameter, what was found and what is needed.
+    """
+    recipe = load_recipe("imaging", request.recipe or "default")
+    if recipe.name.endswith(".asdf"):
+        recipe = known_to(recipe, ImagingPipeline)
+    exposures = [read_exposure(file) for file in request.files]
+    _require_own_names(exposures)
+    recipes = {exposure.stem: _recipe_for(request, recipe, exposure) for exposure in exposures}
+    require_writable(request.output_dir)
+    source = use_references(request.references, optional=not any(exposure.is_ramp for exposure in exposures))
+    made, records = [], {}
+    with log_file(request.output_dir / "detectorist.log"):
+        _write_resolved(request, recipe, recipes, source, exposures)
+        for number, exposure in enumerate(exposures):
+            request.progress(number, len(exposures), exposure.stem)
+            path, record = _reduce_one(request, recipes[exposure.stem], source, exposure)
+            made.append(path)
+            records[exposure.stem] = record
+        products.write_text(json.dumps(records, default=str), request.output_dir / "record.json")
+    request.progress(len(exposures), len(exposures), "done")
+    return made
+
+
+def _require_own_names(exposures: list[Exposure]) -> None:
+    if not exposures:
+        raise InputError("no input: at least one uncal or rate file is needed")
+    seen: dict[str, Path] = {}
+    for exposure in exposures:
+        other = seen.setdefault(exposure.stem, exposure.path)
+        if other != exposure.path:
+            raise InputError(f"{other} and {exposure.path} are of one exposure: their products would have one name")
+
+
+def _recipe_for(request: ImagingRequest, recipe: Recipe, exposure: Exposure) -> Recipe:
+    """Return the recipe with the exposure's own choices, checked as far as it can be without data."""
+    own = recipe.with_settings((*request.choices.get(exposure.stem, ()), *request.settings))
+    wisps = own.steps.setdefault("wisps", {})
+    if request.wisp_templates is not None:
+        wisps.setdefault("template_dir", str(request.wisp_templates))
+    own.check(ImagingPipeline)
+    build_pipeline(ImagingPipeline, None, steps=own.steps, **own.parameters)
+    detector, band = exposure.meta.get("instrument.detector"), exposure.meta.get("instrument.filter")
+    if not wisps.get("skip") and wisps.get("template_dir") and has_wisps(detector, band):
+        template_paths(wisps["template_dir"], detector, band, str(exposure.path))
+    return own
+
+
+def _reduce_one(
+    request: ImagingRequest, recipe: Recipe, source: ReferenceSource, exposure: Exposure
+) -> tuple[Path, dict[str, Any]]:
+    """Return the rate image of an exposure and what its steps recorded."""
+    pipeline = _build(request, recipe, source, exposure)
+    target = request.output_dir / f"{exposure.stem}_rate.fits"
+    key = reuse.content_key(exposure.path, _what_counts(pipeline, exposure), source.name)
+    if not request.force and reuse.key_of(target) == key and not exposure.path.samefile(target):
+        log.info("%s: %s is up to date and used as it is", exposure.path, target)
+        with models.open_as(target, ImageModel) as rate:
+            return target, dict(models.records(rate))
+    with references_in_words(source):
+        rate = pipeline.run(str(exposure.path))
+    if not isinstance(rate, ImageModel):
+        raise InputError(f"{exposure.path}: no pixel could be fitted; are all groups saturated or flagged?")
+    reuse.stamp(rate, key)
+    products.write_model(rate, target, never_over=exposure.path)
+    record = dict(models.records(rate))
+    rate.close()
+    return target, record
+
+
+def _build(request: ImagingRequest, recipe: Recipe, source: ReferenceSource, exposure: Exposure) -> ImagingPipeline:
+    steps = {name: dict(table) for name, table in recipe.steps.items()}
+    if source.name == "none":
+        log.warning("no source of references: wisps and stripes are measured without a flat field")
+        for name in RATE_STEPS:
+            steps.setdefault(name, {})["apply_flat"] = False
+    elif not source.has_pipeline_parameters:
+        log.warning("references from %s hold no parameters for stock steps: stock defaults apply", source.name)
+    dataset = str(exposure.path) if source.name != "none" and exposure.is_ramp else None
+    pipeline: ImagingPipeline = build_pipeline(
+        ImagingPipeline, dataset, steps=steps, output_dir=str(request.output_dir), **recipe.parameters
+    )
+    pipeline.reference_source, pipeline.whole_files = source.name, True
+    return pipeline
+
+
+def _what_counts(pipeline: ImagingPipeline, exposure: Exposure) -> dict[str, Any]:
+    """Return all parameters, and the templates by name: files count by their content."""
+    parameters = dict(pipeline.get_pars())
+    detector, band = exposure.meta.get("instrument.detector"), exposure.meta.get("instrument.filter")
+    folder = pipeline.wisps.template_dir
+    if folder is not None and has_wisps(detector, band) and not pipeline.wisps.skip:
+        paths = template_paths(folder, detector, band, str(exposure.path))
+        parameters["templates"] = {path.name: str(path) for path in paths}
+    return parameters
+
+
+def _write_resolved(
+    request: ImagingRequest,
+    recipe: Recipe,
+    recipes: Mapping[str, Recipe],
+    source: ReferenceSource,
+    exposures: list[Exposure],
+) -> None:
+    """Write every parameter in force, and for each exposure what was chosen for it."""
+    common = recipe.with_settings(request.settings)
+    pipeline = build_pipeline(ImagingPipeline, None, steps=common.steps, **common.parameters)
+    table = {
+        "pipeline": ImagingPipeline.__name__,
+        **describe_run(request, recipe, source, [str(exposure.path) for exposure in exposures]),
+        "exposures": {
+            exposure.stem: {
+                "settings": list(request.choices.get(exposure.stem, ())),
+                "steps": without_none({name: recipes[exposure.stem].steps.get(name, {}) for name in RATE_STEPS}),
+            }
+            for exposure in exposures
+        },
+        **without_none(pipeline.get_pars()),
+    }
+    products.write_text(tomli_w.dumps(table), request.output_dir / "resolved.toml")
+
+
+@dataclass(frozen=True)
+class RateRequest:
+    """A single correction of a single rate file.
+
+    Attributes
+    ----------
+    step : str
+        "wisps" or "stripes".
+    file : Path
+    output_dir, input_dir : Path
+        Where products go; where a file is looked for that is not found as given.
+    in_place : bool
+        Write over the file given.
+    parameters : dict
+        Of the step.
+    references : str, optional
+        As in `crds_source.use_references`.
+    """
+
+    step: str
+    file: Path
+    output_dir: Path = Path("calibrated")
+    input_dir: Path = Path("calibrated")
+    in_place: bool = False
+    parameters: dict[str, Any] = field(default_factory=dict)
+    references: str | Path | None = None
+
+
+@dataclass(frozen=True)
+class RateResult:
+    """What a correction read and wrote; `target` is None where the step left the image alone."""
+
+    source: Path
+    target: Path | None
+    record: dict[str, Any]
+
+
+def correct_rate_file(request: RateRequest) -> RateResult:
+    """Run one correction on a rate file.
+
+    It goes on from the file of this name in the output folder where there is one, so that corrections follow each
+    other. A copy of what was read is kept as `*_prewisp.fits` or `*_pre1f.fits`.
+
+    Raises
+    ------
+    InputError, AlreadyCorrected, ParameterError, ReferenceMissing
+        As the step.
+    OutputError
+        When the product would replace the file given, and `in_place` does not allow that.
+    """
+    folder = request.file.parent if request.in_place else request.output_dir
+    target = folder / request.file.name
+    source = next(
+        (path for path in (target, request.file, request.input_dir / request.file.name) if path.is_file()), None
+    )
+    if source is None:
+        raise InputError(
+            f"{request.file}: no such file, neither here nor in {request.output_dir} or {request.input_dir}"
+        )
+    if not request.in_place and request.file.is_file() and target.is_file() and target.samefile(request.file):
+        raise OutputError(f"{target}: is the file given itself; choose another output folder, or allow --in-place")
+    require_writable(folder)
+    references = use_references(request.references, optional=True)
+    parameters = dict(request.parameters)
+    if references.name == "none":
+        log.warning("no source of references: measured without a flat field")
+        parameters["apply_flat"] = False
+    step = build_pipeline(_STEPS[request.step], None, output_dir=str(folder), **parameters)
+    kind: type[JwstDataModel] = CubeModel if product_of(source) is CubeModel else ImageModel
+    model = models.open_as(source, kind)
+    model.meta.filename = source.name
+    with references_in_words(references):
+        corrected = step.run(model)
+    if models.state(corrected, request.step) != "COMPLETE":
+        return RateResult(source, None, step.record)
+    ending = RATE_STEPS[request.step]
+    products.write_model(model, folder / f"{target.name.removesuffix('.gz').removesuffix('.fits')}_{ending}.fits")
+    products.write_model(corrected, target)
+    return RateResult(source, target, step.record)
