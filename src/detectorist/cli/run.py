@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from detectorist.cli import campaign as campaigns
+from detectorist.cli import coron as coronagraphy
 from detectorist.cli import run_imaging
 
 app = typer.Typer(
@@ -17,6 +18,7 @@ app = typer.Typer(
 )
 app.command("campaign")(campaigns.campaign)
 app.command("imaging")(run_imaging.imaging)
+app.command("coron")(coronagraphy.coron)
 
 INPUTS = "Input and output"
 CHOICES = "What is done"

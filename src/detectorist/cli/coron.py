@@ -1,0 +1,141 @@
+"""`detectorist run coron`, and `detectorist.run_obs` with its progress bar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from detectorist.campaign.database import Database
+    from detectorist.campaign.run_obs import ObsRecord
+
+INPUTS = "Input and output"
+CHOICES = "What is done"
+
+
+def run_obs(
+    database: Database,
+    steps: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    subdir: str = "stage1",
+    overwrite: bool = True,
+    quiet: bool = False,
+    verbose: bool = False,
+    **kwargs: Any,
+) -> list[ObsRecord]:
+    """Run stage 1 on all exposures of a database, with a progress bar unless `quiet` or given another `progress`.
+
+    Everything else is that of `detectorist.campaign.run_obs.run_obs`.
+    """
+    from detectorist.campaign import run_obs as campaign
+    from detectorist.cli.progress import progress_bar
+
+    if kwargs.get("progress") is not None:
+        return campaign.run_obs(database, steps, subdir, overwrite, quiet, verbose, **kwargs)
+    with progress_bar("reducing", quiet=quiet) as progress:
+        return campaign.run_obs(database, steps, subdir, overwrite, quiet, verbose, **{**kwargs, "progress": progress})
+
+
+def coron(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Exposures (_uncal.fits) of targets, reference stars, backgrounds; or a database.ecsv."),
+    ],
+    output_dir: Annotated[
+        Path, typer.Option("--output-dir", "-o", help="Folder for products and database.ecsv.", rich_help_panel=INPUTS)
+    ],
+    references: Annotated[
+        str | None,
+        typer.Option(
+            help="Source of reference files: crds, sim, or a folder in CRDS's layout. Default: crds.",
+            rich_help_panel=INPUTS,
+        ),
+    ] = None,
+    subdir: Annotated[str, typer.Option(help="Folder for products below OUTPUT_DIR.", rich_help_panel=INPUTS)] = (
+        "stage1"
+    ),
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Replace products made with other parameters or by another version.",
+            rich_help_panel=INPUTS,
+        ),
+    ] = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="step.parameter=value, or an option of the pipeline, as stage_1overf=groups; repeatable.",
+            rich_help_panel=CHOICES,
+        ),
+    ] = None,
+    outliers: Annotated[
+        bool,
+        typer.Option(
+            "--outliers", help="Flag outliers across integrations and fit them again.", rich_help_panel=CHOICES
+        ),
+    ] = False,
+    skip: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Leave something out: ktc, fnoise, fnoise_vert, charge, jump, dark, ipc, persistence; repeatable.",
+            rich_help_panel=CHOICES,
+        ),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print what every step says.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Reduce coronagraphic exposures of NIRCam or MIRI from raw ramps to rates.
+
+    What each exposure is (SCI, REF, SCI_BG, REF_BG) is told from its header and written to OUTPUT_DIR/database.ecsv,
+    which may be edited and given instead of the files. Products that are up to date are kept.
+
+    Exit codes: 0 all done, 2 bad arguments, 3 some exposures failed.
+
+    Example: detectorist run coron sim/*_uncal.fits -o out --references sim/crds
+    """
+    from rich.console import Console
+
+    from detectorist.campaign import run_obs as campaign
+    from detectorist.pipelines.recipe import Recipe
+
+    recipe = Recipe("--set").with_settings(set_ or [])
+    keywords: dict[str, Any] = {**recipe.parameters, **{f"skip_{name}": True for name in skip or []}}
+    if outliers:
+        keywords["rate_int_outliers"] = True
+    database = _database(files, output_dir)
+    if references == "sim":
+        references = _simulated_references(output_dir)
+    records = run_obs(database, recipe.steps, subdir, overwrite, quiet, verbose, references=references, **keywords)
+    table = database.save()
+    if not quiet:
+        console = Console()
+        for line in (*campaign.summarise(records), f"database: {table}"):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if any(record.state == campaign.FAILED for record in records):
+        raise typer.Exit(3)
+
+
+def _database(files: list[Path], output_dir: Path) -> Database:
+    """Return the database in a file, or one of the files."""
+    from detectorist.campaign.database import Database
+
+    if len(files) == 1 and files[0].suffix == ".ecsv":
+        database = Database.load(files[0])
+        database.output_dir = output_dir
+        return database
+    return Database(output_dir, files)
+
+
+def _simulated_references(output_dir: Path) -> str:
+    """Return the folder with simulated references for both instruments, made on first use."""
+    from detectorist.simulate.coron_references import build_coron_cache
+
+    folder = output_dir / "references" / "sim_coron"
+    if not (folder / "config" / "jwst" / "server_config").is_file():
+        build_coron_cache(folder)
+    return str(folder)
