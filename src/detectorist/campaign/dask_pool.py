@@ -19,8 +19,8 @@ from detectorist.errors import OutputError, ParameterError
 
 TOPIC = "detectorist"
 CONNECT_S = 10
-#: Jobs handed over beyond one per worker: the next is there when one ends, and little is lost when a worker dies.
-AHEAD = 1
+#: Jobs handed over per worker: the next is there when one ends, and little is lost when a worker dies.
+PER_WORKER = 2
 #: Seconds between two looks at the number of workers.
 COUNT_EVERY_S = 2.0
 
@@ -54,7 +54,7 @@ class DaskPool:
         """How many more jobs can be handed over now."""
         if time.monotonic() - self._counted > COUNT_EVERY_S:
             self._count_workers()
-        return self.size + (AHEAD if self.size else 0) - len(self._futures)
+        return PER_WORKER * self.size - len(self._futures)
 
     def prepare(self, mode: str) -> None:
         """Let every worker import and compile on its own: their disks may not be one."""

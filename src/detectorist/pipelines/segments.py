@@ -31,6 +31,14 @@ IDENTITY = (
 )
 #: Product endings that are ramps; everything else must be rates per integration.
 RAMPS = ("Level1bModel", "RampModel")
+#: What headers of this mode say, where they say anything: references are chosen by it.
+_LRS_HEADER = (
+    ("instrument.detector", "MIRIMAGE"),
+    ("instrument.filter", "P750L"),
+    ("subarray.name", "SLITLESSPRISM"),
+    ("subarray.xstart", 1),
+    ("subarray.ystart", 529),
+)
 _PRODUCT = re.compile(r"_(uncal|ramp|rateints|calints|crfints)$")
 
 
@@ -125,7 +133,7 @@ def _require_lrs(segment: Segment) -> None:
             f"{segment.name}: {instrument or 'unknown instrument'}, exposure type {kind or 'unknown'}; "
             f"MIRI {LRS_SLITLESS} is needed"
         )
-    for key, wanted in (("instrument.detector", "MIRIMAGE"), ("instrument.filter", "P750L")):
+    for key, wanted in _LRS_HEADER:
         found = segment.meta.get(key)
         if found not in (wanted, None):
             raise InputError(f"{segment.name}: {key} is {found or 'empty'}; {wanted} is needed", found=found)

@@ -1,0 +1,178 @@
+"""Exposures of MIRI LRS as a campaign: good ones beside damaged ones, resumed, planned, predicted."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import xarray as xr
+from astropy.io import fits
+
+from detectorist.campaign.ledger import Ledger
+from detectorist.campaign.plan import Wish, make_jobs, make_plan
+from detectorist.campaign.run import Execution, run_campaign
+from detectorist.errors import ParameterError, ReferenceMissing
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+@pytest.fixture(autouse=True)
+def crds_environment_is_put_back():
+    before = {name: value for name, value in os.environ.items() if name.startswith("CRDS_")}
+    yield
+    for name in [name for name in os.environ if name.startswith("CRDS_")]:
+        del os.environ[name]
+    os.environ.update(before)
+
+
+@pytest.fixture
+def plan(lrs_exposure, tmp_path):
+    """Return a function that plans the reduction of all files in tmp_path/raw."""
+
+    def make(*settings, memory_bytes=0, **options):
+        files = sorted((tmp_path / "raw").glob("*_uncal.fits"))
+        wish = Wish(
+            "lrs",
+            files,
+            tmp_path / "out",
+            recipe="short",
+            overrides=settings,
+            references=str(lrs_exposure / "crds"),
+            options=options,
+        )
+        return make_plan(make_jobs(wish), tmp_path / "out", memory_bytes=memory_bytes)
+
+    return make
+
+
+@pytest.fixture
+def raw(lrs_exposure, tmp_path):
+    """Return a function that puts the first segment of the exposure into tmp_path/raw as an exposure of its own."""
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    source = sorted(lrs_exposure.glob("*_uncal.fits"))[0]
+
+    def place(number):
+        target = folder / source.name.replace("_00001-", f"_{number:05d}-")
+        shutil.copy(source, target)
+        return target
+
+    return place
+
+
+def entries(folder):
+    with Ledger(folder, read_only=True) as ledger:
+        return ledger.entries()
+
+
+def test_good_and_damaged_exposures(raw, plan, tmp_path):
+    good, cut, other = raw(1), raw(2), raw(3)
+    cut.write_bytes(cut.read_bytes()[:1_000_000])
+    fits.setval(other, "NGROUPS", value=77)
+    counts = run_campaign(plan(), Execution(workers=1))
+    assert counts == {"done": 1, "unprocessable": 2, "crashed": 0, "skipped": 0}
+    found = {entry.job.files[0]: entry for entry in entries(tmp_path / "out").values()}
+    assert "is the file complete?" in found[str(cut)].record.message
+    assert "the header says 77 groups" in found[str(other)].record.message
+    done = found[str(good)].record
+    assert {Path(product.path).name for product in done.products} >= {"stage_2_output.nc", "resolved.toml"}
+    assert done.steps["exposure"]["n_integrations"] == 5
+    (steps,) = [numbers for name, numbers in done.steps.items() if name != "exposure"]
+    assert steps["drop_groups"]["groups"] == [9]
+    assert not list((tmp_path / "out").rglob(".partial-*"))
+
+    # A parameter of stage 2 does only stage 2 again.
+    rates = next((tmp_path / "out").rglob("*_rateints.fits"))
+    before = rates.stat().st_mtime_ns
+    output = next((tmp_path / "out").rglob("stage_2_output.nc"))
+    flux = xr.load_dataset(output, engine="h5netcdf")
+    assert run_campaign(plan("extract_1d_box.aperture_left_width=3"), Execution(workers=1))["done"] == 1
+    assert rates.stat().st_mtime_ns == before
+    assert not flux["flux"].equals(xr.load_dataset(output, engine="h5netcdf")["flux"])
+
+
+def test_bad_parameters_and_references_are_found_before_anything_starts(raw, plan, lrs_exposure, tmp_path):
+    raw(1)
+    with pytest.raises(ParameterError, match='did you mean "rejection_threshold"'):
+        plan("jump.rejection_treshold=3")
+    with pytest.raises(ParameterError, match="poly_order"):
+        plan('clean_outliers.poly_order="four"')
+    wish = Wish("lrs", sorted((tmp_path / "raw").iterdir()), tmp_path / "out", references=str(tmp_path))
+    with pytest.raises(ReferenceMissing, match="server_config"):
+        make_jobs(wish)
+
+
+def test_the_plan_names_steps_and_references(raw, lrs_exposure, tmp_path):
+    raw(1)
+    words = [str(path) for path in (tmp_path / "raw").iterdir()]
+    words += ["-o", str(tmp_path / "out"), "--references", str(lrs_exposure / "crds"), "--dry-run", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", "from detectorist.cli import main; main()", "run", "lrs", *words],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    plan = json.loads(done.stdout)
+    (configuration,) = plan["configurations"]
+    assert {"jump", "ramp_fit", "clean_outliers", "extract_1d_box"} <= set(configuration["steps"])
+    assert "emicorr" not in configuration["steps"]
+    assert configuration["references"]["gain"] == "made from the data"
+    assert configuration["references"]["dark"].startswith("sim_miri_dark")
+    assert plan["jobs"][0]["memory_bytes"] > 1e8
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_references_are_named(raw, lrs_exposure, tmp_path):
+    from detectorist.campaign.modes.references import find_references
+
+    crds = tmp_path / "crds"
+    shutil.copytree(lrs_exposure / "crds", crds)
+    dark = next((crds / "references").rglob("*dark*"))
+    dark.unlink()
+    found = find_references(raw(1), ["dark", "gain", "superbias"], str(crds))
+    assert found["dark"] == f"missing: {dark.name} is not in the folder"
+    assert found["gain"].startswith("sim_miri_gain")
+    assert found["superbias"] == "N/A"
+
+
+def test_chunks_are_chosen_by_memory(raw, plan, tmp_path):
+    from detectorist.campaign.modes import lrs
+    from detectorist.campaign.modes.lrs import predict_memory
+    from detectorist.campaign.modes.sizes import RampSize
+    from detectorist.pipelines import chunks
+
+    assert lrs.BLOCK_INTS == chunks.BLOCK_INTS
+    long = RampSize(333, 100, 416, 72)
+    assert predict_memory([long], None) > 5e9
+    assert predict_memory([long], 16) < 1.5e9
+    raw(1)
+    (planned,) = plan(memory_bytes=int(8e9)).jobs
+    assert "chunk_ints" not in planned.job.options
+    (planned,) = plan(memory_bytes=int(1e8)).jobs
+    assert planned.job.options["chunk_ints"] == 4
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("n_ints", "n_groups", "chunk_ints"), [(4, 8, None), (60, 60, None), (240, 5, None), (60, 60, 10)]
+)
+def test_predicted_memory_is_within_30_percent(tmp_path, n_ints, n_groups, chunk_ints):
+    from detectorist.simulate.builder import LrsScene
+
+    LrsScene().write(tmp_path / "raw", ints=n_ints, groups=n_groups, segments=1, seed=5)
+    files = sorted((tmp_path / "raw").glob("*_uncal.fits"))
+    options = {"chunk_ints": chunk_ints} if chunk_ints else {}
+    references = str(tmp_path / "raw" / "crds")
+    wish = Wish("lrs", files, tmp_path / "out", recipe="short", references=references, options=options)
+    made = make_plan(make_jobs(wish), tmp_path / "out")
+    run_campaign(made, Execution(workers=1))
+    (entry,) = entries(tmp_path / "out").values()
+    assert entry.state == "done", entry.record.message
+    assert made.jobs[0].prediction.memory_bytes == pytest.approx(entry.record.peak_bytes, rel=0.3)
+    if chunk_ints:
+        return  # scratch files are gone
+    written = sum(path.stat().st_size for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert made.jobs[0].prediction.disk_bytes == pytest.approx(written, rel=0.3)
