@@ -14,8 +14,7 @@ import numpy as np
 from measure import robust_std
 
 JUMP = 4
-# : Distance from the star, pixels, within which light is halo and beyond which pixels are scored as
-# background.
+#: Distance from the star, pixels, within which light is halo and beyond which pixels are scored as background.
 NEAR_PIX, FAR_PIX = 40, 60
 
 

@@ -32,8 +32,10 @@ def flag_rows(cube, err, mask, standard, pairs, settings, result):
     variance = np.empty(nx, np.float32)
     for y in range(ny):
         _read_row(cube, err, mask, y, values, scale)
-        _row_statistics(values, standard, pairs, ordered, stats)
-        _remove_levels(values, stats, stretch)
+        # Twice: what lifts a row also hides what must not count for its level.
+        for _ in range(2):
+            _row_statistics(values, standard, pairs, ordered, stats)
+            _remove_levels(values, stats, stretch)
         _row_statistics(values, standard, pairs, ordered, stats)
         ratio = _noise_ratio(scale[0], stats, nint_min)
         for x in range(nx):
@@ -133,17 +135,14 @@ def _remove_levels(values, stats, stretch):
     for part in range(n_parts):
         start, end = part * nx // n_parts, (part + 1) * nx // n_parts
         for i in range(n_ints):
-            level = np.float32(0)
-            for _ in range(2):
-                total = np.float32(0)
-                n = np.float32(0)
-                for x in range(start, end):
-                    left = values[i, x] - stats[0, x] - level
-                    inside = abs(left) <= np.float32(2.5) * stats[1, x]
-                    total += left if inside else np.float32(0)
-                    n += np.float32(1) if inside else np.float32(0)
-                if n > 0:
-                    level += total / n
+            total = np.float32(0)
+            n = np.float32(0)
+            for x in range(start, end):
+                left = values[i, x] - stats[0, x]
+                inside = abs(left) <= np.float32(2.5) * stats[1, x]
+                total += left if inside else np.float32(0)
+                n += np.float32(1) if inside else np.float32(0)
+            level = total / max(n, np.float32(1))
             for x in range(start, end):
                 values[i, x] -= level
 

@@ -20,8 +20,8 @@ from detectorist.errors import TooFewPixels
 
 #: Width of the innermost ring, and by how much of its radius each one is wider than the one before.
 RING_PIX, RING_GROWTH = 2.0, 0.1
-# : Brightness above the sky, in units of a pixel's noise, from which a ring is left out of the stripes:
-# speckles and : spikes are about a third of the light, so below this they hide in the noise.
+#: Brightness above the sky, in units of a pixel's noise, from which a ring is left out of the stripes: speckles
+#: and spikes are about a third of the light, so below this they hide in the noise.
 BRIGHT_SIGMA = 2.5
 #: Local mean square over that of the image from which a place is rough: speckles, a companion, an edge.
 ROUGHNESS = 1.4

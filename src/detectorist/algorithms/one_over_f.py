@@ -25,8 +25,7 @@ from detectorist.errors import TooFewPixels
 if TYPE_CHECKING:
     from detectorist.algorithms.flicker import FlickerNoise, Readout
 
-# : Deviation from the other integrations, in sigma, from which a value is left out of the mean over
-# integrations.
+#: Deviation from the other integrations, in sigma, from which a value is left out of the mean over integrations.
 MEAN_CUT_SIGMA = 6.0
 #: Noise of a pixel over that of a usual one from which the light of the star drowns the stripes.
 NOISY = 2.0

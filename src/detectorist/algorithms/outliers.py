@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-# : Columns that share one level of a row: short against the noise's correlation along a row, long enough
-# that its : own error, a ninth of a pixel's noise, does not matter.
-STRETCH_PIX = 80
+#: Columns that share one level of a row: short, for 1/f noise changes along a row, but long enough that the level's
+#: own error, a fifth of a pixel's noise, does not matter.
+STRETCH_PIX = 20
 
-# : Integrations' worth of belief in the noise model (ERR times the scatter of the row) against a pixel's
-# own scatter: : the quartiles of ten values alone are wrong by a factor of two in one pixel of a thousand.
+#: Integrations' worth of belief in the noise model (ERR times the scatter of the row) against a pixel's own scatter:
+#: the quartiles of ten values alone are wrong by a factor of two in one pixel of a thousand.
 PRIOR_INTS = 10.0
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from detectorist.algorithms.flicker import FlickerNoise, Readout
 
 MODEL_TYPES = ("flicker", "savgol", "median", "mean")
-# : Width and order of the Savitzky-Golay filter along a row. Among 15 to 255 pixels, wider ones leave more
-# of the noise : of NIRCam subarrays, narrower ones follow the white noise.
+#: Width and order of the Savitzky-Golay filter along a row. Among 15 to 255 pixels, wider ones leave more of the
+#: noise of NIRCam subarrays, narrower ones follow the white noise.
 SAVGOL_PIX, SAVGOL_ORDER = 31, 3
 CLIP_SIGMA = 3.0
 MIN_PIXELS = 500
