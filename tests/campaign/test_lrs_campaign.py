@@ -14,7 +14,7 @@ from astropy.io import fits
 from detectorist.campaign.ledger import Ledger
 from detectorist.campaign.plan import Wish, make_jobs, make_plan
 from detectorist.campaign.run import Execution, run_campaign
-from detectorist.errors import ParameterError, ReferenceMissing
+from detectorist.errors import InputError, ParameterError, ReferenceMissing
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -123,6 +123,55 @@ def test_the_plan_names_steps_and_references(raw, lrs_exposure, tmp_path):
     assert configuration["references"]["dark"].startswith("sim_miri_dark")
     assert plan["jobs"][0]["memory_bytes"] > 1e8
     assert not (tmp_path / "out").exists()
+
+
+def test_samples_that_are_not_numbers_are_flagged(make_lrs_ramp):
+    from detectorist.pipelines.headers import flag_missing_samples
+
+    ramps = make_lrs_ramp(n_ints=2, n_groups=4, ny=6, nx=8)
+    before = ramps.groupdq.copy()
+    assert flag_missing_samples(ramps) == 0
+    assert (ramps.groupdq == before).all()
+    ramps.data[1, 2, 3, 4], ramps.data[0, 0, 0, 0] = float("nan"), float("inf")
+    assert flag_missing_samples(ramps) == 2
+    assert ramps.groupdq[1, 2, 3, 4] == 1
+    assert ramps.groupdq[0, 0, 0, 0] == 1
+    assert ramps.groupdq.sum() == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, None),
+        ({"exposure.ngroups": 7}, r"7 groups \(NGROUPS\), the array holds 8"),
+        ({"exposure.integration_end": 9}, "9 integrations"),
+        ({"exposure.integration_start": 0, "exposure.integration_end": 1}, "INTSTART is 0"),
+        ({"subarray.ysize": 64}, "64 rows"),
+        ({"subarray.xsize": 64}, "64 columns"),
+        ({"exposure.group_time": -1.0}, "TGROUP is -1.0"),
+        ({"exposure.nframes": 4}, "4 frames and a gap of 0"),
+    ],
+)
+def test_headers_that_contradict_the_array(changes, words):
+    from detectorist.pipelines.headers import require_consistent_ramp
+
+    meta = {
+        "exposure.integration_start": 1,
+        "exposure.integration_end": 2,
+        "exposure.ngroups": 8,
+        "exposure.group_time": 0.15904,
+        "exposure.frame_time": 0.15904,
+        "exposure.nframes": 1,
+        "exposure.groupgap": 0,
+        "subarray.ysize": 416,
+        "subarray.xsize": 72,
+    }
+    if words is None:
+        require_consistent_ramp("x", meta, (2, 8, 416, 72))
+        require_consistent_ramp("x", {}, (2, 8, 416, 72))
+        return
+    with pytest.raises(InputError, match=words):
+        require_consistent_ramp("x", {**meta, **changes}, (2, 8, 416, 72))
 
 
 def test_missing_references_are_named(raw, lrs_exposure, tmp_path):

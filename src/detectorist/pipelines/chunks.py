@@ -27,6 +27,7 @@ from stdatamodels.jwst.datamodels import CubeModel, JwstDataModel, RampModel
 from detectorist import models
 from detectorist.algorithms import dq
 from detectorist.errors import InputError, ParameterError
+from detectorist.pipelines.headers import flag_missing_samples
 
 #: Extensions with an axis of integrations first.
 _PER_INTEGRATION = ("SCI", "REFOUT", "ZEROFRAME", "GROUPDQ", "ERR", "DQ", "VAR_POISSON", "VAR_RNOISE")
@@ -214,6 +215,7 @@ def fit_in_chunks(pipeline: Any, path: Path, before: Sequence[str], *, chunk_int
         store = None
         for first, stop in chunks_of(n_ints, chunk_ints):
             ramps = read_integrations(path, first, stop)
+            flag_missing_samples(ramps)
             for name in before:
                 ramps = getattr(pipeline, name).run(ramps)
             # The jump step flags the four neighbours of a jump, when asked to; else rows know nothing of each other.

@@ -1,13 +1,24 @@
-"""Raw files whose header contradicts itself or its array are refused: stock steps believe one or the other."""
+"""Raw files are checked before stock steps see them.
+
+A header that contradicts itself or its array is refused: stock steps believe one or the other. A sample that is not a
+number is flagged: ramp fitting would take it for a zero.
+"""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from astropy.io import fits
+from stdatamodels.jwst.datamodels import RampModel
 
+from detectorist import models
+from detectorist.algorithms import dq
 from detectorist.errors import InputError
+
+log = logging.getLogger(__name__)
 
 #: Relative difference of two times in a header that is not a rounding.
 TIME_TOLERANCE = 0.01
@@ -41,6 +52,21 @@ def require_consistent_ramp(name: str, meta: dict[str, Any], axes: tuple[int, ..
     if len(axes) == 4:
         _require_axes(name, meta, axes)
     _require_times(name, meta)
+
+
+def flag_missing_samples(ramps: RampModel) -> int:
+    """Set DO_NOT_USE on samples that are NaN or infinite, in place, and return how many there are."""
+    flags, n_missing = None, 0
+    for number, integration in enumerate(ramps.data):
+        missing = ~np.isfinite(integration)
+        if missing.any():
+            flags = models.group_flags(ramps) if flags is None else flags
+            flags[number][missing] |= dq.DO_NOT_USE
+            n_missing += int(missing.sum())
+    if flags is not None:
+        ramps.groupdq = flags
+        log.warning("%s: %d samples are not finite and are not used", models.describe(ramps), n_missing)
+    return n_missing
 
 
 def _require_axes(name: str, meta: dict[str, Any], axes: tuple[int, ...]) -> None:

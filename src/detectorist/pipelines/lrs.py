@@ -29,6 +29,7 @@ from detectorist.errors import InputError
 from detectorist.pipelines import chunks, products, reuse
 from detectorist.pipelines.base import DetectoristPipeline, off_by_default
 from detectorist.pipelines.engine_steps import EngineJumpStep, EngineRampFitStep
+from detectorist.pipelines.headers import flag_missing_samples
 from detectorist.pipelines.lrs_frames import LrsFrames
 from detectorist.pipelines.lrs_spectra import LrsSpectra, SegmentSpectra
 from detectorist.pipelines.segments import Segment, order_segments
@@ -201,6 +202,7 @@ class LrsPipeline(DetectoristPipeline):
             self._repeat_dropped_groups(rates)
             return self.gain_scale.run(rates)
         ramps: JwstDataModel = models.open_as(source, RampModel)
+        flag_missing_samples(ramps)
         for name in RAMP_STEPS:
             ramps = getattr(self, name).run(ramps)
         self._repeat_dropped_groups(ramps)
