@@ -61,6 +61,38 @@ def test_a_given_mask_is_used(rng):
     )
 
 
+@pytest.mark.long
+def test_a_full_frame_reaches_the_limit_of_the_noise(rng):
+    size, n_outputs = 2048, 4
+    readout = alternating_readout(size, n_outputs)
+    n = size * (size // n_outputs + 12)
+    frequency = np.fft.rfftfreq(n)
+    frequency[0] = np.inf
+    noise = np.zeros((size, size))
+    streams = []
+    for _ in range(n_outputs + 1):
+        waves = rng.normal(size=frequency.size) + 1j * rng.normal(size=frequency.size)
+        line = np.fft.irfft(waves / np.sqrt(frequency), n)
+        streams.append(line / line.std())
+    for k, (first, last, direction) in enumerate(readout.outputs):
+        line = 0.012 * (0.6 * streams[0] + 0.8 * streams[k + 1])
+        noise[:, first:last] = line.reshape(size, -1)[:, : size // n_outputs][:, ::direction]
+    noise += 0.004 * rng.normal(size=size)
+    noise -= noise.mean()
+    image = 0.3 + noise + WHITE * rng.normal(size=noise.shape)
+    yy, xx = np.mgrid[:size, :size]
+    light = 2 * np.exp(-1.68 * np.hypot(xx - 1500, yy - 900) / 60)
+    got = whole.destripe((image + light)[None], np.zeros((1, size, size), bool), readout=readout)
+    left = noise - got.horizontal[0] - got.vertical[0]
+    rows = left.reshape(size, n_outputs, -1).mean(axis=2)
+    assert rows.std() < 0.0016
+    assert left.mean(axis=0).std() < 0.0008
+    assert left.std() < 0.0067
+    assert abs(left[light > 0.3].sum()) < 0.002 * light[light > 0.3].sum()
+    pull = (left + image - 0.3 - noise)[light < 0.01] / np.sqrt(WHITE**2 + got.variance_change[0])[light < 0.01]
+    assert_allclose(pull.std(), 1, atol=0.02)
+
+
 def test_bad_input_is_named(rng):
     _, _, images = make(rng)
     bad = np.zeros(images.shape, bool)

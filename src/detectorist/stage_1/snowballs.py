@@ -20,8 +20,9 @@ log = logging.getLogger(__name__)
 class SnowballsStep(DetectoristStep):
     """Flag large cosmic-ray events as far as their light reaches, as JUMP_DET.
 
-    Belongs after the standard jump step, for instance as its post-hook: one ramp fit then sees all flags. Run a second
-    time it leaves the flags alone.
+    Belongs after the standard jump step, for instance as its post-hook: one ramp fit then sees all flags. The jump
+    step's own `expand_large_events` has to be off, or what it has grown is taken for the size of the event. Run a
+    second time it leaves the flags alone.
 
     The record lists every event as [integration, group, y, x, radius, radius of the saturated core], from 0, in pixels.
     """

@@ -46,7 +46,7 @@ class StripesStep(DetectoristStep):
         mask_file = string(default=None)  # FITS image, not zero on sources; by default they are detected
         save_mask = boolean(default=False)  # write <input>_1fmask.fits
         save_patterns = boolean(default=False)  # write <input>_horiz.fits and <input>_vert.fits
-        draw_stripes = boolean(default=False)  # draw the image before and after, and what was subtracted
+        draw_stripes = boolean(default=False)  # draw the image before and after, and the source mask
     """
 
     def process(self, input_data):
@@ -102,3 +102,7 @@ class StripesStep(DetectoristStep):
 
             after = np.asarray(model.data).reshape(-1, *before.shape)[0]
             self.draw(lambda: draw_stripes(before, after, found.horizontal[0] + found.vertical[0], found.mask), model)
+            if self.figure_path is None:
+                from detectorist.figures.sources import draw_sources
+
+                self.draw(lambda: draw_sources(before, found.tier), model, name="sources")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from astropy.io import fits
 from stdatamodels.jwst.datamodels import ImageModel
 
 from detectorist import models
 from detectorist.algorithms.wisps import WispFit, WispModel, find_wisps, prepare_templates
-from detectorist.errors import InputError, ParameterError, ReferenceMissing
+from detectorist.errors import ParameterError
+from detectorist.stage_1.nircam_readout import readout_of
 from detectorist.stage_1.rate_images import (
     flat_under,
     naming,
@@ -25,6 +23,7 @@ from detectorist.stage_1.rate_images import (
     write_plane,
 )
 from detectorist.stage_1.subtract_1overf import add_variance
+from detectorist.stage_1.wisp_files import read_template, template_paths
 from detectorist.step import DetectoristStep
 
 #: Detectors and filters in which wisps appear (JDox, NIRCam claws and wisps).
@@ -106,7 +105,7 @@ class WispsStep(DetectoristStep):
             bad = bad | ~np.isfinite(flat)
         image = model.data if flat is None else model.data / np.nan_to_num(flat, nan=1.0)
         mask = None if self.mask_file is None else read_mask(self.mask_file, model)
-        n_outputs = 4 if image.shape[1] % 4 == 0 and "FULL" in (model.meta.subarray.name or "FULL").upper() else 1
+        n_outputs = len(readout_of(model).outputs)
         return find_wisps(np.asarray(image, np.float32), bad, templates, mask=mask, n_outputs=n_outputs)
 
     def _draw(self, model, before, found) -> None:
@@ -115,40 +114,3 @@ class WispsStep(DetectoristStep):
 
         target = self.figure_path or str(side_product(self, model, "wisp.pdf"))
         display.show_or_write(draw_wisps(before, np.asarray(model.data), found.image, found.mask), "", path=target)
-
-
-def template_paths(folder: str | None, detector: str, band: str, name: str) -> list[Path]:
-    """Return the template files for a detector and filter, one per component, of either naming scheme.
-
-    Raises ReferenceMissing where there is none.
-    """
-    if folder is None:
-        raise ReferenceMissing(f"{name}: template_dir is not set; a folder with wisp templates is needed")
-    schemes = (rf"wisps_{detector}_{band}(_\d+)?\.fits(\.gz)?", rf"wisp_{detector}_{band}_clear(_\d+)?\.fits(\.gz)?")
-    files = sorted(Path(folder).iterdir()) if Path(folder).is_dir() else []
-    for scheme in schemes:
-        found = [path for path in files if re.fullmatch(scheme, path.name, re.IGNORECASE)]
-        if found:
-            return found
-    raise ReferenceMissing(
-        f"{name}: no wisp template for {detector} in {band} in {folder} "
-        f"(wisps_{detector.lower()}_{band.lower()}.fits or WISP_{detector}_{band}_CLEAR.fits)"
-    )
-
-
-def read_template(path: Path, model: ImageModel) -> np.ndarray:
-    """Return a template under the image, (ny, nx) float32.
-
-    Raises InputError when the file cannot be read, does not cover the image, or holds no number.
-    """
-    try:
-        with fits.open(path) as hdus:
-            planes = [hdu.data for hdu in hdus if getattr(hdu.data, "ndim", 0) == 2]
-    except OSError as error:
-        raise InputError(f"{path}: not readable as a wisp template ({error})") from error
-    if not planes:
-        raise InputError(f"{path}: holds no image")
-    template = np.asarray(models.on_subarray(np.asarray(planes[0], np.float32), model))
-    if not np.isfinite(template).any():
-        raise InputError(f"{path}: the wisp template holds no number")
-    return template

@@ -1,0 +1,50 @@
+"""Files of wisp templates: found by detector and filter, read under the image."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from stdatamodels.jwst.datamodels import ImageModel
+
+from detectorist import models
+from detectorist.errors import InputError, ReferenceMissing
+
+
+def template_paths(folder: str | None, detector: str, band: str, name: str) -> list[Path]:
+    """Return the template files for a detector and filter, one per component, of either naming scheme.
+
+    Raises ReferenceMissing where there is none.
+    """
+    if folder is None:
+        raise ReferenceMissing(f"{name}: template_dir is not set; a folder with wisp templates is needed")
+    schemes = (rf"wisps_{detector}_{band}(_\d+)?\.fits(\.gz)?", rf"wisp_{detector}_{band}_clear(_\d+)?\.fits(\.gz)?")
+    files = sorted(Path(folder).iterdir()) if Path(folder).is_dir() else []
+    for scheme in schemes:
+        found = [path for path in files if re.fullmatch(scheme, path.name, re.IGNORECASE)]
+        if found:
+            return found
+    raise ReferenceMissing(
+        f"{name}: no wisp template for {detector} in {band} in {folder} "
+        f"(wisps_{detector.lower()}_{band.lower()}.fits or WISP_{detector}_{band}_CLEAR.fits)"
+    )
+
+
+def read_template(path: Path, model: ImageModel) -> np.ndarray:
+    """Return a template under the image, (ny, nx) float32.
+
+    Raises InputError when the file cannot be read, does not cover the image, or holds no number.
+    """
+    try:
+        with fits.open(path) as hdus:
+            planes = [hdu.data for hdu in hdus if getattr(hdu.data, "ndim", 0) == 2]
+    except OSError as error:
+        raise InputError(f"{path}: not readable as a wisp template ({error})") from error
+    if not planes:
+        raise InputError(f"{path}: holds no image")
+    template = np.asarray(models.on_subarray(np.asarray(planes[0], np.float32), model))
+    if not np.isfinite(template).any():
+        raise InputError(f"{path}: the wisp template holds no number")
+    return template
