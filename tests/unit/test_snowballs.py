@@ -93,6 +93,16 @@ def test_stars_tracks_and_rays_are_no_events(rng):
     assert_array_equal(got.groupdq, flags)
 
 
+def test_the_spill_of_a_core_is_no_new_event(rng):
+    flags = empty()
+    add_event(flags, rng, 1, 100, 100, 15)
+    for group in (2, 3, 4):
+        spill = (distance(100, 100) >= 6) & (distance(100, 100) < 8.5)
+        flags[0, group][spill] |= JUMP
+    got = snowballs.flag_snowballs(flags)
+    assert [event.group for event in got.events] == [1]
+
+
 def test_averaged_groups_are_flagged_twice(rng):
     flags = empty()
     add_event(flags, rng, 2, 100, 100, 12)
@@ -185,8 +195,8 @@ def test_kernels_agree_with_their_python(rng):
 
     labels, n_expected = ndimage.label(plane > 0, structure=np.ones((3, 3)))
     assert n == n_expected
-    table = kernels.measure_regions(plane, runs, numbers, n, JUMP)
-    np.testing.assert_allclose(table, kernels.measure_regions.py_func(plane, runs, numbers, n, JUMP))
+    table = kernels.measure_regions(plane, plane, runs, numbers, n, JUMP, SAT)
+    np.testing.assert_allclose(table, kernels.measure_regions.py_func(plane, plane, runs, numbers, n, JUMP, SAT))
     assert_array_equal(np.sort(table[:, 0]), np.sort(np.bincount(labels.ravel())[1:]))
     assert_array_equal(
         kernels.core_pixels(plane, 12.0, 20.0, 8.0, SAT), kernels.core_pixels.py_func(plane, 12.0, 20.0, 8.0, SAT)

@@ -95,6 +95,13 @@ def test_no_wisp_is_found_where_none_is(rng):
     assert found <= 1
 
 
+@pytest.mark.parametrize("strength", [0.05, 1.63, 7.0])
+def test_no_grid_limits_the_strength(rng, strength):
+    templates = np.array([FIRST + SECOND])
+    got = wisps.find_wisps(make_image(rng, templates, [strength]), np.zeros((NY, NX), bool), templates, n_outputs=N_OUT)
+    assert abs(got.fit.scale[0] - strength) < 4 * got.fit.error[0]
+
+
 def test_negative_components_are_held_at_zero(rng):
     templates = np.array([FIRST, SECOND])
     got = wisps.fit_wisps(make_image(rng, templates, [0.8, -0.3]), np.zeros((NY, NX), bool), templates, n_outputs=N_OUT)

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 #: Columns of a table of regions.
-AREA, JUMPS, SUM_Y, SUM_X, SUM_YY, SUM_XX, SUM_XY, N_COLUMNS = range(8)
+AREA, JUMPS, OLD, SUM_Y, SUM_X, SUM_YY, SUM_XX, SUM_XY, N_COLUMNS = range(9)
 
 
 @njit(cache=True, nogil=True)
@@ -70,8 +70,8 @@ def _root(parent, i):
 
 
 @njit(cache=True, nogil=True)
-def measure_regions(plane, runs, numbers, n_regions, jump):
-    """Area, pixels with the bit `jump`, and moments of every region: (n_regions, N_COLUMNS)."""
+def measure_regions(plane, previous, runs, numbers, n_regions, jump, saturated):
+    """Area, pixels with the bit `jump` or saturated before, and moments of every region: (n_regions, N_COLUMNS)."""
     table = np.zeros((n_regions, N_COLUMNS))
     for i in range(len(runs)):
         row = table[numbers[i]]
@@ -80,6 +80,8 @@ def measure_regions(plane, runs, numbers, n_regions, jump):
             row[AREA] += 1
             if plane[y, x] & jump:
                 row[JUMPS] += 1
+            if previous[y, x] & saturated:
+                row[OLD] += 1
             row[SUM_Y] += y
             row[SUM_X] += x
             row[SUM_YY] += y * y

@@ -19,6 +19,8 @@ from detectorist.errors import ParameterError
 MIN_FILLING, MIN_AXIS_RATIO = 0.6, 0.5
 #: Share of jumps below which a saturated region is a star.
 MIN_JUMP_SHARE = 0.3
+#: Width of the ring of jumps that charge spilling from a saturated region makes.
+SPILL_PIX = 4.0
 #: Pixels that the ragged edge of the smallest event may lack.
 RAGGED_PIX = 0.5
 
@@ -111,7 +113,8 @@ def flag_snowballs(
     n_ints, n_groups = groupdq.shape[:2]
     for integration in range(n_ints):
         for group in range(1, n_groups):
-            found = find_events(groupdq[integration, group], min_radius_pix=min_radius_pix)
+            planes = groupdq[integration, group], groupdq[integration, group - 1]
+            found = find_events(*planes, min_radius_pix=min_radius_pix)
             for y, x, radius in found:
                 last = min(group + averaged, n_groups - 1)
                 core = _core(groupdq[integration, last], y, x, radius)
@@ -123,15 +126,19 @@ def flag_snowballs(
     return Snowballs(flagged, tuple(events), changed)
 
 
-def find_events(plane: np.ndarray, *, min_radius_pix: float) -> list[tuple[float, float, float]]:
-    """Return (y, x, radius) of the round regions of jumps on one plane of group flags, (ny, nx) uint8."""
+def find_events(plane: np.ndarray, previous: np.ndarray, *, min_radius_pix: float) -> list[tuple[float, float, float]]:
+    """Return (y, x, radius) of the round regions of jumps in one group.
+
+    plane, previous : ndarray of uint8, shape (ny, nx), flags of the group and of the one before. A thin ring of jumps
+    around what was saturated before is the spill of a core or a star, no event.
+    """
     from detectorist.algorithms import _snowballs_nb as kernels
 
     runs = kernels.find_runs(plane, dq.JUMP_DET | dq.SATURATED)
     if not len(runs):
         return []
     numbers, n_regions = kernels.join_runs(runs)
-    table = kernels.measure_regions(plane, runs, numbers, n_regions, dq.JUMP_DET)
+    table = kernels.measure_regions(plane, previous, runs, numbers, n_regions, dq.JUMP_DET, dq.SATURATED)
     table = table[table[:, kernels.AREA] >= np.pi * (min_radius_pix - RAGGED_PIX) ** 2]
     area = table[:, kernels.AREA]
     y, x = table[:, kernels.SUM_Y] / area, table[:, kernels.SUM_X] / area
@@ -143,8 +150,9 @@ def find_events(plane: np.ndarray, *, min_radius_pix: float) -> list[tuple[float
     filling = area / (4 * np.pi * np.sqrt(np.maximum(yy * xx - xy**2, 1e-9)))
     ratio = np.sqrt(np.maximum(middle - half, 0) / (middle + half))
     round_ = (filling > MIN_FILLING) & (ratio > MIN_AXIS_RATIO)
-    events = round_ & (table[:, kernels.JUMPS] > MIN_JUMP_SHARE * area)
-    radius = np.sqrt(area / np.pi)
+    radius, old = np.sqrt(area / np.pi), np.sqrt(table[:, kernels.OLD] / np.pi)
+    spill = (old > 0) & (radius - old < np.maximum(SPILL_PIX, 0.5 * old))
+    events = round_ & ~spill & (table[:, kernels.JUMPS] > MIN_JUMP_SHARE * area)
     return [(float(y[i]), float(x[i]), float(radius[i])) for i in np.flatnonzero(events)]
 
 
