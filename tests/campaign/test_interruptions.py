@@ -136,6 +136,29 @@ def test_the_next_run_does_only_what_is_missing(setting):
     assert sum(kept[name] == again[name] for name in kept) >= 6
 
 
+def test_while_one_runs(setting):
+    """Another run is refused, and the ledger can be looked at."""
+    for number in range(20):
+        (setting / "raw" / f"y{number}_uncal.txt").write_text("sleep=2")
+    process = start(setting, "out")
+    deadline = time.monotonic() + 60
+    while not whole_products(setting / "out") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    code = "from detectorist.cli import main; main()"
+    status = subprocess.run(
+        [sys.executable, "-c", code, "status", str(setting / "out")], capture_output=True, text=True, check=True
+    )
+    other = start(setting, "out")
+    said, _ = other.communicate(timeout=60)
+    assert process.poll() is None
+    process.kill()
+    process.communicate()
+    assert other.returncode == 4
+    assert f"another run works in this folder (process {process.pid}" in said
+    assert "running since" in status.stdout
+    assert "30 exposures" in status.stdout
+
+
 @pytest.mark.parametrize(("limit_bytes", "code"), [(2_000, 4), (5_000, 4), (30_000, 4)])
 def test_a_full_disk(setting, limit_bytes, code):
     """A limit on the size of files stands for a disk without room: for the ledger, for a product, for many jobs."""

@@ -156,7 +156,5 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def _known_keys(place: list[str]) -> list[str]:
-    model: type[BaseModel] = {"exposures": TableOfExposures, "execution": Execution}.get(
-        place[0] if place else "", CampaignFile
-    )
-    return list(model.model_fields)
+    tables: dict[str, type[BaseModel]] = {"exposures": TableOfExposures, "execution": Execution}
+    return list(tables.get(place[0] if place else "", CampaignFile).model_fields)

@@ -81,9 +81,9 @@ class LocalPool:
     def wait(self, timeout_s: float) -> list[PoolEvent]:
         """Return what happened since the last call; waits up to `timeout_s` for something to happen."""
         self._enforce_limits()
-        busy = {worker.connection: worker for worker in self._workers if worker.job is not None}
-        ready = wait(list(busy), timeout_s) if busy else []
-        return [event for connection in ready for event in self._receive(busy[connection])]
+        busy = [worker for worker in self._workers if worker.job is not None]
+        ready = wait([worker.connection for worker in busy], timeout_s) if busy else []
+        return [event for worker in busy if worker.connection in ready for event in self._receive(worker)]
 
     def close(self) -> None:
         """End all workers at once; products are whole or absent, so nothing is lost but time."""

@@ -136,7 +136,7 @@ class _Run:
                 self._put_back()
                 pool.close()
                 _sweep(self._plan.output_dir)
-        self._tell(events.ENDED, **self._counts)
+        self._report(Event(events.ENDED, time=time.time(), numbers=dict(self._counts)))
 
     def _make_pool(self) -> Pool:
         if self._execution.scheduler:
