@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 OUT ?= out/demo
 
-.PHONY: demo test test-long lint format clean
+.PHONY: demo test test-long docs lint format clean
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -21,6 +21,14 @@ test: $(VENV)/installed  ## the suite, in under 15 minutes on 2 cores
 test-long: $(VENV)/installed  ## the tests that need more
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "long"
 
+$(VENV)/docs-installed: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	touch $@
+
+docs: $(VENV)/docs-installed  ## docs/_build/html: every page runs, warnings are errors
+	$(BIN)/python -m sphinx -W --keep-going -q -j 2 docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -31,4 +39,4 @@ format: $(VENV)/installed
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) out build dist .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) docs/_build out build dist .pytest_cache .ruff_cache .mypy_cache

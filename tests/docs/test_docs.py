@@ -1,0 +1,197 @@
+"""The documentation keeps up with the code: commands parse, pages are linked, public names are described."""
+
+import re
+import shlex
+import subprocess
+import tomllib
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from detectorist import __version__, entry_points
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+#: Made at build time.
+GENERATED = ("_build", "_ext", "_static", "packages")
+PAGES = sorted(p for p in DOCS.rglob("*.md") if not set(GENERATED) & set(p.relative_to(DOCS).parts))
+TEXTS = [ROOT / "README.md", *PAGES]
+STEPS = [name for name, _, _ in entry_points.get_steps()]
+
+#: What numpydoc may not find: no docstring, unknown or misplaced sections, summaries that are none, parameters that
+#: are not there or have no description.
+FORBIDDEN = {
+    *("GL05", "GL06", "GL07", "GL08", "GL09", "SS01", "SS02", "SS03", "SS04", "SS06"),
+    *("PR02", "PR03", "PR05", "PR07"),
+}
+
+
+def identify(path):
+    return str(path.relative_to(ROOT))
+
+
+def commands_in(path):
+    """Return the words of every `detectorist ...` command of a page."""
+    text = path.read_text().replace("\\\n", " ")
+    blocks = re.findall(r"```(?:sh|\{code-cell\})\n(.*?)```", text, flags=re.S)
+    lines = [line.lstrip("! ") for block in blocks for line in block.splitlines()]
+    lines += re.findall(r"`(detectorist [^`<…]+)`", re.sub(r"```.*?```", "", text, flags=re.S))
+    words = [shlex.split(line.split(" > ")[0], comments=True) for line in lines if line.startswith("detectorist ")]
+    return [line[1:] for line in words if "|" not in line]
+
+
+def parse(words):
+    """Parse a command as the program would, without running it; raises click's errors."""
+    import typer
+
+    from detectorist.cli.app import app
+
+    command, name, parent = typer.main.get_command(app), "detectorist", None
+    while True:
+        context = command.make_context(name, list(words), parent=parent)
+        if not hasattr(command, "resolve_command"):
+            return
+        rest = [*getattr(context, "_protected_args", []), *context.args]
+        name, command, words = command.resolve_command(context, rest)
+        parent = context
+
+
+def is_named_only(words):
+    """Tell whether a text names a command without its arguments, as in "see `detectorist run`"."""
+    return all(re.fullmatch(r"[a-z]+", word) for word in words) and len(words) <= 2
+
+
+@pytest.mark.parametrize("page", [p for p in TEXTS if commands_in(p)], ids=identify)
+def test_commands_parse(page):
+    for words in commands_in(page):
+        if words in (["--help"], ["--version"]):
+            continue
+        refused = refusal([*words, "--help"] if is_named_only(words) else words)
+        assert refused is None, f"{page.name}: detectorist {shlex.join(words)}: {refused}"
+
+
+def refusal(words):
+    """Return why a command is refused, or None."""
+    try:
+        parse(words)
+    except Exception as error:  # click's errors have no base in common with its exit after --help
+        return None if getattr(error, "exit_code", 1) == 0 else error
+    return None
+
+
+def test_a_command_that_does_not_exist_is_found():
+    assert "No such option" in str(refusal(["run", "lrs", "x_uncal.fits", "-o", "out", "--no-such-option", "1"]))
+    assert "No such command" in str(refusal(["walk", "lrs"]))
+
+
+def entries_of(page):
+    """Return the pages that the tables of contents of a page name."""
+    for block in re.findall(r"```\{toctree\}\n(.*?)```", page.read_text(), flags=re.S):
+        for line in block.splitlines():
+            if line.strip() and not line.startswith(":") and "*" not in line:
+                yield (page.parent / line.strip()).resolve().with_suffix(".md")
+
+
+def test_every_page_is_linked():
+    seen, todo = set(), [(DOCS / "index.md").resolve()]
+    while todo:
+        page = todo.pop()
+        assert page.is_file(), f"{page} is in a table of contents and does not exist"
+        seen.add(page)
+        todo += [entry for entry in entries_of(page) if entry not in seen]
+    assert {page.resolve() for page in PAGES} == seen
+
+
+@pytest.mark.parametrize("page", PAGES, ids=identify)
+def test_links_lead_somewhere(page):
+    text = page.read_text()
+    for target in re.findall(r"\{doc\}`(?:[^`<]*<)?([^`<>]+)>?`", text):
+        assert "packages/" in target or (page.parent / target).with_suffix(".md").is_file(), f"{page.name}: {target}"
+    for target in re.findall(r"!?\[[^\]]*\]\((?!https?:|#)([^)]+)\)", text):
+        assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_pictures_of_the_readme_exist():
+    for target in re.findall(r"!\[[^\]]*\]\((?!https?:)([^)]+)\)", (ROOT / "README.md").read_text()):
+        assert (ROOT / target).is_file(), target
+
+
+def public_names():
+    """Return the dotted names that scripts use: all steps, and the pipelines."""
+    names = list(STEPS)
+    for path in sorted((ROOT / "src" / "detectorist" / "pipelines").glob("*.py")):
+        names += [
+            f"detectorist.pipelines.{path.stem}.{name}"
+            for name in re.findall(r"^class (\w+Pipeline)\(", path.read_text(), flags=re.M)
+        ]
+    return names
+
+
+@pytest.mark.parametrize("name", public_names())
+def test_public_names_have_valid_docstrings(name):
+    from numpydoc.validate import validate
+
+    module, _, attribute = name.rpartition(".")
+    step = getattr(import_module(module), attribute)
+    for path in (f"{step.__module__}.{attribute}", f"{step.__module__}.{attribute}.process"):
+        if path.endswith(".process") and "process" not in vars(step):
+            continue
+        found = [f"{code}: {text}" for code, text in validate(path)["errors"] if code in FORBIDDEN]
+        assert not found, f"{path}: {found}"
+
+
+def test_every_step_has_a_page():
+    """A page shows its parameters, or lists it among those of a mode."""
+    text = "\n".join(page.read_text() for page in PAGES if page.parent.name == "steps")
+    missing = [name for name in STEPS if name.rpartition(".")[2] not in text]
+    assert not missing
+
+
+def test_parameters_of_every_step_can_be_tabled():
+    import sys
+
+    sys.path.insert(0, str(DOCS / "_ext"))
+    try:
+        pytest.importorskip("sphinx")
+        from from_code import load_class, read_parameters
+
+        for name in STEPS:
+            for parameter, kind, default, what in read_parameters(load_class(name)):
+                assert kind, f"{name}: {parameter}"
+                assert default, f"{name}: {parameter}"
+                assert what, f"{name}: {parameter} has no comment in the spec"
+    finally:
+        sys.path.remove(str(DOCS / "_ext"))
+
+
+def test_versions_agree():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    citation = re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(), flags=re.M)[1]
+    assert project == citation == __version__
+
+
+def test_docstrings_are_rewritten_as_meant():
+    import sys
+
+    sys.path.insert(0, str(DOCS / "_ext"))
+    try:
+        from docstrings import rewrite
+    finally:
+        sys.path.remove(str(DOCS / "_ext"))
+    before = ["Return it.", "", "data : ndarray, (n*m)", "    DN of `a_*`.", "err : same", "Returns a |x|.", ""]
+    after = [
+        "Return it.",
+        "",
+        "* ``data`` : ndarray, (n\\*m)",
+        "  DN of `a_*`.",
+        "* ``err`` : same",
+        "  Returns a \\|x\\|.",
+    ]
+    assert rewrite(before)[: len(after)] == after
+
+
+@pytest.mark.long
+def test_all_pages_build():
+    done = subprocess.run(["make", "docs"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
