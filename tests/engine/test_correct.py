@@ -47,6 +47,58 @@ def test_linearity_is_that_of_stcal(seed):
     np.testing.assert_array_equal(coefficients, before)
 
 
+def compare_reads(seed):
+    from stcal.linearity.linearity import linearity_correction
+    from stdatamodels.jwst.datamodels import dqflags
+
+    rng = np.random.default_rng(seed)
+    shape = (int(rng.integers(1, 3)), int(rng.integers(2, 7)), int(rng.integers(2, 80)), int(rng.integers(2, 40)))
+    n_frames = int(rng.choice([2, 4, 8]))
+    data = (np.cumsum(rng.uniform(0, 6000, shape), axis=1) + 300).astype(np.float32)
+    data[rng.random(shape) < 0.003] = rng.choice([np.nan, np.inf, 0])
+    groupdq = np.where(data > 25000, 2, rng.choice([0, 0, 1, 4], shape)).astype(np.uint8)
+    scales = (10.0 ** (-5 * np.arange(6.0)))[:, None, None]
+    forward, inverse = (
+        ((rng.normal(0, 0.1, (n, *shape[2:])) + (np.arange(n) == 1)[:, None, None] * 1e5**1) * scales[:n]).astype("f4")
+        for n in rng.integers(2, 7, 2)
+    )
+    for terms in (forward, inverse):
+        terms[1] = 1 + rng.normal(0, 0.01, shape[2:])
+        terms[rng.random(terms.shape) < 0.01] = np.nan
+        terms[1][rng.random(shape[2:]) < 0.02] = 0
+    lin_dq = rng.choice([0, 0, 0, 2**20], shape[2:]).astype(np.uint32)
+    pattern = [[k + 1 + g * n_frames for k in range(n_frames)] for g in range(shape[1])]
+    zeros = np.zeros(shape[2:], np.uint32)
+    with np.errstate(all="ignore"):
+        wanted = linearity_correction(
+            data.copy(),
+            groupdq,
+            zeros.copy(),
+            forward.copy(),
+            lin_dq,
+            dqflags.pixel,
+            ilin_coeffs=inverse.copy(),
+            read_pattern=pattern,
+        )
+        pixels, _ = linearize(
+            data, groupdq, zeros, forward, lin_dq, inverse=inverse, read_pattern=pattern, threads=1 + seed % 3
+        )
+    np.testing.assert_array_equal(data, wanted[0], err_msg=f"seed {seed}, {shape}, {n_frames} frames")
+    np.testing.assert_array_equal(pixels, wanted[1], err_msg=f"seed {seed}")
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_linearity_of_averaged_frames_is_that_of_stcal(seed):
+    compare_reads(seed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("block", range(5))
+def test_a_thousand_cases_of_averaged_frames(block):
+    for seed in range(1000 + 200 * block, 1200 + 200 * block):
+        compare_reads(seed)
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_convolution_is_that_of_stock(seed):
     from jwst.ipc.ipc_corr import NumRefPixels, ipc_convolve

@@ -20,9 +20,11 @@ def linearize(
     lin_dq: np.ndarray,
     *,
     zeroframe: np.ndarray | None = None,
+    inverse: np.ndarray | None = None,
+    read_pattern: list[list[int]] | None = None,
     threads: int = 1,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Correct ramps for non-linearity, in place, as stcal's `linearity_correction` does group by group.
+    """Correct ramps for non-linearity, in place, as stcal's `linearity_correction` does.
 
     Parameters
     ----------
@@ -36,6 +38,14 @@ def linearize(
         Flags of the reference.
     zeroframe : ndarray of float32, shape (n_ints, ny, nx), or None
         First frames, 0 for unknown.
+    inverse, read_pattern : ndarray of float32, shape (n_inverse, ny, nx), and list of lists of int, or None
+        Polynomials back to what is measured, and the numbers of the frames averaged into each group: with them every
+        frame is corrected by itself.
+
+    Raises
+    ------
+    NotCovered
+        For frames of a single group, or groups of different numbers of frames.
 
     Returns
     -------
@@ -48,19 +58,43 @@ def linearize(
     from detectorist.engine import _correct_nb as kernels
 
     rows = data.shape[2]
-    coefficients = np.ascontiguousarray(coefficients, np.float32)
     pixels = np.array(pixeldq, np.uint32) | lin_dq
-    unusable = np.empty(data.shape[2:], bool)
-    lin_dq = np.ascontiguousarray(lin_dq, np.uint32)
-    over_ranges(kernels.find_unusable, rows, coefficients, lin_dq, pixels, unusable, threads=threads)
+    coefficients, unusable = _usable_terms(coefficients, lin_dq, pixels, threads)
     flags = np.ascontiguousarray(groupdq, np.uint8)
-    over_ranges(kernels.linearize_rows, rows, data, flags, coefficients, unusable, threads=threads)
+    if inverse is None:
+        over_ranges(kernels.linearize_rows, rows, data, flags, coefficients, unusable, threads=threads)
+    else:
+        inverse = _usable_terms(inverse, lin_dq, pixels, threads)
+        _linearize_reads(data, flags, (coefficients, unusable), inverse, read_pattern, threads)
     if zeroframe is None:
         return pixels, None
     zeros = np.array(zeroframe, np.float32)[:, np.newaxis]
     flags = np.where(zeros == 0, np.uint8(SATURATED), np.uint8(0))
     over_ranges(kernels.linearize_rows, rows, zeros, flags, coefficients, unusable, threads=threads)
     return pixels, zeros[:, 0]
+
+
+def _usable_terms(
+    terms: np.ndarray, lin_dq: np.ndarray, pixels: np.ndarray, threads: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the coefficients and where they are unusable, and note these pixels in `pixels`."""
+    from detectorist.engine import _correct_nb as kernels
+
+    terms = np.ascontiguousarray(terms, np.float32)
+    unusable = np.empty(pixels.shape, bool)
+    lin_dq = np.ascontiguousarray(lin_dq, np.uint32)
+    over_ranges(kernels.find_unusable, len(pixels), terms, lin_dq, pixels, unusable, threads=threads)
+    return terms, unusable
+
+
+def _linearize_reads(data, flags, forward, inverse, read_pattern, threads: int) -> None:
+    from detectorist.engine._reads_nb import linearize_reads
+
+    if len({len(frames) for frames in read_pattern}) != 1 or data.shape[1] < 2:
+        raise NotCovered("groups hold different numbers of frames, or there is one group")
+    frames = np.array(read_pattern, float)
+    since_first = frames - np.mean(read_pattern[0])
+    over_ranges(linearize_reads, data.shape[2], data, flags, *forward, *inverse, since_first, threads=threads)
 
 
 def convolve(

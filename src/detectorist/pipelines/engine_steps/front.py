@@ -88,7 +88,7 @@ class EngineIPCStep(EngineStep, IPCStep):
 
 
 class EngineLinearityStep(EngineStep, LinearityStep):
-    """Correct for non-linearity as `LinearityStep` does. Stock code runs where inverse coefficients are to be used."""
+    """Correct for non-linearity as `LinearityStep` does, averaged frames included."""
 
     stock: ClassVar = LinearityStep
     place: ClassVar = (linearity, "linearity_correction")
@@ -98,12 +98,13 @@ class EngineLinearityStep(EngineStep, LinearityStep):
         data, gdq, pdq, lin_coeffs, lin_dq, dqflags, zframe=None, ilin_coeffs=None, read_pattern=None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Do what stcal's `linearity_correction` does: ramp (in place), pixel flags, zero frames."""
-        if ilin_coeffs is not None:
-            raise NotCovered("averaged frames are corrected one by one")
         if zframe is not None:
             float32(zframe, "zero frame")
+        if ilin_coeffs is not None:
+            float32(ilin_coeffs, "array of inverse coefficients")
         coefficients = float32(lin_coeffs, "array of coefficients")
-        pixels, zeros = linearize(in_place(data), gdq, pdq, coefficients, lin_dq, zeroframe=zframe)
+        frames = {"zeroframe": zframe, "inverse": ilin_coeffs, "read_pattern": read_pattern}
+        pixels, zeros = linearize(in_place(data), gdq, pdq, coefficients, lin_dq, **frames)
         return data, pixels, zeros
 
     @staticmethod
