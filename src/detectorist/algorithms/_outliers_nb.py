@@ -143,8 +143,23 @@ def _remove_levels(values, stats, stretch):
                 total += left if inside else np.float32(0)
                 n += np.float32(1) if inside else np.float32(0)
             level = total / max(n, np.float32(1))
+            if n < 0.5 * (end - start):
+                level = _median_difference(values[i, start:end], stats[0, start:end])
             for x in range(start, end):
                 values[i, x] -= level
+
+
+@njit(cache=True, nogil=True)
+def _median_difference(values, median):
+    """Return the median of what is usable: for stretches where a mean was led astray; 0 of nothing."""
+    left = np.empty(values.size, np.float32)
+    n = 0
+    for x in range(values.size):
+        difference = values[x] - median[x]
+        if abs(difference) < np.inf:
+            left[n] = difference
+            n += 1
+    return np.float32(np.median(left[:n])) if n else np.float32(0)
 
 
 @njit(cache=True, nogil=True)
