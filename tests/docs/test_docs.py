@@ -165,6 +165,22 @@ def test_parameters_of_every_step_can_be_tabled():
         sys.path.remove(str(DOCS / "_ext"))
 
 
+def test_help_of_every_command_is_complete():
+    """One sentence, an example, and a word on every argument and option."""
+    import sys
+
+    sys.path.insert(0, str(DOCS / "_ext"))
+    try:
+        from from_code import all_commands
+    finally:
+        sys.path.remove(str(DOCS / "_ext"))
+    for words, command in all_commands():
+        assert "Example: detectorist" in (command.help or ""), f"{words} shows no example"
+        example = " ".join(command.help.partition("Example: detectorist")[2].split())
+        assert refusal(shlex.split(example.split(" > ")[0])) is None, f"the example of {words} is refused"
+        assert not [parameter.name for parameter in command.params if not getattr(parameter, "help", None)], words
+
+
 def test_versions_agree():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     citation = re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(), flags=re.M)[1]
