@@ -1,0 +1,82 @@
+"""Comparing products: what differs is found, counted and named."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from typer.testing import CliRunner
+
+from detectorist.cli.verify import verify as command
+from detectorist.errors import InputError
+from detectorist.pipelines import verify
+
+
+def write(folder, name, **arrays):
+    folder.mkdir(exist_ok=True)
+    hdus = [fits.PrimaryHDU(), *(fits.ImageHDU(array, name=key) for key, array in arrays.items())]
+    fits.HDUList(hdus).writeto(folder / name)
+
+
+def test_equal_products_are_equal(tmp_path, rng):
+    image = rng.normal(size=(5, 6)).astype(np.float32)
+    image[2, 2] = np.nan
+    for folder in ("stock", "engine"):
+        write(tmp_path / folder, "a_rate.fits", SCI=image, DQ=np.ones((5, 6), np.uint32))
+    found = list(verify.compare_folders(tmp_path / "stock", tmp_path / "engine"))
+    assert [(d.product, d.extension, d.n_values, d.n_differing) for d in found] == [
+        ("rate", "SCI", 30, 0),
+        ("rate", "DQ", 30, 0),
+    ]
+
+
+def test_a_last_bit_is_one_ulp_and_flags_are_named():
+    image = np.full((4, 4), 1000, np.float32)
+    other = image.copy()
+    other[1, 1] = np.nextafter(other[1, 1], np.float32(2000))
+    got = verify.compare_arrays("rate", "SCI", image, other)
+    assert (got.n_differing, got.worst_ulp) == (1, 1.0)
+    other[2, 2] = np.nan
+    assert verify.compare_arrays("rate", "SCI", image, other).worst_ulp == np.inf
+    flags = np.zeros((4, 4), np.uint8)
+    other = flags.copy()
+    other[0, :3] = 4
+    other[0, 0] |= 2
+    got = verify.compare_arrays("ramp", "GROUPDQ", flags, other)
+    assert (got.n_differing, got.flags) == (3, {"SATURATED": 1, "JUMP_DET": 3})
+
+
+def test_another_shape_or_extension_is_an_error(tmp_path):
+    write(tmp_path / "stock", "a_rate.fits", SCI=np.zeros((3, 3), np.float32))
+    write(tmp_path / "engine", "a_rate.fits", SCI=np.zeros((3, 4), np.float32))
+    with pytest.raises(InputError, match="shape"):
+        list(verify.compare_folders(tmp_path / "stock", tmp_path / "engine"))
+    write(tmp_path / "other", "a_rate.fits", ERR=np.zeros((3, 3), np.float32))
+    with pytest.raises(InputError, match="extensions"):
+        list(verify.compare_folders(tmp_path / "stock", tmp_path / "other"))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        verify.verify(tmp_path / "a_uncal.fits")
+
+
+def test_the_command_tells_and_fails_when_something_differs(monkeypatch, tmp_path):
+    import typer
+
+    cost = verify.Cost(10.0, 9.0, 2500.0)
+    differences = [verify.Difference("rate", "DQ", 100, 3, flags={"JUMP_DET": 3})]
+
+    def answer(*args, **kwargs):
+        return verify.Verification(differences, cost, verify.Cost(1.0, 1.0, 800.0), {"jump": "compiled engine"})
+
+    monkeypatch.setattr(verify, "verify", answer)
+    monkeypatch.setenv("CRDS_PATH", str(tmp_path))
+    app = typer.Typer()
+    app.command()(command)
+    result = CliRunner().invoke(app, [str(tmp_path / "a_uncal.fits")])
+    assert result.exit_code == 1
+    assert "JUMP_DET 3" in result.output
+    assert "DIFFER" in result.output
+    differences[:] = [verify.Difference("rate", "DQ", 100, 0)]
+    result = CliRunner().invoke(app, [str(tmp_path / "a_uncal.fits")])
+    assert result.exit_code == 0
+    assert "is the same" in result.output
