@@ -9,15 +9,18 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from detectorist.algorithms.light_curves import USEFUL_UM, LightCurve, scatter_of_bins, sum_wavelengths
+from detectorist.figures.lrs_quality import hours_of
 from detectorist.figures.style import COLOURS, new_figure
 
 
-def overview(dataset: Mapping[str, Any]) -> dict[str, Figure]:
+def overview(dataset: Mapping[str, Any], photon_error: np.ndarray | None = None) -> dict[str, Figure]:
     """Return all figures that a dataset allows, by name.
 
     dataset : mapping of str to array-like
         `flux`, `flux_error`, `background` (n_ints, n_wavelengths), `wavelength`, `x_shift`, `y_shift`, `psf_sigma`,
         `time_mjd_utc`, as `LrsSpectra.dataset`.
+    photon_error : ndarray of float, shape (n_ints, n_wavelengths), optional
+        Noise of the photons alone, unit of `flux`.
     """
     arrays = {name: np.asarray(dataset[name]) for name in _NEEDED}
     figures = {
@@ -29,9 +32,12 @@ def overview(dataset: Mapping[str, Any]) -> dict[str, Figure]:
         white = sum_wavelengths(arrays["wavelength"], arrays["flux"], arrays["flux_error"])
     except ValueError:
         return figures
-    figures["white_light"] = draw_white_light(white, _hours(arrays))
+    figures["white_light"] = draw_white_light(white, hours_of(arrays))
     if white.flux.size >= 8:
-        figures["noise"] = draw_noise(white)
+        photons = None
+        if photon_error is not None and np.isfinite(photon_error).any():
+            photons = sum_wavelengths(arrays["wavelength"], arrays["flux"], photon_error).error
+        figures["noise"] = draw_noise(white, photons)
     return figures
 
 
@@ -49,7 +55,7 @@ _NEEDED = (
 
 def draw_spectrum(arrays: Mapping[str, np.ndarray]) -> Figure:
     """Median spectrum and background over wavelength."""
-    figure, axis = new_figure(size=(7, 3.4))
+    figure, axis = new_figure(size=(5.6, 3.3))
     order, wavelength = _by_wavelength(arrays["wavelength"])
     axis.plot(wavelength, np.nanmedian(arrays["flux"], axis=0)[order], lw=1, label="star, in the aperture")
     axis.plot(wavelength, np.nanmedian(arrays["background"], axis=0)[order], lw=1, label="background, per pixel")
@@ -60,7 +66,7 @@ def draw_spectrum(arrays: Mapping[str, np.ndarray]) -> Figure:
 
 def draw_light_curves(arrays: Mapping[str, np.ndarray]) -> Figure:
     """All light curves at once: time by wavelength, each wavelength relative to its median."""
-    figure, axis = new_figure(size=(7, 4.2))
+    figure, axis = new_figure(size=(5.6, 3.8))
     order, wavelength = _by_wavelength(arrays["wavelength"])
     flux = arrays["flux"][:, order]
     inside = (wavelength >= USEFUL_UM[0]) & (wavelength <= USEFUL_UM[1])
@@ -88,15 +94,15 @@ def draw_light_curves(arrays: Mapping[str, np.ndarray]) -> Figure:
 
 def draw_trace(arrays: Mapping[str, np.ndarray]) -> Figure:
     """Position and width of the trace through time."""
-    figure, axes = new_figure(3, 1, size=(7, 5.4), sharex=True)
-    hours = _hours(arrays)
+    figure, axes = new_figure(3, 1, size=(5.6, 5.2), sharex=True)
+    hours = hours_of(arrays)
     for axis, name, label in zip(
         axes,
         ("x_shift", "y_shift", "psf_sigma"),
         ("x shift (pixel)", "y shift (pixel)", "width σ (pixel)"),
         strict=True,
     ):
-        axis.plot(hours, arrays[name], ".", ms=3)
+        axis.plot(hours, arrays[name], ".", ms=5)
         axis.set_ylabel(label)
     axes[-1].set_xlabel("time from the first integration (h)")
     return figure
@@ -104,8 +110,8 @@ def draw_trace(arrays: Mapping[str, np.ndarray]) -> Figure:
 
 def draw_white_light(white: LightCurve, hours: np.ndarray) -> Figure:
     """White light curve with its expected errors."""
-    figure, axis = new_figure(size=(7, 3.6))
-    axis.errorbar(hours, white.flux, white.error, fmt=".", ms=3, elinewidth=0.5, alpha=0.8)
+    figure, axis = new_figure(size=(5.6, 3.4))
+    axis.errorbar(hours, white.flux, white.error, fmt=".", ms=5, elinewidth=0.7, alpha=0.9)
     axis.set(
         xlabel="time from the first integration (h)",
         ylabel="relative flux",
@@ -114,23 +120,19 @@ def draw_white_light(white: LightCurve, hours: np.ndarray) -> Figure:
     return figure
 
 
-def draw_noise(white: LightCurve) -> Figure:
-    """Scatter against bin size, with what independent errors would give."""
-    figure, axis = new_figure(size=(4.8, 3.6))
+def draw_noise(white: LightCurve, photon_error: np.ndarray | None = None) -> Figure:
+    """Scatter against bin size, with what independent errors would give, and photons alone."""
+    figure, axis = new_figure(size=(5.6, 3.4))
     sizes, scatters = scatter_of_bins(white.flux)
     expected = np.median(white.error) / np.sqrt(sizes)
     axis.loglog(sizes, 1e6 * scatters, "o-", label="found (includes the transit)")
     axis.loglog(sizes, 1e6 * expected, "--", color=COLOURS[1], label="expected from the errors")
+    if photon_error is not None:
+        limit = np.median(photon_error) / np.sqrt(sizes)
+        axis.loglog(sizes, 1e6 * limit, ":", color=COLOURS[2], label="photon limit")
     axis.set(xlabel="integrations per bin", ylabel="scatter of bins (ppm)")
     axis.legend(frameon=False)
     return figure
-
-
-def _hours(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Time since the first integration; its number where the times are unknown."""
-    time = np.asarray(arrays["time_mjd_utc"], float)
-    hours = 24 * (time - time[0])
-    return hours if np.isfinite(hours).all() else np.arange(time.size, dtype=float)
 
 
 def _by_wavelength(wavelength: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

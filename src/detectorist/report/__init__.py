@@ -1,1 +1,1 @@
-"""Records and products to one page."""
+"""Records and products to one web page."""

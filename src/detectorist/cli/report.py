@@ -1,0 +1,44 @@
+"""`detectorist report OUT`: one page on everything in an output folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="Output folder of a run, or a folder with several of them.")],
+    compare: Annotated[
+        Path | None, typer.Option(help="Another output folder: both runs side by side, exposure by exposure.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Write report.html: what was run, what needs your eyes, and figures of every exposure.
+
+    The page is one file that needs no network; beyond 100 exposures its pictures lie in a folder beside it.
+
+    Example: detectorist report out
+    """
+    from detectorist.cli.progress import progress_bar
+    from detectorist.report.page import write_report
+
+    with progress_bar("report", quiet=quiet) as progress:
+        page = write_report(folder, other=compare, progress=progress)
+    if not quiet:
+        typer.echo(f"report: {page}")
+
+
+def report_after_run(folder: Path, *, quiet: bool = False) -> None:
+    """Write the report at the end of a run, which has succeeded or failed by itself: trouble here is only told."""
+    from detectorist.errors import DetectoristError
+    from detectorist.report.page import write_report
+
+    try:
+        page = write_report(folder)
+    except DetectoristError as error:
+        typer.echo(f"no report: {error}", err=True)
+        return
+    if not quiet:
+        typer.echo(f"report: {page}")

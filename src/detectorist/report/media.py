@@ -1,0 +1,163 @@
+"""Figures and images as parts of a page: inline, or as files beside it that are loaded when they are looked at."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from markupsafe import Markup, escape
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+
+from detectorist.figures.style import COLOURS, DIFFERENCE_CMAP, IMAGE_CMAP
+from detectorist.pipelines import products
+
+#: A drawing larger than that is embedded as pixels.
+MOST_SVG_BYTES = 250_000
+#: Pixels of an image along its longer side.
+LARGEST_PIX = 640
+
+_ID = re.compile(r'\bid="([^"]+)"')
+_URL = re.compile(r"url\(#([^)]+)\)")
+_LINK = re.compile(r'xlink:href="#([^"]+)"')
+_HEAD = re.compile(r"^.*?(?=<svg)", re.DOTALL)
+_METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
+_STYLE = re.compile(r"<defs>\s*<style[^>]*>.*?</style>\s*</defs>", re.DOTALL)
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_SIZE = re.compile(r'<svg[^>]*?viewBox="([^"]+)"[^>]*>')
+
+
+class Media:
+    """Turns figures and images into markup.
+
+    Parameters
+    ----------
+    assets : Path, optional
+        Folder for files beside the page; None puts everything into the page.
+    """
+
+    def __init__(self, assets: Path | None = None):
+        self._assets = assets
+        self._count = 0
+
+    def figure(self, figure: Figure, *, name: str, label: str) -> Markup:
+        """Return a figure as markup.
+
+        name : str
+            For the file, where there is one: unique in the report.
+        label : str
+            What it shows, for those who do not see it.
+        """
+        if self._assets is not None:
+            return self._file(_png(figure), name, label, figure.get_size_inches() * figure.dpi)
+        drawn = self._svg(figure, label)
+        if len(drawn) <= MOST_SVG_BYTES:
+            return Markup(drawn)
+        return self._inline(_png(figure), label, figure.get_size_inches() * figure.dpi)
+
+    def image(self, pixels: np.ndarray, *, name: str, label: str, css: str = "") -> Markup:
+        """Return an image, uint8 of shape (ny, nx, 3), first row on top, as markup."""
+        from PIL import Image
+
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "PNG")
+        size = (pixels.shape[1], pixels.shape[0])
+        if self._assets is not None:
+            return self._file(buffer.getvalue(), name, label, size, css)
+        return self._inline(buffer.getvalue(), label, size, css)
+
+    def _inline(self, content: bytes, label: str, size, css: str = "") -> Markup:
+        return _img(f"data:image/png;base64,{base64.b64encode(content).decode()}", label, size, css)
+
+    def _file(self, content: bytes, name: str, label: str, size, css: str = "") -> Markup:
+        assert self._assets is not None
+        file = re.sub(r"[^A-Za-z0-9._-]", "_", name) + ".png"
+        with products.whole_file(self._assets / file) as partial:
+            partial.write_bytes(content)
+        return _img(f"{self._assets.name}/{file}", label, size, css)
+
+    def _svg(self, figure: Figure, label: str) -> str:
+        """Return a figure as SVG that takes colours and font of the page; ids are made unique."""
+        self._count += 1
+        prefix = f"f{self._count}-"
+        buffer = io.StringIO()
+        with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": prefix}):
+            figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+        text = buffer.getvalue()
+        for pattern in (_HEAD, _METADATA, _STYLE, _COMMENT):
+            text = pattern.sub("", text, count=0 if pattern is _COMMENT else 1)
+        text = _ID.sub(rf'id="{prefix}\1"', text)
+        text = _URL.sub(rf"url(#{prefix}\1)", text)
+        text = _LINK.sub(rf'href="#{prefix}\1"', text).replace("xlink:href", "href")
+        text = text.replace("#000000", "currentColor")
+        # The page lightens the first colour of the series where it is dark.
+        text = text.replace(COLOURS[0].lower(), "var(--series)")
+        return _SIZE.sub(
+            lambda found: (
+                f'<svg role="img" aria-label="{escape(label)}" viewBox="{found[1]}" '
+                f'style="max-width:{_width(found[1])}px" xmlns="http://www.w3.org/2000/svg">'
+            ),
+            text,
+            count=1,
+        )
+
+
+def _width(box: str) -> int:
+    """Return the width in CSS pixels of a drawing whose box is in points."""
+    return round(float(box.split()[2]) * 96 / 72 * 1.1)
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _img(source: str, label: str, size, css: str) -> Markup:
+    width, height = (round(float(value)) for value in size)
+    return Markup('<img src="{}" alt="{}" width="{}" height="{}" loading="lazy"{}>').format(
+        source, label, width, height, Markup(' class="{}"').format(css) if css else ""
+    )
+
+
+def limits_of(image: np.ndarray, percentile: float = 1.0) -> tuple[float, float]:
+    """Return the stretch that leaves out `percentile` % of the finite pixels on either side; (0, 1) without any."""
+    finite = image[np.isfinite(image)]
+    if not finite.size:
+        return 0.0, 1.0
+    low, high = np.percentile(finite, [percentile, 100 - percentile])
+    return float(low), float(high) if high > low else float(low) + 1.0
+
+
+def colour(
+    image: np.ndarray, limits: tuple[float, float], *, difference: bool = False, largest_pix: int = LARGEST_PIX
+) -> np.ndarray:
+    """Return an image as uint8 of shape (ny, nx, 3), first row at the bottom of the page, shrunk to `largest_pix`.
+
+    Pixels that are not finite are grey. Shrinking averages blocks of pixels: what is left of the noise is that of the
+    mean.
+    """
+    small = shrink(np.asarray(image, float), largest_pix)
+    low, high = limits
+    scaled = np.clip((small - low) / (high - low), 0, 1)
+    coloured = colormaps[DIFFERENCE_CMAP if difference else IMAGE_CMAP](np.nan_to_num(scaled), bytes=True)[..., :3]
+    coloured[~np.isfinite(small)] = 128
+    return np.ascontiguousarray(coloured[::-1])
+
+
+def shrink(image: np.ndarray, largest_pix: int) -> np.ndarray:
+    """Return an image averaged over square blocks so that its longer side has at most `largest_pix` pixels."""
+    block = -(-max(image.shape) // largest_pix)
+    if block <= 1:
+        return image
+    ny, nx = (max(size // block, 1) for size in image.shape)
+    by, bx = min(block, image.shape[0]), min(block, image.shape[1])
+    cut = image[: ny * by, : nx * bx].reshape(ny, by, nx, bx)
+    known = np.isfinite(cut)
+    count = known.sum(axis=(1, 3))
+    total = np.where(known, cut, 0).sum(axis=(1, 3))
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

@@ -1,0 +1,323 @@
+"""The page: what was gathered, into one HTML file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from detectorist import __version__
+from detectorist.campaign.job import DONE
+from detectorist.campaign.memory import format_bytes
+from detectorist.errors import InputError
+from detectorist.pipelines import products
+from detectorist.report import compare as comparisons
+from detectorist.report.concerns import Suspect, find_suspects, is_number
+from detectorist.report.gather import Exposure, Run, gather
+from detectorist.report.media import Media
+from detectorist.report.parameters import Parameter, find_changed, find_varying
+from detectorist.report.sections import Panel, Sections, load_sections
+
+FILE, ASSETS = "report.html", "report_assets"
+#: Beyond so many exposures, pictures go to a folder beside the page and only quick ones are made.
+MOST_INLINE = 100
+#: Suspects shown without unfolding.
+FIRST_SUSPECTS = 12
+#: Lines of a log shown for an exposure.
+MOST_WARNINGS = 30
+
+Progress = Callable[[float, int, str], None]
+
+
+@dataclass
+class Group:
+    """The exposures of one mode, with what is to be said of them together."""
+
+    mode: str
+    sections: Sections
+    exposures: list[Exposure]
+    suspects: list[Suspect]
+    defaults: dict[tuple[str, str], Any]
+    varying: set[tuple[str, str]]
+
+    def urgency(self, exposure: Exposure) -> float:
+        """Return how urgent an exposure is; 0 where nothing is the matter."""
+        return next((suspect.urgency for suspect in self.suspects if suspect.exposure is exposure), 0.0)
+
+
+def write_report(
+    folder: Path, *, other: Path | None = None, progress: Progress = lambda done, total, what: None
+) -> Path:
+    """Write `report.html` for everything below a folder and return its path.
+
+    other : Path, optional
+        A second output folder to compare with.
+
+    Raises
+    ------
+    InputError
+        When there is nothing to report on.
+    OutputError
+        When the page cannot be written.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    run = gather(folder)
+    compared = gather(Path(other)) if other is not None else None
+    many = len(run.exposures) > MOST_INLINE
+    assets = folder / ASSETS
+    shutil.rmtree(assets, ignore_errors=True)
+    groups = [make_group(mode, exposures) for mode, exposures in run.modes.items()]
+    _Writer(run, groups, Media(assets if many else None), compared, progress, many).write(folder / FILE)
+    return folder / FILE
+
+
+def make_group(mode: str, exposures: list[Exposure]) -> Group:
+    """Return the exposures of a mode with suspects and parameters worth marking."""
+    sections = load_sections(mode)
+    for exposure in exposures:
+        sections.complete(exposure)
+    return Group(
+        mode,
+        sections,
+        exposures,
+        find_suspects(exposures, sections.columns, sections.checks),
+        sections.defaults() if any(exposure.resolved for exposure in exposures) else {},
+        find_varying(exposures),
+    )
+
+
+class _Writer:
+    def __init__(
+        self, run: Run, groups: list[Group], media: Media, compared: Run | None, progress: Progress, many: bool
+    ):
+        self._run = run
+        self._groups = groups
+        self._media = media
+        self._compared = compared
+        self._others = {exposure.name: exposure for exposure in compared.exposures} if compared else {}
+        self._progress = progress
+        self._many = many
+        self._done = 0
+        self._interactive = False
+
+    def write(self, target: Path) -> None:
+        """Write the page piece by piece: the whole of it need not be in memory."""
+        template = _environment().get_template("report.html.j2")
+        with products.whole_file(target) as partial, open(partial, "w", encoding="utf-8") as page:
+            for piece in template.generate(**self._context()):
+                page.write(piece)
+
+    def _context(self) -> dict[str, Any]:
+        exposures = self._run.exposures
+        suspects = sorted((one for group in self._groups for one in group.suspects), key=lambda one: -one.urgency)
+        if self._compared:
+            for exposure in self._compared.exposures:
+                load_sections(exposure.mode).complete(exposure)
+        return {
+            "version": __version__,
+            "made": time.strftime("%Y-%m-%d %H:%M %Z"),
+            "title": self._run.folder.resolve().name,
+            "run": self._run,
+            "groups": self._groups,
+            "suspects": suspects,
+            "first_suspects": FIRST_SUSPECTS,
+            "totals": _totals(exposures, suspects),
+            "configurations": _configurations(exposures),
+            "anchors": {id(exposure): f"exposure-{number}" for number, exposure in enumerate(exposures, 1)},
+            "ranks": {id(suspect.exposure): rank for rank, suspect in enumerate(suspects, 1)},
+            "compared": self._compared,
+            "comparisons": comparisons.compare(self._groups, self._compared) if self._compared else [],
+            "style": _text("style.css"),
+            "script": _text("script.js"),
+            "bokeh_element": self._bokeh,
+            "thumbnail": self._thumbnail,
+            "panels": self._panels,
+            "changed": self._changed,
+            "warnings": _warnings,
+            "single": len(exposures) == 1,
+        }
+
+    def _bokeh(self) -> Markup:
+        """Return bokeh's script where an interactive figure is on the page; asked for at its end."""
+        if not self._interactive:
+            return Markup()
+        from detectorist.report.interactive import bokeh_script
+
+        return Markup("<script>{}</script>").format(_script(bokeh_script()))
+
+    def _thumbnail(self, group: Group, exposure: Exposure) -> Markup:
+        if exposure.state != DONE:
+            return Markup()
+        pixels = group.sections.thumbnail(exposure)
+        if pixels is None:
+            return Markup()
+        # The row names the exposure: an empty text alternative spares listeners a repetition.
+        return self._media.image(pixels, name=f"{exposure.name}_thumbnail", label="", css="thumb")
+
+    def _changed(self, group: Group, exposure: Exposure) -> list[Parameter]:
+        return find_changed(exposure, group.defaults, group.varying)
+
+    def _panels(self, group: Group, exposure: Exposure) -> Iterator[dict[str, Any]]:
+        """Yield the panels of an exposure as markup, beside those of the other run where there is one."""
+        self._done += 1
+        self._progress(self._done, len(self._run.exposures), exposure.name)
+        if exposure.state != DONE:
+            return
+        other = self._others.get(exposure.name)
+        theirs = {panel.key: panel for panel in group.sections.panels(other, brief=self._many)} if other else {}
+        for panel in group.sections.panels(exposure, brief=self._many):
+            made = self._panel(panel, exposure.name, interactive=not other)
+            made["other"] = self._panel(theirs[panel.key], f"{exposure.name}_other") if panel.key in theirs else None
+            yield made
+
+    def _panel(self, panel: Panel, name: str, *, interactive: bool = False) -> dict[str, Any]:
+        note = notes().get(panel.key, {})
+        made: dict[str, Any] = {
+            "key": panel.key,
+            "title": panel.title,
+            "note": note,
+            "pictures": [],
+            "figure": "",
+            "interactive": "",
+        }
+        label = f"{panel.title}. {note.get('shows', '')}".strip()
+        if panel.draw:
+            made["figure"] = self._media.figure(panel.draw(), name=f"{name}_{panel.key}", label=label)
+        for number, picture in enumerate(panel.pictures):
+            drawn = self._media.image(picture.pixels, name=f"{name}_{panel.key}_{number}", label=picture.label)
+            made["pictures"].append({"image": drawn, "label": picture.label})
+        if interactive and panel.interactive and not self._many:
+            self._interactive = True
+            made["interactive"] = _json(panel.interactive())
+        return made
+
+
+def _totals(exposures: list[Exposure], suspects: list[Suspect]) -> dict[str, Any]:
+    states: dict[str, int] = {}
+    for exposure in exposures:
+        states[exposure.state] = states.get(exposure.state, 0) + 1
+    return {
+        "states": states,
+        "suspects": len(suspects),
+        "seconds": sum(exposure.seconds for exposure in exposures),
+        "peak": format_bytes(peak) if (peak := max(exposure.peak_bytes for exposure in exposures)) else "",
+    }
+
+
+def _configurations(exposures: list[Exposure]) -> list[dict[str, Any]]:
+    """Return what exposures were made with: recipe, versions, references, once for all that share them."""
+    found: dict[str, dict[str, Any]] = {}
+    for exposure in exposures:
+        resolved = exposure.resolved
+        if not resolved:
+            continue
+        one = {
+            "pipeline": resolved.get("pipeline", exposure.mode),
+            "recipe": resolved.get("recipe", ""),
+            "title": resolved.get("title", ""),
+            "versions": resolved.get("versions", {}),
+            "source": resolved.get("references", {}),
+            "references": _alike(exposure),
+        }
+        entry = found.setdefault(json.dumps(one, sort_keys=True, default=str), {**one, "names": []})
+        entry["names"].append(exposure.name)
+    return list(found.values())
+
+
+def _alike(exposure: Exposure) -> dict[str, str]:
+    """Return the references that are not made from the exposure itself."""
+    stem = exposure.name.split("_")[0]
+    return {kind: "made from the data" if stem in name else name for kind, name in exposure.references.items()}
+
+
+def _warnings(exposure: Exposure) -> list[str]:
+    """Return the warnings and errors of an exposure's log, each once."""
+    try:
+        lines = (exposure.folder / "detectorist.log").read_text(errors="replace").splitlines()
+    except OSError:
+        return []
+    told = [line.split(" ", 2)[2] for line in lines if " WARNING " in line or " ERROR " in line]
+    return list(dict.fromkeys(told))[:MOST_WARNINGS]
+
+
+@cache
+def notes() -> dict[str, dict[str, str]]:
+    """Return the note of every figure: what it shows, good, bad, what to do then."""
+    return tomllib.loads((resources.files("detectorist.report") / "notes.toml").read_text(encoding="utf-8"))
+
+
+def _text(name: str) -> Markup:
+    """Return a style sheet or script of ours."""
+    text = (resources.files("detectorist.report") / "templates" / name).read_text(encoding="utf-8")
+    return Markup(text)
+
+
+def _script(text: str) -> Markup:
+    """Return a script that cannot end its element early."""
+    return Markup(text.replace("</script", "<\\/script").replace("<!--", "<\\!--"))
+
+
+def _json(value: Any) -> Markup:
+    """Return JSON that can stand in a page: no character of it can end an element."""
+    text = json.dumps(value, default=str)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("detectorist.report", "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(
+        number=_number, value=_value, when=_when, duration=_duration, ident=id, without_state=_without_state
+    )
+    return environment
+
+
+def _number(value: Any, form: str = ".4g") -> str:
+    if value is None or not is_number(value):
+        return "" if value is None else str(value)
+    return format(value, ".0f" if form == "d" else form)
+
+
+def _value(value: Any) -> str:
+    """Return a number of a record as people read it."""
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    if isinstance(value, list | tuple):
+        shown = ", ".join(_value(item) for item in value[:24])
+        return f"[{shown}{', …' if len(value) > 24 else ''}]"
+    return "none" if value is None else str(value)
+
+
+def _without_state(numbers: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in numbers.items() if name != "state"}
+
+
+def _when(seconds: float | None) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds)) if seconds else "not noted"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

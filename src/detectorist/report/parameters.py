@@ -1,0 +1,101 @@
+"""Which parameters are not what they are by default, where they come from, and which differ between exposures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from detectorist.report.gather import Exposure
+
+#: Parameters that say where things go or how stpipe works, not what is done.
+SILENT = frozenset(
+    (
+        "output_dir",
+        "output_file",
+        "input_dir",
+        "figure_path",
+        "save_results",
+        "suffix",
+        "search_output_file",
+        "pre_hooks",
+        "post_hooks",
+        "output_ext",
+        "output_use_model",
+        "output_use_index",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter that is not at its default, or not the same in all exposures.
+
+    Attributes
+    ----------
+    step : str
+        "" for the pipeline itself.
+    source : str
+        "recipe", or "setting" where the table of exposures or the command line said so.
+    varies : bool
+    """
+
+    step: str
+    name: str
+    value: Any
+    default: Any
+    source: str
+    varies: bool
+
+    @property
+    def path(self) -> str:
+        """Its name as `--set` takes it."""
+        return f"{self.step}.{self.name}" if self.step else self.name
+
+
+def in_force(resolved: dict[str, Any]) -> dict[tuple[str, str], Any]:
+    """Return {(step, parameter): value} of everything that says what is done."""
+    table = {("", name): value for name, value in resolved.items() if not isinstance(value, dict)}
+    for name in ("recipe", "title", "settings", "inputs", "pipeline"):
+        table.pop(("", name), None)
+    for step, parameters in resolved.get("steps", {}).items():
+        table.update({(step, name): value for name, value in parameters.items()})
+    return {path: value for path, value in table.items() if path[1] not in SILENT}
+
+
+def find_varying(exposures: Iterable[Exposure]) -> set[tuple[str, str]]:
+    """Return the parameters that differ between exposures; one that only some have differs too."""
+    tables = [in_force(exposure.resolved) for exposure in exposures if exposure.resolved]
+    if len(tables) < 2:
+        return set()
+    names = set().union(*tables)
+    return {path for path in names if len({repr(table.get(path)) for table in tables}) > 1}
+
+
+def find_changed(
+    exposure: Exposure, defaults: dict[tuple[str, str], Any], varying: set[tuple[str, str]]
+) -> list[Parameter]:
+    """Return the parameters worth marking, in the order of the steps.
+
+    defaults : dict
+        As `in_force` of a bare pipeline; where a parameter is not known there, only its varying counts.
+    """
+    set_by_hand = {setting.partition("=")[0].strip().removeprefix("steps.") for setting in exposure.settings}
+    found = []
+    for (step, name), value in in_force(exposure.resolved).items():
+        known = (step, name) in defaults
+        differs = known and not _same(value, defaults[step, name])
+        varies = (step, name) in varying
+        if differs or varies:
+            path = f"{step}.{name}" if step else name
+            source = "setting" if path in set_by_hand else "recipe" if differs else ""
+            found.append(Parameter(step, name, value, defaults.get((step, name)), source, varies))
+    return found
+
+
+def _same(value: Any, default: Any) -> bool:
+    if default is None:
+        return value in (None, "None")
+    if isinstance(value, int | float) and isinstance(default, int | float):
+        return float(value) == float(default)
+    return str(value) == str(default)

@@ -1,0 +1,185 @@
+"use strict";
+(() => {
+  const all = (selector, from = document) => Array.from(from.querySelectorAll(selector));
+  const root = document.documentElement;
+
+  // Dark or light: the system's choice until the reader makes one.
+  const theme = document.getElementById("theme");
+  const isDark = () => {
+    const chosen = root.dataset.theme;
+    return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  };
+  const keep = (value) => { try { localStorage.setItem("detectorist-theme", value); } catch { /* no storage */ } };
+  try { const kept = localStorage.getItem("detectorist-theme"); if (kept) root.dataset.theme = kept; } catch { /* no storage */ }
+  const nameTheme = () => { theme.textContent = isDark() ? "Light" : "Dark"; };
+  theme.hidden = false;
+  nameTheme();
+  theme.addEventListener("click", () => {
+    root.dataset.theme = isDark() ? "light" : "dark";
+    keep(root.dataset.theme);
+    nameTheme();
+    colourPlots();
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { nameTheme(); colourPlots(); });
+
+  // Sorting: a button in every heading; empty cells stay last.
+  const tables = all("table.index");
+  const valueOf = (cell, kind) => {
+    if (kind === "text") return cell.textContent.trim();
+    return cell.dataset.value === undefined ? NaN : Number(cell.dataset.value);
+  };
+  const sortBy = (table, heading) => {
+    const column = Array.from(heading.parentNode.children).indexOf(heading);
+    const kind = heading.dataset.sort;
+    const direction = heading.getAttribute("aria-sort") === "ascending" ? -1 : 1;
+    const body = table.tBodies[0];
+    const rows = Array.from(body.rows).map((row) => [valueOf(row.cells[column], kind), row]);
+    rows.sort(([a], [b]) => {
+      if (kind === "text") return direction * a.localeCompare(b, undefined, { numeric: true });
+      if (Number.isNaN(a) || Number.isNaN(b)) return Number.isNaN(a) - Number.isNaN(b);
+      return direction * (a - b);
+    });
+    body.append(...rows.map(([, row]) => row));
+    for (const other of all("th[aria-sort]", table.tHead)) other.removeAttribute("aria-sort");
+    heading.setAttribute("aria-sort", direction > 0 ? "ascending" : "descending");
+  };
+  for (const table of tables) {
+    for (const heading of all("th[data-sort]", table.tHead)) {
+      const label = heading.querySelector(".heading");
+      const button = document.createElement("button");
+      button.type = "button";
+      label.replaceWith(button);
+      button.append(label);
+      button.addEventListener("click", () => sortBy(table, heading));
+    }
+  }
+
+  // Filters and search.
+  const filters = document.getElementById("filters");
+  const search = document.getElementById("search");
+  const state = document.getElementById("state");
+  const onlyEyes = document.getElementById("only-eyes");
+  const shown = document.getElementById("shown");
+  const rows = tables.flatMap((table) => Array.from(table.tBodies[0].rows));
+  const reasons = new Map(all(".suspects > li").map((item) => [item.querySelector("a").hash, item.textContent]));
+  const texts = rows.map((row) => {
+    const link = row.querySelector("a");
+    return (row.textContent + " " + (reasons.get(link.hash) || "")).toLowerCase();
+  });
+  const filter = () => {
+    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let count = 0;
+    rows.forEach((row, index) => {
+      const fits = (!state.value || row.dataset.state === state.value)
+        && (!onlyEyes.checked || "eyes" in row.dataset)
+        && words.every((word) => texts[index].includes(word));
+      row.hidden = !fits;
+      count += fits;
+    });
+    const noun = rows.length === 1 ? "exposure" : "exposures";
+    shown.textContent = count === rows.length ? `${count} ${noun}` : `${count} of ${rows.length} ${noun}`;
+  };
+  filters.hidden = false;
+  filters.addEventListener("input", filter);
+  filters.addEventListener("submit", (event) => event.preventDefault());
+  filter();
+
+  // Folding, and links that unfold what they lead to.
+  document.getElementById("folding").hidden = false;
+  for (const button of all("[data-unfold]")) {
+    button.addEventListener("click", () => {
+      for (const one of all("details.exposure")) one.open = button.dataset.unfold === "true";
+    });
+  }
+  const reveal = () => {
+    const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (target instanceof HTMLDetailsElement) {
+      target.open = true;
+      target.scrollIntoView();
+      target.querySelector("summary").focus({ preventScroll: true });
+    }
+  };
+  addEventListener("hashchange", reveal);
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[href^='#exposure-']");
+    if (link && link.hash === location.hash) reveal();
+  });
+
+  // Pictures of one field, one over the other.
+  for (const stack of all("[data-blink]")) {
+    const frames = all(".frame", stack);
+    if (frames.length < 2) continue;
+    const bar = document.createElement("p");
+    bar.className = "buttons";
+    let timer = 0;
+    const show = (index) => {
+      frames.forEach((frame, number) => { frame.hidden = number !== index; });
+      buttons.forEach((button, number) => button.setAttribute("aria-pressed", String(number === index)));
+    };
+    const make = (text, act) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = text;
+      button.addEventListener("click", act);
+      bar.append(button);
+      return button;
+    };
+    const stop = () => { clearInterval(timer); timer = 0; blink.setAttribute("aria-pressed", "false"); };
+    const buttons = frames.map((frame, index) => make(
+      frame.querySelector("figcaption").textContent.split(":")[0], () => { stop(); show(index); },
+    ));
+    const blink = make("Blink", () => {
+      if (timer) { stop(); return; }
+      let index = 0;
+      blink.setAttribute("aria-pressed", "true");
+      // The first two are before and after.
+      timer = setInterval(() => { index = 1 - index; show(index); }, 700);
+    });
+    blink.setAttribute("aria-pressed", "false");
+    stack.prepend(bar);
+    show(0);
+  }
+
+  // Light curves to zoom, drawn when they come into view; without bokeh the still drawing stays.
+  const colourPlots = () => {
+    if (!window.Bokeh) return;
+    const ink = getComputedStyle(document.body).color;
+    for (const document_ of window.Bokeh.documents) {
+      for (const model of document_._all_models.values()) {
+        const changes = {};
+        for (const name of ["axis_label_text_color", "major_label_text_color", "label_text_color", "title_text_color",
+          "axis_line_color", "major_tick_line_color", "minor_tick_line_color", "outline_line_color", "grid_line_color"]) {
+          if (name in model.properties) changes[name] = ink;
+        }
+        if (Object.keys(changes).length) model.setv(changes);
+      }
+    }
+  };
+  const draw = async (place) => {
+    const data = place.querySelector("script");
+    if (!data) return;
+    const item = JSON.parse(data.textContent);
+    data.remove();
+    place.hidden = false;
+    try {
+      await window.Bokeh.embed.embed_item(item, place);
+      const still = place.previousElementSibling;
+      if (still) still.hidden = true;
+      colourPlots();
+    } catch (error) {
+      place.hidden = true;
+      console.warn("the interactive figure could not be drawn", error);
+    }
+  };
+  if (window.Bokeh) {
+    const seen = new IntersectionObserver((entries) => {
+      for (const entry of entries) {
+        if (entry.isIntersecting) { seen.unobserve(entry.target); draw(entry.target.nextElementSibling); }
+      }
+    }, { rootMargin: "200px" });
+    for (const still of all("[data-still]")) seen.observe(still);
+  }
+
+  reveal();
+  root.dataset.ready = "true";
+})();

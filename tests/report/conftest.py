@@ -1,0 +1,192 @@
+"""Output folders as runs leave them, made without running anything."""
+
+import json
+
+import numpy as np
+import pytest
+import tomli_w
+import xarray as xr
+from astropy.io import fits
+
+from detectorist.campaign.job import CRASHED, DONE, UNPROCESSABLE, Job, JobRecord, Product
+from detectorist.campaign.ledger import Ledger
+
+EVIL = '<script>alert("target")</script>'
+
+
+class LrsFolder:
+    """Writes what an LRS reduction leaves: small, seeded by the name, with the numbers that are asked for."""
+
+    def __init__(self, n_ints=12, n_rows=60, n_cols=50):
+        self.shape = n_ints, n_rows, n_cols
+
+    def write(self, folder, name, *, target="HD 1", numbers=None, parameters=None, header=None):
+        n_ints, n_rows, n_cols = self.shape
+        rng = np.random.default_rng(abs(hash(name)) % 2**32)
+        stem = f"{name}-seg001"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "stage_1").mkdir()
+        (folder / "stage_2").mkdir()
+        cards = {"TARGPROP": target, "INSTRUME": "MIRI", "R_FLAT": "crds://flat_0001.fits", **(header or {})}
+        fits.PrimaryHDU(header=fits.Header(cards)).writeto(folder / "stage_1" / f"{stem}_rateints.fits")
+        self._spectra(rng, n_ints, n_rows).to_netcdf(folder / "stage_2" / "stage_2_output.nc", engine="h5netcdf")
+        self._frames(rng, n_ints, n_rows, n_cols).to_netcdf(folder / "stage_2" / "frames.nc", engine="h5netcdf")
+        record = self.record(stem, numbers)
+        (folder / "record.json").write_text(json.dumps(record))
+        resolved = {
+            "pipeline": "LrsPipeline",
+            "recipe": "best",
+            "title": "the best",
+            "settings": [],
+            "inputs": [f"raw/{stem}_uncal.fits"],
+            "extraction": "optimal",
+            "references": {"source": "crds", "context": "jwst_1.pmap"},
+            "versions": {"detectorist": "0.1.0", "jwst": "3.0.0"},
+            "steps": {"clean_outliers": {"outlier_threshold": 4.0, "poly_order": 4, **(parameters or {})}},
+        }
+        (folder / "resolved.toml").write_text(tomli_w.dumps(resolved))
+        log = "2026-07-01 00:00:00,000 detectorist WARNING a <b>warning</b>\n" * 3
+        (folder / "detectorist.log").write_text(log + "2026-07-01 00:00:00,000 stpipe INFO nothing\n")
+        return record
+
+    @staticmethod
+    def record(stem, numbers=None):
+        exposure = {
+            "n_integrations": 12,
+            "n_wavelengths": 60,
+            "replaced_pct": 3.0,
+            "saturated_pct": 0.0,
+            "no_flux_pct": 0.0,
+            "times_from_header": False,
+            "x_rms_pix": 0.003,
+            "y_rms_pix": 0.004,
+            "width_pix": 1.8,
+            "background_level": 30.0,
+            "white_expected_ppm": 500.0,
+            "white_photon_ppm": 400.0,
+            "white_scatter_ppm": 510.0,
+            "white_ratio": 1.02,
+            "pull_width": 1.01,
+            **(numbers or {}),
+        }
+        steps = {
+            "drop_groups": {"state": "COMPLETE", "groups": [0, 9], "n_groups": 10, "deviation_pct": [5.0] + 8 * [0.1]},
+            "clean_outliers": {"state": "COMPLETE", "n_cleaned": 12},
+        }
+        return {"exposure": exposure, f"{stem}, integrations 1 to 12": steps}
+
+    @staticmethod
+    def _spectra(rng, n_ints, n_rows):
+        wavelength = np.linspace(13, 4.5, n_rows)
+        error = np.full((n_ints, n_rows), 2.0)
+        flux = 1000 + error * rng.normal(size=error.shape)
+        both, each = ("integration_number", "wavelength"), ("integration_number",)
+        return xr.Dataset(
+            {
+                "flux": (both, flux),
+                "flux_error": (both, error),
+                "background": (both, 30 + rng.normal(size=flux.shape)),
+                "x_shift": (each, 0.003 * rng.normal(size=n_ints)),
+                "y_shift": (each, 0.003 * rng.normal(size=n_ints)),
+                "psf_sigma": (each, 1.8 + 0.001 * rng.normal(size=n_ints)),
+                "time_mjd_utc": (each, 60000 + np.arange(n_ints) / 1000),
+                "quality": (both, np.zeros(flux.shape, np.uint8)),
+            },
+            {"wavelength": wavelength, "integration_number": np.arange(1, n_ints + 1)},
+        )
+
+    @staticmethod
+    def _frames(rng, n_ints, n_rows, n_cols):
+        image = ("row", "column")
+        trace = np.exp(-0.5 * ((np.arange(n_cols) - 36) / 1.7) ** 2) * np.ones((n_rows, 1))
+        names = ("raw", "clean", "background", "example_raw", "example_clean")
+        variables = {name: (image, 100 * trace + rng.normal(size=trace.shape)) for name in names}
+        variables["replaced"] = (image, rng.random(trace.shape) * 0.1)
+        variables["profile"] = (image, trace / trace.sum(axis=1, keepdims=True))
+        variables["photon_error"] = (("integration_number", "row"), np.full((n_ints, n_rows), 1.5))
+        return xr.Dataset(variables, attrs={"example_integration": 3})
+
+
+@pytest.fixture
+def single(tmp_path):
+    """The folder of one reduction without a ledger."""
+    folder = tmp_path / "single"
+    LrsFolder().write(folder, "jw01_04103_00001_mirimage", target=EVIL, header={"FILTER": "P750L"})
+    return folder
+
+
+def write_campaign(folder, n_done=3, *, failures=True, lrs=None, target=EVIL, numbers=None):
+    """Write a campaign with a ledger: exposures done, one that cannot be processed, one that crashed, one waiting."""
+    lrs = lrs or LrsFolder()
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [f"jw{number:05d}_04103_00001_mirimage" for number in range(1, n_done + 1)]
+    bad = ["jw90001_bad_mirimage", "jw90002_crash_mirimage", "jw90003_waits_mirimage"] if failures else []
+    jobs = [
+        Job(name, "lrs", (f"raw/{name}-seg001_uncal.fits",), str(folder / name), settings=_settings(index))
+        for index, name in enumerate([*names, *bad])
+    ]
+    with Ledger(folder) as ledger:
+        ledger.begin_run("detectorist run campaign.toml --set x=<b>", {"detectorist": "0.1.0"})
+        ledger.enter(jobs)
+        for index, job in enumerate(jobs[:n_done]):
+            record = lrs.write(
+                folder / job.name,
+                job.name,
+                target=target if index == 0 else f"star {index}",
+                numbers=(numbers or {}).get(index),
+                parameters={"outlier_threshold": 6.5} if index == 1 else None,
+            )
+            product = Product("stage_1/" + f"{job.name}-seg001_rateints.fits", 1, 1, "")
+            ledger.finish(
+                JobRecord(
+                    job.name,
+                    DONE,
+                    started=1.0,
+                    finished=11.0 + index,
+                    products=[product],
+                    steps=record,
+                    peak_bytes=int(1e9),
+                )
+            )
+        if failures:
+            sentence = f"raw/{bad[0]}_uncal.fits: SCI is empty; <b>data</b> are needed"
+            ledger.finish(JobRecord(bad[0], UNPROCESSABLE, "InputError", sentence, {"n_found": 0}))
+            ledger.finish(JobRecord(bad[1], CRASHED, "RuntimeError", "unforeseen\nTraceback: long"))
+        ledger.end_run()
+    return folder
+
+
+def _settings(index):
+    return ("clean_outliers.outlier_threshold=6.5",) if index == 1 else ()
+
+
+@pytest.fixture(name="write_campaign")
+def _write_campaign():
+    """The function that writes a campaign."""
+    return write_campaign
+
+
+@pytest.fixture
+def small_lrs():
+    """A writer of exposures that are quick to draw."""
+    return LrsFolder(n_ints=8, n_rows=30, n_cols=45)
+
+
+@pytest.fixture
+def evil():
+    """The name that one target has."""
+    return EVIL
+
+
+@pytest.fixture
+def campaign(tmp_path):
+    """The folder of a campaign of three exposures done and three not."""
+    return write_campaign(tmp_path / "campaign")
+
+
+@pytest.fixture(scope="session")
+def campaign_page(tmp_path_factory):
+    """The report of such a campaign, made once."""
+    from detectorist.report.page import write_report
+
+    return write_report(write_campaign(tmp_path_factory.mktemp("report") / "campaign"))

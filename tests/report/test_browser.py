@@ -1,0 +1,260 @@
+"""The page in a browser: headless Chromium, where there is one."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+webdriver = pytest.importorskip("selenium.webdriver")
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+WIDTHS = (1280, 768, 390)
+
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="no Chromium with its driver here: apt-get install chromium chromium-driver"
+)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def opened(browser, campaign_page):
+    """The page, at the width of a desk, with the log of the browser empty before."""
+    show(browser, campaign_page, WIDTHS[0])
+    yield browser
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def show(browser, page, width, scheme="light"):
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    for kind in ("browser", "performance"):
+        browser.get_log(kind)
+    browser.get("about:blank")
+    browser.get(page.as_uri())
+
+
+def unfold_and_scroll(browser):
+    browser.execute_script("document.querySelector('[data-unfold=true]').click()")
+    browser.execute_async_script("""
+        const done = arguments[0];
+        let y = 0;
+        const step = () => {
+          scrollTo(0, y);
+          y += 700;
+          if (y < document.documentElement.scrollHeight) setTimeout(step, 40); else setTimeout(done, 1500);
+        };
+        step();
+    """)
+
+
+def names(browser):
+    rows = browser.find_elements(By.CSS_SELECTOR, "table.index tbody tr")
+    return [row.find_element(By.CSS_SELECTOR, "th a").text for row in rows if row.is_displayed()]
+
+
+def values(browser, column):
+    script = """
+        return [...document.querySelectorAll('table.index tbody tr')]
+            .map(row => row.cells[arguments[0]].dataset.value)
+    """
+    return [float(value) if value is not None else None for value in browser.execute_script(script, column)]
+
+
+def column_of(browser, title):
+    headings = browser.find_elements(By.CSS_SELECTOR, "table.index thead th")
+    return next(i for i, heading in enumerate(headings) if heading.text.startswith(title))
+
+
+def test_it_renders_without_errors_and_without_requests(opened):
+    unfold_and_scroll(opened)
+    errors = [entry for entry in opened.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+    assert errors == []
+    messages = [json.loads(entry["message"])["message"] for entry in opened.get_log("performance")]
+    asked = [
+        message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"
+    ]
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:", "about:"))] == []
+    # The interactive light curves took the place of the still ones.
+    plots = opened.find_elements(By.CSS_SELECTOR, ".interactive:not([hidden])")
+    assert len(plots) == 6
+    assert all(plot.size["height"] > 200 for plot in plots)
+    assert opened.find_elements(By.CSS_SELECTOR, "[data-still]:not([hidden])") == []
+
+
+def test_a_target_with_a_script_harms_nothing(opened, evil):
+    assert evil in opened.find_element(By.CSS_SELECTOR, "table.index").text
+    assert opened.execute_script("return [...document.scripts].some(s => s.textContent.startsWith('alert'))") is False
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_it_fits_every_width(opened, campaign_page, width, scheme):
+    show(opened, campaign_page, width, scheme)
+    unfold_and_scroll(opened)
+    assert opened.execute_script("return document.documentElement.scrollWidth") <= width
+    ink, paper = (
+        opened.execute_script(f"return getComputedStyle(document.body).{name}") for name in ("color", "backgroundColor")
+    )
+    bright = [sum(int(part) for part in re.findall(r"\d+", value)[:3]) for value in (ink, paper)]
+    assert (bright[0] > bright[1]) == (scheme == "dark")
+    folder = os.environ.get("DETECTORIST_SCREENSHOTS")
+    if folder:
+        opened.execute_script("scrollTo(0, 0)")
+        opened.save_screenshot(str(Path(folder) / f"report_{width}_{scheme}.png"))
+
+
+def test_columns_sort_both_ways_and_empty_cells_stay_last(opened):
+    column = column_of(opened, "time")
+    before = values(opened, column)
+    button = opened.find_element(By.CSS_SELECTOR, f"table.index thead th:nth-child({column + 1}) button")
+    button.click()
+    assert values(opened, column) == sorted(before)
+    button.click()
+    assert values(opened, column) == sorted(before, reverse=True)
+    heading = button.find_element(By.XPATH, "..")
+    assert heading.get_attribute("aria-sort") == "descending"
+    eyes = opened.find_element(By.CSS_SELECTOR, "table.index thead th button")
+    for _ in range(2):
+        eyes.click()
+        ranks = values(opened, 0)
+        known = [rank for rank in ranks if rank is not None]
+        assert ranks[: len(known)] == known
+        assert known in (sorted(known), sorted(known, reverse=True))
+
+
+def test_search_and_filters_leave_what_fits(opened):
+    search = opened.find_element(By.ID, "search")
+    search.send_keys("00002 STAR")
+    assert names(opened) == ["jw00002_04103_00001_mirimage"]
+    assert "1 of 6" in opened.find_element(By.ID, "shown").text
+    search.clear()
+    search.send_keys("unforeseen")  # a word of the reason
+    assert names(opened) == ["jw90002_crash_mirimage"]
+    search.clear()
+    search.send_keys(" ")
+    opened.find_element(By.CSS_SELECTOR, "#state option:nth-child(2)").click()
+    assert names(opened) == [
+        "jw00001_04103_00001_mirimage",
+        "jw00002_04103_00001_mirimage",
+        "jw00003_04103_00001_mirimage",
+    ]
+    opened.find_element(By.CSS_SELECTOR, "#state option:nth-child(1)").click()
+    opened.find_element(By.ID, "only-eyes").click()
+    assert len(names(opened)) == 3
+
+
+def test_it_works_with_the_keyboard_alone(opened):
+    body = opened.find_element(By.TAG_NAME, "body")
+    body.send_keys(Keys.TAB)
+    assert opened.switch_to.active_element.text == "Skip to the content"
+    seen = []
+    for _ in range(60):
+        opened.switch_to.active_element.send_keys(Keys.TAB)
+        active = opened.switch_to.active_element
+        seen.append(active.tag_name)
+        if active.tag_name == "button" and active.text.startswith("exposure"):
+            break
+    opened.switch_to.active_element.send_keys(Keys.ENTER, Keys.ENTER)
+    assert names(opened)[0] == "jw90003_waits_mirimage"
+    assert "a" in seen and "input" in seen and "select" in seen  # noqa: PT018 - all of these are reached
+    summary = opened.find_element(By.CSS_SELECTOR, "details.exposure summary")
+    summary.send_keys(Keys.ENTER)
+    assert opened.find_element(By.CSS_SELECTOR, "details.exposure").get_attribute("open")
+
+
+def test_a_link_unfolds_what_it_leads_to(opened):
+    link = opened.find_element(By.CSS_SELECTOR, "table.index tbody th a")
+    target = link.get_attribute("hash")
+    link.click()
+    details = opened.find_element(By.CSS_SELECTOR, target)
+    assert details.get_attribute("open")
+    assert abs(details.rect["y"] - opened.execute_script("return scrollY")) < 300
+
+
+def test_the_theme_can_be_chosen(opened):
+    button = opened.find_element(By.ID, "theme")
+    assert button.text == "Dark"
+    paper = "return getComputedStyle(document.body).backgroundColor"
+    before = opened.execute_script(paper)
+    button.click()
+    assert button.text == "Light"
+    assert opened.execute_script(paper) != before
+    opened.execute_script("localStorage.clear()")
+
+
+def test_it_means_something_without_scripts(opened, campaign_page):
+    opened.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        opened.get(campaign_page.as_uri())
+        assert len(names(opened)) == 6
+        assert not opened.find_element(By.ID, "filters").is_displayed()
+        opened.find_element(By.CSS_SELECTOR, "details.exposure summary").click()
+        assert opened.find_element(By.CSS_SELECTOR, "details.exposure .drawing svg").is_displayed()
+    finally:
+        opened.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def node_modules(package):
+    """Return the folder of a node package, where the environment or the machine has it."""
+    folders = [os.environ.get("DETECTORIST_NODE_MODULES", "")]
+    if shutil.which("npm"):
+        folders.append(
+            subprocess.run(["npm", "root", "-g"], capture_output=True, text=True, check=False).stdout.strip()
+        )
+    for folder in folders:
+        if folder and (Path(folder) / package).is_dir():
+            return Path(folder) / package
+    pytest.skip(f"no node package {package} here: npm install {package}, and DETECTORIST_NODE_MODULES names its folder")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_accessibility_has_no_serious_finding(opened, campaign_page, scheme):
+    axe = (node_modules("axe-core") / "axe.min.js").read_text()
+    show(opened, campaign_page, WIDTHS[0], scheme)
+    opened.execute_script("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    unfold_and_scroll(opened)
+    opened.set_script_timeout(120)
+    opened.execute_script(axe)
+    found = opened.execute_async_script("""
+        const done = arguments[0];
+        axe.run(document, { resultTypes: ['violations'] }).then(result => done(result.violations.map(one => ({
+          id: one.id, impact: one.impact, nodes: one.nodes.slice(0, 3).map(node => node.html.slice(0, 200)),
+        }))), error => done([{ id: String(error), impact: 'critical' }]));
+    """)
+    assert [one for one in found if one["impact"] in ("serious", "critical")] == []
+
+
+def test_the_html_is_valid(campaign_page, tmp_path):
+    validator = node_modules("html-validate") / "bin" / "html-validate.mjs"
+    rules = {
+        "extends": ["html-validate:standard"],
+        "rules": {"no-inline-style": "off", "long-title": "off", "svg-focusable": "off", "require-sri": "off"},
+    }
+    (tmp_path / ".htmlvalidate.json").write_text(json.dumps({"root": True, **rules}))
+    shutil.copy(campaign_page, tmp_path / "report.html")
+    command = ["node", str(validator), "--formatter", "json", "report.html"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    messages = [message for file in json.loads(done.stdout or "[]") for message in file["messages"]]
+    assert [(one["ruleId"], one["message"], one["line"]) for one in messages if one["severity"] == 2] == []
+    assert done.returncode == 0, done.stderr
