@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -43,13 +42,13 @@ def show_or_write(figure: Figure, name: str, *, folder: str | None = None, path:
     target = Path(path) if path is not None else Path(folder or ".") / name
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(suffix=target.suffix or ".png", dir=target.parent)
-        os.close(handle)
+        # Not mkstemp, whose files nobody else may read.
+        partial = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix or '.png'}")
         try:
             figure.savefig(partial)
             os.replace(partial, target)
         finally:
-            Path(partial).unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{target}: figure cannot be written ({error})") from error
     return target
