@@ -87,7 +87,8 @@ def survive(setting, generator, how, duration):
         workers = psutil.Process(process.pid).children()
     interrupt(process, how)
     said, _ = process.communicate(timeout=60)
-    assert "Traceback" not in said
+    if (setting / "out").exists():  # else Python itself was still being loaded
+        assert "Traceback" not in said
     if how == signal.SIGKILL:
         # The workers die with their parent, so that nobody writes beside the next run.
         assert not psutil.wait_procs(workers, timeout=5)[1]

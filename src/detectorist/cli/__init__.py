@@ -12,9 +12,9 @@ BAD_ARGUMENTS, UNPROCESSABLE, CRASHED = 2, 3, 4
 
 def main() -> None:
     """Run the command line; errors become one sentence and an exit code."""
-    from detectorist.cli.app import app
-
     try:
+        from detectorist.cli.app import app
+
         app()
     except (ParameterError, ReferenceMissing) as error:
         _fail(error, BAD_ARGUMENTS)
