@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectorist.algorithms import dq
+from detectorist.algorithms.byte_order import native
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def measure_ktc(
     measured = np.zeros((n_ints, ny, nx), np.bool_)
     excluded = groupdq.dtype.type(dq.DO_NOT_USE | dq.SATURATED)
     jump = groupdq.dtype.type(dq.JUMP_DET)
-    fit_offsets(ramp, groupdq, times, limit, excluded, jump, offset, slope, measured)
+    fit_offsets(native(ramp), native(groupdq), times, limit, excluded, jump, offset, slope, measured)
     return KtcOffsets(offset, slope, measured)
 
 

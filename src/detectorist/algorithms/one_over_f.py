@@ -16,6 +16,7 @@ import numpy as np
 from scipy import ndimage
 
 from detectorist.algorithms import dq
+from detectorist.algorithms.byte_order import native
 from detectorist.algorithms.halo import separate_star
 from detectorist.algorithms.ktc import measure_ktc
 from detectorist.algorithms.outliers import flag_outliers
@@ -90,6 +91,7 @@ def stripes_of_integrations(
     """
     if cube.ndim != 3 or mask.shape != cube.shape:
         raise ValueError(f"cube {cube.shape} and mask {mask.shape}: one (n_ints, ny, nx) shape is needed")
+    cube = native(cube)
     source = {"readout": readout, "model_type": model_type}
     estimate = partial(estimate_stripes, **source, vertical_corr=vertical_corr)
     if len(cube) == 1 or not combine_ints:
@@ -155,6 +157,7 @@ def stripes_of_ramps(
         raise ValueError(f"ramp {ramp.shape}, groupdq {groupdq.shape} and mask {mask.shape} do not agree")
     if ramp.shape[1] < 2:
         raise ValueError("ramps of one group have no slope: correct their rates instead")
+    ramp, groupdq = native(ramp), native(groupdq)
     source = {"readout": readout, "model_type": model_type}
     if not combine_ints and len(ramp) > 1:
         parts = [

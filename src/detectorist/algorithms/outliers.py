@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from detectorist.algorithms.byte_order import native
+
 #: Columns that share one level of a row: short, for 1/f noise changes along a row, but long enough that the level's
 #: own error, a fifth of a pixel's noise, does not matter.
 STRETCH_PIX = 20
@@ -87,8 +89,8 @@ def flag_outliers(
         from detectorist.algorithms._outliers_nb import flag_rows, sorting_pairs
 
         flag_rows(
-            cube,
-            np.empty((0, 0, 0), np.float32) if err is None else err,
+            native(cube),
+            np.empty((0, 0, 0), np.float32) if err is None else native(err),
             np.empty((0, 0, 0), np.bool_) if mask is None else mask,
             standard,
             sorting_pairs(int(standard.sum())),

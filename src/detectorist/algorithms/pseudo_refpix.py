@@ -162,8 +162,10 @@ def _deviations(ramp, mask, times, index):
     common[some] = np.nanmedian(slopes[:, some], axis=0)
     part -= common * time
     limit = CLIP_SIGMA * 1.4826 * np.nanmedian(np.abs(part)) if some.any() else 0.0
-    centre = np.nanmedian(part.reshape(*part.shape[:2], -1), axis=-1) if some.any() else np.zeros(part.shape[:2])
-    far = np.abs(part - np.nan_to_num(centre).reshape(*part.shape[:2], *[1] * (part.ndim - 2))) > limit
+    flat = part.reshape(*part.shape[:2], -1)
+    centre, told = np.zeros(part.shape[:2]), np.isfinite(flat).any(axis=-1)
+    centre[told] = np.nanmedian(flat[told], axis=-1)
+    far = np.abs(part - centre.reshape(*part.shape[:2], *[1] * (part.ndim - 2))) > limit
     return np.where(far, np.nan, part)
 
 
