@@ -85,6 +85,22 @@ def test_reference_pixels_see_no_light_but_the_drifts():
     assert (patterns.dq[window.reference_pixels()] == imaging_detector.REFERENCE_PIXEL).all()
 
 
+def test_particles_leave_nothing_in_reference_pixels():
+    # A window at the detector's corner, by hand: the middle has no reference pixels.
+    import dataclasses
+
+    scene = QUIET.without("stars", "galaxies", "ipc").with_("cosmic_rays", hits_per_s=100_000.0)
+    observation = scene.observe(groups=3, seed=1)
+    observation.window = dataclasses.replace(observation.window, x_start=1, y_start=1)
+    reference = observation.window.reference_pixels()
+    assert reference.sum() == 64**2 - 60**2
+    readout = observation.read_out(0, 0, np.full((64, 64), 50.0))
+    assert np.any(reference[readout.hits.row, readout.hits.column])
+    rise = readout.raw[-1].astype(int) - readout.raw[0]
+    assert np.abs(rise[reference]).max() <= 1
+    assert rise[~reference].max() > 10
+
+
 def test_capacitance_is_undone_to_second_order():
     image = np.zeros((9, 9))
     image[4, 4] = 1.0

@@ -339,12 +339,20 @@ class _Charge:
         self._per_frame = np.minimum(rate * frame_s, 2 * window.facts.full_well_e)
         self._rng = stream(seed, "photon_noise", number) if scene.has("photon_noise") else None
         self._electrons = np.zeros(window.shape, np.float32)
+        self._reference = window.reference_pixels()
         self._frame = 0
         self._struck = 0
         self._deposited = 0
 
     def expose_group(self, group: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the mean of the group's frames, and its first frame, float32 electrons."""
+        mean, first = self._collect_group(group)
+        # Particles leave no charge in pixels that have no diode.
+        mean[self._reference] = 0.0
+        first[self._reference] = 0.0
+        return mean, first
+
+    def _collect_group(self, group: int) -> tuple[np.ndarray, np.ndarray]:
         if group > 0:
             self._expose(self._window.n_skipped)
         total = np.zeros_like(self._electrons)

@@ -1,0 +1,303 @@
+"""Whatever is wrong with a NIRCam image: one sentence that names file, finding and need; nothing half-written."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from stdatamodels.jwst.datamodels import ImageModel, Level1bModel
+
+from detectorist.errors import (
+    AlreadyCorrected,
+    InputError,
+    OutputError,
+    ParameterError,
+    ReferenceMissing,
+    TooFewPixels,
+)
+from detectorist.pipelines.imaging_reduction import (
+    ImagingRequest,
+    RateRequest,
+    correct_rate_file,
+    read_exposure,
+    reduce_imaging,
+)
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+SIZE = 128
+NAME = "jw01345001001_10201_00001_nrca3_rate.fits"
+
+
+def light(rng):
+    yy, xx = np.mgrid[:SIZE, :SIZE]
+    wisp = 0.1 * np.exp(-0.5 * (((xx - 60) / 12) ** 2 + ((yy - 70) / 30) ** 2))
+    stripes = np.repeat(0.02 * rng.normal(size=(SIZE, 1)), SIZE, axis=1)
+    return 0.3 + 0.02 * rng.normal(size=(SIZE, SIZE)) + stripes, wisp
+
+
+def make_rate(path, data=None, **changes):
+    """Write a rate image of NRCA3 in F200W; keyword changes are `err`, `dq` or attributes of `meta`."""
+    rng = np.random.default_rng(3)
+    noise, wisp = light(rng)
+    data = noise + 0.7 * wisp if data is None else data
+    model = ImageModel(data=data.astype(np.float32))
+    model.err = changes.pop("err", np.full(data.shape, 0.02, np.float32))
+    model.dq = changes.pop("dq", np.zeros(data.shape, np.uint32))
+    meta = model.meta
+    meta.telescope, meta.instrument.name, meta.instrument.detector = "JWST", "NIRCAM", "NRCA3"
+    meta.instrument.filter, meta.instrument.pupil, meta.exposure.type = "F200W", "CLEAR", "NRC_IMAGE"
+    meta.exposure.noutputs = 1
+    meta.subarray.name, meta.subarray.xstart, meta.subarray.ystart = "GENERIC", 1, 1
+    meta.subarray.xsize, meta.subarray.ysize = data.shape[1], data.shape[0]
+    meta.subarray.fastaxis, meta.subarray.slowaxis = -1, 2
+    for name, value in changes.items():
+        target, _, attribute = name.rpartition(".")
+        setattr(meta if not target else getattr(meta, target), attribute, value)
+    model.save(str(path))
+    return path
+
+
+@pytest.fixture
+def rate(tmp_path):
+    return make_rate(tmp_path / NAME)
+
+
+@pytest.fixture
+def plain(tmp_path):
+    """A rate without wisps, which a source mask would take for sources."""
+    return make_rate(tmp_path / NAME, light(np.random.default_rng(3))[0])
+
+
+@pytest.fixture
+def templates(tmp_path):
+    folder = tmp_path / "templates"
+    folder.mkdir()
+    _, wisp = light(np.random.default_rng(3))
+    fits.PrimaryHDU(wisp.astype(np.float32)).writeto(folder / "wisps_nrca3_f200w.fits")
+    return folder
+
+
+def some_rate(folder, step):
+    """Return a rate with what the step corrects."""
+    return make_rate(folder / NAME, light(np.random.default_rng(3))[0] if step == "stripes" else None)
+
+
+def correct(step, file, folder, **parameters):
+    in_place = parameters.pop("in_place", False)
+    request = RateRequest(step, file, folder, folder, in_place, parameters, references="none")
+    return correct_rate_file(request)
+
+
+@pytest.fixture
+def run(tmp_path, templates):
+    """Return a function that runs a correction into tmp_path/out."""
+
+    def call(step, file, **parameters):
+        if step == "wisps":
+            parameters.setdefault("template_dir", str(templates))
+        return correct(step, file, tmp_path / "out", **parameters)
+
+    return call
+
+
+def test_a_whole_rate_goes_through_both(run, rate, tmp_path):
+    before = rate.read_bytes()
+    first = run("wisps", rate)
+    second = run("stripes", rate)
+    assert first.source == rate
+    assert second.source == tmp_path / "out" / NAME
+    assert first.record["scale"][0] == pytest.approx(0.7, abs=4 * first.record["scale_error"][0])
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    stem = NAME.removesuffix(".fits")
+    assert {NAME, f"{stem}_prewisp.fits", f"{stem}_pre1f.fits"} <= names
+    assert rate.read_bytes() == before
+
+
+def test_no_template_for_this_detector_and_filter(run, tmp_path):
+    other = make_rate(tmp_path / "other_rate.fits", **{"instrument.filter": "F150W"})
+    with pytest.raises(ReferenceMissing, match=r"NRCA3 in F150W.*wisps_nrca3_f150w\.fits"):
+        run("wisps", other)
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [(np.ones((64, 64), np.float32), "64"), (np.full((SIZE, SIZE), np.nan, np.float32), "no number")],
+    ids=["shape", "NaN"],
+)
+def test_a_template_that_cannot_be_used(run, rate, templates, tmp_path, template, words):
+    fits.PrimaryHDU(template).writeto(templates / "wisps_nrca3_f200w.fits", overwrite=True)
+    with pytest.raises(InputError, match=words):
+        run("wisps", rate)
+    assert not (tmp_path / "out" / NAME).exists()
+
+
+@pytest.mark.parametrize("step", ["wisps", "stripes"])
+def test_all_pixels_flagged(run, tmp_path, step):
+    flagged = make_rate(tmp_path / NAME, dq=np.ones((SIZE, SIZE), np.uint32))
+    with pytest.raises(TooFewPixels, match=NAME):
+        run(step, flagged)
+
+
+def test_an_image_without_scatter(run, tmp_path):
+    flat = make_rate(tmp_path / NAME, np.full((SIZE, SIZE), 0.3))
+    with pytest.raises(TooFewPixels, match=NAME):
+        run("stripes", flat)
+
+
+@pytest.mark.parametrize("step", ["wisps", "stripes"])
+def test_neither_errors_nor_flags(run, tmp_path, step):
+    rate = some_rate(tmp_path, step)
+    with fits.open(rate) as hdus:
+        kept = fits.HDUList([hdus[0].copy(), hdus["SCI"].copy()])
+        kept.writeto(rate.with_name("bare_rate.fits"))
+    result = run(step, rate.with_name("bare_rate.fits"))
+    with ImageModel(result.target) as model:
+        assert np.isfinite(model.data).all()
+
+
+def test_a_header_that_gives_another_size(run, tmp_path):
+    wrong = make_rate(tmp_path / NAME, **{"subarray.xsize": 2048, "subarray.ysize": 2048})
+    with pytest.raises(InputError, match="2048"):
+        run("stripes", wrong)
+
+
+@pytest.mark.parametrize("step", ["wisps", "stripes"])
+def test_another_instrument(run, tmp_path, step):
+    miri = make_rate(tmp_path / NAME, **{"instrument.name": "MIRI", "instrument.detector": "MIRIMAGE"})
+    with pytest.raises(InputError, match="MIRI"):
+        run(step, miri)
+    with pytest.raises(InputError, match="NIRCam image"):
+        reduce_imaging(ImagingRequest([miri], tmp_path / "out", references="none"))
+
+
+@pytest.mark.parametrize("step", ["wisps", "stripes"])
+def test_twice(run, tmp_path, step):
+    rate = some_rate(tmp_path, step)
+    run(step, rate)
+    product = (tmp_path / "out" / NAME).read_bytes()
+    with pytest.raises(AlreadyCorrected, match=step):
+        run(step, rate)
+    assert (tmp_path / "out" / NAME).read_bytes() == product
+
+
+def test_corrected_by_others(run, tmp_path):
+    stock = make_rate(tmp_path / "stock_rate.fits", **{"cal_step.clean_flicker_noise": "COMPLETE"})
+    with pytest.raises(AlreadyCorrected, match="clean_flicker_noise"):
+        run("stripes", stock)
+    theirs = make_rate(tmp_path / "theirs_rate.fits")
+    with ImageModel(theirs) as model:
+        model.add_history_entry("Removed horizontal,vertical striping; remstriping.py 17 Oct 2022")
+        model.save(str(tmp_path / "striped_rate.fits"))
+    with pytest.raises(AlreadyCorrected, match="remstriping"):
+        run("stripes", tmp_path / "striped_rate.fits")
+
+
+@pytest.mark.parametrize("scale", [-0.5, float("nan")])
+def test_a_scale_that_is_none(run, rate, scale):
+    with pytest.raises(ParameterError, match="scale"):
+        run("wisps", rate, scale=scale)
+
+
+def test_rates_of_several_integrations(run, tmp_path):
+    from stdatamodels.jwst.datamodels import CubeModel
+
+    path = make_rate(tmp_path / NAME)
+    with ImageModel(path) as image:
+        cube = CubeModel(data=np.stack([image.data, image.data[::-1]]))
+        cube.err, cube.dq = np.stack([image.err] * 2), np.stack([image.dq] * 2)
+        cube.update(image)
+        cube.save(str(tmp_path / "cube_rateints.fits"))
+    result = run("stripes", tmp_path / "cube_rateints.fits")
+    with CubeModel(result.target) as model:
+        assert model.data.shape == (2, SIZE, SIZE)
+    with pytest.raises(InputError, match="2 dimensions|one image"):
+        run("wisps", tmp_path / "cube_rateints.fits")
+
+
+def test_the_file_given_stays_unless_told(plain, tmp_path):
+    rate = plain
+    before = rate.read_bytes()
+    with pytest.raises(OutputError, match="--in-place"):
+        correct("stripes", rate, tmp_path)
+    assert rate.read_bytes() == before
+    result = correct("stripes", rate, tmp_path / "elsewhere", in_place=True)
+    assert result.target == rate
+    assert rate.read_bytes() != before
+    assert rate.with_name(NAME.replace(".fits", "_pre1f.fits")).is_file()
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match=r"nothing_rate\.fits: no such file"):
+        correct("stripes", tmp_path / "nothing_rate.fits", tmp_path)
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A small raw exposure with its references."""
+    from detectorist.simulate.imaging import ImagingScene
+
+    scene = ImagingScene().with_detector(size=64, outputs=1, pattern="RAPID")
+    scene.write(tmp_path / "sim", groups=3, seed=1)
+    return tmp_path / "sim"
+
+
+def reduce_small(small, folder, files=None, **changes):
+    files = files or sorted(small.glob("*_uncal.fits"))
+    return reduce_imaging(ImagingRequest(files, folder, references=str(small / "crds"), **changes))
+
+
+def test_a_saturated_frame(small, tmp_path):
+    path = next(small.glob("*_uncal.fits"))
+    with Level1bModel(path) as model:
+        model.data[:] = 65_535
+        model.save(str(tmp_path / "full_uncal.fits"))
+    with pytest.raises(InputError, match="no pixel could be fitted|usable pixels"):
+        reduce_small(small, tmp_path / "out", [tmp_path / "full_uncal.fits"], settings=["wisps.skip=true"])
+    assert not (tmp_path / "out" / "full_rate.fits").exists()
+
+
+def test_what_is_wrong_is_found_before_any_ramp_is_read(small, tmp_path):
+    empty = tmp_path / "no_templates"
+    empty.mkdir()
+    for changes, kind, words in (
+        ({"wisp_templates": empty}, ReferenceMissing, "NRCB4 in F200W"),
+        ({"settings": ["stripes.metod=median"]}, ParameterError, "method"),
+        ({"settings": ["stripes.method=mean"]}, ParameterError, "method"),
+        ({"recipe": "defualt"}, ParameterError, "default"),
+    ):
+        with pytest.raises(kind, match=words):
+            reduce_small(small, tmp_path / "out", **changes)
+    assert not list((tmp_path / "out").glob("*.fits"))
+
+
+def test_without_templates_wisps_stay_in_and_it_is_said(small, tmp_path):
+    made = reduce_small(small, tmp_path / "out", settings=["stripes.skip=true"])
+    assert "S_WISPS" not in fits.getheader(made[0])
+    assert "wisps stay in" in (tmp_path / "out" / "detectorist.log").read_text()
+
+
+def test_without_a_flat_it_is_measured_as_it_is(plain, tmp_path, caplog):
+    from detectorist.simulate.imaging import ImagingScene
+    from detectorist.simulate.imaging_references import build_imaging_cache
+
+    # References of another detector: for this one there is no flat.
+    cache = build_imaging_cache(tmp_path / "crds", ImagingScene().with_detector(size=64, outputs=1), n_groups=2)
+    with caplog.at_level("WARNING"):
+        result = correct_rate_file(RateRequest("stripes", plain, tmp_path / "out", references=str(cache)))
+    assert result.record["state"] == "COMPLETE"
+    assert "no flat field" in caplog.text
+
+
+def test_files_of_one_exposure(small, tmp_path):
+    path = next(small.glob("*_uncal.fits"))
+    other = tmp_path / "elsewhere" / path.name
+    other.parent.mkdir()
+    other.write_bytes(path.read_bytes())
+    with pytest.raises(InputError, match="one exposure"):
+        reduce_small(small, tmp_path / "out", [path, other])
+
+
+def test_a_truncated_file(tmp_path, rate):
+    broken = tmp_path / "broken_rate.fits"
+    broken.write_bytes(rate.read_bytes()[:2000])
+    with pytest.raises(InputError, match=r"broken_rate\.fits"):
+        read_exposure(broken)
