@@ -6,6 +6,8 @@ from html.parser import HTMLParser
 
 import pytest
 
+from detectorist.campaign.job import DONE, Job, JobRecord
+from detectorist.campaign.ledger import Ledger
 from detectorist.errors import InputError
 from detectorist.report import page as pages
 from detectorist.report.page import notes, write_report
@@ -174,3 +176,14 @@ def test_many_exposures_have_their_pictures_beside(tmp_path, monkeypatch, write_
 def test_a_folder_that_is_none_is_said(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         write_report(tmp_path / "nothing")
+
+
+def test_a_mode_without_sections_has_its_numbers_shown(tmp_path):
+    """Modes of others' own run in campaigns too."""
+    job = Job("one", "their_mode:Mode", ("raw/one.txt",), str(tmp_path / "one"))
+    with Ledger(tmp_path) as ledger:
+        ledger.begin_run("", {})
+        ledger.enter([job])
+        ledger.finish(JobRecord("one", DONE, steps={"theirs": {"words": 7, "list": [1, 2.5]}, "odd": 3}))
+    text = " ".join(" ".join(read(write_report(tmp_path)).text).split())
+    assert "theirs words 7 list [1, 2.5]" in text

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from detectorist.cli import CRASHED, UNPROCESSABLE
+from detectorist.cli.report import report_after_run
 from detectorist.errors import OutputError, ParameterError
 
 if TYPE_CHECKING:
@@ -204,6 +205,7 @@ def run_plan(plan: Plan, execution: Execution, *, as_json: bool, quiet: bool) ->
     for line in failures(plan.output_dir, {planned.job.name for planned in plan.jobs}):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(f"{counted(counts)}; products in {plan.output_dir}", highlight=False, markup=False, soft_wrap=True)
+    report_after_run(plan.output_dir, quiet=quiet or as_json)
     raise typer.Exit(exit_code(counts))
 
 

@@ -20,6 +20,7 @@ def demo(
     from rich.console import Console
 
     from detectorist.cli.progress import progress_bar
+    from detectorist.cli.report import report_after_run
     from detectorist.pipelines.lrs_summary import summarise
     from detectorist.pipelines.reduction import Request, reduce_lrs
     from detectorist.simulate.builder import LrsScene
@@ -38,3 +39,4 @@ def demo(
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(f"light curves and transit spectrum: {figure}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"products: {reduced}", highlight=False, markup=False, soft_wrap=True)
+    report_after_run(output_dir)

@@ -31,14 +31,13 @@ def report(
 
 
 def report_after_run(folder: Path, *, quiet: bool = False) -> None:
-    """Write the report at the end of a run, which has succeeded or failed by itself: trouble here is only told."""
-    from detectorist.errors import DetectoristError
+    """Write the report at the end of a run, whose success is its own: trouble with the page is only told."""
     from detectorist.report.page import write_report
 
     try:
         page = write_report(folder)
-    except DetectoristError as error:
-        typer.echo(f"no report: {error}", err=True)
+    except Exception as error:
+        typer.echo(f"no report: {type(error).__name__}: {error}; try again: detectorist report {folder}", err=True)
         return
     if not quiet:
         typer.echo(f"report: {page}")

@@ -10,6 +10,7 @@ import typer
 from detectorist.cli import campaign as campaigns
 from detectorist.cli import coron as coronagraphy
 from detectorist.cli import run_imaging
+from detectorist.cli.report import report_after_run
 
 app = typer.Typer(
     help="Reduce exposures: `run lrs FILES`, or `run CAMPAIGN.toml` for what a file describes.",
@@ -117,6 +118,7 @@ def lrs(
         spectra = reduce_lrs(request)
     if not quiet:
         _print_summary(spectra.dataset, output_dir)
+    report_after_run(output_dir, quiet=quiet)
 
 
 def _print_summary(dataset, output_dir: Path) -> None:

@@ -87,6 +87,7 @@ def imaging(
     Example: detectorist run imaging sim/*_uncal.fits -o out --references sim/crds --wisp-templates sim/wisps
     """
     from detectorist.cli.progress import progress_bar
+    from detectorist.cli.report import report_after_run
     from detectorist.pipelines.imaging_reduction import ImagingRequest, reduce_imaging
 
     settings = list(set_ or [])
@@ -111,6 +112,7 @@ def imaging(
         )
     if not quiet:
         print_lines(str(path) for path in made)
+    report_after_run(output_dir, quiet=quiet)
 
 
 def locate(file: Path, folder: Path) -> Path:
