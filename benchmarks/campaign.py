@@ -57,15 +57,18 @@ def overhead(count: int, *, dask: bool) -> None:
         time.sleep(2.1)  # inputs older than two seconds are known by their time stamps from then on
         with _cluster(folder) if dask else _no_cluster() as address:
             execution = Execution(workers=None if dask else 2, scheduler=address)
-            seconds, growth = _timed(folder, execution)
+            seconds, growth, between = _timed(folder, execution)
             print(f"{count} exposures in {seconds:.1f} s: {1000 * seconds / count:.1f} ms each (asked: 50)")
+            print(f"from the first that ended to the last {1000 * between:.1f} ms each: the rest is starting up")
             print(f"memory of the run grew by {growth / 1e6:.1f} MB from the first tenth to the end")
-            seconds, _ = _timed(folder, execution)
+            seconds, *_ = _timed(folder, execution)
             print(f"resumed after it was finished: {seconds:.1f} s (asked: 10), nothing done again")
 
 
-def _timed(folder: Path, execution: Execution) -> tuple[float, float]:
+def _timed(folder: Path, execution: Execution) -> tuple[float, float, float]:
+    """Return seconds in all, growth of memory in bytes, and seconds from one end of an exposure to the next."""
     sizes: list[int] = []
+    ends: list[float] = []
     process = psutil.Process()
     began = time.perf_counter()
     wish = Wish("campaign:EmptyMode", sorted((folder / "raw").iterdir()), folder / "out")
@@ -74,10 +77,13 @@ def _timed(folder: Path, execution: Execution) -> tuple[float, float]:
     def watch(event) -> None:
         if event.kind == "finished":
             sizes.append(process.memory_info().rss)
+            ends.append(time.perf_counter())
 
     run_campaign(plan, execution, report=watch)
     seconds = time.perf_counter() - began
-    return seconds, (sizes[-1] - sizes[len(sizes) // 10]) if len(sizes) > 10 else 0.0
+    if len(ends) < 10:
+        return seconds, 0.0, 0.0
+    return seconds, sizes[-1] - sizes[len(sizes) // 10], (ends[-1] - ends[0]) / (len(ends) - 1)
 
 
 @contextmanager

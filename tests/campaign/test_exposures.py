@@ -6,6 +6,7 @@ import pytest
 
 from detectorist.campaign.exposures import read_choices, require_safe_name
 from detectorist.campaign.modes import exposure_name, group_exposures, load_mode
+from detectorist.campaign.plan import Wish, make_jobs
 from detectorist.errors import ParameterError
 
 
@@ -22,19 +23,38 @@ def table(tmp_path):
 def test_the_table_of_ceers_epoch_1(thirdparty):
     """All 690 rows are taken, with the columns mapped to parameters; empty cells say nothing."""
     path = thirdparty / "ceers_epoch1_overrides.csv"
-    columns = {"wisp_scale": "wisps.scale", "mask_threshold": "stripes.threshold"}
+    columns = {"wisp_scale": "wisps.scale", "mask_threshold": "stripes.thresh"}
     choices = read_choices(path, columns=columns)
     assert len(choices.rows) == 690
     names = [line.split(",")[0] for line in path.read_text().splitlines()[1:]]
     choices.require_all_matched(names)
     settings = [choices.settings_for(name) for name in names]
-    assert all(sum(text.startswith("stripes.threshold=") for text in one) == 1 for one in settings)
+    assert all(sum(text.startswith("stripes.thresh=") for text in one) == 1 for one in settings)
     assert sum(text.startswith("wisps.scale=") for one in settings for text in one) == 132
-    assert choices.settings_for("jw01345001001_02201_00001_nrca1") == ("stripes.threshold=0.8",)
+    assert choices.settings_for("jw01345001001_02201_00001_nrca1") == ("stripes.thresh=0.8",)
     assert choices.settings_for("jw09999001001_02201_00001_nrca1") == ()
     with pytest.raises(ParameterError, match="680 of 690 rows match no exposure") as caught:
         choices.require_all_matched(names[:10])
     assert len(caught.value.numbers["unmatched"]) == 680
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_campaign_of_ceers_epoch_1(thirdparty, tmp_path):
+    """All 690 exposures become jobs with their choices, which the steps accept."""
+    path = thirdparty / "ceers_epoch1_overrides.csv"
+    columns = {"wisp_scale": "wisps.scale", "mask_threshold": "stripes.thresh"}
+    names = [line.split(",")[0] for line in path.read_text().splitlines()[1:]]
+    files = [tmp_path / f"{name}_uncal.fits" for name in names]
+    for file in files:
+        file.touch()
+    choices = read_choices(path, columns=columns)
+    jobs = make_jobs(Wish("imaging", files, tmp_path / "out", choices=choices, references="none"))
+    assert [job.name for job in jobs] == sorted(names)
+    assert {job.name: job.settings for job in jobs} == {name: choices.settings_for(name) for name in names}
+    assert len({job.key for job in jobs}) == len({job.settings for job in jobs})
+    bad = read_choices(path, columns={**columns, "wisp_scale": "wisps.scael"})
+    with pytest.raises(ParameterError, match=r'no parameter "scael" \(did you mean "scale"\?\)'):
+        make_jobs(Wish("imaging", files, tmp_path / "out", choices=bad, references="none"))
 
 
 def test_later_rows_win_and_globs_match(table):

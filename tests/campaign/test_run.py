@@ -135,6 +135,20 @@ def test_a_bad_parameter_is_found_before_anything_starts(campaign, raw):
     assert not campaign.out.exists()
 
 
+def test_parameters_are_checked_once_for_all_exposures_and_not_again(campaign, raw, monkeypatch):
+    from fake_mode import FakeMode
+
+    raw(a="x", b="y", c="z")
+    seen = []
+    monkeypatch.setattr(FakeMode, "check", lambda self, job: seen.append(job.settings))
+    campaign.run("fake.level=1")
+    assert seen == [("fake.level=1",)]
+    campaign.run("fake.level=1")
+    assert len(seen) == 1
+    campaign.plan("fake.level=2")
+    assert len(seen) == 2
+
+
 def test_two_runs_exclude_each_other(campaign, raw):
     raw(a="x")
     with lock.exclusive(campaign.out):

@@ -141,8 +141,11 @@ def make_jobs(wish: Wish) -> list[Job]:
                 options=dict(wish.options),
             )
         )
-    _check_once(mode, jobs)
-    return _with_keys(mode, jobs)
+    keyed = _with_keys(mode, jobs)
+    # What has been run before has been checked before: a key stands for parameters and versions alike.
+    checked = {entry.job.key for entry in _known(wish.output_dir).values()}
+    _check_once(mode, [job for job in keyed if job.key not in checked])
+    return keyed
 
 
 def make_plan(jobs: Sequence[Job], output_dir: Path, *, force: bool = False, memory_bytes: int = 0) -> Plan:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from detectorist.campaign.job import Job
 
 #: Built-in modes: name -> "package.module:Class", imported when a campaign needs it.
-MODES = {"lrs": "detectorist.campaign.modes.lrs:LrsMode"}
+MODES = {
+    "lrs": "detectorist.campaign.modes.lrs:LrsMode",
+    "imaging": "detectorist.campaign.modes.imaging:ImagingMode",
+}
 
 _PRODUCT = re.compile(r"_(uncal|ramp|rateints|rate|calints|cal|crfints)$")
 

@@ -1,0 +1,94 @@
+"""NIRCam imaging as a mode of campaigns: every file is an exposure."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar
+
+from detectorist.campaign.job import Job
+from detectorist.campaign.modes import Mode, Outcome, Prediction, Progress, exposure_name
+from detectorist.campaign.modes.sizes import ramp_size
+
+#: Coefficients of memory and disk, in bytes: a full frame of nine groups took 1.53 GB and left 260 MB.
+BASE_BYTES, BYTES_PER_SAMPLE = 550e6, 26
+DISK_BYTES_PER_PIXEL = 65
+
+
+class ImagingMode(Mode):
+    """Raw ramps (or a rate image) of one exposure to a rate image without snowballs, wisps and 1/f noise."""
+
+    name: ClassVar = "imaging"
+
+    def exposure_of(self, path: Path) -> str:
+        """Return the name of the exposure, segments apart."""
+        return exposure_name(path, segments=False)
+
+    def check(self, job: Job) -> None:
+        """Refuse unknown steps, parameters and values, and a source of references that is none."""
+        from detectorist.crds_source import use_references
+
+        _build(job)
+        use_references(job.references, optional=not any("_uncal" in file for file in job.files))
+
+    def recipe_text(self, job: Job) -> str:
+        """Return the text of the recipe."""
+        from detectorist.pipelines.recipe import read_recipe_text
+
+        return read_recipe_text("imaging", job.recipe or "default")
+
+    def reduce(self, job: Job, progress: Progress) -> Outcome:
+        """Reduce the exposure into the job's folder."""
+        from detectorist.pipelines.imaging_reduction import ImagingRequest, reduce_imaging
+
+        folder = Path(job.output_dir)
+        made = reduce_imaging(
+            ImagingRequest(
+                files=job.files,
+                output_dir=folder,
+                recipe=job.recipe,
+                settings=job.settings,
+                references=job.references,
+                force=bool(job.options.get("force")),
+                progress=progress,
+            )
+        )
+        beside = [path for path in sorted(folder.iterdir()) if path.suffix in (".fits", ".pdf") and path not in made]
+        steps = json.loads((folder / "record.json").read_text())
+        return Outcome([*made, *beside, folder / "record.json", folder / "resolved.toml"], steps)
+
+    def steps_of(self, job: Job) -> list[str]:
+        """Return the steps that are not skipped."""
+        pipeline = _build(job)
+        return [name for name in pipeline.step_defs if not getattr(pipeline, name).skip]
+
+    def references_of(self, job: Job) -> dict[str, str]:
+        """Return the reference files that CRDS names for the steps of this job."""
+        from detectorist.campaign.modes.references import find_references
+
+        pipeline = _build(job)
+        types = [kind for name in self.steps_of(job) for kind in (getattr(pipeline, name).reference_file_types or ())]
+        return find_references(Path(job.files[0]), sorted(set(types)), job.references)
+
+    def predict(self, job: Job) -> Prediction:
+        """Return peak memory and size of products, from the headers of the files."""
+        sizes = [size for file in job.files if (size := ramp_size(Path(file))) is not None]
+        if not sizes:
+            return Prediction()
+        memory = max(BASE_BYTES + BYTES_PER_SAMPLE * max(size.samples, size.pixels) for size in sizes)
+        return Prediction(int(memory), sum(DISK_BYTES_PER_PIXEL * size.pixels for size in sizes))
+
+    def prepare(self) -> None:
+        """Import the pipeline; its kernels are compiled by the first job that needs them, and cached."""
+        import detectorist.pipelines.imaging_reduction  # noqa: F401
+
+
+def _build(job: Job) -> Any:
+    """Return the pipeline of a job with every step constructed, so that stpipe has seen every value."""
+    from detectorist.pipelines.imaging import ImagingPipeline
+    from detectorist.pipelines.recipe import load_recipe
+    from detectorist.pipelines.runner import build_pipeline
+
+    recipe = load_recipe("imaging", job.recipe or "default").with_settings(job.settings)
+    recipe.check(ImagingPipeline)
+    return build_pipeline(ImagingPipeline, None, steps=recipe.steps, **recipe.parameters)
