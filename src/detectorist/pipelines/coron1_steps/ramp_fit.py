@@ -32,7 +32,8 @@ class CoronRampFitStep(EngineRampFitStep):
             datamodels.GainModel(self.get_reference_file(ramp, "gain")) as gain,
         ):
             readnoise_2d, gain_2d = get_reference_file_subarrays(ramp, readnoise, gain)
-            readnoise_1d, gain_1d = readnoise_2d[y, x][None], gain_2d[y, x][None]
+            # The last pixel is that of `some_pixels`, which only has flags: any values will do.
+            readnoise_1d, gain_1d = (np.append(part[y, x], part[y[0], x[0]])[None] for part in (readnoise_2d, gain_2d))
         arguments = (
             some_pixels(ramp, y, x),
             False,
