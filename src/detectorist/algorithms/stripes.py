@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detectorist.algorithms.byte_order import native
 from detectorist.errors import ParameterError, TooFewPixels
 
 #: Fewest usable pixels from which the level of the sky is measured.
@@ -64,11 +65,12 @@ def measure_pedestal(image: np.ndarray, mask: np.ndarray, *, clip_sigma: float =
     from detectorist.algorithms._stripes_nb import clipped_median
 
     values = image[np.isfinite(image) & ~mask]
+    values = values.astype(values.dtype.newbyteorder("="))  # files come in the other byte order
     if values.size < MIN_PIXELS:
         raise TooFewPixels(
             f"sky level: {values.size} usable pixels; {MIN_PIXELS} are needed", n_usable=int(values.size)
         )
-    return float(clipped_median(np.sort(values), clip_sigma)[0])
+    return float(clipped_median(np.sort(native(values)), clip_sigma)[0])
 
 
 def median_stripes(
