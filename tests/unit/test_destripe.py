@@ -49,6 +49,15 @@ def test_the_sky_of_a_flat_field_is_no_noise(rng):
         assert left.mean(axis=1).std() < 0.004
 
 
+@pytest.mark.parametrize("method", ["flicker", "median"])
+def test_arrays_in_the_byte_order_of_files_are_taken(rng, method):
+    _, _, images = make(rng)
+    images, bad = images.astype(np.float32), np.zeros(images.shape, bool)
+    native = whole.destripe(images, bad, readout=READOUT, method=method)
+    got = whole.destripe(images.astype(">f4"), bad, readout=READOUT, method=method)
+    assert_array_equal(got.horizontal, native.horizontal)
+
+
 def test_a_given_mask_is_used(rng):
     _, _, images = make(rng)
     mask = rng.random((NY, NX)) < 0.3

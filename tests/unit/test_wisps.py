@@ -121,6 +121,14 @@ def test_masked_pixels_have_no_influence_and_the_input_stays(rng):
     assert_array_equal(templates, before[1])
 
 
+def test_arrays_in_the_byte_order_of_files_are_taken(rng):
+    templates, image = np.array([FIRST], np.float32), make_image(rng, np.array([FIRST]), [0.7]).astype(np.float32)
+    bad = np.zeros(image.shape, bool)
+    native = wisps.find_wisps(image, bad, templates)
+    got = wisps.find_wisps(image.astype(">f4"), bad, templates.astype(">f4"))
+    assert_array_equal(got.fit.scale, native.fit.scale)
+
+
 def test_outlying_pixels_are_clipped(rng):
     templates = np.array([FIRST])
     image = make_image(rng, templates, [0.7])

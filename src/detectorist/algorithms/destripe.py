@@ -121,7 +121,7 @@ def _by_flicker(images, bad, readout, flat, mask, vertical):
     shape = images.shape
     return Destriped(
         horizontal=np.stack([part.pattern for part in parts]),
-        vertical=np.stack([np.broadcast_to(part.columns.astype(np.float32), shape[1:]) for part in parts]),
+        vertical=np.broadcast_to(np.stack([part.columns.astype(np.float32) for part in parts])[:, None, :], shape),
         variance_change=np.stack([part.variance_change() for part in parts]),
         mask=mask,
         tier=tier,

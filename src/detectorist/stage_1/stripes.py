@@ -69,10 +69,10 @@ class StripesStep(DetectoristStep):
                 thresh=self.thresh,
                 vertical=self.vertical,
             )
-        before = np.array(cube[0])
+        before = np.array(cube[0]) if self.draw_stripes else None
         self._subtract(model, found, bad)
         self._write(model, found, before)
-        rms = float(np.std(found.horizontal + found.vertical))
+        rms = float(np.std(found.horizontal[0] + found.vertical[0]))
         return self.complete(
             model,
             f"stripes of {rms:.3g} DN/s rms subtracted ({self.method}), {100 * found.mask.mean():.0f} % masked",
@@ -87,17 +87,21 @@ class StripesStep(DetectoristStep):
     def _subtract(self, model, found: Destriped, bad: np.ndarray) -> None:
         """Subtract from pixels that hold data: reference pixels and pixels without value stay as they are."""
         shape = model.data.shape
-        total = np.where(bad, 0, found.horizontal + found.vertical).reshape(shape)
-        model.data = np.asarray(model.data) - total
-        add_variance(model, np.where(bad, 0, found.variance_change).reshape(shape))
+        total = found.horizontal + found.vertical
+        total[bad] = 0
+        model.data = np.asarray(model.data) - total.reshape(shape)
+        del total
+        change = found.variance_change
+        change[bad] = 0
+        add_variance(model, change.reshape(shape))
 
-    def _write(self, model, found: Destriped, before: np.ndarray) -> None:
+    def _write(self, model, found: Destriped, before: np.ndarray | None) -> None:
         if self.save_mask:
             write_plane(self, model, "1fmask", found.tier)
         if self.save_patterns:
             write_plane(self, model, "horiz", found.horizontal.reshape(model.data.shape))
             write_plane(self, model, "vert", found.vertical.reshape(model.data.shape))
-        if self.draw_stripes:
+        if before is not None:
             from detectorist.figures.stripes import draw_stripes
 
             after = np.asarray(model.data).reshape(-1, *before.shape)[0]

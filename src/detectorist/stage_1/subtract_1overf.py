@@ -107,7 +107,7 @@ def product_of(input_data) -> type[JwstDataModel]:
 
 def add_variance(model: JwstDataModel, change: np.ndarray) -> None:
     """Add to VAR_RNOISE and ERR of rates what a correction changes in their variance; where unknown, they stay so."""
-    err = models.errors(model).astype(np.float64)
+    err = np.asarray(models.errors(model), np.float32)
     before = err**2
     change = np.maximum(change, (LEAST_VARIANCE - 1) * before)
     known = np.isfinite(before) & (before > 0)
