@@ -190,7 +190,7 @@ class _Plan:
             for kind in ("SCI", "SCI_BG")
         }
         self.exposures = [
-            _Exposure(name, k, stem_of(row["FITSFILE"]), row["TYPE"], row["SUBARRAY"], str(row["UNCALFILE"]))
+            _Exposure(name, k, stem_of(row["FITSFILE"]), str(row["TYPE"]), str(row["SUBARRAY"]), str(row["UNCALFILE"]))
             for name, table in database.obs.items()
             for k, row in enumerate(table)
         ]
