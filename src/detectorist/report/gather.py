@@ -38,6 +38,8 @@ CARDS = {
     "READPATT": "readout pattern",
     "NINTS": "integrations",
     "NGROUPS": "groups",
+    "SUBSIZE1": "columns",
+    "SUBSIZE2": "rows",
     "DATE-OBS": "date",
     "EFFEXPTM": "exposure time (s)",
     "CRDS_CTX": "CRDS context",
@@ -118,7 +120,7 @@ def gather(folder: Path) -> Run:
         if (found / ledgers.FILE).is_file():
             run.exposures += _from_ledger(found, run)
         else:
-            run.exposures.append(_from_folder(found))
+            run.exposures += _from_folder(found)
     if not run.exposures:
         raise InputError(f"{folder}: nothing to report on: no {ledgers.FILE} and no {RESOLVED} here or below")
     run.exposures.sort(key=lambda exposure: exposure.name)
@@ -162,7 +164,7 @@ def _from_entry(entry: Entry, ledger_folder: Path) -> Exposure:
         evidence=record.numbers,
         numbers=numbers if isinstance(numbers, dict) else {},
         steps=_by_part(steps),
-        resolved=_read_resolved(folder),
+        resolved=_own_parameters(_read_resolved(folder), job.name),
         settings=job.settings,
         seconds=record.seconds,
         peak_bytes=record.peak_bytes,
@@ -172,26 +174,55 @@ def _from_entry(entry: Entry, ledger_folder: Path) -> Exposure:
     return exposure
 
 
-def _from_folder(folder: Path) -> Exposure:
+def _from_folder(folder: Path) -> list[Exposure]:
+    """Return the exposures of a folder without a ledger: one, or all that `resolved.toml` tells apart."""
     resolved = _read_resolved(folder)
-    record_path = folder / RECORD
-    steps = _read_json(record_path)
-    numbers = steps.pop("exposure", {})
+    records = _read_json(folder / RECORD)
     files = tuple(str(path) for path in resolved.get("inputs", ()))
+    if "exposures" not in resolved:
+        name = exposure_name(Path(files[0])) if files else folder.name
+        return [_make_exposure(name, folder, resolved, records, files)]
+    return [
+        _make_exposure(
+            name,
+            folder,
+            _own_parameters(resolved, name),
+            {name: records[name]} if name in records else {},
+            tuple(file for file in files if Path(file).name.startswith(name)),
+        )
+        for name in resolved["exposures"]
+    ]
+
+
+def _make_exposure(
+    name: str, folder: Path, resolved: dict[str, Any], records: dict[str, Any], files: tuple[str, ...]
+) -> Exposure:
+    steps = dict(records)
+    numbers = steps.pop("exposure", {})
     exposure = Exposure(
-        name=exposure_name(Path(files[0])) if files else folder.name,
+        name=name,
         mode=PIPELINES.get(resolved.get("pipeline", ""), resolved.get("pipeline", "")),
-        state=DONE if record_path.is_file() else UNFINISHED,
+        state=DONE if records else UNFINISHED,
         folder=folder,
         files=files,
-        message="" if record_path.is_file() else f"no {RECORD}: the reduction did not finish; see detectorist.log",
+        message="" if records else f"nothing in {RECORD}: the reduction did not finish; see detectorist.log",
         numbers=numbers,
         steps=_by_part(steps),
         resolved=resolved,
         settings=tuple(resolved.get("settings", ())),
     )
-    _read_header(exposure, sorted(folder.glob("stage_1/*.fits")) + sorted(folder.glob("*.fits")))
+    _read_header(exposure, sorted(folder.glob("stage_1/*.fits")) + sorted(folder.glob(f"{name}*.fits")))
     return exposure
+
+
+def _own_parameters(resolved: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return parameters with the choices for one exposure in the place of the common ones."""
+    if "exposures" not in resolved:
+        return resolved
+    own = resolved["exposures"].get(name, {})
+    steps = {step: {**table, **own.get("steps", {}).get(step, {})} for step, table in resolved.get("steps", {}).items()}
+    settings = [*own.get("settings", ()), *resolved.get("settings", ())]
+    return {**resolved, "steps": steps, "settings": settings}
 
 
 def _by_part(steps: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:

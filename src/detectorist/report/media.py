@@ -18,6 +18,9 @@ from detectorist.pipelines import products
 
 #: A drawing larger than that is embedded as pixels.
 MOST_SVG_BYTES = 250_000
+#: A picture larger than that, uncompressed, is written as JPEG of that quality.
+MOST_PNG_BYTES = 60_000
+JPEG_QUALITY = 85
 #: Pixels of an image along its longer side.
 LARGEST_PIX = 640
 
@@ -64,18 +67,20 @@ class Media:
         from PIL import Image
 
         buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, "PNG")
+        # Noise does not compress: large pictures would fill the page.
+        kind = "png" if pixels.size <= MOST_PNG_BYTES else "jpeg"
+        Image.fromarray(pixels).save(buffer, kind, **({"quality": JPEG_QUALITY} if kind == "jpeg" else {}))
         size = (pixels.shape[1], pixels.shape[0])
         if self._assets is not None:
-            return self._file(buffer.getvalue(), name, label, size, css)
-        return self._inline(buffer.getvalue(), label, size, css)
+            return self._file(buffer.getvalue(), name, label, size, css, kind)
+        return self._inline(buffer.getvalue(), label, size, css, kind)
 
-    def _inline(self, content: bytes, label: str, size, css: str = "") -> Markup:
-        return _img(f"data:image/png;base64,{base64.b64encode(content).decode()}", label, size, css)
+    def _inline(self, content: bytes, label: str, size, css: str = "", kind: str = "png") -> Markup:
+        return _img(f"data:image/{kind};base64,{base64.b64encode(content).decode()}", label, size, css)
 
-    def _file(self, content: bytes, name: str, label: str, size, css: str = "") -> Markup:
+    def _file(self, content: bytes, name: str, label: str, size, css: str = "", kind: str = "png") -> Markup:
         assert self._assets is not None
-        file = re.sub(r"[^A-Za-z0-9._-]", "_", name) + ".png"
+        file = re.sub(r"[^A-Za-z0-9._-]", "_", name) + "." + kind
         with products.whole_file(self._assets / file) as partial:
             partial.write_bytes(content)
         return _img(f"{self._assets.name}/{file}", label, size, css)

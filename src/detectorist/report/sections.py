@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 #: Modes with a file of their own: mode -> "module:Class".
 KNOWN = {
     "lrs": "detectorist.report.sections_lrs:LrsSections",
+    "imaging": "detectorist.report.sections_imaging:ImagingSections",
 }
 
 

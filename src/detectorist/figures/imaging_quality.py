@@ -1,0 +1,65 @@
+"""How much correlated noise an image has along its rows, before and after its correction."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from detectorist.figures.style import COLOURS, new_figure
+
+#: Standard error of a median of many values over that of their mean.
+MEDIAN_OVER_MEAN = np.sqrt(np.pi / 2)
+
+
+def draw_rows(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> Figure:
+    """Medians of the rows before and after, and their power spectra with the level that white noise gives.
+
+    before, after : ndarray of float, shape (ny, nx), unit of the rate
+    mask : ndarray of bool, same shape, True on sources and bad pixels
+    """
+    figure, (upper, lower) = new_figure(2, 1, size=(5.6, 5.4))
+    for image, label, colour in ((before, "before", COLOURS[1]), (after, "after", COLOURS[0])):
+        level = row_levels(image, mask)
+        upper.plot(level, lw=0.7, color=colour, label=label, alpha=0.9)
+        known = np.nan_to_num(level)
+        power = np.abs(np.fft.rfft(known))[1:] ** 2 / known.size
+        frequency = np.fft.rfftfreq(known.size)[1:]
+        lower.loglog(*_binned(frequency, power), lw=1.2, color=colour, label=label)
+    lower.axhline(white_level(after, mask), ls="--", lw=1, color=COLOURS[6], label="white noise alone")
+    upper.set(xlabel="row", ylabel="median of the row (DN/s)")
+    lower.set(xlabel="frequency (1/row)", ylabel="power of row medians (DN²/s²)")
+    for axis in (upper, lower):
+        axis.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def row_levels(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return the median of every row without its mean over the image, shape (ny,); NaN where all is masked."""
+    free = np.where(mask | ~np.isfinite(image), np.nan, image)
+    seen = np.isfinite(free).any(axis=1)
+    level = np.full(len(image), np.nan)
+    level[seen] = np.nanmedian(free[seen], axis=1)
+    return level - np.nanmedian(level) if seen.any() else level
+
+
+def white_level(image: np.ndarray, mask: np.ndarray) -> float:
+    """Return the variance of a row's median where pixels are independent: from differences of neighbours in a row."""
+    free = np.where(mask | ~np.isfinite(image), np.nan, image)
+    difference = np.diff(free, axis=1)
+    difference = difference[np.isfinite(difference)]
+    if not difference.size:
+        return float("nan")
+    sigma = np.median(np.abs(difference)) / (0.6745 * np.sqrt(2))
+    count = np.isfinite(free).sum(axis=1)
+    return float(np.mean((MEDIAN_OVER_MEAN * sigma) ** 2 / count[count > 0]))
+
+
+def _binned(frequency: np.ndarray, power: np.ndarray, n_bins: int = 24) -> tuple[np.ndarray, np.ndarray]:
+    """Return means over logarithmic bins of frequency."""
+    edges = np.geomspace(frequency[0], frequency[-1] * 1.001, n_bins + 1)
+    which = np.digitize(frequency, edges)
+    present = np.unique(which)
+    return (
+        np.array([frequency[which == k].mean() for k in present]),
+        np.array([power[which == k].mean() for k in present]),
+    )

@@ -1,0 +1,222 @@
+"""NIRCam imaging in the report: before and after, stripes, wisps, source mask, snowballs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from astropy.io import fits
+
+from detectorist.figures import imaging_quality, snowballs
+from detectorist.report.concerns import Check, Column
+from detectorist.report.gather import Exposure
+from detectorist.report.media import colour, limits_of
+from detectorist.report.parameters import in_force
+from detectorist.report.sections import Panel, Picture, Sections
+
+#: Flag of a pixel that cannot be used, and of one with a jump, in DQ of a rate.
+DO_NOT_USE, JUMP_DET = 1, 4
+#: Pixels along the longer side: of thumbnails, of pictures among many.
+THUMBNAIL_PIX, BRIEF_PIX = 96, 256
+#: Percent left out on either side of a stretch that has to show faint patterns beside bright sources.
+CLIP_PCT = 4.0
+
+
+class ImagingSections(Sections):
+    """Rate images."""
+
+    title: ClassVar = "NIRCam images"
+    columns: ClassVar = (
+        Column("snowballs", "snowballs", "", "Large events found", "d", compared=False),
+        Column("flagged_pct", "flagged", "%", "Samples of the ramps that the snowball step flagged", ".2f"),
+        Column("wisp_scale", "wisp", "", "Strength of the wisp template that was subtracted", ".3f", compared=False),
+        Column("wisp_error", "wisp error", "", "Its uncertainty", ".3f"),
+        Column("wisp_goodness", "wisp residual", "", "Scatter of the image over what noise gives, at the fit", ".2f"),
+        Column("stripes_rms", "stripes", "DN/s", "Rms of the 1/f pattern that was subtracted", ".4f"),
+        Column("stripes_over_white", "over white", "", "That rms over the white noise of a pixel", ".2f"),
+        Column("masked_pct", "masked", "%", "Pixels left out as sources when stripes were measured", ".0f"),
+    )
+    checks: ClassVar = (
+        Check(
+            "wisp_goodness",
+            "the image scatters {value:.2f} times as much as noise after the wisp was fitted (up to {high:g} is "
+            "usual): the template does not fit, or sources are left in",
+            high=1.2,
+        ),
+        Check(
+            "wisp_error_share",
+            "the strength of the wisp is known to {value:.0%} only (up to {high:.0%} is usual)",
+            high=0.2,
+        ),
+        Check(
+            "stripes_over_white",
+            "the stripes subtracted are {value:.1f} times the white noise of a pixel (up to {high:g} is usual): is a "
+            "source taken for stripes?",
+            high=1.0,
+        ),
+        Check(
+            "masked_pct",
+            "{value:.0f} % of the pixels were left out when stripes were measured (up to {high:g} % is usual): little "
+            "is left to measure on",
+            high=70.0,
+        ),
+        Check(
+            "flagged_pct",
+            "snowballs cover {value:.1f} % of all samples (up to {high:g} % is usual)",
+            high=3.0,
+        ),
+    )
+
+    def complete(self, exposure: Exposure) -> None:
+        """Add what the steps recorded."""
+        steps = next(iter(exposure.steps.values()), {})
+        events, wisps, stripes = (steps.get(name, {}) for name in ("snowballs", "wisps", "stripes"))
+        numbers: dict[str, Any] = {
+            "snowballs": events.get("n_events"),
+            "flagged_pct": _share_of_samples(events.get("n_flagged"), exposure.header),
+            "wisp_goodness": wisps.get("residual_ratio"),
+            "stripes_rms": stripes.get("stripes_rms"),
+        }
+        if wisps.get("scale") and wisps.get("state") == "COMPLETE":
+            numbers["wisp_scale"], numbers["wisp_error"] = wisps["scale"][0], wisps["scale_error"][0]
+            numbers["wisp_error_share"] = wisps["scale_error"][0] / max(abs(wisps["scale"][0]), 1e-6)
+        if stripes.get("masked_fraction") is not None:
+            numbers["masked_pct"] = 100 * stripes["masked_fraction"]
+        if stripes.get("white_noise"):
+            numbers["stripes_over_white"] = stripes["stripes_rms"] / stripes["white_noise"]
+        exposure.numbers.update({name: value for name, value in numbers.items() if value is not None})
+
+    def defaults(self) -> dict[tuple[str, str], Any]:
+        """Return the parameters of a bare ImagingPipeline."""
+        from detectorist.pipelines.imaging import ImagingPipeline
+        from detectorist.pipelines.runner import build_pipeline
+
+        return in_force(build_pipeline(ImagingPipeline, None).get_pars())
+
+    def thumbnail(self, exposure: Exposure) -> np.ndarray | None:
+        """Return the corrected image."""
+        rate = _Products(exposure).rate
+        return None if rate is None else colour(rate, limits_of(rate, CLIP_PCT), largest_pix=THUMBNAIL_PIX)
+
+    def panels(self, exposure: Exposure, *, brief: bool = False) -> Iterator[Panel]:
+        """Yield the figures that the products allow."""
+        found = _Products(exposure)
+        largest = BRIEF_PIX if brief else 640
+        if found.rate is not None and found.before is not None:
+            yield Panel("imaging_before_after", "Before and after", pictures=_pictures(found, largest))
+        if brief or found.rate is None:
+            return
+        if found.striped is not None and _completed(exposure, "stripes"):
+            pattern = found.striped - found.rate
+            yield Panel("imaging_stripes", "Stripes subtracted", pictures=[_difference(pattern, "pattern", largest)])
+            yield Panel(
+                "imaging_rows",
+                "Rows before and after",
+                lambda: imaging_quality.draw_rows(found.striped, found.rate, found.mask),
+            )
+        if found.wispy is not None and found.striped is not None and _completed(exposure, "wisps"):
+            wisp = found.wispy - found.striped
+            limits = limits_of(wisp, 0.2)
+            pictures = [Picture(colour(wisp, limits, largest_pix=largest), f"wisp: {_range(limits)}")]
+            yield Panel("imaging_wisp", "Wisp subtracted", pictures=pictures)
+        if found.tiers is not None:
+            picture = Picture(colour(found.tiers, (0, max(float(found.tiers.max()), 1)), largest_pix=largest), "tiers")
+            yield Panel("imaging_mask", "Source mask", pictures=[picture])
+        events = next(iter(exposure.steps.values()), {}).get("snowballs", {}).get("events")
+        if events:
+            n_groups = int(exposure.header.get("groups", 1))
+            yield Panel(
+                "imaging_snowballs",
+                "Snowballs",
+                lambda: snowballs.draw_snowballs(found.jumps, events, n_groups=n_groups),
+            )
+
+
+def _pictures(found: _Products, largest: int) -> list[Picture]:
+    """Return the image before and after with one stretch, and what lies between."""
+    limits = limits_of(found.before, CLIP_PCT)
+    return [
+        Picture(colour(found.before, limits, largest_pix=largest), f"before: {_range(limits)}"),
+        Picture(colour(found.rate, limits, largest_pix=largest), f"after: {_range(limits)}"),
+        _difference(found.before - found.rate, "difference", largest),
+    ]
+
+
+def _difference(image: np.ndarray, name: str, largest: int) -> Picture:
+    low, high = limits_of(image, 0.5)
+    limit = max(abs(low), abs(high)) or 1.0
+    return Picture(
+        colour(image, (-limit, limit), difference=True, largest_pix=largest), f"{name}: {_range((-limit, limit))}"
+    )
+
+
+def _range(limits: tuple[float, float]) -> str:
+    return f"{limits[0]:.3g} to {limits[1]:.3g} DN/s"
+
+
+def _completed(exposure: Exposure, step: str) -> bool:
+    return any(part.get(step, {}).get("state") == "COMPLETE" for part in exposure.steps.values())
+
+
+def _share_of_samples(n_flagged: int | None, header: dict[str, Any]) -> float | None:
+    sizes = [header.get(name) for name in ("integrations", "groups", "rows", "columns")]
+    if n_flagged is None or not all(isinstance(size, int) and size > 0 for size in sizes):
+        return None
+    return 100.0 * n_flagged / float(np.prod(sizes))
+
+
+@dataclass(frozen=True)
+class _Products:
+    """The images of one exposure, read when they are asked for; None where there is no product."""
+
+    exposure: Exposure
+
+    @cached_property
+    def rate(self) -> np.ndarray | None:
+        return self._read("rate")
+
+    @cached_property
+    def wispy(self) -> np.ndarray | None:
+        """The rate before wisps were subtracted."""
+        return self._read("rate_prewisp")
+
+    @cached_property
+    def striped(self) -> np.ndarray | None:
+        """The rate before stripes were subtracted."""
+        return self._read("rate_pre1f")
+
+    @property
+    def before(self) -> np.ndarray | None:
+        """The rate before any correction."""
+        return self.wispy if self.wispy is not None else self.striped
+
+    @cached_property
+    def tiers(self) -> np.ndarray | None:
+        return self._read("rate_1fmask", None)
+
+    @cached_property
+    def flags(self) -> np.ndarray:
+        flags = self._read("rate", "DQ", int)
+        return np.zeros(self.rate.shape, int) if flags is None else flags
+
+    @property
+    def mask(self) -> np.ndarray:
+        """Pixels on sources, and those that cannot be used."""
+        bad = self.flags & DO_NOT_USE > 0
+        return bad if self.tiers is None or self.tiers.shape != bad.shape else bad | (self.tiers > 0)
+
+    @property
+    def jumps(self) -> np.ndarray:
+        return self.flags & JUMP_DET > 0
+
+    def _read(self, product: str, extension: str | None = "SCI", kind: type = float) -> np.ndarray | None:
+        path = self.exposure.folder / f"{self.exposure.name}_{product}.fits"
+        try:
+            with fits.open(path, memmap=False) as hdus:
+                hdu = hdus[extension] if extension else next(one for one in hdus if one.data is not None)
+                return np.asarray(hdu.data, kind)
+        except (OSError, KeyError, StopIteration):
+            return None
