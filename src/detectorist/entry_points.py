@@ -30,13 +30,15 @@ REFERENCE = {
     "GetDefaultGain": "get_default_gain",
     "GetDefaultReadNoise": "get_default_read_noise",
 }
+PIPELINES = {"Coron1Pipeline": "calwebb_coron1", "ImagingPipeline": "imaging"}
 
 
 def get_steps() -> list[tuple[str, str, bool]]:
     """Return (class path, alias, is it a pipeline) of every step, for the entry point `stpipe.steps`."""
     packages = {"reference": REFERENCE, "stage_1": STAGE_1, "stage_2": STAGE_2}
-    return [
+    steps = [
         (f"detectorist.{package}.{name}", alias, False)
         for package, steps in packages.items()
         for name, alias in steps.items()
     ]
+    return steps + [(f"detectorist.pipelines.{name}", alias, True) for name, alias in PIPELINES.items()]

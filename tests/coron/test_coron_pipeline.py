@@ -8,7 +8,7 @@ from jwst.pipeline import Detector1Pipeline
 from jwst.stpipe import Step
 from stdatamodels.jwst import datamodels
 
-from detectorist import entry_points, models
+from detectorist import entry_points, models, pipelines
 from detectorist.errors import InputError, ParameterError
 from detectorist.pipelines.coron1 import RAMP_STEPS, Coron1Pipeline
 from detectorist.pipelines.coron1_steps import CoronRampFitStep, CoronRefPixStep, CoronSaturationStep
@@ -130,6 +130,8 @@ def test_strun_names_stay_stock():
         stock = step.stock
         assert step.class_alias == stock.class_alias
         assert step.__name__ not in {path.rsplit(".", 1)[1] for path, _, _ in entry_points.get_steps()}
+    assert ("detectorist.pipelines.Coron1Pipeline", "calwebb_coron1", True) in entry_points.get_steps()
+    assert pipelines.Coron1Pipeline is Coron1Pipeline
     assert Coron1Pipeline.class_alias == "calwebb_coron1"
 
 
