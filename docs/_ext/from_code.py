@@ -14,6 +14,7 @@ import re
 from importlib import import_module
 from pathlib import Path
 
+from docstrings import escape
 from docutils import nodes
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
@@ -219,7 +220,11 @@ def add_parameters(app, what, name, obj, options, lines) -> None:
     if rows:
         lines += ["", ".. rubric:: Parameters", ""]
         for parameter, kind, default, comment in rows:
-            lines += [f"``{parameter}`` ({kind.replace('|', 'or')}, default ``{default}``)", f"    {comment}", ""]
+            lines += [
+                f"``{parameter}`` ({kind.replace('|', 'or')}, default ``{default}``)",
+                f"    {escape(comment)}",
+                "",
+            ]
 
 
 def make_example(app) -> None:

@@ -112,6 +112,17 @@ def test_links_lead_somewhere(page):
         assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+@pytest.mark.parametrize("page", [p for p in PAGES if "$" in p.read_text()], ids=identify)
+def test_formulae_can_be_set(page):
+    from docutils.utils.math.latex2mathml import tex2mathml
+
+    text = re.sub(r"```.*?```|`[^`]*`", "", page.read_text(), flags=re.S)
+    blocks = re.findall(r"\$\$(.+?)\$\$", text, flags=re.S)
+    inline = re.findall(r"\$([^$\n]+)\$", re.sub(r"\$\$.+?\$\$", "", text, flags=re.S))
+    for formula in (*blocks, *inline):
+        assert "<math" in tex2mathml(formula.strip())
+
+
 def test_pictures_of_the_readme_exist():
     for target in re.findall(r"!\[[^\]]*\]\((?!https?:)([^)]+)\)", (ROOT / "README.md").read_text()):
         assert (ROOT / target).is_file(), target
