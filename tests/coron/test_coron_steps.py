@@ -132,6 +132,13 @@ def test_a_single_rate_and_a_single_integration(make_rates):
     assert rows_rms((of_image.data - halo())[None]) < 0.6 * rows_rms((image.data - halo())[None])
 
 
+def test_stripes_are_drawn(make_rates, make_ramp, coron_references, tmp_path):
+    for model in (make_rates(n_ints=2), make_ramp(n_ints=2)):
+        path = tmp_path / f"{model.data.ndim}.png"
+        SubtractOneOverFStep.call(model, draw_stripes=True, figure_path=str(path))
+        assert path.stat().st_size > 10000
+
+
 def test_integrations_without_a_usable_pixel_are_skipped(make_rates):
     rates = make_rates(n_ints=2)
     rates.data[:] = np.nan
@@ -266,7 +273,7 @@ def test_steps_and_algorithms_have_the_same_defaults(step, functions):
             if name in own:
                 assert getattr(step(), name) == parameter.default, name
                 shared.add(name)
-    assert own - shared <= {"custom_group", "science_files"}
+    assert own - shared <= {"custom_group", "science_files", "draw_stripes"}
 
 
 def test_strun_knows_them():

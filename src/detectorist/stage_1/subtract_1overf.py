@@ -38,6 +38,7 @@ class SubtractOneOverFStep(DetectoristStep):
         sat_frac = float(min=0.0, max=1.0, default=0.5)  # on ramps: groups above this part of saturation are left out
         combine_ints = boolean(default=True)  # one star for all integrations; False: each integration by itself
         vertical_corr = boolean(default=True)  # also subtract an offset of each column
+        draw_stripes = boolean(default=False)  # draw the last image (or group) of the first integration
     """
 
     def process(self, input_data):
@@ -56,6 +57,13 @@ class SubtractOneOverFStep(DetectoristStep):
         unmeasured = int((~found.measured).sum())
         rms = float(found.stripes[found.measured].std())
         unit = "DN" if model.data.ndim == 4 else "DN/s"
+        if self.draw_stripes:
+            from detectorist.figures.one_over_f import draw_coronagraphic_stripes
+
+            shape = model.data.shape[-2:]
+            after = np.asarray(model.data[0] if model.data.ndim > 2 else model.data).reshape(-1, *shape)[-1]
+            stripes = found.stripes[0].reshape(-1, *shape)[-1]
+            self.draw(lambda: draw_coronagraphic_stripes(after + stripes, stripes, unit=unit), model)
         return self.complete(
             model,
             f"stripes of {rms:.3g} {unit} rms subtracted ({self.model_type}), {unmeasured} images left alone",
