@@ -17,7 +17,8 @@ DOCS = ROOT / "docs"
 GENERATED = ("_build", "_ext", "_static", "packages")
 PAGES = sorted(p for p in DOCS.rglob("*.md") if not set(GENERATED) & set(p.relative_to(DOCS).parts))
 TEXTS = [ROOT / "README.md", *PAGES]
-STEPS = [name for name, _, _ in entry_points.get_steps()]
+STEPS = [name for name, _, is_pipeline in entry_points.get_steps() if not is_pipeline]
+PIPELINES = [name for name, _, is_pipeline in entry_points.get_steps() if is_pipeline]
 
 #: What numpydoc may not find: no docstring, unknown or misplaced sections, summaries that are none, parameters that
 #: are not there or have no description.
@@ -156,6 +157,8 @@ def test_every_step_has_a_page():
     """A page shows its parameters, or lists it among those of a mode."""
     text = "\n".join(page.read_text() for page in PAGES if page.parent.name == "steps")
     missing = [name for name in STEPS if name.rpartition(".")[2] not in text]
+    text = "\n".join(page.read_text() for page in PAGES)
+    missing += [name for name in PIPELINES if name.rpartition(".")[2] not in text]
     assert not missing
 
 
