@@ -72,6 +72,16 @@ class Exposure:
         """Whether its slopes have still to be fitted."""
         return self.meta.get("model_type") in RAMPS
 
+    def templates_in(self, folder: str | None) -> list[Path]:
+        """Return the wisp templates for it; none where it has no wisps or no folder is given.
+
+        Raises ReferenceMissing when the folder holds none for its detector and filter.
+        """
+        detector, band = (str(self.meta.get(f"instrument.{name}") or "") for name in ("detector", "filter"))
+        if folder is None or not has_wisps(detector, band):
+            return []
+        return template_paths(folder, detector.upper(), band.upper(), str(self.path))
+
 
 def read_exposure(file: str | Path) -> Exposure:
     """Return an exposure from its header.
@@ -151,9 +161,8 @@ def _recipe_for(request: ImagingRequest, recipe: Recipe, exposure: Exposure) -> 
         wisps.setdefault("template_dir", str(request.wisp_templates))
     own.check(ImagingPipeline)
     build_pipeline(ImagingPipeline, None, steps=own.steps, **own.parameters)
-    detector, band = exposure.meta.get("instrument.detector"), exposure.meta.get("instrument.filter")
-    if not wisps.get("skip") and wisps.get("template_dir") and has_wisps(detector, band):
-        template_paths(wisps["template_dir"], detector, band, str(exposure.path))
+    if not wisps.get("skip"):
+        exposure.templates_in(wisps.get("template_dir"))
     return own
 
 
@@ -197,13 +206,8 @@ def _build(request: ImagingRequest, recipe: Recipe, source: ReferenceSource, exp
 
 def _what_counts(pipeline: ImagingPipeline, exposure: Exposure) -> dict[str, Any]:
     """Return all parameters, and the templates by name: files count by their content."""
-    parameters = dict(pipeline.get_pars())
-    detector, band = exposure.meta.get("instrument.detector"), exposure.meta.get("instrument.filter")
-    folder = pipeline.wisps.template_dir
-    if folder is not None and has_wisps(detector, band) and not pipeline.wisps.skip:
-        paths = template_paths(folder, detector, band, str(exposure.path))
-        parameters["templates"] = {path.name: str(path) for path in paths}
-    return parameters
+    paths = [] if pipeline.wisps.skip else exposure.templates_in(pipeline.wisps.template_dir)
+    return {**pipeline.get_pars(), "templates": {path.name: str(path) for path in paths}}
 
 
 def _write_resolved(
