@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 import xarray as xr
 
 SCRIPTS = Path(__file__).parent / "user_scripts"

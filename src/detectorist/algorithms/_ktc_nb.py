@@ -3,7 +3,6 @@
 A fit of one ramp is five numbers: slope, its information, and mean, mean time and number of samples of the
 first segment.
 """
-# ruff: noqa: PLR0917 - compiled functions know no keyword-only arguments
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -56,7 +55,7 @@ Set = Annotated[
 class RunGroup(TyperGroup):
     """Takes `run CAMPAIGN.toml` for `run campaign CAMPAIGN.toml`, with options before or behind."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the name of the command where a file stands in its place."""
         if args and args[0] not in self.commands and any(word.endswith(".toml") for word in args):
             args = ["campaign", *args]

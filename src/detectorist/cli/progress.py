@@ -18,7 +18,7 @@ from rich.progress import (
 
 @contextmanager
 def progress_bar(title: str, *, quiet: bool = False) -> Iterator[Callable[[float, int, str], None]]:
-    """Yield a function progress(done, total, what) that moves a bar, or prints one line per event without a terminal."""
+    """Yield a function progress(done, total, what) that moves a bar; without a terminal it prints lines."""
     console = Console(stderr=True, quiet=quiet)
     if not console.is_terminal:
         yield lambda done, total, what: console.print(f"{title} {done:g}/{total} {what}", highlight=False, markup=False)

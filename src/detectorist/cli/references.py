@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def folder_of_references(references: str | None, output_dir: Path) -> str | None:
-    """Return `references` itself, or for "sim" a folder below `output_dir` where simulated ones are made on first use."""
+    """Return `references`; for "sim" a folder below `output_dir`, where simulated ones are made on first use."""
     if references != "sim":
         return references
     from detectorist.simulate.references import build_lrs_cache

@@ -18,5 +18,5 @@ from __future__ import annotations
 PROVEN_STCAL = "1.20.0"
 
 
-class NotCovered(Exception):  # noqa: N818 - not an error: it says "use the stock step"
+class NotCovered(Exception):
     """This exposure needs something that the engine does not reproduce; the message says what."""

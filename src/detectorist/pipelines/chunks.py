@@ -141,7 +141,7 @@ def _number(model: RampModel | CubeModel, first: int, stop: int) -> None:
 
 
 def _cut(hdu: Any, first: int, stop: int, n_ints: int) -> Any:
-    shape = getattr(hdu, "shape", ())
+    shape: tuple[int, ...] = getattr(hdu, "shape", ())
     if hdu.name in _PER_INTEGRATION and len(shape) >= 3 and shape[0] == n_ints:
         return fits.ImageHDU(hdu.section[first:stop], header=hdu.header)
     return hdu.copy()
@@ -396,6 +396,7 @@ class _Joined:
     def finish(self) -> CubeModel:
         """Return the rates of the whole frame, with the metadata and records of all steps."""
         assert self._rates is not None
+        assert self._store.template is not None
         template = self._store.template
         rates = self._rates
         for name, array in self._arrays.items():

@@ -90,7 +90,7 @@ def _require_times(name: str, meta: dict[str, Any]) -> None:
     n_frames, gap = meta.get("exposure.nframes"), meta.get("exposure.groupgap")
     if group is not None and not group > 0:
         raise InputError(f"{name}: TGROUP is {group}; a positive number of seconds is needed", group_time=group)
-    if None in (group, frame, n_frames, gap):
+    if group is None or frame is None or n_frames is None or gap is None:
         return
     expected = frame * (n_frames + gap)
     if abs(group - expected) > TIME_TOLERANCE * group:

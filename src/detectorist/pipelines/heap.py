@@ -10,7 +10,7 @@ import gc
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 _lock = threading.Lock()
 _depth = 0
@@ -46,7 +46,13 @@ def _leave() -> None:
             gc.unfreeze()
 
 
-class FrozenHeap:
+if TYPE_CHECKING:
+    from jwst.stpipe import Pipeline as Mixable
+else:
+    Mixable = object  # always mixed into a pipeline
+
+
+class FrozenHeap(Mixable):
     """Mixed into a pipeline, before its stpipe class: every run of it has a frozen heap."""
 
     def run(self, *args: Any) -> Any:

@@ -294,7 +294,9 @@ class LrsPipeline(DetectoristPipeline):
         subtracted, background = self.background_subtract.run(cleaned)
         self.frames.add_before(rates, n_outliers)
         rates.data = rates.data - background
-        models.set_background_variance(rates, models.background_variance(subtracted))
+        variance = models.background_variance(subtracted)
+        assert variance is not None  # the step that subtracts sets it
+        models.set_background_variance(rates, variance)
         numbers = dict(models.records(subtracted)["background_subtract"])
         models.record_step(rates, "background_subtract", numbers.pop("state"), numbers)
         frames, profile, n_outliers = self.clean_outliers.run(rates)

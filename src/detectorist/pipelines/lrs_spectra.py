@@ -116,7 +116,11 @@ def _dataset(
     described = {
         "flux": (spectral, units, "count rate in the aperture"),
         "flux_error": (spectral, units, "standard deviation of flux"),
-        "background": (spectral, "DN/s" if units == "electron/s" else units, "subtracted background, median over columns, per pixel"),
+        "background": (
+            spectral,
+            "DN/s" if units == "electron/s" else units,
+            "subtracted background, median over columns, per pixel",
+        ),
         "x_shift": (temporal, "pixel", "shift of the trace across dispersion, positive toward higher column"),
         "y_shift": (temporal, "pixel", "shift along dispersion, positive toward higher row"),
         "psf_sigma": (temporal, "pixel", "standard deviation of a Gaussian fitted to the trace"),
@@ -139,8 +143,7 @@ def _dataset(
         ),
     }
     data_vars = {
-        name: (dims, arrays[name], {"units": unit, "long_name": text})
-        for name, (dims, unit, text) in described.items()
+        name: (dims, arrays[name], {"units": unit, "long_name": text}) for name, (dims, unit, text) in described.items()
     }
     n_ints = len(arrays["flux"])
     coords = {

@@ -7,6 +7,7 @@ that differs is reported in units in the last place.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import resource
 import subprocess
@@ -133,8 +134,6 @@ def _run_apart(file: Path, folder: Path, engine: str, steps: dict[str, dict[str,
 
 def run_here(file: str, folder: str, engine: str, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Run stage 1 in this process; return its cost and what each step says about the engine."""
-    import logging
-
     heard: dict[str, str] = {}
     listener = _Listener(heard)
     logging.getLogger("detectorist").addHandler(listener)
@@ -149,15 +148,14 @@ def run_here(file: str, folder: str, engine: str, steps: dict[str, dict[str, Any
     return {"cost": cost.__dict__, "steps": heard}
 
 
-class _Listener:
+class _Listener(logging.Handler):
     """A log handler that keeps the engine's line about each step."""
 
-    level = 0
-
     def __init__(self, heard: dict[str, str]):
+        super().__init__()
         self.heard = heard
 
-    def handle(self, record: Any) -> None:
+    def emit(self, record: logging.LogRecord) -> None:
         step, _, how = record.getMessage().partition(": ")
         if "code" in how or "engine" in how:
             self.heard[step] = how

@@ -1,4 +1,4 @@
-"""How far a reduction of a simulated LRS exposure is from its truth: white light, and the depth spectrum of the transit."""
+"""How far a reduction of a simulated LRS exposure is from its truth: white light and transit depths."""
 
 from __future__ import annotations
 

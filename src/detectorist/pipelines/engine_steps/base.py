@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from jwst.stpipe import Step
@@ -21,7 +21,13 @@ log = logging.getLogger(__name__)
 _replacing = threading.RLock()
 
 
-class EngineStep:
+if TYPE_CHECKING:
+    from jwst.stpipe import Step as Mixable
+else:
+    Mixable = object  # always mixed into a stock step, which is a Step already
+
+
+class EngineStep(Mixable):
     """Mixed into a stock step: its arithmetic is done by the engine, everything around it by the stock step itself.
 
     The stock `process` runs unchanged, with references, metadata and skipping, but calls our function where it would
