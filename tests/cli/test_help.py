@@ -16,15 +16,6 @@ COMMANDS = [
     ("recipe", "show"),
     ("demo",),
 ]
-    (),
-    ("run",),
-    ("run", "lrs"),
-    ("simulate",),
-    ("simulate", "lrs"),
-    ("recipe",),
-    ("recipe", "show"),
-    ("demo",),
-]
 
 
 def detectorist(*words):
