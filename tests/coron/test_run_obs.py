@@ -93,7 +93,7 @@ class TestProducts:
             (stems[1], "REF", "done"),
         ]
         names = {f"{stem}_{kind}.fits" for stem in stems for kind in ("rate", "rateints")}
-        assert {path.name for path in folder.iterdir()} == names | {"detectorist.log"}
+        assert {path.name for path in folder.iterdir()} == names | {"detectorist.log", "record.json", "resolved.toml"}
         assert {path.name for record in records for path in record.products} == names
         assert calls == [(0, 2, stems[0]), (1, 2, stems[1]), (2, 2, "done")]
         table = next(iter(database.obs.values()))

@@ -13,6 +13,7 @@ webdriver = pytest.importorskip("selenium.webdriver")
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -153,13 +154,15 @@ def test_search_and_filters_leave_what_fits(opened):
     assert names(opened) == ["jw90002_crash_mirimage"]
     search.clear()
     search.send_keys(" ")
-    opened.find_element(By.CSS_SELECTOR, "#state option:nth-child(2)").click()
-    assert names(opened) == [
+    state = Select(opened.find_element(By.ID, "state"))
+    state.select_by_visible_text("done")
+    done = [
         "jw00001_04103_00001_mirimage",
         "jw00002_04103_00001_mirimage",
         "jw00003_04103_00001_mirimage",
     ]
-    opened.find_element(By.CSS_SELECTOR, "#state option:nth-child(1)").click()
+    WebDriverWait(opened, 10).until(lambda page: names(page) == done)
+    state.select_by_index(0)
     opened.find_element(By.ID, "only-eyes").click()
     assert len(names(opened)) == 3
 

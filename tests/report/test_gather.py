@@ -24,7 +24,7 @@ def test_a_reduction_that_ended_early_is_told(single):
     (single / "record.json").unlink()
     (exposure,) = gather(single).exposures
     assert exposure.state == UNFINISHED
-    assert "did not finish" in exposure.message
+    assert "not finished" in exposure.message
 
 
 def test_a_ledger_knows_states_and_reasons(campaign):

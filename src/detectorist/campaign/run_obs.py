@@ -17,6 +17,7 @@ from astropy.io import fits
 
 from detectorist import __version__
 from detectorist.campaign.database import Database, stem_of
+from detectorist.campaign.obs_record import write_obs_record
 from detectorist.errors import DetectoristError, InputError, OutputError, ParameterError
 from detectorist.parameters import nearest
 
@@ -150,6 +151,14 @@ def run_obs(
             records.append(_reduce(plan, exposure, folder, source))
             _update(database, exposure, records[-1])
     report(len(records), len(records), "done")
+    write_obs_record(
+        folder,
+        records,
+        inputs={exposure.name: exposure.uncal for exposure in plan.exposures},
+        steps={exposure.name: plan.steps_for(exposure) for exposure in plan.exposures},
+        parameters=plan.build(plan.exposures[0], None).get_pars(),
+        source=source,
+    )
     failed = [record for record in records if record.state == FAILED]
     log.info("%d exposures reduced, %d failed", len(records) - len(failed), len(failed))
     return records

@@ -101,6 +101,7 @@ def coron(
     from rich.console import Console
 
     from detectorist.campaign import run_obs as campaign
+    from detectorist.cli.report import report_after_run
     from detectorist.pipelines.recipe import Recipe
 
     recipe = Recipe("--set").with_settings(set_ or [])
@@ -116,6 +117,7 @@ def coron(
         console = Console()
         for line in (*campaign.summarise(records), f"database: {table}"):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
+    report_after_run(output_dir, quiet=quiet)
     if any(record.state == campaign.FAILED for record in records):
         raise typer.Exit(3)
 

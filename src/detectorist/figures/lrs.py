@@ -13,14 +13,12 @@ from detectorist.figures.lrs_quality import hours_of
 from detectorist.figures.style import COLOURS, new_figure
 
 
-def overview(dataset: Mapping[str, Any], photon_error: np.ndarray | None = None) -> dict[str, Figure]:
+def overview(dataset: Mapping[str, Any]) -> dict[str, Figure]:
     """Return all figures that a dataset allows, by name.
 
     dataset : mapping of str to array-like
         `flux`, `flux_error`, `background` (n_ints, n_wavelengths), `wavelength`, `x_shift`, `y_shift`, `psf_sigma`,
         `time_mjd_utc`, as `LrsSpectra.dataset`.
-    photon_error : ndarray of float, shape (n_ints, n_wavelengths), optional
-        Noise of the photons alone, unit of `flux`.
     """
     arrays = {name: np.asarray(dataset[name]) for name in _NEEDED}
     figures = {
@@ -34,10 +32,7 @@ def overview(dataset: Mapping[str, Any], photon_error: np.ndarray | None = None)
         return figures
     figures["white_light"] = draw_white_light(white, hours_of(arrays))
     if white.flux.size >= 8:
-        photons = None
-        if photon_error is not None and np.isfinite(photon_error).any():
-            photons = sum_wavelengths(arrays["wavelength"], arrays["flux"], photon_error).error
-        figures["noise"] = draw_noise(white, photons)
+        figures["noise"] = draw_noise(white)
     return figures
 
 

@@ -9,16 +9,17 @@ from statistics import median
 from typing import Any
 
 from detectorist.campaign.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE
-from detectorist.report.gather import Exposure
+from detectorist.report.gather import FAILED, Exposure
 
 #: A number this many robust standard deviations from the median of the run is worth a look.
 UNUSUAL_SIGMA = 6.0
 #: Exposures needed to know what is usual.
 LEAST_EXPOSURES = 8
 #: Urgency of what was not reduced at all: above every number.
-OF_STATE = {CRASHED: 1000.0, UNPROCESSABLE: 900.0}
+OF_STATE = {CRASHED: 1000.0, FAILED: 950.0, UNPROCESSABLE: 900.0}
 _WORDS = {
     CRASHED: "crashed",
+    FAILED: "failed",
     UNPROCESSABLE: "cannot be processed",
     SKIPPED: "was left out",
 }

@@ -22,6 +22,9 @@ RESOLVED, RECORD = "resolved.toml", "record.json"
 DEEPEST = 3
 #: State of an exposure whose folder holds parameters and no record.
 UNFINISHED = "unfinished"
+FAILED = "failed"
+#: States in records of runs over a database -> states here; others are done.
+STATES = {"failed": FAILED}
 #: Pipelines by the name in resolved.toml -> mode.
 PIPELINES = {"LrsPipeline": "lrs", "ImagingPipeline": "imaging", "Coron1Pipeline": "coron"}
 #: Header cards worth showing: card -> label.
@@ -199,17 +202,22 @@ def _make_exposure(
 ) -> Exposure:
     steps = dict(records)
     numbers = steps.pop("exposure", {})
+    facts: dict[str, Any] = {}
+    if name in steps and "exposure" in steps[name]:
+        steps[name] = dict(steps[name])
+        facts = steps[name].pop("exposure")
     exposure = Exposure(
         name=name,
         mode=PIPELINES.get(resolved.get("pipeline", ""), resolved.get("pipeline", "")),
-        state=DONE if records else UNFINISHED,
+        state=(STATES.get(facts.get("state", ""), DONE)) if records else UNFINISHED,
         folder=folder,
         files=files,
-        message="" if records else f"nothing in {RECORD}: the reduction did not finish; see detectorist.log",
-        numbers=numbers,
+        message=facts.get("message", "") if records else f"nothing in {RECORD}: not finished; see detectorist.log",
+        numbers={**numbers, **{key: value for key, value in facts.items() if key not in ("state", "message")}},
         steps=_by_part(steps),
         resolved=resolved,
         settings=tuple(resolved.get("settings", ())),
+        seconds=facts.get("seconds", 0.0),
     )
     _read_header(exposure, sorted(folder.glob("stage_1/*.fits")) + sorted(folder.glob(f"{name}*.fits")))
     return exposure

@@ -22,7 +22,7 @@ from detectorist.campaign.memory import format_bytes
 from detectorist.errors import InputError
 from detectorist.pipelines import products
 from detectorist.report import compare as comparisons
-from detectorist.report.concerns import Suspect, find_suspects, is_number
+from detectorist.report.concerns import Column, Suspect, find_suspects, is_number
 from detectorist.report.gather import Exposure, Run, gather
 from detectorist.report.media import Media
 from detectorist.report.parameters import Parameter, find_changed, find_varying
@@ -50,9 +50,11 @@ class Group:
     defaults: dict[tuple[str, str], Any]
     varying: set[tuple[str, str]]
 
-    def urgency(self, exposure: Exposure) -> float:
-        """Return how urgent an exposure is; 0 where nothing is the matter."""
-        return next((suspect.urgency for suspect in self.suspects if suspect.exposure is exposure), 0.0)
+    @property
+    def columns(self) -> list[Column]:
+        """The numbers that any of the exposures has."""
+        present = set().union(*(exposure.numbers for exposure in self.exposures))
+        return [column for column in self.sections.columns if column.key in present]
 
 
 def write_report(

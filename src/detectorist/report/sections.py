@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 KNOWN = {
     "lrs": "detectorist.report.sections_lrs:LrsSections",
     "imaging": "detectorist.report.sections_imaging:ImagingSections",
+    "coron": "detectorist.report.sections_coron:CoronSections",
 }
 
 

@@ -152,15 +152,16 @@ class LrsSections(Sections):
     def _light(found: _Products, brief: bool) -> Iterator[Panel]:
         spectra = found.spectra
         assert spectra is not None
-        figures = {name: figure for name, figure in lrs.overview(spectra, found.photon_error).items()}
-        if "white_light" in figures:
+        white = found.white
+        hours = lrs_quality.hours_of(spectra)
+        if white is not None:
             yield Panel(
                 "lrs_white_light",
                 "White light curve",
-                lambda: figures["white_light"],
+                lambda: lrs.draw_white_light(white, hours),
                 interactive=None if brief else lambda: _interactive("draw_white_light", spectra),
             )
-        yield Panel("lrs_light_curves_2d", "All light curves at once", lambda: figures["light_curves_2d"])
+        yield Panel("lrs_light_curves_2d", "All light curves at once", lambda: lrs.draw_light_curves(spectra))
         if brief:
             return
         yield Panel(
@@ -169,10 +170,10 @@ class LrsSections(Sections):
             lambda: lrs_quality.draw_spectroscopic(spectra),
             interactive=lambda: _interactive("draw_spectroscopic", spectra),
         )
-        yield Panel("lrs_spectrum", "Spectrum", lambda: figures["spectrum"])
-        yield Panel("lrs_trace", "Shifts and width of the trace", lambda: figures["trace"])
-        if "noise" in figures:
-            yield Panel("lrs_noise", "Noise against bin size", lambda: figures["noise"])
+        yield Panel("lrs_spectrum", "Spectrum", lambda: lrs.draw_spectrum(spectra))
+        yield Panel("lrs_trace", "Shifts and width of the trace", lambda: lrs.draw_trace(spectra))
+        if white is not None and white.flux.size >= lrs_quality.LEAST_INTEGRATIONS:
+            yield Panel("lrs_noise", "Noise against bin size", lambda: lrs.draw_noise(white, found.white_photon_error))
 
     @staticmethod
     def _frames(found: _Products) -> Iterator[Panel]:
@@ -216,9 +217,21 @@ class _Products:
     def example_integration(self) -> int:
         return int(self.frames["example_integration"]) if self.frames else 0
 
+    @cached_property
+    def white(self) -> Any:
+        """The white light curve; None where no wavelength has flux in all integrations."""
+        try:
+            return lrs_quality.white_light(self.spectra)
+        except ValueError:
+            return None
+
     @property
-    def photon_error(self) -> np.ndarray | None:
-        return self.frames["photon_error"] if self.frames else None
+    def white_photon_error(self) -> np.ndarray | None:
+        """What photons alone would give as error of the white light curve."""
+        error = self.frames["photon_error"] if self.frames else None
+        if error is None or not np.isfinite(error).any():
+            return None
+        return lrs_quality.white_light({**self.spectra, "flux_error": error}).error
 
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:
