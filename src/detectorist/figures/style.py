@@ -15,7 +15,7 @@ IMAGE_CMAP = "cividis"
 DIFFERENCE_CMAP = "RdBu_r"
 
 
-class NotebookFigure(Figure):
+class _NotebookFigure(Figure):
     """A figure that a notebook shows, although pyplot, which would tell it how, knows nothing of it."""
 
     def _repr_png_(self) -> bytes:
@@ -26,7 +26,7 @@ class NotebookFigure(Figure):
 
 def new_figure(n_rows: int = 1, n_cols: int = 1, *, size: tuple[float, float] | None = None, **kwargs: Any):
     """Return a figure and its axes, made without pyplot so that nothing is kept open or needs a screen."""
-    figure = NotebookFigure(figsize=size or (4.5 * n_cols, 3.2 * n_rows), layout="constrained", dpi=110)
+    figure = _NotebookFigure(figsize=size or (4.5 * n_cols, 3.2 * n_rows), layout="constrained", dpi=110)
     axes = figure.subplots(n_rows, n_cols, **kwargs)
     for axis in np.ravel(axes):
         axis.set_prop_cycle(color=COLOURS)
