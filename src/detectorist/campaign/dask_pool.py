@@ -93,7 +93,10 @@ class DaskPool:
             return None
         del self._futures[event.name]
         if future.status == "finished":
-            record: JobRecord = future.result()
+            try:
+                record: JobRecord = future.result()
+            except OSError as error:  # the scheduler died between the news and its content
+                raise self._lost() from error
             return PoolEvent("record", event.name, record)
         if future.status == "error":
             return PoolEvent("died", event.name, f"was lost ({type(future.exception()).__name__})")

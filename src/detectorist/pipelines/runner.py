@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from crds.core.exceptions import CrdsError
 from jwst.stpipe import Step
 from stpipe.exceptions import ValidationError
 
@@ -70,10 +71,10 @@ def build_pipeline(kind: type[Step], dataset: str | None, **parameters: Any) -> 
 
 @contextmanager
 def references_in_words(source: ReferenceSource) -> Iterator[None]:
-    """Turn the end of the process, by which crds says that it has no server and no cache, into an error."""
+    """Turn what crds does without a server and a cache, which may be the end of the process, into an error."""
     try:
         yield
-    except SystemExit as error:
+    except (SystemExit, CrdsError) as error:
         gave_up = f"references from {source.name}: crds gave up ({error}); see detectorist.log"
         raise ReferenceMissing(THREE_WAYS if source.name == "none" else gave_up) from error
 
