@@ -7,6 +7,7 @@ import pytest
 import tomli_w
 import xarray as xr
 from astropy.io import fits
+from PIL import Image
 
 from detectorist.campaign.job import CRASHED, DONE, UNPROCESSABLE, Job, JobRecord, Product
 from detectorist.campaign.ledger import Ledger
@@ -31,6 +32,9 @@ class LrsFolder:
         fits.PrimaryHDU(header=fits.Header(cards)).writeto(folder / "stage_1" / f"{stem}_rateints.fits")
         self._spectra(rng, n_ints, n_rows).to_netcdf(folder / "stage_2" / "stage_2_output.nc", engine="h5netcdf")
         self._frames(rng, n_ints, n_rows, n_cols).to_netcdf(folder / "stage_2" / "frames.nc", engine="h5netcdf")
+        (folder / "figures").mkdir()
+        for figure in ("white_light", "light_curves_2d", "trace"):
+            Image.fromarray(rng.integers(0, 255, (60, 90, 3), np.uint8)).save(folder / "figures" / f"{figure}.png")
         record = self.record(stem, numbers)
         (folder / "record.json").write_text(json.dumps(record))
         resolved = {

@@ -13,8 +13,8 @@ from markupsafe import Markup, escape
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
+from detectorist.errors import OutputError
 from detectorist.figures.style import COLOURS, DIFFERENCE_CMAP, IMAGE_CMAP
-from detectorist.pipelines import products
 
 #: A drawing larger than that is embedded as pixels.
 MOST_SVG_BYTES = 250_000
@@ -75,14 +75,29 @@ class Media:
             return self._file(buffer.getvalue(), name, label, size, css, kind)
         return self._inline(buffer.getvalue(), label, size, css, kind)
 
+    def copy(self, path: Path, *, name: str, label: str) -> Markup:
+        """Return a PNG that exists already as markup."""
+        from PIL import Image
+
+        content = path.read_bytes()
+        with Image.open(io.BytesIO(content)) as image:
+            size = image.size
+        if self._assets is not None:
+            return self._file(content, name, label, size)
+        return self._inline(content, label, size)
+
     def _inline(self, content: bytes, label: str, size, css: str = "", kind: str = "png") -> Markup:
         return _img(f"data:image/{kind};base64,{base64.b64encode(content).decode()}", label, size, css)
 
     def _file(self, content: bytes, name: str, label: str, size, css: str = "", kind: str = "png") -> Markup:
         assert self._assets is not None
         file = re.sub(r"[^A-Za-z0-9._-]", "_", name) + "." + kind
-        with products.whole_file(self._assets / file) as partial:
-            partial.write_bytes(content)
+        # Not through a temporary name: the page that needs it is written whole, and after it.
+        try:
+            self._assets.mkdir(exist_ok=True)
+            (self._assets / file).write_bytes(content)
+        except OSError as error:
+            raise OutputError(f"{self._assets / file}: cannot be written ({error})") from error
         return _img(f"{self._assets.name}/{file}", label, size, css)
 
     def _svg(self, figure: Figure, label: str) -> str:

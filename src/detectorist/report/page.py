@@ -195,7 +195,9 @@ class _Writer:
             "interactive": "",
         }
         label = f"{panel.title}. {note.get('shows', '')}".strip()
-        if panel.draw:
+        if panel.file:
+            made["figure"] = self._media.copy(panel.file, name=f"{name}_{panel.key}", label=label)
+        elif panel.draw:
             made["figure"] = self._media.figure(panel.draw(), name=f"{name}_{panel.key}", label=label)
         for number, picture in enumerate(panel.pictures):
             drawn = self._media.image(picture.pixels, name=f"{name}_{panel.key}_{number}", label=picture.label)

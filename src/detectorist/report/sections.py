@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -46,6 +47,8 @@ class Panel:
         Shown one over the other, with buttons to choose.
     interactive : callable, optional
         Returns the JSON of a bokeh figure that is shown instead where scripts run.
+    file : Path, optional
+        A figure (PNG) that the run has drawn already.
     """
 
     key: str
@@ -53,6 +56,7 @@ class Panel:
     draw: Callable[[], Figure] | None = None
     pictures: list[Picture] = field(default_factory=list)
     interactive: Callable[[], dict[str, Any]] | None = None
+    file: Path | None = None
 
 
 class Sections:

@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
+import h5netcdf
 import numpy as np
-import xarray as xr
 
 from detectorist.figures import lrs, lrs_quality
 from detectorist.report.concerns import Check, Column
@@ -20,6 +20,14 @@ from detectorist.report.sections import Panel, Sections
 
 #: Pixels of a thumbnail, width and height.
 THUMBNAIL_PIX = (120, 40)
+#: Figures that a reduction draws: file name -> key and title here.
+DRAWN = {
+    "white_light": ("lrs_white_light", "White light curve"),
+    "light_curves_2d": ("lrs_light_curves_2d", "All light curves at once"),
+    "spectrum": ("lrs_spectrum", "Spectrum"),
+    "trace": ("lrs_trace", "Shifts and width of the trace"),
+    "noise": ("lrs_noise", "Noise against bin size"),
+}
 #: Standard deviation of a scatter from the median second difference, times the root of the number of integrations,
 #: over the scatter: measured on white noise.
 SCATTER_UNCERTAINTY = 1.0
@@ -133,15 +141,18 @@ class LrsSections(Sections):
 
     def panels(self, exposure: Exposure, *, brief: bool = False) -> Iterator[Panel]:
         """Yield the figures that the products allow."""
+        if brief:
+            yield from self._drawn(exposure.folder / "figures")
+            return
         found = _Products(exposure.folder)
         if found.spectra is not None:
-            yield from self._light(found, brief)
-        if found.frames is not None and not brief:
+            yield from self._light(found)
+        if found.frames is not None:
             yield from self._frames(found)
-        if found.spectra is not None and not brief:
+        if found.spectra is not None:
             yield from self._spectra(found)
         chosen = next(iter(exposure.steps.values()), {}).get("drop_groups", {})
-        if chosen.get("deviation_pct") and not brief:
+        if chosen.get("deviation_pct"):
             yield Panel(
                 "lrs_groups",
                 "Groups of the ramps",
@@ -149,7 +160,14 @@ class LrsSections(Sections):
             )
 
     @staticmethod
-    def _light(found: _Products, brief: bool) -> Iterator[Panel]:
+    def _drawn(folder: Path) -> Iterator[Panel]:
+        """Yield the figures that the reduction drew: to draw them again takes longer than all the rest."""
+        for name, (key, title) in DRAWN.items():
+            if (folder / f"{name}.png").is_file():
+                yield Panel(key, title, file=folder / f"{name}.png")
+
+    @staticmethod
+    def _light(found: _Products) -> Iterator[Panel]:
         spectra = found.spectra
         assert spectra is not None
         white = found.white
@@ -159,11 +177,9 @@ class LrsSections(Sections):
                 "lrs_white_light",
                 "White light curve",
                 lambda: lrs.draw_white_light(white, hours),
-                interactive=None if brief else lambda: _interactive("draw_white_light", spectra),
+                interactive=lambda: _interactive("draw_white_light", spectra),
             )
         yield Panel("lrs_light_curves_2d", "All light curves at once", lambda: lrs.draw_light_curves(spectra))
-        if brief:
-            return
         yield Panel(
             "lrs_spectroscopic",
             "Spectroscopic light curves",
@@ -236,8 +252,8 @@ class _Products:
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as dataset:
-            arrays = {str(name): np.asarray(dataset[name]) for name in dataset.variables}
-            return {**arrays, **{str(name): np.asarray(value) for name, value in dataset.attrs.items()}}
+        with h5netcdf.File(path, "r") as file:
+            arrays = {name: np.asarray(variable[...]) for name, variable in file.variables.items()}
+            return {**arrays, **{name: np.asarray(value) for name, value in file.attrs.items()}}
     except (OSError, ValueError):
         return None
