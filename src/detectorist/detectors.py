@@ -169,8 +169,8 @@ class NircamDetector:
     gain : float
         e-/DN (pynrc).
     fast_axis : int
-        As in FASTAXIS: -1 where the first output scans toward lower columns (header). Neighbouring outputs scan in
-        opposite directions. Stripes are horizontal on every detector.
+        As in FASTAXIS: -1 where the first output is the rightmost of the image and scans toward lower columns
+        (header). Neighbouring outputs scan in opposite directions. Stripes are horizontal on every detector.
     """
 
     name: str

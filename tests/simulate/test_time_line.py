@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from detectorist.algorithms.readout import alternating_readout
 from detectorist.detectors import NIRCAM, nircam_frame_time_s
 from detectorist.errors import ParameterError
 from detectorist.simulate.time_line import TimeLine, draw_flicker
@@ -26,8 +27,25 @@ def test_pixels_see_the_time_at_which_they_are_read():
     line = TimeLine(2, 4, n_outputs=2, fast_direction=-1, row_overhead_clocks=3, frame_overhead_rows=1)
     clock = np.arange(2 * line.frame_clocks, dtype=float)
     images = line.images(np.stack([clock, 1000 + clock]))
-    assert_array_equal(images[0], [[1, 0, 1000, 1001], [6, 5, 1005, 1006]])
+    assert_array_equal(images[0], [[0, 1, 1001, 1000], [5, 6, 1006, 1005]])
     assert_array_equal(images[1] - images[0], line.frame_clocks)
+
+
+@pytest.mark.parametrize("name", NIRCAM)
+def test_simulated_frames_are_read_as_the_header_says(name):
+    """A mirrored detector of four outputs is one that is not: the leftmost output scans to the right on all ten."""
+    facts = NIRCAM[name]
+    axes = {"fast_direction": np.sign(facts.fast_axis), "slow_direction": np.sign(facts.slow_axis)}
+    for n_outputs in (1, 4):
+        line = TimeLine(6, 8, n_outputs, **axes)
+        clock = np.tile(np.arange(line.frame_clocks, dtype=float), (n_outputs, 1))
+        times = line.images(clock)[0]
+        readout = alternating_readout(8, n_outputs, **axes)
+        for first, last, direction in readout.outputs:
+            assert (np.diff(times[:, first:last], axis=1) == direction).all()
+        assert np.sign(times[1, 0] - times[0, 0]) == readout.slow_direction
+        directions = [direction for *_, direction in readout.outputs]
+        assert directions == ([1, -1, 1, -1] if n_outputs == 4 else [np.sign(facts.fast_axis)])
 
 
 def test_slow_direction_turns_the_rows_round():

@@ -49,15 +49,27 @@ class Readout:
 def alternating_readout(nx: int, n_outputs: int = 1, *, fast_direction: int = 1, slow_direction: int = 1) -> Readout:
     """Return the readout of `n_outputs` stripes of columns whose neighbours are scanned in opposite directions.
 
-    fast_direction : int
-        Direction of the leftmost output, +1 or -1.
+    fast_direction, slow_direction : int
+        Directions of the detector's first output in the image, +1 or -1: the signs of FASTAXIS and SLOWAXIS. The first
+        output is the leftmost where it is scanned to the right, else the rightmost.
 
     Raises ParameterError when `nx` is not a multiple of `n_outputs`.
+
+    Notes
+    -----
+    On a NIRCam detector the first output is read toward higher columns and its neighbours in turn the other way
+    (pynrc, `pixel_timing_map`); images of A1, A3, A5, B2 and B4 are that mirrored left to right, the others upside
+    down (pynrc, `det_to_sci`; FASTAXIS -1 and SLOWAXIS -2 in the headers). Mirroring four outputs puts the last,
+    turned, in the place of the first: on a full frame of any of the ten the leftmost output scans to the right.
+    Through one output, as in subarrays, the whole row follows FASTAXIS.
     """
     if n_outputs < 1 or nx % n_outputs:
         raise ParameterError(f"{nx} columns cannot be shared by {n_outputs} outputs")
     width = nx // n_outputs
-    outputs = tuple((k * width, (k + 1) * width, int(fast_direction) * (-1) ** k) for k in range(n_outputs))
+    first = 0 if fast_direction > 0 else n_outputs - 1
+    outputs = tuple(
+        (k * width, (k + 1) * width, int(fast_direction) * (-1) ** abs(k - first)) for k in range(n_outputs)
+    )
     return Readout(outputs, int(slow_direction))
 
 

@@ -26,7 +26,10 @@ class TimeLine:
     n_outputs : int
         Stripes of columns that are read at once; neighbours run in opposite directions.
     fast_direction : int
-        +1 where the leftmost output is read toward higher columns, -1 toward lower ones.
+        As the sign of FASTAXIS: +1 where the detector's first output is the leftmost of the image and read toward
+        higher columns; -1 where the image is mirrored, the first output the rightmost and read toward lower ones.
+        With four outputs the leftmost is read toward higher columns either way (pynrc, `pixel_timing_map` and
+        `det_to_sci`).
     slow_direction : int
         +1 where row 0 is read first.
     row_overhead_clocks : int
@@ -91,8 +94,9 @@ class TimeLine:
         frames = series.reshape(self.n_outputs, -1, self.n_rows + self.frame_overhead_rows, self.row_clocks)
         frames = frames[:, :, : self.n_rows, : self.width][:, :, :: self.slow_direction]
         image = np.empty((frames.shape[1], self.n_rows, self.n_cols), series.dtype)
+        first = 0 if self.fast_direction > 0 else self.n_outputs - 1
         for output in range(self.n_outputs):
-            direction = self.fast_direction * (-1) ** output
+            direction = self.fast_direction * (-1) ** abs(output - first)
             image[..., output * self.width : (output + 1) * self.width] = frames[output][..., ::direction]
         return image
 
