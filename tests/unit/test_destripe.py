@@ -70,6 +70,17 @@ def test_a_given_mask_is_used(rng):
     )
 
 
+def test_levels_of_outputs_are_not_taken_for_sources(rng):
+    light, stripes, images = make(rng, rows=0.005)
+    levels = np.repeat([0.0, -0.01, 0.01, 0.05], NX // 4).astype(np.float32)
+    bad = np.zeros(images.shape, bool)
+    without = whole.destripe(images, bad, readout=READOUT).mask
+    got = whole.destripe(images + levels, bad, readout=READOUT)
+    assert got.mask.mean() < without.mean() + 0.02
+    left = (stripes[0] + levels - levels.mean() - got.horizontal[0]).reshape(NY, 4, -1).mean(axis=(0, 2))
+    assert_allclose(left, 0, atol=0.002)
+
+
 @pytest.mark.long
 def test_a_full_frame_reaches_the_limit_of_the_noise(rng):
     size, n_outputs = 2048, 4

@@ -210,6 +210,27 @@ def test_an_output_under_a_galaxy_is_told_by_the_others(rng):
     assert got.variance[60:200, :WIDTH].mean() > 1.1 * got.variance[60:200, WIDTH:].mean()
 
 
+def test_levels_of_outputs_are_no_sky(rng):
+    """Without reference pixels an output drifts by far more than its 1/f noise; light across the border stays."""
+    image, truth, readout = make_frame(rng, own=0.003)
+    levels = np.array([0.04, -0.03, 0.0, -0.01])
+    stripes = truth + np.repeat(levels, WIDTH)
+    yy, xx = np.mgrid[: len(image), : image.shape[1]]
+    light = 0.3 + 0.03 * xx / image.shape[1] + 0.1 * np.exp(-0.5 * ((xx - 70) ** 2 + (yy - 90) ** 2) / 12**2)
+    got = flicker.estimate_flicker(light + image + stripes - truth, light > 0.335, readout=readout, columns=False)
+    left = (stripes - stripes.mean() - got.pattern).reshape(-1, 4, WIDTH).mean(axis=(0, 2))
+    assert_allclose(left, 0, atol=0.003)
+
+
+def test_a_step_that_is_light_is_not_taken_for_a_level(rng):
+    image, truth, readout = make_frame(rng)
+    light = np.zeros(image.shape)
+    light[:, WIDTH // 2 : 3 * WIDTH // 2] = 0.2  # over half of two outputs, the same at their border
+    clean = flicker.estimate_flicker(image, light > 0, readout=readout, columns=False)
+    lit = flicker.estimate_flicker(image + light, light > 0, readout=readout, columns=False)
+    assert_array_equal(lit.pattern, clean.pattern)
+
+
 def test_noise_spectrum_is_recovered(rng):
     found = []
     for _ in range(5):

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.polynomial import legendre
 
 from detectorist.algorithms.flicker_spectrum import FlickerNoise, fast_variance, fit_noise, pool_noise
-from detectorist.algorithms.readout import Blocks, Readout, alternating_readout
+from detectorist.algorithms.readout import BLOCK_PIX, Blocks, Readout, alternating_readout
 from detectorist.errors import ParameterError, TooFewPixels
 
 __all__ = [
@@ -42,6 +42,8 @@ __all__ = [
 MIN_PIXELS = 500
 #: Standard deviation of a Gaussian in units of its median absolute deviation.
 MAD_TO_SIGMA = 1.4826
+#: Pixels on either side of a border of two outputs from which the step between them is measured.
+STEP_PIX = 32
 #: Order of the polynomial along x that counts as light, not as offsets of columns.
 COLUMN_LIGHT_ORDER = 5
 
@@ -150,7 +152,7 @@ def estimate_flicker(
     means, counts = blocks.average(image, usable, offsets, expected, clip)
     light = _gradient_light(means, counts, blocks)
     noise = noise or fit_noise(means - light, counts, blocks)
-    time_line, spread = _smooth(means - light, counts, blocks, noise, want_variance=True)
+    time_line, spread = _noise_of_blocks(means - light, counts, blocks, noise, want_variance=True)
     expected = blocks.paint(time_line + light.T, straight=True)
     column_variance = np.zeros(image.shape[1])
     if columns:
@@ -202,7 +204,7 @@ def _sketch(image, usable, clip, readout, noise, columns):
     means, counts = blocks.average(image, usable, offsets, np.zeros((0, 0), np.float32), clip)
     light = _gradient_light(means, counts, blocks)
     noise = noise or fit_noise(means - light, counts, blocks)
-    time_line, _ = _smooth(means - light, counts, blocks, noise, want_variance=False)
+    time_line, _ = _noise_of_blocks(means - light, counts, blocks, noise, want_variance=False)
     expected = blocks.paint(time_line + light.T, straight=True)
     if columns:
         offsets, _ = _column_offsets(image, usable, offsets, level, expected, clip)
@@ -294,6 +296,45 @@ def _gradient_light(means, counts, blocks):
 def _centred(values, weight):
     """Return values (n_rows, n_blocks) about the weighted mean of their row."""
     return values - (weight * values).sum(axis=1, keepdims=True) / np.maximum(weight.sum(axis=1, keepdims=True), 1)
+
+
+def _noise_of_blocks(means, counts, blocks, noise, *, want_variance):
+    """Return levels of the outputs and 1/f noise together, (n_steps, n_outputs), and the variance of the latter."""
+    levels = _output_levels(means, counts, blocks, noise)
+    time_line, spread = _smooth(means - levels[:, None], counts, blocks, noise, want_variance=want_variance)
+    return time_line + levels.astype(np.float32), spread
+
+
+def _output_levels(means, counts, blocks, noise):
+    """Return levels of the outputs (n_outputs,), mean zero, as far as they are more than 1/f noise makes.
+
+    Without reference pixels every output keeps a drift of its own, which no variogram shows. Light is continuous
+    where two outputs meet, a level is not; only what the steps there exceed the mean of 1/f noise by is taken.
+    """
+    steps = np.array([_step(means, counts, blocks, k) for k in range(len(means) - 1)])
+    if not steps.any():
+        return np.zeros(len(means))
+    duration = blocks.n_rows * blocks.row_pix / noise.scales_pix
+    chance = 2.0 * float((noise.own * 2 / duration * (1 - (1 - np.exp(-duration)) / duration)).sum())
+    levels = np.r_[0.0, np.cumsum(steps * max(1.0 - chance / np.mean(steps**2), 0.0))]
+    return levels - levels.mean()
+
+
+def _step(means, counts, blocks, k):
+    """Return how much higher output k + 1 is than output k where they meet, from rows that show both sides."""
+    n = min(STEP_PIX // BLOCK_PIX, blocks.per_row)
+    total, number = [], []
+    for output, right_edge in ((k, True), (k + 1, False)):
+        at_end = (blocks.readout.outputs[output][2] > 0) == right_edge
+        near = slice(-n, None) if at_end else slice(n)
+        pixels = counts[output].reshape(blocks.n_rows, -1)[:, near].astype(float)
+        total.append((pixels * means[output].reshape(blocks.n_rows, -1)[:, near]).sum(axis=1))
+        number.append(pixels.sum(axis=1))
+    both = (number[0] > 0) & (number[1] > 0)
+    if not both.any():
+        return 0.0
+    difference = total[1][both] / number[1][both] - total[0][both] / number[0][both]
+    return float(np.average(difference, weights=1 / (1 / number[0][both] + 1 / number[1][both])))
 
 
 def _smooth(means, counts, blocks, noise, *, want_variance):
