@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from detectorist.cli.app import app
 from detectorist.cli.run_imaging import choices_for, locate
-from detectorist.errors import ParameterError
+from detectorist.errors import InputError, ParameterError
 
 
 def run(*words):
@@ -24,6 +24,7 @@ def plain(text):
     ("command", "options"),
     [
         (("wisps",), ("--fit-scaling", "--fit_scaling", "--scale", "--in-place", "--output-dir", "--mask-file")),
+        (("wisps", "template"), ("--output-dir", "--references", "--no-flat", "--overwrite")),
         (("destripe",), ("--thresh", "--save-patterns", "--save_patterns", "--in-place", "--output-dir")),
         (("snowballs",), ("--maximum-cores", "--delete-interim", "--input-dir", "--output-dir", "--method")),
         (("run", "imaging"), ("--wisp-templates", "--references", "--table", "--recipe", "--delete-interim", "--set")),
@@ -34,6 +35,20 @@ def test_options(command, options, monkeypatch):
     text = plain(run(*command, "--help").output)
     assert "Example: detectorist" in text
     assert [option for option in options if option not in text] == []
+
+
+def test_help_of_wisps_shows_both_commands():
+    text = plain(run("wisps", "--help").output)
+    assert "--fit-scaling" in text
+    assert "template" in text.split("Commands")[1]
+    assert plain(run("wisps").output) == text
+
+
+@pytest.mark.parametrize("words", [("nowhere_rate.fits", "--scale", "0.7"), ("--scale", "0.7", "nowhere_rate.fits")])
+def test_options_stand_before_or_behind_the_file(words, tmp_path):
+    result = run("wisps", *words, "-o", tmp_path)
+    assert isinstance(result.exception, InputError)
+    assert "nowhere_rate.fits: no such file" in str(result.exception)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from detectorist import __version__
-from detectorist.cli import demo, inspect, recipe, report, run, simulate, status, steps, verify
+from detectorist.cli import demo, inspect, recipe, report, run, simulate, status, steps, verify, wisps
 
 app = typer.Typer(
     name="detectorist",
@@ -19,10 +19,10 @@ app = typer.Typer(
 app.add_typer(simulate.app, name="simulate")
 app.add_typer(run.app, name="run")
 app.add_typer(recipe.app, name="recipe")
+app.add_typer(wisps.app, name="wisps")
 app.command("demo")(demo.demo)
 app.command("inspect")(inspect.inspect)
 app.command("snowballs")(steps.snowballs)
-app.command("wisps")(steps.wisps)
 app.command("destripe")(steps.destripe)
 app.command("report")(report.report)
 app.command("status")(status.status)

@@ -1,4 +1,4 @@
-"""`detectorist snowballs | wisps | destripe`: one correction of one file at a time, as the CEERS scripts are called."""
+"""`detectorist snowballs | destripe`: one correction of one file at a time, as the CEERS scripts are called."""
 
 from __future__ import annotations
 
@@ -70,38 +70,6 @@ def snowballs(
         print_lines([f"read {found}", f"wrote {made[0]}"])
 
 
-def wisps(
-    file: Annotated[Path, typer.Argument(help="Rate image, _rate.fits.")],
-    fit_scaling: Annotated[
-        bool, typer.Option("--fit-scaling", "--fit_scaling", help="Fit the strength (as without any option).")
-    ] = False,
-    scale: Annotated[float | None, typer.Option(help="Strength, instead of fitting it.", show_default=False)] = None,
-    wisp_templates: Annotated[
-        Path, typer.Option(help="Folder of wisp templates: wisps_nrca3_f150w.fits or WISP_NRCA3_F150W_CLEAR.fits.")
-    ] = Path("wisp_templates"),
-    output_dir: Output = Path("calibrated"),
-    input_dir: Input = Path("calibrated"),
-    references: References = None,
-    mask_file: MaskFile = None,
-    no_flat: NoFlat = False,
-    in_place: InPlace = False,
-    quiet: Quiet = False,
-) -> None:
-    """Subtract wisps from a rate image of NRCA3, NRCA4, NRCB3 or NRCB4.
-
-    Example: detectorist wisps jw01345001001_10201_00001_nrca3_rate.fits --scale 0.7
-    """
-    from detectorist.errors import ParameterError
-
-    if fit_scaling and scale is not None:
-        raise ParameterError("--fit-scaling and --scale: give one of the two", parameter="scale")
-    parameters = _parameters(mask_file, no_flat)
-    parameters |= {"template_dir": str(wisp_templates), "save_mask": scale is None, "draw_wisps": True}
-    if scale is not None:
-        parameters["scale"] = scale
-    _correct("wisps", file, output_dir, input_dir, references, in_place, parameters, quiet)
-
-
 def destripe(
     file: Annotated[Path, typer.Argument(help="Rate image, _rate.fits, or rates of integrations, _rateints.fits.")],
     thresh: Annotated[
@@ -148,21 +116,22 @@ def destripe(
         mask_file = earlier
         if not quiet:
             print_lines([f"source mask {earlier}"])
-    parameters = _parameters(mask_file, no_flat)
+    parameters = parameters_of_rate_step(mask_file, no_flat)
     parameters |= {"method": chosen.value, "save_patterns": save_patterns, "save_mask": mask_file is None}
     if thresh is not None:
         parameters["thresh"] = thresh
-    _correct("stripes", file, output_dir, input_dir, references, in_place, parameters, quiet)
+    correct("stripes", file, output_dir, input_dir, references, in_place, parameters, quiet)
 
 
-def _parameters(mask_file: Path | None, no_flat: bool) -> dict[str, Any]:
+def parameters_of_rate_step(mask_file: Path | None, no_flat: bool) -> dict[str, Any]:
+    """Return the parameters of a step on rates that its options stand for."""
     parameters: dict[str, Any] = {"apply_flat": not no_flat}
     if mask_file is not None:
         parameters["mask_file"] = str(mask_file)
     return parameters
 
 
-def _correct(
+def correct(
     step: str,
     file: Path,
     output_dir: Path,
@@ -172,6 +141,7 @@ def _correct(
     parameters: dict[str, Any],
     quiet: bool,
 ) -> None:
+    """Run a step on a rate file, and say what was read and written."""
     from detectorist.pipelines.imaging_reduction import RateRequest, correct_rate_file
 
     result = correct_rate_file(RateRequest(step, file, output_dir, input_dir, in_place, parameters, references))
