@@ -71,7 +71,7 @@ def test_a_given_mask_is_used(rng):
 
 
 def test_levels_of_outputs_are_not_taken_for_sources(rng):
-    light, stripes, images = make(rng, rows=0.005)
+    _, stripes, images = make(rng, rows=0.005)
     levels = np.repeat([0.0, -0.01, 0.01, 0.05], NX // 4).astype(np.float32)
     bad = np.zeros(images.shape, bool)
     without = whole.destripe(images, bad, readout=READOUT).mask

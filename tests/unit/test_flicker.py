@@ -223,7 +223,7 @@ def test_levels_of_outputs_are_no_sky(rng):
 
 
 def test_a_step_that_is_light_is_not_taken_for_a_level(rng):
-    image, truth, readout = make_frame(rng)
+    image, _, readout = make_frame(rng)
     light = np.zeros(image.shape)
     light[:, WIDTH // 2 : 3 * WIDTH // 2] = 0.2  # over half of two outputs, the same at their border
     clean = flicker.estimate_flicker(image, light > 0, readout=readout, columns=False)
