@@ -25,13 +25,13 @@ def random_case(seed):
     return np.rint(data).astype(np.float32), (pixeldq, reference, 1, rowclocks, frameclocks, period)
 
 
-def compare(seed):
+def compare(seed, *, separately=False):
     from jwst.emicorr.emicorr import emicorr_refwave
 
     logging.getLogger("jwst").setLevel(logging.ERROR)
     data, settings = random_case(seed)
-    wanted = emicorr_refwave(data.copy(), *settings, nphases_opt=60)
-    got = EngineEmiCorrStep.covered(data.copy(), *settings, nphases_opt=60)
+    wanted = emicorr_refwave(data.copy(), *settings, separately, nphases_opt=60)
+    got = EngineEmiCorrStep.covered(data.copy(), *settings, separately, nphases_opt=60)
     np.testing.assert_array_equal(got, wanted, err_msg=f"seed {seed}, {data.shape}")
     assert np.any(got != data), f"seed {seed}: nothing was subtracted"
 
@@ -41,17 +41,21 @@ def test_ramps_are_those_of_stock(seed):
     compare(seed)
 
 
+@pytest.mark.parametrize("seed", range(6, 10))
+def test_ramps_are_those_of_stock_where_each_integration_is_fitted_by_itself(seed):
+    compare(seed, separately=True)
+
+
 @pytest.mark.long
+@pytest.mark.parametrize("separately", [False, True])
 @pytest.mark.parametrize("block", range(5))
-def test_two_hundred_cases(block):
+def test_four_hundred_cases(block, separately):
     for seed in range(100 + 40 * block, 140 + 40 * block):
-        compare(seed)
+        compare(seed, separately=separately)
 
 
-def test_separate_integrations_and_nan_are_left_to_stock():
+def test_nan_is_left_to_stock():
     data, settings = random_case(1)
-    with pytest.raises(NotCovered):
-        EngineEmiCorrStep.covered(data, *settings, fit_ints_separately=True)
     data[0, 0, 0, 0] = np.nan
     with pytest.raises(NotCovered):
         EngineEmiCorrStep.covered(data, *settings)

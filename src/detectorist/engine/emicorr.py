@@ -58,9 +58,12 @@ def chi_squared(
     trials: np.ndarray,
     turn_per_int: float,
     *,
+    separately: bool = False,
     threads: int = 1,
 ) -> np.ndarray:
     """Return the least chi squared of every trial phase, NaN where the wave has no amplitude.
+
+    Of all integrations together, (n_trials,), or of each by itself, (n_ints, n_trials).
 
     Parameters
     ----------
@@ -74,6 +77,8 @@ def chi_squared(
         The trial phases, in turns.
     turn_per_int : float
         Turns of the wave from the start of an integration to the next.
+    separately : bool
+        Each integration has an amplitude of its own; otherwise one serves all.
 
     Raises
     ------
@@ -97,15 +102,18 @@ def chi_squared(
     terms = np.empty((n_ints, len(waves), 3))
     args = (stacked, y, counts / delta, shapes, factors, sum_y, sum_ty, kernels.pairwise_plan(sums.shape[1]), terms)
     over_ranges(kernels.chi_squared_terms, n_ints, *args, threads=threads)
-    a, b = np.zeros(len(waves)), np.zeros(len(waves))
+    n_sums = n_ints if separately else 1
+    a, b = np.zeros((n_sums, len(waves))), np.zeros((n_sums, len(waves)))
     nearest = np.empty(len(waves), np.int64)
     for i, own in enumerate(terms):
         kernels.nearest_trials(trials, turn_per_int * i, nearest)
         square, linear, product = own[nearest].T
-        a += square
-        b += (2 / delta) * linear
-        b -= 2 * product
-    return np.array([_minimum(*parabola) for parabola in zip(a, b, strict=True)])
+        row = i if separately else 0
+        a[row] += square
+        b[row] += (2 / delta) * linear
+        b[row] -= 2 * product
+    least = np.array([_minimum(*parabola) for parabola in zip(a.flat, b.flat, strict=True)]).reshape(a.shape)
+    return least if separately else least[0]
 
 
 def _minimum(a: np.float64, b: np.float64) -> float:

@@ -38,10 +38,8 @@ class EngineEmiCorrStep(EngineStep, EmiCorrStep):
         fit_ints_separately=False,
         nphases_opt=500,
     ) -> np.ndarray:
-        """Do what `emicorr_refwave` does: fit one amplitude and phase of a wave and subtract it, in place."""
-        n_ints, n_groups, ny, nx = data.shape
-        if fit_ints_separately:
-            raise NotCovered("integrations are fitted one by one")
+        """Do what `emicorr_refwave` does: fit amplitude and phase of a wave, one or for each integration; subtract."""
+        _, n_groups, ny, nx = data.shape
         if n_groups > LONGEST_RAMP or nx % 4 or np.isnan(np.max(data)):
             raise NotCovered("ramps are too long, of odd width, or hold NaN")
         data = in_place(data)
@@ -58,11 +56,10 @@ class EngineEmiCorrStep(EngineStep, EmiCorrStep):
         fitter = emicorr.EMIfitter(sums, counts, wave, template, trials, turn_per_int)
 
         wave_sums = (fitter.szlist, fitter.stzlist, fitter.szzlist)
-        chi2 = chi_squared(sums, counts, fitter.zlist, wave_sums, trials, turn_per_int)
-        best = emicorr.get_best_phase(trials, chi2)
-        _, amplitude = emicorr.calc_chisq_amplitudes(fitter, phases=[best])
-        offsets = (best + np.arange(n_ints) * turn_per_int) % 1
-        subtract_wave(data, phase, turn_per_group * np.arange(n_groups), offsets, amplitude * n_ints, wave)
+        args = (sums, counts, fitter.zlist, wave_sums, trials, turn_per_int)
+        chi2 = chi_squared(*args, separately=fit_ints_separately)
+        offsets, amplitudes = (_one_by_one if fit_ints_separately else _together)(fitter, chi2)
+        subtract_wave(data, phase, turn_per_group * np.arange(n_groups), offsets, amplitudes, wave)
         return data
 
     @staticmethod
@@ -71,6 +68,23 @@ class EngineEmiCorrStep(EngineStep, EmiCorrStep):
         from detectorist.engine._emicorr_nb import chi_squared_terms
 
         return chi_squared_terms
+
+
+def _together(fitter: emicorr.EMIfitter, chi2: np.ndarray) -> tuple[np.ndarray, list[float]]:
+    """Return phase, in turns, and amplitude of every integration from one fit to all."""
+    best = emicorr.get_best_phase(fitter.phaselist, chi2)
+    _, amplitude = emicorr.calc_chisq_amplitudes(fitter, phases=[best])
+    return (best + np.arange(fitter.nints) * fitter.dphase_frame) % 1, amplitude * fitter.nints
+
+
+def _one_by_one(fitter: emicorr.EMIfitter, chi2: np.ndarray) -> tuple[np.ndarray, list[float]]:
+    """Return phase, in turns, and amplitude of every integration from a fit to it alone."""
+    offsets, amplitudes = np.empty(fitter.nints), []
+    for i in range(fitter.nints):
+        best = emicorr.get_best_phase(fitter.phaselist, chi2[i])
+        amplitudes += emicorr.calc_chisq_amplitudes(fitter, phases=[best], ints=[i])[1]
+        offsets[i] = best + i * fitter.dphase_frame
+    return offsets, amplitudes
 
 
 def _phases(ny: int, n_times: int, nsamples: int, rowclocks: int, period: float) -> np.ndarray:
