@@ -47,3 +47,13 @@ def test_everything_thaws_when_the_last_one_leaves(frozen_heap):
     with pytest.raises(ZeroDivisionError), frozen_heap():
         _ = 1 / 0
     assert gc.get_freeze_count() == 0
+
+
+def test_a_heap_that_was_frozen_before_stays_so(frozen_heap):
+    gc.freeze()
+    try:
+        with frozen_heap():
+            pass
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()

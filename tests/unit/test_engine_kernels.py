@@ -12,6 +12,7 @@ from detectorist.engine import _jump_pixel_nb as pixel
 from detectorist.engine import _jump_spread_nb as spread
 from detectorist.engine import _jump_tiles_nb as tiles
 from detectorist.engine import _ramp_segments_nb as segments
+from detectorist.engine import _ramp_state_nb as state
 from detectorist.engine import _ramp_tiles_nb as ramp_tiles
 from detectorist.engine import _refpix_nb as refpix
 from detectorist.engine import _regions_nb as regions
@@ -149,7 +150,7 @@ def test_tiles_of_slopes(ramps):
     results = []
     for network in (sorting.sorting_network(n_groups - 1), np.zeros((0, 2), np.int64)):
         for call in (ramp_tiles.fit_tiles, ramp_tiles.fit_tiles.py_func):
-            out = ramp_tiles.Products(
+            out = state.Products(
                 np.zeros((4, n_pix), np.float32),
                 np.zeros(n_pix, np.uint32),
                 np.zeros((4, n_ints, n_pix), np.float32),

@@ -9,25 +9,21 @@ some 10 in a million) is stock's own sum done.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
 from detectorist.engine._compiled import OPTIONS, TILE
+from detectorist.engine._ramp_flagged_nb import add_flagged_medians, fit_flagged
 from detectorist.engine._ramp_segments_nb import (
     LARGE_VARIANCE,
-    fit_segments,
-    information_without_chargeloss,
-    load_ramp,
-    median_rate,
     read_variance,
     signal_to_noise,
     weight_class,
     weighted_slope,
 )
+from detectorist.engine._ramp_state_nb import inverse, new_ramp, new_tile
 from detectorist.engine._sorting_nb import sort_tile
-from detectorist.engine.flags import CHARGELOSS, DO_NOT_USE, JUMP, NO_GAIN_VALUE, PERSISTENCE, SATURATED, UNUSABLE
+from detectorist.engine.flags import CHARGELOSS, DO_NOT_USE, NO_GAIN_VALUE, SATURATED, UNUSABLE
 
 _EPS = 2.2e-16
 #: Bounds on the difference of the two orders of summation, in units of float64 precision: of the largest
@@ -38,79 +34,6 @@ _ULP_OF_SLOPE = 32.0
 _NO_CLASS = 9
 
 
-class Products(NamedTuple):
-    """Where the results go: rate (4, n_pix) and rateints (4, n_ints, n_pix): slope, var_poisson, var_rnoise, err."""
-
-    rate: np.ndarray
-    rate_dq: np.ndarray
-    ints: np.ndarray
-    ints_dq: np.ndarray
-
-
-class Tile(NamedTuple):
-    """State of the pixels of a tile, one column each."""
-
-    gain: np.ndarray
-    noise: np.ndarray  # e- of one group
-    signal: np.ndarray  # DN/s: median rate, then the rate that makes the Poisson noise
-    variances: np.ndarray  # (5,): clean segment's poisson, read; clean integration's poisson, read, err
-    sums: np.ndarray  # (3,): of 1/var_poisson, 1/var_rnoise, slope/var_rnoise
-    doubt: np.ndarray  # (2,): summed uncertainty of clean slopes, summed |terms|
-    terms: np.ndarray  # (n_ints,): slope / var_rnoise of each integration
-    dirty: np.ndarray  # (n_ints,)
-    bad: np.ndarray
-    pixeldq: np.ndarray
-    ratedq: np.ndarray
-    chargeloss: np.ndarray  # any integration has the flag
-    read_information: np.ndarray
-    counts: np.ndarray  # (3,): integrations DO_NOT_USE, SATURATED, with a saturated group
-
-
-class Ramp(NamedTuple):
-    """Work space for one integration of one pixel."""
-
-    samples: np.ndarray
-    flags: np.ndarray
-    original: np.ndarray
-    starts: np.ndarray
-    stops: np.ndarray
-    scratch: np.ndarray
-    sums: np.ndarray
-
-
-@njit(**OPTIONS)
-def _new_tile(n_ints):
-    return Tile(
-        np.empty(TILE),
-        np.empty(TILE),
-        np.empty(TILE),
-        np.empty((5, TILE)),
-        np.empty((3, TILE)),
-        np.empty((2, TILE)),
-        np.empty((n_ints, TILE)),
-        np.empty((n_ints, TILE), np.uint8),
-        np.empty(TILE, np.uint8),
-        np.empty(TILE, np.uint32),
-        np.empty(TILE, np.uint32),
-        np.empty(TILE, np.uint8),
-        np.empty(TILE),
-        np.empty((3, TILE), np.int64),
-    )
-
-
-@njit(**OPTIONS)
-def _new_ramp(n_groups):
-    return Ramp(
-        np.empty(n_groups),
-        np.empty(n_groups, np.uint8),
-        np.empty(n_groups, np.uint8),
-        np.empty(n_groups + 1, np.int64),
-        np.empty(n_groups + 1, np.int64),
-        np.empty(n_groups),
-        np.empty(4),
-    )
-
-
 @njit(**OPTIONS)
 def fit_tiles(
     data, gdq, original_gdq, pixeldq, gain, noise, dark, rule, weights, coefficients, network, out, start, stop
@@ -118,8 +41,8 @@ def fit_tiles(
     """Fit pixels start to stop; see `fit_ramps`. `original_gdq` are the flags before suppression, for CHARGELOSS."""
     n_ints = data.shape[0]
     n_groups = weights.shape[2]
-    tile = _new_tile(n_ints)
-    ramp = _new_ramp(n_groups)
+    tile = new_tile(n_ints)
+    ramp = new_ramp(n_groups)
     steps = np.empty((max(n_groups - 1, 1), TILE))
     slopes = np.empty((3, TILE))
     vectorised = network.shape[0] > 0
@@ -131,13 +54,13 @@ def fit_tiles(
             if vectorised:
                 _clean_medians(tile, data, i, p, width, rule, steps, network)
                 _clean_slopes(tile, data, i, p, width, rule, weights, coefficients, slopes, ramp)
-            _flagged_medians(tile, data, gdq, i, p, width, rule, ramp)
+            add_flagged_medians(tile, data, gdq, i, p, width, rule, ramp)
         _clean_variances(tile, dark, p, width, rule.group_s, n_ints, n_groups)
         for i in range(n_ints):
             _write_clean(tile, out, i, p, width)
             for c in range(width):
                 if tile.dirty[i, c]:
-                    _fit_flagged(tile, data, gdq, original_gdq, i, p, c, rule, weights, ramp, out)
+                    fit_flagged(tile, data, gdq, original_gdq, i, p, c, rule, weights, ramp, out)
         _resolve_doubts(tile, data, p, width, rule, weights, ramp)
         _write_rate(tile, out, p, width, n_ints)
 
@@ -268,20 +191,6 @@ def _exact_slope(tile, data, i, p, c, rule, weights, ramp):
 
 
 @njit(**OPTIONS)
-def _flagged_medians(tile, data, gdq, i, p, width, rule, ramp):
-    n_groups = ramp.samples.size
-    for c in range(width):
-        if tile.dirty[i, c]:
-            alone = load_ramp(data, gdq, i, p + c, rule, ramp.samples, ramp.flags)
-            if alone or n_groups == 1:
-                rate = ramp.samples[0] / rule.one_group_s
-            else:
-                rate = median_rate(ramp.samples, ramp.flags, rule.group_s, ramp.scratch)
-            if n_groups == 1 or not np.isnan(rate):
-                tile.signal[c] += rate
-
-
-@njit(**OPTIONS)
 def _clean_variances(tile, dark, p, width, group_s, n_ints, n_groups):
     """Turn the summed median rates into the rate of the Poisson noise, and fill the variances of clean integrations."""
     for c in range(width):
@@ -292,17 +201,10 @@ def _clean_variances(tile, dark, p, width, group_s, n_ints, n_groups):
         read = read_variance(n_groups, group_s, tile.noise[c], tile.gain[c])
         tile.variances[0, c] = poisson
         tile.variances[1, c] = read
-        tile.variances[2, c] = _inverse(1.0 / poisson) if poisson > 0.0 else 0.0
-        tile.variances[3, c] = _inverse(1.0 / read)
+        tile.variances[2, c] = inverse(1.0 / poisson) if poisson > 0.0 else 0.0
+        tile.variances[3, c] = inverse(1.0 / read)
         total = 1.0 / (1.0 / (poisson + read))
         tile.variances[4, c] = 0.0 if total > LARGE_VARIANCE else np.sqrt(total)
-
-
-@njit(**OPTIONS)
-def _inverse(information):
-    """Return the variance of an amount of information, 0 where it is too large to mean anything."""
-    variance = 1.0 / information
-    return 0.0 if variance >= LARGE_VARIANCE else variance
 
 
 @njit(**OPTIONS)
@@ -327,99 +229,6 @@ def _write_clean(tile, out, i, p, width):
         tile.doubt[1, c] += abs(term)
         if tile.chargeloss[c] and tile.variances[3, c] > 0.0:
             tile.read_information[c] += 1.0 / tile.variances[3, c]
-
-
-@njit(**OPTIONS)
-def _fit_flagged(tile, data, gdq, original_gdq, i, p, c, rule, weights, ramp, out):
-    """Fit one integration of one pixel with a flag, a NaN or an odd reference value; store it and add to the sums."""
-    n_groups = ramp.samples.size
-    alone = load_ramp(data, gdq, i, p + c, rule, ramp.samples, ramp.flags)
-    single_s = rule.one_group_s if alone else rule.group_s
-    unusable, saturated, flags = _summarise(ramp.flags)
-    told = np.uint32(flags & (JUMP | PERSISTENCE))
-    tile.ratedq[c] |= told
-    dq = tile.pixeldq[c] | told
-    fitted = False
-    if ramp.flags[0] & SATURATED:
-        dq |= np.uint32(UNUSABLE)
-    elif unusable < n_groups:
-        args = (rule, single_s, tile.gain[c], tile.noise[c], tile.signal[c], weights)
-        fitted = fit_segments(ramp.samples, ramp.flags, *args, ramp.starts, ramp.stops, ramp.sums) > 0
-    if unusable == n_groups:
-        dq |= np.uint32(DO_NOT_USE)
-        if saturated == n_groups:
-            dq |= np.uint32(SATURATED)
-
-    tile.terms[i, c] = ramp.sums[3] if fitted else 0.0
-    slope, poisson, read, err = _integration(fitted, dq, ramp.sums)
-    if fitted:
-        _add_information(tile, c, ramp.sums)
-    if dq & UNUSABLE:
-        slope = np.nan
-    tile.counts[0, c] += (dq & DO_NOT_USE) != 0
-    tile.counts[1, c] += (dq & SATURATED) != 0
-    tile.counts[2, c] += saturated > 0
-    if saturated > 0:  # told last: it does not make the slope unusable
-        dq |= np.uint32(SATURATED)
-    if tile.chargeloss[c]:
-        read = _read_with_chargeloss(tile, original_gdq, i, p, c, rule, single_s, flags, read, ramp)
-    out.ints[0, i, p + c] = slope
-    out.ints[1, i, p + c] = poisson
-    out.ints[2, i, p + c] = read
-    out.ints[3, i, p + c] = err
-    out.ints_dq[i, p + c] = dq
-
-
-@njit(**OPTIONS)
-def _summarise(flags):
-    """Return how many groups are unusable and how many saturated, and all flags together."""
-    unusable = 0
-    saturated = 0
-    together = np.uint8(0)
-    for g in range(flags.size):
-        unusable += (flags[g] & UNUSABLE) != 0
-        saturated += (flags[g] & SATURATED) != 0
-        together |= flags[g]
-    return unusable, saturated, together
-
-
-@njit(**OPTIONS)
-def _integration(fitted, dq, sums):
-    """Return slope, var_poisson, var_rnoise and err of an integration from the sums over its segments."""
-    if not fitted:
-        return 0.0, 0.0, 0.0, 0.0
-    if dq & UNUSABLE:
-        return np.nan, 0.0, 0.0, 0.0
-    poisson = _inverse(sums[0]) if sums[0] > 0.0 else 0.0
-    read = _inverse(sums[1])
-    variance = 1.0 / sums[2]
-    err = 0.0 if variance > LARGE_VARIANCE else np.sqrt(variance)
-    return sums[3] * read, poisson, read, err
-
-
-@njit(**OPTIONS)
-def _add_information(tile, c, sums):
-    """Add an integration to the exposure; stock does so even where the pixel is flagged and the result discarded."""
-    if sums[0] > 0.0:
-        tile.sums[0, c] += sums[0]
-    tile.sums[1, c] += sums[1]
-    tile.sums[2, c] += sums[3]
-    tile.doubt[1, c] += abs(sums[3])
-
-
-@njit(**OPTIONS)
-def _read_with_chargeloss(tile, original_gdq, i, p, c, rule, single_s, flags, read, ramp):
-    """Return the read-noise variance of an integration of a pixel with CHARGELOSS; ERR stays as it was, as in stock."""
-    if flags & CHARGELOSS:
-        for g in range(ramp.original.size):
-            ramp.original[g] = original_gdq[i, rule.first_group + g, p + c]
-        args = (single_s, tile.gain[c], tile.noise[c], ramp.starts, ramp.stops)
-        information = information_without_chargeloss(ramp.original, rule, *args)
-        tile.read_information[c] += information
-        return _inverse(information)
-    if read > 0.0:
-        tile.read_information[c] += 1.0 / read
-    return read
 
 
 @njit(**OPTIONS)

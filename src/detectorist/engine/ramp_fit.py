@@ -109,21 +109,22 @@ def fit_ramps(
 
 
 def _fit(ramps, pixels, images, rule, n_groups: int, shape, threads: int) -> RampFit:
-    from detectorist.engine import _ramp_tiles_nb as tiles
     from detectorist.engine._ramp_segments_nb import FitRule
+    from detectorist.engine._ramp_state_nb import Products
+    from detectorist.engine._ramp_tiles_nb import fit_tiles
     from detectorist.engine._sorting_nb import network_or_none
 
     n_ints, _, n_pix = ramps[0].shape
     weights, coefficients = _weight_tables(n_groups)
     network = network_or_none(n_groups - 1 if n_groups > 2 else 0)
-    out = tiles.Products(
+    out = Products(
         np.empty((4, n_pix), np.float32),
         np.empty(n_pix, np.uint32),
         np.empty((4, n_ints, n_pix), np.float32),
         np.empty((n_ints, n_pix), np.uint32),
     )
     args = (*ramps, pixels, *images, FitRule(*rule), weights, coefficients, network, out)
-    over_ranges(tiles.fit_tiles, n_pix, *args, threads=threads)
+    over_ranges(fit_tiles, n_pix, *args, threads=threads)
     return RampFit(
         Slopes(*out.rate.reshape(4, *shape), out.rate_dq.reshape(shape)),
         Slopes(*out.ints.reshape(4, n_ints, *shape), out.ints_dq.reshape(n_ints, *shape)),

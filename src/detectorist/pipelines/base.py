@@ -9,6 +9,7 @@ from typing import Any
 from configobj import Section
 from jwst.stpipe import Pipeline, Step
 
+from detectorist.pipelines.heap import FrozenHeap
 from detectorist.step import DetectoristStep
 
 
@@ -22,7 +23,7 @@ def off_by_default(step: type[Step]) -> type[Step]:
     return type(step.__name__, (step,), body)
 
 
-class DetectoristPipeline(Pipeline):
+class DetectoristPipeline(FrozenHeap, Pipeline):
     """A pipeline whose log lines are shown, and which asks CRDS only for parameters that CRDS can have.
 
     Attributes

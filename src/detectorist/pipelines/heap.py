@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 _lock = threading.Lock()
 _depth = 0
+_frozen_by_others = False
 
 
 @contextmanager
 def frozen_heap() -> Iterator[None]:
     """Take everything alive now out of the collector's sight; what is made inside is collected as ever.
 
-    May be nested and used from several threads: the heap thaws when the last one leaves.
+    May be nested and used from several threads: the heap thaws when the last one leaves. A heap that somebody else has
+    frozen, as a worker does for its whole life, is left alone.
     """
     _enter()
     try:
@@ -30,11 +32,13 @@ def frozen_heap() -> Iterator[None]:
 
 
 def _enter() -> None:
-    global _depth  # noqa: PLW0603 - the collector is one per process
+    global _depth, _frozen_by_others  # noqa: PLW0603 - the collector is one per process
     with _lock:
         if _depth == 0:
-            gc.collect()
-            gc.freeze()
+            _frozen_by_others = gc.get_freeze_count() > 0
+            if not _frozen_by_others:
+                gc.collect()
+                gc.freeze()
         _depth += 1
 
 
@@ -42,7 +46,7 @@ def _leave() -> None:
     global _depth  # noqa: PLW0603
     with _lock:
         _depth -= 1
-        if _depth == 0:
+        if _depth == 0 and not _frozen_by_others:
             gc.unfreeze()
 
 

@@ -14,7 +14,6 @@ from detectorist.errors import InputError
 from detectorist.pipelines import products
 from detectorist.pipelines.base import DetectoristPipeline
 from detectorist.pipelines.engine_steps import ENGINE_STEPS, EngineJumpStep, EngineRampFitStep
-from detectorist.pipelines.heap import FrozenHeap
 from detectorist.stage_1.snowballs import SnowballsStep
 from detectorist.stage_1.stripes import StripesStep
 from detectorist.stage_1.subtract_1overf import product_of
@@ -53,7 +52,7 @@ class ImagingRampFitStep(EngineRampFitStep):
         return rates
 
 
-class ImagingPipeline(FrozenHeap, DetectoristPipeline, Detector1Pipeline):
+class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
     """Detector1Pipeline with snowballs flagged before its one ramp fit, and a rate without wisps and 1/f noise.
 
     Takes an `_uncal.fits` (or a `_rate.fits`, from which it goes on). All other steps are the standard ones, compiled
