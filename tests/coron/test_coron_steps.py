@@ -139,6 +139,16 @@ def test_stripes_are_drawn(make_rates, make_ramp, coron_references, tmp_path):
         assert path.stat().st_size > 10000
 
 
+def test_offsets_outliers_and_late_groups_are_drawn(make_rates, make_ramp, coron_references, tmp_path):
+    paths = [tmp_path / f"{name}.png" for name in ("offsets", "outliers", "late_groups")]
+    offsets, outliers, late = (str(path) for path in paths)
+    SubtractKtcStep.call(make_ramp(n_ints=2), draw_offsets=True, figure_path=offsets)
+    RateintsOutliersStep.call(make_rates(), draw_outliers=True, figure_path=outliers)
+    late_groups = {"mask_method": "custom", "custom_group": 2, "draw_late_groups": True}
+    MaskGroupsStep.call(make_ramp(n_ints=2), figure_path=late, **late_groups)
+    assert all(path.stat().st_size > 10_000 for path in paths)
+
+
 def test_integrations_without_a_usable_pixel_are_skipped(make_rates):
     rates = make_rates(n_ints=2)
     rates.data[:] = np.nan
@@ -273,7 +283,7 @@ def test_steps_and_algorithms_have_the_same_defaults(step, functions):
             if name in own:
                 assert getattr(step(), name) == parameter.default, name
                 shared.add(name)
-    assert own - shared <= {"custom_group", "science_files", "draw_stripes"}
+    assert {name for name in own - shared if not name.startswith("draw_")} <= {"custom_group", "science_files"}
 
 
 def test_strun_knows_them():

@@ -60,8 +60,7 @@ def draw_profiles(profile: np.ndarray, *, columns: tuple[int, int]) -> Figure:
         (axes[1], spread, "median departure of one integration"),
     ):
         show_image(axis, image, label=label).set_extent(extent)
-        axis.set_xlabel("column")
-    axes[0].set_ylabel("row")
+        axis.set(xlabel="column", ylabel="row")
     n_rows = profile.shape[1]
     for k, row in enumerate(np.linspace(0.1, 0.9, 5)):
         i = int(row * (n_rows - 1))

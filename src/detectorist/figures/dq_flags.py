@@ -26,9 +26,9 @@ def draw_flags(dq: np.ndarray, *, bits: dict[str, int]) -> Figure:
     # Shares span orders of magnitude: short bars are told by their numbers.
     bars.bar_label(drawn, fmt="%.3g", padding=2, fontsize=8)
     bars.margins(x=0.2)
-    bars.set(xlabel="pixels flagged (%)", title="" if ordered else "no flags set")
+    bars.set(xlabel="pixels flagged (%)", ylabel="flag", title="" if ordered else "no flags set")
     for axis, name in zip(axes[0, 1:], ordered, strict=False):
         show_image(axis, 100 * shares[name], label="integrations (%)", percentile=0)
         axis.set_title(name.replace("_", " ").lower(), fontsize=8)
-        axis.set_xlabel("column")
+        axis.set(xlabel="column", ylabel="row")
     return figure

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from detectorist.algorithms.linearity import LinearityFit
-from detectorist.figures.style import new_figure
+from detectorist.figures.style import COLOURS, new_figure
 
 #: Points drawn for each output: more only make the file larger.
 MAX_POINTS = 4000
@@ -22,7 +22,7 @@ def draw_linearity(fit: LinearityFit) -> Figure:
         correction = corrected - measured
         wanted = lines - measured - (lines - corrected).mean(axis=1, keepdims=True)
         every = max(1, measured.size // MAX_POINTS)
-        colour = f"C{output}"
+        colour = COLOURS[output]
         axes[0].plot(measured.ravel()[::every], wanted.ravel()[::every], ".", ms=1, alpha=0.3, color=colour)
         order = np.argsort(measured.ravel()[::every])
         axes[0].plot(

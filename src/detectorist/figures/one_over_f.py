@@ -20,6 +20,5 @@ def draw_coronagraphic_stripes(before: np.ndarray, stripes: np.ndarray, *, unit:
     show_image(axes[2], stripes, label=unit, centred=True)
     axes[2].set_title(f"stripes subtracted, {np.nanstd(stripes):.3g} {unit} rms")
     for axis in axes:
-        axis.set_xlabel("column")
-    axes[0].set_ylabel("row")
+        axis.set(xlabel="column", ylabel="row")
     return figure

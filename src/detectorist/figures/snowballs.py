@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from detectorist.figures.style import COLOURS, new_figure
+
+#: Maps side by side; more groups share a map.
+MOST_MAPS = 12
+#: Circles smaller than that part of the image are drawn that large: a snowball of 10 pixels would be a speck.
+LEAST_DRAWN = 0.015
 
 
 def draw_snowballs(flagged: np.ndarray, events: list[list[float]], *, n_groups: int) -> Figure:
@@ -27,4 +35,36 @@ def draw_snowballs(flagged: np.ndarray, events: list[list[float]], *, n_groups: 
         axes[1].scatter([event[1] for event in events], [e[5] for e in events], s=18, color=COLOURS[1], label="core")
         axes[1].legend(fontsize=8)
     axes[1].set(xlabel="group", ylabel="radius (pixel)", xlim=(-0.5, n_groups - 0.5))
+    return figure
+
+
+def draw_snowball_groups(events: Sequence[Sequence[float]], shape: tuple[int, int], *, n_groups: int) -> Figure:
+    """Draw a map of every group: the events that arrive in it, and the cores of earlier ones, which stay flagged.
+
+    events : sequence of [integration, group, y, x, radius, core radius], pixels, as recorded by the step; those of
+        all integrations are drawn together.
+    shape : (ny, nx)
+    """
+    shared = -(-n_groups // MOST_MAPS)
+    starts = range(0, n_groups, shared)
+    n_columns = min(4, len(starts))
+    n_rows = -(-len(starts) // n_columns)
+    figure, axes = new_figure(
+        n_rows, n_columns, size=(1.9 * n_columns, 2.1 * n_rows), sharex=True, sharey=True, squeeze=False
+    )
+    least = LEAST_DRAWN * max(shape)
+    for axis, start in zip(axes.flat, starts, strict=False):
+        here = [event for event in events if start <= event[1] < start + shared]
+        earlier = [event for event in events if event[1] < start and event[5] > 0]
+        for some, radius_of, colour in ((earlier, 5, COLOURS[5]), (here, 4, COLOURS[1])):
+            circles = [Circle((event[3], event[2]), max(event[radius_of], least)) for event in some]
+            axis.add_collection(PatchCollection(circles, facecolor=colour, edgecolor="none", alpha=0.9))
+        name = f"group {start}" if shared == 1 else f"groups {start}-{min(start + shared, n_groups) - 1}"
+        axis.set_title(f"{name}: {len(here)} new", fontsize=8)
+        axis.set(xlim=(-0.5, shape[1] - 0.5), ylim=(-0.5, shape[0] - 0.5), aspect="equal")
+        axis.tick_params(labelsize=7)
+    for axis in axes.flat[len(starts) :]:
+        axis.remove()
+    figure.supxlabel("column", fontsize=8)
+    figure.supylabel("row", fontsize=8)
     return figure

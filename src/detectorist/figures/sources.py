@@ -17,4 +17,6 @@ def draw_sources(image: np.ndarray, tier: np.ndarray) -> Figure:
     show_image(axes[0], image, label="rate (DN/s)", percentile=2)
     show_image(axes[1], tier, label="tier", percentile=0)
     show_image(axes[2], np.where(tier > 0, np.nan, image), label="without sources (DN/s)", percentile=1)
+    for axis in axes:
+        axis.set(xlabel="column", ylabel="row")
     return figure

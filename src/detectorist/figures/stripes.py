@@ -23,6 +23,8 @@ def draw_stripes(before: np.ndarray, after: np.ndarray, stripes: np.ndarray, mas
         rows = np.full(len(image), np.nan)
         rows[seen] = np.nanmedian(free[seen], axis=1)
         axes[1, 1].plot(rows - np.nanmedian(rows), lw=0.6, label=label)
+    for axis in (axes[0, 0], axes[0, 1], axes[1, 0]):
+        axis.set(xlabel="column", ylabel="row")
     axes[1, 1].set(xlabel="row", ylabel="median of the row (DN/s)")
     axes[1, 1].legend(fontsize=8)
     return figure

@@ -34,6 +34,7 @@ class MaskGroupsStep(DetectoristStep):
         mask_sigma_med = float(default=3)  # only pixels this many sigma above the median lose groups
         mask_window = integer(min=0, default=2)  # and pixels so near to one of these
         science_files = pass(default=None)  # files of the science target: a list, or one name
+        draw_late_groups = boolean(default=False)  # draw the star and how many groups each pixel loses
     """
 
     def process(self, input_data, as_read=None):
@@ -50,6 +51,10 @@ class MaskGroupsStep(DetectoristStep):
             reference[-1], n_groups, match, mask_sigma_med=self.mask_sigma_med, mask_window=self.mask_window
         )
         model.groupdq = dq.add(models.group_flags(model), mask[None], dq.DO_NOT_USE)
+        if self.draw_late_groups:
+            from detectorist.figures.late_groups import draw_late_groups
+
+            self.draw(lambda: draw_late_groups(reference[-1], mask), model)
         touched = int(mask.any(axis=0).sum())
         return self.complete(
             model,

@@ -30,6 +30,7 @@ class RateintsOutliersStep(DetectoristStep):
     spec = """
         sigma_cut = float(min=0.0, default=10.0)  # deviation from the other integrations, in standard deviations
         nint_min = integer(min=3, default=10)  # fewer integrations are not judged
+        draw_outliers = boolean(default=False)  # draw where and in which integrations they are
     """
 
     def process(self, input_data, rateints=None):
@@ -59,6 +60,10 @@ class RateintsOutliersStep(DetectoristStep):
         ).flagged
         n_steps = self._flag(model)
         n_flagged = int(self.flagged.sum())
+        if self.draw_outliers:
+            from detectorist.figures.rateints_outliers import draw_rateints_outliers
+
+            self.draw(lambda: draw_rateints_outliers(np.asarray(rates.data), self.flagged), model)
         return self.complete(
             model,
             f"{n_flagged} outliers across {n_ints} integrations flagged",

@@ -27,6 +27,7 @@ class SubtractKtcStep(DetectoristStep):
 
     spec = """
         sat_frac = float(min=0.0, max=1.0, default=0.5)  # groups above this part of saturation are left out of the fit
+        draw_offsets = boolean(default=False)  # draw the offsets and a group without them
     """
 
     def process(self, input_data):
@@ -40,6 +41,10 @@ class SubtractKtcStep(DetectoristStep):
             sat_frac=self.sat_frac,
         )
         model.data = ktc.subtract_offsets(model.data, offsets)
+        if self.draw_offsets:
+            from detectorist.figures.ktc import draw_offsets
+
+            self.draw(lambda: draw_offsets(offsets.offset, offsets.measured, np.asarray(model.data[0, 0])), model)
         unmeasured = int((~offsets.measured).sum())
         differences = (offsets.offset - offsets.offset.mean(axis=0))[offsets.measured]
         rms = float(np.median(np.abs(differences)) * 1.4826) if len(model.data) > 1 and differences.size else 0.0
