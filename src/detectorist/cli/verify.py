@@ -1,45 +1,60 @@
-"""`detectorist verify`: stock code and compiled engine on one exposure, compared value by value."""
+"""`detectorist verify`: stock code and compiled engine on exposures, compared value by value."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from detectorist.pipelines.verify import Verification
+
 
 def verify(
-    file: Annotated[Path, typer.Argument(help="An _uncal.fits file of any stage-1 mode.")],
+    files: Annotated[list[Path], typer.Argument(help="_uncal.fits files of any stage-1 mode.")],
     references: Annotated[
         str | None, typer.Option(help="Source of reference files: crds, or a folder in CRDS's layout. Default: crds.")
     ] = None,
     output_dir: Annotated[
-        Path | None, typer.Option("--output-dir", "-o", help="Keep both sets of products in this folder.")
+        Path | None, typer.Option("--output-dir", "-o", help="Keep both sets of products of each file in this folder.")
     ] = None,
 ) -> None:
     """Run stage 1 with stock code and with the engine, and print what differs: nothing, one hopes.
 
     Leaves with status 1 when anything differs.
 
-    Example: detectorist verify sim/jw_uncal.fits --references sim/crds
+    Example: detectorist verify sim/*_uncal.fits --references sim/crds
     """
+    from rich.console import Console
+
     from detectorist.crds_source import use_references
     from detectorist.pipelines.verify import verify as run
 
     use_references(references)
-    if output_dir is not None:
-        output_dir.mkdir(parents=True, exist_ok=True)
-    result = run(file, folder=output_dir, tell=lambda line: typer.echo(f"{line} ...", err=True))
-    _print(result)
-    if not result.identical:
+    console = Console()
+    differing = 0
+    for file in files:
+        folder = None
+        if output_dir is not None:
+            folder = output_dir if len(files) == 1 else output_dir / file.stem.removesuffix("_uncal")
+            folder.mkdir(parents=True, exist_ok=True)
+        if len(files) > 1:
+            console.print(f"[bold]{file.name}[/bold]", highlight=False)
+        result = run(file, folder=folder, tell=lambda line: typer.echo(f"{line} ...", err=True))
+        _print(result, console)
+        differing += not result.identical
+    if len(files) > 1:
+        console.print(f"{len(files) - differing} of {len(files)} exposures are the same in every value", highlight=False)
+    if differing:
         raise typer.Exit(1)
 
 
-def _print(result) -> None:
-    from rich.console import Console
+def _print(result: Verification, console: Console) -> None:
     from rich.table import Table
 
-    console = Console()
     table = Table("product", "array", "values", "differing", "worst", title="stock against engine")
     for entry in result.differences:
         worst = f"{entry.worst_ulp:.3g} ulp" if entry.worst_ulp else ""
