@@ -135,11 +135,14 @@ def _run_apart(file: Path, folder: Path, engine: str, steps: dict[str, dict[str,
 def run_here(file: str, folder: str, engine: str, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Run stage 1 in this process; return its cost and what each step says about the engine."""
     heard: dict[str, str] = {}
-    listener = _Listener(heard)
-    logging.getLogger("detectorist").addHandler(listener)
+    listener, logger = _Listener(heard), logging.getLogger("detectorist")
     pipeline = Detector1Pipeline if engine == "stock" else EngineDetector1Pipeline
     wall, cpu = time.perf_counter(), time.process_time()
-    pipeline.call(file, steps=steps, output_dir=folder, save_results=True, save_calibrated_ramp=True)
+    logger.addHandler(listener)
+    try:
+        pipeline.call(file, steps=steps, output_dir=folder, save_results=True, save_calibrated_ramp=True)
+    finally:
+        logger.removeHandler(listener)
     cost = Cost(
         round(time.perf_counter() - wall, 3),
         round(time.process_time() - cpu, 3),
