@@ -56,3 +56,8 @@ class ReferenceMissing(DetectoristError):
 
 class OutputError(DetectoristError):
     """A product cannot be written."""
+
+
+def is_unprocessable(error: BaseException) -> bool:
+    """Tell whether data or parameters are at fault; the disk and the references may be better tomorrow."""
+    return isinstance(error, DetectoristError) and not isinstance(error, OutputError | ReferenceMissing)

@@ -41,7 +41,7 @@ def test_help_of_wisps_shows_both_commands():
     text = plain(run("wisps", "--help").output)
     assert "--fit-scaling" in text
     assert "template" in text.split("Commands")[1]
-    assert plain(run("wisps").output) == text
+    assert plain(run("wisps").output).strip() == text.strip()
 
 
 @pytest.mark.parametrize("words", [("nowhere_rate.fits", "--scale", "0.7"), ("--scale", "0.7", "nowhere_rate.fits")])

@@ -1,10 +1,15 @@
 """Whatever is wrong with a NIRCam image: one sentence that names file, finding and need; nothing half-written."""
 
+import json
+
 import numpy as np
 import pytest
 from astropy.io import fits
 from stdatamodels.jwst.datamodels import ImageModel, Level1bModel
+from typer.testing import CliRunner
 
+from detectorist.cli import run_imaging
+from detectorist.cli.app import app
 from detectorist.errors import (
     AlreadyCorrected,
     InputError,
@@ -13,7 +18,9 @@ from detectorist.errors import (
     ReferenceMissing,
     TooFewPixels,
 )
+from detectorist.pipelines import imaging_reduction
 from detectorist.pipelines.imaging_reduction import (
+    ExposuresFailed,
     ImagingRequest,
     RateRequest,
     correct_rate_file,
@@ -301,3 +308,100 @@ def test_a_truncated_file(tmp_path, rate):
     broken.write_bytes(rate.read_bytes()[:2000])
     with pytest.raises(InputError, match=r"broken_rate\.fits"):
         read_exposure(broken)
+
+
+@pytest.fixture
+def several(tmp_path):
+    """Rates that can be reduced, and between them one without usable pixels and one of another instrument."""
+    noise, _ = light(np.random.default_rng(3))
+    good = [make_rate(tmp_path / f"jw1_{n}_nrcb1_rate.fits", noise, **{"instrument.detector": "NRCB1"}) for n in (1, 4)]
+    flagged = make_rate(tmp_path / "jw1_2_nrcb1_rate.fits", noise, dq=np.ones((SIZE, SIZE), np.uint32))
+    miri = make_rate(tmp_path / "jw1_3_mirimage_rate.fits", noise, **{"instrument.name": "MIRI"})
+    return [good[0], flagged, miri, good[1]]
+
+
+def test_one_exposure_does_not_stop_the_others(several, tmp_path):
+    said = []
+    request = ImagingRequest(
+        several, tmp_path / "out", references="none", progress=lambda *news: said.append(" ".join(map(str, news)))
+    )
+    with pytest.raises(ExposuresFailed, match="2 of 4 exposures") as caught:
+        reduce_imaging(request)
+    made, failed = caught.value.numbers["made"], caught.value.numbers["failed"]
+    assert made == [str(tmp_path / "out" / several[n].name) for n in (0, 3)]
+    assert all(fits.getheader(path)["S_STRIPE"] == "COMPLETE" for path in made)
+    assert {name: what["error"] for name, what in failed.items()} == {
+        "jw1_2_nrcb1": "TooFewPixels",
+        "jw1_3_mirimage": "InputError",
+    }
+    assert all(what["state"] == "unprocessable" for what in failed.values())
+    # What its header tells is known before anything is reduced.
+    assert "jw1_3_mirimage: unprocessable" in said[0]
+    record = json.loads((tmp_path / "out" / "record.json").read_text())
+    assert record["jw1_1_nrcb1"]["stripes"]["state"] == "COMPLETE"
+    assert record["jw1_2_nrcb1"]["exposure"]["state"] == "failed"
+    log = (tmp_path / "out" / "detectorist.log").read_text()
+    assert "jw1_3_mirimage: unprocessable" in log
+    assert "Traceback" not in log
+
+
+def test_a_crash_does_not_stop_the_others_and_leaves_its_traceback(several, tmp_path, monkeypatch):
+    from detectorist.stage_1 import StripesStep
+
+    correct_stripes = StripesStep.process
+
+    def fail_once(self, model):
+        if "jw1_1" in model.meta.filename:
+            raise RuntimeError("out of luck")
+        return correct_stripes(self, model)
+
+    monkeypatch.setattr(StripesStep, "process", fail_once)
+    with pytest.raises(ExposuresFailed) as caught:
+        reduce_imaging(ImagingRequest([several[0], several[3]], tmp_path / "out", references="none"))
+    assert caught.value.numbers["failed"]["jw1_1_nrcb1"]["state"] == "crashed"
+    assert caught.value.numbers["made"] == [str(tmp_path / "out" / several[3].name)]
+    log = (tmp_path / "out" / "detectorist.log").read_text()
+    assert "Traceback" in log
+    assert "out of luck" in log
+
+
+def test_a_full_disk_or_a_wrong_parameter_stops_all(several, tmp_path, monkeypatch):
+    request = ImagingRequest(
+        [several[0], several[3]], tmp_path / "out", references="none", settings=["stripes.thresh=7"]
+    )
+    with pytest.raises(ParameterError, match="thresh"):
+        reduce_imaging(request)
+    assert not (tmp_path / "out").exists()
+
+    def full(model, target, **_):
+        raise OutputError(f"{target}: cannot be written (No space left on device)")
+
+    monkeypatch.setattr(imaging_reduction.products, "write_model", full)
+    with pytest.raises(OutputError, match="jw1_1.*No space"):
+        reduce_imaging(ImagingRequest([several[0], several[3]], tmp_path / "out", references="none"))
+
+
+def test_a_product_never_takes_the_place_of_its_input(several, tmp_path):
+    with pytest.raises(InputError, match="is the input itself"):
+        reduce_imaging(ImagingRequest([several[0]], tmp_path, references="none"))
+
+
+@pytest.mark.parametrize(("chosen", "code"), [((0, 3), 0), ((0, 1, 2), 3), ((1, 2), 3), ((2,), None)])
+def test_exit_codes_of_several_exposures(several, tmp_path, chosen, code, monkeypatch):
+    if code == 0:
+        monkeypatch.setattr(run_imaging, "report_after_run", lambda *_, **__: None)
+    files = [str(several[n]) for n in chosen]
+    words = ["run", "imaging", *files, "-o", str(tmp_path / "out"), "--references", "none"]
+    result = CliRunner().invoke(app, words)
+    if code is None:  # a single file ends with its own error
+        assert isinstance(result.exception, InputError)
+        return
+    assert result.exit_code == code, result.output
+    text = " ".join(result.output.split())
+    if code:
+        assert "jw1_3_mirimage: unprocessable" in text
+        assert "2 unprocessable" in text
+        assert ("1 done" in text) == (0 in chosen)
+        assert (tmp_path / "out" / "report.html").is_file() == (0 in chosen)
+    else:
+        assert "2 done" in text

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import csv
+import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from detectorist.cli import campaign as campaigns
+from detectorist.cli.report import report_after_run
+from detectorist.errors import ParameterError
+
+if TYPE_CHECKING:
+    from detectorist.campaign.exposures import Choices
+    from detectorist.pipelines.imaging_reduction import ImagingRequest
 
 INPUTS = "Input and output"
 CHOICES = "What is done"
@@ -78,41 +89,79 @@ def imaging(
         bool,
         typer.Option("--force", help="Make products again even where they are up to date.", rich_help_panel=CHOICES),
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    workers: campaigns.Workers = None,
+    scheduler: campaigns.Scheduler = None,
+    memory_limit: campaigns.MemoryLimit = None,
+    dry_run: campaigns.DryRun = False,
+    as_json: campaigns.Json = False,
+    quiet: campaigns.Quiet = False,
 ) -> None:
     """Reduce NIRCam images: standard stage 1 with snowballs flagged, then wisps and 1/f noise subtracted.
 
-    Nothing has to be chosen by eye; a table may choose for single exposures all the same.
+    Nothing has to be chosen by eye; a table may choose for single exposures all the same. Exposures are reduced one
+    after the other into OUTPUT_DIR; one that cannot be is told, and the others go on. Any option on how it is run makes
+    it a campaign: many at a time, resumed by content, each exposure in a folder of its own below OUTPUT_DIR.
+
+    Exit codes: 0 all done, 2 bad arguments, 3 some exposures cannot be processed, 4 some crashed.
 
     Example: detectorist run imaging sim/*_uncal.fits -o out --references sim/crds --wisp-templates sim/wisps
     """
-    from detectorist.cli.progress import progress_bar
-    from detectorist.cli.report import report_after_run
-    from detectorist.pipelines.imaging_reduction import ImagingRequest, reduce_imaging
-
     settings = list(set_ or [])
     if delete_interim:
         settings.append("delete_interim=true")
     if maximum_cores is not None:
         settings += [f'jump.maximum_cores="{maximum_cores}"', f'ramp_fit.maximum_cores="{maximum_cores}"']
     found = [locate(file, input_dir) for file in files]
-    with progress_bar("reducing", quiet=quiet) as progress:
-        made = reduce_imaging(
-            ImagingRequest(
-                files=found,
-                output_dir=output_dir,
-                recipe=recipe,
-                settings=settings,
-                references=references,
-                force=force,
-                progress=progress,
-                wisp_templates=wisp_templates,
-                choices=choices_for(table, found),
-            )
+    if any((workers, scheduler, memory_limit, dry_run, as_json)):
+        wish = campaigns.wish_from_options("imaging", found, output_dir, recipe, None, settings, references)
+        templates = (
+            () if wisp_templates is None else (f"wisps.template_dir={json.dumps(str(wisp_templates.resolve()))}",)
         )
+        wish = replace(
+            wish, settings=templates, choices=None if table is None else read_table(table), allow_unmatched=True
+        )
+        execution = campaigns.make_execution(workers, scheduler, memory_limit)
+        campaigns.conduct(wish, execution, dry_run=dry_run, as_json=as_json, force=force, quiet=quiet)
+        return
+    from detectorist.pipelines.imaging_reduction import ImagingRequest
+
+    request = ImagingRequest(
+        files=found,
+        output_dir=output_dir,
+        recipe=recipe,
+        settings=settings,
+        references=references,
+        force=force,
+        wisp_templates=wisp_templates,
+        choices=choices_for(table, found),
+    )
+    _reduce_here(request, quiet=quiet)
+
+
+def _reduce_here(request: ImagingRequest, *, quiet: bool) -> None:
+    """Reduce one exposure after the other, say what came of each, write the report, leave with the exit code."""
+    from detectorist.campaign import job
+    from detectorist.campaign.run import count_states
+    from detectorist.cli.campaign_view import counted
+    from detectorist.cli.progress import progress_bar
+    from detectorist.pipelines.imaging_reduction import ExposuresFailed, reduce_imaging
+
+    failed: dict[str, dict[str, str]] = {}
+    with progress_bar("reducing", quiet=quiet) as progress:
+        try:
+            made = [str(path) for path in reduce_imaging(replace(request, progress=progress))]
+        except ExposuresFailed as error:
+            made, failed = error.numbers["made"], error.numbers["failed"]
+    for name, what in failed.items():
+        typer.echo(f"{name}: {what['state']}: {what['message']}", err=True)
+    counts = count_states({**dict.fromkeys(made, job.DONE), **{name: what["state"] for name, what in failed.items()}})
     if not quiet:
-        print_lines(str(path) for path in made)
-    report_after_run(output_dir, quiet=quiet)
+        print_lines(made)
+        if len(request.files) > 1:
+            print_lines([f"{counted(counts)}; products in {request.output_dir}"])
+    if made:
+        report_after_run(request.output_dir, quiet=quiet)
+    raise typer.Exit(campaigns.exit_code(counts))
 
 
 def locate(file: Path, folder: Path) -> Path:
@@ -125,16 +174,22 @@ def choices_for(table: Path | None, files: list[Path]) -> dict[str, tuple[str, .
     """Return {exposure: settings} of a table; rows for exposures that are not among the files are no error."""
     if table is None:
         return {}
-    import csv
-
-    from detectorist.campaign.exposures import read_choices
     from detectorist.pipelines.imaging import stem_of
 
-    with open(table, newline="") as lines:
-        header = next(csv.reader(line for line in lines if not line.startswith("#")), [])
-    mapped = {column: target for column, target in COLUMNS.items() if column in header}
-    choices = read_choices(table, columns=mapped)
+    choices = read_table(table)
     return {stem_of(file.name): choices.settings_for(stem_of(file.name)) for file in files}
+
+
+def read_table(table: Path) -> Choices:
+    """Read a table of choices whose columns are named step.parameter, or as the CEERS survey's are."""
+    from detectorist.campaign.exposures import read_choices
+
+    try:
+        with open(table, newline="", encoding="utf-8-sig") as lines:
+            header = next(csv.reader(line for line in lines if not line.startswith("#")), [])
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{table}: cannot be read as a table ({error})") from error
+    return read_choices(table, columns={column: target for column, target in COLUMNS.items() if column in header})
 
 
 def print_lines(lines) -> None:
