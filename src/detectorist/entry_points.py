@@ -7,6 +7,7 @@ STAGE_1 = {
     "DropIntegrationsStep": "drop_integrations",
     "RegroupStep": "regroup",
     "SnowballsStep": "snowballs",
+    "FlagPersistenceStep": "flag_persistence",
     "WispsStep": "wisps",
     "StripesStep": "stripes",
     "SubtractKtcStep": "subtract_ktc",

@@ -24,6 +24,7 @@ STATE_KEYWORDS = {
     "drop_integrations": "S_DRPINT",
     "regroup": "S_REGRP",
     "snowballs": "S_SNOWBL",
+    "flag_persistence": "S_FLGPER",
     "wisps": "S_WISPS",
     "stripes": "S_STRIPE",
     "subtract_ktc": "S_KTC",

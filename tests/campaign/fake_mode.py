@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from detectorist.campaign.modes import Mode, Outcome, Prediction
+from detectorist.campaign.modes import Mode, Outcome, Prediction, Sighting
 from detectorist.errors import InputError, ParameterError
 from detectorist.pipelines.products import whole_file
 
@@ -55,7 +55,25 @@ class FakeMode(Mode):
         second = write_in_two_halves(content * 100, folder / "second.txt", pause)
         if "nothing" in text:
             return Outcome(skipped="nothing to do")
-        return Outcome([first, second], {"fake": {"words": len(text.split())}})
+        return Outcome([first, second, *getattr(self, "made", [])], {"fake": {"words": len(text.split())}})
+
+    def sighting(self, job):
+        words = dict(word.partition("=")[::2] for word in Path(job.files[0]).read_text().split())
+        if "det" not in words:
+            return None
+        start = 61000 + float(words["at"]) / 86400
+        return Sighting(words["det"], start, start + 100 / 86400)
+
+    def persistence_settings(self, time_s):
+        return (f"fake.persistence={time_s}",)
+
+    def do_leaves(self, job, value):
+        """Leave a value to later exposures, and write down what earlier ones have left."""
+        left = " ".join(sorted(Path(path).read_text() for path in job.left))
+        self.made = [
+            write_in_two_halves(value, Path(job.output_dir) / f"{job.name}_saturated.fits", 0),
+            write_in_two_halves(left, Path(job.output_dir) / "received.txt", 0),
+        ]
 
     def do_sleep(self, job, value):
         time.sleep(float(value))

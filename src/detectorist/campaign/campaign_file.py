@@ -59,6 +59,7 @@ class CampaignFile(_Table):
     exclude: list[str] = []
     recipe: str | None = None
     references: str | None = None
+    persistence_time: float = Field(default=0.0, ge=0, strict=False)
     parameters: dict[str, Any] = {}
     steps: dict[str, dict[str, Any]] = {}
     exposures: TableOfExposures | None = None

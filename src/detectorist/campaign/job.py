@@ -36,6 +36,10 @@ class Job:
         What changes how a job is done and not what comes out, as chunk_ints.
     key : str
         Hash of everything but the input files that the products depend on.
+    after : tuple of str
+        Names of the earlier exposures that leave something to this one: it waits for them.
+    left : tuple of str
+        Absolute paths of what they left, known when the job starts.
     """
 
     name: str
@@ -47,6 +51,8 @@ class Job:
     references: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     key: str = ""
+    after: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as JSON can hold them."""
@@ -55,7 +61,8 @@ class Job:
     @classmethod
     def from_dict(cls, table: dict[str, Any]) -> Job:
         """Return the job that `to_dict` described."""
-        return cls(**{**table, "files": tuple(table["files"]), "settings": tuple(table["settings"])})
+        lists = ("files", "settings", "after", "left")
+        return cls(**{**table, **{name: tuple(table.get(name, ())) for name in lists}})
 
 
 @dataclass(frozen=True)

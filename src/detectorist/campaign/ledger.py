@@ -10,7 +10,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -152,14 +152,15 @@ class Ledger:
                 values,
             )
 
-    def entries(self) -> dict[str, Entry]:
-        """Return all jobs by name."""
+    def entries(self, names: Sequence[str] | None = None) -> dict[str, Entry]:
+        """Return jobs by name; all of them, or only those of these names."""
         columns = (
             "job, state, attempts, doing, name, error, message, numbers, started, finished, cpu_s, peak_bytes, worker, "
             "inputs, products, steps"
         )
+        where = "" if names is None else f"WHERE name IN ({', '.join('?' * len(names))})"
         with self._failing():
-            rows = self._db.execute(f"SELECT {columns} FROM jobs ORDER BY name").fetchall()
+            rows = self._db.execute(f"SELECT {columns} FROM jobs {where} ORDER BY name", names or ()).fetchall()
         return {row[4]: _entry(row) for row in rows}
 
     @contextmanager
@@ -212,9 +213,13 @@ def _entry(row: tuple) -> Entry:
     return Entry(Job.from_dict(json.loads(job)), state, attempts or 0, doing or "", record)
 
 
-def inputs_are_same(entry: Entry) -> bool:
-    """Tell whether every input of a job is on disk with the content that the job read."""
-    if {file.path for file in entry.record.inputs} != set(entry.job.files):
+def inputs_are_same(entry: Entry, left: Sequence[str] = ()) -> bool:
+    """Tell whether every input of a job is on disk with the content that the job read.
+
+    left : sequence of str
+        What earlier exposures have left it by now.
+    """
+    if {file.path for file in entry.record.inputs} != {*entry.job.files, *left}:
         return False
     return all(_is_same(file) for file in entry.record.inputs)
 

@@ -17,6 +17,7 @@ from detectorist.campaign.exposures import Choices, require_safe_name
 from detectorist.campaign.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Job
 from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same, products_are_whole
 from detectorist.campaign.modes import Mode, Prediction, group_exposures, load_mode
+from detectorist.campaign.order import in_order_of_time, what_was_left
 from detectorist.errors import InputError, OutputError
 
 #: Memory of a worker whose job cannot be predicted.
@@ -41,6 +42,8 @@ class Wish:
         Stronger than everything (`--set`).
     directly : bool
         The products of a single exposure go to `output_dir` itself, not to a folder of its name.
+    persistence_time_s : float
+        For so long after an exposure the next ones on its detector flag what saturated in it; 0: never.
     """
 
     mode: str
@@ -54,17 +57,28 @@ class Wish:
     references: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     directly: bool = False
+    persistence_time_s: float = 0.0
 
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """A job, whether it has to be run and why, and what it is expected to take."""
+    """A job, whether it has to be run and why, and what it is expected to take.
+
+    Attributes
+    ----------
+    perhaps : bool
+        It is needed only if what an earlier exposure leaves it turns out to be another than before.
+    note : str
+        What else the user should know.
+    """
 
     job: Job
     needed: bool
     reason: str
     prediction: Prediction
     state: str = ""
+    perhaps: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,6 +138,7 @@ def make_jobs(wish: Wish) -> list[Job]:
     if wish.choices is not None and not wish.allow_unmatched:
         wish.choices.require_all_matched(exposures)
     directly = wish.directly and len(exposures) == 1
+    weakest = mode.persistence_settings(wish.persistence_time_s) if wish.persistence_time_s else ()
     jobs = []
     for name, files in exposures.items():
         require_safe_name(name, "input")
@@ -136,16 +151,17 @@ def make_jobs(wish: Wish) -> list[Job]:
                 files=tuple(str(path.resolve()) for path in files),
                 output_dir=str(folder.resolve()),
                 recipe=wish.recipe,
-                settings=(*wish.settings, *chosen, *wish.overrides),
+                settings=(*weakest, *wish.settings, *chosen, *wish.overrides),
                 references=wish.references,
                 options=dict(wish.options),
             )
         )
     keyed = _with_keys(mode, jobs)
     # What has been run before has been checked before: a key stands for parameters and versions alike.
-    checked = {entry.job.key for entry in _known(wish.output_dir).values()}
+    known = _known(wish.output_dir)
+    checked = {entry.job.key for entry in known.values()}
     _check_once(mode, [job for job in keyed if job.key not in checked])
-    return keyed
+    return in_order_of_time(mode, keyed, known, wish.persistence_time_s) if weakest else keyed
 
 
 def make_plan(jobs: Sequence[Job], output_dir: Path, *, force: bool = False, memory_bytes: int = 0) -> Plan:
@@ -161,10 +177,21 @@ def make_plan(jobs: Sequence[Job], output_dir: Path, *, force: bool = False, mem
     for job in jobs:
         mode = load_mode(job.mode)
         fitted = mode.with_memory(job, memory_bytes) if memory_bytes else job
-        needed, reason = _is_needed(fitted, known.get(job.name), force=force)
+        needed, reason = _is_needed(fitted, known, force=force)
         state = known[job.name].state if job.name in known else ""
         planned.append(PlannedJob(fitted, needed, reason, mode.predict(fitted), "" if needed else state))
-    return Plan(Path(output_dir), tuple(planned))
+    return Plan(Path(output_dir), tuple(_with_followers(planned)))
+
+
+def _with_followers(planned: Sequence[PlannedJob]) -> list[PlannedJob]:
+    """Let exposures that are up to date be looked at again when an earlier one has been reduced that may touch them."""
+    again = {one.job.name for one in planned if one.needed}
+    return [
+        replace(one, needed=True, perhaps=True, state="", reason="if an earlier exposure comes out differently")
+        if not one.needed and not again.isdisjoint(one.job.after)
+        else one
+        for one in planned
+    ]
 
 
 def plan_retry(output_dir: Path, *, memory_bytes: int = 0) -> Plan:
@@ -178,7 +205,12 @@ def plan_retry(output_dir: Path, *, memory_bytes: int = 0) -> Plan:
     with Ledger(output_dir, read_only=True) as ledger:
         entries = ledger.entries()
     failed = [entry for entry in entries.values() if entry.state not in (DONE, SKIPPED)]
-    planned = []
+    names = {entry.job.name for entry in failed}
+    planned = [
+        PlannedJob(entry.job, False, "up to date", Prediction(), entry.state)
+        for entry in entries.values()
+        if entry.job.name not in names and not names.isdisjoint(entry.job.after)
+    ]
     for name in sorted({entry.job.mode for entry in failed}):
         mode = load_mode(name)
         states = {entry.job.name: entry.state for entry in failed if entry.job.mode == name}
@@ -186,7 +218,7 @@ def plan_retry(output_dir: Path, *, memory_bytes: int = 0) -> Plan:
         for job in _with_keys(mode, jobs):
             fitted = mode.with_memory(job, memory_bytes) if memory_bytes else job
             planned.append(PlannedJob(fitted, True, f"{states[job.name]} before", mode.predict(fitted)))
-    return Plan(Path(output_dir), tuple(planned))
+    return Plan(Path(output_dir), tuple(_with_followers(planned)))
 
 
 def _known(output_dir: Path) -> dict[str, Entry]:
@@ -197,9 +229,9 @@ def _known(output_dir: Path) -> dict[str, Entry]:
         return {}
 
 
-def _is_needed(job: Job, entry: Entry | None, *, force: bool) -> tuple[bool, str]:
+def _is_needed(job: Job, known: dict[str, Entry], *, force: bool) -> tuple[bool, str]:
     """Return whether a job must be run, and why or why not."""
-    reason = ""
+    entry, reason = known.get(job.name), ""
     if force:
         reason = "forced"
     elif entry is None:
@@ -210,7 +242,7 @@ def _is_needed(job: Job, entry: Entry | None, *, force: bool) -> tuple[bool, str
         reason = "not finished before"
     elif entry.job.key != job.key:
         reason = "parameters, versions or references changed"
-    elif not inputs_are_same(entry):
+    elif not inputs_are_same(entry, what_was_left(job, known)):
         reason = "input changed"
     elif not products_are_whole(entry):
         reason = "products missing or changed"

@@ -10,16 +10,17 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from detectorist.campaign import events, lock
 from detectorist.campaign.events import Event, Report
 from detectorist.campaign.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Job, JobRecord
-from detectorist.campaign.ledger import Ledger
+from detectorist.campaign.ledger import Ledger, inputs_are_same
 from detectorist.campaign.local_pool import LocalPool, PoolEvent
 from detectorist.campaign.modes import load_mode
+from detectorist.campaign.order import what_was_left
 from detectorist.campaign.plan import UNKNOWN_BYTES, Plan, PlannedJob, versions_of
 from detectorist.errors import OutputError
 
@@ -96,7 +97,7 @@ def run_campaign(
         with Ledger(plan.output_dir) as ledger, _terminated_as_interrupted():
             packages = versions_of(load_mode(plan.jobs[0].job.mode)) if plan.jobs else {}
             ledger.begin_run(command, packages)
-            ledger.enter(planned.job for planned in plan.to_run)
+            ledger.enter(planned.job for planned in plan.to_run if not planned.perhaps)
             _Run(plan, execution, ledger, report).run()
             ledger.end_run()
             entries = ledger.entries()
@@ -121,6 +122,7 @@ class _Run:
         self._waiting: deque[PlannedJob] = deque(plan.to_run)
         self._alone: deque[PlannedJob] = deque()
         self._running: dict[str, PlannedJob] = {}
+        self._unfinished = {planned.job.name for planned in plan.to_run}
         self._attempts: dict[str, int] = {}
         self._noted: dict[str, float] = {}
         self._counts: dict[str, int] = {}
@@ -159,9 +161,30 @@ class _Run:
         """Return a job that may start now: others first, then those that must be alone, one by one."""
         if pool.free < 1:
             return None
-        if self._waiting:
-            return self._waiting.popleft() if self._fits(self._waiting[0]) else None
+        while (number := self._first_ready()) is not None:
+            planned = self._waiting[number]
+            if not self._fits(planned):
+                return None
+            del self._waiting[number]
+            if self._is_still_needed(planned):
+                return planned
+            self._unfinished.discard(planned.job.name)
         return self._alone.popleft() if self._alone and not self._running else None
+
+    def _first_ready(self) -> int | None:
+        """Return the place of the first waiting job whose earlier exposures are done with."""
+        ready = (n for n, one in enumerate(self._waiting) if self._unfinished.isdisjoint(one.job.after))
+        return next(ready, None)
+
+    def _is_still_needed(self, planned: PlannedJob) -> bool:
+        if not planned.perhaps:
+            return True
+        left = what_was_left(planned.job, self._ledger.entries(planned.job.after))
+        entry = self._ledger.entries([planned.job.name])[planned.job.name]
+        if inputs_are_same(entry, left):
+            return False
+        self._ledger.enter([planned.job])
+        return True
 
     def _fits(self, planned: PlannedJob) -> bool:
         if self._execution.memory_limit is None or not self._running:
@@ -171,6 +194,8 @@ class _Run:
 
     def _start(self, pool: Pool, planned: PlannedJob) -> None:
         job = planned.job
+        if job.after:
+            job = replace(job, left=what_was_left(job, self._ledger.entries(job.after)))
         self._running[job.name] = planned
         self._attempts[job.name] = self._attempts.get(job.name, 0) + 1
         self._ledger.start(job.name)
@@ -207,6 +232,7 @@ class _Run:
 
     def _finish(self, record: JobRecord) -> None:
         self._running.pop(record.name, None)
+        self._unfinished.discard(record.name)
         self._ledger.finish(record)
         self._counts[record.state] = self._counts.get(record.state, 0) + 1
         self._tell(

@@ -59,7 +59,7 @@ def _do(job: Job, record: JobRecord, progress: Callable[[float, int, str], None]
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error})") from error
-    record.inputs = [describe_input(Path(file)) for file in job.files]
+    record.inputs = [describe_input(Path(file)) for file in (*job.files, *job.left)]
     outcome = load_mode(job.mode).reduce(job, progress)
     record.products = [describe_product(folder, path) for path in outcome.products]
     record.steps = outcome.steps

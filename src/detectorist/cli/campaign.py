@@ -39,6 +39,15 @@ ChunkInts = Annotated[
     int | None,
     typer.Option(min=2, help="Stage 1 in chunks of so many integrations; same results.", rich_help_panel=HOW),
 ]
+PersistenceTime = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        help="Seconds for which pixels that saturated are flagged in later exposures on their detector, as 4000. "
+        "Default: 0, never.",
+        rich_help_panel=HOW,
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.", rich_help_panel=HOW)]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object per event on stdout.", rich_help_panel=HOW)]
 Timeout = Annotated[
@@ -73,6 +82,7 @@ def campaign(
     memory_limit: MemoryLimit = None,
     chunk_ints: ChunkInts = None,
     timeout: Timeout = None,
+    persistence_time: PersistenceTime = None,
     dry_run: DryRun = False,
     as_json: Json = False,
     force: Force = False,
@@ -101,6 +111,7 @@ def campaign(
         allow_unmatched=bool(written.exposures and written.exposures.unmatched == "ignore"),
         overrides=set_ or (),
         references=_references(written.references, folder),
+        persistence_time_s=written.persistence_time if persistence_time is None else persistence_time,
     )
     execution = make_execution(
         workers or how.workers,
@@ -267,6 +278,8 @@ def _print_plan_json(plan: Plan, described: list[dict[str, Any]], workers: int) 
             "files": list(planned.job.files),
             "settings": list(planned.job.settings),
             "options": planned.job.options,
+            "after": list(planned.job.after),
+            "note": planned.note,
             "memory_bytes": planned.prediction.memory_bytes,
             "disk_bytes": planned.prediction.disk_bytes,
         }
@@ -286,11 +299,15 @@ def _print_plan(plan: Plan, described: list[dict[str, Any]], workers: int) -> No
     for planned in plan.jobs:
         memory, disk = planned.prediction.memory_bytes, planned.prediction.disk_bytes
         chunk = planned.job.options.get("chunk_ints")
-        what = ("run: " if planned.needed else "keep: ") + planned.reason
+        what = [("run: " if planned.needed else "keep: ") + planned.reason]
+        if chunk and planned.needed:
+            what.append(f"{chunk} integrations at a time")
+        if planned.job.after and planned.needed:
+            what.append(f"after {len(planned.job.after)} earlier exposures")
         table.add_row(
             planned.job.name,
             str(len(planned.job.files)),
-            what + (f", {chunk} integrations at a time" if chunk and planned.needed else ""),
+            ", ".join([*what, *([planned.note] if planned.note else [])]),
             format_bytes(memory) if memory else "?",
             format_bytes(disk) if disk else "?",
         )

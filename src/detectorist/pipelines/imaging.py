@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from pathlib import Path
 from typing import Any, ClassVar
 
 from jwst.pipeline import Detector1Pipeline
@@ -11,9 +12,10 @@ from stdatamodels.jwst.datamodels import CubeModel, ImageModel, JwstDataModel
 
 from detectorist import models
 from detectorist.errors import InputError
-from detectorist.pipelines import products
-from detectorist.pipelines.base import DetectoristPipeline
+from detectorist.pipelines import products, saturated
+from detectorist.pipelines.base import DetectoristPipeline, off_by_default
 from detectorist.pipelines.engine_steps import ENGINE_STEPS, EngineJumpStep, EngineRampFitStep
+from detectorist.stage_1.flag_persistence import FlagPersistenceStep
 from detectorist.stage_1.snowballs import SnowballsStep
 from detectorist.stage_1.stripes import StripesStep
 from detectorist.stage_1.subtract_1overf import product_of
@@ -45,6 +47,9 @@ class ImagingRampFitStep(EngineRampFitStep):
 
     def process(self, step_input: Any) -> Any:
         """Return rate and rates of the integrations."""
+        persistence = getattr(self.parent, "flag_persistence", None)
+        if persistence is not None and not persistence.skip:
+            step_input = persistence.run(step_input)
         rates = super().process(step_input)
         for rate in rates if isinstance(rates, tuple) else ():
             if rate is not None:
@@ -82,6 +87,7 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
         **ENGINE_STEPS,
         "jump": ImagingJumpStep,
         "snowballs": SnowballsStep,
+        "flag_persistence": off_by_default(FlagPersistenceStep),
         "ramp_fit": ImagingRampFitStep,
         "wisps": WispsStep,
         "stripes": StripesStep,
@@ -102,6 +108,9 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
         if _kind_of(input_data) is ImageModel:
             return self.correct_rate(models.open_as(input_data, ImageModel))
         rate = super().process(input_data)
+        if self.whole_files and not self.flag_persistence.skip:
+            name = f"{stem_of(Path(input_data).name)}{saturated.SUFFIX}"
+            saturated.write_saturated(self.flag_persistence.saturated, self.folder / name)
         if rate is None or rate.meta.cal_step.ramp_fit != "COMPLETE":
             return rate
         return self.correct_rate(rate)

@@ -2,6 +2,7 @@
 
 from detectorist.stage_1.drop_groups import DropGroupsStep
 from detectorist.stage_1.drop_integrations import DropIntegrationsStep
+from detectorist.stage_1.flag_persistence import FlagPersistenceStep
 from detectorist.stage_1.group_background_subtract import GroupBackgroundSubtractStep
 from detectorist.stage_1.mask_groups import MaskGroupsStep
 from detectorist.stage_1.rateints_outliers import RateintsOutliersStep
@@ -16,6 +17,7 @@ from detectorist.stage_1.wisps import WispsStep
 __all__ = [
     "DropGroupsStep",
     "DropIntegrationsStep",
+    "FlagPersistenceStep",
     "GroupBackgroundSubtractStep",
     "MaskGroupsStep",
     "RateintsOutliersStep",

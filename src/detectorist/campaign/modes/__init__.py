@@ -52,6 +52,15 @@ class Outcome:
     skipped: str = ""
 
 
+@dataclass(frozen=True)
+class Sighting:
+    """What an exposure saw with, and when: detector, start and end (MJD, UTC)."""
+
+    detector: str
+    start_mjd: float
+    end_mjd: float
+
+
 class Mode(ABC):
     """One kind of reduction. Instances hold nothing: they are made again in every process."""
 
@@ -100,6 +109,20 @@ class Mode(ABC):
     def with_memory(self, job: Job, memory_bytes: int) -> Job:
         """Return the job changed so that it stays within `memory_bytes`, where the mode knows how."""
         return job
+
+    def sighting(self, job: Job) -> Sighting | None:
+        """Return detector and times of the job's exposure; None where its header does not tell."""
+        return None
+
+    def persistence_settings(self, time_s: float) -> tuple[str, ...]:
+        """Return the settings with which a job flags what still glows from earlier exposures for `time_s`.
+
+        Raises
+        ------
+        ParameterError
+            When the mode does not know how.
+        """
+        raise ParameterError(f"persistence_time: mode {self.name} does not look at earlier exposures; imaging does")
 
     def prepare(self) -> None:  # noqa: B027 - most modes have nothing to prepare
         """Import and compile once what every worker needs."""

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from detectorist.campaign.job import Job
-from detectorist.campaign.modes import Mode, Outcome, Prediction, Progress, exposure_name
-from detectorist.campaign.modes.sizes import ramp_size
+from detectorist.campaign.modes import Mode, Outcome, Prediction, Progress, Sighting, exposure_name
+from detectorist.campaign.modes.sizes import ramp_size, read_sighting
+from detectorist.campaign.order import SATURATED
 
 #: Coefficients of memory and disk, in bytes: a full frame of nine groups took 1.53 GB and left 260 MB.
 BASE_BYTES, BYTES_PER_SAMPLE = 550e6, 26
@@ -47,7 +48,7 @@ class ImagingMode(Mode):
                 files=job.files,
                 output_dir=folder,
                 recipe=job.recipe,
-                settings=job.settings,
+                settings=(*job.settings, *_what_was_left(job, folder)),
                 references=job.references,
                 force=bool(job.options.get("force")),
                 progress=progress,
@@ -78,9 +79,28 @@ class ImagingMode(Mode):
         memory = max(BASE_BYTES + BYTES_PER_SAMPLE * max(size.samples, size.pixels) for size in sizes)
         return Prediction(int(memory), sum(DISK_BYTES_PER_PIXEL * size.pixels for size in sizes))
 
+    def sighting(self, job: Job) -> Sighting | None:
+        """Return detector and times of the exposure."""
+        return read_sighting(Path(job.files[0]))
+
+    def persistence_settings(self, time_s: float) -> tuple[str, ...]:
+        """Return the settings that turn `flag_persistence` on."""
+        return ("flag_persistence.skip=false", f"flag_persistence.persistence_time={float(time_s)}")
+
     def prepare(self) -> None:
         """Import the pipeline; its kernels are compiled by the first job that needs them, and cached."""
         import detectorist.pipelines.imaging_reduction  # noqa: F401
+
+
+def _what_was_left(job: Job, folder: Path) -> tuple[str, ...]:
+    """Join what earlier exposures left into one file, and return the setting that names it."""
+    if not job.left:
+        return ()
+    from detectorist.pipelines.saturated import join_saturated, write_saturated
+
+    target = folder / f"{job.name}_earlier{SATURATED}"
+    write_saturated(join_saturated([Path(path) for path in job.left]), target)
+    return (f"flag_persistence.earlier={json.dumps(str(target))}",)
 
 
 def _build(job: Job) -> Any:

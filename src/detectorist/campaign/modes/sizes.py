@@ -1,4 +1,4 @@
-"""Sizes of exposures, from headers alone."""
+"""Sizes and times of exposures, from headers alone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from astropy.io import fits
+
+from detectorist.campaign.modes import Sighting
 
 
 @dataclass(frozen=True)
@@ -41,3 +43,24 @@ def ramp_size(path: Path) -> RampSize | None:
     ny, nx = axes[-2:]
     leading = axes[:-2]
     return RampSize(leading[0] if leading else 1, leading[1] if len(leading) == 2 else 0, ny, nx)
+
+
+def read_sighting(path: Path) -> Sighting | None:
+    """Return detector, start and end of a file; None where it does not tell, as a damaged one."""
+    try:
+        with fits.open(path, memmap=True, lazy_load_hdus=True) as hdus:
+            header = hdus[0].header
+            start, end = _times(hdus) or (float(header["EXPSTART"]), float(header["EXPEND"]))
+            found = Sighting(str(header["DETECTOR"]), start, end)
+    except (OSError, KeyError, ValueError, TypeError, IndexError, fits.VerifyError):
+        return None
+    return found if 0 < found.start_mjd <= found.end_mjd else None
+
+
+def _times(hdus: fits.HDUList) -> tuple[float, float] | None:
+    """Return start and end of the integrations in a segment, where the table of their times tells them."""
+    if "INT_TIMES" not in hdus or not len(hdus["INT_TIMES"].data):
+        return None
+    table = hdus["INT_TIMES"].data
+    start, end = float(table["int_start_MJD_UTC"].min()), float(table["int_end_MJD_UTC"].max())
+    return (start, end) if 0 < start < end < 1e6 else None
