@@ -1,14 +1,14 @@
 """The compiled stage-1 engine against the stock code it replaces: CPU time, memory, agreement; both in one run.
 
-    python benchmarks/engine.py                        # everything, some three minutes
+    python benchmarks/engine.py                        # everything, some four minutes
     python benchmarks/engine.py --only jump ramp_fit   # some rows
     python benchmarks/engine.py --small                # small arrays: a check in half a minute
     python benchmarks/engine.py --threads 2            # a column with threads (needs an idle second core)
 
 Ramps are simulated here: a NIRCam full frame of 9 groups of 8 frames, and 100 x 20 x 416 x 72 of MIRI LRS, with cosmic
 rays, saturation and flagged pixels. CPU seconds are the median of three warm calls (stock: one call); memory is the
-peak above what was there before. "Differing" counts values and flags that are not the same to the last bit. A whole
-exposure, with references and products, is compared by `detectorist verify FILE`.
+peak above what was there before. "Differing" counts values and flags that are not the same to the last bit. Two whole
+simulated exposures, with references and products, are compared as `detectorist verify FILE` does it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+import engine_whole
 from detectorist.engine.correct import convolve, linearize
 from detectorist.engine.jump import flag_jumps
 from detectorist.engine.ramp_fit import fit_ramps
@@ -271,11 +272,22 @@ def speed_up(job: Job, threads: int, repeats: int = 5) -> float:
     return best[0] / best[1]
 
 
+def all_jobs(modes: dict[str, Any]) -> Iterator[Job]:
+    """Yield every row of the table."""
+    for mode, settings in modes.items():
+        yield from ramp_jobs(mode, *settings)
+    yield from snowball_jobs("NIRCam", modes["NIRCam"][0])
+    yield from front_jobs("NIRCam", *modes["NIRCam"])
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Print the table; return 1 when anything differs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--only", nargs="+", metavar="STEP", help="jump, ramp_fit, snowballs, saturation, ipc, linearity"
+        "--only",
+        nargs="+",
+        metavar="STEP",
+        help="jump, ramp_fit, snowballs, saturation, ipc, linearity, first_call, whole",
     )
     parser.add_argument("--small", action="store_true", help="small arrays")
     parser.add_argument("--threads", type=int, default=1, help="also measure with so many threads")
@@ -286,18 +298,21 @@ def main(arguments: list[str] | None = None) -> int:
     headers = ["step", "mode", "stock CPU s", "ours", "x", "stock MB", "ours", "values", "differing"]
     table = Table(*headers, *(["speed-up"] if wanted.threads > 1 else []), title="stock code and compiled engine")
     different = 0
-    for makers in (
-        *(lambda m=mode, a=args: ramp_jobs(m, *a) for mode, args in modes.items()),
-        lambda: snowball_jobs("NIRCam", modes["NIRCam"][0]),
-        lambda: front_jobs("NIRCam", *modes["NIRCam"]),
-    ):
-        for job in makers():
-            if wanted.only and job.step.split(",")[0] not in wanted.only:
-                continue
-            row = run(job, wanted.threads)
-            different += int((row[8] or "0").replace(",", ""))
-            table.add_row(*row)
-    Console(width=130).print(table)
+    for job in all_jobs(modes):
+        if wanted.only and job.step.split(",")[0] not in wanted.only:
+            continue
+        row = run(job, wanted.threads)
+        different += int((row[8] or "0").replace(",", ""))
+        table.add_row(*row)
+    console = Console(width=130)
+    if table.row_count:
+        console.print(table)
+    if not wanted.only or "first_call" in wanted.only:
+        console.print(engine_whole.first_calls())
+    if not wanted.only or "whole" in wanted.only:
+        whole, count = engine_whole.whole_exposures(small=wanted.small)
+        console.print(whole)
+        different += count
     return int(different > 0)
 
 
