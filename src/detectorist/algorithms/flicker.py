@@ -36,6 +36,7 @@ __all__ = [
     "estimate_noise",
     "pool_noise",
     "sketch_flicker",
+    "smooth_blocks",
 ]
 
 #: Fewest usable pixels from which a spectrum of the noise is estimated.
@@ -301,7 +302,7 @@ def _centred(values, weight):
 def _noise_of_blocks(means, counts, blocks, noise, *, want_variance):
     """Return levels of the outputs and 1/f noise together, (n_steps, n_outputs), and the variance of the latter."""
     levels = _output_levels(means, counts, blocks, noise)
-    time_line, spread = _smooth(means - levels[:, None], counts, blocks, noise, want_variance=want_variance)
+    time_line, spread = smooth_blocks(means - levels[:, None], counts, blocks, noise, want_variance=want_variance)
     return time_line + levels.astype(np.float32), spread
 
 
@@ -337,8 +338,16 @@ def _step(means, counts, blocks, k):
     return float(np.average(difference, weights=1 / (1 / number[0][both] + 1 / number[1][both])))
 
 
-def _smooth(means, counts, blocks, noise, *, want_variance):
-    """Return posterior mean and variance (n_steps, n_outputs) of the blocks; idle processes cost nothing."""
+def smooth_blocks(
+    means: np.ndarray, counts: np.ndarray, blocks: Blocks, noise: FlickerNoise, *, want_variance: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return posterior mean and variance (n_steps, n_outputs) of the 1/f noise of blocks.
+
+    means, counts : ndarray, shape (n_outputs, n_steps)
+        Means of blocks and the pixels behind each, none where 0.
+
+    Processes without variance cost nothing.
+    """
     from detectorist.algorithms._flicker_nb import smooth
 
     n_outputs = len(means)

@@ -60,9 +60,9 @@ def fit_noise(means, counts, blocks) -> FlickerNoise:
     from detectorist.algorithms._flicker_nb import variogram_sums
 
     rows, steps = blocks.lags()
-    sums, inverse_counts = variogram_sums(means, counts, blocks.per_row, rows, steps, (BLOCK_PIX + 1) // 2)
-    lag_pix = rows * blocks.row_pix + steps * BLOCK_PIX
-    scales = np.geomspace(3.0 * BLOCK_PIX, max(blocks.n_rows, 3) * blocks.row_pix / 3.0, N_SCALES)
+    sums, inverse_counts = variogram_sums(means, counts, blocks.per_row, rows, steps, (blocks.block_pix + 1) // 2)
+    lag_pix = rows * blocks.row_pix + steps * blocks.block_pix
+    scales = np.geomspace(3.0 * blocks.block_pix, max(blocks.n_rows, 3) * blocks.row_pix / 3.0, N_SCALES)
     shape = 1.0 - np.exp(-lag_pix[:, None] / scales)
     within, across = 0.5 * sums[:, 0] / np.maximum(sums[:, 1], 1), 0.5 * sums[:, 2] / np.maximum(sums[:, 3], 1)
     ok, both = (sums[:, 1] > 30) & (within > 0), (sums[:, 3] > 30) & (within > 0)
@@ -78,7 +78,7 @@ def fit_noise(means, counts, blocks) -> FlickerNoise:
         ]
     )
     # Pairs closer than the lag repeat each other: that many fewer are independent.
-    independent = lag_pix / BLOCK_PIX
+    independent = lag_pix / blocks.block_pix
     certain = np.r_[
         np.sqrt(sums[ok, 1] / independent[ok]) / within[ok], np.sqrt(sums[both, 3] / independent[both]) / within[both]
     ]

@@ -76,9 +76,9 @@ def alternating_readout(nx: int, n_outputs: int = 1, *, fast_direction: int = 1,
 class Blocks:
     """Means of a few neighbouring pixels, in the order of readout: arrays (n_outputs, n_rows * n_blocks)."""
 
-    def __init__(self, readout: Readout, n_rows: int):
-        self.readout, self.n_rows = readout, n_rows
-        self.per_row = -(-readout.width // BLOCK_PIX)
+    def __init__(self, readout: Readout, n_rows: int, *, block_pix: int = BLOCK_PIX):
+        self.readout, self.n_rows, self.block_pix = readout, n_rows, block_pix
+        self.per_row = -(-readout.width // block_pix)
         self.row_pix = readout.width + readout.overhead_pix
 
     def average(self, image, usable, offsets, model, clip):
@@ -87,7 +87,7 @@ class Blocks:
 
         backwards = self.readout.slow_direction < 0
         pairs = [
-            block_means(image, usable, offsets, model, *output, backwards, BLOCK_PIX, clip)
+            block_means(image, usable, offsets, model, *output, backwards, self.block_pix, clip)
             for output in self.readout.outputs
         ]
         return np.array([mean for mean, _ in pairs]), np.array([count for _, count in pairs])
@@ -100,13 +100,13 @@ class Blocks:
         image = np.zeros((self.n_rows, max(last for _, last, _ in self.readout.outputs)), np.float32)
         for k, output in enumerate(self.readout.outputs):
             one = np.ascontiguousarray(values[:, k])
-            fill_pixels(one, image, *output, backwards, BLOCK_PIX, straight)
+            fill_pixels(one, image, *output, backwards, self.block_pix, straight)
         return image
 
     def decay(self, scales_pix):
         """Return the factors (2, n_states) from one block to the next and from a row to the next."""
-        across = self.row_pix - (self.per_row - 1) * BLOCK_PIX
-        return np.exp(-np.array([[BLOCK_PIX], [across]]) / scales_pix)
+        across = self.row_pix - (self.per_row - 1) * self.block_pix
+        return np.exp(-np.array([[self.block_pix], [across]]) / scales_pix)
 
     def lags(self):
         """Return lags in rows and in blocks, (n_lags,) each: doubling, to half a row and a third of the rows."""
@@ -118,5 +118,5 @@ class Blocks:
     def columns(self, k):
         """Return the centres (per_row,) of output k's blocks on the detector, in the order of readout."""
         first, last, direction = self.readout.outputs[k]
-        centres = np.minimum((np.arange(self.per_row) + 0.5) * BLOCK_PIX, self.readout.width) - 0.5
+        centres = np.minimum((np.arange(self.per_row) + 0.5) * self.block_pix, self.readout.width) - 0.5
         return first + centres if direction > 0 else last - 1 - centres

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detectorist.algorithms.readout import Readout, alternating_readout
 from detectorist.algorithms.sources import mask_sources
 from detectorist.algorithms.stripes import measure_pedestal
-from detectorist.algorithms.wisps import fit_wisps, prepare_templates
+from detectorist.algorithms.wisps import FULL_FRAME_OUTPUTS, fit_wisps, prepare_templates
 from detectorist.errors import ParameterError, TooFewPixels
 
 #: Fewest exposures from which light of the sky and of wisps can be told apart.
@@ -44,7 +45,7 @@ def stack_template(
     images: list[np.ndarray],
     bad: list[np.ndarray],
     *,
-    n_outputs: int = 4,
+    readout: Readout | None = None,
     smoothing_pix: float = 3.0,
 ) -> WispTemplate:
     """Make a template from exposures of different fields.
@@ -55,8 +56,8 @@ def stack_template(
         Flat-fielded rates of one detector and filter, stripes removed or not. Non-finite pixels are ignored.
     bad : list of ndarray of bool, shape (ny, nx) each
         True where a pixel must not be used; sources are found here.
-    n_outputs : int
-        Stripes of columns read through an output each.
+    readout : Readout, optional
+        The order in which the pixels were read; by default that of four outputs.
     smoothing_pix : float
         Width (sigma) of the Gaussian over the stack.
 
@@ -82,6 +83,7 @@ def stack_template(
     shape = images[0].shape
     if len(bad) != len(images) or any(one.shape != shape for one in (*images, *bad)):
         raise ParameterError("wisp template: all images and masks of one shape are needed")
+    readout = alternating_readout(shape[1], FULL_FRAME_OUTPUTS) if readout is None else readout
     bad = [b | ~np.isfinite(image) for image, b in zip(images, bad, strict=True)]
     strength = np.ones(len(images))
     template = np.zeros(shape, np.float32)
@@ -89,15 +91,14 @@ def stack_template(
     for round_ in range(ROUNDS):
         if round_ > 0:
             masks = [
-                b | mask_sources(image - s * template, b, n_outputs=n_outputs).mask
+                b | mask_sources(image - s * template, b, n_outputs=len(readout.outputs)).mask
                 for image, b, s in zip(images, bad, strength, strict=True)
             ]
         skies = [measure_pedestal(image - s * template, m) for image, s, m in zip(images, strength, masks, strict=True)]
         stack, n_used = _stack(images, masks, skies, strength)
         template = _lit(prepare_templates(stack[None], smoothing_pix=smoothing_pix)[0])
         fits = [
-            fit_wisps(image, mask, template[None], n_outputs=n_outputs)
-            for image, mask in zip(images, masks, strict=True)
+            fit_wisps(image, mask, template[None], readout=readout) for image, mask in zip(images, masks, strict=True)
         ]
         strength = np.array([fit.scale[0] for fit in fits])
         if not strength.any():

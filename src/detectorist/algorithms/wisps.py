@@ -1,10 +1,11 @@
 """How strong a wisp of known shape is in an image, with its uncertainty.
 
 Wisps are stray light of fixed shape per detector and filter and of varying strength, possibly of two or more components
-that vary apart. Strengths, levels of rows (one per output) and levels of columns are one linear model, solved together:
-stripes do not change the strength. The uncertainty comes from the scatter of the residuals, strip by strip, so that
-what is left of 1/f noise and of faint galaxies counts. That 1/f noise sets the limit: along a row it is stronger than
-white noise on the scale of a wisp, and waves along the rows, fitted as well, gain nothing that they do not cost.
+that vary apart. Along a row 1/f noise is stronger than white noise on the scale of a wisp and sets the limit of what an
+image can tell. The fit is the least-squares one with that noise's own covariance, in the order of readout and with
+offsets of columns left free: no other linear estimate without bias has a smaller error (Gauss-Markov; the Cramer-Rao
+limit of Gaussian noise). The uncertainty comes from the scatter of the residuals, strip by strip, so that faint
+galaxies count too.
 """
 
 from __future__ import annotations
@@ -15,23 +16,26 @@ from itertools import combinations
 import numpy as np
 from scipy import ndimage
 
+from detectorist.algorithms.flicker import smooth_blocks
+from detectorist.algorithms.flicker_spectrum import fit_noise
+from detectorist.algorithms.readout import Blocks, Readout, alternating_readout
 from detectorist.algorithms.sources import mask_sources
 from detectorist.errors import ParameterError, TooFewPixels
 
-#: Pixels of the square bins in which the fit is made; wisps are tens of pixels wide.
-BIN_PIX = 4
-#: Bins along y whose residuals are taken as one sample for the uncertainty: faint galaxies are not much larger.
-STRIP_BINS = 2
+#: Rows whose residuals are taken as one sample for the uncertainty: faint galaxies are not much larger.
+STRIP_ROWS = 8
 #: Width (sigma) of the Gaussian that takes the noise out of a template, pixel.
 TEMPLATE_SMOOTHING_PIX = 2.0
-#: Rounds in which levels of columns and of rows are taken out in turn.
-ROUNDS = 12
+#: Rounds in which levels of columns and of rows are taken out in turn for the first strength.
+ROUNDS = 3
 #: Rounds of looking for sources in the image without its wisps.
 MASK_ROUNDS = 2
 #: A component is significant from here.
 SIGNIFICANT_SIGMA = 3.0
-#: Fewest bins with light of the template.
-MIN_BINS = 50
+#: Fewest pixels with light of the template.
+MIN_LIT_PIX = 800
+#: Outputs of an image of which nothing else is said.
+FULL_FRAME_OUTPUTS = 4
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,8 @@ class WispFit:
         Whether any component is stronger than three times its error.
     residual_ratio : float
         rms of the residuals where the wisp is over that where it is not: 1 for a template that fits.
-    n_bins : int
-        Bins behind the fit.
+    n_blocks : int
+        Blocks of 4 pixels behind the fit.
     """
 
     scale: np.ndarray
@@ -54,7 +58,7 @@ class WispFit:
     covariance: np.ndarray
     significant: bool
     residual_ratio: float
-    n_bins: int
+    n_blocks: int
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def find_wisps(
     templates: np.ndarray,
     *,
     mask: np.ndarray | None = None,
-    n_outputs: int = 4,
+    readout: Readout | None = None,
     clip_sigma: float = 4.0,
 ) -> WispModel:
     """Fit wisps and make their image.
@@ -113,8 +117,8 @@ def find_wisps(
         As read; noise and NaN are taken out here.
     mask : ndarray of bool, shape (ny, nx), optional
         True on sources; by default they are looked for in the image without its wisps, in two rounds.
-    n_outputs : int
-        Stripes of columns with a row level each.
+    readout : Readout, optional
+        The order in which the pixels were read; by default that of four outputs.
     clip_sigma : float
         Pixels farther from the model are left out.
 
@@ -129,13 +133,14 @@ def find_wisps(
     """
     image, bad = np.asarray(image, np.float32), np.asarray(bad, bool)
     smooth = prepare_templates(templates)
-    settings = {"n_outputs": n_outputs, "clip_sigma": clip_sigma}
+    readout = alternating_readout(image.shape[1], FULL_FRAME_OUTPUTS) if readout is None else readout
+    settings = {"readout": readout, "clip_sigma": clip_sigma}
     if mask is None:
         mask = np.zeros(bad.shape, bool)
         for _ in range(MASK_ROUNDS):
             fit = fit_wisps(image, bad | mask, templates, smooth=smooth, **settings)
             rest = image - np.tensordot(fit.scale.astype(np.float32), smooth, 1)
-            mask = mask_sources(rest, bad, n_outputs=n_outputs).mask
+            mask = mask_sources(rest, bad, n_outputs=len(readout.outputs)).mask
     fit = fit_wisps(image, bad | mask, templates, smooth=smooth, **settings)
     wisp, variance = wisp_image(smooth, fit.scale * fit.significant, fit.covariance * fit.significant)
     return WispModel(fit, wisp, variance, mask)
@@ -158,14 +163,14 @@ def fit_wisps(
     templates: np.ndarray,
     *,
     smooth: np.ndarray | None = None,
-    n_outputs: int = 4,
+    readout: Readout | None = None,
     clip_sigma: float = 4.0,
 ) -> WispFit:
-    """Fit the strengths of wisps together with a level of every row, output by output, and of every column.
+    """Fit the strengths of wisps in the presence of 1/f noise and of offsets of columns.
 
     Parameters
     ----------
-    image, templates, n_outputs, clip_sigma
+    image, templates, readout, clip_sigma
         As in `find_wisps`.
     mask : ndarray of bool, shape (ny, nx)
         True where a pixel must not be used: bad pixels and sources.
@@ -186,7 +191,7 @@ def fit_wisps(
     Notes
     -----
     The smooth templates weigh, the given ones are fitted (instrumental variables): noise of a template would otherwise
-    make every strength too small by its share of the template's own variance. About 0.3 s for a full frame.
+    make every strength too small by its share of the template's own variance. About 0.8 s for a full frame.
     """
     image, templates = np.asarray(image, np.float32), np.asarray(templates, np.float32)
     if image.shape != mask.shape or templates.shape[-2:] != image.shape or templates.ndim != 3:
@@ -194,107 +199,178 @@ def fit_wisps(
             f"image of shape {image.shape}, mask of shape {mask.shape}, templates of shape {templates.shape}: "
             "(ny, nx), (ny, nx) and (n, ny, nx) are needed"
         )
+    readout = alternating_readout(image.shape[1], FULL_FRAME_OUTPUTS) if readout is None else readout
     smooth = prepare_templates(templates) if smooth is None else smooth
     usable = ~np.asarray(mask, bool) & np.isfinite(image)
     given = np.nan_to_num(templates, posinf=0.0, neginf=0.0)
-    instruments = np.stack([_binned(one) for one in smooth])
-    lit = (instruments > 0.1 * instruments.max(axis=(1, 2), keepdims=True)).any(axis=0)
-    scale = np.zeros(len(templates))
-    for clip in (3 * clip_sigma, clip_sigma, clip_sigma):
-        sums, count = _sums(image, given, usable, scale, clip, n_outputs)
-        if ((count > 0) & lit).sum() < MIN_BINS:
-            raise TooFewPixels(
-                f"wisp fit: {int(((count > 0) & lit).sum())} usable bins of {BIN_PIX} x {BIN_PIX} pixels where the "
-                f"template has light; {MIN_BINS} are needed",
-                n_bins=int(((count > 0) & lit).sum()),
-            )
-        scale, left = _solve(sums, count, instruments)
-    covariance = _covariance(left, sums, count, instruments, n_outputs)
+    planes = np.concatenate([given, _instruments(given, smooth)])
+    n = len(templates)
+    # A first strength without the noise's spectrum, which the wisp would be part of.
+    data = _in_readout_order(image, planes, usable, np.zeros(n), 3 * clip_sigma, readout)
+    scale, _ = _solve(_without_stripes(data.instruments, data), data)
+    data = _in_readout_order(image, planes, usable, scale, clip_sigma, readout)
+    noise = fit_noise(data.rest(scale), data.counts, data.blocks)
+    weights = np.stack([_weigh(one, data, noise) for one in data.instruments])
+    scale, normal = _solve(weights, data)
+    left = data.rest(scale)
+    covariance = _covariance(weights, left, normal, data)
     error = np.sqrt(np.diag(covariance))
-    ratio = _rms(left, count, lit) / max(_rms(left, count, ~lit), 1e-30)
     significant = bool((scale > SIGNIFICANT_SIGMA * error).any())
-    return WispFit(scale, error, covariance, significant, float(ratio), int((count > 0).sum()))
+    return WispFit(scale, error, covariance, significant, _residual_ratio(left, data), int((data.counts > 0).sum()))
 
 
-def _binned(image):
-    """Return the means of an image over the bins, incomplete ones at the upper edges left out."""
-    ny, nx = (n // BIN_PIX for n in image.shape)
-    return image[: ny * BIN_PIX, : nx * BIN_PIX].reshape(ny, BIN_PIX, nx, BIN_PIX).mean(axis=(1, 3))
+@dataclass(frozen=True)
+class _Data:
+    """Block means in the order of readout, (n_outputs, n_rows * n_blocks) each, over the same pixels.
+
+    image : about the level of the sky. templates, instruments : (n, ...), as given and smooth. counts : pixels.
+    """
+
+    image: np.ndarray
+    templates: np.ndarray
+    instruments: np.ndarray
+    counts: np.ndarray
+    blocks: Blocks
+    lit: np.ndarray
+
+    def rest(self, scale):
+        """Return the image without wisps of the given strengths and without offsets of columns."""
+        rest = self.image - np.tensordot(scale.astype(np.float32), self.templates, 1)
+        return _without_columns(rest, self)
 
 
-def _sums(image, templates, usable, scale, clip_sigma, n_outputs):
-    """Return means (1 + n, ny, nx) over the bins, of image and templates without stripes, and their pixels."""
+def _instruments(given, smooth):
+    """Return smooth templates to which the row itself does not contribute: their noise is not that of `given`.
+
+    Weights that share the noise of what they weigh make strengths too small, by 0.3 % with a noise of 4 % of the peak:
+    the inverse of the 1/f noise's covariance damps a wisp, but not white noise.
+    """
+    offsets = np.arange(-round(3 * TEMPLATE_SMOOTHING_PIX), round(3 * TEMPLATE_SMOOTHING_PIX) + 1)
+    kernel = np.exp(-0.5 * (offsets / TEMPLATE_SMOOTHING_PIX) ** 2)
+    own = np.float32(kernel.max() / kernel.sum())
+    along = ndimage.gaussian_filter1d(given, TEMPLATE_SMOOTHING_PIX, axis=2, mode="nearest", truncate=3)
+    return (smooth - own * along) / (1 - own)
+
+
+def _in_readout_order(image, planes, usable, scale, clip_sigma, readout) -> _Data:
+    """Average image and templates over blocks, outlying pixels left out."""
     from detectorist.algorithms._sources_nb import row_levels
-    from detectorist.algorithms._wisps_nb import bin_planes
+    from detectorist.algorithms._wisps_nb import block_planes
 
     both = usable[::4, 1:] & usable[::4, :-1]
     steps = np.abs(image[::4, 1:] - image[::4, :-1])[both]
     noise = 1.0484 * float(np.median(steps)) if steps.size else 0.0  # 1.4826 / sqrt(2)
     if noise <= 0:
         raise TooFewPixels("wisp fit: the usable pixels have no scatter", n_pairs=int(steps.size))
-    edges = np.arange(0, image.shape[1] + 1, image.shape[1] // n_outputs)
     level = np.float32(np.median(image[::4][usable[::4]]))
     above = np.where(usable, image - level, 0)
-    rest = above - np.tensordot(scale.astype(np.float32), templates, 1) if scale.any() else above
+    n = len(planes) // 2
+    rest = above - np.tensordot(scale.astype(np.float32), planes[:n], 1) if scale.any() else above
+    edges = np.arange(0, image.shape[1] + 1, readout.width)
     levels = row_levels(rest, usable, edges, 3.0 * noise)
-    total, count = bin_planes(above, templates, usable, levels, edges, scale, clip_sigma * noise, BIN_PIX)
-    return _without_stripes(total / np.maximum(count, 1), count, n_outputs), count
+    blocks = Blocks(readout, len(image))
+    backwards = readout.slow_direction < 0
+    found = [
+        block_planes(
+            above,
+            planes,
+            usable,
+            np.ascontiguousarray(levels[:, output[0] // readout.width]),
+            np.asarray(scale, float),
+            clip_sigma * noise,
+            *output,
+            backwards,
+            blocks.block_pix,
+        )
+        for output in readout.outputs
+    ]
+    means = np.stack([one for one, _ in found], axis=1)
+    counts = np.array([count for _, count in found])
+    instruments = means[1 + n :]
+    lit = (instruments > 0.1 * planes[n:].max(axis=(1, 2))[:, None, None]).any(axis=0) & (counts > 0)
+    n_lit = int(lit.sum()) * blocks.block_pix
+    if n_lit < MIN_LIT_PIX:
+        raise TooFewPixels(
+            f"wisp fit: about {n_lit} usable pixels where the template has light; {MIN_LIT_PIX} are needed",
+            n_usable=n_lit,
+        )
+    return _Data(means[0], means[1 : 1 + n], instruments, counts, blocks, lit)
 
 
-def _without_stripes(means, count, n_outputs):
-    """Return planes of bins (1 + n, ny, nx) about a free level of every column and of every output's row."""
-    parts = np.array_split(np.arange(count.shape[1]), n_outputs)
-    for _ in range(ROUNDS):
-        means = means - (count * means).sum(axis=1, keepdims=True) / np.maximum(count.sum(axis=0), 1)
-        for part in parts:
-            weight = np.maximum(count[:, part].sum(axis=1), 1)[:, None]
-            means[:, :, part] -= (count[:, part] * means[:, :, part]).sum(axis=2, keepdims=True) / weight
-    return means * (count > 0)
+def _rows(values, data):
+    """Return values (n_outputs, n_steps) as (n_outputs, n_rows, n_blocks)."""
+    return values.reshape(len(data.counts), data.blocks.n_rows, -1)
 
 
-def _solve(means, count, instruments):
-    """Return strengths, none negative, and the residuals of the bins."""
-    moment = np.array([np.vdot(t * count, means[0]) for t in instruments])
-    normal = np.array([[np.vdot(t * count, other) for other in means[1:]] for t in instruments])
-    best, best_left, least = np.zeros(len(instruments)), means[0], np.inf
-    n = len(instruments)
-    for size in range(n, -1, -1):
+def _without_columns(values, data):
+    """Return values about the mean of every column of blocks, 0 where no pixel is."""
+    counts, cube = _rows(data.counts, data), _rows(values, data)
+    mean = np.einsum("orb,orb->ob", counts, cube, dtype=float) / np.maximum(counts.sum(axis=1, dtype=float), 1)
+    return ((cube - mean[:, None].astype(np.float32)) * (counts > 0)).reshape(values.shape)
+
+
+def _without_stripes(many, data):
+    """Return weights for values about a free level of every column and of every output's row: white noise only."""
+    counts, weights = _rows(data.counts, data).astype(np.float32), []
+    for values in many:
+        left = values
+        for _ in range(ROUNDS):
+            cube = _rows(left, data)
+            level = (counts * cube).sum(axis=2) / np.maximum(counts.sum(axis=2), 1)
+            left = _without_columns((cube - level[:, :, None]).reshape(values.shape), data)
+        weights.append(left * data.counts)
+    return np.stack(weights)
+
+
+def _weigh(values, data, noise):
+    """Return values times the inverse of the noise's covariance, about free offsets of columns.
+
+    With S the smoother of the 1/f noise and R the variance of white noise, that inverse is (1 - S) / R. Offsets of
+    columns lie at multiples of the row frequency, where S takes next to nothing: one turn after the other is enough.
+    """
+    centred = _without_columns(values, data)
+    smoothed, _ = smooth_blocks(centred, data.counts, data.blocks, noise, want_variance=False)
+    return data.counts * _without_columns(values - smoothed.T, data) / np.float32(noise.white)
+
+
+def _solve(weights, data):
+    """Return strengths, none negative, and the normal matrix."""
+    moment = np.array([np.vdot(one, data.image) for one in weights])
+    normal = np.array([[np.vdot(one, other) for other in data.templates] for one in weights])
+    n = len(weights)
+    best, least = np.zeros(n), 0.0
+    for size in range(n, 0, -1):
         for chosen in combinations(range(n), size):
             pick = list(chosen)
+            part = normal[np.ix_(pick, pick)]
+            if np.linalg.cond(part) > 1e8:
+                raise TooFewPixels("wisp fit: the usable pixels cannot tell the components apart", components=pick)
             scale = np.zeros(n)
-            if pick:
-                part = normal[np.ix_(pick, pick)]
-                if np.linalg.cond(part) > 1e8:
-                    raise TooFewPixels("wisp fit: the usable pixels cannot tell the components apart", components=pick)
-                scale[pick] = np.linalg.solve(part, moment[pick])
-            if (scale < 0).any():
-                continue
-            left = means[0] - np.tensordot(scale.astype(np.float32), means[1:], 1)
-            badness = float(np.vdot(left * count, left))
-            if badness < least:
-                best, best_left, least = scale, left, badness
-        if np.isfinite(least) and size == n:
+            scale[pick] = np.linalg.solve(part, moment[pick])
+            badness = -float(moment @ scale)
+            if (scale >= 0).all() and badness < least:
+                best, least = scale, badness
+        if least < 0 and size == n:
             break
-    return best, best_left
+    return best, normal
 
 
-def _covariance(left, means, count, instruments, n_outputs):
+def _covariance(weights, left, normal, data):
     """Return the covariance of the strengths from the scatter of strips of rows, output by output.
 
     A strength that was held at zero gets the variance it would have if it were free.
     """
-    normal = np.array([[np.vdot(t * count, other) for other in means[1:]] for t in instruments])
-    strips = range(0, count.shape[0], STRIP_BINS)
-    scores = []
-    for part in np.array_split(np.arange(count.shape[1]), n_outputs):
-        weighted = instruments[:, :, part] * (count * left)[:, part]
-        scores.append(np.array([weighted[:, y : y + STRIP_BINS].sum(axis=(1, 2)) for y in strips]))
-    scores = np.vstack(scores)
+    strips = np.arange(0, data.blocks.n_rows, STRIP_ROWS)
+    each = [_rows(one * left, data).sum(axis=2, dtype=float) for one in weights]
+    scores = np.column_stack([np.add.reduceat(one, strips, axis=1).ravel() for one in each])
     inverse = np.linalg.inv(normal)
     return inverse @ (scores.T @ scores) @ inverse.T
 
 
-def _rms(left, count, where):
-    """Return the rms of residuals in units of what a single pixel's noise gives, over some bins."""
-    weight = count * where
-    return float(np.sqrt((weight * left**2 * count).sum() / max(weight.sum(), 1)))
+def _residual_ratio(left, data):
+    """Return the rms of residuals in units of white noise where the wisp is, over that where it is not."""
+    squares = data.counts * left.astype(float) ** 2
+    rms = [
+        np.sqrt(squares[where].mean()) if where.any() else np.nan for where in (data.lit, ~data.lit & (data.counts > 0))
+    ]
+    return float(rms[0] / max(rms[1], 1e-30))

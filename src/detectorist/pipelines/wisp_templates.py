@@ -185,14 +185,13 @@ def _make_one(
     detector, band = key
     step = WispsStep()
     images, bad, flats = [], [], set()
-    n_outputs = 1
     for number, exposure in enumerate(exposures):
         tell(number, exposure.stem)
         with models.open_as(exposure.path, ImageModel) as model:
             model.meta.filename = exposure.path.name
             require_honest_size(model)
             refuse_corrected(model, "wispsub")
-            n_outputs = len(readout_of(model).outputs)
+            readout = readout_of(model)
             image, unusable = np.array(model.data, np.float32), unusable_pixels(model)
             if request.apply_flat and source.name != "none":
                 with references_in_words(source):
@@ -205,7 +204,7 @@ def _make_one(
         bad.append(unusable)
     tell(len(exposures) - 1, f"stacking {len(exposures)} exposures of {detector} in {band}")
     try:
-        template = stack_template(images, bad, n_outputs=n_outputs)
+        template = stack_template(images, bad, readout=readout)
     except DetectoristError as error:
         raise type(error)(f"{detector} in {band}: {error.message}", **error.numbers) from error
     _write(template, target, key, exposures, sorted(flats))

@@ -105,8 +105,7 @@ class WispsStep(DetectoristStep):
             bad = bad | ~np.isfinite(flat)
         image = model.data if flat is None else model.data / np.nan_to_num(flat, nan=1.0)
         mask = None if self.mask_file is None else read_mask(self.mask_file, model)
-        n_outputs = len(readout_of(model).outputs)
-        return find_wisps(np.asarray(image, np.float32), bad, templates, mask=mask, n_outputs=n_outputs)
+        return find_wisps(np.asarray(image, np.float32), bad, templates, mask=mask, readout=readout_of(model))
 
     def _draw(self, model, before, found) -> None:
         from detectorist.figures import display
