@@ -21,8 +21,10 @@ from validated import Rows, store
 #: Mode -> the module that measures it, and the package it is compared with.
 MODES = {
     "lrs": ("lrs_validation", "ExoTiC-MIRI 1.0.0"),
-    "imaging": ("imaging", "CEERS scripts"),
-    "coron": ("coron", "spaceKLIP"),
+    "imaging": ("imaging_validation", "CEERS scripts"),
+    "coron": ("coron_validation", "spaceKLIP"),
+    "concerns": ("concerns", ""),
+    "false_alarms": ("false_alarms", ""),
 }
 
 
