@@ -7,6 +7,7 @@ extended on one instance is lost by `.copy()`; entries of the metadata tree (sto
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from stdatamodels.jwst import datamodels
 from stdatamodels.jwst.datamodels import JwstDataModel
 
+from detectorist import __version__
 from detectorist.errors import InputError
 
 #: FITS keywords of our steps' states, as the standard pipeline has S_LINEAR and the like.
@@ -38,6 +40,9 @@ STATE_KEYWORDS = {
     "extract_1d_optimal": "S_EXTOPT",
     "align_spectra": "S_ALIGN",
 }
+
+#: Characters of a HISTORY card, and how one begins that continues the one before.
+HISTORY_WIDTH, CONTINUED = 72, "  "
 
 #: Extension with the variance of a subtracted background: common to a row, so no part of the pixels' own ERR.
 BACKGROUND_VARIANCE_HDU = "BKG_VAR"
@@ -158,9 +163,24 @@ def carry_provenance(source: JwstDataModel, target: JwstDataModel) -> None:
         copied = dict(numbers)
         record_step(target, alias, copied.pop("state", "COMPLETE"), copied)
     known = {entry["description"] for entry in _history(target)}
+    wanted = True
     for entry in _history(source):
-        if entry["description"] not in known:
+        if not entry["description"].startswith(CONTINUED):
+            wanted = entry["description"] not in known
+        if wanted:
             target.add_history_entry(entry["description"], software=entry.get("software"))
+
+
+def add_history(model: JwstDataModel, line: str) -> None:
+    """Add a line to the history, in entries that fit a HISTORY card each: FITS cuts longer ones within a word."""
+    for part in textwrap.wrap(line, HISTORY_WIDTH, subsequent_indent=CONTINUED, break_on_hyphens=False):
+        model.add_history_entry(part, software={"name": "detectorist", "version": __version__})
+
+
+def history(model: JwstDataModel) -> str:
+    """Return all entries as one text; entries that FITS has cut are whole again."""
+    texts = [entry["description"] for entry in _history(model)]
+    return "".join(text if len(text) >= HISTORY_WIDTH else f"{text}\n" for text in texts)
 
 
 def _history(model: JwstDataModel) -> list[dict[str, Any]]:

@@ -119,10 +119,7 @@ class DetectoristStep(Step):
         models.record_step(model, self.class_alias, state, numbers)
         self.record = models.records(model)[self.class_alias]
         line = f"{self.class_alias}: {summary or 'done' if state == 'COMPLETE' else 'skipped, ' + summary}"
-        model.add_history_entry(
-            f"{line} (detectorist {__version__})",
-            software={"name": "detectorist", "version": __version__},
-        )
+        models.add_history(model, f"{line} (detectorist {__version__})")
         log.info("%s: %s", models.describe(model), line)
         return model
 

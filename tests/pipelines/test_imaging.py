@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 from astropy.io import fits
 from jwst.pipeline import Detector1Pipeline
-from stdatamodels.jwst.datamodels import ImageModel
+from stdatamodels.jwst.datamodels import CubeModel, ImageModel
 
 from detectorist import models
 from detectorist.errors import AlreadyCorrected
@@ -211,6 +211,24 @@ def test_the_standard_pipeline_is_left_alone():
     assert Detector1Pipeline.step_defs == before
     assert not {"snowballs", "wisps", "stripes"} & set(before)
     assert ImagingPipeline.step_defs["jump"] is not before["jump"]
+
+
+def test_rates_of_the_integrations_are_corrected_as_well(reduced, rate):
+    with CubeModel(reduced / f"{STEM}_rateints.fits") as rateints:
+        np.testing.assert_array_equal(rateints.data[0], rate["data"].astype(np.float32))
+        assert [models.state(rateints, name) for name in ("snowballs", "wisps", "stripes")] == ["COMPLETE"] * 3
+
+
+def test_large_events_are_left_to_the_snowballs_step(request_of, reduced, tmp_path):
+    """Parameters from CRDS, and those of users, turn the jump step's own rule on."""
+    start = tmp_path / "start" / f"{STEM}_rate.fits"
+    start.parent.mkdir()
+    shutil.copyfile(reduced / f"{STEM}_rate_prewisp.fits", start)
+    settings = ["jump.expand_large_events=true", "stripes.skip=true"]
+    reduce_imaging(request_of(tmp_path, files=[start], settings=settings))
+    resolved = tomllib.loads((tmp_path / "resolved.toml").read_text())
+    assert resolved["steps"]["jump"]["expand_large_events"] is False
+    assert "expand_large_events is turned off" in (tmp_path / "detectorist.log").read_text()
 
 
 def test_one_ramp_fit_only(reduced):

@@ -150,6 +150,43 @@ def test_provenance_is_carried_over_a_ramp_fit(make_lrs_ramp, make_lrs_rateints)
     assert "groups" in models.records(ramp)["drop_groups"]
 
 
+def test_history_is_cut_between_words_and_is_whole_after_reopening(make_lrs_rateints, tmp_path):
+    line = (
+        "wisps: scale 0.8001 +- 0.0006, 0.1234 +- 0.0022 of wisps_nrcb4_f200w_1.fits, wisps_nrcb4_f200w_2.fits (x 1.0)"
+    )
+    model = make_lrs_rateints(n_ints=1)
+    models.add_history(model, line)
+    models.add_history(model, "stripes: done")
+    entries = [entry["description"] for entry in model.instance["history"]["entries"]]
+    assert max(map(len, entries)) <= 72
+    assert " ".join(entry.strip() for entry in entries[:-1]) == line
+    for name in ("once.fits", "twice.fits"):
+        model.save(tmp_path / name)
+        model = datamodels.CubeModel(tmp_path / name)
+        assert [entry["description"] for entry in model.instance["history"]["entries"]] == entries
+    assert models.history(model).splitlines()[-1] == "stripes: done"
+
+
+def test_history_that_others_wrote_longer_than_a_card_is_whole_again(make_lrs_rateints, tmp_path):
+    model = make_lrs_rateints(n_ints=1)
+    model.add_history_entry("a" * 65 + " remstriping.py")
+    model.add_history_entry("later")
+    model.save(tmp_path / "long.fits")
+    with datamodels.CubeModel(tmp_path / "long.fits") as reopened:
+        assert models.history(reopened).splitlines() == ["a" * 65 + " remstriping.py", "later"]
+
+
+def test_lines_of_history_are_carried_whole_and_once(make_lrs_ramp, make_lrs_rateints):
+    ramp, rates = make_lrs_ramp(n_ints=1, n_groups=3), make_lrs_rateints(n_ints=1)
+    lines = [f"{step}: {'word ' * 13}(detectorist 1.0)" for step in ("first", "second")]
+    models.add_history(rates, lines[0])
+    for line in lines:
+        models.add_history(ramp, line)
+    models.carry_provenance(ramp, rates)
+    entries = [entry["description"] for entry in rates.instance["history"]["entries"]]
+    assert entries == [entry["description"] for entry in ramp.instance["history"]["entries"]]
+
+
 def test_background_variance_survives(make_lrs_rateints, survive):
     model = make_lrs_rateints(n_ints=2)
     assert models.background_variance(model) is None

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 from jwst.pipeline import Detector1Pipeline
 from stdatamodels.jwst.datamodels import CubeModel, ImageModel, JwstDataModel
 
 from detectorist import models
-from detectorist.errors import InputError
+from detectorist.errors import InputError, TooFewPixels
 from detectorist.pipelines import products, saturated
 from detectorist.pipelines.base import DetectoristPipeline, off_by_default
 from detectorist.pipelines.engine_steps import ENGINE_STEPS, EngineJumpStep, EngineRampFitStep
 from detectorist.stage_1.flag_persistence import FlagPersistenceStep
 from detectorist.stage_1.snowballs import SnowballsStep
 from detectorist.stage_1.stripes import StripesStep
-from detectorist.stage_1.subtract_1overf import product_of
+from detectorist.stage_1.subtract_1overf import add_variance, product_of
 from detectorist.stage_1.wisps import WISP_DETECTORS, WISP_FILTERS, WispsStep
 
 log = logging.getLogger(__name__)
@@ -64,7 +67,8 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
     where that gives the same bits; the standard Detector1Pipeline is not touched.
 
     The uncorrected rate is kept beside the product, as `*_rate_prewisp.fits` and `*_rate_pre1f.fits`. Wisps stay in,
-    with a warning, where no folder of templates is given.
+    with a warning, where no folder of templates is given. The rates of the integrations lose the same wisp, and stripes
+    each by itself. `jump.expand_large_events` is off while `snowballs` runs.
 
     Raises
     ------
@@ -96,10 +100,13 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.whole_files = False
+        self._rateints: CubeModel | None = None
 
     def process(self, input_data: Any) -> JwstDataModel | None:
         """Return the corrected rate; the ramp where ramp fitting is skipped; None where nothing could be fitted."""
         self.choose_engine(self.engine)
+        self.leave_large_events_to_snowballs()
+        self._rateints = None
         if not isinstance(input_data, JwstDataModel):
             with models.open_as(input_data, _kind_of(input_data)) as found:
                 require_image(found)
@@ -115,21 +122,62 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
             return rate
         return self.correct_rate(rate)
 
+    def leave_large_events_to_snowballs(self) -> None:
+        """Turn `jump.expand_large_events` off where `snowballs` runs: what jump has grown would pass for large events.
+
+        Parameters of the jump step that come from CRDS turn it on.
+        """
+        if self.jump.expand_large_events and not (self.jump.skip or self.snowballs.skip):
+            log.warning(
+                "jump.expand_large_events is turned off: the snowballs step does that, and would take what jump has "
+                "grown for the size of events; snowballs.skip = true leaves it to jump"
+            )
+            self.jump.expand_large_events = False
+
     def correct_rate(self, rate: ImageModel) -> ImageModel:
-        """Return the rate without wisps and stripes, a copy of it saved before each."""
+        """Return the rate without wisps and stripes, a copy of it saved before each; correct and save the rateints."""
         rate.meta.filename = f"{stem_of(models.describe(rate))}_rate.fits"
         self.suffix = "rate"
+        rateints, self._rateints = self._rateints, None
+        if rateints is not None:
+            rateints.meta.filename = rate.meta.filename.replace("_rate.fits", "_rateints.fits")
         for name, ending in RATE_STEPS.items():
             step = getattr(self, name)
             if step.skip or (name == "wisps" and not self._has_templates(rate)):
                 continue
             self.progress(0.8 if name == "wisps" else 0.9, 1, name)
             before = rate.copy() if self.save_uncorrected else None
+            was = _Arrays(rate.data, rate.err)
             rate = step.run(rate)
-            if before is not None and models.state(rate, name) == "COMPLETE":
+            if models.state(rate, name) != "COMPLETE":
+                continue
+            if before is not None:
                 self.save_model(before, suffix=f"rate_{ending}")
                 before.close()
+            if rateints is not None:
+                rateints = self._correct_rateints(name, rateints, was, rate)
+        if rateints is not None:
+            self._write(rateints, "rateints")
         return rate
+
+    def _correct_rateints(self, name: str, rateints: CubeModel, was: _Arrays, rate: ImageModel) -> CubeModel:
+        """Return the rates of the integrations with what a step did to the rate done to them."""
+        if len(rateints.data) == 1 and np.array_equal(rateints.data[0], was.data, equal_nan=True):
+            for array in ("data", "err", "var_rnoise"):
+                if rate.hasattr(array):
+                    setattr(rateints, array, getattr(rate, array)[None].copy())
+        elif name == "wisps":
+            rateints.data = rateints.data - (was.data - rate.data)
+            add_variance(rateints, np.broadcast_to(rate.err**2 - was.err**2, rateints.data.shape))
+        else:
+            try:
+                with _without_side_products(self.stripes):
+                    return self.stripes.run(rateints)
+            except TooFewPixels as error:
+                log.warning("%s; its stripes stay in", error)
+                return rateints
+        models.carry_provenance(rate, rateints)
+        return rateints
 
     def _has_templates(self, rate: ImageModel) -> bool:
         instrument = rate.meta.instrument
@@ -147,10 +195,37 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
         """
         if suffix in INTERIM and self.delete_interim:
             return None
+        if suffix == "rateints" and (self.whole_files or self.save_results):
+            self._rateints = model  # written when corrected, with the rate
+            return None
+        return self._write(model, suffix, **kwargs)
+
+    def _write(self, model: Any, suffix: str | None, **kwargs: Any) -> Any:
         if self.whole_files and suffix is not None:
             target = self.folder / f"{stem_of(models.describe(model))}_{suffix}.fits"
             return [str(products.write_model(model, target))]
         return super().save_model(model, suffix=suffix, **kwargs)
+
+
+class _Arrays(NamedTuple):
+    """A rate and its ERR as they were."""
+
+    data: np.ndarray
+    err: np.ndarray
+
+
+@contextmanager
+def _without_side_products(step: StripesStep) -> Iterator[None]:
+    """Let a step write neither masks and patterns nor figures: those of the rate are there."""
+    names = ("save_mask", "save_patterns", "draw_stripes")
+    before = {name: getattr(step, name) for name in names}
+    try:
+        for name in names:
+            setattr(step, name, False)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(step, name, value)
 
 
 def _kind_of(input_data: Any) -> type[JwstDataModel]:

@@ -301,6 +301,7 @@ def _build(request: ImagingRequest, recipe: Recipe, source: ReferenceSource, exp
     pipeline: ImagingPipeline = build_pipeline(
         ImagingPipeline, dataset, steps=steps, output_dir=str(request.output_dir), **recipe.parameters
     )
+    pipeline.leave_large_events_to_snowballs()
     pipeline.reference_source, pipeline.whole_files = source.name, True
     return pipeline
 
@@ -321,6 +322,7 @@ def _write_resolved(
     """Write every parameter in force, and for each exposure what was chosen for it."""
     common = recipe.with_settings(request.settings)
     pipeline = build_pipeline(ImagingPipeline, None, steps=common.steps, **common.parameters)
+    pipeline.leave_large_events_to_snowballs()
     table = {
         "pipeline": ImagingPipeline.__name__,
         **describe_run(request, recipe, source, [str(exposure.path) for exposure in exposures]),

@@ -50,9 +50,9 @@ def refuse_corrected(model: JwstDataModel, script: str, stock_step: str | None =
     name = models.describe(model)
     if stock_step and models.state(model, stock_step) == "COMPLETE":
         raise AlreadyCorrected(f"{name}: the standard step {stock_step} has been run on these data")
-    for entry in model.instance.get("history", {}).get("entries", []):
-        if script in entry.get("description", ""):
-            raise AlreadyCorrected(f"{name}: {script} has been run on these data ({entry['description'].strip()})")
+    for entry in models.history(model).splitlines():
+        if script in entry:
+            raise AlreadyCorrected(f"{name}: {script} has been run on these data ({entry.strip()})")
 
 
 def unusable_pixels(model: JwstDataModel) -> np.ndarray:
