@@ -61,6 +61,28 @@ def test_events_are_flagged_and_recorded(ramp):
     assert models.records(got)["snowballs"]["n_flagged"] == (got.groupdq != before).sum()
 
 
+def test_events_are_counted_by_group_and_once_where_groups_are_averages(ramp):
+    yy, xx = np.mgrid[:SIZE, :SIZE]
+    ramp.groupdq[0, 3][np.hypot(yy - 60.5, xx - 70) < 13] |= 4  # the same event, complete
+    ramp.groupdq[0, 3][np.hypot(yy - 100, xx - 20) < 6] |= 4
+    ramp.meta.exposure.nframes = 8
+    step = SnowballsStep()
+    step.run(ramp)
+    assert step.record["events_per_group"] == [0, 0, 1, 1, 0]
+    assert [event[1] for event in step.record["events"]] == [2, 3]
+
+
+def test_a_jump_step_that_expands_events_itself_is_refused(ramp):
+    from jwst.jump import JumpStep
+
+    jump = JumpStep()
+    jump.expand_large_events = True
+    with pytest.raises(ParameterError, match=r"jw00001001001_nrca3_ramp.fits: jump.expand_large_events is on"):
+        SnowballsStep("snowballs", parent=jump).run(ramp)
+    jump.expand_large_events = False
+    assert SnowballsStep("snowballs", parent=jump).run(ramp.copy()).meta.cal_step.snowballs == "COMPLETE"
+
+
 def test_a_second_run_changes_nothing(ramp):
     once = SnowballsStep.call(ramp)
     twice = SnowballsStep.call(once)

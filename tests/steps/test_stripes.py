@@ -88,6 +88,17 @@ def test_stripes_go_and_light_stays(rate, truth, method, rng):
         assert abs(step.record["rms_own"] - 0.015) < 0.006
 
 
+@pytest.mark.parametrize("method", ["flicker", "median"])
+def test_the_record_holds_the_noise_of_rows_before_and_after(rate, truth, method):
+    step = StripesStep()
+    step.method, step.apply_flat = method, False
+    step.run(rate)
+    white = WHITE / np.sqrt(NX * (1 - step.record["masked_fraction"]))
+    assert_allclose(step.record["row_rms_white"], white, rtol=0.1)
+    assert step.record["row_rms_before"] > 2 * white
+    assert step.record["row_rms_after"] < 1.3 * white
+
+
 def test_rateints_one_by_one(truth, rng):
     light, _ = truth
     stripes = np.array([0.02 * pink(rng) for _ in range(3)])

@@ -82,6 +82,18 @@ def test_a_wisp_is_fitted_and_subtracted(make_rate, templates, name):
     assert any(name in entry["description"] for entry in got.instance["history"]["entries"])
 
 
+def test_the_record_holds_the_curve_of_the_fit(make_rate, templates):
+    step = WispsStep()
+    step.template_dir, step.apply_flat = templates(wisps_nrca3_f150w=FIRST), False
+    step.run(make_rate(0.8 * FIRST))
+    curve = step.record["curve"]
+    assert len(curve["scale"]) == len(curve["spread"]) == 21
+    assert abs(curve["scale"][int(np.argmin(curve["spread"]))] - 0.8) < 0.1
+    step.run(make_rate(0 * FIRST))
+    assert step.record["state"] == "SKIPPED"
+    assert int(np.argmin(step.record["curve"]["spread"])) < 3
+
+
 def test_two_components_of_independent_strength(make_rate, templates):
     step = WispsStep()
     step.template_dir = templates(wisps_nrca3_f150w_1=FIRST, wisps_nrca3_f150w_2=SECOND)

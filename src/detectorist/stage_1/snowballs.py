@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
 from stdatamodels.jwst.datamodels import RampModel
 
 from detectorist import models
 from detectorist.algorithms import dq
-from detectorist.algorithms.snowballs import flag_snowballs, flag_snowballs_ceers
-from detectorist.errors import InputError
+from detectorist.algorithms.snowballs import Snowball, flag_snowballs, flag_snowballs_ceers
+from detectorist.errors import InputError, ParameterError
 from detectorist.stage_1.rate_images import naming
 from detectorist.step import DetectoristStep
 
@@ -24,7 +26,9 @@ class SnowballsStep(DetectoristStep):
     step's own `expand_large_events` has to be off, or what it has grown is taken for the size of the event. Run a
     second time it leaves the flags alone.
 
-    The record lists every event as [integration, group, y, x, radius, radius of the saturated core], from 0, in pixels.
+    The record lists every event as [integration, group, y, x, radius, radius of the saturated core], from 0, in pixels,
+    and counts them group by group. Where groups are averages of frames, an event shows in two groups and counts in the
+    first.
     """
 
     class_alias = "snowballs"
@@ -53,7 +57,14 @@ class SnowballsStep(DetectoristStep):
             raise InputError(f"{models.describe(model)}: TGROUP is {exposure.group_time}; a positive time is needed")
         if models.state(model, "jump") != "COMPLETE":
             log.warning("%s: jump detection has not been run; snowballs are made of its flags", models.describe(model))
+        if getattr(self.parent, "expand_large_events", False):
+            raise ParameterError(
+                f"{models.describe(model)}: {self.parent.class_alias}.expand_large_events is on; it has to be off: "
+                "what it has grown would be taken for the size of events",
+                parameter="expand_large_events",
+            )
         flags = models.group_flags(model)
+        averaged = (exposure.nframes or 1) > 1
         with naming(model):
             if self.method == "ceers":
                 found = flag_snowballs_ceers(
@@ -66,13 +77,13 @@ class SnowballsStep(DetectoristStep):
                     expand_factor=self.expand_factor,
                     core_grow_pix=self.core_grow_pix,
                     core_glow_s=self.core_glow_s,
-                    averaged=(exposure.nframes or 1) > 1,
+                    averaged=averaged,
                     group_time_s=exposure.group_time,
                 )
         model.groupdq = found.groupdq
         events = [
             [e.integration, e.group, *(round(v, 1) for v in (e.y, e.x, e.radius_pix, e.core_radius_pix))]
-            for e in found.events
+            for e in (first_seen(found.events) if averaged else found.events)
         ]
         if self.draw_snowballs:
             from detectorist.figures.snowballs import draw_snowballs
@@ -86,5 +97,16 @@ class SnowballsStep(DetectoristStep):
             method=self.method,
             n_events=len(events),
             events=events,
+            events_per_group=np.bincount([event[1] for event in events], minlength=flags.shape[1]),
             n_flagged=found.n_flagged,
         )
+
+
+def first_seen(events: Sequence[Snowball]) -> list[Snowball]:
+    """Return events without those that another has shown at their place in the group before."""
+    kept: list[Snowball] = []
+    for event in events:
+        before = [e for e in events if (e.integration, e.group) == (event.integration, event.group - 1)]
+        if not any(np.hypot(e.y - event.y, e.x - event.x) < 0.5 * max(e.radius_pix, event.radius_pix) for e in before):
+            kept.append(event)
+    return kept

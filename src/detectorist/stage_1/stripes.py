@@ -8,6 +8,7 @@ import numpy as np
 from stdatamodels.jwst.datamodels import CubeModel, ImageModel
 
 from detectorist.algorithms.destripe import Destriped, destripe
+from detectorist.algorithms.residuals import measure_row_noise
 from detectorist.stage_1.nircam_readout import readout_of
 from detectorist.stage_1.rate_images import (
     flat_under,
@@ -31,6 +32,9 @@ class StripesStep(DetectoristStep):
     The level of the sky stays. What the correction adds to the variance of a pixel is added to VAR_RNOISE and ERR; a
     pixel that helped to estimate the noise has part of its own subtracted, so that its ERR can fall. The image is
     not flat-fielded: the flat serves to measure.
+
+    The record holds the rms of the means of rows about their neighbours before and after, and what the scatter from
+    pixel to pixel explains of it, all on pixels without sources, DN/s.
     """
 
     class_alias = "stripes"
@@ -58,19 +62,23 @@ class StripesStep(DetectoristStep):
         cube = np.asarray(model.data).reshape(-1, *model.data.shape[-2:])
         bad = unusable_pixels(model).reshape(cube.shape)
         mask = None if self.mask_file is None else read_mask(self.mask_file, model)
+        flat = flat_under(self, model) if self.apply_flat else None
         with naming(model):
             found = destripe(
                 cube,
                 bad,
                 readout=readout_of(model),
-                flat=flat_under(self, model) if self.apply_flat else None,
+                flat=flat,
                 mask=mask,
                 method=self.method,
                 thresh=self.thresh,
                 vertical=self.vertical,
             )
         before = np.array(cube[0]) if self.draw_stripes else None
+        rows_before = measure_row_noise(_flattened(cube[0], flat), bad[0] | found.mask)
         self._subtract(model, found, bad)
+        first = np.asarray(model.data).reshape(cube.shape)[0]
+        rows_after = measure_row_noise(_flattened(first, flat), bad[0] | found.mask)
         self._write(model, found, before)
         rms = float(np.std(found.horizontal[0] + found.vertical[0]))
         return self.complete(
@@ -82,6 +90,7 @@ class StripesStep(DetectoristStep):
             rms_common=found.rms_common,
             rms_own=found.rms_own,
             white_noise=found.white,
+            **_known(row_rms_before=rows_before.rms, row_rms_after=rows_after.rms, row_rms_white=rows_after.white),
         )
 
     def _subtract(self, model, found: Destriped, bad: np.ndarray) -> None:
@@ -110,3 +119,11 @@ class StripesStep(DetectoristStep):
                 from detectorist.figures.sources import draw_sources
 
                 self.draw(lambda: draw_sources(before, found.tier), model, name="sources")
+
+
+def _flattened(image: np.ndarray, flat: np.ndarray | None) -> np.ndarray:
+    return image if flat is None else image / flat
+
+
+def _known(**numbers: float) -> dict[str, float]:
+    return {name: float(value) for name, value in numbers.items() if np.isfinite(value)}

@@ -8,6 +8,7 @@ import numpy as np
 from stdatamodels.jwst.datamodels import ImageModel
 
 from detectorist import models
+from detectorist.algorithms.residuals import measure_wisp_curve
 from detectorist.algorithms.wisps import WispFit, WispModel, find_wisps, prepare_templates
 from detectorist.errors import ParameterError
 from detectorist.stage_1.nircam_readout import readout_of
@@ -29,6 +30,8 @@ from detectorist.step import DetectoristStep
 #: Detectors and filters in which wisps appear (JDox, NIRCam claws and wisps).
 WISP_DETECTORS = ("NRCA3", "NRCA4", "NRCB3", "NRCB4")
 WISP_FILTERS = ("F150W", "F150W2", "F162M", "F182M", "F200W", "F210M")
+#: Trial strengths of the recorded curve, over the strength found.
+CURVE = np.linspace(0, 2, 21)
 
 
 class WispsStep(DetectoristStep):
@@ -39,6 +42,9 @@ class WispsStep(DetectoristStep):
 
     What is no stronger than three times its error is not subtracted, and the image left as it is (SKIPPED). ERR grows
     by the error of the strength times the template.
+
+    The record holds the strengths with their errors and, as `curve`, how the scatter of the image runs with the
+    strength of the first component, all varied together.
     """
 
     class_alias = "wisps"
@@ -80,6 +86,7 @@ class WispsStep(DetectoristStep):
             "scale_error": fit.error,
             "templates": [path.name for path in paths],
             "residual_ratio": fit.residual_ratio,
+            "curve": self._curve(model, templates, flat, found),
         }
         strengths = ", ".join(f"{s:.4f} +- {e:.4f}" for s, e in zip(fit.scale, fit.error, strict=True))
         if not fit.significant:
@@ -106,6 +113,17 @@ class WispsStep(DetectoristStep):
         image = model.data if flat is None else model.data / np.nan_to_num(flat, nan=1.0)
         mask = None if self.mask_file is None else read_mask(self.mask_file, model)
         return find_wisps(np.asarray(image, np.float32), bad, templates, mask=mask, readout=readout_of(model))
+
+    def _curve(self, model, templates, flat, found: WispModel) -> dict[str, list[float]]:
+        strength = found.fit.scale if found.fit.scale.any() else np.ones(len(templates))
+        wisp = np.tensordot(strength.astype(np.float32), np.nan_to_num(templates), 1)
+        image = np.asarray(model.data if flat is None else model.data / np.nan_to_num(flat, nan=1.0), np.float32)
+        spread = measure_wisp_curve(image, unusable_pixels(model) | found.mask, wisp, CURVE)
+        known = np.isfinite(spread)
+        return {
+            "scale": [round(float(one), 5) for one in (strength[0] * CURVE)[known]],
+            "spread": [float(f"{one:.5g}") for one in spread[known]],
+        }
 
     def _draw(self, model, before, found) -> None:
         from detectorist.figures import display

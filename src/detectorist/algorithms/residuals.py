@@ -1,0 +1,104 @@
+"""How well a correction of an image has gone: noise of rows, scatter against the strength of a wisp."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+#: Rows over which the light of the sky and of galaxies is taken as smooth.
+WINDOW_ROWS = 65
+#: Pixels farther from the level of the image, in its own scatter, are left out.
+CLIP_SIGMA = 5.0
+#: Least part of a row that is usable for its mean to count.
+LEAST_USABLE = 0.1
+#: Pixels along the side of the bins in which the scatter over a wisp is measured; wisps are tens of pixels wide.
+BIN_PIX = 8
+#: Where a template has light: above this part of its maximum.
+LIT = 0.1
+
+
+class RowNoise(NamedTuple):
+    """Scatter of the rows of an image about their neighbours.
+
+    rms : float, unit of the image, robust standard deviation of the means of rows; NaN where too few rows are usable.
+    white : float, what the scatter from pixel to pixel alone explains of it.
+    """
+
+    rms: float
+    white: float
+
+
+def measure_row_noise(image: np.ndarray, mask: np.ndarray) -> RowNoise:
+    """Measure the scatter of the means of rows about a running mean over 65 of them.
+
+    Parameters
+    ----------
+    image : ndarray of float, shape (ny, nx)
+        Flat-fielded. Non-finite pixels are ignored.
+    mask : ndarray of bool, shape (ny, nx)
+        True where a pixel must not be used: bad pixels and sources.
+
+    Returns
+    -------
+    RowNoise
+
+    Notes
+    -----
+    The scatter of pixels is told by neighbours along the row, which 1/f noise hardly sets apart.
+    """
+    usable = ~np.asarray(mask, bool) & np.isfinite(image)
+    if not usable.any():
+        return RowNoise(np.nan, np.nan)
+    pixel = 1.4826 / np.sqrt(2) * _median_step(image, usable)
+    usable &= np.abs(image - np.median(image[usable])) <= max(CLIP_SIGMA * pixel, _spread(image[usable]) * CLIP_SIGMA)
+    n = usable.sum(axis=1)
+    rows = n >= max(LEAST_USABLE * image.shape[1], 2)
+    if rows.sum() < 3:
+        return RowNoise(np.nan, np.nan)
+    means = np.where(usable, image, 0).sum(axis=1, dtype=float)[rows] / n[rows]
+    window = min(WINDOW_ROWS, means.size)
+    rest = means - ndimage.uniform_filter1d(means, window, mode="nearest")
+    return RowNoise(_spread(rest) / np.sqrt(1 - 1 / window), float(pixel / np.sqrt(np.median(n[rows]))))
+
+
+def measure_wisp_curve(image: np.ndarray, mask: np.ndarray, wisp: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Measure the scatter of `image - factor * wisp` where the wisp has light, for several factors.
+
+    Parameters
+    ----------
+    image, wisp : ndarray of float, shape (ny, nx)
+        In one unit. Non-finite pixels are ignored.
+    mask : ndarray of bool, shape (ny, nx)
+        True where a pixel must not be used: bad pixels and sources.
+    factors : ndarray of float, shape (n,)
+
+    Returns
+    -------
+    ndarray of float, shape (n,)
+        Robust standard deviation of the means of bins of 8 x 8 pixels; NaN where fewer than ten bins have light.
+    """
+    usable = ~np.asarray(mask, bool) & np.isfinite(image)
+    count = _sums(usable.astype(np.float32))
+    known = count >= BIN_PIX**2 / 4
+    data, light = (_sums(np.where(usable, one, 0)) / np.maximum(count, 1) for one in (image, wisp))
+    lit = known & (light > LIT * light.max(initial=0))
+    if lit.sum() < 10:
+        return np.full(len(factors), np.nan)
+    return np.array([_spread(data[lit] - factor * light[lit]) for factor in factors])
+
+
+def _sums(image):
+    ny, nx = (n // BIN_PIX for n in image.shape)
+    return image[: ny * BIN_PIX, : nx * BIN_PIX].reshape(ny, BIN_PIX, nx, BIN_PIX).sum(axis=(1, 3), dtype=float)
+
+
+def _median_step(image, usable):
+    both = usable[::4, 1:] & usable[::4, :-1]
+    steps = np.abs(image[::4, 1:] - image[::4, :-1])[both]
+    return float(np.median(steps)) if steps.size else 0.0
+
+
+def _spread(values):
+    return float(1.4826 * np.median(np.abs(values - np.median(values))))
