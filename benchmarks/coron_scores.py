@@ -91,7 +91,7 @@ def one_over_f(rng, shape, *, rms=1.0, slope=1.0) -> np.ndarray:
     return (rms * line / line.std()).reshape(shape[0], shape[1] + 12)[:, : shape[1]]
 
 
-def make_integrations(seed, *, n_ints=20, size=320, rms=0.8, slope=1.0, bad_fraction=0.003, white=0.5):
+def make_integrations(seed, *, n_ints=20, size=320, rms=0.8, slope=1.0, bad_fraction=0.003, white=0.5, columns=0.15):
     """Return (z, t) of integrations with a star behind a mask, stripes, outliers and bad pixels."""
     rng = np.random.default_rng(seed)
     shape = (n_ints, size, size)
@@ -103,7 +103,7 @@ def make_integrations(seed, *, n_ints=20, size=320, rms=0.8, slope=1.0, bad_frac
     scene = np.broadcast_to(light + 0.6, shape)
     err = np.sqrt(white**2 + 0.02 * scene)
     stripes = np.stack([one_over_f(rng, shape[1:], rms=rms, slope=slope) for _ in range(n_ints)])
-    vertical = 0.15 * rng.normal(size=(n_ints, 1, size)) * np.ones((1, size, 1))
+    vertical = columns * rng.normal(size=(n_ints, 1, size)) * np.ones((1, size, 1))
     data = scene + stripes + vertical + err * rng.normal(size=shape)
     outlier = rng.random(shape) < 0.001
     data[outlier] += err[outlier] * np.exp(rng.uniform(np.log(15), np.log(300), outlier.sum()))

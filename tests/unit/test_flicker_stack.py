@@ -5,7 +5,7 @@ import pytest
 
 from detectorist.algorithms import _flicker_stack_nb as kernels
 from detectorist.algorithms.flicker import FlickerNoise, alternating_readout
-from detectorist.algorithms.flicker_stack import fit_spectrum, shrunk_columns, smooth_flicker
+from detectorist.algorithms.flicker_stack import fit_spectrum, shrunk_columns, smooth_flicker, white_beside_flicker
 from detectorist.errors import ParameterError, TooFewPixels
 
 NY, NX = 96, 128
@@ -55,6 +55,23 @@ def test_smoother_is_the_posterior_of_the_gaussian_process(rng):
     np.testing.assert_allclose(spread, np.diag(prior - weights @ prior[seen]), atol=2e-6)
 
 
+def test_smoother_around_a_gap_is_the_posterior_of_what_is_outside_it(rng):
+    n, n_blocks, gap = 180, 60, 3
+    counts = np.where(rng.random(n) < 0.1, 0, 2).astype(np.float32)
+    values = rng.normal(size=n).astype(np.float32)
+    factors = np.exp(-np.array([[2.0], [14.0]]) / SCALES)
+    line, spread = np.empty(n, np.float32), np.empty(n, np.float32)
+    kernels.smooth_around(values, counts, WHITE, VARIANCES, factors, n_blocks, gap, line, spread)
+    time = np.cumsum([14.0 if t % n_blocks == 0 else 2.0 for t in range(n)])
+    lag = np.abs(time[:, None] - time)
+    prior = sum(v * np.exp(-lag / s) for v, s in zip(VARIANCES, SCALES, strict=True))
+    for t in (0, 2, 30, 59, 60, 61, 100, 179):
+        seen = (counts > 0) & (np.abs(np.arange(n) - t) > gap)
+        weights = prior[t, seen] @ np.linalg.inv(prior[np.ix_(seen, seen)] + WHITE / 2 * np.eye(seen.sum()))
+        np.testing.assert_allclose(line[t], weights @ values[seen], atol=2e-6)
+        np.testing.assert_allclose(spread[t], prior[t, t] - weights @ prior[seen, t], atol=2e-6)
+
+
 def test_kernels_equal_their_python(rng):
     n, n_blocks = 40, 20
     counts = np.where(rng.random(n) < 0.2, 0, 2).astype(np.float32)
@@ -63,6 +80,9 @@ def test_kernels_equal_their_python(rng):
     results = np.empty((2, 2, n), np.float32)
     for function, result in zip((kernels.smooth, kernels.smooth.py_func), results, strict=True):
         function(values, counts, WHITE, VARIANCES, factors, n_blocks, True, *result)
+    np.testing.assert_allclose(results[0], results[1], atol=1e-6)
+    for function, result in zip((kernels.smooth_around, kernels.smooth_around.py_func), results, strict=True):
+        function(values, counts, WHITE, VARIANCES, factors, n_blocks, 2, *result)
     np.testing.assert_allclose(results[0], results[1], atol=1e-6)
     image = rng.normal(size=(4, 9)).astype(np.float32)
     usable = rng.random(image.shape) < 0.8
@@ -104,8 +124,66 @@ def test_white_noise_is_left_as_it_is(rng, readout):
     mask = np.zeros(image.shape, bool)
     found = fit_spectrum(image, mask, readout=readout)
     got = smooth_flicker(image, mask, found, readout=readout)
-    assert got.pattern.std() < 0.1
+    assert got.pattern.std() < 0.01
     assert got.columns.std() < 0.03
+
+
+def test_noise_that_grows_toward_the_middle_is_not_flicker(rng, readout):
+    """Pairs far apart leave out the edges: photon noise of a star there must not pass for noise of long lags."""
+    yy, xx = np.mgrid[:NY, :NX]
+    sigma = 1 + 0.5 * np.exp(-((yy - NY / 2) ** 2 + (xx - NX / 2) ** 2) / 800)
+    images = sigma * rng.normal(size=(6, NY, NX))
+    found = fit_spectrum(images, np.zeros(images.shape, bool), readout=readout)
+    assert not found.own.any()
+    assert found.unresolved == 0
+
+
+def test_spectrum_of_several_images_is_that_of_one(rng, readout):
+    images = np.stack([sum(flicker(rng)) for _ in range(4)])
+    clear = np.zeros(images.shape, bool)
+    clear[2] = True
+    found = fit_spectrum(images, clear, readout=readout)
+    assert abs(found.white / WHITE - 1) < 0.15
+    assert abs(found.own[:3].sum() / VARIANCES[:3].sum() - 1) < 0.35
+
+
+@pytest.mark.parametrize("slope", [0.7, 1.0, 1.3])
+def test_white_noise_is_told_from_flicker_of_any_slope(rng, slope):
+    n = 400_000
+    frequency = np.fft.rfftfreq(n)
+    amplitude = np.r_[0.0, frequency[1:] ** (-slope / 2)]
+    line = np.fft.irfft(amplitude * (rng.normal(size=frequency.size) + 1j * rng.normal(size=frequency.size)), n)
+    line = line / line.std() + 0.5 * rng.normal(size=n)
+    half_squares = np.array([0.5 * np.mean((line[lag:] - line[:-lag]) ** 2) for lag in (1, 2, 3, 4, 6, 8, 12, 16)])
+    assert abs(white_beside_flicker(half_squares) - 0.25) < 0.05
+
+
+def test_with_a_gap_a_small_source_does_not_enter_its_own_noise(rng, noise, readout):
+    image, mask = sum(flicker(rng)), np.zeros((NY, NX), bool)
+    yy, xx = np.mgrid[:NY, :NX]
+    source = 0.8 * np.exp(-0.5 * ((yy - 40) ** 2 + (xx - 70) ** 2))
+    under = np.hypot(yy - 40, xx - 70) < 3
+
+    def taken(gap_pix):
+        found = [smooth_flicker(im, mask, noise, readout=readout, gap_pix=gap_pix) for im in (image, image + source)]
+        before, after = (one.pattern + one.columns + one.level for one in found)
+        return (after - before)[under].sum() / source[under].sum()
+
+    assert taken(0) > 0.3
+    assert abs(taken(8)) < 0.03
+
+
+def test_errors_with_a_gap_are_right(rng, noise, readout):
+    truth, white = flicker(rng)
+    columns = 0.3 * rng.normal(size=NX)
+    clear = np.zeros((NY, NX), bool)
+    got = smooth_flicker(truth + white + columns, clear, noise, readout=readout, gap_pix=8)
+    left = got.pattern + got.columns + got.level - truth - columns
+    assert 0.8 < (left / np.sqrt(got.variance + got.column_variance)).std() < 1.2
+    assert got.columns.shape == (NY, NX)
+    assert not got.used.any()
+    nothing = FlickerNoise(WHITE, SCALES, np.zeros(4), np.zeros(4))
+    assert np.abs(smooth_flicker(white, clear, nothing, readout=readout, gap_pix=8).pattern).max() < 1e-3
 
 
 def test_masked_pixels_and_cosmic_rays_have_no_influence(rng, noise, readout):
@@ -123,7 +201,8 @@ def test_masked_pixels_and_cosmic_rays_have_no_influence(rng, noise, readout):
 def test_columns_are_found_and_shrunk(rng):
     columns = 0.2 * rng.normal(size=300)
     values = columns + rng.normal(size=(80, 300))
-    got, variance = shrunk_columns(values, np.ones(values.shape, bool))
+    got, variance, power = shrunk_columns(values, np.ones(values.shape, bool))
+    assert abs(power / columns.var() - 1) < 0.2
     pull = (got - columns + columns.mean()) / np.sqrt(variance)
     assert 0.85 < pull.std() < 1.15
     gradient = np.linspace(-5, 5, 300) + 0 * values

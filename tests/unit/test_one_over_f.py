@@ -14,11 +14,11 @@ N_INTS, NY, NX = 8, 120, 120
 WHITE = 0.5
 
 
-def one_over_f(rng, rms, shape=(NY, NX)):
+def one_over_f(rng, rms, shape=(NY, NX), slope=1.0):
     """1/f noise on the time line of one output, 12 pixel times between rows."""
     n = shape[0] * (shape[1] + 12)
     frequency = np.fft.rfftfreq(n)
-    amplitude = np.r_[0.0, frequency[1:] ** -0.5]
+    amplitude = np.r_[0.0, frequency[1:] ** (-slope / 2)]
     line = np.fft.irfft(amplitude * (rng.normal(size=frequency.size) + 1j * rng.normal(size=frequency.size)), n)
     return (rms * line / line.std()).reshape(shape[0], shape[1] + 12)[:, : shape[1]]
 
@@ -59,7 +59,7 @@ def test_stripes_of_integrations(scene, readout, model_type):
     got = stripes_of_integrations(cube, mask, readout=readout, model_type=model_type)
     left = stripes - got.stripes
     assert rows(left, mask) < 0.25 * rows(stripes, mask)
-    assert left[~mask].std() < {"flicker": 0.5, "savgol": 0.6}.get(model_type, 0.8) * stripes.std()
+    assert left[~mask].std() < {"flicker": 0.55, "savgol": 0.6}.get(model_type, 0.8) * stripes.std()
     assert got.measured.all()
 
 
@@ -75,6 +75,28 @@ def test_errors_are_those_of_the_corrected_rates(scene, readout):
     assert 0.88 < 1.4826 * np.median(np.abs(pull)) < 1.12
     before = ((cube.mean(axis=0) - light) / err[0] * np.sqrt(N_INTS))[keep]
     assert 1.4826 * np.median(np.abs(before)) > 1.3
+
+
+@pytest.mark.parametrize("slope", [0.7, 1.3])
+def test_errors_hold_for_noise_of_another_slope(rng, readout, slope):
+    light = star() + 0.6
+    err = np.broadcast_to(np.sqrt(WHITE**2 + 0.02 * light), (N_INTS, NY, NX))
+    stripes = np.stack([one_over_f(rng, 0.8, slope=slope) for _ in range(N_INTS)])
+    cube = light + stripes + err * rng.normal(size=err.shape)
+    got = stripes_of_integrations(cube, np.zeros(cube.shape, bool), readout=readout)
+    pull = (cube - got.stripes - light) / np.sqrt(err**2 + got.variance)
+    assert 0.94 < 1.4826 * np.median(np.abs(pull)) < 1.06
+    pull = (cube - got.stripes - light).mean(axis=0) / np.sqrt((err**2).mean(axis=0) / N_INTS + got.mean_variance)
+    assert 0.9 < 1.4826 * np.median(np.abs(pull)) < 1.1
+
+
+def test_without_stripes_nothing_is_taken(rng, readout):
+    light = star() + 0.6
+    err = np.broadcast_to(np.sqrt(WHITE**2 + 0.02 * light), (N_INTS, NY, NX))
+    cube = light + err * rng.normal(size=err.shape)
+    got = stripes_of_integrations(cube, np.zeros(cube.shape, bool), readout=readout)
+    assert got.stripes.mean(axis=0).std() < 0.05 * WHITE / np.sqrt(N_INTS)
+    assert (got.stripes - got.stripes.mean(axis=(1, 2), keepdims=True)).std() < 0.05 * WHITE
 
 
 def test_star_and_companion_keep_their_light(scene, readout):
@@ -103,6 +125,26 @@ def test_star_and_companion_keep_their_light(scene, readout):
                 result.append(flux / sigma - significance)
         assert abs(np.mean(errors)) < 0.2 + 3 * np.std(errors) / np.sqrt(12)
         assert np.std(errors) < 0.75 * np.std(before)
+
+
+@pytest.mark.parametrize("significance", [3, 30])
+def test_a_companion_where_the_image_is_calm_is_not_taken_for_noise(scene, readout, significance):
+    """Too faint to be masked, it would enter the smoother as one more bump of 1/f noise and lose most of its light."""
+    cube, mask, _, err, _ = scene
+    yy, xx = np.mgrid[:NY, :NX]
+    before = stripes_of_integrations(cube, mask, readout=readout).stripes.mean(axis=0)
+    changes = []
+    for angle in np.arange(12) * np.pi / 6 + 0.2:
+        y, x = 59.5 + 48 * np.sin(angle), 59.5 + 48 * np.cos(angle)
+        distance = np.hypot(yy - y, xx - x)
+        aperture, ring = (distance < 3) & ~mask[0], (distance > 6) & (distance < 9) & ~mask[0]
+        sigma = np.sqrt((err[0][aperture] ** 2).sum() / N_INTS)
+        psf = np.exp(-0.5 * distance**2) / (2 * np.pi)
+        injected = cube + significance * sigma * psf
+        taken = stripes_of_integrations(injected, mask, readout=readout).stripes.mean(axis=0) - before
+        changes.append((taken[aperture].sum() - aperture.sum() * np.median(taken[ring])) / sigma)
+    assert abs(np.mean(changes)) < 0.1
+    assert np.abs(changes).max() < 0.2
 
 
 def sky_of(image, light, radius):

@@ -76,6 +76,105 @@ def smooth(means, counts, white, variance, factors, n_blocks, want_spread, line,
 
 
 @njit(cache=True, nogil=True)
+def smooth_around(means, counts, white, variance, factors, n_blocks, gap, line, spread):
+    """Fill `line` and `spread` as `smooth` does, each block without itself and `gap` neighbours on either side.
+
+    The past is filtered forward, the future backward (the processes are the same both ways), and both are carried
+    into the gap: their information adds, less that of the prior, which both hold. variance : all above 0.
+    """
+    n = means.size
+    states, covs = np.empty((2, n, N_STATES)), np.empty((2, n, N_STATES, N_STATES))
+    _filter_states(means, counts, white, variance, factors, n_blocks, states[0], covs[0])
+    _filter_states(means[::-1], counts[::-1], white, variance, factors, n_blocks, states[1], covs[1])
+    decay = np.empty((gap // n_blocks + 2, N_STATES))
+    for k in range(decay.shape[0]):
+        for i in range(N_STATES):
+            decay[k, i] = factors[0, i] ** max(gap + 1 - k, 0) * factors[1, i] ** k
+    state, weighted = np.empty(N_STATES), np.empty(N_STATES)
+    cov, info = np.empty((N_STATES, N_STATES)), np.empty((N_STATES, N_STATES))
+    for t in range(n):
+        weighted[:] = 0.0
+        info[:] = 0.0
+        for i in range(N_STATES):
+            info[i, i] = -1.0 / variance[i]
+        for way in range(2):
+            now = t if way == 0 else n - 1 - t
+            _carry_over(states[way], covs[way], now, now - gap - 1, variance, decay, n_blocks, state, cov)
+            _invert(cov)
+            for i in range(N_STATES):
+                for j in range(N_STATES):
+                    weighted[i] += cov[i, j] * state[j]
+                    info[i, j] += cov[i, j]
+        _invert(info)
+        level = total = 0.0
+        for i in range(N_STATES):
+            for j in range(N_STATES):
+                level += info[i, j] * weighted[j]
+                total += info[i, j]
+        line[t], spread[t] = level, total
+
+
+@njit(cache=True, nogil=True)
+def _filter_states(means, counts, white, variance, factors, n_blocks, states, covs):
+    """Fill mean and covariance of the processes at every block, given all data up to it."""
+    state = np.zeros(N_STATES)
+    cov = np.zeros((N_STATES, N_STATES))
+    g = np.zeros(N_STATES)
+    for i in range(N_STATES):
+        cov[i, i] = variance[i]
+    for t in range(means.size):
+        if t > 0:
+            _propagate(state, cov, variance, factors[1 if t % n_blocks == 0 else 0])
+        if counts[t] > 0:
+            level = total = 0.0
+            for i in range(N_STATES):
+                g[i] = cov[i, 0] + cov[i, 1] + cov[i, 2] + cov[i, 3]
+                level += state[i]
+                total += g[i]
+            inverse = 1.0 / (total + white / counts[t])
+            scaled = (means[t] - level) * inverse
+            for i in range(N_STATES):
+                state[i] += g[i] * scaled
+                for j in range(N_STATES):
+                    cov[i, j] -= g[i] * g[j] * inverse
+        states[t] = state
+        covs[t] = cov
+
+
+@njit(cache=True, nogil=True)
+def _carry_over(states, covs, now, start, variance, decay, n_blocks, state, cov):
+    """Fill mean and covariance at block `now` as known at block `start`; those of the prior where that is none."""
+    state[:] = 0.0
+    cov[:] = 0.0
+    if start < 0:
+        for i in range(N_STATES):
+            cov[i, i] = variance[i]
+        return
+    factor = decay[now // n_blocks - start // n_blocks]
+    for i in range(N_STATES):
+        state[i] = states[start, i]
+        for j in range(N_STATES):
+            cov[i, j] = covs[start, i, j]
+    _propagate(state, cov, variance, factor)
+
+
+@njit(cache=True, nogil=True)
+def _invert(matrix):
+    """Replace a symmetric positive definite matrix (4, 4) by its inverse (Gauss-Jordan)."""
+    for k in range(N_STATES):
+        pivot = 1.0 / matrix[k, k]
+        matrix[k, k] = 1.0
+        for j in range(N_STATES):
+            matrix[k, j] *= pivot
+        for i in range(N_STATES):
+            if i != k:
+                part = matrix[i, k]
+                matrix[i, k] = 0.0
+                for j in range(N_STATES):
+                    matrix[i, j] -= part * matrix[k, j]
+
+
+@njit(cache=True, nogil=True)
 def _filter(means, counts, white, variance, factors, n_blocks, gains, innovations, line):
     """Forward pass: predicted level in `line`, covariance of state and level in `gains`, scaled innovations."""
     state = np.zeros(N_STATES)

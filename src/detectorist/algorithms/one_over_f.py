@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
@@ -20,7 +20,7 @@ from detectorist.algorithms.byte_order import native
 from detectorist.algorithms.halo import separate_star
 from detectorist.algorithms.ktc import measure_ktc
 from detectorist.algorithms.outliers import flag_outliers
-from detectorist.algorithms.stripe_models import Stripes, estimate_spectrum, estimate_stripes, mean_noise, scaled_noise
+from detectorist.algorithms.stripe_models import Stripes, estimate_spectrum, estimate_stripes, scaled_noise
 from detectorist.errors import TooFewPixels
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 MEAN_CUT_SIGMA = 6.0
 #: Noise of a pixel over that of a usual one from which the light of the star drowns the stripes.
 NOISY = 2.0
+#: Neighbourhood of a pixel, along and across the row, that has no say in the stripes of a star's image: wider than a
+#: companion, whose light would else be taken for noise; nothing tells the two apart where it is too faint to be seen.
+COMPANION_GAP_PIX = 8
 #: Images that tell the spectrum of all. One alone knows little of what is slower than itself.
 N_PROBES = 6
 
@@ -102,7 +105,7 @@ def stripes_of_integrations(
     mask |= noisy_pixels(residual, mask)
     noise = _pooled_spectrum(residual, mask, source)
     found = _estimate_all(residual, mask, partial(estimate, noise=noise))
-    star, pattern, common = _stripes_of_mean(mean, n_used == 0, len(cube), noise, estimate)
+    star, pattern, common = _stripes_of_mean(mean, n_used == 0, len(cube), noise, _column_power(found), estimate)
     variance = np.stack([common + one.variance_change() if one else common for one in found])
     stripes = _stack(found, residual.shape)
     measured = np.array([one is not None for one in found])
@@ -188,11 +191,13 @@ def stripes_of_ramps(
     found = _estimate_all(residual, bad, partial(estimate, noise=spectrum))
     unknown = mask | ~np.isfinite(mean)
     spectrum = _pooled_spectrum(rates - mean, unsloped | unknown, source) if len(rates) > 1 else None
-    star, pattern, common = _stripes_of_mean(mean, unknown, len(rates), spectrum, estimate)
+    info = ((times - times.mean()) ** 2).sum()
+    power = _column_power(found)
+    power = None if power is None else power / info
+    star, pattern, common = _stripes_of_mean(mean, unknown, len(rates), spectrum, power, estimate)
     stripes = _stack(found, residual.shape).reshape(ramp.shape)
     stripes += pattern * (times - times.mean()).astype(np.float32)[:, None, None]
     variance = np.zeros((len(ramp), *star.shape), np.float32)
-    info = ((times - times.mean()) ** 2).sum()
     for k, one in enumerate(found):
         if one is not None:
             variance[k // len(times)] += one.variance_change() / np.float32(len(times) * info)
@@ -236,6 +241,7 @@ def _typical(values: np.ndarray) -> float:
 
 def _one_by_one(cube, mask, estimate) -> StripeStack:
     """Each image alone: star and stripes told apart by shape only."""
+    estimate = partial(estimate, gap_pix=COMPANION_GAP_PIX)
     parts = [separate_star(image, bad, estimate) for image, bad in zip(cube, mask, strict=True)]
     found = [part.stripes for part in parts]
     zero = np.zeros(cube.shape[1:], np.float32)
@@ -257,14 +263,23 @@ def _joined(parts: list[StripeStack]) -> StripeStack:
     )
 
 
-def _stripes_of_mean(mean, mask, n_ints, noise, estimate: Callable):
+def _column_power(found) -> float | None:
+    powers = [one.column_power for one in found if one is not None]
+    return float(np.mean(powers)) if powers else None
+
+
+def _stripes_of_mean(mean, mask, n_ints, noise, column_power, estimate: Callable):
     """Return star, stripes and what these add to the variance, each (ny, nx), of a mean over integrations.
 
-    `noise` is the spectrum of differences from that mean, which have 1 - 1/n of the variance of one
-    integration; the mean has 1/n. It is told by differences because in these there is no star.
+    `noise` and `column_power` are those of differences from that mean, which have 1 - 1/n of the variance of one
+    integration; the mean has 1/n. They are told by differences because in these there is no star.
     """
-    known = {} if noise is None or n_ints < 2 else {"noise": scaled_noise(noise, 1.0 / (n_ints - 1))}
-    separated = separate_star(mean, mask, partial(estimate, **known))
+    known: dict[str, Any] = {}
+    if n_ints > 1 and noise is not None:
+        known["noise"] = scaled_noise(noise, 1.0 / (n_ints - 1))
+    if n_ints > 1 and column_power is not None:
+        known["column_power"] = column_power / (n_ints - 1)
+    separated = separate_star(mean, mask, partial(estimate, gap_pix=COMPANION_GAP_PIX, **known))
     if separated.stripes is None:
         zero = np.zeros(mean.shape, np.float32)
         return mean, zero, zero
@@ -272,14 +287,12 @@ def _stripes_of_mean(mean, mask, n_ints, noise, estimate: Callable):
 
 
 def _pooled_spectrum(residual, mask, settings) -> FlickerNoise | None:
-    """Return the mean spectrum of up to six images spread over the exposure; None where the model needs none."""
-    spectra = []
-    for k in np.unique(np.linspace(0, len(residual) - 1, N_PROBES).astype(int)):
-        try:
-            spectra.append(estimate_spectrum(residual[k], mask[k], **settings))
-        except TooFewPixels:
-            continue
-    return mean_noise(spectra)
+    """Return the spectrum of up to six images spread over the exposure; None where nothing or the model needs none."""
+    chosen = np.unique(np.linspace(0, len(residual) - 1, N_PROBES).astype(int))
+    try:
+        return estimate_spectrum(residual[chosen], mask[chosen], **settings)
+    except TooFewPixels:
+        return None
 
 
 def _estimate_all(residual, mask, estimate) -> list[Stripes | None]:

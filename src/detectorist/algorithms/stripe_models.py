@@ -13,6 +13,7 @@ import numpy as np
 from scipy.signal import savgol_coeffs, savgol_filter
 
 from detectorist.algorithms.flicker_stack import (
+    ColumnOffsets,
     fit_spectrum,
     shrunk_columns,
     smooth_flicker,
@@ -40,6 +41,7 @@ class Stripes:
     unresolved : (nx,) float32, variance of what the model does not follow and leaves in every pixel.
     level : float, median of the image without light, not part of `pattern`.
     noise : FlickerNoise or None, spectrum used; None for the models that have none.
+    column_power : float, variance of the offsets of the columns.
     """
 
     pattern: np.ndarray
@@ -48,6 +50,7 @@ class Stripes:
     unresolved: np.ndarray
     level: float
     noise: FlickerNoise | None = None
+    column_power: float = 0.0
 
     def variance_change(self) -> np.ndarray:
         """Return what subtracting `pattern` adds to the variance of a pixel that knows its white noise alone, (ny, nx).
@@ -71,6 +74,8 @@ def estimate_stripes(
     model_type: str = "flicker",
     vertical_corr: bool = True,
     noise: FlickerNoise | None = None,
+    column_power: float | None = None,
+    gap_pix: int = 0,
 ) -> Stripes:
     """Estimate the stripes of one image.
 
@@ -87,6 +92,11 @@ def estimate_stripes(
         Also take off one value per column, shrunk by its own uncertainty.
     noise : FlickerNoise, optional
         Spectrum for "flicker"; by default estimated from this image.
+    column_power : float, optional
+        Variance of the offsets of columns, where known (`shrunk_columns`).
+    gap_pix : int
+        For "flicker" and one output: what is told of a pixel without its neighbours so near (`smooth_flicker`), so
+        that no source so small is taken for noise.
 
     Raises
     ------
@@ -104,7 +114,8 @@ def estimate_stripes(
         )
     if model_type == "flicker":
         if len(readout.outputs) == 1:
-            return _one_output(image, usable, readout, vertical_corr, noise)
+            settings = {"columns": vertical_corr, "column_power": column_power, "gap_pix": gap_pix}
+            return _one_output(image, usable, readout, noise, settings)
         from detectorist.algorithms.flicker import estimate_flicker
 
         found = estimate_flicker(image, mask, readout=readout, noise=noise, columns=vertical_corr)
@@ -114,52 +125,53 @@ def estimate_stripes(
     level = float(np.nanmedian(values))
     values = clipped(values - level)
     pattern, variance = _ROW_MODELS[model_type](values, readout)
-    column_variance = np.zeros(image.shape[1])
+    columns = ColumnOffsets(np.zeros(image.shape[1]), np.zeros(image.shape[1]), 0.0)
     # These models do not know what they leave of the noise, so no white noise taken away is credited to them.
     used = np.zeros(image.shape, bool)
     if vertical_corr:
         left = clipped(values - pattern)
-        columns, column_variance = shrunk_columns(np.nan_to_num(left), np.isfinite(left))
-        pattern = pattern + columns
+        columns = shrunk_columns(np.nan_to_num(left), np.isfinite(left), power=column_power)
+        pattern = pattern + columns.offset
     pattern -= pattern.mean()
-    return Stripes(
-        pattern.astype(np.float32), variance.astype(np.float32), used, column_variance.astype(np.float32), level
-    )
+    parts = (part.astype(np.float32) for part in (pattern, variance, columns.variance))
+    pattern, variance, unresolved = parts
+    return Stripes(pattern, variance, used, unresolved, level, column_power=columns.power)
 
 
-def _one_output(image, usable, readout, vertical_corr, noise) -> Stripes:
+def _one_output(image, usable, readout, noise, settings) -> Stripes:
     """Follow the noise of a subarray's single output; columns are told from what is left and taken out before."""
     noise = noise or estimate_spectrum(image, ~usable, readout=readout)
-    found = smooth_flicker(image, ~usable, noise, readout=readout, columns=vertical_corr)
+    found = smooth_flicker(image, ~usable, noise, readout=readout, **settings)
     pattern = found.pattern + found.columns.astype(np.float32)
     pattern -= pattern.mean(dtype=float).astype(np.float32)
     unresolved = (noise.unresolved + found.column_variance).astype(np.float32)
-    return Stripes(pattern, found.variance, found.used, unresolved, found.level, noise)
+    return Stripes(pattern, found.variance, found.used, unresolved, found.level, noise, found.column_power)
 
 
 def estimate_spectrum(
-    image: np.ndarray, mask: np.ndarray, *, readout: Readout, model_type: str = "flicker"
+    images: np.ndarray, mask: np.ndarray, *, readout: Readout, model_type: str = "flicker"
 ) -> FlickerNoise | None:
-    """Return the spectrum that `estimate_stripes` would use for this image; None for models that use none.
+    """Return the spectrum that `estimate_stripes` would use for an image (ny, nx), or that of several (n, ny, nx).
 
-    Raises TooFewPixels where the image has too few.
+    None for models that use none. Raises TooFewPixels where all images have too few.
     """
     if model_type != "flicker":
         return None
     if len(readout.outputs) == 1:
-        return fit_spectrum(image, mask, readout=readout)
+        return fit_spectrum(images, mask, readout=readout)
     from detectorist.algorithms.flicker import estimate_noise
 
-    return estimate_noise(image, mask, readout=readout)
-
-
-def mean_noise(spectra: list[FlickerNoise | None]) -> FlickerNoise | None:
-    """Return the mean of spectra of images of one shape; None of none."""
-    known = [one for one in spectra if one is not None]
-    if not known:
-        return None
-    means = {name: np.mean([getattr(one, name) for one in known], axis=0) for name in _variances(known[0])}
-    return replace(known[0], **means)
+    shape = images.shape[-2:]
+    found = []
+    for image, bad in zip(images.reshape(-1, *shape), mask.reshape(-1, *shape), strict=True):
+        try:
+            found.append(estimate_noise(image, bad, readout=readout))
+        except TooFewPixels:
+            continue
+    if not found:
+        raise TooFewPixels("1/f noise: no image has enough usable pixels", n_usable=int((~mask).sum()))
+    means = {name: np.mean([getattr(one, name) for one in found], axis=0) for name in _variances(found[0])}
+    return replace(found[0], **means)
 
 
 def scaled_noise(noise: FlickerNoise | None, factor: float) -> FlickerNoise | None:
