@@ -19,6 +19,7 @@ from detectorist.errors import (
     TooFewPixels,
 )
 from detectorist.pipelines import imaging_reduction
+from detectorist.pipelines.imaging import ImagingPipeline
 from detectorist.pipelines.imaging_reduction import (
     ExposuresFailed,
     ImagingRequest,
@@ -260,6 +261,22 @@ def test_a_saturated_frame(small, tmp_path):
     with pytest.raises(InputError, match="no pixel could be fitted|usable pixels"):
         reduce_small(small, tmp_path / "out", [tmp_path / "full_uncal.fits"], settings=["wisps.skip=true"])
     assert not (tmp_path / "out" / "full_rate.fits").exists()
+
+
+def test_raw_files_that_are_cut_off_or_whose_header_is_of_another_size(small, tmp_path):
+    path = next(small.glob("*_uncal.fits"))
+    cut = tmp_path / "cut_uncal.fits"
+    cut.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match=r"cut_uncal\.fits: .*is the file complete"):
+        reduce_small(small, tmp_path / "out", [cut])
+    with pytest.raises(InputError, match=r"cut_uncal\.fits: .*is the file complete"):
+        ImagingPipeline().run(str(cut))
+    wrong = tmp_path / "wrong_uncal.fits"
+    wrong.write_bytes(path.read_bytes())
+    with fits.open(wrong, mode="update") as hdus:
+        hdus[0].header["SUBSIZE1"] = hdus[0].header["SUBSIZE2"] = 2048
+    with pytest.raises(InputError, match=r"wrong_uncal\.fits: the header says 2048 rows .*array holds 64"):
+        reduce_small(small, tmp_path / "out", [wrong])
 
 
 def test_what_is_wrong_is_found_before_any_ramp_is_read(small, tmp_path):

@@ -10,6 +10,7 @@ from configobj import Section
 from jwst.stpipe import Pipeline, Step
 
 from detectorist.pipelines.heap import FrozenHeap
+from detectorist.pipelines.schemas import parsed_once
 from detectorist.step import DetectoristStep
 
 
@@ -41,6 +42,11 @@ class DetectoristPipeline(FrozenHeap, Pipeline):
         super().__init__(*args, **kwargs)
         self.progress: Callable[[float, int, str], None] = lambda done, total, what: None
         self.reference_source = "crds"
+
+    def run(self, *args: Any) -> Any:
+        """Run the pipeline."""
+        with parsed_once():
+            return super().run(*args)
 
     @staticmethod
     def get_stpipe_loggers() -> tuple[str, ...]:

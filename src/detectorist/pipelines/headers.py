@@ -34,6 +34,20 @@ def sci_axes(path: Path) -> tuple[int, ...]:
         return ()
 
 
+def require_whole_file(path: Path) -> None:
+    """Raise InputError where a FITS file ends before its last array does; compressed ones are taken as they are."""
+    if path.suffix == ".gz":
+        return
+    size = path.stat().st_size
+    try:
+        with fits.open(path) as hdus:
+            end = max(hdu.fileinfo()["datLoc"] + hdu.fileinfo()["datSpan"] for hdu in hdus)
+    except (OSError, ValueError, TypeError, fits.VerifyError) as error:
+        raise InputError(f"{path}: not readable ({error}); is the file complete?") from error
+    if end > size:
+        raise InputError(f"{path}: {size} bytes, its header promises {end}; is the file complete?", found=size)
+
+
 def require_consistent_ramp(name: str, meta: dict[str, Any], axes: tuple[int, ...]) -> None:
     """Compare the header of a ramp with its array and with itself.
 

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from astropy.io import fits
 from jwst.pipeline import Detector1Pipeline
-from stdatamodels.jwst.datamodels import CubeModel, ImageModel, JwstDataModel
+from stdatamodels.jwst.datamodels import CubeModel, ImageModel, JwstDataModel, RampModel
 
 from detectorist import models
 from detectorist.errors import InputError, TooFewPixels
 from detectorist.pipelines import products, saturated
 from detectorist.pipelines.base import DetectoristPipeline, off_by_default
 from detectorist.pipelines.engine_steps import ENGINE_STEPS, EngineJumpStep, EngineRampFitStep
+from detectorist.pipelines.headers import require_whole_file, sci_axes
 from detectorist.stage_1.flag_persistence import FlagPersistenceStep
 from detectorist.stage_1.snowballs import SnowballsStep
 from detectorist.stage_1.stripes import StripesStep
@@ -30,6 +32,7 @@ log = logging.getLogger(__name__)
 INTERIM = ("ramp", "rateints")
 #: Steps on the rate image in their order, and the ending of the copy that is kept from before each.
 RATE_STEPS = {"wisps": "prewisp", "stripes": "pre1f"}
+_KINDS = {4: RampModel, 3: CubeModel, 2: ImageModel}
 _PRODUCT = re.compile(r"_(uncal|ramp|rate|rateints)$")
 
 
@@ -107,12 +110,15 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
         self.choose_engine(self.engine)
         self.leave_large_events_to_snowballs()
         self._rateints = None
-        if not isinstance(input_data, JwstDataModel):
-            with models.open_as(input_data, _kind_of(input_data)) as found:
-                require_image(found)
-        else:
+        if isinstance(input_data, JwstDataModel):
             require_image(input_data)
-        if _kind_of(input_data) is ImageModel:
+            kind = product_of(input_data)
+        else:
+            kind = kind_of_file(Path(input_data))
+        if kind is CubeModel:
+            name = models.describe(input_data) if isinstance(input_data, JwstDataModel) else input_data
+            raise InputError(f"{name}: holds rates of integrations; ramps (uncal) or a rate image are needed")
+        if kind is ImageModel:
             return self.correct_rate(models.open_as(input_data, ImageModel))
         rate = super().process(input_data)
         if self.whole_files and not self.flag_persistence.skip:
@@ -228,13 +234,23 @@ def _without_side_products(step: StripesStep) -> Iterator[None]:
             setattr(step, name, value)
 
 
-def _kind_of(input_data: Any) -> type[JwstDataModel]:
-    """Return the class of a rate or of ramps, by the dimensions of the data."""
-    kind = product_of(input_data)
-    if kind is CubeModel:
-        name = models.describe(input_data) if isinstance(input_data, JwstDataModel) else input_data
-        raise InputError(f"{name}: holds rates of integrations; ramps (uncal) or a rate image are needed")
-    return kind
+def kind_of_file(path: Path) -> type[JwstDataModel]:
+    """Return the class for ramps, rates or a rate in a file, from its headers alone: opening ramps takes a second.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read or is cut off, or is no NIRCam image.
+    """
+    axes = sci_axes(path)
+    if len(axes) not in _KINDS:
+        with models.open_as(path, RampModel) as model:  # says in words what is wrong
+            require_image(model)
+        return RampModel
+    require_whole_file(path)
+    header = fits.getheader(path)
+    _require_nircam(str(path), header.get("INSTRUME"), header.get("EXP_TYPE"))
+    return _KINDS[len(axes)]
 
 
 def stem_of(filename: str) -> str:
@@ -250,9 +266,11 @@ def has_wisps(detector: str | None, band: str | None) -> bool:
 
 def require_image(model: JwstDataModel) -> None:
     """Raise InputError unless the model is of a NIRCam image."""
-    instrument, kind = model.meta.instrument.name, model.meta.exposure.type
+    _require_nircam(models.describe(model), model.meta.instrument.name, model.meta.exposure.type)
+
+
+def _require_nircam(name: str, instrument: str | None, kind: str | None) -> None:
     if instrument != "NIRCAM" or kind not in (None, "NRC_IMAGE"):
         raise InputError(
-            f"{models.describe(model)}: {instrument or 'unknown instrument'}, exposure type {kind}; a NIRCam image "
-            "(NRC_IMAGE) is needed"
+            f"{name}: {instrument or 'unknown instrument'}, exposure type {kind}; a NIRCam image (NRC_IMAGE) is needed"
         )

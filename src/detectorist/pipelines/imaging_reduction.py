@@ -16,6 +16,7 @@ from detectorist import models
 from detectorist.crds_source import ReferenceSource, use_references
 from detectorist.errors import DetectoristError, InputError, OutputError, is_unprocessable
 from detectorist.pipelines import products, reuse
+from detectorist.pipelines.headers import require_consistent_ramp, require_whole_file, sci_axes
 from detectorist.pipelines.imaging import RATE_STEPS, ImagingPipeline, has_wisps, stem_of
 from detectorist.pipelines.parameter_files import known_to
 from detectorist.pipelines.recipe import Recipe, load_recipe
@@ -107,7 +108,11 @@ def read_exposure(file: str | Path) -> Exposure:
         )
     if meta.get("model_type") not in (*RAMPS, "ImageModel"):
         raise InputError(f"{path}: a {meta.get('model_type')}; ramps (uncal) or a rate image are needed")
-    return Exposure(path, meta)
+    require_whole_file(path)
+    exposure = Exposure(path, meta)
+    if exposure.is_ramp:
+        require_consistent_ramp(str(path), meta, sci_axes(path))
+    return exposure
 
 
 class ExposuresFailed(DetectoristError):
