@@ -68,6 +68,7 @@ def open_as(data: Any, kind: type[JwstDataModel], *, copy: bool = True) -> JwstD
             _require_kind(found, kind, str(path))
         model = kind(path)
         np.asarray(model.data).shape  # noqa: B018 - a truncated file fails only when its array is read
+        require_sound_tree(model)
     except InputError:
         raise
     except Exception as error:
@@ -75,6 +76,16 @@ def open_as(data: Any, kind: type[JwstDataModel], *, copy: bool = True) -> JwstD
             model.close()
         raise InputError(f"{path}: not readable as a {kind.__name__} ({error}); is the file complete?") from error
     return model
+
+
+def require_sound_tree(model: JwstDataModel) -> None:
+    """Raise ValueError when the metadata, which are text in FITS files, have lost their form by damage."""
+    history = model.instance.get("history", {})
+    entries = history.get("entries", []) if isinstance(history, dict) else history
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ValueError("its history is no list of entries")
+    if not isinstance(model.instance.get("meta", {}), dict):
+        raise ValueError("its metadata are no table")
 
 
 def _converted(model: JwstDataModel, kind: type[JwstDataModel], copy: bool) -> JwstDataModel:

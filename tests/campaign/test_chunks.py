@@ -28,6 +28,17 @@ DELICATE = (
 )
 
 
+#: Steps that choose for themselves, or fit something to every integration: the recipe "best".
+CHOOSING = (
+    "emicorr.skip=false",
+    "emicorr.algorithm=joint",
+    "emicorr.fit_ints_separately=true",
+    "drop_groups.drop_groups=auto",
+    "reference_pixel.skip=false",
+    "reference_pixel.smoothing=auto",
+)
+
+
 @pytest.fixture(autouse=True)
 def crds_environment_is_put_back():
     before = {name: value for name, value in os.environ.items() if name.startswith("CRDS_")}
@@ -85,11 +96,12 @@ def assert_same_bits(one, other):
     ("settings", "segment", "chunk_ints"),
     [
         (DELICATE, 0, 2),
+        (CHOOSING, 0, 2),
         pytest.param((*DELICATE, "engine=stock"), 0, 3, marks=pytest.mark.long),
         pytest.param((*DELICATE, "engine=stock"), 1, 2, marks=pytest.mark.long),
         pytest.param((), 1, 2, marks=pytest.mark.long),
     ],
-    ids=["delicate", "stock code", "second segment", "recipe"],
+    ids=["delicate", "choosing", "stock code", "second segment", "recipe"],
 )
 def test_chunks_give_the_bits_of_the_whole(rates, settings, segment, chunk_ints):
     whole = rates(*settings, segment=segment)
@@ -136,7 +148,6 @@ def test_rows_that_are_all_unusable_are_fitted_with_their_neighbours(tmp_path):
     ("setting", "words"),
     [
         ("emicorr.skip=false", "emicorr fits one wave to all integrations"),
-        ("drop_groups.drop_groups=auto", "drop_groups=auto stacks all integrations"),
         ("jump.find_showers=true", "find_showers looks at the whole frame"),
         ("jump.expand_large_events=true", "expand_large_events looks at the whole frame"),
         ("jump.after_jump_flag_dn1=10", "median gain of the whole frame"),

@@ -202,6 +202,17 @@ def test_chunks_are_chosen_by_memory(raw, plan, tmp_path):
     assert "chunk_ints" not in planned.job.options
     (planned,) = plan(memory_bytes=int(1e8)).jobs
     assert planned.job.options["chunk_ints"] == 4
+    assert planned.note == "more memory than it may take, even so"
+    (planned,) = plan("jump.find_showers=true", memory_bytes=int(1e8)).jobs
+    assert "chunk_ints" not in planned.job.options
+    assert planned.note == ("in one piece, although memory is short, since jump.find_showers looks at the whole frame")
+
+
+def test_the_best_recipe_goes_in_chunks_too():
+    from detectorist.campaign.modes.lrs import reasons_against_chunks
+
+    for recipe in ("best", "short", "long", None):
+        assert reasons_against_chunks(recipe, (), 50) == ()
 
 
 @pytest.mark.long

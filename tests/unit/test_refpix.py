@@ -259,3 +259,18 @@ def peers_scene(peers, folder, monkeypatch):
 def test_importing_compiles_nothing():
     source = inspect.getsource(refpix)
     assert "\nfrom detectorist.algorithms._refpix_nb" not in source
+
+
+@pytest.mark.parametrize("options", [{}, {"smoothing_length": 21}, {"smoothing": "gaussian"}, {"smoothing": "auto"}])
+def test_an_integration_does_not_depend_on_the_others(rng, options):
+    scene = make_scene(rng, n_ints=5, n_groups=6)
+    unusable = rng.random((*scene.data.shape[:3], 4)) < 0.02
+    chosen = None
+    if options.get("smoothing") == "auto":
+        chosen = refpix.choose_smoothing(reads(scene), unusable)
+    whole = refpix.measure_reference_drift(reads(scene), unusable, **options)
+    parts = [
+        refpix.measure_reference_drift(reads(scene)[part], unusable[part], chosen=chosen, **options).drift
+        for part in (slice(0, 2), slice(2, 5))
+    ]
+    assert_array_equal(np.concatenate(parts), whole.drift)

@@ -26,6 +26,10 @@ MAX_BINS = 10
 CLIPPED_DN = 65000.0
 #: A pixel whose differences before the last fall below this share of its slope saturates.
 COLLAPSED = 0.5
+#: Samples (all pixels, all groups) of the first integrations that decide, and integrations at least: more would make
+#: the choice no safer, and cost memory.
+DECIDING_SAMPLES = 64_000_000
+MIN_DECIDING_INTS = 8
 #: Signals are scaled by this (DN) in the fit, for the condition of its matrix only.
 SIGNAL_SCALE_DN = 1.0e4
 #: Differences below this share of the slope (a strong decay makes them negative) count as this, for the logarithm.
@@ -53,6 +57,12 @@ class SpoiledGroups:
     )  # (n_groups - 1,) share by which each difference departs, of the worse row parity; 0 in the middle
     error: np.ndarray  # (n_groups - 1,) its standard error
     threshold: np.ndarray  # (n_groups - 1,) what it was compared with
+
+
+def count_deciding(shape: tuple[int, ...]) -> int:
+    """Return how many first integrations of a ramp of this shape (n_ints, n_groups, ny, nx) a choice is made from."""
+    n_ints, n_groups, ny, nx = shape
+    return min(n_ints, max(DECIDING_SAMPLES // max(n_groups * ny * nx, 1), MIN_DECIDING_INTS))
 
 
 def choose_groups(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from scipy.linalg import solveh_banded
@@ -26,6 +27,14 @@ MAX_SERIES_FOR_CHOICE = 400
 LONGEST_OVER_COLUMN = 8.0
 
 SMOOTHINGS = ("median", "gaussian", "auto")
+
+
+@dataclass(frozen=True)
+class SplineChoice:
+    """What "auto" has chosen: order of the spline (1 or 2), and the period that it halves, in rows."""
+
+    order: int
+    length_rows: float
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,7 @@ def measure_reference_drift(
     smoothing_length: int | None = None,
     smoothing: str = "median",
     odd_even_rows: bool = True,
+    chosen: SplineChoice | None = None,
 ) -> ReferenceDrift:
     """Measure the drift of each output in each group, relative to the first group of its integration.
 
@@ -68,6 +78,8 @@ def measure_reference_drift(
         all columns (Craven & Wahba 1979; Eilers 2003, Anal. Chem. 75, 3631).
     odd_even_rows : bool
         Odd and even rows have offsets of their own.
+    chosen : SplineChoice, optional
+        For "auto": the choice made elsewhere, as on another part of the exposure; None chooses from these reads.
 
     Returns
     -------
@@ -82,30 +94,73 @@ def measure_reference_drift(
     Notes
     -----
     Linear in the number of reads; with "auto" once per process a symmetric eigenproblem of size ny in addition.
-    The noise of the first group enters every other group of its integration alike.
+    The noise of the first group enters every other group of its integration alike. But for the choice of "auto" an
+    integration does not depend on the others.
     """
     _check(reads, smoothing_length, smoothing)
-    difference = reads.astype(float) - reads[:, :1].astype(float)
-    usable = np.isfinite(difference)
-    if unusable is not None:
-        usable &= ~(unusable | unusable[:, :1])
     n_ints, n_groups, ny, n_outputs = reads.shape
-    series = np.where(usable, difference, 0.0).transpose(0, 1, 3, 2).reshape(-1, ny)
-    good = np.ascontiguousarray(usable.transpose(0, 1, 3, 2).reshape(-1, ny))
     step = 2 if odd_even_rows and ny > 1 else 1
-    # The first group is zero by construction: no noise, nothing to learn.
-    later = np.tile(np.repeat(np.arange(n_groups) > 0, n_outputs), n_ints)
-    smoothed = np.zeros_like(series)
-    if n_groups > 1:
-        result = _smooth(series[later], good[later], smoothing, smoothing_length, step)
-        smoothed[later] = result.values
-    else:
-        result = _Smoothed(smoothed, smoothing, None, 0.0, 0.0, 0)
-    drift = smoothed.reshape(n_ints, n_groups, n_outputs, ny).transpose(0, 1, 3, 2)
-    drift, n_unmeasured = _borrow(drift, good.any(axis=1).reshape(n_ints, n_groups, n_outputs))
-    return ReferenceDrift(
-        drift, result.sigma, result.noise, result.estimator, result.length, result.n_rejected, n_unmeasured
-    )
+    if smoothing == "auto" and chosen is None:
+        chosen = choose_smoothing(reads, unusable, odd_even_rows=odd_even_rows)
+    smoother: Any = None
+    if chosen is not None:
+        smoother = _SplineSmoother(chosen.order, chosen.length_rows, step, ny)
+    elif smoothing == "gaussian":
+        smoother = _GaussianSmoother(smoothing_length, step, ny)
+    smoothed = np.zeros((n_ints, n_groups, n_outputs, ny))
+    measured = np.zeros((n_ints, n_groups, n_outputs), bool)
+    parts = []
+    for i in range(n_ints):
+        series, good = _later_series(reads[i], None if unusable is None else unusable[i])
+        parts.append(_smooth(series, good, smoother, smoothing_length, step))
+        smoothed[i, 1:] = parts[-1].values.reshape(n_groups - 1, n_outputs, ny)
+        measured[i, 1:] = good.any(axis=1).reshape(n_groups - 1, n_outputs)
+        measured[i, 0] = _is_usable(reads[i, :1], None if unusable is None else unusable[i, :1]).any(axis=(0, 1))
+    drift, n_unmeasured = _borrow(smoothed.transpose(0, 1, 3, 2), measured)
+    sigma, noise = (float(np.sqrt(np.mean([getattr(one, name) ** 2 for one in parts]))) for name in ("sigma", "noise"))
+    estimator, length = ("median", smoothing_length) if smoother is None else (smoother.name, smoother.length)
+    return ReferenceDrift(drift, sigma, noise, estimator, length, sum(one.n_rejected for one in parts), n_unmeasured)
+
+
+def choose_smoothing(
+    reads: np.ndarray, unusable: np.ndarray | None = None, *, odd_even_rows: bool = True
+) -> SplineChoice:
+    """Return the smoothing that "auto" takes for these reads, as `measure_reference_drift` describes it.
+
+    Made from 400 columns at most, spread evenly over all groups and integrations. Parameters as there.
+    """
+    n_ints, n_groups, ny, n_outputs = reads.shape
+    step = 2 if odd_even_rows and ny > 1 else 1
+    per_int = (n_groups - 1) * n_outputs
+    wanted = np.linspace(0, n_ints * per_int - 1, min(n_ints * per_int, MAX_SERIES_FOR_CHOICE)).round().astype(int)
+    sample, kept = [np.zeros((0, ny))], [np.zeros((0, ny), bool)]
+    for i in range(n_ints):
+        own = wanted[wanted // max(per_int, 1) == i] % max(per_int, 1)
+        series, good = _later_series(reads[i], None if unusable is None else unusable[i])
+        if own.size and good.any():
+            sample.append(series[own])
+            kept.append((good & _near_the_median(series, good, step))[own])
+    return _choose_spline(np.concatenate(sample), np.concatenate(kept), step)
+
+
+def _is_usable(reads: np.ndarray, unusable: np.ndarray | None) -> np.ndarray:
+    usable = np.isfinite(reads)
+    return usable if unusable is None else usable & ~unusable
+
+
+def _later_series(reads: np.ndarray, unusable: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return columns (n_series, ny) of one integration minus those of its first group, and where they are usable.
+
+    The first group is zero by construction: no noise, nothing to learn.
+    """
+    ny = reads.shape[1]
+    usable = _is_usable(reads, unusable)
+    usable = usable[1:] & usable[:1]
+    with np.errstate(invalid="ignore"):
+        difference = reads[1:].astype(float) - reads[:1].astype(float)
+    usable &= np.isfinite(difference)
+    series = np.where(usable, difference, 0.0).transpose(0, 2, 1).reshape(-1, ny)
+    return series, np.ascontiguousarray(usable.transpose(0, 2, 1).reshape(-1, ny))
 
 
 def subtract_reference_drift(
@@ -129,8 +184,6 @@ def subtract_reference_drift(
 @dataclass(frozen=True)
 class _Smoothed:
     values: np.ndarray  # (n_series, ny)
-    estimator: str
-    length: float | None
     sigma: float
     noise: float
     n_rejected: int
@@ -147,15 +200,13 @@ def _check(reads: np.ndarray, smoothing_length: int | None, smoothing: str) -> N
         raise ValueError(f"smoothing_length {smoothing_length} with smoothing 'auto': auto chooses the length itself")
 
 
-def _smooth(series: np.ndarray, usable: np.ndarray, smoothing: str, length: int | None, step: int) -> _Smoothed:
+def _smooth(series: np.ndarray, usable: np.ndarray, smoother: Any, length: int | None, step: int) -> _Smoothed:
+    """Smooth the columns of one integration; without a smoother by medians over `length` rows."""
     if not usable.any():
-        return _Smoothed(np.zeros_like(series), smoothing, length, 0.0, 0.0, 0)
-    if smoothing == "median":
+        return _Smoothed(np.zeros_like(series), 0.0, 0.0, 0)
+    if smoother is None:
         return _smooth_median(series, usable, length, step)
-    kept = usable & _near_the_median(series, usable, step)
-    if smoothing == "gaussian":
-        return _smooth_twice(series, usable, kept, _GaussianSmoother(length, step, series.shape[1]))
-    return _smooth_twice(series, usable, kept, _choose_spline(series, kept, step))
+    return _smooth_twice(series, usable, usable & _near_the_median(series, usable, step), smoother)
 
 
 def _smooth_median(series: np.ndarray, usable: np.ndarray, length: int | None, step: int) -> _Smoothed:
@@ -174,7 +225,7 @@ def _smooth_median(series: np.ndarray, usable: np.ndarray, length: int | None, s
     # The median of n samples of Gaussian noise is sqrt(pi / 2) noisier than their mean, but for one or two.
     excess = 1.0 if n_window < 3 else np.sqrt(np.pi / 2)
     noise = sigma * excess / np.sqrt(max(n_window, 1.0))
-    return _Smoothed(values, "median", length, sigma, float(noise), 0)
+    return _Smoothed(values, sigma, float(noise), 0)
 
 
 def _smooth_twice(series: np.ndarray, usable: np.ndarray, kept: np.ndarray, smoother) -> _Smoothed:
@@ -190,7 +241,7 @@ def _smooth_twice(series: np.ndarray, usable: np.ndarray, kept: np.ndarray, smoo
     sigma = float(np.sqrt(spread / max(1.0 - smoother.freedom / series.shape[1], 1e-3)))
     noise = sigma * np.sqrt(smoother.variance_gain / max(usable.mean(), 1e-3))
     rejected = int((usable & ~final).sum())
-    return _Smoothed(values, smoother.name, smoother.length, sigma, float(noise), rejected)
+    return _Smoothed(values, sigma, float(noise), rejected)
 
 
 class _GaussianSmoother:
@@ -263,11 +314,12 @@ class _SplineSmoother:
         return smooth + offset * (sign - smooth_sign)
 
 
-def _choose_spline(series: np.ndarray, usable: np.ndarray, step: int) -> _SplineSmoother:
-    """Return the smoother with the smallest generalised cross-validation score over all columns."""
+def _choose_spline(series: np.ndarray, usable: np.ndarray, step: int) -> SplineChoice:
+    """Return the spline with the smallest generalised cross-validation score over all columns."""
     ny = series.shape[1]
-    sample = np.linspace(0, len(series) - 1, min(len(series), MAX_SERIES_FOR_CHOICE)).round().astype(int)
-    sample = sample[usable[sample].any(axis=1)]
+    sample = usable.any(axis=1)
+    if not sample.any():
+        return SplineChoice(1, LONGEST_OVER_COLUMN * ny)
     filled = _fill(series[sample], usable[sample], step)
     if step == 2:
         sign = np.where(np.arange(ny) % 2, -1.0, 1.0)
@@ -287,7 +339,7 @@ def _choose_spline(series: np.ndarray, usable: np.ndarray, step: int) -> _Spline
                 continue
             score = (np.square(1 - shrink) @ power) / (share - freedom / ny) ** 2
             best = min(best, (float(score), order, float(length)))
-    return _SplineSmoother(best[1], best[2], step, ny)
+    return SplineChoice(best[1], best[2])
 
 
 def _penalty(length: float, order: int) -> float:

@@ -176,10 +176,10 @@ def make_plan(jobs: Sequence[Job], output_dir: Path, *, force: bool = False, mem
     planned = []
     for job in jobs:
         mode = load_mode(job.mode)
-        fitted = mode.with_memory(job, memory_bytes) if memory_bytes else job
+        fitted, note = mode.with_memory(job, memory_bytes) if memory_bytes else (job, "")
         needed, reason = _is_needed(fitted, known, force=force)
         state = known[job.name].state if job.name in known else ""
-        planned.append(PlannedJob(fitted, needed, reason, mode.predict(fitted), "" if needed else state))
+        planned.append(PlannedJob(fitted, needed, reason, mode.predict(fitted), "" if needed else state, note=note))
     return Plan(Path(output_dir), tuple(_with_followers(planned)))
 
 
@@ -216,8 +216,8 @@ def plan_retry(output_dir: Path, *, memory_bytes: int = 0) -> Plan:
         states = {entry.job.name: entry.state for entry in failed if entry.job.mode == name}
         jobs = [entry.job for entry in failed if entry.job.mode == name]
         for job in _with_keys(mode, jobs):
-            fitted = mode.with_memory(job, memory_bytes) if memory_bytes else job
-            planned.append(PlannedJob(fitted, True, f"{states[job.name]} before", mode.predict(fitted)))
+            fitted, note = mode.with_memory(job, memory_bytes) if memory_bytes else (job, "")
+            planned.append(PlannedJob(fitted, True, f"{states[job.name]} before", mode.predict(fitted), note=note))
     return Plan(Path(output_dir), tuple(_with_followers(planned)))
 
 

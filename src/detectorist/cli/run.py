@@ -117,7 +117,8 @@ def lrs(
         )
         spectra = reduce_lrs(request)
     if not quiet:
-        _print_summary(spectra.dataset, output_dir)
+        with spectra.opened() as dataset:
+            _print_summary(dataset, output_dir)
     report_after_run(output_dir, quiet=quiet)
 
 

@@ -26,6 +26,7 @@ from stdatamodels.jwst.datamodels import CubeModel, JwstDataModel, RampModel
 
 from detectorist import models
 from detectorist.algorithms import dq
+from detectorist.algorithms.groups import count_deciding
 from detectorist.errors import InputError, ParameterError
 from detectorist.pipelines.headers import flag_missing_samples
 
@@ -43,14 +44,6 @@ def reasons_against(pipeline: Any) -> list[str]:
         (
             not emicorr.skip and not (emicorr.algorithm == "joint" and emicorr.fit_ints_separately),
             "emicorr fits one wave to all integrations (fit_ints_separately=true fits each by itself)",
-        ),
-        (
-            not pipeline.drop_groups.skip and pipeline.drop_groups.drop_groups == "auto",
-            "drop_groups=auto stacks all integrations (name the groups)",
-        ),
-        (
-            not pipeline.reference_pixel.skip and pipeline.reference_pixel.smoothing == "auto",
-            "reference_pixel.smoothing=auto measures noise in all integrations (choose median or gaussian)",
         ),
         (not jump.skip and jump.expand_large_events, "jump.expand_large_events looks at the whole frame"),
         (not jump.skip and jump.find_showers, "jump.find_showers looks at the whole frame"),
@@ -75,7 +68,12 @@ def require_chunkable(pipeline: Any) -> None:
 
 
 def count_integrations(path: Path) -> int:
-    """Return the number of integrations in a raw file, from its header.
+    """Return the number of integrations in a raw file; raises InputError as `shape_of`."""
+    return shape_of(path)[0]
+
+
+def shape_of(path: Path) -> tuple[int, ...]:
+    """Return (n_ints, n_groups, ny, nx) of a raw file, from its header.
 
     Raises
     ------
@@ -87,7 +85,7 @@ def count_integrations(path: Path) -> int:
             header = hdus["SCI"].header
             if header["NAXIS"] != 4:
                 raise InputError(f"{path}: SCI has {header['NAXIS']} dimensions; a ramp with 4 is needed")
-            return int(header["NAXIS4"])
+            return tuple(int(header[f"NAXIS{axis}"]) for axis in (4, 3, 2, 1))
     except (OSError, KeyError) as error:
         raise InputError(f"{path}: not readable as a ramp ({error}); is the file complete?") from error
 
@@ -112,6 +110,7 @@ def read_integrations(
             n_ints = sci[f"NAXIS{sci['NAXIS']}"]
             model = kind(fits.HDUList([_cut(hdu, first, stop, n_ints) for hdu in hdus]))
             model.data = np.asarray(model.data, np.float32)
+            models.require_sound_tree(model)
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: not readable as a {kind.__name__} ({error}); is the file complete?") from error
     _number(model, first, stop)
@@ -211,6 +210,7 @@ def fit_in_chunks(pipeline: Any, path: Path, before: Sequence[str], *, chunk_int
     require_chunkable(pipeline)
     n_ints = count_integrations(path)
     chunk_ints = max(chunk_ints, _planes_of_dark(pipeline, path))
+    decide(pipeline, path, before, chunk_ints=chunk_ints)
     with _scratch(pipeline.folder) as folder:
         store = None
         for first, stop in chunks_of(n_ints, chunk_ints):
@@ -225,6 +225,35 @@ def fit_in_chunks(pipeline: Any, path: Path, before: Sequence[str], *, chunk_int
             del ramps
         assert store is not None
         return _fit_rows(pipeline, store)
+
+
+def decide(pipeline: Any, path: Path, before: Sequence[str], *, chunk_ints: int) -> None:
+    """Let the steps that choose for themselves choose on the first integrations, as they do on a whole segment.
+
+    Their choices then hold for all chunks of the segment.
+    """
+    drop, refpix = pipeline.drop_groups, pipeline.reference_pixel
+    drop.decided = refpix.decided = None
+    choosing = [not drop.skip and drop.drop_groups == "auto", not refpix.skip and refpix.smoothing == "auto"]
+    if not any(choosing):
+        return
+    n_ints = count_deciding(shape_of(path))
+    first = before[: before.index("drop_groups")]
+    whole, data, flags = None, [], []
+    for begin, end in chunks_of(n_ints, chunk_ints):
+        ramps = read_integrations(path, begin, end)
+        flag_missing_samples(ramps)
+        for name in first:
+            ramps = getattr(pipeline, name).run(ramps)
+        data.append(np.asarray(ramps.data))
+        flags.append(models.group_flags(ramps))
+        whole = whole or ramps
+    assert whole is not None
+    whole.data, whole.groupdq = np.concatenate(data), np.concatenate(flags)
+    del data, flags
+    drop.decided = drop.decide(whole) if choosing[0] else None
+    if choosing[1]:
+        refpix.decided = refpix.decide(drop.run(whole))
 
 
 def _planes_of_dark(pipeline: Any, path: Path) -> int:

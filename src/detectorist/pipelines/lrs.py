@@ -11,7 +11,6 @@ import numpy as np
 from jwst.assign_wcs.assign_wcs_step import AssignWcsStep
 from jwst.dark_current.dark_current_step import DarkCurrentStep
 from jwst.dq_init.dq_init_step import DQInitStep
-from jwst.emicorr.emicorr_step import EmiCorrStep
 from jwst.flatfield.flat_field_step import FlatFieldStep
 from jwst.gain_scale.gain_scale_step import GainScaleStep
 from jwst.group_scale.group_scale_step import GroupScaleStep
@@ -30,6 +29,7 @@ from detectorist.pipelines import chunks, products, reuse
 from detectorist.pipelines.base import DetectoristPipeline, off_by_default
 from detectorist.pipelines.engine_steps import EngineJumpStep, EngineRampFitStep
 from detectorist.pipelines.headers import flag_missing_samples
+from detectorist.pipelines.lrs_emicorr import OneByOneEmiCorrStep
 from detectorist.pipelines.lrs_frames import LrsFrames
 from detectorist.pipelines.lrs_spectra import LrsSpectra, SegmentSpectra
 from detectorist.pipelines.segments import Segment, order_segments
@@ -107,7 +107,7 @@ class LrsPipeline(DetectoristPipeline):
         "set_custom_linearity": off_by_default(SetCustomLinearity),
         "group_scale": GroupScaleStep,
         "dq_init": DQInitStep,
-        "emicorr": EmiCorrStep,
+        "emicorr": OneByOneEmiCorrStep,
         "saturation": SaturationStep,
         "ipc": IPCStep,
         "lastframe": LastFrameStep,
@@ -146,16 +146,19 @@ class LrsPipeline(DetectoristPipeline):
         self.choose_engine(self.engine)
         if segments[-1].is_ramp:
             self._make_references(segments[-1])
-        spectra = LrsSpectra(author=self.author, contact=self.contact)
-        for number, segment in enumerate(segments):
-            self.progress(number, len(segments), f"{segment.stem}: detector")
-            for rates in self._rates_in_blocks(segment):
-                self.progress(number + 0.6, len(segments), f"{segment.stem}: spectra")
-                spectra.add(self.spectroscopy(rates))
-        self.progress(len(segments), len(segments), "done")
-        spectra.finish()
-        products.write_dataset(spectra.dataset, self.folder / "stage_2" / "stage_2_output.nc")
+        target = self.folder / "stage_2" / "stage_2_output.nc"
+        spectra = LrsSpectra(target, author=self.author, contact=self.contact)
+        try:
+            for number, segment in enumerate(segments):
+                self.progress(number, len(segments), f"{segment.stem}: detector")
+                for rates in self._rates_in_blocks(segment):
+                    self.progress(number + 0.6, len(segments), f"{segment.stem}: spectra")
+                    spectra.add(self.spectroscopy(rates))
+            spectra.finish()
+        finally:
+            spectra.discard()
         self.frames.write(self.folder / "stage_2" / "frames.nc")
+        self.progress(len(segments), len(segments), "done")
         return spectra
 
     def _rates_in_blocks(self, segment: Segment) -> Iterator[CubeModel]:

@@ -62,21 +62,51 @@ def whole_file(target: Path) -> Iterator[Path]:
 
     The name is kept because datamodels write their own file name into their header.
     """
-    folder = None
+    file = WholeFile(target)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
-        partial = folder / target.name
-        yield partial
-        with open(partial, "rb") as handle:
-            os.fsync(handle.fileno())
-        os.replace(partial, target)
-        _sync_folder(target.parent)
+        with writing(target):
+            yield file.partial
+        file.publish()
+    finally:
+        file.discard()
+
+
+class WholeFile:
+    """A file in the making: written as `partial`, in a folder beside its target, until it is published.
+
+    Raises
+    ------
+    OutputError
+        When the folder cannot be written.
+    """
+
+    def __init__(self, target: Path):
+        self.target = target
+        with writing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._folder = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
+        self.partial = self._folder / target.name
+
+    def publish(self) -> None:
+        """Bring the file to the disk, then give it its final name."""
+        with writing(self.target):
+            with open(self.partial, "rb") as handle:
+                os.fsync(handle.fileno())
+            os.replace(self.partial, self.target)
+            _sync_folder(self.target.parent)
+
+    def discard(self) -> None:
+        """Remove what has not been published; may be called again."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Turn what the system says against writing `target` into an OutputError."""
+    try:
+        yield
     except OSError as error:
         raise OutputError(f"{target}: cannot be written ({error})") from error
-    finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import tomli_w
 
@@ -101,13 +102,15 @@ def _write_resolved(
 
 def _write_record(pipeline: LrsPipeline, spectra: LrsSpectra, target: Path) -> None:
     """Write the numbers of the exposure, and below them those of its steps, for whoever reads no FITS."""
-    numbers = measure(spectra.dataset, pipeline.frames.photon_error)
+    with spectra.opened() as dataset:
+        numbers = measure(dataset, pipeline.frames.photon_error)
     products.write_text(json.dumps({"exposure": numbers, **pipeline.frames.records}, default=str), target)
 
 
 def _draw(spectra: LrsSpectra, folder: Path) -> None:
     from detectorist.figures import display, lrs
 
-    dataset: Any = spectra.dataset
-    for name, figure in lrs.overview(dataset).items():
+    with spectra.opened() as dataset:
+        figures = lrs.overview(cast("Mapping[str, Any]", dataset))
+    for name, figure in figures.items():
         display.show_or_write(figure, f"{name}.png", folder=str(folder), path=str(folder / f"{name}.png"))

@@ -17,8 +17,9 @@ class DropGroupsStep(DetectoristStep):
     """Set DO_NOT_USE on groups, in all pixels and integrations.
 
     Spoiled are the first groups (reset switch charge decay, RSCD) and the last one (pulled down before the next
-    reset). "auto" finds them in the data; to treat all segments of an exposure alike, decide on one and give the list
-    (`record["groups"]`, or `detectorist.algorithms.groups.choose_groups`) to the others.
+    reset). "auto" finds them in the first integrations of the data (as many as make 64 million samples); to treat all
+    segments of an exposure alike, decide on one and give the list (`record["groups"]`, or
+    `detectorist.algorithms.groups.choose_groups`) to the others.
     """
 
     class_alias = "drop_groups"
@@ -29,6 +30,17 @@ class DropGroupsStep(DetectoristStep):
         drop_groups = pass(default=None)  # zero-indexed, negative from the end; "auto": from the data; None: none
     """
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        #: What "auto" has chosen, where whoever runs the step has let it `decide` on another part of the exposure.
+        self.decided: groups.SpoiledGroups | None = None
+
+    @staticmethod
+    def decide(model: RampModel) -> groups.SpoiledGroups:
+        """Return the choice of "auto" for a ramp."""
+        first = slice(groups.count_deciding(model.data.shape))
+        return groups.find_spoiled_groups(groups.stack_differences(model.data[first], models.group_flags(model)[first]))
+
     def process(self, input_data):
         """Return the ramp with DO_NOT_USE on the groups."""
         wanted = parse_index_list(self.drop_groups, name="drop_groups", words=("auto",))
@@ -38,7 +50,7 @@ class DropGroupsStep(DetectoristStep):
         flags = models.group_flags(model)
         numbers = {}
         if wanted == "auto":
-            choice = groups.find_spoiled_groups(groups.stack_differences(model.data, flags))
+            choice = self.decided or self.decide(model)
             chosen = list(choice.groups)
             numbers = {"chosen": "auto", "deviation_pct": [round(100 * d, 3) for d in choice.deviation]}
         else:

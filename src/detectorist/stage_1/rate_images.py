@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,6 +107,8 @@ def write_plane(step: Step, model: JwstDataModel, suffix: str, plane: np.ndarray
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         fits.PrimaryHDU(plane).writeto(partial, overwrite=True)
+        with open(partial, "rb") as handle:
+            os.fsync(handle.fileno())
         partial.replace(target)
     except OSError as error:
         raise OutputError(f"{target}: cannot be written ({error})") from error

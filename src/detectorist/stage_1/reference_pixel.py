@@ -9,6 +9,7 @@ from stdatamodels.jwst.datamodels import RampModel
 
 from detectorist import models
 from detectorist.algorithms import dq, refpix
+from detectorist.algorithms.groups import count_deciding
 from detectorist.errors import InputError, ParameterError
 from detectorist.parameters import parse_value
 from detectorist.step import LRS_SLITLESS, DetectoristStep
@@ -36,6 +37,18 @@ class ReferencePixelStep(DetectoristStep):
         draw_correction = boolean(default=False)  # draw the correction of the first integration
     """
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        #: What "auto" has chosen, where whoever runs the step has let it `decide` on another part of the exposure.
+        self.decided: refpix.SplineChoice | None = None
+
+    def decide(self, model: RampModel) -> refpix.SplineChoice:
+        """Return the choice of "auto" for a ramp, made from its first integrations."""
+        first = slice(count_deciding(model.data.shape))
+        unusable = unusable_reads(models.group_flags(model)[first], model.pixeldq)
+        reads = model.data[first, ..., : refpix.N_OUTPUTS]
+        return refpix.choose_smoothing(reads, unusable, odd_even_rows=self.odd_even_rows)
+
     def process(self, input_data):
         """Return the ramp without the drift of its outputs."""
         length = self._length()
@@ -54,6 +67,7 @@ class ReferencePixelStep(DetectoristStep):
             smoothing_length=length,
             smoothing=self.smoothing,
             odd_even_rows=self.odd_even_rows,
+            chosen=(self.decided or self.decide(model)) if self.smoothing == "auto" else None,
         )
         model.data = refpix.subtract_reference_drift(model.data, measured.drift)
         if self.draw_correction:

@@ -192,11 +192,16 @@ def save_time_series(step: DetectoristStep, model: CubeModel, variables: dict, c
 
 
 def write_netcdf(dataset: Any, path: Path) -> Path:
-    """Write a dataset under a temporary name, then rename: nobody sees half a file. Raises OutputError."""
+    """Write a dataset under a temporary name, to the disk, then rename it: nobody sees half a file.
+
+    Raises OutputError when it cannot be written.
+    """
     partial = path.with_name(f".{path.stem}.{os.getpid()}.nc")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         dataset.to_netcdf(partial, engine="h5netcdf")
+        with open(partial, "rb") as handle:
+            os.fsync(handle.fileno())
         os.replace(partial, path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error})") from error

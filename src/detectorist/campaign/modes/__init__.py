@@ -106,9 +106,12 @@ class Mode(ABC):
         """Return what the job is expected to take, from the headers of its files."""
         return Prediction()
 
-    def with_memory(self, job: Job, memory_bytes: int) -> Job:
-        """Return the job changed so that it stays within `memory_bytes`, where the mode knows how."""
-        return job
+    def with_memory(self, job: Job, memory_bytes: int) -> tuple[Job, str]:
+        """Return the job changed so that it stays within `memory_bytes`, and a note where it will not.
+
+        Every change gives the same products.
+        """
+        return job, ""
 
     def sighting(self, job: Job) -> Sighting | None:
         """Return detector and times of the job's exposure; None where its header does not tell."""

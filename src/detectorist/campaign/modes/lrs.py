@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -107,14 +108,20 @@ class LrsMode(Mode):
             sum(_disk_bytes(size, job.options.get("chunk_ints")) for size in sizes),
         )
 
-    def with_memory(self, job: Job, memory_bytes: int) -> Job:
+    def with_memory(self, job: Job, memory_bytes: int) -> tuple[Job, str]:
         """Return the job with as many integrations per chunk as fit, where whole segments do not."""
         sizes = [size for file in job.files if (size := ramp_size(Path(file))) is not None]
-        if not sizes or "chunk_ints" in job.options or predict_memory(sizes, None) <= memory_bytes:
-            return job
-        fitting = [n for n in _CHUNKS if predict_memory(sizes, n) <= memory_bytes]
-        chunk = max(fitting, default=min(_CHUNKS))
-        return replace(job, options={**job.options, "chunk_ints": chunk})
+        chosen = "chunk_ints" in job.options
+        if not sizes or (not chosen and predict_memory(sizes, None) <= memory_bytes):
+            return job, ""
+        if not chosen:
+            reasons = reasons_against_chunks(job.recipe, job.settings, max(size.n_groups for size in sizes))
+            if reasons:
+                return job, f"in one piece, although memory is short, since {'; '.join(reasons)}"
+            fitting = [n for n in _CHUNKS if predict_memory(sizes, n) <= memory_bytes]
+            job = replace(job, options={**job.options, "chunk_ints": max(fitting, default=min(_CHUNKS))})
+        short = predict_memory(sizes, job.options["chunk_ints"]) > memory_bytes
+        return job, "more memory than it may take, even so" if short else ""
 
     def prepare(self) -> None:
         """Import the pipeline; its kernels are compiled by the first job that needs them, and cached."""
@@ -122,16 +129,25 @@ class LrsMode(Mode):
 
 
 def _recipe(job: Job) -> Any:
+    size = ramp_size(Path(job.files[-1])) if job.recipe is None else None
+    return _load_recipe(job.recipe, (*job.settings, *_chunking(job)), size.n_groups if size else 0)
+
+
+def _load_recipe(name: str | None, settings: Sequence[str], n_groups: int) -> Any:
     from detectorist.pipelines.lrs import LrsPipeline
     from detectorist.pipelines.recipe import choose_lrs_recipe, load_recipe
 
-    name = job.recipe
-    if name is None:
-        size = ramp_size(Path(job.files[-1]))
-        name = choose_lrs_recipe(size.n_groups if size else 0)
-    recipe = load_recipe("lrs", name).with_settings((*job.settings, *_chunking(job)))
+    recipe = load_recipe("lrs", name or choose_lrs_recipe(n_groups)).with_settings(settings)
     recipe.check(LrsPipeline)
     return recipe
+
+
+@lru_cache(maxsize=64)
+def reasons_against_chunks(recipe: str | None, settings: tuple[str, ...], n_groups: int) -> tuple[str, ...]:
+    """Return why a job with these parameters cannot go in chunks of integrations; none for most."""
+    from detectorist.pipelines.chunks import reasons_against
+
+    return tuple(reasons_against(build(_load_recipe(recipe, settings, n_groups))))
 
 
 def build(recipe: Any) -> Any:

@@ -1,0 +1,47 @@
+"""MIRI's periodic interference, every integration by itself."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from detectorist.engine import NotCovered
+from detectorist.pipelines.engine_steps.base import EngineStep, replaced
+from detectorist.pipelines.engine_steps.emicorr import EngineEmiCorrStep
+
+log = logging.getLogger(__name__)
+
+
+class OneByOneEmiCorrStep(EngineEmiCorrStep):
+    """Remove EMI as `EmiCorrStep` does; with `fit_ints_separately`, an integration depends on no other one.
+
+    The standard step fits a phase and an amplitude for each, but chooses quiet pixels by the scatter in all of them,
+    and its grid of trial phases moves along with the number of the integration. Here each is handed to it alone, so
+    that the result is the same in whatever parts a segment is processed.
+    """
+
+    def process(self, step_input: Any) -> Any:
+        """Run the step."""
+        if not self.fit_ints_separately:
+            return super().process(step_input)
+        with replaced(*self.place, self._one_by_one(getattr(*self.place))):
+            return super(EngineStep, self).process(step_input)
+
+    def _one_by_one(self, stock: Callable[..., Any]) -> Callable[..., Any]:
+        def run(data: Any, *args: Any, **kwargs: Any) -> Any:
+            in_engine = 0
+            for i in range(len(data)):
+                one = data[i : i + 1]
+                try:
+                    if self.engine == "stock":
+                        raise NotCovered("stock code is asked for")
+                    self.prepare_engine()
+                    one[:] = self.covered(one, *args, **kwargs)
+                    in_engine += 1
+                except NotCovered:
+                    one[:] = stock(one, *args, **kwargs)
+            log.info("%s: %d of %d integrations in the compiled engine", self.class_alias, in_engine, len(data))
+            return data
+
+        return run
