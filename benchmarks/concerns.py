@@ -85,13 +85,13 @@ def imaging_exposure(folder: Path, seed: int, fault: Fault | None) -> Exposure:
     return gather(folder / "out").exposures[0]
 
 
-def turn_templates(raw: Path) -> None:
-    """Turn the wisp templates over: the wrong ones for this detector."""
+def move_templates(raw: Path) -> None:
+    """Move the wisp templates by 24 pixels along both axes: those of another pointing of the optics."""
     for path in (raw / "wisps").glob("*.fits"):
         with fits.open(path, mode="update") as hdus:
             for hdu in hdus:
                 if hdu.data is not None and hdu.data.ndim == 2:
-                    hdu.data = np.ascontiguousarray(hdu.data[::-1, ::-1])
+                    hdu.data = np.roll(hdu.data, (24, 24), axis=(0, 1))
 
 
 def write_empty_mask(raw: Path) -> None:
@@ -113,13 +113,19 @@ FAULTS: dict[str, dict[str, Fault]] = {
         ),
     },
     "imaging": {
-        "wisp template of another detector": Fault("wisp_goodness", raw=turn_templates),
-        "sources not masked": Fault(
-            "stripes_over_white", settings=("stripes.mask_file={raw}/nothing.fits",), raw=write_empty_mask
+        "wisp template out of place": Fault("wisp_goodness", raw=move_templates),
+        "galaxies not masked, stripes by medians": Fault(
+            "row_ratio",
+            settings=("stripes.mask_file={raw}/nothing.fits", "stripes.method=median"),
+            raw=write_empty_mask,
+            scene=lambda scene: scene.with_("galaxies", large_per_frame=100.0),
         ),
-        "twenty times as many snowballs": Fault("flagged_pct", scene=lambda scene: scene.with_("snowballs", per_s=1.0)),
+        "1/f noise five times as strong": Fault(
+            "stripes_over_white", scene=lambda scene: scene.with_("flicker", common_e=15.0, own_e=5.0)
+        ),
+        "eighty times as many snowballs": Fault("flagged_pct", scene=lambda scene: scene.with_("snowballs", per_s=4.0)),
         "a field full of large galaxies": Fault(
-            "masked_pct", scene=lambda scene: scene.with_("galaxies", large_per_frame=200.0)
+            "masked_pct", scene=lambda scene: scene.with_("galaxies", large_per_frame=600.0)
         ),
     },
 }

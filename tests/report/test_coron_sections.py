@@ -75,7 +75,8 @@ def test_figures_of_a_coronagraphic_exposure(folder):
     panels = {panel.key: panel for panel in CoronSections().panels(exposure)}
     assert list(panels) == ["coron_rate", "coron_mosaic", "coron_flags"]
     assert [picture.label.split(":")[0] for picture in panels["coron_rate"].pictures] == ["rate", "median", "scatter"]
-    # Six tiles of 40 x 48 in four columns, with gaps.
-    assert panels["coron_mosaic"].pictures[0].pixels.shape == (2 * 44 - 4, 4 * 52 - 4, 3)
+    assert panels["coron_rate"].beside
+    # Six tiles of 40 x 48 in three columns, with gaps.
+    assert panels["coron_mosaic"].pictures[0].pixels.shape == (2 * 44 - 4, 3 * 52 - 4, 3)
     assert CoronSections().thumbnail(exposure).shape == (40, 48, 3)
     assert [panel.key for panel in CoronSections().panels(exposure, brief=True)] == ["coron_rate"]

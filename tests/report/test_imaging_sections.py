@@ -50,8 +50,22 @@ def folder(tmp_path, rng):
                 "events": [[0, 2, 32.0, 32.0, 4.0, 2.0]],
                 "n_flagged": 205,
             },
-            "wisps": {"state": "COMPLETE", "scale": [0.8], "scale_error": [0.01], "residual_ratio": 1.02},
-            "stripes": {"state": "COMPLETE", "stripes_rms": 0.05, "masked_fraction": 0.1, "white_noise": 0.02},
+            "wisps": {
+                "state": "COMPLETE",
+                "scale": [0.8],
+                "scale_error": [0.01],
+                "residual_ratio": 1.02,
+                "curve": {"scale": [0.0, 0.8, 1.6], "spread": [0.03, 0.02, 0.03]},
+            },
+            "stripes": {
+                "state": "COMPLETE",
+                "stripes_rms": 0.05,
+                "masked_fraction": 0.1,
+                "white_noise": 0.02,
+                "row_rms_before": 0.05,
+                "row_rms_after": 0.006,
+                "row_rms_white": 0.0025,
+            },
         }
     (folder / "record.json").write_text(json.dumps(records))
     resolved = {
@@ -84,8 +98,13 @@ def test_numbers_come_from_the_records(folder):
     assert one.numbers["flagged_pct"] == pytest.approx(100 * 205 / (5 * SIZE**2))
     assert one.numbers["wisp_scale"] == 0.8
     assert one.numbers["stripes_over_white"] == pytest.approx(2.5)
+    assert one.numbers["row_ratio"] == pytest.approx(2.4)
+    assert one.numbers["jumps_pct"] == pytest.approx(100 * 25 / SIZE**2)
     (suspect,) = find_suspects([one], ImagingSections.columns, ImagingSections.checks)
-    assert "2.5 times the white noise" in suspect.concerns[0].words
+    words = " ".join(concern.words for concern in suspect.concerns)
+    assert "2.5 times the white noise" in words
+    assert "rows scatter 2.4 times as much as white noise explains" in words
+    assert "did not help" not in words
 
 
 def test_all_figures_are_there(folder):
@@ -97,7 +116,9 @@ def test_all_figures_are_there(folder):
         "imaging_rows",
         "imaging_wisp",
         "imaging_mask",
+        "imaging_wisp_curve",
         "imaging_snowballs",
+        "imaging_snowball_groups",
     ]
     labels = [picture.label.split(":")[0] for picture in panels["imaging_before_after"].pictures]
     assert labels == ["before", "after", "difference"]
@@ -111,7 +132,12 @@ def test_copies_that_were_not_kept_leave_their_figures_out(folder):
     for path in folder.glob("*_pre*.fits"):
         path.unlink()
     one = gather(folder).exposures[0]
-    assert [panel.key for panel in ImagingSections().panels(one)] == ["imaging_mask", "imaging_snowballs"]
+    assert [panel.key for panel in ImagingSections().panels(one)] == [
+        "imaging_mask",
+        "imaging_wisp_curve",
+        "imaging_snowballs",
+        "imaging_snowball_groups",
+    ]
 
 
 def test_white_level_is_that_of_row_medians(rng):

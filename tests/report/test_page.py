@@ -3,6 +3,7 @@
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -187,3 +188,10 @@ def test_a_mode_without_sections_has_its_numbers_shown(tmp_path):
         ledger.finish(JobRecord("one", DONE, steps={"theirs": {"words": 7, "list": [1, 2.5]}, "odd": 3}))
     text = " ".join(" ".join(read(write_report(tmp_path)).text).split())
     assert "theirs words 7 list [1, 2.5]" in text
+
+
+def test_every_figure_has_a_whole_note():
+    files = Path(pages.__file__).parent.glob("sections_*.py")
+    keys = {key for path in files for key in re.findall(r'"((?:lrs|imaging|coron)_\w+)"', path.read_text())}
+    assert set(notes()) == keys
+    assert all(set(note) == {"shows", "good", "bad", "then"} for note in notes().values())

@@ -191,6 +191,7 @@ class _Writer:
             "title": panel.title,
             "note": note,
             "pictures": [],
+            "beside": panel.beside,
             "figure": "",
             "interactive": "",
         }

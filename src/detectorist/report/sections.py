@@ -45,6 +45,8 @@ class Panel:
         Returns a matplotlib figure.
     pictures : list of Picture
         Shown one over the other, with buttons to choose.
+    beside : bool
+        Show the pictures side by side instead.
     interactive : callable, optional
         Returns the JSON of a bokeh figure that is shown instead where scripts run.
     file : Path, optional
@@ -57,6 +59,7 @@ class Panel:
     pictures: list[Picture] = field(default_factory=list)
     interactive: Callable[[], dict[str, Any]] | None = None
     file: Path | None = None
+    beside: bool = False
 
 
 class Sections:

@@ -18,8 +18,8 @@ from detectorist.report.sections import Panel, Picture, Sections
 
 DO_NOT_USE = 1
 THUMBNAIL_PIX, BRIEF_PIX, LARGE_PIX = 80, 200, 480
-#: Integrations in the mosaic, and columns of it.
-MOST_TILES, TILE_COLUMNS = 16, 4
+#: Integrations in the mosaic, and numbers of columns it may have, the first that leaves least empty.
+MOST_TILES, TILE_COLUMNS = 16, (5, 4, 3, 6)
 #: Records of the steps -> numbers of the exposure: step, name there, name here.
 _RECORDED = (
     ("subtract_ktc", "ktc_rms_dn", "ktc_rms_dn"),
@@ -87,7 +87,7 @@ class CoronSections(Sections):
             text = f"scatter: between integrations, {limits[0]:.3g} to {limits[1]:.3g} DN/s"
             pictures.append(Picture(colour(scatter, limits, largest_pix=largest), text))
         if pictures:
-            yield Panel("coron_rate", "Rate and integrations", pictures=pictures)
+            yield Panel("coron_rate", "Rate and integrations", pictures=pictures, beside=True)
         if brief or cube is None or len(cube) < 2:
             return
         yield Panel("coron_mosaic", "Integrations", pictures=[_mosaic(cube - middle)])
@@ -120,7 +120,7 @@ def _median_and_scatter(cube: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _mosaic(residuals: np.ndarray) -> Picture:
     """Return integrations without their median as tiles of one picture, spread over the exposure."""
     chosen = np.unique(np.linspace(0, len(residuals) - 1, min(MOST_TILES, len(residuals))).astype(int))
-    n_columns = min(TILE_COLUMNS, len(chosen))
+    n_columns = min(TILE_COLUMNS, key=lambda n: -len(chosen) % n) if len(chosen) > 3 else len(chosen)
     size = LARGE_PIX // n_columns * 2
     low, high = limits_of(residuals[chosen], 1)
     limit = max(abs(low), abs(high)) or 1.0

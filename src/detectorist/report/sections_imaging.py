@@ -10,15 +10,15 @@ from typing import Any, ClassVar
 import numpy as np
 from astropy.io import fits
 
-from detectorist.figures import imaging_quality, snowballs
+from detectorist.figures import imaging_quality, snowballs, wisps
 from detectorist.report.concerns import Check, Column
 from detectorist.report.gather import Exposure
 from detectorist.report.media import colour, limits_of
 from detectorist.report.parameters import in_force
 from detectorist.report.sections import Panel, Picture, Sections
 
-#: Flag of a pixel that cannot be used, and of one with a jump, in DQ of a rate.
-DO_NOT_USE, JUMP_DET = 1, 4
+#: Flags in DQ of a rate: of a pixel that cannot be used, one that saturated, one with a jump.
+DO_NOT_USE, SATURATED, JUMP_DET = 1, 2, 4
 #: Pixels along the longer side: of thumbnails, of pictures among many.
 THUMBNAIL_PIX, BRIEF_PIX = 96, 256
 #: Percent left out on either side of a stretch that has to show faint patterns beside bright sources.
@@ -36,10 +36,25 @@ class ImagingSections(Sections):
         Column("wisp_error", "wisp error", "", "Its uncertainty", ".3f"),
         Column("wisp_goodness", "wisp residual", "", "Scatter of the image over what noise gives, at the fit", ".2f"),
         Column("stripes_rms", "stripes", "DN/s", "Rms of the 1/f pattern that was subtracted", ".4f"),
+        Column("row_ratio", "rows left", "", "Scatter of rows after the correction over what white noise gives", ".2f"),
         Column("stripes_over_white", "over white", "", "That rms over the white noise of a pixel", ".2f"),
         Column("masked_pct", "masked", "%", "Pixels left out as sources when stripes were measured", ".0f"),
+        Column("jumps_pct", "jumps", "%", "Pixels with a cosmic ray in their ramp", ".1f"),
+        Column("saturated_pct", "saturated", "%", "Pixels that saturate", ".2f"),
     )
     checks: ClassVar = (
+        Check(
+            "row_ratio",
+            "rows scatter {value:.1f} times as much as white noise explains after the correction (up to {high:g} is "
+            "usual): 1/f noise is left, or light of sources is not masked; look at the rows and at the source mask",
+            high=1.5,
+        ),
+        Check(
+            "row_gain",
+            "the rows scatter {value:.2f} times as much as before the correction (below {high:g} is usual): it did "
+            "not help",
+            high=1.0,
+        ),
         Check(
             "wisp_goodness",
             "the image scatters {value:.2f} times as much as noise after the wisp was fitted (up to {high:g} is "
@@ -68,25 +83,38 @@ class ImagingSections(Sections):
             "snowballs cover {value:.1f} % of all samples (up to {high:g} % is usual)",
             high=3.0,
         ),
+        Check(
+            "saturated_pct",
+            "{value:.1f} % of the pixels saturate (up to {high:g} % is usual)",
+            high=5.0,
+        ),
     )
 
     def complete(self, exposure: Exposure) -> None:
         """Add what the steps recorded."""
         steps = next(iter(exposure.steps.values()), {})
-        events, wisps, stripes = (steps.get(name, {}) for name in ("snowballs", "wisps", "stripes"))
+        events, wisp, stripes = (steps.get(name, {}) for name in ("snowballs", "wisps", "stripes"))
         numbers: dict[str, Any] = {
             "snowballs": events.get("n_events"),
             "flagged_pct": _share_of_samples(events.get("n_flagged"), exposure.header),
-            "wisp_goodness": wisps.get("residual_ratio"),
+            "wisp_goodness": wisp.get("residual_ratio"),
             "stripes_rms": stripes.get("stripes_rms"),
         }
-        if wisps.get("scale") and wisps.get("state") == "COMPLETE":
-            numbers["wisp_scale"], numbers["wisp_error"] = wisps["scale"][0], wisps["scale_error"][0]
-            numbers["wisp_error_share"] = wisps["scale_error"][0] / max(abs(wisps["scale"][0]), 1e-6)
+        if wisp.get("scale") and wisp.get("state") == "COMPLETE":
+            numbers["wisp_scale"], numbers["wisp_error"] = wisp["scale"][0], wisp["scale_error"][0]
+            numbers["wisp_error_share"] = wisp["scale_error"][0] / max(abs(wisp["scale"][0]), 1e-6)
         if stripes.get("masked_fraction") is not None:
             numbers["masked_pct"] = 100 * stripes["masked_fraction"]
         if stripes.get("white_noise"):
             numbers["stripes_over_white"] = stripes["stripes_rms"] / stripes["white_noise"]
+        if stripes.get("row_rms_white") and stripes.get("row_rms_after") is not None:
+            numbers["row_ratio"] = stripes["row_rms_after"] / stripes["row_rms_white"]
+        if stripes.get("row_rms_before") and stripes.get("row_rms_after") is not None:
+            numbers["row_gain"] = stripes["row_rms_after"] / stripes["row_rms_before"]
+        flags = _Products(exposure).read_flags()
+        if flags is not None:
+            numbers["jumps_pct"] = 100.0 * float(np.mean(flags & JUMP_DET > 0))
+            numbers["saturated_pct"] = 100.0 * float(np.mean(flags & SATURATED > 0))
         exposure.numbers.update({name: value for name, value in numbers.items() if value is not None})
 
     def defaults(self) -> dict[tuple[str, str], Any]:
@@ -125,13 +153,27 @@ class ImagingSections(Sections):
         if found.tiers is not None:
             picture = Picture(colour(found.tiers, (0, max(float(found.tiers.max()), 1)), largest_pix=largest), "tiers")
             yield Panel("imaging_mask", "Source mask", pictures=[picture])
-        events = next(iter(exposure.steps.values()), {}).get("snowballs", {}).get("events")
+        steps = next(iter(exposure.steps.values()), {})
+        curve = steps.get("wisps", {}).get("curve") or {}
+        if curve.get("scale"):
+            best, error = steps["wisps"]["scale"][0], steps["wisps"]["scale_error"][0]
+            yield Panel(
+                "imaging_wisp_curve",
+                "Fit of the wisp",
+                lambda: wisps.draw_wisp_curve(curve["scale"], curve["spread"], best=best, error=error),
+            )
+        events = steps.get("snowballs", {}).get("events")
         if events:
             n_groups = int(exposure.header.get("groups", 1))
             yield Panel(
                 "imaging_snowballs",
                 "Snowballs",
                 lambda: snowballs.draw_snowballs(found.jumps, events, n_groups=n_groups),
+            )
+            yield Panel(
+                "imaging_snowball_groups",
+                "Snowballs, group by group",
+                lambda: snowballs.draw_snowball_groups(events, found.rate.shape, n_groups=n_groups),
             )
 
 
@@ -199,8 +241,12 @@ class _Products:
 
     @cached_property
     def flags(self) -> np.ndarray:
-        flags = self._read("rate", "DQ", int)
+        flags = self.read_flags()
         return np.zeros(self.rate.shape, int) if flags is None else flags
+
+    def read_flags(self) -> np.ndarray | None:
+        """Return DQ of the rate."""
+        return self._read("rate", "DQ", np.int64)
 
     @property
     def mask(self) -> np.ndarray:

@@ -31,6 +31,8 @@ DRAWN = {
 #: Standard deviation of a scatter from the median second difference, times the root of the number of integrations,
 #: over the scatter: measured on white noise.
 SCATTER_UNCERTAINTY = 1.0
+#: Standard deviations by which a scatter from few integrations may be too large by chance.
+CHANCE_SIGMA = 3.0
 
 
 class LrsSections(Sections):
@@ -43,6 +45,7 @@ class LrsSections(Sections):
         Column("white_ratio", "over expected", "", "That scatter over what the stated errors explain", ".2f"),
         Column("pull_width", "pull width", "", "Scatter over stated error, median over wavelengths; 1 is right", ".2f"),
         Column("replaced_pct", "replaced", "%", "Spectral elements with a pixel replaced near the trace", ".1f"),
+        Column("jumps_pct", "jumps", "%", "Pixels with a cosmic ray in their ramp", ".2f"),
         Column("saturated_pct", "saturated", "%", "Spectral elements with a saturated pixel near the trace", ".1f"),
         Column("motion_pix", "motion", "pixel", "Movement of the trace, rms of both axes", ".4f"),
         Column("background_level", "background", "DN/s", "Median background of a pixel", ".1f"),
@@ -53,19 +56,19 @@ class LrsSections(Sections):
             "white_ratio_at_least",
             "white light scatters at least {value:.2f} times as much as the errors explain (up to {high:g} is usual): "
             "noise that wavelengths share is left; look at the light curves and at drift, width and background",
-            high=1.2,
+            high=1.1,
         ),
         Check(
             "pull_width",
             "single wavelengths scatter {value:.2f} times their stated errors (expected 1, up to {high:g} is usual): "
             "errors are too small; look at the calibration of errors",
-            high=1.25,
+            high=1.1,
         ),
         Check(
             "pull_width",
             "single wavelengths scatter only {value:.2f} times their stated errors (expected 1): errors are too large; "
             "is the gain right?",
-            low=0.8,
+            low=0.9,
         ),
         Check(
             "replaced_pct",
@@ -106,15 +109,20 @@ class LrsSections(Sections):
         if "x_rms_pix" in numbers:
             numbers["motion_pix"] = float(np.hypot(numbers["x_rms_pix"], numbers["y_rms_pix"]))
         if "white_ratio" in numbers:
-            # What a scatter from few integrations says for certain: two standard deviations less.
+            # What a scatter from few integrations says for certain.
             uncertainty = SCATTER_UNCERTAINTY / np.sqrt(numbers["n_integrations"])
-            numbers["white_ratio_at_least"] = numbers["white_ratio"] * max(1 - 2 * uncertainty, 0)
+            numbers["white_ratio_at_least"] = numbers["white_ratio"] / (1 + CHANCE_SIGMA * uncertainty)
         if "times_from_header" in numbers:
             numbers["times_computed"] = int(numbers["times_from_header"])
         steps = next(iter(exposure.steps.values()), {})
         chosen = steps.get("drop_groups", {})
         if chosen.get("n_groups"):
             numbers["groups_used"] = int(chosen["n_groups"]) - len(chosen.get("groups") or ())
+        counted = [part["inspect_dq_flags"] for part in exposure.steps.values() if "inspect_dq_flags" in part]
+        n_pixels = sum(one.get("n_pixels", 0) for one in counted)
+        if n_pixels:
+            n_jumps = sum(one.get("counts", {}).get("JUMP_DET", 0) for one in counted)
+            numbers["jumps_pct"] = 100.0 * n_jumps / n_pixels
         lost = [part.get("reference_pixel", {}).get("columns_unmeasured", 0) for part in exposure.steps.values()]
         numbers["reference_columns_lost"] = max(lost, default=0)
 
