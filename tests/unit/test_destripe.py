@@ -81,6 +81,20 @@ def test_levels_of_outputs_are_not_taken_for_sources(rng):
     assert_allclose(left, 0, atol=0.002)
 
 
+@pytest.mark.parametrize("peak", [0.5, 5.0])
+def test_a_galaxy_that_fills_rows_of_an_output_keeps_its_light(rng, peak):
+    _, stripes, images = make(rng, rows=0.006)
+    yy, xx = np.mgrid[:NY, :NX]
+    light = peak * np.exp(-1.68 * np.hypot(xx - 96, (yy - 90) / 0.7) / 22)
+    bad = np.zeros(images.shape, bool)
+    got = whole.destripe(images + light, bad, readout=READOUT)
+    assert got.mask[light > 0.03].mean() > 0.99
+    left = (stripes - got.horizontal)[0]
+    assert abs(left[light > 0.1].sum()) < 0.03 * light[light > 0.1].sum()
+    known = whole.destripe(images + light, bad, readout=READOUT, mask=got.mask | (light > 0.003))
+    assert left.std() < 1.2 * (stripes - known.horizontal)[0].std()
+
+
 @pytest.mark.long
 def test_a_full_frame_reaches_the_limit_of_the_noise(rng):
     size, n_outputs = 2048, 4

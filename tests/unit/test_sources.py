@@ -72,6 +72,16 @@ def test_a_source_that_fills_rows_is_found_where_rows_are_not_levelled(rng):
     assert got.mask[galaxy > 0.1].mean() > 0.99
 
 
+def test_a_source_that_fills_rows_of_an_output_is_found_although_rows_are_levelled(rng):
+    yy, xx = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    galaxy = 0.8 * np.exp(-0.5 * (((yy - 190) / 30) ** 2 + ((xx - 192) / 60) ** 2))
+    rows = np.repeat(0.01 * rng.normal(size=(SHAPE[0], 4)), SHAPE[1] // 4, axis=1)
+    image = galaxy + rows + WHITE * rng.normal(size=SHAPE)
+    got = sources.mask_sources(image, np.zeros(SHAPE, bool), n_outputs=4)
+    assert got.mask[galaxy > 0.1].mean() > 0.99
+    assert got.mask[galaxy < 1e-4].mean() < 0.1
+
+
 def test_bad_pixels_have_no_influence_and_the_input_stays(sky, rng):
     image = 0.3 + sky + WHITE * rng.normal(size=SHAPE)
     bad = rng.random(SHAPE) < 0.05

@@ -11,6 +11,10 @@ from detectorist.algorithms.sources import mask_sources
 from detectorist.algorithms.stripes import measure_pedestal, median_stripes
 from detectorist.errors import ParameterError
 
+#: Part of an image that sources must cover for more rounds of looking for them, their number, and the part by which
+#: each has to find more.
+CROWDED, CROWDED_ROUNDS, MORE = 0.25, 5, 0.01
+
 
 @dataclass(frozen=True)
 class Destriped:
@@ -105,8 +109,7 @@ def _by_flicker(images, bad, readout, flat, mask, vertical):
         tier = mask_sources(_flattened(mean, flat), common_bad, n_outputs=n_outputs).tier
     mean = _without_flat_sky(mean, flat, common_bad | (tier > 0))
     if not given:
-        sketch = sketch_flicker(mean, common_bad | (tier > 0), readout=readout, columns=vertical)
-        tier = mask_sources(mean - sketch.total(), common_bad, level_rows=False).tier
+        sketch, tier = _look_again(mean, common_bad, tier, readout, vertical)
     mask = tier > 0
     parts, noise = [], None
     if len(images) == 1:
@@ -129,6 +132,24 @@ def _by_flicker(images, bad, readout, flat, mask, vertical):
         rms_own=float(np.sqrt(noise.own.sum())),
         white=float(np.sqrt(noise.white)),
     )
+
+
+def _look_again(image, bad, tier, readout, vertical):
+    """Return a sketch of the noise, and sources in the image without it; in rounds where they cover much of it.
+
+    Light that is not masked is in part taken for noise, output by output, and missed again in what is left: of a galaxy
+    as large as the frame each round finds more.
+    """
+    for _ in range(CROWDED_ROUNDS):
+        covered = (tier > 0).mean()
+        sketch = sketch_flicker(image, bad | (tier > 0), readout=readout, columns=vertical)
+        found = mask_sources(image - sketch.total(), bad, level_rows=False).tier
+        now = (found > 0).mean()
+        # Where nearly everything is lit, a sketch may take nearly all light with it.
+        tier = tier if now < covered - CROWDED else found
+        if now < CROWDED or now < covered + MORE:
+            break
+    return sketch, tier
 
 
 def _by_medians(images, bad, readout, flat, mask, thresh):
