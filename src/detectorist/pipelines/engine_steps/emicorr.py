@@ -70,19 +70,19 @@ class EngineEmiCorrStep(EngineStep, EmiCorrStep):
         return chi_squared_terms
 
 
-def _together(fitter: emicorr.EMIfitter, chi2: np.ndarray) -> tuple[np.ndarray, list[float]]:
+def _together(fitter: emicorr.EMIfitter, chi2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return phase, in turns, and amplitude of every integration from one fit to all."""
     best = emicorr.get_best_phase(fitter.phaselist, chi2)
     _, amplitude = emicorr.calc_chisq_amplitudes(fitter, phases=[best])
-    return (best + np.arange(fitter.nints) * fitter.dphase_frame) % 1, amplitude * fitter.nints
+    return (best + np.arange(fitter.nints) * fitter.dphase_frame) % 1, np.repeat(amplitude, fitter.nints)
 
 
-def _one_by_one(fitter: emicorr.EMIfitter, chi2: np.ndarray) -> tuple[np.ndarray, list[float]]:
+def _one_by_one(fitter: emicorr.EMIfitter, chi2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return phase, in turns, and amplitude of every integration from a fit to it alone."""
-    offsets, amplitudes = np.empty(fitter.nints), []
+    offsets, amplitudes = np.empty(fitter.nints), np.empty(fitter.nints)
     for i in range(fitter.nints):
         best = emicorr.get_best_phase(fitter.phaselist, chi2[i])
-        amplitudes += emicorr.calc_chisq_amplitudes(fitter, phases=[best], ints=[i])[1]
+        amplitudes[i] = emicorr.calc_chisq_amplitudes(fitter, phases=[best], ints=[i])[1][0]
         offsets[i] = best + i * fitter.dphase_frame
     return offsets, amplitudes
 
