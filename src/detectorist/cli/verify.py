@@ -47,7 +47,8 @@ def verify(
         _print(result, console)
         differing += not result.identical
     if len(files) > 1:
-        console.print(f"{len(files) - differing} of {len(files)} exposures are the same in every value", highlight=False)
+        same = f"{len(files) - differing} of {len(files)} exposures are the same in every value"
+        console.print(same, highlight=False)
     if differing:
         raise typer.Exit(1)
 
