@@ -65,6 +65,16 @@ def test_groups_average_their_frames():
     np.testing.assert_allclose(window.group_times_s(3), np.array([4.5, 14.5, 24.5]) * frame)
 
 
+def test_truth_tells_the_slope_of_each_output():
+    left_out = ("sky", "stars", "galaxies", "wisps", "dark", "ipc", "flat", "nonlinearity", *EVENTS)
+    only_drift = [name for name in NOISE if name != "drift"]
+    scene = ImagingScene().with_detector(size=64, outputs=4).without(*left_out, *only_drift)
+    observation, _, readout = read(scene.with_("drift", walk_e=500.0), n_groups=6)
+    rate = np.polyfit(observation.window.group_times_s(6), readout.raw.reshape(6, -1), 1)[0].reshape(64, 4, 16)
+    assert np.ptp(readout.levels) > 0.1
+    np.testing.assert_allclose(rate.mean(axis=(0, 2)), readout.levels, rtol=1e-3, atol=0.05)
+
+
 def test_a_ramp_without_noise_rises_by_the_light():
     scene = QUIET.without("nonlinearity", "ipc").with_("sky", level_dn_s=400.0).with_detector(pattern="SHALLOW4")
     observation, light, readout = read(scene, n_groups=5)

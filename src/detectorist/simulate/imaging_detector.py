@@ -258,6 +258,8 @@ class Readout:
     snowballs : list of Snowball
     stripes : ndarray of float32, shape (ny, nx)
         Slope of the 1/f noise, the drifts of columns included: least squares over all groups, DN/s.
+    levels : ndarray, shape (n_outputs,)
+        The same of the outputs' walk, which stays in the image where there are no reference pixels.
     """
 
     raw: np.ndarray
@@ -265,6 +267,7 @@ class Readout:
     hits: detector.CosmicRays | None
     snowballs: list[imaging_events.Snowball]
     stripes: np.ndarray
+    levels: np.ndarray
 
 
 def read_out(
@@ -290,7 +293,7 @@ def read_out(
     """
     gain = gain_of(scene)
     charge = _Charge(scene, window, patterns, light_dn_s, n_groups, seed, integration, number)
-    noise, stripes = _electronics(scene, window, patterns, n_groups, seed, number)
+    noise, stripes, levels = _electronics(scene, window, patterns, n_groups, seed, number)
     curve, fraction = response_curve(scene), scene.ipc.fraction if scene.has("ipc") else 0.0
 
     def digitised(electrons: np.ndarray, added_dn: np.ndarray) -> np.ndarray:
@@ -312,7 +315,7 @@ def read_out(
         raw[group] = digitised(mean, reset + noise[group] + averaged)
         if on_group is not None:
             on_group(group + 1)
-    return Readout(raw, zero_frame, charge.hits, charge.snowballs, stripes)
+    return Readout(raw, zero_frame, charge.hits, charge.snowballs, stripes, levels)
 
 
 class _Charge:
@@ -399,8 +402,8 @@ def _reset_offsets(scene: ImagingScene, window: Window, seed: int, number: int) 
 
 def _electronics(
     scene: ImagingScene, window: Window, patterns: FixedPatterns, n_groups: int, seed: int, number: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the correlated noise of the groups, (n_groups, ny, nx) DN, and its slope without the outputs' walk."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return correlated noise of the groups, (n_groups, ny, nx) DN, its slope without the outputs' walk, and that."""
     gain = gain_of(scene)
     times = window.group_times_s(n_groups)
     noise = np.zeros((n_groups, *window.shape), np.float32)
@@ -426,10 +429,12 @@ def _electronics(
         for group in range(n_groups):
             noise[group] += per_second * np.float32(times[group])
     weights = times - times.mean()
-    stripes = np.tensordot(weights / max((weights**2).sum(), 1e-30), noise, axes=1).astype(np.float32)
+    weights /= max((weights**2).sum(), 1e-30)
+    stripes = np.tensordot(weights, noise, axes=1).astype(np.float32)
+    walk = np.zeros((n_groups, window.time_line.n_outputs))
     if scene.has("drift"):
         step = np.sqrt(window.group_time_s / 100.0)
-        walk = step * stream(seed, "drift", number).normal(size=(n_groups, window.time_line.n_outputs)).cumsum(axis=0)
-        levels = scene.drift.walk_e / gain * np.repeat(walk, window.time_line.width, axis=1)
-        noise += levels[:, None, :].astype(np.float32)
-    return noise, stripes
+        steps = step * stream(seed, "drift", number).normal(size=walk.shape)
+        walk = scene.drift.walk_e / gain * steps.cumsum(axis=0)
+        noise += np.repeat(walk, window.time_line.width, axis=1)[:, None, :].astype(np.float32)
+    return noise, stripes, weights @ walk

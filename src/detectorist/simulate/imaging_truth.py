@@ -49,6 +49,12 @@ def record_truth(
             "DN/s",
             "slope of the 1/f noise and of the columns' drifts",
         ),
+        "levels": (
+            ("integration", "output"),
+            np.array([readout.levels for readout in readouts]),
+            "DN/s",
+            "slope of the outputs' walk, from left to right; without reference pixels it is part of the measured sky",
+        ),
         "flat": (pixel, patterns.flat, "1", "relative sensitivity"),
         "dark": (pixel, patterns.dark_e_s, "electron/s", "dark current"),
         "hot": (pixel, patterns.hot_dn_s, "DN/s", "excess rate of hot pixels"),
