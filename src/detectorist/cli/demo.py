@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from detectorist.cli.lines import print_lines
+
 SIMULATED = "simulated"
 
 
@@ -108,7 +110,5 @@ def _against_truth(rates: Sequence[Path], raw: Path) -> list[str]:
 def _say(title: str, lines: Iterable[str]) -> None:
     from rich.console import Console
 
-    console = Console()
-    console.rule(title, align="left")
-    for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    Console().rule(title, align="left")
+    print_lines(lines)
