@@ -15,17 +15,28 @@ BACKGROUND, BRIGHT = 0.01, 0.3
 EDGE = 4
 
 
-def score_stripes(truth, corrected: np.ndarray, err: np.ndarray, *, added: np.ndarray, sky: float) -> dict[str, float]:
+def score_stripes(
+    truth,
+    corrected: np.ndarray,
+    err: np.ndarray,
+    *,
+    added: dict[str, np.ndarray],
+    sky: float,
+    light: np.ndarray | None = None,
+) -> dict[str, float]:
     """Return what stripes left in an image that was made of light, sky and noise plus `added` stripes.
+
+    light : what is in the image beside the sky, by default that of the truth, which says where it is bright either way.
 
     rows: rms of the row means of each output. columns, pixels: rms. offset: of the sky. flux_pct: change of bright
     sources. pull: width of (image - light) / err of background pixels.
     """
     good = ~(truth["bad"] | truth["ref"])
-    light = truth["src"]
+    sources = truth["src"]
+    light = sources if light is None else light
     left = np.where(good, corrected - (added["image"] - added["stripes"]), np.nan)
-    background = good & (light <= BACKGROUND)
-    bright = good & (light > BRIGHT)
+    background = good & (sources <= BACKGROUND)
+    bright = good & (sources > BRIGHT)
     inner = left[EDGE:-EDGE]
     rows = np.concatenate([np.nanmean(part, axis=1) for part in np.array_split(inner, 4, axis=1)])
     pull = (corrected - sky - light)[background] / err[background]
@@ -34,7 +45,7 @@ def score_stripes(truth, corrected: np.ndarray, err: np.ndarray, *, added: np.nd
         "columns": float(np.nanstd(np.nanmean(inner[:, EDGE:-EDGE], axis=0))),
         "pixels": float(left[background].std()),
         "offset": float(np.median(left[background])),
-        "flux_pct": float(100 * left[bright].sum() / light[bright].sum()),
+        "flux_pct": float(100 * left[bright].sum() / sources[bright].sum()),
         "pull": robust_std(pull),
     }
 

@@ -45,6 +45,8 @@ class WispFit:
     scale, error : ndarray, shape (n_components,)
         Factor of each template, none negative, and its standard deviation.
     covariance : ndarray, shape (n_components, n_components)
+    least_error : ndarray, shape (n_components,)
+        What the error would be with the noise alone, no faint sources: the Cramer-Rao limit of the estimated spectrum.
     significant : bool
         Whether any component is stronger than three times its error.
     residual_ratio : float
@@ -56,6 +58,7 @@ class WispFit:
     scale: np.ndarray
     error: np.ndarray
     covariance: np.ndarray
+    least_error: np.ndarray
     significant: bool
     residual_ratio: float
     n_blocks: int
@@ -216,7 +219,9 @@ def fit_wisps(
     covariance = _covariance(weights, left, normal, data)
     error = np.sqrt(np.diag(covariance))
     significant = bool((scale > SIGNIFICANT_SIGMA * error).any())
-    return WispFit(scale, error, covariance, significant, _residual_ratio(left, data), int((data.counts > 0).sum()))
+    least = np.sqrt(np.abs(np.diag(np.linalg.inv(normal))))
+    n_blocks = int((data.counts > 0).sum())
+    return WispFit(scale, error, covariance, least, significant, _residual_ratio(left, data), n_blocks)
 
 
 @dataclass(frozen=True)

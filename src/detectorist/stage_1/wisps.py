@@ -106,7 +106,8 @@ class WispsStep(DetectoristStep):
             smooth = prepare_templates(templates)
             nothing = np.zeros(bad.shape, np.float32)
             n = len(templates)
-            given = WispFit(np.full(n, self.scale), np.zeros(n), np.zeros((n, n)), self.scale > 0, float("nan"), 0)
+            known = np.zeros(n)
+            given = WispFit(known + self.scale, known, np.zeros((n, n)), known, self.scale > 0, float("nan"), 0)
             return WispModel(given, np.float32(self.scale) * smooth.sum(axis=0), nothing, nothing.astype(bool))
         if flat is not None:
             bad = bad | ~np.isfinite(flat)
