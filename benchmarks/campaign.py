@@ -94,6 +94,8 @@ def _no_cluster() -> Iterator[None]:
 @contextmanager
 def _cluster(folder: Path) -> Iterator[str]:
     """Start a scheduler and two workers, and yield the address."""
+    from distributed import Client
+
     command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard"]
     scheduler = subprocess.Popen([*command, "--host", "127.0.0.1"], stderr=subprocess.PIPE, text=True)
     address = next(found[1] for line in scheduler.stderr if (found := re.search(r"Scheduler at:\s+(tcp://\S+)", line)))
@@ -101,6 +103,8 @@ def _cluster(folder: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads=1", "--no-dashboard"]
     workers = [subprocess.Popen([*command, f"--local-directory={folder}"], stderr=subprocess.DEVNULL) for _ in range(2)]
     try:
+        with Client(address, set_as_default=False) as client:
+            client.wait_for_workers(2)
         yield address
     finally:
         for process in (*workers, scheduler):

@@ -14,7 +14,7 @@ from typing import Any
 
 from detectorist.campaign.job import Job, JobRecord
 from detectorist.campaign.local_pool import PoolEvent
-from detectorist.campaign.worker import run_job
+from detectorist.campaign.worker import run_job, settle
 from detectorist.errors import OutputError, ParameterError
 
 TOPIC = "detectorist"
@@ -23,6 +23,8 @@ CONNECT_S = 10
 PER_WORKER = 2
 #: Seconds between two looks at the number of workers.
 COUNT_EVERY_S = 2.0
+#: Modes that this process, a worker of a cluster, has imported.
+_settled: set[str] = set()
 
 
 class DaskPool:
@@ -76,7 +78,7 @@ class DaskPool:
             pass
         if self._client.status != "running":
             raise self._lost()
-        return [event for raw in found if (event := self._translate(raw)) is not None]
+        return self._translate(found)
 
     def close(self) -> None:
         """Take back what has not been done and let go of the cluster."""
@@ -85,22 +87,34 @@ class DaskPool:
             self._client.cancel(list(self._futures.values()), force=True)
         self._client.close(timeout=2)
 
-    def _translate(self, event: PoolEvent) -> PoolEvent | None:
-        if event.kind != "done":
-            return event if event.name in self._futures else None
-        future = self._futures.get(event.name)
-        if future is not event.value:
-            return None
-        del self._futures[event.name]
-        if future.status == "finished":
-            try:
-                record: JobRecord = future.result()
-            except OSError as error:  # the scheduler died between the news and its content
-                raise self._lost() from error
-            return PoolEvent("record", event.name, record)
-        if future.status == "error":
-            return PoolEvent("died", event.name, f"was lost ({type(future.exception()).__name__})")
-        raise OutputError(f"scheduler {self.address}: a job was cancelled; the same command continues")
+    def _translate(self, found: list[PoolEvent]) -> list[PoolEvent]:
+        """Return events without those of jobs that are over, and fetch all records that are ready at once."""
+        events: list[PoolEvent] = []
+        ended: list[PoolEvent] = []
+        for event in found:
+            if event.kind != "done":
+                events += [event] if event.name in self._futures else []
+            elif self._futures.get(event.name) is event.value:
+                del self._futures[event.name]
+                ended.append(event)
+        finished = [event for event in ended if event.value.status == "finished"]
+        for event, record in zip(finished, self._fetch(finished), strict=True):
+            events.append(PoolEvent("record", event.name, record))
+        for event in ended:
+            if event.value.status == "error":
+                reason = f"was lost ({type(event.value.exception()).__name__})"
+                events.append(PoolEvent("died", event.name, reason))
+            elif event.value.status != "finished":
+                raise OutputError(f"scheduler {self.address}: a job was cancelled; the same command continues")
+        return events
+
+    def _fetch(self, finished: list[PoolEvent]) -> list[JobRecord]:
+        if not finished:
+            return []
+        try:
+            return self._client.gather([event.value for event in finished])
+        except (OSError, asyncio.CancelledError) as error:  # the scheduler died between the news and its content
+            raise self._lost() from error
 
     def _hear_progress(self, event: tuple[float, Any]) -> None:
         _, message = event
@@ -135,4 +149,8 @@ def do_remotely(table: dict[str, Any]) -> JobRecord:
     def progress(done: float, total: int, what: str) -> None:
         worker.log_event(TOPIC, {"name": table["name"], "progress": [float(done), int(total), str(what)]})
 
+    if table["mode"] not in _settled:
+        _settled.add(table["mode"])
+        with contextlib.suppress(Exception, SystemExit):  # the job fails alike, and is recorded with its reason
+            settle(table["mode"])
     return run_job(Job.from_dict(table), progress)

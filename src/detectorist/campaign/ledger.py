@@ -61,6 +61,8 @@ class Ledger:
     def __init__(self, folder: Path, *, read_only: bool = False):
         self.path = Path(folder) / FILE
         self.run_id = 0
+        self._together = False
+        self._written = 0.0
         nothing = f"{folder}: no {FILE} here: no campaign has been run in this folder"
         if read_only and not self.path.is_file():
             raise InputError(nothing)
@@ -164,9 +166,30 @@ class Ledger:
         return {row[4]: _entry(row) for row in rows}
 
     @contextmanager
+    def together(self) -> Iterator[None]:
+        """Write what happens within in few transactions, since each waits for the disk: see `write`."""
+        self._together = True
+        try:
+            yield
+        finally:
+            self._together = False
+            self.write()
+
+    def write(self, *, at_most_every_s: float = 0.0) -> None:
+        """Bring to the disk what has happened, unless that was done less than `at_most_every_s` ago."""
+        if self._db.in_transaction and time.monotonic() - self._written >= at_most_every_s:
+            with self._failing():
+                self._db.commit()
+            self._written = time.monotonic()
+
+    @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._failing(), self._db:
-            yield self._db
+        with self._failing():
+            if self._together:
+                yield self._db
+            else:
+                with self._db:
+                    yield self._db
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
@@ -181,7 +204,9 @@ class Ledger:
 
 def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     if not read_only:
-        return sqlite3.connect(path, timeout=10)
+        database = sqlite3.connect(path, timeout=10)
+        database.execute("PRAGMA journal_mode = TRUNCATE")  # spares the disk the journal's name each time
+        return database
     try:
         # A run that was killed may have left a transaction to take back, which needs the right to write.
         database = sqlite3.connect(f"file:{path.resolve()}?mode=rw", uri=True, timeout=10)

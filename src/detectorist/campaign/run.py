@@ -26,6 +26,8 @@ from detectorist.errors import OutputError
 
 #: Seconds between two looks at memory and time limits.
 POLL_S = 0.25
+#: Seconds between two transactions of the ledger: a run that is killed does what ended since then once more.
+WRITE_EVERY_S = 0.2
 #: Seconds between two notes of a job's progress in the ledger: each waits for the disk.
 NOTE_EVERY_S = 5.0
 #: A job whose worker died is tried this often in all.
@@ -151,11 +153,13 @@ class _Run:
     def _work(self, pool: Pool) -> None:
         if pool.size > 1 and len(self._waiting) > 1:
             pool.prepare(self._waiting[0].job.mode)
-        while self._waiting or self._alone or self._running:
-            while (planned := self._next(pool)) is not None:
-                self._start(pool, planned)
-            for event in pool.wait(POLL_S):
-                self._handle(event)
+        with self._ledger.together():
+            while self._waiting or self._alone or self._running:
+                while (planned := self._next(pool)) is not None:
+                    self._start(pool, planned)
+                self._ledger.write(at_most_every_s=WRITE_EVERY_S)
+                for event in pool.wait(POLL_S):
+                    self._handle(event)
 
     def _next(self, pool: Pool) -> PlannedJob | None:
         """Return a job that may start now: others first, then those that must be alone, one by one."""
