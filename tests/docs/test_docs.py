@@ -1,5 +1,6 @@
 """The documentation keeps up with the code: commands parse, pages are linked, public names are described."""
 
+import ast
 import re
 import shlex
 import subprocess
@@ -151,6 +152,53 @@ def test_public_names_have_valid_docstrings(name):
             continue
         found = [f"{code}: {text}" for code, text in validate(path)["errors"] if code in FORBIDDEN]
         assert not found, f"{path}: {found}"
+
+
+def modules():
+    """Return the modules whose names are public: no underscore, no `__init__`."""
+    folder = ROOT / "src" / "detectorist"
+    return [
+        path
+        for path in sorted(folder.rglob("*.py"))
+        if not any(part.startswith("_") for part in path.relative_to(folder).parts)
+    ]
+
+
+def public_definitions(path):
+    """Yield (dotted name, node) of public functions, classes and their public methods."""
+    module = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            yield f"{module}.{node.name}", node
+            for inner in node.body if isinstance(node, ast.ClassDef) else ():
+                if isinstance(inner, ast.FunctionDef) and not inner.name.startswith("_"):
+                    yield f"{module}.{node.name}.{inner.name}", inner
+
+
+def test_every_public_name_is_described():
+    missing = [
+        name
+        for path in modules()
+        for name, node in public_definitions(path)
+        if not ast.get_docstring(node, clean=False)
+    ]
+    assert missing == []
+
+
+@pytest.mark.long
+def test_every_public_docstring_is_valid():
+    """As for steps; arrays that are told by their shape need no second sentence, nor the order of the signature."""
+    from numpydoc.validate import validate
+
+    wrong = {}
+    for path in modules():
+        for name, _ in public_definitions(path):
+            found = [
+                f"{code}: {text}" for code, text in validate(name)["errors"] if code in FORBIDDEN - {"PR03", "PR07"}
+            ]
+            if found:
+                wrong[name] = found
+    assert wrong == {}
 
 
 def test_every_step_has_a_page():

@@ -94,8 +94,9 @@ def flag_saturation(
 
 
 def grow_mask(mask: np.ndarray, *, n_pix: int, diagonal: bool) -> np.ndarray:
-    """Return `mask` (ny, nx) bool with every pixel within `n_pix` of a True one: largest of the distances in row and
-    column where `diagonal`, else their sum.
+    """Return `mask` (ny, nx) bool with every pixel within `n_pix` of a True one.
+
+    Distance is the larger of those in row and column where `diagonal`, else their sum.
     """
     grown = mask.copy()
     for _ in range(n_pix):

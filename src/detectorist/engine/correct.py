@@ -42,14 +42,14 @@ def linearize(
         Polynomials back to what is measured, and the numbers of the frames averaged into each group: with them every
         frame is corrected by itself.
 
+    Returns
+    -------
+    pixeldq, zeroframe : new arrays; NO_LIN_CORR is set where the coefficients turned out to be unusable.
+
     Raises
     ------
     NotCovered
         For frames of a single group, or groups of different numbers of frames.
-
-    Returns
-    -------
-    pixeldq, zeroframe : new arrays; NO_LIN_CORR is set where the coefficients turned out to be unusable.
 
     Notes
     -----

@@ -45,8 +45,7 @@ def flag_jumps(
     min_sigclip_ints: int = 100,
     threads: int = 1,
 ) -> Jumps:
-    """Flag cosmic-ray jumps exactly as stcal's `detect_jumps_data` does, in one process and with evenly
-    spaced groups.
+    """Flag cosmic-ray jumps exactly as stcal's `detect_jumps_data` does, in one process, groups evenly spaced.
 
     Parameters
     ----------

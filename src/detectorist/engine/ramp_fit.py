@@ -50,8 +50,7 @@ def fit_ramps(
     drop_unusable_groups: bool = False,
     threads: int = 1,
 ) -> RampFit:
-    """Fit ramps exactly as stcal's `ramp_fit` does with algorithm OLS_C, without zero frame and optional
-    results.
+    """Fit ramps exactly as stcal's `ramp_fit` does with algorithm OLS_C; no zero frame, no optional results.
 
     Parameters
     ----------

@@ -143,7 +143,7 @@ class CoronObservation:
 
     @property
     def gain(self) -> float:
-        """e-/DN."""
+        """Electrons per DN."""
         return imaging_detector.gain_of(self.scene) if self.is_nircam else self.scene.detector.gain
 
     @property

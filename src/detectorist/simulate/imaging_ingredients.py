@@ -165,7 +165,7 @@ class ColumnDrifts:
 
 @dataclass(frozen=True)
 class ResetOffsets:
-    """kTC noise: a pixel's offset after a reset, e- rms."""
+    """Reset (kTC) noise: a pixel's offset after a reset, e- rms."""
 
     rms_e: float = NIRCAM_KTC_E
 
