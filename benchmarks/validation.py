@@ -21,7 +21,7 @@ from validated import Rows, store
 #: Mode -> the module that measures it, and the package it is compared with.
 MODES = {
     "lrs": ("lrs_validation", "ExoTiC-MIRI 1.0.0"),
-    "imaging": ("imaging_validation", "CEERS scripts"),
+    "imaging": ("imaging", "CEERS scripts"),
     "coron": ("coron_validation", "spaceKLIP"),
     "concerns": ("concerns", ""),
     "false_alarms": ("false_alarms", ""),
