@@ -123,9 +123,11 @@ def test_a_table_of_choices_has_the_survey_s_columns_or_names_of_parameters(tmp_
     table.write_text("exposure,wisp_scale,mask_threshold\njw1_nrca3,0.8,0.15\njw1_nrca1,,0.8\n")
     files = [tmp_path / "jw1_nrca3_uncal.fits", tmp_path / "jw1_nrcb1_rate.fits"]
     assert choices_for(table, files) == {
-        "jw1_nrca3": ("wisps.scale=0.8", "stripes.thresh=0.15"),
+        "jw1_nrca3": ("wisps.scale=0.8", "stripes.thresh=0.15", "stripes.method=median"),
         "jw1_nrcb1": (),
     }
+    table.write_text("exposure,stripes.method,mask_threshold\njw1_nrca3,flicker,0.2\n")
+    assert choices_for(table, files)["jw1_nrca3"] == ("stripes.method=flicker", "stripes.thresh=0.2")
     table.write_text("exposure,stripes.method\njw1_*,median\n")
     assert choices_for(table, files)["jw1_nrcb1"] == ("stripes.method=median",)
     table.write_text("exposure,threshold\njw1_nrca3,0.2\n")

@@ -183,7 +183,9 @@ def test_choices_of_single_exposures_win_over_the_recipe(request_of, reduced, tm
     shutil.copyfile(reduced / f"{STEM}_rate_prewisp.fits", start)
     choices = {STEM: ("wisps.scale=0.5", "stripes.thresh=0.3")}
     folder = tmp_path / "out"
-    reduce_imaging(request_of(folder, files=[start], recipe="ceers", choices=choices))
+    settings = ["stripes.save_patterns=true"]
+    reduce_imaging(request_of(folder, files=[start], recipe="ceers", choices=choices, settings=settings))
+    assert all((folder / f"{STEM}_rate_{pattern}.fits").is_file() for pattern in ("horiz", "vert"))
     record = json.loads((folder / "record.json").read_text())[STEM]
     assert record["wisps"]["scale"] == [0.5]
     assert record["stripes"]["method"] == "median"
@@ -202,7 +204,8 @@ def test_every_row_of_the_survey_s_table_is_accepted(thirdparty):
     assert len(choices) == 690
     assert all(any("stripes.thresh" in setting for setting in settings) for settings in choices.values())
     assert sum(any("wisps.scale" in setting for setting in settings) for settings in choices.values()) == 132
-    assert choices["jw01345052001_02201_00003_nrcb3"] == ("wisps.scale=1.19", "stripes.thresh=0.1")
+    wanted = ("wisps.scale=1.19", "stripes.thresh=0.1", "stripes.method=median")
+    assert choices["jw01345052001_02201_00003_nrcb3"] == wanted
 
 
 def test_the_standard_pipeline_is_left_alone():

@@ -67,7 +67,9 @@ def make_pipeline(tmp_path):
 def test_every_integration_loses_the_wisp_and_its_own_stripes(make_pipeline, tmp_path, rng):
     noise = np.array([stripes(rng) for _ in range(2)])
     cube = 0.3 + SCALE * wisp() + noise + WHITE * rng.normal(size=noise.shape)
-    make_pipeline(as_model(CubeModel, cube, "rateints")).correct_rate(as_model(ImageModel, cube.mean(axis=0), "rate"))
+    make_pipeline(as_model(CubeModel, cube, "rateints")).correct_rate(
+        as_model(ImageModel, cube.mean(axis=0), "rate"), STEM
+    )
     with CubeModel(tmp_path / "out" / f"{STEM}_rateints.fits") as got:
         assert [models.state(got, name) for name in ("wisps", "stripes")] == ["COMPLETE"] * 2
         assert "wisps" in models.history(got)
@@ -82,7 +84,7 @@ def test_every_integration_loses_the_wisp_and_its_own_stripes(make_pipeline, tmp
 def test_a_single_integration_is_the_rate(make_pipeline, tmp_path, rng):
     image = 0.3 + SCALE * wisp() + stripes(rng) + WHITE * rng.normal(size=(SIZE, SIZE))
     rate = as_model(ImageModel, image, "rate")
-    rate = make_pipeline(as_model(CubeModel, image[None], "rateints")).correct_rate(rate)
+    rate = make_pipeline(as_model(CubeModel, image[None], "rateints")).correct_rate(rate, STEM)
     with CubeModel(tmp_path / "out" / f"{STEM}_rateints.fits") as got:
         np.testing.assert_array_equal(got.data[0], rate.data)
         np.testing.assert_array_equal(got.err[0], rate.err)
@@ -97,7 +99,7 @@ def test_integrations_that_cannot_be_corrected_do_not_cost_the_rate(make_pipelin
     pipeline = make_pipeline(rateints)
     pipeline.wisps.skip = True
     with caplog.at_level(logging.WARNING):
-        rate = pipeline.correct_rate(as_model(ImageModel, image, "rate"))
+        rate = pipeline.correct_rate(as_model(ImageModel, image, "rate"), STEM)
     assert models.state(rate, "stripes") == "COMPLETE"
     assert "rateints.fits" in caplog.text
     assert "stripes stay in" in caplog.text

@@ -22,6 +22,8 @@ INPUTS = "Input and output"
 CHOICES = "What is done"
 #: Columns of a table of choices that are not named step.parameter, as the CEERS survey's.
 COLUMNS = {"wisp_scale": "wisps.scale", "mask_threshold": "stripes.thresh"}
+#: What a threshold in such a table asks for as well, as `destripe --thresh` does: the other method has none.
+WITH_THRESHOLD = "stripes.method=median"
 
 
 def imaging(
@@ -181,7 +183,11 @@ def choices_for(table: Path | None, files: list[Path]) -> dict[str, tuple[str, .
 
 
 def read_table(table: Path) -> Choices:
-    """Read a table of choices whose columns are named step.parameter, or as the CEERS survey's are."""
+    """Read a table of choices whose columns are named step.parameter, or as the CEERS survey's are.
+
+    A `mask_threshold` chooses the median method, as `destripe --thresh` does; `--set stripes.method=flicker` is
+    stronger.
+    """
     from detectorist.campaign.exposures import read_choices
 
     try:
@@ -189,7 +195,17 @@ def read_table(table: Path) -> Choices:
             header = next(csv.reader(line for line in lines if not line.startswith("#")), [])
     except (OSError, UnicodeDecodeError) as error:
         raise ParameterError(f"{table}: cannot be read as a table ({error})") from error
-    return read_choices(table, columns={column: target for column, target in COLUMNS.items() if column in header})
+    choices = read_choices(table, columns={column: target for column, target in COLUMNS.items() if column in header})
+    if "mask_threshold" not in header or "stripes.method" in header:
+        return choices
+    threshold = f"{COLUMNS['mask_threshold']}="
+    rows = [
+        replace(row, settings=(*row.settings, WITH_THRESHOLD))
+        if any(one.startswith(threshold) for one in row.settings)
+        else row
+        for row in choices.rows
+    ]
+    return replace(choices, rows=tuple(rows))
 
 
 def print_lines(lines) -> None:

@@ -113,20 +113,21 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
         if isinstance(input_data, JwstDataModel):
             require_image(input_data)
             kind = product_of(input_data)
+            name = models.describe(input_data)
         else:
             kind = kind_of_file(Path(input_data))
+            name = Path(input_data).name  # a file may have been renamed
         if kind is CubeModel:
-            name = models.describe(input_data) if isinstance(input_data, JwstDataModel) else input_data
             raise InputError(f"{name}: holds rates of integrations; ramps (uncal) or a rate image are needed")
         if kind is ImageModel:
-            return self.correct_rate(models.open_as(input_data, ImageModel))
+            return self.correct_rate(models.open_as(input_data, ImageModel), stem_of(name))
         rate = super().process(input_data)
         if self.whole_files and not self.flag_persistence.skip:
-            name = f"{stem_of(Path(input_data).name)}{saturated.SUFFIX}"
-            saturated.write_saturated(self.flag_persistence.saturated, self.folder / name)
+            target = self.folder / f"{stem_of(name)}{saturated.SUFFIX}"
+            saturated.write_saturated(self.flag_persistence.saturated, target)
         if rate is None or rate.meta.cal_step.ramp_fit != "COMPLETE":
             return rate
-        return self.correct_rate(rate)
+        return self.correct_rate(rate, stem_of(name))
 
     def leave_large_events_to_snowballs(self) -> None:
         """Turn `jump.expand_large_events` off where `snowballs` runs: what jump has grown would pass for large events.
@@ -140,13 +141,17 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
             )
             self.jump.expand_large_events = False
 
-    def correct_rate(self, rate: ImageModel) -> ImageModel:
-        """Return the rate without wisps and stripes, a copy of it saved before each; correct and save the rateints."""
-        rate.meta.filename = f"{stem_of(models.describe(rate))}_rate.fits"
+    def correct_rate(self, rate: ImageModel, stem: str) -> ImageModel:
+        """Return the rate without wisps and stripes, a copy of it saved before each; correct and save the rateints.
+
+        stem : str
+            What the names of all products begin with.
+        """
+        rate.meta.filename = f"{stem}_rate.fits"
         self.suffix = "rate"
         rateints, self._rateints = self._rateints, None
         if rateints is not None:
-            rateints.meta.filename = rate.meta.filename.replace("_rate.fits", "_rateints.fits")
+            rateints.meta.filename = f"{stem}_rateints.fits"
         for name, ending in RATE_STEPS.items():
             step = getattr(self, name)
             if step.skip or (name == "wisps" and not self._has_templates(rate)):
