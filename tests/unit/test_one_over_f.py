@@ -63,9 +63,10 @@ def test_stripes_of_integrations(scene, readout, model_type):
     assert got.measured.all()
 
 
-def test_errors_are_those_of_the_corrected_rates(scene, readout):
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_errors_are_those_of_the_corrected_rates(scene, readout, model_type):
     cube, mask, light, err, _ = scene
-    got = stripes_of_integrations(cube, mask, readout=readout)
+    got = stripes_of_integrations(cube, mask, readout=readout, model_type=model_type)
     corrected = cube - got.stripes
     pull = ((corrected - light) / np.sqrt(err**2 + got.variance))[~mask]
     assert 0.93 < 1.4826 * np.median(np.abs(pull)) < 1.07

@@ -145,8 +145,15 @@ def _unresolved(inner, noise, readout) -> float:
         offsets, nothing = np.full(values.shape[1], level, np.float32), np.zeros(values.shape, np.float32)
         pattern, variance = run.smooth(values, usable, offsets, nothing, np.inf, want_variance=True)
         left.append(float(np.mean((values - pattern - level)[usable] ** 2) + variance[usable].mean()))
-    near = np.mean([[_half_square(*one, lag) for lag in _FAST_LAGS] for one in inner], axis=0)
-    return max(float(np.mean(left)) - white_beside_flicker(near), 0.0)
+    return max(float(np.mean(left)) - white_variance(inner), 0.0)
+
+
+def white_variance(images: list[tuple[np.ndarray, np.ndarray]]) -> float:
+    """Return the variance of a pixel's white noise, told from neighbours along the rows, stripes and all.
+
+    images : list of (values, usable), (ny, nx) each, without light.
+    """
+    return white_beside_flicker(np.mean([[_half_square(*one, lag) for lag in _FAST_LAGS] for one in images], axis=0))
 
 
 def white_beside_flicker(half_squares: np.ndarray) -> float:

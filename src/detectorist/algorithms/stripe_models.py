@@ -17,6 +17,7 @@ from detectorist.algorithms.flicker_stack import (
     fit_spectrum,
     shrunk_columns,
     smooth_flicker,
+    white_variance,
 )
 from detectorist.errors import ParameterError, TooFewPixels
 
@@ -28,6 +29,8 @@ MODEL_TYPES = ("flicker", "savgol", "median", "mean")
 #: noise of NIRCam subarrays, narrower ones follow the white noise.
 SAVGOL_PIX, SAVGOL_ORDER = 31, 3
 CLIP_SIGMA = 3.0
+#: Variance of a Gaussian cut off there, over its own.
+CLIPPED_VARIANCE = 0.9733
 MIN_PIXELS = 500
 
 
@@ -126,14 +129,16 @@ def estimate_stripes(
     values = clipped(values - level)
     pattern, variance = _ROW_MODELS[model_type](values, readout)
     columns = ColumnOffsets(np.zeros(image.shape[1]), np.zeros(image.shape[1]), 0.0)
-    # These models do not know what they leave of the noise, so no white noise taken away is credited to them.
-    used = np.zeros(image.shape, bool)
+    used = np.isfinite(values)
     if vertical_corr:
         left = clipped(values - pattern)
         columns = shrunk_columns(np.nan_to_num(left), np.isfinite(left), power=column_power)
         pattern = pattern + columns.offset
+    # What these models leave of the noise they do not know: it is measured.
+    excess = float(np.nanmean((values - pattern) ** 2)) - white_variance([(np.nan_to_num(values), used)])
+    left = max(excess / CLIPPED_VARIANCE + float(variance[used].mean()), 0.0)
     pattern -= pattern.mean()
-    parts = (part.astype(np.float32) for part in (pattern, variance, columns.variance))
+    parts = (part.astype(np.float32) for part in (pattern, variance, columns.variance + left))
     pattern, variance, unresolved = parts
     return Stripes(pattern, variance, used, unresolved, level, column_power=columns.power)
 
@@ -220,8 +225,10 @@ def row_savgol(values: np.ndarray, readout: Readout) -> tuple[np.ndarray, np.nda
             filled = np.where(np.isfinite(part), part, model)
             model = savgol_filter(filled, width, order, axis=1, mode="interp")
         pattern[:, first:last] = model
-        gain = (savgol_coeffs(width, order) ** 2).sum()
-        variance[:, first:last] = gain * np.nanmean((part - model) ** 2)
+        scatter, followed = np.nanmean((part - model) ** 2), np.nanmean((part - start[:, first:last]) ** 2)
+        own = (savgol_coeffs(width, order) ** 2).sum() * scatter
+        # In a gap there is little but the row's median.
+        variance[:, first:last] = np.where(np.isfinite(part), own, own + max(followed - scatter, 0.0))
     return pattern, variance
 
 
