@@ -23,7 +23,6 @@ LONG = {
     "LRS, a hundred integrations": ("lrs --ints 100 --groups 3 --segments 1 --seed 2", {}),
     "LRS, a hundred groups": ("lrs --ints 2 --groups 100 --segments 1 --seed 3", {}),
     "LRS, two groups": ("lrs --ints 3 --groups 2 --segments 1 --seed 4", {}),
-    "LRS, one group": ("lrs --ints 3 --groups 1 --segments 1 --seed 4", {}),
     "full frame": ("imaging --groups 3 --pattern BRIGHT2 --seed 3", {}),
     "full frame, side pixels": ("imaging --groups 2 --seed 4", {"refpix": {"use_side_ref_pixels": True}}),
     "full frame, large events": ("imaging --groups 5 --seed 5", {"jump": {"expand_large_events": True}}),
