@@ -21,7 +21,7 @@ from validated import Rows, store
 #: Mode -> the module that measures it, and the package it is compared with.
 MODES = {
     "lrs": ("lrs_validation", "ExoTiC-MIRI 1.0.0"),
-    "imaging": ("imaging", "CEERS scripts"),
+    "imaging": ("imaging", "best other package"),
     "coron": ("coron_validation", "spaceKLIP"),
     "concerns": ("concerns", ""),
     "false_alarms": ("false_alarms", ""),

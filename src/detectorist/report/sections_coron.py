@@ -16,7 +16,8 @@ from detectorist.report.media import colour, limits_of, shrink
 from detectorist.report.parameters import in_force
 from detectorist.report.sections import Panel, Picture, Sections
 
-DO_NOT_USE = 1
+#: Flags in DQ of rates: of a pixel that cannot be used, one that saturated, one with a jump, an outlier.
+DO_NOT_USE, SATURATED, JUMP_DET, OUTLIER = 1, 2, 4, 16
 THUMBNAIL_PIX, BRIEF_PIX, LARGE_PIX = 80, 200, 480
 #: Integrations in the mosaic, and numbers of columns it may have, the first that leaves least empty.
 MOST_TILES, TILE_COLUMNS = 16, (5, 4, 3, 6)
@@ -41,6 +42,10 @@ class CoronSections(Sections):
         Column("ktc_rms_dn", "kTC", "DN", "Rms of the offsets that were subtracted", ".1f"),
         Column("stripes_rms", "stripes", "", "Rms of the 1/f noise that was subtracted, unit of the data", ".3g"),
         Column("outliers", "outliers", "", "Outliers across integrations that were flagged", "d"),
+        Column("outliers_ppm", "outliers", "ppm", "The same over all pixels of all integrations", ".1f"),
+        Column("jumps_pct", "jumps", "%", "Pixels of an integration with a cosmic ray in their ramp", ".2f"),
+        Column("saturated_pct", "saturated", "%", "Pixels of an integration that saturate", ".2f"),
+        Column("unusable_pct", "unusable", "%", "Pixels of an integration that cannot be used", ".2f"),
         Column("pixels_masked", "late groups", "pixel", "Pixels whose late groups were left out", "d", compared=False),
     )
     checks: ClassVar = (
@@ -48,6 +53,23 @@ class CoronSections(Sections):
             "stripes_unmeasured",
             "1/f noise could not be measured in {value:.0f} images, which were left alone: too many pixels are masked",
             high=0.5,
+        ),
+        Check(
+            "ktc_unmeasured_pct",
+            "the offset of {value:.1f} % of the ramps could not be measured (up to {high:g} % is usual): they have no "
+            "usable group",
+            high=5.0,
+        ),
+        Check(
+            "outliers_ppm",
+            "{value:.0f} of a million values are outliers across integrations (up to {high:g} is usual): does the star "
+            "move, or is one integration unlike the others?",
+            high=1000.0,
+        ),
+        Check(
+            "unusable_pct",
+            "{value:.1f} % of the pixels cannot be used in an integration (up to {high:g} % is usual)",
+            high=10.0,
         ),
     )
 
@@ -57,8 +79,18 @@ class CoronSections(Sections):
         for step, name, here in _RECORDED:
             if steps.get(step, {}).get(name) is not None:
                 exposure.numbers[here] = steps[step][name]
+        numbers = exposure.numbers
         if isinstance(exposure.header.get("integrations"), int):
-            exposure.numbers["integrations"] = exposure.header["integrations"]
+            numbers["integrations"] = exposure.header["integrations"]
+        flags = _Products(exposure).flags
+        if flags is None or not flags.size:
+            return
+        for name, bit in (("jumps_pct", JUMP_DET), ("saturated_pct", SATURATED), ("unusable_pct", DO_NOT_USE)):
+            numbers[name] = 100.0 * float(np.mean(flags & bit > 0))
+        if "outliers" in numbers:
+            numbers["outliers_ppm"] = 1e6 * numbers["outliers"] / flags.size
+        if "ktc_unmeasured" in numbers:
+            numbers["ktc_unmeasured_pct"] = 100.0 * numbers["ktc_unmeasured"] / flags.size
 
     def defaults(self) -> dict[tuple[str, str], Any]:
         """Return the parameters of a bare Coron1Pipeline."""
@@ -90,11 +122,18 @@ class CoronSections(Sections):
             yield Panel("coron_rate", "Rate and integrations", pictures=pictures, beside=True)
         if brief or cube is None or len(cube) < 2:
             return
-        yield Panel("coron_mosaic", "Integrations", pictures=[_mosaic(cube - middle)])
+        yield Panel("coron_mosaic", "Integrations", pictures=[_mosaic(cube - middle)], beside=True)
         if found.flags is not None:
-            share = 100 * (found.flags & DO_NOT_USE > 0).mean(axis=0)
-            picture = Picture(colour(share, (0, 100), largest_pix=largest), "flagged: 0 to 100 % of the integrations")
-            yield Panel("coron_flags", "Pixels that cannot be used", pictures=[picture])
+            yield Panel("coron_flags", "Flags", pictures=list(_flag_pictures(found.flags, largest)), beside=True)
+
+
+def _flag_pictures(flags: np.ndarray, largest: int) -> Iterator[Picture]:
+    """Yield how often each pixel carries a flag; flags that no pixel has are left out."""
+    names = {DO_NOT_USE: "unusable", JUMP_DET: "cosmic ray", OUTLIER: "outlier", SATURATED: "saturated"}
+    for bit, name in names.items():
+        share = 100 * (flags & bit > 0).mean(axis=0)
+        if share.any() or bit == DO_NOT_USE:
+            yield Picture(colour(share, (0, 100), largest_pix=largest), f"{name}: 0 to 100 % of the integrations")
 
 
 def _bright(image: np.ndarray, largest_pix: int) -> np.ndarray:
