@@ -59,6 +59,40 @@ def parse_index_list(value: Any, *, name: str, words: Iterable[str] = ()) -> lis
     raise ParameterError(f"{name} is {value!r}: {wanted} is needed", parameter=name)
 
 
+def indices_to_drop(wanted: Iterable[int], size: int, *, name: str, of: str, file: str) -> list[int]:
+    """Return indices counted from the start, sorted, each once; some of the `size` must stay.
+
+    Parameters
+    ----------
+    wanted : iterable of int
+        Zero-indexed; negative ones count from the end.
+    size : int
+        How many there are.
+    name, of, file : str
+        The parameter, what it counts ("groups"), and the file that has them, for the message.
+
+    Raises
+    ------
+    ParameterError
+        When an index is out of range, or nothing would stay.
+    """
+    wanted = list(wanted)
+    facts = {"parameter": name, f"n_{of}": size}
+    for index in wanted:
+        if not -size <= index < size:
+            raise ParameterError(
+                f"{file}: {name} contains {index}, but there are {size} {of} ({-size} to {size - 1} are possible)",
+                value=index,
+                **facts,
+            )
+    chosen = sorted({index % size for index in wanted})
+    if len(chosen) == size:
+        raise ParameterError(
+            f"{file}: {name} {wanted} would drop all {size} {of}; at least one must stay", value=wanted, **facts
+        )
+    return chosen
+
+
 def parse_int_or_word(value: Any, *, name: str, words: Iterable[str]) -> int | str:
     """Return an integer or one of `words`.
 

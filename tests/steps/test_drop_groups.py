@@ -54,8 +54,8 @@ def test_no_group_is_skipped_with_a_message(make_lrs_ramp, drop):
 @pytest.mark.parametrize(
     ("drop", "message"),
     [
-        ([8], r"uncal.fits: drop_groups contains 8, but the ramp has 8 groups \(-8 to 7 are possible\)"),
-        ([0, -9], "contains -9, but the ramp has 8 groups"),
+        ([8], r"uncal.fits: drop_groups contains 8, but there are 8 groups \(-8 to 7 are possible\)"),
+        ([0, -9], "contains -9, but there are 8 groups"),
         (list(range(8)), "would drop all 8 groups; at least one must stay"),
         ([*range(7), -1], "would drop all 8 groups"),
         ("first", 'a list of integers, or "auto" is needed'),

@@ -99,7 +99,7 @@ def test_none_is_skipped(ramp, drop):
 @pytest.mark.parametrize(
     ("drop", "message"),
     [
-        ([6], r"uncal.fits: drop_integrations contains 6, but the file has 6 integrations \(-6 to 5 are possible\)"),
+        ([6], r"uncal.fits: drop_integrations contains 6, but there are 6 integrations \(-6 to 5 are possible\)"),
         (list(range(6)), "would drop all 6 integrations; at least one must stay"),
         ("all", "a list of integers is needed"),
     ],

@@ -8,8 +8,7 @@ from stdatamodels.jwst.datamodels import RampModel
 
 from detectorist import models
 from detectorist.algorithms import dq, groups
-from detectorist.errors import ParameterError
-from detectorist.parameters import parse_index_list
+from detectorist.parameters import indices_to_drop, parse_index_list
 from detectorist.step import LRS_SLITLESS, DetectoristStep
 
 
@@ -54,7 +53,8 @@ class DropGroupsStep(DetectoristStep):
             chosen = list(choice.groups)
             numbers = {"chosen": "auto", "deviation_pct": [round(100 * d, 3) for d in choice.deviation]}
         else:
-            chosen = self._indices(wanted, model)
+            size, file = model.data.shape[1], models.describe(model)
+            chosen = indices_to_drop(wanted, size, name="drop_groups", of="groups", file=file)
         # A copy that can be written to: an array read from a file may be neither in memory nor ours.
         flags = flags.copy()
         flags[:, chosen] |= dq.DO_NOT_USE
@@ -66,26 +66,3 @@ class DropGroupsStep(DetectoristStep):
             n_groups=model.data.shape[1],
             **numbers,
         )
-
-    def _indices(self, wanted: list[int], model: RampModel) -> list[int]:
-        """Return the indices counted from the start, sorted, each once."""
-        n_groups = model.data.shape[1]
-        name = models.describe(model)
-        for index in wanted:
-            if not -n_groups <= index < n_groups:
-                raise ParameterError(
-                    f"{name}: drop_groups contains {index}, but the ramp has {n_groups} groups "
-                    f"({-n_groups} to {n_groups - 1} are possible)",
-                    parameter="drop_groups",
-                    value=index,
-                    n_groups=n_groups,
-                )
-        chosen = sorted({index % n_groups for index in wanted})
-        if len(chosen) == n_groups:
-            raise ParameterError(
-                f"{name}: drop_groups {wanted} would drop all {n_groups} groups; at least one must stay",
-                parameter="drop_groups",
-                value=wanted,
-                n_groups=n_groups,
-            )
-        return chosen

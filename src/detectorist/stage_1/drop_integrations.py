@@ -9,8 +9,7 @@ import numpy as np
 from stdatamodels.jwst.datamodels import RampModel
 
 from detectorist import models, times
-from detectorist.errors import ParameterError
-from detectorist.parameters import parse_index_list
+from detectorist.parameters import indices_to_drop, parse_index_list
 from detectorist.step import LRS_SLITLESS, DetectoristStep
 
 log = logging.getLogger(__name__)
@@ -42,7 +41,8 @@ class DropIntegrationsStep(DetectoristStep):
         if not wanted:
             return self.skip_because(model, "no integrations were named", dropped=[])
         n_ints = model.data.shape[0]
-        dropped = self._indices(wanted, n_ints, models.describe(model))
+        file = models.describe(model)
+        dropped = indices_to_drop(wanted, n_ints, name="drop_integrations", of="integrations", file=file)
         kept = np.setdiff1d(np.arange(n_ints), dropped)
         timing = times.integration_times(model)
         if timing.reconstructed:
@@ -65,27 +65,6 @@ class DropIntegrationsStep(DetectoristStep):
             dropped_numbers=old_dropped,
             kept_numbers=old_kept,
         )
-
-    @staticmethod
-    def _indices(wanted: list[int], n_ints: int, name: str) -> list[int]:
-        for index in wanted:
-            if not -n_ints <= index < n_ints:
-                raise ParameterError(
-                    f"{name}: drop_integrations contains {index}, but the file has {n_ints} integrations "
-                    f"({-n_ints} to {n_ints - 1} are possible)",
-                    parameter="drop_integrations",
-                    value=index,
-                    n_ints=n_ints,
-                )
-        dropped = sorted({index % n_ints for index in wanted})
-        if len(dropped) == n_ints:
-            raise ParameterError(
-                f"{name}: drop_integrations {wanted} would drop all {n_ints} integrations; at least one must stay",
-                parameter="drop_integrations",
-                value=wanted,
-                n_ints=n_ints,
-            )
-        return dropped
 
 
 def _count(model: RampModel, before: int, after: int) -> None:
