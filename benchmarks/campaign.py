@@ -1,9 +1,13 @@
 """What a campaign costs beside its exposures: scheduling, resuming, two workers against one, memory.
 
-python benchmarks/campaign.py overhead           690 exposures that do nothing, on two local workers
+python benchmarks/campaign.py overhead           690 exposures that do nothing, on two local workers; resumed
 python benchmarks/campaign.py overhead --dask    the same on a Dask scheduler and two workers started here
-python benchmarks/campaign.py speedup            real exposures on one worker and on two, products compared
-python benchmarks/campaign.py memory INTSxGROUPS [--chunk-ints N]   predicted and measured peak of one exposure
+python benchmarks/campaign.py speedup            8 exposures of MIRI LRS on one worker and on two, products compared
+python benchmarks/campaign.py speedup --mode imaging --size 2048x5      the same with NIRCam full frames
+python benchmarks/campaign.py prediction         predicted and measured memory and disk, a table
+python benchmarks/campaign.py memory lrs:333x100:long:16 --folder F    peak of one exposure (2 GB) in chunks
+python benchmarks/campaign.py memory lrs:100x20:best --folder F        ... in one piece, for comparison with
+python benchmarks/campaign.py memory lrs:100x20:best:8 --folder F      ... this one: are the products identical?
 """
 
 from __future__ import annotations
@@ -12,13 +16,15 @@ import argparse
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -112,29 +118,30 @@ def _cluster(folder: Path) -> Iterator[str]:
             process.wait()
 
 
-def speedup(count: int, ints: int, groups: int) -> None:
-    from detectorist.simulate.builder import LrsScene
-
+def speedup(mode: str, count: int, size: str) -> None:
+    """Time the same exposures on one worker and on two; kernels are compiled before."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        case = Case(f"{mode}:{size}")
+        (original,) = case.simulate(folder / "raw")
         for number in range(count):
-            LrsScene().write(folder / str(number), ints=ints, groups=groups, segments=1, seed=number)
-            for path in (folder / str(number)).glob("*_uncal.fits"):
-                (folder / "raw").mkdir(exist_ok=True)
-                path.rename(folder / "raw" / path.name.replace("_00001-", f"_{number + 1:05d}-"))
+            copy = folder / "many" / original.name.replace("_00001", f"_{number + 1:05d}")
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copy(original, copy)
+        time.sleep(2.1)
+        wish = replace(case.wish(folder / "raw", folder / "out0"), files=[original])
+        run_campaign(make_plan(make_jobs(wish), wish.output_dir), Execution(workers=1))
         taken, products = {}, {}
         for workers in (1, 2):
-            out = folder / f"out{workers}"
-            files = sorted((folder / "raw").iterdir())
-            plan = make_plan(
-                make_jobs(Wish("lrs", files, out, recipe="short", references=str(folder / "0" / "crds"))), out
-            )
+            wish = replace(wish, files=sorted((folder / "many").iterdir()), output_dir=folder / f"out{workers}")
+            plan = make_plan(make_jobs(wish), wish.output_dir)
             began = time.perf_counter()
             print(run_campaign(plan, Execution(workers=workers)))
             taken[workers] = time.perf_counter() - began
-            products[workers] = _contents(out)
-        print(f"{count} exposures of {ints} x {groups}: {taken[1]:.1f} s on one worker, {taken[2]:.1f} s on two")
-        print(f"{taken[1] / taken[2]:.2f} x (asked: 1.7); products identical: {products[1] == products[2]}")
+            products[workers] = _contents(wish.output_dir)
+        print(f"{count} exposures of {case.text}: {taken[1]:.1f} s on one worker, {taken[2]:.1f} s on two")
+        same = products[1] == products[2] and len(products[1]) >= count
+        print(f"{taken[1] / taken[2]:.2f} x (asked: 1.7); products identical: {same}")
 
 
 def _contents(out: Path) -> dict[str, str]:
@@ -143,7 +150,8 @@ def _contents(out: Path) -> dict[str, str]:
 
     from detectorist.pipelines.reuse import data_hash
 
-    found = {str(path.relative_to(out)): data_hash(path) for path in out.rglob("*_rateints.fits")}
+    rates = [*out.rglob("*_rateints.fits"), *out.rglob("*_rate.fits")]
+    found = {str(path.relative_to(out)): data_hash(path) for path in sorted(rates)}
     for path in out.rglob("stage_2_output.nc"):
         dataset = xr.load_dataset(path, engine="h5netcdf")
         digest = hashlib.sha256(b"".join(dataset[variable].values.tobytes() for variable in sorted(dataset.data_vars)))
@@ -151,30 +159,122 @@ def _contents(out: Path) -> dict[str, str]:
     return found
 
 
-def memory(ints: int, groups: int, chunk_ints: int | None, recipe: str, out: Path | None) -> None:
-    from detectorist.simulate.builder import LrsScene
+@dataclass(frozen=True)
+class Case:
+    """An exposure to be reduced alone: "lrs:INTSxGROUPS[:RECIPE[:CHUNK_INTS]]", "imaging:SIZExGROUPS", "coron:IxG"."""
 
+    text: str
+
+    @property
+    def parts(self) -> list[str]:
+        """Words between the colons."""
+        return self.text.split(":")
+
+    @property
+    def mode(self) -> str:
+        """Mode of the campaign; "miri" is coronagraphy too."""
+        return {"miri": "coron"}.get(self.parts[0], self.parts[0])
+
+    def simulate(self, folder: Path) -> list[Path]:
+        """Make the raw file and its references, unless they are there; return the files."""
+        if not list(folder.glob("*_uncal.fits")):
+            self._write(folder, *(int(number) for number in self.parts[1].split("x")))
+        return sorted(folder.glob("*_uncal.fits"))[:1]
+
+    def _write(self, folder: Path, first: int, groups: int) -> None:
+        if self.parts[0] == "lrs":
+            from detectorist.simulate.builder import LrsScene
+
+            LrsScene().write(folder, ints=first, groups=groups, segments=1, seed=1)
+        elif self.parts[0] == "imaging":
+            from detectorist.simulate.imaging import ImagingScene
+
+            scene = ImagingScene().with_detector(size=first, outputs=4 if first > 640 else 1).without("wisps")
+            scene.write(folder, groups=groups, seed=1)
+        else:
+            from detectorist.simulate.coron_scenes import CoronScene, MiriCoronScene
+
+            scene = MiriCoronScene() if self.parts[0] == "miri" else CoronScene()
+            scene.write(folder, ints=first, groups=groups, rolls=1, dithers=0, seed=1)
+
+    def wish(self, folder: Path, out: Path) -> Wish:
+        """Return the campaign."""
+        recipe, chunk = (*self.parts[2:], "", "")[:2]
+        return Wish(
+            self.mode,
+            self.simulate(folder),
+            out,
+            recipe=recipe or ("short" if self.mode == "lrs" else None),
+            references=str(folder / "crds"),
+            options={"chunk_ints": int(chunk)} if chunk else {},
+        )
+
+
+#: None of these was used to fit the coefficients of the predictions.
+HELD_OUT = (
+    "lrs:12x30",
+    "lrs:100x20:best",
+    "lrs:70x45:long",
+    "lrs:150x30:best:10",
+    "imaging:400x7",
+    "imaging:1024x6",
+    "coron:5x6",
+    "miri:4x30",
+)
+
+
+def measure(case: Case, folder: Path) -> tuple[list[str], Path]:
+    """Reduce an exposure in a worker of its own; return a row of the table, and the folder of its products."""
+    out = folder / f"out_{'_'.join(case.parts[1:])}"
+    plan = make_plan(make_jobs(case.wish(folder / "raw", out)), out, force=True)
+    run_campaign(plan, Execution(workers=1))
+    with Ledger(out, read_only=True) as ledger:
+        (entry,) = ledger.entries().values()
+    record, predicted = entry.record, plan.jobs[0].prediction
+    written = sum(path.stat().st_size for path in out.rglob("*") if path.is_file() and path.name != "ledger.sqlite")
+    raw = sum(path.stat().st_size for path in (folder / "raw").glob("*_uncal.fits"))
+    row = [
+        case.text,
+        f"{raw / 1e6:.0f}",
+        f"{predicted.memory_bytes / 1e6:.0f}",
+        f"{record.peak_bytes / 1e6:.0f}",
+        f"{100 * predicted.memory_bytes / max(record.peak_bytes, 1) - 100:+.0f} %",
+        f"{predicted.disk_bytes / 1e6:.1f}",
+        f"{written / 1e6:.1f}",
+        f"{100 * predicted.disk_bytes / written - 100:+.0f} %",
+        f"{record.cpu_s:.0f}",
+        f"{entry.state} {record.message[:60]}",
+    ]
+    return row, out
+
+
+def prediction(cases: Sequence[str], folder: Path | None) -> None:
+    """Print predicted and measured peaks and sizes."""
+    head = ["exposure", "raw MB", "peak MB", "measured", "off", "disk MB", "written", "off", "CPU s", ""]
+    _print_row(head)
+    for text in cases:
+        with tempfile.TemporaryDirectory() as name:
+            row, _ = measure(Case(text), (folder or Path(name)) / text.replace(":", "_"))
+            _print_row(row)
+
+
+def _print_row(cells: Sequence[str]) -> None:
+    print("  ".join([f"{cells[0]:20s}", *(f"{cell:>9s}" for cell in cells[1:])]), flush=True)
+
+
+def memory(text: str, folder: Path | None) -> None:
+    """Print the peak of one exposure, its hashes, and whether they are those of the products made in one piece."""
     with tempfile.TemporaryDirectory() as name:
-        folder = out or Path(name)
-        if not list(folder.glob("raw/*_uncal.fits")):
-            LrsScene().write(folder / "raw", ints=ints, groups=groups, segments=1, seed=1)
-        files = sorted((folder / "raw").glob("*_uncal.fits"))
-        options = {"chunk_ints": chunk_ints} if chunk_ints else {}
-        target = folder / f"out_{chunk_ints}"
-        references = str(folder / "raw" / "crds")
-        wish = Wish("lrs", files, target, recipe=recipe, references=references, options=options)
-        plan = make_plan(make_jobs(wish), target, force=True)
-        run_campaign(plan, Execution(workers=1))
-        with Ledger(target, read_only=True) as ledger:
-            (entry,) = ledger.entries().values()
-        predicted, measured = plan.jobs[0].prediction.memory_bytes, entry.record.peak_bytes
-        size = sum(path.stat().st_size for path in files)
-        print(f"{ints} x {groups}, {size / 1e9:.2f} GB, chunks of {chunk_ints}: {entry.state} {entry.record.message}")
-        off_pct = 100 * predicted / measured - 100
-        print(f"peak {measured / 1e6:.0f} MB, predicted {predicted / 1e6:.0f} MB ({off_pct:+.0f} %)")
-        print(f"{entry.record.cpu_s:.0f} s CPU, {entry.record.seconds:.0f} s")
-        for path, digest in _contents(target).items():
+        place = folder or Path(name)
+        row, out = measure(Case(text), place)
+        _print_row(["exposure", "raw MB", "peak MB", "measured", "off", "disk MB", "written", "off", "CPU s", ""])
+        _print_row(row)
+        found = _contents(out)
+        for path, digest in found.items():
             print(f"  {digest[:16]} {path}")
+        whole = place / f"out_{'_'.join(Case(text).parts[1:3])}"
+        if whole != out and whole.is_dir():
+            print(f"identical to {whole.name}: {_contents(whole) == found}")
 
 
 def main() -> None:
@@ -186,23 +286,25 @@ def main() -> None:
     two = commands.add_parser("speedup")
     two.add_argument("--count", type=int, default=8)
     two.add_argument("--size", default="40x20", help="integrations x groups")
+    two.add_argument("--mode", default="lrs", choices=["lrs", "imaging"])
     three = commands.add_parser("memory")
-    three.add_argument("size", help="integrations x groups")
-    three.add_argument("--chunk-ints", type=int)
-    three.add_argument("--recipe", default="short")
+    three.add_argument("case", help=Case.__doc__)
     three.add_argument("--folder", type=Path, help="keep raw file and products here")
+    four = commands.add_parser("prediction")
+    four.add_argument("cases", nargs="*", default=HELD_OUT, help=Case.__doc__)
+    four.add_argument("--folder", type=Path, help="keep raw files and products here")
     given = parser.parse_args()
     if given.command == "overhead":
         here = str(Path(__file__).parent)
         sys.path.insert(0, here)
         os.environ["PYTHONPATH"] = os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])
         overhead(given.count, dask=given.dask)
-        return
-    ints, groups = (int(part) for part in given.size.split("x"))
-    if given.command == "speedup":
-        speedup(given.count, ints, groups)
+    elif given.command == "speedup":
+        speedup(given.mode, given.count, given.size)
+    elif given.command == "memory":
+        memory(given.case, given.folder)
     else:
-        memory(ints, groups, given.chunk_ints, given.recipe, given.folder)
+        prediction(given.cases, given.folder)
 
 
 if __name__ == "__main__":

@@ -95,13 +95,14 @@ def assert_same_bits(one, other):
 @pytest.mark.parametrize(
     ("settings", "segment", "chunk_ints"),
     [
-        (DELICATE, 0, 2),
-        (CHOOSING, 0, 2),
+        ((*DELICATE, *CHOOSING), 0, 2),
+        pytest.param(DELICATE, 0, 2, marks=pytest.mark.long),
+        pytest.param(CHOOSING, 0, 2, marks=pytest.mark.long),
         pytest.param((*DELICATE, "engine=stock"), 0, 3, marks=pytest.mark.long),
         pytest.param((*DELICATE, "engine=stock"), 1, 2, marks=pytest.mark.long),
         pytest.param((), 1, 2, marks=pytest.mark.long),
     ],
-    ids=["delicate", "choosing", "stock code", "second segment", "recipe"],
+    ids=["all", "delicate", "choosing", "stock code", "second segment", "recipe"],
 )
 def test_chunks_give_the_bits_of_the_whole(rates, settings, segment, chunk_ints):
     whole = rates(*settings, segment=segment)
@@ -118,6 +119,7 @@ def test_chunks_give_the_bits_of_the_whole(rates, settings, segment, chunk_ints)
     np.testing.assert_array_equal(parts.int_times, whole.int_times)
 
 
+@pytest.mark.long
 def test_a_linearity_of_ones_own_is_that_of_the_whole(rates):
     settings = (
         "set_custom_linearity.skip=false",
@@ -191,6 +193,7 @@ def test_blocks_of_rates_carry_their_numbers_and_times(make_lrs_rateints, tmp_pa
     np.testing.assert_array_equal(integration_times(part).mjd_utc, integration_times(whole).mjd_utc[2:5])
 
 
+@pytest.mark.long
 def test_stage_2_of_a_long_segment_goes_in_blocks(lrs_exposure, tmp_path, monkeypatch):
     """No integration is lost or out of order."""
     from detectorist.pipelines.reduction import Request, reduce_lrs

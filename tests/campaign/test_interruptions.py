@@ -1,19 +1,26 @@
 """Whatever interrupts a campaign, and whenever: the next run ends with the products of an undisturbed one."""
 
+import hashlib
 import os
 import random
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import psutil
 import pytest
 
 from detectorist.campaign.ledger import FILE
+from detectorist.campaign.plan import make_plan
+from detectorist.campaign.run import Execution, run_campaign
+from detectorist.errors import OutputError
 from detectorist.pipelines import products
 
 MODE = "fake_mode:FakeMode"
@@ -44,7 +51,7 @@ def start(folder, name, *words, **kwargs):
 
 def finish(folder, name, *words):
     process = start(folder, name, *words)
-    said, _ = process.communicate(timeout=120)
+    said, _ = process.communicate(timeout=600)
     assert process.returncode == 0, said
     return said
 
@@ -122,6 +129,69 @@ def test_interrupted_at_thirty_random_moments(setting, tmp_path):
         (tmp_path / "out").rename(tmp_path / f"done_{number}")
 
 
+def arrays(folder):
+    """Return hashes of the arrays of all products: headers hold the time of writing."""
+    import xarray as xr
+
+    from detectorist.pipelines.reuse import data_hash
+
+    found = {str(path.relative_to(folder)): data_hash(path) for path in sorted(folder.rglob("*_rate*.fits"))}
+    for path in sorted(folder.rglob("stage_2_output.nc")):
+        dataset = xr.load_dataset(path, engine="h5netcdf")
+        content = b"".join(dataset[name].values.tobytes() for name in sorted(dataset.variables))
+        found[str(path.relative_to(folder))] = hashlib.sha256(content).hexdigest()
+    return found
+
+
+@pytest.fixture(params=["lrs", "imaging"])
+def real_setting(request, tmp_path):
+    """A campaign over real exposures, in the mode of the parameter."""
+    raw = tmp_path / "raw"
+    if request.param == "lrs":
+        from detectorist.simulate.builder import LrsScene
+
+        LrsScene().write(raw, ints=4, groups=6, segments=2, seed=3)
+        for path in sorted(raw.glob("*_uncal.fits")):
+            shutil.copy(path, raw / path.name.replace("_00001-", "_00002-"))
+        steps = 'recipe = "short"'
+    else:
+        from detectorist.simulate.imaging import ImagingScene
+
+        ImagingScene().with_detector(size=64, outputs=1, pattern="SHALLOW4").without("wisps").write(
+            raw, groups=5, exposures=4, seed=3
+        )
+        steps = "persistence_time = 4000\n[steps.stripes]\nskip = true"
+    for name in ("reference", "out"):
+        (tmp_path / f"{name}.toml").write_text(
+            f'mode = "{request.param}"\ninputs = ["raw/*_uncal.fits"]\noutput_dir = "{name}"\n'
+            f'references = "raw/crds"\n{steps}\n[execution]\nworkers = 2\n'
+        )
+    return tmp_path
+
+
+@pytest.mark.long
+def test_real_exposures_interrupted_at_random_moments(real_setting):
+    """Eight moments of two modes: killed, a worker killed, interrupted; then the same command."""
+    began = time.monotonic()
+    finish(real_setting, "reference")
+    duration = time.monotonic() - began
+    reference = arrays(real_setting / "reference")
+    generator = random.Random(7)
+    for how in (signal.SIGKILL, "worker", signal.SIGINT, signal.SIGKILL):
+        shutil.rmtree(real_setting / "out", ignore_errors=True)
+        process = start(real_setting, "out")
+        time.sleep(generator.uniform(0.3, 0.95) * duration)
+        interrupt(process, how)
+        said, _ = process.communicate(timeout=300)
+        assert "Traceback" not in said
+        if (real_setting / "out").exists():
+            whole = {name: text for name, text in arrays(real_setting / "out").items() if ".partial-" not in name}
+            assert whole.items() <= reference.items()
+        finish(real_setting, "out")
+        assert arrays(real_setting / "out") == reference
+        assert not list((real_setting / "out").rglob(".partial-*"))
+
+
 def test_the_next_run_does_only_what_is_missing(setting):
     finish(setting, "reference")
     process = start(setting, "out")
@@ -196,11 +266,40 @@ def test_output_that_is_a_file(campaign, raw):
         campaign.run()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_read_only_output(campaign, raw):
+@contextmanager
+def as_nobody():
+    """Take away the rights of root, who may write everywhere."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+@pytest.mark.parametrize(("inner", "outer"), [(0o555, 0o755), (0o755, 0o600), (0o000, 0o755)])
+def test_read_only_output(campaign, raw, inner, outer):
+    """A folder that may not be written, not be reached, or not even be looked into."""
     raw(a="x")
-    campaign.out.mkdir(mode=0o500)
-    with pytest.raises(Exception, match="cannot be written"):
+    place = Path(tempfile.mkdtemp(dir="/tmp"))
+    plan = make_plan(campaign.jobs(), place / "out")
+    try:
+        (place / "out").mkdir()
+        (place / "out").chmod(inner)
+        place.chmod(outer)
+        with as_nobody(), pytest.raises(OutputError, match="cannot be"):
+            run_campaign(plan, Execution(workers=1))
+    finally:
+        place.chmod(0o755)
+        shutil.rmtree(place)
+
+
+def test_output_in_a_folder_of_the_system(campaign, raw):
+    raw(a="x")
+    campaign.out = Path("/proc/nowhere/out")
+    with pytest.raises(OutputError, match=r"cannot be written|0 B are free"):
         campaign.run()
 
 

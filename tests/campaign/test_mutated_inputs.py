@@ -113,7 +113,7 @@ def many(n):
     )
 
 
-@many(25)
+@many(6)
 @given(mutation=mutations)
 def test_damaged_files(mutation, raw_file, reduce, expected):
     check(mutation, raw_file, reduce, expected)

@@ -64,9 +64,9 @@ class Ledger:
         self._together = False
         self._written = 0.0
         nothing = f"{folder}: no {FILE} here: no campaign has been run in this folder"
-        if read_only and not self.path.is_file():
-            raise InputError(nothing)
         with self._failing():
+            if read_only and not self.path.is_file():
+                raise InputError(nothing)
             self._db = _connect(self.path, read_only=read_only)
             found = self._version()
             if found == 0 and read_only:
@@ -195,7 +195,7 @@ class Ledger:
     def _failing(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise OutputError(f"{self.path}: the ledger cannot be used ({error})") from error
 
     def _version(self) -> int:

@@ -114,8 +114,11 @@ class Plan:
         ------
         OutputError
         """
-        folder = next(path for path in (self.output_dir, *self.output_dir.parents) if path.exists())
-        free = shutil.disk_usage(folder).free
+        try:
+            folder = next(path for path in (self.output_dir, *self.output_dir.parents) if path.exists())
+            free = shutil.disk_usage(folder).free
+        except OSError as error:
+            raise OutputError(f"{self.output_dir}: cannot be written ({error})") from error
         if self.disk_bytes + SPARE_DISK_BYTES > free:
             raise OutputError(
                 f"{self.output_dir}: about {memory.format_bytes(self.disk_bytes)} will be written and "

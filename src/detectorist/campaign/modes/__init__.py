@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MODES = {
     "lrs": "detectorist.campaign.modes.lrs:LrsMode",
     "imaging": "detectorist.campaign.modes.imaging:ImagingMode",
+    "coron": "detectorist.campaign.modes.coron:CoronMode",
 }
 
 _PRODUCT = re.compile(r"_(uncal|ramp|rateints|rate|calints|cal|crfints)$")
