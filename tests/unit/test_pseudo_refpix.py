@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from detectorist.algorithms.pseudo_refpix import measure_reference_drift
+from detectorist.algorithms.pseudo_refpix import level_error, measure_reference_drift
 from detectorist.errors import ParameterError
 
 N_INTS, N_GROUPS, NY, NX = 4, 6, 48, 64
@@ -34,6 +34,20 @@ def test_level_goes(quiet, rng):
     got = measure_reference_drift(quiet + drift, none(), TIMES)
     assert scatter(got.subtract(quiet + drift), quiet) < 2.0
     assert got.responses["level"].weight > 0.95
+
+
+def test_what_is_common_to_all_integrations_stays_within_its_error(rng):
+    weights = (TIMES - TIMES.mean()) / ((TIMES - TIMES.mean()) ** 2).sum()
+    pulls = []
+    for _ in range(40):
+        levels = 10 * rng.normal(size=(8, N_GROUPS, 1, 1)).cumsum(axis=1)
+        ramp = levels + 9 * rng.normal(size=(8, N_GROUPS, 24, 32))
+        got = measure_reference_drift(ramp, np.zeros((24, 32), bool), TIMES)
+        left = (np.einsum("igyx,g->iyx", got.subtract(ramp), weights)).mean()
+        pulls.append(left / level_error(got, TIMES))
+    assert abs(np.mean(pulls)) < 4 / np.sqrt(40)
+    assert 0.75 < np.std(pulls) < 1.35
+    assert np.isnan(level_error(measure_reference_drift(ramp[:1], np.zeros((24, 32), bool), TIMES), TIMES))
 
 
 def test_columns_go_odd_and_even(quiet, rng):

@@ -52,6 +52,19 @@ class ReferenceDrift:
         return corrected
 
 
+def level_error(drift: ReferenceDrift, times_s: np.ndarray) -> float:
+    """Return the standard error (DN/s) of the level that all pixels of the mean rate have in common.
+
+    Every integration's level drifts with a slope of its own. Against the others it is corrected; what all have on
+    average looks like sky and stays, with the scatter of the slopes over the root of their number. NaN for a single
+    integration, 0 where no level was corrected.
+    """
+    time = np.asarray(times_s, float) - np.mean(times_s)
+    slopes = np.einsum("igo,g->io", drift.levels, time / (time**2).sum())
+    n_ints = len(slopes)
+    return float(np.sqrt(slopes.var(axis=0, ddof=1).mean() / n_ints)) if n_ints > 1 else float("nan")
+
+
 def measure_reference_drift(
     ramp: np.ndarray,
     mask: np.ndarray,

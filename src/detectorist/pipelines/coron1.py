@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -100,10 +97,6 @@ class Coron1Pipeline(DetectoristPipeline, Detector1Pipeline):
 
     def process(self, input_data: Any) -> JwstDataModel | None:
         """Return the rate, or with `return_rateints` the rates of the integrations."""
-        with cheap_collections():
-            return self._process(input_data)
-
-    def _process(self, input_data: Any) -> JwstDataModel | None:
         ramp = self.prepare_output(input_data, open_as_ramp=True)
         instrument = ramp.meta.instrument.name
         if instrument not in RAMP_STEPS:
@@ -184,22 +177,6 @@ class Coron1Pipeline(DetectoristPipeline, Detector1Pipeline):
     def _scale(self, model: JwstDataModel, suffix: str) -> JwstDataModel:
         self.gain_scale.suffix = suffix
         return self.gain_scale.run(model)
-
-
-@contextmanager
-def cheap_collections() -> Iterator[None]:
-    """Keep what exists now out of the garbage collections that stpipe runs after every step.
-
-    Each of them walks through all objects of the imported packages, a quarter of a second that frees nothing.
-    """
-    if gc.get_freeze_count():
-        yield
-        return
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def combine_into(rate: ImageModel, rateints: CubeModel, var_poisson: np.ndarray, var_read: np.ndarray) -> None:

@@ -9,7 +9,7 @@ from stdatamodels.jwst.datamodels import RampModel
 
 from detectorist import models
 from detectorist.algorithms import dq
-from detectorist.algorithms.pseudo_refpix import measure_reference_drift
+from detectorist.algorithms.pseudo_refpix import level_error, measure_reference_drift
 from detectorist.detectors import NIRCAM
 from detectorist.pipelines.engine_steps import EngineRefPixStep
 from detectorist.stage_1.nircam_readout import times_of_groups
@@ -24,7 +24,9 @@ class CoronRefPixStep(EngineRefPixStep):
     """Correct NIRCam subarrays with the pixels at their edges; anything else as the stock step does.
 
     Every drift (level, odd and even columns, rows) is subtracted as far as the rest of the image follows
-    it, and not at all where it does not: the log says which. No flag is changed.
+    it, and not at all where it does not: the log says which. No flag is changed. The slope that the level has on
+    average over all integrations looks like sky: it stays, in no pixel's ERR for it is common to all, and its
+    standard error is the record's `level_error_dn_s`.
     """
 
     spec = """
@@ -45,10 +47,11 @@ class CoronRefPixStep(EngineRefPixStep):
             return super().process(result)
         unusable = dq.has(models.group_flags(result), dq.DO_NOT_USE | dq.SATURATED | dq.JUMP_DET)
         unusable |= dq.has(result.pixeldq, dq.DO_NOT_USE)
+        times = times_of_groups(result)
         drift = measure_reference_drift(
             result.data,
             unusable,
-            times_of_groups(result),
+            times,
             **border,
             nrow_off=self.nrow_off,
             ncol_off=self.ncol_off,
@@ -65,7 +68,10 @@ class CoronRefPixStep(EngineRefPixStep):
         if applied:
             result.data = drift.subtract(result.data)
         result.meta.cal_step.refpix = "COMPLETE" if applied else "SKIPPED"
-        models.record_step(result, "refpix", result.meta.cal_step.refpix, {**border, "weights": applied})
+        unknown = level_error(drift, times) if result.data.shape[1] > 1 else float("nan")
+        log.info("a level common to all pixels of the rate is not known better than %.2f DN/s", unknown)
+        numbers = {**border, "weights": applied, "level_error_dn_s": unknown}
+        models.record_step(result, "refpix", result.meta.cal_step.refpix, numbers)
         return result
 
     def _border(self, model: RampModel) -> dict[str, int]:
