@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from detectorist import models
+from detectorist.algorithms import groups
 from detectorist.errors import InputError, ParameterError
 from detectorist.pipelines import chunks
 
@@ -104,11 +105,15 @@ def assert_same_bits(one, other):
     ],
     ids=["all", "delicate", "choosing", "stock code", "second segment", "recipe"],
 )
-def test_chunks_give_the_bits_of_the_whole(rates, settings, segment, chunk_ints):
+def test_chunks_give_the_bits_of_the_whole(rates, settings, segment, chunk_ints, monkeypatch):
+    monkeypatch.setattr(groups, "MIN_DECIDING_INTS", 3)
+    monkeypatch.setattr(groups, "DECIDING_SAMPLES", 1)
     whole = rates(*settings, segment=segment)
     parts = rates(*settings, f"chunk_ints={chunk_ints}", segment=segment)
     assert_same_bits(whole, parts)
     assert (whole.dq > 0).any()
+    if "emicorr.skip=false" in settings:
+        assert whole.meta.cal_step.emicorr == "COMPLETE"
     for name in ("subarray", "exposure", "cal_step"):
         ours, theirs = getattr(parts.meta, name).instance, getattr(whole.meta, name).instance
         assert ours.pop("primary_cosmic_rays", 0) == pytest.approx(theirs.pop("primary_cosmic_rays", 0), rel=0.2)

@@ -193,7 +193,7 @@ def _section(name: str, which: str, start: int, end: int, n_groups: int, needed:
 def _ramps(data, groupdq, rows, columns, fit, derive) -> tuple[np.ndarray, np.ndarray]:
     """Return ramps (n_ints, n_groups, n_rows, n_columns) as float, and which of them are sound."""
     take = (slice(None), slice(None), rows, list(columns))
-    ramps = data[take].astype(float)
+    ramps = np.ascontiguousarray(data[take], float)
     groups = np.union1d(fit, derive)
     used = ramps[:, groups]
     sound = (np.isfinite(used) & (used < CLIPPED_DN)).all(axis=1)

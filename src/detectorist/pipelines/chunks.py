@@ -146,20 +146,23 @@ def _cut(hdu: Any, first: int, stop: int, n_ints: int) -> Any:
     return hdu.copy()
 
 
-def only_rows(path: Path, first: int, stop: int, chunk_ints: int) -> RampModel:
-    """Return all integrations of a raw file with rows [first, stop) filled in and the others zero.
+def only_pixels(path: Path, rows: slice, columns: Sequence[int], chunk_ints: int) -> RampModel:
+    """Return all integrations of a raw file with some rows of some columns filled in and all else zero.
 
-    Zeros that nobody touches take no memory: what a step needs that uses few rows.
+    Zeros that nobody touches take no memory, and here the samples of a pixel lie together: what a step needs that uses
+    few pixels.
     """
-    n_ints = count_integrations(path)
+    n_ints, n_groups, ny, nx = shape_of(path)
+    by_pixel = np.zeros((ny, nx, n_ints, n_groups), np.float32)
+    data = by_pixel.transpose(2, 3, 0, 1)
     whole = None
     for begin, end in chunks_of(n_ints, chunk_ints):
         part = read_integrations(path, begin, end)
-        if whole is None:
-            whole, data = part, np.zeros((n_ints, *part.data.shape[1:]), np.float32)
-        data[begin:end, :, first:stop] = part.data[:, :, first:stop]
+        for column in columns:
+            data[begin:end, :, rows, column] = part.data[:, :, rows, column]
+        whole = whole or part
     assert whole is not None
-    whole.data = data
+    whole.data, whole.groupdq = data, np.zeros(data.shape, np.uint8)
     whole.meta.exposure.integration_end = whole.meta.exposure.integration_start + n_ints - 1
     return whole
 

@@ -24,6 +24,7 @@ from jwst.srctype.srctype_step import SourceTypeStep
 from stdatamodels.jwst.datamodels import CubeModel, JwstDataModel, RampModel
 
 from detectorist import models
+from detectorist.algorithms.linearity import TRACE_COLUMNS
 from detectorist.errors import InputError
 from detectorist.pipelines import chunks, products, reuse
 from detectorist.pipelines.base import DetectoristPipeline, off_by_default
@@ -241,8 +242,9 @@ class LrsPipeline(DetectoristPipeline):
                 getattr(self, name).override_gain = str(path)
         if not self.set_custom_linearity.skip:
             step = self.set_custom_linearity
-            rows = (step.row_idx_start_used, step.row_idx_end_used, self.chunk_ints)
-            linearity = step.run(chunks.only_rows(last.source, *rows) if in_chunks else last.source)
+            rows = slice(step.row_idx_start_used, step.row_idx_end_used)
+            source = chunks.only_pixels(last.source, rows, TRACE_COLUMNS, self.chunk_ints) if in_chunks else last.source
+            linearity = step.run(source)
             path = products.write_model(linearity, folder / f"{last.stem}_linearity.fits")
             self.linearity.override_linearity = str(path)
 
