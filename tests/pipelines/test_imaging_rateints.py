@@ -8,6 +8,7 @@ from astropy.io import fits
 from stdatamodels.jwst.datamodels import CubeModel, ImageModel
 
 from detectorist import models
+from detectorist.algorithms.residuals import measure_row_noise
 from detectorist.pipelines.imaging import ImagingPipeline
 from detectorist.pipelines.runner import build_pipeline
 
@@ -115,3 +116,24 @@ def test_only_one_step_expands_large_events(skipped, left_on, caplog):
         pipeline.leave_large_events_to_snowballs()
     assert pipeline.jump.expand_large_events is left_on
     assert ("expand_large_events is turned off" in caplog.text) is not left_on
+
+
+@pytest.mark.long
+def test_stripes_are_taken_off_groups_where_asked(tmp_path):
+    from detectorist.pipelines.imaging_reduction import ImagingRequest, reduce_imaging
+    from detectorist.simulate.imaging import ImagingScene
+
+    ImagingScene().with_detector(size=128, outputs=1, pattern="RAPID").write(tmp_path / "sim", groups=5, seed=2)
+    files, references = sorted((tmp_path / "sim").glob("*_uncal.fits")), str(tmp_path / "sim" / "crds")
+    noise = {}
+    for where in ("rate", "groups"):
+        folder, settings = tmp_path / where, ["wisps.skip=true", f"stripes_on={where}"]
+        path = reduce_imaging(ImagingRequest(files, folder, references=references, settings=settings))[0]
+        with ImageModel(path) as rate, CubeModel(folder / path.name.replace("_rate", "_rateints")) as rateints:
+            assert [models.state(model, "stripes") for model in (rate, rateints)] == ["COMPLETE"] * 2
+            record = models.records(rate)["stripes"]
+            excess = np.abs(rate.data - np.median(rate.data)) > 5 * np.nanmedian(rate.err)
+            noise[where] = measure_row_noise(rate.data, (rate.dq > 0) | excess).rms
+        assert (folder / path.name.replace("_rate", "_rate_pre1f")).is_file() == (where == "rate")
+        assert noise[where] < 0.8 * record["row_rms_before"]
+    assert noise["groups"] == pytest.approx(noise["rate"], rel=0.3)

@@ -111,6 +111,34 @@ def test_rateints_one_by_one(truth, rng):
     assert_allclose(1.4826 * np.median(np.abs(pull - np.median(pull))), 1, atol=0.05)
 
 
+def test_groups_of_ramps(truth, rng):
+    light, _ = truth
+    times = 50.0 * np.arange(1, 5)
+    stripes = np.array([5 * pink(rng) for _ in times])
+    model = datamodels.RampModel(
+        data=(light * times[:, None, None] + stripes + 4 * rng.normal(size=stripes.shape)).astype(np.float32)[None]
+    )
+    model.groupdq, model.pixeldq = np.zeros(model.data.shape, np.uint8), np.zeros((NY, NX), np.uint32)
+    model.pixeldq[:4] = 2**31
+    model.update(as_rate(light))
+    model.meta.exposure.group_time, model.meta.exposure.nframes = 50.0, 1
+    before = model.data.copy()
+    step = StripesStep()
+    step.apply_flat = False
+    got = step.run(model)
+    assert_array_equal(model.data, before)
+    assert_array_equal(got.data[:, :, :4], before[:, :, :4])
+    assert got.meta.cal_step.stripes == "COMPLETE"
+    assert step.record["row_rms_after"] < 0.6 * step.record["row_rms_before"]
+    weight = (times - times.mean()) / ((times - times.mean()) ** 2).sum()
+    sky = (light < 0.302) & (np.arange(NY)[:, None] >= 4)
+    left = (np.einsum("igyx,g->yx", got.data, weight) - light)[sky]
+    variance = 4**2 * (weight**2).sum() + step.mean_variance[sky]
+    assert_allclose(1.4826 * np.median(np.abs(left - np.median(left))), np.sqrt(variance.mean()), rtol=0.06)
+    with pytest.raises(AlreadyCorrected, match="subtract twice"):
+        StripesStep.call(got, apply_flat=False)
+
+
 def test_the_flat_serves_to_measure_and_stays_in_the_image(truth, rng, tmp_path, lrs_references):
     light, stripes = truth
     flat = 1 + 0.1 * np.sin(np.arange(NX) / 20.0)[None, :] * np.cos(np.arange(NY) / 30.0)[:, None]

@@ -56,10 +56,17 @@ class ImagingRampFitStep(EngineRampFitStep):
         persistence = getattr(self.parent, "flag_persistence", None)
         if persistence is not None and not persistence.skip:
             step_input = persistence.run(step_input)
+        stripes = getattr(self.parent, "stripes", None)
+        on_groups = stripes is not None and not stripes.skip and self.parent.stripes_on == "groups"
+        if on_groups:
+            step_input = stripes.run(step_input)
         rates = super().process(step_input)
         for rate in rates if isinstance(rates, tuple) else ():
-            if rate is not None:
-                models.carry_provenance(step_input, rate)
+            if rate is None:
+                continue
+            models.carry_provenance(step_input, rate)
+            if on_groups:
+                add_variance(rate, stripes.mean_variance if isinstance(rate, ImageModel) else stripes.rate_variance)
         return rates
 
 
@@ -87,6 +94,7 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
         engine = option("auto", "stock", default="auto")  # compiled steps where they are proven, or stock
         save_uncorrected = boolean(default=True)  # keep *_rate_prewisp.fits and *_rate_pre1f.fits
         delete_interim = boolean(default=False)  # write no ramp and no rates of the integrations
+        stripes_on = option("rate", "groups", default="rate")  # stripes: off the rate, or off ramps
     """
 
     step_defs: ClassVar = {
@@ -155,6 +163,8 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
         for name, ending in RATE_STEPS.items():
             step = getattr(self, name)
             if step.skip or (name == "wisps" and not self._has_templates(rate)):
+                continue
+            if name == "stripes" and self.stripes_on == "groups" and models.state(rate, name) == "COMPLETE":
                 continue
             self.progress(0.8 if name == "wisps" else 0.9, 1, name)
             before = rate.copy() if self.save_uncorrected else None

@@ -1,15 +1,18 @@
-"""Subtract 1/f noise from NIRCam rate images."""
+"""Subtract 1/f noise from NIRCam rate images, rates of integrations, and ramps."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 import numpy as np
-from stdatamodels.jwst.datamodels import CubeModel, ImageModel
+from stdatamodels.jwst.datamodels import RampModel
 
+from detectorist import models
+from detectorist.algorithms import dq
 from detectorist.algorithms.destripe import Destriped, destripe
+from detectorist.algorithms.destripe_groups import destripe_ramps
 from detectorist.algorithms.residuals import measure_row_noise
-from detectorist.stage_1.nircam_readout import readout_of
+from detectorist.stage_1.nircam_readout import readout_of, times_of_groups
 from detectorist.stage_1.rate_images import (
     flat_under,
     naming,
@@ -24,7 +27,7 @@ from detectorist.step import DetectoristStep
 
 
 class StripesStep(DetectoristStep):
-    """Subtract the stripes that 1/f noise of the readout leaves in rates.
+    """Subtract the stripes that 1/f noise of the readout leaves in rates, or in the groups of ramps.
 
     "flicker" estimates the noise on the time line of the readout, with spectrum and strength from the image itself: no
     threshold is chosen. "median" takes clipped medians of rows, output by output, and of columns (CEERS).
@@ -32,6 +35,10 @@ class StripesStep(DetectoristStep):
     The level of the sky stays. What the correction adds to the variance of a pixel is added to VAR_RNOISE and ERR; a
     pixel that helped to estimate the noise has part of its own subtracted, so that its ERR can fall. The image is
     not flat-fielded: the flat serves to measure.
+
+    On ramps, between jump detection and ramp fitting, also pixels with jumps lose the noise of just the groups that are
+    fitted. Ramps have no ERR: what the correction adds to the variance of slopes, (DN/s)**2, is kept as `rate_variance`
+    (n_ints, ny, nx) and `mean_variance` (ny, nx) of the step, for whoever fits them.
 
     The record holds the rms of the means of rows about their neighbours before and after, and what the scatter from
     pixel to pixel explains of it, all on pixels without sources, DN/s.
@@ -54,31 +61,52 @@ class StripesStep(DetectoristStep):
     """
 
     def process(self, input_data):
-        """Return the rate or the rates of all integrations without stripes."""
-        kind = CubeModel if product_of(input_data) is CubeModel else ImageModel
+        """Return the rate, the rates of all integrations or the ramps without stripes."""
+        kind = product_of(input_data)
         model = self.open_input(input_data, kind)
         require_honest_size(model)
         refuse_corrected(model, "remstriping", "clean_flicker_noise")
+        settings = {
+            "readout": readout_of(model),
+            "flat": flat_under(self, model) if self.apply_flat else None,
+            "mask": None if self.mask_file is None else read_mask(self.mask_file, model),
+            "method": self.method,
+            "thresh": self.thresh,
+            "vertical": self.vertical,
+        }
+        if kind is RampModel:
+            return self._of_ramps(model, settings)
         cube = np.asarray(model.data).reshape(-1, *model.data.shape[-2:])
         bad = unusable_pixels(model).reshape(cube.shape)
-        mask = None if self.mask_file is None else read_mask(self.mask_file, model)
-        flat = flat_under(self, model) if self.apply_flat else None
         with naming(model):
-            found = destripe(
-                cube,
-                bad,
-                readout=readout_of(model),
-                flat=flat,
-                mask=mask,
-                method=self.method,
-                thresh=self.thresh,
-                vertical=self.vertical,
-            )
+            found = destripe(cube, bad, **settings)
         before = np.array(cube[0]) if self.draw_stripes else None
-        rows_before = measure_row_noise(_flattened(cube[0], flat), bad[0] | found.mask)
+        rows = self._rows(cube[0], bad[0], found, settings["flat"])
         self._subtract(model, found, bad)
-        first = np.asarray(model.data).reshape(cube.shape)[0]
-        rows_after = measure_row_noise(_flattened(first, flat), bad[0] | found.mask)
+        return self._finish_with(model, found, before, rows)
+
+    def _of_ramps(self, model, settings):
+        bad = dq.has(model.pixeldq, dq.DO_NOT_USE | dq.REFERENCE_PIXEL)
+        with naming(model):
+            ramps = destripe_ramps(model.data, models.group_flags(model), times_of_groups(model), bad, **settings)
+        found = ramps.slopes
+        ramps.stripes[:, :, bad] = 0
+        model.data = np.subtract(model.data, ramps.stripes, out=ramps.stripes)
+        self.rate_variance = np.where(bad, 0, found.variance_change)
+        self.mean_variance = self.rate_variance.mean(axis=0) / len(self.rate_variance)
+        rate = ramps.rates[0]
+        rows = self._rows(rate, ~np.isfinite(rate), found, settings["flat"])
+        return self._finish_with(model, found, rate if self.draw_stripes else None, rows)
+
+    def _rows(self, image: np.ndarray, bad: np.ndarray, found: Destriped, flat: np.ndarray | None) -> dict[str, float]:
+        """Return the noise of rows before and after, as far as it can be measured."""
+        mask, divisor = bad | found.mask, 1 if flat is None else flat
+        before = measure_row_noise(image / divisor, mask)
+        after = measure_row_noise((image - found.horizontal[0] - found.vertical[0]) / divisor, mask)
+        numbers = {"row_rms_before": before.rms, "row_rms_after": after.rms, "row_rms_white": after.white}
+        return {name: float(value) for name, value in numbers.items() if np.isfinite(value)}
+
+    def _finish_with(self, model, found: Destriped, before: np.ndarray | None, rows: dict[str, float]):
         self._write(model, found, before)
         rms = float(np.std(found.horizontal[0] + found.vertical[0]))
         return self.complete(
@@ -90,7 +118,7 @@ class StripesStep(DetectoristStep):
             rms_common=found.rms_common,
             rms_own=found.rms_own,
             white_noise=found.white,
-            **_known(row_rms_before=rows_before.rms, row_rms_after=rows_after.rms, row_rms_white=rows_after.white),
+            **rows,
         )
 
     def _subtract(self, model, found: Destriped, bad: np.ndarray) -> None:
@@ -108,22 +136,14 @@ class StripesStep(DetectoristStep):
         if self.save_mask:
             write_plane(self, model, "1fmask", found.tier)
         if self.save_patterns:
-            write_plane(self, model, "horiz", found.horizontal.reshape(model.data.shape))
-            write_plane(self, model, "vert", found.vertical.reshape(model.data.shape))
+            for name, pattern in (("horiz", found.horizontal), ("vert", found.vertical)):
+                write_plane(self, model, name, pattern if len(pattern) > 1 else pattern[0])
         if before is not None:
             from detectorist.figures.stripes import draw_stripes
 
-            after = np.asarray(model.data).reshape(-1, *before.shape)[0]
-            self.draw(lambda: draw_stripes(before, after, found.horizontal[0] + found.vertical[0], found.mask), model)
+            stripes = found.horizontal[0] + found.vertical[0]
+            self.draw(lambda: draw_stripes(before, before - stripes, stripes, found.mask), model)
             if self.figure_path is None:
                 from detectorist.figures.sources import draw_sources
 
                 self.draw(lambda: draw_sources(before, found.tier), model, name="sources")
-
-
-def _flattened(image: np.ndarray, flat: np.ndarray | None) -> np.ndarray:
-    return image if flat is None else image / flat
-
-
-def _known(**numbers: float) -> dict[str, float]:
-    return {name: float(value) for name, value in numbers.items() if np.isfinite(value)}
