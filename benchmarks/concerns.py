@@ -113,7 +113,7 @@ FAULTS: dict[str, dict[str, Fault]] = {
         ),
     },
     "imaging": {
-        "wisp template out of place": Fault("wisp_goodness", raw=move_templates),
+        "wisp template out of place": Fault("wisp_left", raw=move_templates),
         "galaxies not masked, stripes by medians": Fault(
             "row_ratio",
             settings=("stripes.mask_file={raw}/nothing.fits", "stripes.method=median"),
@@ -123,7 +123,9 @@ FAULTS: dict[str, dict[str, Fault]] = {
         "1/f noise five times as strong": Fault(
             "stripes_over_white", scene=lambda scene: scene.with_("flicker", common_e=15.0, own_e=5.0)
         ),
-        "eighty times as many snowballs": Fault("flagged_pct", scene=lambda scene: scene.with_("snowballs", per_s=4.0)),
+        "three hundred times as many snowballs": Fault(
+            "flagged_pct", scene=lambda scene: scene.with_("snowballs", per_s=16.0)
+        ),
         "a field full of large galaxies": Fault(
             "masked_pct", scene=lambda scene: scene.with_("galaxies", large_per_frame=600.0)
         ),

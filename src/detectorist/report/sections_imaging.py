@@ -19,6 +19,8 @@ from detectorist.report.sections import Panel, Picture, Sections
 
 #: Flags in DQ of a rate: of a pixel that cannot be used, one that saturated, one with a jump.
 DO_NOT_USE, SATURATED, JUMP_DET = 1, 2, 4
+#: Pixels along the side of the bins in which the scatter over a wisp is recorded.
+WISP_BIN_PIX = 8
 #: Pixels along the longer side: of thumbnails, of pictures among many.
 THUMBNAIL_PIX, BRIEF_PIX = 96, 256
 #: Percent left out on either side of a stretch that has to show faint patterns beside bright sources.
@@ -47,7 +49,7 @@ class ImagingSections(Sections):
             "row_ratio",
             "rows scatter {value:.1f} times as much as white noise explains after the correction (up to {high:g} is "
             "usual): 1/f noise is left, or light of sources is not masked; look at the rows and at the source mask",
-            high=1.5,
+            high=1.0,
         ),
         Check(
             "row_gain",
@@ -62,6 +64,12 @@ class ImagingSections(Sections):
             high=1.2,
         ),
         Check(
+            "wisp_left",
+            "where the wisp was, the image scatters {value:.2f} times as much as its noise explains (up to {high:g} is "
+            "usual): something of it is left, or the template belongs somewhere else",
+            high=1.1,
+        ),
+        Check(
             "wisp_error_share",
             "the strength of the wisp is known to {value:.0%} only (up to {high:.0%} is usual)",
             high=0.2,
@@ -70,7 +78,7 @@ class ImagingSections(Sections):
             "stripes_over_white",
             "the stripes subtracted are {value:.1f} times the white noise of a pixel (up to {high:g} is usual): is a "
             "source taken for stripes?",
-            high=1.0,
+            high=0.75,
         ),
         Check(
             "masked_pct",
@@ -111,6 +119,9 @@ class ImagingSections(Sections):
             numbers["row_ratio"] = stripes["row_rms_after"] / stripes["row_rms_white"]
         if stripes.get("row_rms_before") and stripes.get("row_rms_after") is not None:
             numbers["row_gain"] = stripes["row_rms_after"] / stripes["row_rms_before"]
+        left = _wisp_left(wisp.get("curve") or {}, stripes)
+        if left is not None:
+            numbers["wisp_left"] = left
         flags = _Products(exposure).read_flags()
         if flags is not None:
             numbers["jumps_pct"] = 100.0 * float(np.mean(flags & JUMP_DET > 0))
@@ -201,6 +212,16 @@ def _range(limits: tuple[float, float]) -> str:
 
 def _completed(exposure: Exposure, step: str) -> bool:
     return any(part.get(step, {}).get("state") == "COMPLETE" for part in exposure.steps.values())
+
+
+def _wisp_left(curve: dict[str, Any], stripes: dict[str, Any]) -> float | None:
+    """Return the least scatter over the wisp, in bins, over that of white and 1/f noise; None where not recorded."""
+    noise = [stripes.get(name) for name in ("white_noise", "rms_common", "rms_own")]
+    if not curve.get("spread") or None in noise:
+        return None
+    white, common, own = noise
+    expected = float(np.sqrt((white / WISP_BIN_PIX) ** 2 + common**2 + own**2))
+    return min(curve["spread"]) / expected if expected > 0 else None
 
 
 def _share_of_samples(n_flagged: int | None, header: dict[str, Any]) -> float | None:
