@@ -223,9 +223,9 @@ class TestProgramme:
             CoronScene().write(tmp_path / "sim", **wrong)
         assert not (tmp_path / "sim").exists()
 
-    def test_another_readout_is_refused_not_ignored(self):
-        with pytest.raises(ParameterError, match="is read with RAPID"):
-            CoronScene().with_("detector", pattern="DEEP8").observe(ints=1).window  # noqa: B018
+    def test_another_place_is_refused_not_ignored(self):
+        with pytest.raises(ParameterError, match="this coronagraph is on NRCALONG"):
+            CoronScene().with_("detector", subarray="SUB640").observe(ints=1).window  # noqa: B018
 
 
 class TestFiles:
@@ -331,3 +331,57 @@ class TestCommand:
 
 def run(*arguments):
     return CliRunner().invoke(app, ["coron", *map(str, arguments)])
+
+
+class TestReadoutPatterns:
+    #: Without what is random in every frame.
+    QUIET = ("photon_noise", "read_noise", "reset_noise", "flicker", "drift", "cosmic_rays", "outliers", "rc_pixels")
+
+    def test_groups_are_means_of_frames_and_the_first_frame_is_kept(self):
+        scenes = [
+            CoronScene().without(*self.QUIET, "jitter").with_("detector", pattern=p) for p in ("RAPID", "SHALLOW4")
+        ]
+        rapid, shallow = (scene.observe(ints=1, groups=n, seed=3) for scene, n in zip(scenes, (9, 2), strict=True))
+        frames = rapid.read_out(rapid.visits[0], 0).raw.astype(float)
+        got = shallow.read_out(shallow.visits[0], 0)
+        # SHALLOW4: four frames averaged, one skipped.
+        assert_allclose(got.raw[0], frames[:4].mean(axis=0), atol=1.01)
+        assert_allclose(got.raw[1], frames[5:9].mean(axis=0), atol=1.01)
+        assert_allclose(
+            got.raw[1, 100:110], frames[5:8].mean(axis=0)[100:110] + 0.5 * (frames[7] - frames[6])[100:110], atol=2
+        )
+        assert_array_equal(got.zero_frame, frames[0])
+        assert rapid.read_out(rapid.visits[0], 0).zero_frame is None
+
+    def test_noise_is_what_the_statistics_allow(self):
+        without = ("flicker", "drift", "cosmic_rays", "outliers", "rc_pixels", "bad_pixels", "nonlinearity", "star")
+        scene = CoronScene().without(*without).with_("detector", pattern="BRIGHT2")
+        observed = scene.observe(ints=1, groups=5, seed=2)
+        visit = observed.visits[0]
+        light = observed.light(visit, 0)
+        ramp = observed.read_out(visit, 0, light).raw.astype(float)
+        weights = np.arange(5) - 2.0
+        slope = np.tensordot(weights / (weights**2).sum(), ramp, axes=1) / observed.group_time_s
+        left = slope - observed.collected_rate(light.steady)
+        assert left.std() == pytest.approx(np.median(observed.expected_noise(light.steady)), rel=0.03)
+        assert abs(left.mean()) < 4 * left.std() / np.sqrt(left.size) + 0.02
+
+    def test_files_say_so(self, tmp_path):
+        scene = CoronScene().with_("detector", pattern="MEDIUM2")
+        path = scene.write(tmp_path, ints=1, groups=2, rolls=1, dithers=0, seed=1)[0]
+        with datamodels.open(path) as model:
+            exposure = model.meta.exposure
+            assert (exposure.readpatt, exposure.nframes, exposure.groupgap) == ("MEDIUM2", 2, 8)
+            assert exposure.group_time == pytest.approx(10 * exposure.frame_time)
+            assert exposure.integration_time == pytest.approx(12 * exposure.frame_time)
+            assert exposure.zero_frame
+            assert model.zeroframe.shape == (1, 320, 320)
+        with xr.open_dataset(next(tmp_path.glob("*_truth.nc")), engine="h5netcdf") as truth:
+            assert truth.attrs["n_frames"] == 2
+            assert truth.cosmic_ray_group.max() <= 1
+
+    def test_what_does_not_exist_is_refused(self, tmp_path):
+        with pytest.raises(ParameterError, match="readout pattern"):
+            CoronScene().with_("detector", pattern="FAST").observe(ints=1).window  # noqa: B018
+        result = run("-o", tmp_path / "sim", "--instrument", "miri", "--pattern", "RAPID")
+        assert "--pattern is NIRCam" in str(result.exception)

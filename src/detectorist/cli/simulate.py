@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from detectorist.cli.lines import print_lines
+from detectorist.errors import ParameterError
 
 if TYPE_CHECKING:
     from detectorist.simulate.builder import LrsObservation
@@ -187,6 +188,13 @@ def coron(
         int | None,
         _size("Groups per integration. Default: 4, MIRI 12.", show_default=False),
     ] = None,
+    pattern: Annotated[
+        str | None,
+        _size(
+            "NIRCam's readout pattern, as SHALLOW4: groups of several frames come with a zeroframe. Default: RAPID.",
+            show_default=False,
+        ),
+    ] = None,
     rolls: Annotated[int, _size("Orientations on the target.")] = 2,
     dithers: Annotated[int, _size("Positions of the reference star behind the mask, up to 5.")] = 3,
     backgrounds: Annotated[
@@ -218,6 +226,10 @@ def coron(
     scene = SCENES[instrument.value]()
     if companion is not None:
         scene = scene.with_("companion", rate_dn_s=companion)
+    if pattern is not None:
+        if instrument is Coronagraph.miri:
+            raise ParameterError("--pattern is NIRCam's; MIRI's coronagraphs are read with FASTR1")
+        scene = scene.with_("detector", pattern=pattern)
     scene = scene.without(*(without or ()))
     observation = scene.observe(
         ints=ints, groups=groups, rolls=rolls, dithers=dithers, backgrounds=backgrounds, seed=seed

@@ -138,8 +138,18 @@ class CoronObservation:
 
     @property
     def frame_time_s(self) -> float:
-        """Time of a frame, which is a group, s."""
+        """Time of a frame, s."""
         return self.window.frame_time_s if self.is_nircam else self.scene.subarray.frame_time_s
+
+    @property
+    def frames_of_group(self) -> tuple[int, int]:
+        """Frames averaged per group, and skipped between groups."""
+        return (self.window.n_frames, self.window.n_skipped) if self.is_nircam else (1, 0)
+
+    @property
+    def group_time_s(self) -> float:
+        """Time from group to group, s."""
+        return sum(self.frames_of_group) * self.frame_time_s
 
     @property
     def gain(self) -> float:
@@ -156,7 +166,7 @@ class CoronObservation:
     def clock(self, visit: Visit) -> exposure.Clock:
         """Return when the integrations of an exposure begin and end."""
         start = START_MJD + visit.number * BETWEEN_EXPOSURES_S / exposure.SECONDS_PER_DAY
-        return exposure.Clock(start, self.frame_time_s, self.n_groups, self.n_ints)
+        return exposure.Clock(start, self.frame_time_s, self.n_groups, self.n_ints, *self.frames_of_group)
 
     @cached_property
     def pointing(self) -> lrs_sky.Pointing:
@@ -236,8 +246,10 @@ class CoronObservation:
             rate if self.scene.has("photon_noise") else np.zeros_like(rate),
             gain=self.gain,
             read_noise_dn=self.read_noise_dn,
-            group_time_s=self.frame_time_s,
+            group_time_s=self.group_time_s,
             n_groups=self.n_groups if n_groups is None else n_groups,
+            n_frames=self.frames_of_group[0],
+            frame_time_s=self.frame_time_s,
         )
 
     def read_out(
@@ -290,13 +302,18 @@ class CoronObservation:
 
         recorder = TruthRecorder(self, visit)
         raw = np.empty((self.n_ints, self.n_groups, *self.mode.shape), np.uint16)
+        zero_frames = np.empty((self.n_ints, *self.mode.shape), np.uint16) if self.frames_of_group[0] > 1 else None
         for integration in range(self.n_ints):
             light = self.light(visit, integration)
             readout = self.read_out(visit, integration, light)
             raw[integration] = readout.raw
+            if zero_frames is not None:
+                zero_frames[integration] = readout.zero_frame
             recorder.add(integration, light, readout)
             report(integration)  # type: ignore[operator]
         model = Level1bModel(data=raw)
+        if zero_frames is not None:
+            model.zeroframe = zero_frames
         star = REFERENCE if visit.is_reference else TARGET
         model.int_times = exposure.integration_times(self.clock(visit), ra_deg=star[1], dec_deg=star[2])
         self.fill_header(model, visit)

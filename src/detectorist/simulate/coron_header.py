@@ -41,7 +41,8 @@ def fill_header(model: JwstDataModel, observation: CoronObservation, visit: Visi
     fill_subarray(meta.subarray, mode)
     _fill_observation(meta.observation, observation, visit)
     exposure.fill_times(meta.exposure, observation.clock(visit))
-    meta.exposure.type, meta.exposure.readpatt = mode.exposure_type, mode.read_pattern
+    meta.exposure.type = mode.exposure_type
+    meta.exposure.readpatt = observation.scene.detector.pattern if observation.is_nircam else mode.read_pattern
     meta.exposure.noutputs = mode.n_outputs
     meta.exposure.integration_start, meta.exposure.integration_end = 1, observation.n_ints
     meta.exposure.segment_number = meta.exposure.total_segments = 1

@@ -85,10 +85,11 @@ def _nircam(scene: CoronScene, n_groups: int) -> Iterator[tuple[str, JwstDataMod
     # The polynomial meets ramps without their bias.
     coefficients = imaging_detector.response_curve(scene).reference_coefficients(np.zeros(window.shape))
     yield described("linearity", datamodels.LinearityModel(coeffs=coefficients, dq=zero_dq))
-    per_group = patterns.fixed.dark_e_s / gain * window.group_time_s
-    ramp = (per_group * np.arange(1, n_groups + 1)[:, None, None]).astype(np.float32)
+    per_second = patterns.fixed.dark_e_s / gain
+    ramp = (per_second * window.group_times_s(n_groups)[:, None, None]).astype(np.float32)
     dark = datamodels.DarkModel(data=ramp, dq=zero_dq)
-    dark.meta.exposure.nframes, dark.meta.exposure.groupgap, dark.meta.exposure.ngroups = 1, 0, n_groups
+    meta = dark.meta.exposure
+    meta.nframes, meta.groupgap, meta.ngroups = window.n_frames, window.n_skipped, n_groups
     yield described("dark", dark)
     yield described("gain", datamodels.GainModel(data=constant(gain)))
     # Read-noise references hold the noise of a difference of two reads (CDS), in DN.

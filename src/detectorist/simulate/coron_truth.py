@@ -71,7 +71,7 @@ class TruthRecorder:
         return patterns.fixed if self._observation.is_nircam else patterns
 
     def _of_nircam(self, readout: Any) -> dict[str, np.ndarray]:
-        times = self._observation.frame_time_s * np.arange(self._observation.n_groups)
+        times = self._observation.group_time_s * np.arange(self._observation.n_groups)
         weights = times - times.mean()
         slope = np.tensordot(weights / (weights**2).sum(), readout.flicker_dn, axes=1)
         return {
@@ -120,7 +120,8 @@ class TruthRecorder:
             "kind": visit.kind,
             "roll_deg": visit.roll_deg,
             "n_groups": observation.n_groups,
-            "group_time_s": observation.frame_time_s,
+            "group_time_s": observation.group_time_s,
+            "n_frames": observation.frames_of_group[0],
             "gain": observation.gain,
             "read_noise_dn": observation.read_noise_dn,
             "star_x": observation.mode.centre[0],

@@ -33,25 +33,38 @@ class Clock:
     start_mjd : float
         Start of the exposure, MJD UTC: the reset frame of the first integration.
     frame_time_s : float
-        s; one frame per group.
+        s
     n_groups, n_ints : int
         Of the whole exposure.
+    n_frames, n_skipped : int
+        Frames averaged per group, and skipped between groups.
     """
 
     start_mjd: float
     frame_time_s: float
     n_groups: int
     n_ints: int
+    n_frames: int = 1
+    n_skipped: int = 0
+
+    @property
+    def _frames_read(self) -> int:
+        return self.n_groups * (self.n_frames + self.n_skipped) - self.n_skipped
+
+    @property
+    def group_time_s(self) -> float:
+        """Time from group to group, s."""
+        return (self.n_frames + self.n_skipped) * self.frame_time_s
 
     @property
     def integration_s(self) -> float:
         """Time from the reset to the last read, s."""
-        return self.n_groups * self.frame_time_s
+        return self._frames_read * self.frame_time_s
 
     @property
     def cadence_s(self) -> float:
         """Time from one integration to the next, s."""
-        return (self.n_groups + 1) * self.frame_time_s
+        return (self._frames_read + 1) * self.frame_time_s
 
     @property
     def exposure_s(self) -> float:
@@ -128,12 +141,13 @@ def save_reproducibly(model: JwstDataModel, path: Path, date: str) -> Path:
 
 
 def fill_times(meta: JwstDataModel, clock: Clock) -> None:
-    """Fill what `meta.exposure` says of counts and times, for one frame per group and one reset per integration."""
-    meta.nints, meta.ngroups, meta.nframes, meta.groupgap = clock.n_ints, clock.n_groups, 1, 0
-    meta.frame_time = meta.group_time = clock.frame_time_s
+    """Fill what `meta.exposure` says of counts and times, for one reset per integration."""
+    meta.nints, meta.ngroups = clock.n_ints, clock.n_groups
+    meta.nframes, meta.groupgap = clock.n_frames, clock.n_skipped
+    meta.frame_time, meta.group_time = clock.frame_time_s, clock.group_time_s
     meta.nsamples, meta.sample_time = 1, 10.0
     meta.nresets_at_start = meta.nresets_between_ints = 1
-    meta.drop_frames1, meta.drop_frames3, meta.zero_frame = 0, 0, False
+    meta.drop_frames1, meta.drop_frames3, meta.zero_frame = 0, 0, clock.n_frames > 1
     meta.integration_time = clock.integration_s
     meta.exposure_time = meta.effective_exposure_time = clock.integration_s * clock.n_ints
     meta.duration = clock.exposure_s
