@@ -179,6 +179,18 @@ def test_reference_and_bad_pixels_stay(rate):
     assert np.isfinite(got.data).sum() == got.data.size - 1
 
 
+def test_reference_pixels_are_not_drawn(rate, monkeypatch, tmp_path):
+    from detectorist.figures import stripes
+
+    rate.dq[:4], rate.data[:4], drawn = 2**31, 0, []
+    draw = stripes.draw_stripes
+    monkeypatch.setattr(stripes, "draw_stripes", lambda *args: drawn.append(draw(*args)) or drawn[-1])
+    StripesStep.call(rate, apply_flat=False, draw_stripes=True, figure_path=str(tmp_path / "figure.png"))
+    rows = drawn[0].axes[3].lines[0].get_ydata()
+    assert_array_equal(np.isnan(rows), np.arange(NY) < 4)
+    assert np.nanmax(np.abs(rows)) < 0.2
+
+
 def test_missing_arrays_are_no_obstacle(rate):
     bare = datamodels.ImageModel(data=rate.data)
     bare.update(rate)

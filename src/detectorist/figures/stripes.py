@@ -11,7 +11,8 @@ from detectorist.figures.style import new_figure, show_image
 def draw_stripes(before: np.ndarray, after: np.ndarray, stripes: np.ndarray, mask: np.ndarray) -> Figure:
     """Draw an image before and after, what was subtracted, and medians of rows and columns without sources.
 
-    before, after, stripes : ndarray, shape (ny, nx), unit of the rate. mask : ndarray of bool, True on sources.
+    before, after, stripes : ndarray, shape (ny, nx), unit of the rate, NaN where nothing is known.
+    mask : ndarray of bool, same shape, True on sources.
     """
     figure, axes = new_figure(2, 2, size=(9.0, 7.6))
     show_image(axes[0, 0], before, label="before (DN/s)", percentile=3)
@@ -19,7 +20,7 @@ def draw_stripes(before: np.ndarray, after: np.ndarray, stripes: np.ndarray, mas
     show_image(axes[1, 0], stripes, label="subtracted (DN/s)", centred=True)
     for image, label in ((before, "before"), (after, "after")):
         free = np.where(mask, np.nan, image)
-        seen = ~mask.all(axis=1)
+        seen = np.isfinite(free).any(axis=1)
         rows = np.full(len(image), np.nan)
         rows[seen] = np.nanmedian(free[seen], axis=1)
         axes[1, 1].plot(rows - np.nanmedian(rows), lw=0.6, label=label)

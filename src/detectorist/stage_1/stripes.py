@@ -80,7 +80,7 @@ class StripesStep(DetectoristStep):
         bad = unusable_pixels(model).reshape(cube.shape)
         with naming(model):
             found = destripe(cube, bad, **settings)
-        before = np.array(cube[0]) if self.draw_stripes else None
+        before = np.where(bad[0], np.nan, cube[0]) if self.draw_stripes else None
         rows = self._rows(cube[0], bad[0], found, settings["flat"])
         self._subtract(model, found, bad)
         return self._finish_with(model, found, before, rows)
