@@ -74,6 +74,8 @@ SHORT = 'mode = "lrs"\ninputs = ["a"]\noutput_dir = "o"\n'
         (SHORT + "[execution]\nworkers = 0", "execution.workers is 0"),
         (SHORT + '[execution]\nmemory_limit = "lots"', '"lots": a size as 1.5GB or 800MiB is needed'),
         ('mode = "lrs"\ninputs = ["a"]', '"output_dir" is missing'),
+        ('mode = "lrs"\ninput = ["a"]\noutput_dir = "b"', r'no key "input" \(did you mean "inputs"\?\)'),
+        (SHORT + "persistence_time = -1", "persistence_time is -1"),
         (SHORT + 'inputs = "a"', "not valid TOML"),
         (SHORT.replace('["a"]', '"a"'), "inputs is 'a'"),
         (SHORT + "[steps]\njump = 3", "steps.jump is 3"),

@@ -162,7 +162,7 @@ def test_status_and_retry(detectorist, write, tmp_path):
 
 def test_status_of_a_folder_without_campaign(detectorist, tmp_path):
     code, _, err = detectorist("status", str(tmp_path))
-    assert code == 3
+    assert code == 2
     assert "no campaign has been run in this folder" in err
 
 

@@ -2,11 +2,13 @@
 
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
+from astropy.io import fits
 from hypothesis import HealthCheck, Phase, given, settings
 from mutations import mutations
 
@@ -32,12 +34,21 @@ def good(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def reduce(good):
-    """Return a function that reduces a file in a worker of its own and returns what was reported."""
-    pool = LocalPool(1, timeout_s=TIMEOUT_S)
+def reduce(good, reduce_job):
+    """Return a function that reduces a file and returns what was reported."""
 
     def run(path, folder):
-        job = Job("x", "lrs", (str(path),), str(folder), recipe="short", references=str(good / "crds"))
+        return reduce_job(Job("x", "lrs", (str(path),), str(folder), recipe="short", references=str(good / "crds")))
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def reduce_job():
+    """Return a function that does a job in a worker of its own and returns what was reported."""
+    pool = LocalPool(1, timeout_s=TIMEOUT_S)
+
+    def run(job):
         pool.start(job)
         while True:
             for event in pool.wait(1.0):
@@ -131,6 +142,62 @@ def test_many_damaged_files(raw_file, reduce, expected):
             check(mutation, raw_file, reduce, expected)
         except AssertionError as error:
             faults.append(f"{mutation}: {error}")
+
+    try_all()
+    assert not faults, "\n\n".join(faults)
+
+
+@pytest.fixture(scope="module", params=["imaging", "coron"])
+def image(request, tmp_path_factory):
+    """Return (job without files, raw file) of a small exposure in the mode of the parameter."""
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "imaging":
+        from detectorist.simulate.imaging import ImagingScene
+
+        scene = ImagingScene().with_detector(size=64, outputs=1, pattern="SHALLOW4").without("wisps")
+        scene.write(folder, groups=5, seed=3)
+        settings = ("stripes.skip=true",)
+    else:
+        from detectorist.simulate.coron_scenes import MiriCoronScene
+
+        MiriCoronScene().write(folder, ints=2, groups=5, rolls=1, dithers=0, seed=3)
+        settings = ()
+    (raw,) = folder.glob("*_uncal.fits")
+    return Job("x", request.param, (), "", settings=settings, references=str(folder / "crds")), raw
+
+
+def read_rate(folder):
+    (path,) = folder.glob("*_rate.fits")
+    return fits.getdata(path, "SCI")
+
+
+@pytest.mark.long
+def test_many_damaged_images(image, reduce_job, tmp_path):
+    """Sixty of each mode: what is not refused has the rates of the good file."""
+    template, raw = image
+    event = reduce_job(replace(template, files=(str(raw),), output_dir=str(tmp_path / "good")))
+    assert event.value.state == DONE, event.value.message
+    expected = read_rate(tmp_path / "good")
+    faults = []
+
+    @many(60)
+    @given(mutation=mutations)
+    def try_all(mutation):
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        path = folder / raw.name
+        mutation.apply(raw, path)
+        event = reduce_job(replace(template, files=(str(path),), output_dir=str(folder / "out")))
+        record = event.value
+        if event.kind != "record" or record.state == CRASHED or (record.state != DONE and not record.message):
+            faults.append(f"{mutation}: {getattr(record, 'error', '')} {getattr(record, 'message', record)}")
+        elif record.state == DONE and mutation.kind not in OTHER_COUNTS:
+            found = read_rate(folder / "out")
+            known = np.isfinite(found) & np.isfinite(expected)
+            if found.shape != expected.shape or known.mean() < 0.5:
+                faults.append(f"{mutation}: a rate of shape {found.shape}, {known.mean():.0%} of it known")
+            elif np.median(np.abs(found - expected)[known]) > 0.02 * np.median(np.abs(expected[known])):
+                faults.append(f"{mutation}: other rates")
+        shutil.rmtree(folder)
 
     try_all()
     assert not faults, "\n\n".join(faults)

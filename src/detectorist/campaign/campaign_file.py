@@ -145,7 +145,8 @@ def _anchored(campaign: CampaignFile, folder: Path) -> CampaignFile:
 
 
 def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
+    # A key that is misspelt is unknown and missing: the first says more.
+    problem = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     place = [str(part) for part in problem["loc"]]
     name = ".".join(place)
     if problem["type"] == "extra_forbidden":

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from detectorist.campaign.run import Execution
 
 HOW = "How it is run"
+#: Columns of a table that goes to a file or another program.
+WIDTH_OF_FILES = 240
 
 Workers = Annotated[
     int | None,
@@ -295,7 +297,12 @@ def _print_plan(plan: Plan, described: list[dict[str, Any]], workers: int) -> No
     from detectorist.campaign.memory import format_bytes
 
     console = Console()
-    table = Table("exposure", "files", "what", "memory", "disk", box=None, pad_edge=False)
+    if not console.is_terminal:
+        console.width = WIDTH_OF_FILES
+    table = Table(box=None, pad_edge=False)
+    table.add_column("exposure", overflow="fold", no_wrap=True)
+    for name in ("files", "what", "memory", "disk"):
+        table.add_column(name)
     for planned in plan.jobs:
         memory, disk = planned.prediction.memory_bytes, planned.prediction.disk_bytes
         chunk = planned.job.options.get("chunk_ints")

@@ -94,6 +94,7 @@ def imaging(
     workers: campaigns.Workers = None,
     scheduler: campaigns.Scheduler = None,
     memory_limit: campaigns.MemoryLimit = None,
+    persistence_time: campaigns.PersistenceTime = None,
     dry_run: campaigns.DryRun = False,
     as_json: campaigns.Json = False,
     quiet: campaigns.Quiet = False,
@@ -114,13 +115,17 @@ def imaging(
     if maximum_cores is not None:
         settings += [f'jump.maximum_cores="{maximum_cores}"', f'ramp_fit.maximum_cores="{maximum_cores}"']
     found = [locate(file, input_dir) for file in files]
-    if any((workers, scheduler, memory_limit, dry_run, as_json)):
+    if any((workers, scheduler, memory_limit, persistence_time, dry_run, as_json)):
         wish = campaigns.wish_from_options("imaging", found, output_dir, recipe, None, settings, references)
         templates = (
             () if wisp_templates is None else (f"wisps.template_dir={json.dumps(str(wisp_templates.resolve()))}",)
         )
         wish = replace(
-            wish, settings=templates, choices=None if table is None else read_table(table), allow_unmatched=True
+            wish,
+            settings=templates,
+            choices=None if table is None else read_table(table),
+            allow_unmatched=True,
+            persistence_time_s=persistence_time or 0.0,
         )
         execution = campaigns.make_execution(workers, scheduler, memory_limit)
         campaigns.conduct(wish, execution, dry_run=dry_run, as_json=as_json, force=force, quiet=quiet)

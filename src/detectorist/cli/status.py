@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from detectorist.cli import campaign as campaigns
+from detectorist.errors import InputError, ParameterError
 
 if TYPE_CHECKING:
-    from detectorist.campaign.ledger import Entry
+    from detectorist.campaign.ledger import Entry, Ledger
 
 Folder = Annotated[Path, typer.Argument(help="Output folder of a campaign.")]
 
@@ -27,9 +28,8 @@ def status(
     Example: detectorist status out
     """
     from detectorist.campaign import lock
-    from detectorist.campaign.ledger import Ledger
 
-    with Ledger(folder, read_only=True) as ledger:
+    with _ledger(folder) as ledger:
         entries, run = ledger.entries(), ledger.last_run()
     holder = lock.owner(folder)
     if as_json:
@@ -54,9 +54,20 @@ def retry(
     """
     from detectorist.campaign.plan import plan_retry
 
+    _ledger(folder).close()
     execution = campaigns.make_execution(workers, scheduler, memory_limit, timeout)
     plan = plan_retry(folder, memory_bytes=campaigns.memory_per_job(execution))
     campaigns.run_plan(plan, execution, as_json=as_json, quiet=quiet)
+
+
+def _ledger(folder: Path) -> Ledger:
+    """Return the ledger of a folder, to be read; a folder without one is a bad argument."""
+    from detectorist.campaign.ledger import Ledger
+
+    try:
+        return Ledger(folder, read_only=True)
+    except InputError as error:
+        raise ParameterError(error.message) from error
 
 
 def _report(entries: dict[str, Entry], run: dict[str, Any], holder: dict | None, *, every: bool) -> list[str]:
