@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -227,11 +227,11 @@ def measure(case: Case, folder: Path) -> tuple[list[str], Path]:
     """Reduce an exposure in a worker of its own; return a row of the table, and the folder of its products."""
     out = folder / f"out_{'_'.join(case.parts[1:])}"
     plan = make_plan(make_jobs(case.wish(folder / "raw", out)), out, force=True)
-    run_campaign(plan, Execution(workers=1))
+    with _largest_size(out) as sizes:
+        run_campaign(plan, Execution(workers=1))
     with Ledger(out, read_only=True) as ledger:
         (entry,) = ledger.entries().values()
-    record, predicted = entry.record, plan.jobs[0].prediction
-    written = sum(path.stat().st_size for path in out.rglob("*") if path.is_file() and path.name != "ledger.sqlite")
+    record, predicted, written = entry.record, plan.jobs[0].prediction, max(sizes)
     raw = sum(path.stat().st_size for path in (folder / "raw").glob("*_uncal.fits"))
     row = [
         case.text,
@@ -246,6 +246,34 @@ def measure(case: Case, folder: Path) -> tuple[list[str], Path]:
         f"{entry.state} {record.message[:60]}",
     ]
     return row, out
+
+
+@contextmanager
+def _largest_size(folder: Path) -> Iterator[list[int]]:
+    """Yield a list that fills with the size of all files in a folder while the context lasts, scratch files too."""
+    sizes, over = [0], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.2):
+            sizes.append(_size_of(folder))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield sizes
+    finally:
+        over.set()
+        thread.join()
+        sizes.append(_size_of(folder))
+
+
+def _size_of(folder: Path) -> int:
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):  # scratch files come and go
+                total += os.path.getsize(os.path.join(place, name)) if name != "ledger.sqlite" else 0
+    return total
 
 
 def prediction(cases: Sequence[str], folder: Path | None) -> None:

@@ -162,7 +162,7 @@ def image(request, tmp_path_factory):
 
         MiriCoronScene().write(folder, ints=2, groups=5, rolls=1, dithers=0, seed=3)
         settings = ()
-    (raw,) = folder.glob("*_uncal.fits")
+    raw = sorted(folder.glob("*_uncal.fits"))[0]
     return Job("x", request.param, (), "", settings=settings, references=str(folder / "crds")), raw
 
 
