@@ -211,6 +211,7 @@ def end_to_end(rows: Rows, n_seeds: int, n_ints: int) -> None:
     from detectorist.simulate.comparison import compare_lrs
 
     linearity_quality(rows, seed=1)
+    small_exposures(rows, 2 * n_seeds)
     for seed in range(1, n_seeds + 1):
         with tempfile.TemporaryDirectory() as folder:
             raw = Path(folder) / "raw"
@@ -228,6 +229,72 @@ def end_to_end(rows: Rows, n_seeds: int, n_ints: int) -> None:
             (f"CPU time of the reduction, {n_ints} integrations of 20 groups, s", "{:.0f}", "", seconds),
         ):
             rows.add(scene, "end_to_end", what, form, wanted, value)
+
+
+def small_exposures(rows: Rows, n_seeds: int) -> None:
+    """Measure what needs raw exposures and little of them: groups left out, times, wavelengths, parts of ramps."""
+    from detectorist.algorithms import groups
+    from detectorist.simulate.builder import LrsScene
+
+    sound = LrsScene().without("reset_decay", "rscd", "last_frame")
+    found = {"spoilt at the end": 0, "spoilt at the start": 0, "false": 0}
+    for seed in range(1, n_seeds + 1):
+        for scene in (LrsScene(), sound):
+            exposure = scene.observe(ints=3, groups=20, segments=1, seed=seed)
+            raw = np.stack([exposure.read_out(i).raw for i in range(3)]).astype(np.float32)
+            dropped = groups.find_spoiled_groups(groups.stack_differences(raw)).groups
+            if scene is sound:
+                found["false"] += bool(dropped)
+            else:
+                found["spoilt at the end"] += 19 in dropped
+                found["spoilt at the start"] += 0 in dropped
+    of = f"{n_seeds} exposures of 3 integrations"
+    for what, key, wanted in (
+        ("the last group, pulled down, is found", "spoilt at the end", "all"),
+        ("the first group, after the reset, is found", "spoilt at the start", "all"),
+        ("exposures without either effect that lose a group", "false", "none"),
+    ):
+        rows.add(of, "drop_groups", what, "{:.0%}", wanted, found[key] / n_seeds)
+    with tempfile.TemporaryDirectory() as folder:
+        times_and_wavelengths(rows, Path(folder))
+
+
+def times_and_wavelengths(rows: Rows, folder: Path) -> None:
+    """Measure times with the table and without it, wavelengths, and slopes of parts of ramps."""
+    import xarray as xr
+    from jwst.assign_wcs import AssignWcsStep
+    from jwst.srctype import SourceTypeStep
+    from stdatamodels.jwst.datamodels import CubeModel, RampModel
+
+    from detectorist.crds_source import use_references
+    from detectorist.reference import GetIntegrationTimes, GetWavelengthMap
+    from detectorist.simulate.builder import LrsScene
+    from detectorist.stage_1 import RegroupStep
+
+    (file,) = LrsScene().write(folder, ints=6, groups=12, segments=1, seed=1)
+    use_references(folder / "crds")
+    with xr.open_dataset(folder / "truth.nc") as opened:
+        truth = opened.load()
+    ramps = RampModel(file)
+    table, _ = GetIntegrationTimes.call(ramps)
+    error = 86400 * np.abs(table["int_mid_MJD_UTC"] - truth["time_mjd_utc"].values).max()
+    rows.add("seed 1", "times", "middle of an integration, with the table of the file, error, s", "{:.1e}", "", error)
+    with RampModel(file) as bare:
+        bare.int_times = None
+        table, _ = GetIntegrationTimes.call(bare)
+    error = 86400 * np.abs(table["int_mid_MJD_UTC"] - truth["time_mjd_utc"].values).max()
+    rows.add("seed 1", "times", "without it, from the header, error, s", "{:.1e}", "", error)
+    rates = CubeModel(np.ones((1, *ramps.data.shape[-2:]), np.float32))
+    rates.update(ramps)
+    rates.meta.exposure.type = "MIR_LRS-SLITLESS"
+    wavelengths = GetWavelengthMap.call(SourceTypeStep.call(AssignWcsStep.call(rates)))[:, 36]
+    known = truth["wavelength"].values
+    useful = (known > 5) & (known < 12)
+    error = np.abs(wavelengths - known)[useful].max()
+    rows.add("seed 1", "times", "wavelength at the trace, 5 to 12 micron, largest error, micron", "{:.1e}", "", error)
+    parts = RegroupStep.call(ramps, n_groups=6)
+    same = np.array_equal(parts.data.reshape(ramps.data.shape), ramps.data)
+    rows.add("seed 1", "reshaping", "groups of a ramp that are the same bits in its parts", "{:.0%}", "all", same)
 
 
 def load(path: Path) -> dict[str, np.ndarray]:
