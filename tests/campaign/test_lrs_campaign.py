@@ -188,15 +188,21 @@ def test_missing_references_are_named(raw, lrs_exposure, tmp_path):
 
 
 def test_chunks_are_chosen_by_memory(raw, plan, tmp_path):
+    from detectorist.algorithms import groups
     from detectorist.campaign.modes import lrs
     from detectorist.campaign.modes.lrs import predict_memory
     from detectorist.campaign.modes.sizes import RampSize
     from detectorist.pipelines import chunks
 
     assert lrs.BLOCK_INTS == chunks.BLOCK_INTS
+    assert lrs.DECIDING_SAMPLES == groups.DECIDING_SAMPLES
+    assert lrs.chooses_for_itself("best", (), 50)
+    assert not lrs.chooses_for_itself(None, (), 50)
+    assert lrs.chooses_for_itself("short", ("drop_groups.drop_groups=auto",), 5)
     long = RampSize(333, 100, 416, 72)
     assert predict_memory([long], None) > 5e9
     assert predict_memory([long], 16) < 1.5e9
+    assert predict_memory([long], 8, decides=True) < 1.5e9
     raw(1)
     (planned,) = plan(memory_bytes=int(8e9)).jobs
     assert "chunk_ints" not in planned.job.options

@@ -138,14 +138,14 @@ def run_obs(
     from detectorist.pipelines import runner
 
     plan = _Plan(database, steps, overwrite, kwargs)
-    for concern in plan.concerns:
-        log.warning("%s", concern)
     source = use_references(references)
     folder = database.output_dir / subdir
     runner.require_writable(folder)
     records: list[ObsRecord] = []
     report = progress or (lambda done, total, what: None)
-    with _log_level(quiet, verbose), runner.log_file(folder / "detectorist.log"):
+    with terminal_log(quiet, verbose), runner.log_file(folder / "detectorist.log"):
+        for concern in plan.concerns:
+            log.warning("%s", concern)
         for exposure in plan.exposures:
             report(len(records), len(plan.exposures), exposure.name)
             records.append(_reduce(plan, exposure, folder, source))
@@ -356,7 +356,7 @@ def _update(database: Database, exposure: _Exposure, record: ObsRecord) -> None:
 
 
 @contextmanager
-def _log_level(quiet: bool, verbose: bool) -> Iterator[None]:
+def terminal_log(quiet: bool, verbose: bool) -> Iterator[None]:
     """Let a terminal see warnings, all that the steps say, or errors only."""
     from detectorist.pipelines.base import DetectoristPipeline
 

@@ -240,20 +240,20 @@ def decide(pipeline: Any, path: Path, before: Sequence[str], *, chunk_ints: int)
     choosing = [not drop.skip and drop.drop_groups == "auto", not refpix.skip and refpix.smoothing == "auto"]
     if not any(choosing):
         return
-    n_ints = count_deciding(shape_of(path))
-    first = before[: before.index("drop_groups")]
-    whole, data, flags = None, [], []
-    for begin, end in chunks_of(n_ints, chunk_ints):
+    shape = shape_of(path)
+    shape = (count_deciding(shape), *shape[1:])
+    data, flags = np.empty(shape, np.float32), np.empty(shape, np.uint8)
+    whole = None
+    for begin, end in chunks_of(shape[0], chunk_ints):
         ramps = read_integrations(path, begin, end)
         flag_missing_samples(ramps)
-        for name in first:
+        for name in before[: before.index("drop_groups")]:
             ramps = getattr(pipeline, name).run(ramps)
-        data.append(np.asarray(ramps.data))
-        flags.append(models.group_flags(ramps))
+        data[begin:end], flags[begin:end] = ramps.data, models.group_flags(ramps)
         whole = whole or ramps
+        del ramps
     assert whole is not None
-    whole.data, whole.groupdq = np.concatenate(data), np.concatenate(flags)
-    del data, flags
+    whole.data, whole.groupdq = data, flags
     drop.decided = drop.decide(whole) if choosing[0] else None
     if choosing[1]:
         refpix.decided = refpix.decide(drop.run(whole))

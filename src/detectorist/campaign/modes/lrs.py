@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,15 +17,18 @@ from detectorist.campaign.modes.sizes import RampSize, ramp_size
 _CHUNKS = (4, 8, 16, 32, 64, 128, 256, 512)
 #: Coefficients of memory and disk, in bytes, fitted to measured runs.
 LEAST_BYTES = 460e6  # the libraries, and kernels compiled
-STAGE_1_BASE_BYTES, STAGE_1_BYTES_PER_SAMPLE = 280e6, 10
-CHUNKED_BASE_BYTES = 400e6
-STAGE_2_BASE_BYTES, STAGE_2_BYTES_PER_PIXEL = 367e6, 120
+STAGE_1_BASE_BYTES, STAGE_1_BYTES_PER_SAMPLE = 300e6, 11.5
+CHUNKED_BASE_BYTES = 430e6
+DECIDING_BYTES_PER_SAMPLE = 5
+STAGE_2_BASE_BYTES, STAGE_2_BYTES_PER_PIXEL = 420e6, 125
 RATE_BYTES_PER_PIXEL = 20  # SCI, ERR, DQ and two variances
 SPECTRUM_BYTES = 4_500  # one integration in the NetCDF file
 EXTRAS_BYTES = 4_800_000  # a gain of one's own (full frame), headers, figures
 SCRATCH_BYTES_PER_SAMPLE = 5
 #: As `detectorist.pipelines.chunks.BLOCK_INTS`, which takes long to import; a test compares the two.
 BLOCK_INTS = 128
+#: As `detectorist.algorithms.groups.DECIDING_SAMPLES`.
+DECIDING_SAMPLES = 64_000_000
 
 
 class LrsMode(Mode):
@@ -104,7 +107,7 @@ class LrsMode(Mode):
         if not sizes:
             return Prediction()
         return Prediction(
-            predict_memory(sizes, job.options.get("chunk_ints")),
+            predict_memory(sizes, job.options.get("chunk_ints"), decides=_decides(job, sizes)),
             sum(_disk_bytes(size, job.options.get("chunk_ints")) for size in sizes),
         )
 
@@ -114,13 +117,14 @@ class LrsMode(Mode):
         chosen = "chunk_ints" in job.options
         if not sizes or (not chosen and predict_memory(sizes, None) <= memory_bytes):
             return job, ""
+        predict = partial(predict_memory, sizes, decides=_decides(job, sizes))
         if not chosen:
             reasons = reasons_against_chunks(job.recipe, job.settings, max(size.n_groups for size in sizes))
             if reasons:
                 return job, f"in one piece, although memory is short, since {'; '.join(reasons)}"
-            fitting = [n for n in _CHUNKS if predict_memory(sizes, n) <= memory_bytes]
+            fitting = [n for n in _CHUNKS if predict(n) <= memory_bytes]
             job = replace(job, options={**job.options, "chunk_ints": max(fitting, default=min(_CHUNKS))})
-        short = predict_memory(sizes, job.options["chunk_ints"]) > memory_bytes
+        short = predict(job.options["chunk_ints"]) > memory_bytes
         return job, "more memory than it may take, even so" if short else ""
 
     def prepare(self) -> None:
@@ -163,24 +167,42 @@ def _chunking(job: Job) -> tuple[str, ...]:
     return (f"chunk_ints={chunk}",) if chunk else ()
 
 
-def predict_memory(sizes: Sequence[RampSize], chunk_ints: int | None) -> int:
-    """Return the expected peak of resident memory of a worker that reduces segments of these sizes, in bytes."""
-    return int(max(_peak_of_segment(size, chunk_ints) for size in sizes))
+def _decides(job: Job, sizes: Sequence[RampSize]) -> bool:
+    return chooses_for_itself(job.recipe, job.settings, max(size.n_groups for size in sizes))
 
 
-def _peak_of_segment(size: RampSize, chunk_ints: int | None) -> float:
+@lru_cache(maxsize=64)
+def chooses_for_itself(recipe: str | None, settings: tuple[str, ...], n_groups: int) -> bool:
+    """Tell whether steps look at the first integrations before the segment goes in chunks."""
+    from detectorist.pipelines.recipe import choose_lrs_recipe, load_recipe
+
+    steps = load_recipe("lrs", recipe or choose_lrs_recipe(n_groups)).with_settings(settings).steps
+    words = (steps.get("drop_groups", {}).get("drop_groups"), steps.get("reference_pixel", {}).get("smoothing"))
+    return "auto" in words
+
+
+def predict_memory(sizes: Sequence[RampSize], chunk_ints: int | None, *, decides: bool = False) -> int:
+    """Return the expected peak of resident memory of a worker that reduces segments of these sizes, in bytes.
+
+    decides : bool
+        As `chooses_for_itself`.
+    """
+    return int(max(_peak_of_segment(size, chunk_ints, decides) for size in sizes))
+
+
+def _peak_of_segment(size: RampSize, chunk_ints: int | None, decides: bool) -> float:
     """Return the largest of what stages 1 and 2 take; the coefficients are fitted to measured runs.
 
     Measured with benchmarks/campaign.py for 4 to 240 integrations of 5 to 100 groups, jwst 3.0.
     """
     n_blocks = -(-size.n_ints // BLOCK_INTS)
     stage_2 = STAGE_2_BASE_BYTES + STAGE_2_BYTES_PER_PIXEL * size.pixels / n_blocks
-    if chunk_ints and chunk_ints < size.n_ints:
-        samples = size.samples * chunk_ints / size.n_ints
-        stage_1 = CHUNKED_BASE_BYTES + RATE_BYTES_PER_PIXEL * size.pixels
-    else:
-        samples, stage_1 = size.samples, STAGE_1_BASE_BYTES
-    return max(LEAST_BYTES, stage_2, stage_1 + STAGE_1_BYTES_PER_SAMPLE * samples)
+    if not chunk_ints or chunk_ints >= size.n_ints:
+        return max(LEAST_BYTES, stage_2, STAGE_1_BASE_BYTES + STAGE_1_BYTES_PER_SAMPLE * size.samples)
+    chunk = STAGE_1_BYTES_PER_SAMPLE * size.samples * chunk_ints / size.n_ints
+    # The first look at the data comes before there are rates.
+    deciding = DECIDING_BYTES_PER_SAMPLE * min(size.samples, DECIDING_SAMPLES) if decides else 0
+    return max(LEAST_BYTES, stage_2, CHUNKED_BASE_BYTES + chunk + max(deciding, RATE_BYTES_PER_PIXEL * size.pixels))
 
 
 def _disk_bytes(size: RampSize, chunk_ints: int | None) -> int:
