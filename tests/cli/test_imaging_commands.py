@@ -1,5 +1,6 @@
 """`detectorist snowballs | wisps | destripe | run imaging`: options of the survey's scripts, in both spellings."""
 
+import json
 import re
 
 import numpy as np
@@ -133,6 +134,37 @@ def test_a_table_of_choices_has_the_survey_s_columns_or_names_of_parameters(tmp_
     table.write_text("exposure,threshold\njw1_nrca3,0.2\n")
     with pytest.raises(ParameterError, match="threshold"):
         choices_for(table, files)
+
+
+def test_options_on_how_it_is_run_make_it_a_campaign(rate, tmp_path):
+    table = tmp_path / "choices.csv"
+    table.write_text("exposure,wisp_scale\njw01345001001_10201_00001_nrca3,0.8\nanother_nrca1,0.9\n")
+    words = ["run", "imaging", rate, "-o", tmp_path / "out", "--references", "none", "--table", table, "--dry-run"]
+    result = run(*words, "--json", "--wisp-templates", tmp_path, "--set", "stripes.vertical=false")
+    assert result.exit_code == 0, result.output
+    (job,) = json.loads(result.stdout)["jobs"]
+    assert job["name"] == "jw01345001001_10201_00001_nrca3"
+    assert job["settings"] == [
+        f'wisps.template_dir="{tmp_path}"',
+        "wisps.scale=0.8",
+        "stripes.vertical=false",
+    ]
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.long
+def test_a_field_as_a_campaign(rate, tmp_path):
+    other = rate.with_name("jw01345001001_10201_00002_nrca3_rate.fits")
+    other.write_bytes(rate.read_bytes())
+    out = tmp_path / "out"
+    result = run(
+        "run", "imaging", rate, other, "-o", out, "--references", "none", "--workers", 1, "--set", "wisps.skip=true"
+    )
+    assert result.exit_code == 0, result.output
+    assert "2 done" in result.output
+    for path in (rate, other):
+        assert fits.getheader(out / path.name.removesuffix("_rate.fits") / path.name)["S_STRIPE"] == "COMPLETE"
 
 
 def test_recipe_as_a_parameter_file_of_stpipe():

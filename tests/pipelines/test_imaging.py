@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 from astropy.io import fits
 from jwst.pipeline import Detector1Pipeline
+from jwst.stpipe import Step
 from stdatamodels.jwst.datamodels import CubeModel, ImageModel
 
 from detectorist import models
@@ -248,6 +249,9 @@ def test_a_parameter_file_of_stpipe_is_a_recipe(request_of, reduced, tmp_path):
     path.write_text(recipe_as_asdf("imaging", "ceers"))
     assert read_asdf(path).steps["snowballs"]["grow_radii"] == [7, 35]
     assert load_recipe("imaging", str(path)).steps["stripes"]["method"] == "median"
+    pipeline = Step.from_config_file(str(path))  # as strun does
+    assert isinstance(pipeline, ImagingPipeline)
+    assert (pipeline.stripes.method, pipeline.snowballs.grow_radii) == ("median", [7, 35])
     start = tmp_path / f"{STEM}_rate.fits"
     shutil.copyfile(reduced / f"{STEM}_rate_prewisp.fits", start)
     reduce_imaging(request_of(tmp_path / "out", files=[start], recipe=str(path)))

@@ -1,10 +1,14 @@
 """Whatever is wrong with a NIRCam image: one sentence that names file, finding and need; nothing half-written."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from jwst.pipeline import Detector1Pipeline
 from stdatamodels.jwst.datamodels import ImageModel, Level1bModel
 from typer.testing import CliRunner
 
@@ -145,10 +149,19 @@ def test_all_pixels_flagged(run, tmp_path, step):
         run(step, flagged)
 
 
-def test_an_image_without_scatter(run, tmp_path):
+@pytest.mark.parametrize("step", ["wisps", "stripes"])
+def test_all_pixels_masked_by_the_user(run, rate, tmp_path, step):
+    fits.PrimaryHDU(np.ones((SIZE, SIZE), np.uint8)).writeto(tmp_path / "mask.fits")
+    with pytest.raises(TooFewPixels, match=NAME):
+        run(step, rate, mask_file=str(tmp_path / "mask.fits"))
+    assert not (tmp_path / "out" / NAME).exists()
+
+
+@pytest.mark.parametrize("step", ["wisps", "stripes"])
+def test_an_image_without_scatter(run, tmp_path, step):
     flat = make_rate(tmp_path / NAME, np.full((SIZE, SIZE), 0.3))
     with pytest.raises(TooFewPixels, match=NAME):
-        run("stripes", flat)
+        run(step, flat)
 
 
 @pytest.mark.parametrize("step", ["wisps", "stripes"])
@@ -162,10 +175,11 @@ def test_neither_errors_nor_flags(run, tmp_path, step):
         assert np.isfinite(model.data).all()
 
 
-def test_a_header_that_gives_another_size(run, tmp_path):
+@pytest.mark.parametrize("step", ["wisps", "stripes"])
+def test_a_header_that_gives_another_size(run, tmp_path, step):
     wrong = make_rate(tmp_path / NAME, **{"subarray.xsize": 2048, "subarray.ysize": 2048})
     with pytest.raises(InputError, match="2048"):
-        run("stripes", wrong)
+        run(step, wrong)
 
 
 @pytest.mark.parametrize("step", ["wisps", "stripes"])
@@ -175,6 +189,17 @@ def test_another_instrument(run, tmp_path, step):
         run(step, miri)
     with pytest.raises(InputError, match="NIRCam image"):
         reduce_imaging(ImagingRequest([miri], tmp_path / "out", references="none"))
+
+
+@pytest.mark.long
+def test_rates_need_no_source_of_references(plain, tmp_path):
+    """In a process of its own: crds remembers what an earlier test has shown it."""
+    words = [sys.executable, "-c", "from detectorist.cli import main; main()", "run", "imaging", str(plain)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CRDS_")}
+    words += ["-o", str(tmp_path / "out"), "--references", "none", "--quiet"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert fits.getheader(tmp_path / "out" / NAME)["S_STRIPE"] == "COMPLETE"
 
 
 @pytest.mark.parametrize("step", ["wisps", "stripes"])
@@ -219,6 +244,10 @@ def test_rates_of_several_integrations(run, tmp_path):
         assert model.data.shape == (2, SIZE, SIZE)
     with pytest.raises(InputError, match="2 dimensions|one image"):
         run("wisps", tmp_path / "cube_rateints.fits")
+    with pytest.raises(InputError, match=r"cube_rateints\.fits: a CubeModel; ramps \(uncal\) or a rate image"):
+        reduce_imaging(ImagingRequest([tmp_path / "cube_rateints.fits"], tmp_path / "all", references="none"))
+    with pytest.raises(InputError, match=r"cube_rateints\.fits: holds rates of integrations"):
+        ImagingPipeline().run(str(tmp_path / "cube_rateints.fits"))
 
 
 def test_the_file_given_stays_unless_told(plain, tmp_path):
@@ -251,6 +280,27 @@ def small(tmp_path):
 def reduce_small(small, folder, files=None, **changes):
     files = files or sorted(small.glob("*_uncal.fits"))
     return reduce_imaging(ImagingRequest(files, folder, references=str(small / "crds"), **changes))
+
+
+def test_interim_files_are_optional(small, tmp_path):
+    settings = ["wisps.skip=true", "stripes.skip=true", "save_calibrated_ramp=true", "delete_interim=true"]
+    made = reduce_small(small, tmp_path / "out", settings=settings)
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {made[0].name, "resolved.toml", "record.json", "detectorist.log"}
+
+
+@pytest.mark.long
+def test_snowballs_as_a_hook_of_the_standard_pipeline(small, tmp_path):
+    from detectorist.crds_source import use_references
+
+    use_references(small / "crds")
+    hook = {"post_hooks": ["detectorist.stage_1.SnowballsStep"]}
+    steps = {"jump": {**hook, "expand_large_events": False}, "ramp_fit": {"skip": True}, "persistence": {"skip": True}}
+    ramp = Detector1Pipeline.call(str(next(small.glob("*_uncal.fits"))), steps=steps)
+    assert ramp.meta.cal_step.snowballs == "COMPLETE"
+    steps["jump"]["expand_large_events"] = True
+    with pytest.raises(ParameterError, match="expand_large_events is on"):
+        Detector1Pipeline.call(str(next(small.glob("*_uncal.fits"))), steps=steps)
 
 
 def test_a_saturated_frame(small, tmp_path):

@@ -48,6 +48,11 @@ class DetectoristPipeline(FrozenHeap, Pipeline):
         with parsed_once():
             return super().run(*args)
 
+    def finalize_result(self, result: Any, reference_files_used: list[tuple[str, str]]) -> None:
+        """Note what CRDS gave; without references there is nothing to note, and asking ends the process."""
+        if self.reference_source != "none":
+            super().finalize_result(result, reference_files_used)
+
     @staticmethod
     def get_stpipe_loggers() -> tuple[str, ...]:
         """Let stpipe show and record our log lines beside its own."""
