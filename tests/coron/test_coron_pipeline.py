@@ -249,6 +249,11 @@ def test_options(make_exposure, coron_references, tmp_path):
     names = " ".join(path.name for path in other.glob("*.fits"))
     for part in ("dq_init", "saturation", "subtract_ktc", "jump", "rate.", "rateints."):
         assert part in names
+    with datamodels.open(next(other.glob("*_ktc.fits"))) as offsets:
+        assert np.std(offsets.data - exposure.ktc) < 0.5 * np.std(exposure.ktc)
+    with datamodels.open(next(other.glob("*_1overf.fits"))) as stripes:
+        assert stripes.data.shape == exposure.ktc.shape
+        assert stripes.data.std() > 0
     with datamodels.open(next(other.glob("*_rate.fits"))) as rate:
         assert models.state(rate, "subtract_1overf") == "COMPLETE"
         assert rate.meta.cal_step.ramp_fit == "COMPLETE"

@@ -374,6 +374,32 @@ class TestFrontEnds:
         assert refused.exit_code == 3
         assert "not overwritten" in refused.output
 
+    def test_command_leaves_products_of_another_version_and_says_so(self, database, tmp_path, quick):
+        files = [str(path) for path in next(iter(database.obs.values()))["UNCALFILE"]]
+        out = tmp_path / "cli"
+        assert CliRunner().invoke(app, ["coron", *files, "-o", str(out)]).exit_code == 0
+        for path in (out / "stage1").glob("*_rate.fits"):
+            fits.setval(path, "DT_VERS", value="0.0.1")
+            fits.setval(path, "DT_KEY", value="old")
+        before = content(out / "stage1")
+        refused = CliRunner().invoke(app, ["coron", *files, "-o", str(out)])
+        assert refused.exit_code == 3
+        assert "made by detectorist with version 0.0.1" in refused.output
+        assert content(out / "stage1") == before
+        replaced = CliRunner().invoke(app, ["coron", *files, "-o", str(out), "--overwrite"])
+        assert replaced.exit_code == 0
+        assert content(out / "stage1") != before
+
+    def test_quiet_says_nothing(self, write_uncal, tmp_path, quick):
+        """Neither of files that are listed twice nor of a reference star that is missing."""
+        file = str(write_uncal(1))
+        result = CliRunner().invoke(app, ["coron", file, file, "-o", str(tmp_path / "cli"), "-q"])
+        assert result.exit_code == 0, result.output
+        assert result.output == ""
+        told = CliRunner().invoke(app, ["coron", file, file, "-o", str(tmp_path / "cli")])
+        assert "listed twice" in told.output
+        assert "no reference star" in told.output
+
     def test_command_refuses_what_it_does_not_know(self, database, tmp_path):
         files = [str(path) for path in next(iter(database.obs.values()))["UNCALFILE"]]
         result = CliRunner().invoke(app, ["coron", *files, "-o", str(tmp_path / "x"), "--skip", "kct"])

@@ -108,7 +108,8 @@ def coron(
     keywords: dict[str, Any] = {**recipe.parameters, **{f"skip_{name}": True for name in skip or []}}
     if outliers:
         keywords["rate_int_outliers"] = True
-    database = _database(files, output_dir)
+    with campaign.terminal_log(quiet, verbose):
+        database = _database(files, output_dir)
     if references == "sim":
         references = _simulated_references(output_dir)
     records = run_obs(database, recipe.steps, subdir, overwrite, quiet, verbose, references=references, **keywords)

@@ -63,6 +63,10 @@ RAMP_STEPS = {
 }
 
 
+#: Steps that keep what they subtracted: attribute, and suffix of its product.
+SUBTRACTED = {"subtract_ktc": ("offsets", "ktc"), "subtract_1overf": ("stripes", "1overf")}
+
+
 class Coron1Pipeline(DetectoristPipeline, Detector1Pipeline):
     """Detector1Pipeline for coronagraphy: own saturation, reference pixels and ramp fit, kTC and 1/f noise, outliers.
 
@@ -77,7 +81,7 @@ class Coron1Pipeline(DetectoristPipeline, Detector1Pipeline):
     class_alias = "calwebb_coron1"
 
     spec = """
-        save_intermediates = boolean(default=False)  # save the result of every step
+        save_intermediates = boolean(default=False)  # save the result of every step, kTC offsets and stripes
         return_rateints = boolean(default=False)  # return the rates of the integrations, not that of the exposure
         rate_int_outliers = boolean(default=False)  # flag outliers across integrations in the ramps and fit those again
         stage_1overf = option("ints", "groups", default="ints")  # where 1/f noise is removed
@@ -133,7 +137,18 @@ class Coron1Pipeline(DetectoristPipeline, Detector1Pipeline):
         result = step.run(model, *extra)
         if self.save_intermediates and not step.skip:
             self.save_model(result, name)
+            self._save_subtracted(result, name)
         return result
+
+    def _save_subtracted(self, result: JwstDataModel, name: str) -> None:
+        """Save what was subtracted: kTC offsets as `_ktc`, stripes as `_1overf`."""
+        if name not in SUBTRACTED or models.state(result, name) != "COMPLETE":
+            return
+        attribute, suffix = SUBTRACTED[name]
+        array = np.asarray(getattr(getattr(self, name), attribute), np.float32)
+        model = (CubeModel if array.ndim == 3 else RampModel)(data=array)
+        model.update(result)
+        self.save_model(model, suffix)
 
     def _fit(self, ramp: RampModel) -> tuple[ImageModel | None, CubeModel | None]:
         """Fit slopes; with outliers across integrations flagged, those pixels a second time."""
@@ -173,6 +188,7 @@ class Coron1Pipeline(DetectoristPipeline, Detector1Pipeline):
         add_variance(rate, step.mean_variance)
         if self.save_intermediates:
             self.save_model(rateints, step.class_alias)
+            self._save_subtracted(rateints, step.class_alias)
 
     def _scale(self, model: JwstDataModel, suffix: str) -> JwstDataModel:
         self.gain_scale.suffix = suffix

@@ -25,7 +25,8 @@ class SubtractOneOverFStep(DetectoristStep):
     What differs from integration to integration is noise, also under the star; the stripes that all
     integrations share are told from the star by shape. What a correction of rates adds to their variance is
     added to VAR_RNOISE and ERR. Ramps have no ERR: there the variance, (DN/s)**2, is kept as
-    `rate_variance` (n_ints, ny, nx) and `mean_variance` (ny, nx) of the step, for whoever fits the slopes.
+    `rate_variance` (n_ints, ny, nx) and `mean_variance` (ny, nx) of the step, for whoever fits the slopes. What was
+    subtracted is kept as its `stripes`.
     """
 
     class_alias = "subtract_1overf"
@@ -53,9 +54,10 @@ class SubtractOneOverFStep(DetectoristStep):
         found = self._of_ramps(model, settings) if model.data.ndim == 4 else self._of_rates(model, settings)
         if not found.measured.any():
             return self.skip_because(model, "too few usable pixels in every image")
-        self.rate_variance, self.mean_variance = found.variance, found.mean_variance
+        self.rate_variance, self.mean_variance, self.stripes = found.variance, found.mean_variance, found.stripes
         unmeasured = int((~found.measured).sum())
-        rms = float(found.stripes[found.measured].std())
+        stripes = found.stripes[found.measured]
+        rms, rows_rms = float(stripes.std()), float(stripes.mean(axis=-1).std())
         unit = "DN" if model.data.ndim == 4 else "DN/s"
         if self.draw_stripes:
             from detectorist.figures.one_over_f import draw_coronagraphic_stripes
@@ -68,6 +70,7 @@ class SubtractOneOverFStep(DetectoristStep):
             model,
             f"stripes of {rms:.3g} {unit} rms subtracted ({self.model_type}), {unmeasured} images left alone",
             stripes_rms=rms,
+            rows_rms=rows_rms,
             model_type=self.model_type,
             images_unmeasured=unmeasured,
         )

@@ -17,7 +17,8 @@ class SubtractKtcStep(DetectoristStep):
     """Subtract from every ramp the offset that a fit finds, cosmic rays and saturation respected.
 
     Slopes do not change; the groups become images without kTC noise, from which 1/f noise can be told.
-    Pixels that nothing tells the offset of (no usable group) are left as they are and counted.
+    Pixels that nothing tells the offset of (no usable group) are left as they are and counted. The offsets, DN, are
+    kept as `offsets` (n_ints, ny, nx) of the step.
     """
 
     class_alias = "subtract_ktc"
@@ -41,6 +42,7 @@ class SubtractKtcStep(DetectoristStep):
             sat_frac=self.sat_frac,
         )
         model.data = ktc.subtract_offsets(model.data, offsets)
+        self.offsets = offsets.offset
         if self.draw_offsets:
             from detectorist.figures.ktc import draw_offsets
 
