@@ -80,3 +80,23 @@ def test_figures_of_a_coronagraphic_exposure(folder):
     assert panels["coron_mosaic"].pictures[0].pixels.shape == (2 * 44 - 4, 3 * 52 - 4, 3)
     assert CoronSections().thumbnail(exposure).shape == (40, 48, 3)
     assert [panel.key for panel in CoronSections().panels(exposure, brief=True)] == ["coron_rate"]
+
+
+def test_what_was_subtracted_is_shown_where_it_was_kept(folder, rng):
+    exposure = gather(folder).exposures[0]
+    for kind, shape in (("ktc", (6, 40, 48)), ("1overf", (6, 3, 40, 48))):
+        hdus = [fits.PrimaryHDU(), fits.ImageHDU(rng.normal(size=shape), name="SCI")]
+        fits.HDUList(hdus).writeto(folder / f"{NAMES[0]}_{kind}.fits")
+    panels = {panel.key: panel for panel in CoronSections().panels(exposure)}
+    labels = [picture.label for picture in panels["coron_models"].pictures]
+    assert labels[0].startswith("kTC: offsets of the first integration")
+    assert labels[1].startswith("1/f: stripes of the first integration, last group")
+    assert panels["coron_models"].pictures[0].pixels.shape == (40, 48, 3)
+
+
+def test_flags_and_outliers_are_counted(folder):
+    exposure = gather(folder).exposures[0]
+    exposure.numbers["outliers"] = 3
+    CoronSections().complete(exposure)
+    assert exposure.numbers["unusable_pct"] == pytest.approx(100 / (40 * 48))
+    assert exposure.numbers["outliers_ppm"] == pytest.approx(3e6 / (6 * 40 * 48))

@@ -123,8 +123,41 @@ class CoronSections(Sections):
         if brief or cube is None or len(cube) < 2:
             return
         yield Panel("coron_mosaic", "Integrations", pictures=[_mosaic(cube - middle)], beside=True)
+        models = list(_model_pictures(found, largest))
+        if models:
+            yield Panel("coron_models", "What was subtracted", pictures=models, beside=True)
         if found.flags is not None:
             yield Panel("coron_flags", "Flags", pictures=list(_flag_pictures(found.flags, largest)), beside=True)
+
+
+def _model_pictures(found: _Products, largest: int) -> Iterator[Picture]:
+    """Yield kTC offsets and stripes of the first integration, where the run has kept them."""
+    if found.offsets is not None:
+        known = np.where(found.offsets == 0, np.nan, found.offsets)
+        seen = np.isfinite(known).any(axis=0)
+        level = np.where(seen, 0.0, np.nan)
+        level[seen] = np.nanmean(known[:, seen], axis=0)
+        change = known[0] - (level if len(known) > 1 else np.nanmedian(known[0]))
+        yield _centred(change, "kTC: offsets of the first integration over their mean", "DN", largest)
+    if found.stripes is not None:
+        stripes = found.stripes.reshape(-1, *found.stripes.shape[-2:])
+        many = found.stripes.ndim == 4
+        last = found.stripes[0, -1] if many else stripes[0]
+        yield _centred(
+            last,
+            f"1/f: stripes of the first integration{', last group' if many else ''}",
+            "DN" if many else "DN/s",
+            largest,
+        )
+
+
+def _centred(image: np.ndarray, name: str, unit: str, largest: int) -> Picture:
+    low, high = limits_of(image, 0.5)
+    limit = max(abs(low), abs(high)) or 1.0
+    return Picture(
+        colour(image, (-limit, limit), difference=True, largest_pix=largest),
+        f"{name}, {-limit:.3g} to {limit:.3g} {unit}",
+    )
 
 
 def _flag_pictures(flags: np.ndarray, largest: int) -> Iterator[Picture]:
@@ -191,6 +224,16 @@ class _Products:
     @cached_property
     def flags(self) -> np.ndarray | None:
         return self._read("rateints", "DQ", int)
+
+    @cached_property
+    def offsets(self) -> np.ndarray | None:
+        """The kTC offsets that were subtracted."""
+        return self._read("ktc", "SCI", float)
+
+    @cached_property
+    def stripes(self) -> np.ndarray | None:
+        """The stripes that were subtracted, of integrations or of groups."""
+        return self._read("1overf", "SCI", float)
 
     def _read(self, product: str, extension: str, kind: type) -> np.ndarray | None:
         path = self.exposure.folder / f"{self.exposure.name}_{product}.fits"
