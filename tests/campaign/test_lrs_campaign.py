@@ -222,6 +222,29 @@ def test_the_best_recipe_goes_in_chunks_too():
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("recipe", ["best", "long"])
+def test_a_hundred_integrations_in_chunks_are_those_of_the_whole(tmp_path, recipe):
+    """Every array of every product, spectra included, bit for bit."""
+    from detectorist.pipelines.reuse import data_hash
+    from detectorist.simulate.builder import LrsScene
+
+    raw = tmp_path / "raw"
+    LrsScene().write(raw, ints=100, groups=45 if recipe == "long" else 20, segments=1, seed=5)
+    files, products = sorted(raw.glob("*_uncal.fits")), {}
+    for chunk_ints in (None, 8):
+        out = tmp_path / f"out_{chunk_ints}"
+        options = {"chunk_ints": chunk_ints} if chunk_ints else {}
+        wish = Wish("lrs", files, out, recipe=recipe, references=str(raw / "crds"), options=options)
+        counts = run_campaign(make_plan(make_jobs(wish), out), Execution(workers=1))
+        assert counts["done"] == 1
+        (rates,) = out.rglob("*_rateints.fits")
+        (spectra,) = out.rglob("stage_2_output.nc")
+        products[chunk_ints] = data_hash(rates), xr.load_dataset(spectra, engine="h5netcdf")
+    assert products[None][0] == products[8][0]
+    xr.testing.assert_identical(products[None][1], products[8][1])
+
+
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("n_ints", "n_groups", "chunk_ints"), [(4, 8, None), (60, 60, None), (240, 5, None), (60, 60, 10)]
 )

@@ -30,18 +30,16 @@ class OneByOneEmiCorrStep(EngineEmiCorrStep):
 
     def _one_by_one(self, stock: Callable[..., Any]) -> Callable[..., Any]:
         def run(data: Any, *args: Any, **kwargs: Any) -> Any:
-            in_engine = 0
-            for i in range(len(data)):
-                one = data[i : i + 1]
+            if self.engine != "stock":
                 try:
-                    if self.engine == "stock":
-                        raise NotCovered("stock code is asked for")
                     self.prepare_engine()
-                    one[:] = self.covered(one, *args, **kwargs)
-                    in_engine += 1
-                except NotCovered:
-                    one[:] = stock(one, *args, **kwargs)
-            log.info("%s: %d of %d integrations in the compiled engine", self.class_alias, in_engine, len(data))
+                    result = self.covered(data, *args, **kwargs, independent=True)
+                    log.info("%s: compiled engine", self.class_alias)
+                    return result
+                except NotCovered as reason:
+                    log.info("%s: stock code, since %s", self.class_alias, reason)
+            for i in range(len(data)):
+                data[i : i + 1] = stock(data[i : i + 1], *args, **kwargs)
             return data
 
         return run

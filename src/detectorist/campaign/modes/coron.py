@@ -10,9 +10,12 @@ from typing import Any, ClassVar
 from detectorist.campaign.job import Job
 from detectorist.campaign.modes import Mode, Outcome, Prediction, Progress, exposure_name
 from detectorist.campaign.modes.sizes import ramp_size
+from detectorist.detectors import MIRI_SUBARRAYS
 from detectorist.errors import InputError, ParameterError
 from detectorist.parameters import nearest
 
+#: What the names of an instrument's detectors begin with.
+DETECTORS = {"NIRCAM": "NRC", "MIRI": "MIR"}
 #: Coefficients of memory and disk, in bytes, fitted to measured runs.
 BASE_BYTES, BYTES_PER_SAMPLE = 420e6, 24
 DISK_BASE_BYTES, DISK_BYTES_PER_PIXEL = 60_000, 20
@@ -110,19 +113,34 @@ class CoronMode(Mode):
 
 
 def _require_sound(path: Path) -> None:
-    """Raise InputError for a file that is not whole, or whose header contradicts its array."""
-    from stdatamodels.jwst.datamodels import read_metadata
+    """Raise InputError for a file that is not whole or no ramp, or whose header contradicts its array or itself."""
+    from stdatamodels.jwst.datamodels import RampModel, read_metadata
 
+    from detectorist import models
     from detectorist.pipelines.headers import require_consistent_ramp, require_whole_file, sci_axes
 
     try:
         meta = read_metadata(path, flatten=True)
     except Exception as error:
         raise InputError(f"{path}: not readable as a JWST product ({error}); is the file complete?") from error
+    meta = {key.removeprefix("meta."): value for key, value in meta.items()}
+    instrument, detector = (str(meta.get(f"instrument.{key}") or "") for key in ("name", "detector"))
+    if not detector.startswith(DETECTORS.get(instrument, detector)):
+        raise InputError(f"{path}: instrument is {instrument}, detector is {detector}; one of the two is wrong")
+    if instrument == "MIRI":
+        _require_subarray(path, meta)
     require_whole_file(path)
-    require_consistent_ramp(
-        str(path), {key.removeprefix("meta."): value for key, value in meta.items()}, sci_axes(path)
-    )
+    require_consistent_ramp(str(path), meta, sci_axes(path))
+    models.open_as(path, RampModel).close()
+
+
+def _require_subarray(path: Path, meta: dict[str, Any]) -> None:
+    name, found = meta.get("subarray.name"), (meta.get("subarray.ysize"), meta.get("subarray.xsize"))
+    if name is None or None in found:
+        return
+    known = MIRI_SUBARRAYS.get(name)
+    if known is None or found != (known.n_rows, known.n_cols):
+        raise InputError(f"{path}: {found[0]} x {found[1]} pixels called {name}, which is no subarray of that size")
 
 
 def _recipe(job: Job) -> Any:

@@ -37,21 +37,29 @@ class EngineEmiCorrStep(EngineStep, EmiCorrStep):
         period_in_pixels,
         fit_ints_separately=False,
         nphases_opt=500,
+        *,
+        independent=False,
     ) -> np.ndarray:
-        """Do what `emicorr_refwave` does: fit amplitude and phase of a wave, one or for each integration; subtract."""
+        """Do what `emicorr_refwave` does: fit amplitude and phase of a wave, one or for each integration; subtract.
+
+        independent : bool
+            As if each integration were alone in `data`: no other one has a part in its quiet pixels and trial phases.
+        """
         _, n_groups, ny, nx = data.shape
         if n_groups > LONGEST_RAMP or nx % 4 or np.isnan(np.max(data)):
             raise NotCovered("ramps are too long, of odd width, or hold NaN")
         data = in_place(data)
         phase = _phases(ny, nx // 4, nsamples, rowclocks, period_in_pixels)
         turn_per_group = ((ny * rowclocks + (1024.0 - ny) * _CLOCKS_OF_A_SKIPPED_ROW) / period_in_pixels) % 1
-        turn_per_int = turn_per_group * n_groups + frameclocks / period_in_pixels
+        turn_per_int = 0.0 if independent else turn_per_group * n_groups + frameclocks / period_in_pixels
 
         wave, points = _wave(refwave)
         template = (points[:, np.newaxis] + np.arange(n_groups) * turn_per_group) % 1
         phase_bin = (phase * len(points)).astype(int)
         phase_bin[:, _BAD_TIMES] = -1
-        sums, counts = sum_by_phase(data, quiet_pixels(data, pdq), phase_bin, len(points))
+        parts = np.split(data, len(data)) if independent else [data]
+        quiet = np.concatenate([quiet_pixels(part, pdq) for part in parts])
+        sums, counts = sum_by_phase(data, quiet, phase_bin, len(points))
         trials = np.arange(nphases_opt) * 1.0 / nphases_opt
         fitter = emicorr.EMIfitter(sums, counts, wave, template, trials, turn_per_int)
 
