@@ -21,8 +21,13 @@ from detectorist.errors import ParameterError, TooFewPixels
 MAD_TO_SIGMA = 1.4826
 #: Fewest usable pixels for a detection.
 MIN_PIXELS = 400
+#: What is larger than a disk of this radius grows by a part of its own radius: wings of galaxies reach as far as they
+#: are large, and what is left outside is taken for slow noise and seen in no image without noise. Bins save time.
+HALO_FROM_PIX, HALO_PART, HALO_BIN_PIX = 30.0, 0.1, 8
 #: An output's row whose level is farther above the others', in their scatter, is lit; fewest rows that tell.
 LIT_ROW_SIGMA, MIN_ROWS = 4.0, 16
+#: Fewest independent places of a smoothed image whose scatter is believed where it is less than white noise makes.
+MIN_BEAMS = 100
 #: Pixels of the bins from which the surface of the sky is fitted, and the powers (y, x) of its terms.
 SKY_BIN_PIX = 32
 SKY_POWERS = ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (2, 0))
@@ -53,9 +58,9 @@ class Tier:
 
 #: From compact sources to the outskirts of galaxies.
 TIERS = (
-    Tier(bin_pix=2, kernel_pix=2.0, n_sigma=3.0, min_area_pix=12, grow_pix=4),
-    Tier(bin_pix=4, kernel_pix=5.0, n_sigma=3.0, min_area_pix=64, grow_pix=12),
-    Tier(bin_pix=8, kernel_pix=12.0, n_sigma=3.0, min_area_pix=256, grow_pix=24),
+    Tier(bin_pix=2, kernel_pix=2.0, n_sigma=3.0, min_area_pix=12, grow_pix=3),
+    Tier(bin_pix=4, kernel_pix=5.0, n_sigma=3.0, min_area_pix=64, grow_pix=8),
+    Tier(bin_pix=8, kernel_pix=12.0, n_sigma=3.0, min_area_pix=256, grow_pix=18),
     Tier(bin_pix=8, kernel_pix=25.0, n_sigma=3.5, min_area_pix=1024, grow_pix=36),
 )
 
@@ -67,7 +72,7 @@ class SourceMask:
     mask : ndarray of bool, shape (ny, nx)
         True where light of sources is. Bad pixels are not in it unless they lie in a source.
     tier : ndarray of uint8, shape (ny, nx)
-        Number of the tier that found the source, from 1; 0 elsewhere.
+        Number of the tier that found the source, from 1, the last for the wings of large ones; 0 elsewhere.
     n_sources : tuple of int
         Detections of each tier.
     """
@@ -131,6 +136,7 @@ def mask_sources(
         detected, n_sources = _detect(left, free, edges, noise, tier, level_rows)
         found[_enlarge(detected, tier.bin_pix, found.shape) & (found == 0)] = number
         numbers.append(n_sources)
+    found[_halos(found > 0) & (found == 0)] = len(tiers)
     return SourceMask(found > 0, found, tuple(numbers))
 
 
@@ -200,6 +206,9 @@ def _detect(left, usable, edges, noise, tier, level_rows):
     # The scatter of the lower half: sources are in the upper one.
     middle = np.median(values)
     scatter = MAD_TO_SIGMA * float(np.median(middle - values[values <= middle]))
+    beam_pix = 4 * np.pi * tier.kernel_pix**2
+    if seen.sum() * tier.bin_pix**2 < MIN_BEAMS * beam_pix:
+        scatter = max(scatter, noise / np.sqrt(beam_pix))
     if scatter <= 0:
         return np.zeros(seen.shape, bool), 0
     n_pixels = max(1, round(tier.min_area_pix / tier.bin_pix**2))
@@ -216,6 +225,21 @@ def grow(mask: np.ndarray, radius_pix: float) -> np.ndarray:
     if radius_pix < 1 or not mask.any():
         return mask.copy()
     return ndimage.distance_transform_edt(~mask) <= radius_pix
+
+
+def _halos(mask):
+    """Return what large sources grow by, (ny, nx) bool."""
+    ny, nx = (-(-n // HALO_BIN_PIX) for n in mask.shape)
+    padded = np.zeros((ny * HALO_BIN_PIX, nx * HALO_BIN_PIX), np.float32)
+    padded[: mask.shape[0], : mask.shape[1]] = mask
+    bins = padded.reshape(ny, HALO_BIN_PIX, nx, HALO_BIN_PIX).mean(axis=(1, 3)) > 0.5
+    labels, n = ndimage.label(ndimage.binary_opening(bins, structure=np.ones((3, 3))))
+    radius = np.sqrt(np.bincount(labels.ravel(), minlength=n + 1) / np.pi)
+    grown = np.zeros(bins.shape, bool)
+    for number in np.flatnonzero(radius * HALO_BIN_PIX >= HALO_FROM_PIX):
+        if number > 0:
+            grown |= grow(labels == number, HALO_PART * radius[number])
+    return _enlarge(grown, HALO_BIN_PIX, mask.shape)
 
 
 def _surface(total, count, bin_pix):
