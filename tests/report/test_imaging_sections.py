@@ -99,6 +99,7 @@ def test_numbers_come_from_the_records(folder):
     assert one.numbers["wisp_scale"] == 0.8
     assert one.numbers["stripes_over_white"] == pytest.approx(2.5)
     assert one.numbers["row_ratio"] == pytest.approx(2.4)
+    assert one.numbers["sky"] == pytest.approx(1, abs=0.03)
     assert one.numbers["jumps_pct"] == pytest.approx(100 * 25 / SIZE**2)
     (suspect,) = find_suspects([one], ImagingSections.columns, ImagingSections.checks)
     words = " ".join(concern.words for concern in suspect.concerns)

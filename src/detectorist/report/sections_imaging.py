@@ -41,6 +41,7 @@ class ImagingSections(Sections):
         Column("row_ratio", "rows left", "", "Scatter of rows after the correction over what white noise gives", ".2f"),
         Column("stripes_over_white", "over white", "", "That rms over the white noise of a pixel", ".2f"),
         Column("masked_pct", "masked", "%", "Pixels left out as sources when stripes were measured", ".0f"),
+        Column("sky", "level", "DN/s", "Median of the image", ".3g"),
         Column("jumps_pct", "jumps", "%", "Pixels with a cosmic ray in their ramp", ".1f"),
         Column("saturated_pct", "saturated", "%", "Pixels that saturate", ".2f"),
     )
@@ -122,8 +123,12 @@ class ImagingSections(Sections):
         left = _wisp_left(wisp.get("curve") or {}, stripes)
         if left is not None:
             numbers["wisp_left"] = left
-        flags = _Products(exposure).read_flags()
+        products = _Products(exposure)
+        flags = products.read_flags()
         if flags is not None:
+            sky = products.sky(flags)
+            if np.isfinite(sky):
+                numbers["sky"] = sky
             numbers["jumps_pct"] = 100.0 * float(np.mean(flags & JUMP_DET > 0))
             numbers["saturated_pct"] = 100.0 * float(np.mean(flags & SATURATED > 0))
         exposure.numbers.update({name: value for name, value in numbers.items() if value is not None})
@@ -265,9 +270,15 @@ class _Products:
         flags = self.read_flags()
         return np.zeros(self.rate.shape, int) if flags is None else flags
 
+    def sky(self, flags: np.ndarray) -> float:
+        """Return the median of every eighth usable pixel along both axes: of the order of the sky's level."""
+        some = np.s_[4::8, 4::8]
+        usable = np.isfinite(self.rate[some]) & (flags[some] & DO_NOT_USE == 0)
+        return float(np.median(self.rate[some][usable])) if usable.any() else float("nan")
+
     def read_flags(self) -> np.ndarray | None:
         """Return DQ of the rate."""
-        return self._read("rate", "DQ", np.int64)
+        return self._read("rate", "DQ", np.uint32)
 
     @property
     def mask(self) -> np.ndarray:
