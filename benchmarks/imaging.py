@@ -127,8 +127,8 @@ def wisp_figures(scene: Scene) -> Iterator[Figure]:
 
 @cache
 def _wisp_pulls() -> tuple[Figure, ...]:
-    """Frames of 1024 x 1024, without sources: what is left is noise."""
-    size = 1024
+    """Frames of 512 x 512, without sources: what is left is noise."""
+    size = 512
     readout, two = scenes.readout_of(size), scenes.templates(size)
     figures = []
     for name, templates, strengths in (
