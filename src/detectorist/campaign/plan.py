@@ -179,10 +179,13 @@ def make_plan(jobs: Sequence[Job], output_dir: Path, *, force: bool = False, mem
     planned = []
     for job in jobs:
         mode = load_mode(job.mode)
-        fitted, note = mode.with_memory(job, memory_bytes) if memory_bytes else (job, "")
-        needed, reason = _is_needed(fitted, known, force=force)
-        state = known[job.name].state if job.name in known else ""
-        planned.append(PlannedJob(fitted, needed, reason, mode.predict(fitted), "" if needed else state, note=note))
+        needed, reason = _is_needed(job, known, force=force)
+        if needed:
+            fitted, note = mode.with_memory(job, memory_bytes) if memory_bytes else (job, "")
+            planned.append(PlannedJob(fitted, True, reason, mode.predict(fitted), note=note))
+        else:
+            # Headers of hundreds of files are read only where they tell something.
+            planned.append(PlannedJob(job, False, reason, Prediction(), known[job.name].state))
     return Plan(Path(output_dir), tuple(_with_followers(planned)))
 
 

@@ -315,8 +315,8 @@ def _print_plan(plan: Plan, described: list[dict[str, Any]], workers: int) -> No
             planned.job.name,
             str(len(planned.job.files)),
             ", ".join([*what, *([planned.note] if planned.note else [])]),
-            format_bytes(memory) if memory else "?",
-            format_bytes(disk) if disk else "?",
+            format_bytes(memory) if memory else ("?" if planned.needed else ""),
+            format_bytes(disk) if disk else ("?" if planned.needed else ""),
         )
     console.print(table)
     for one in described:

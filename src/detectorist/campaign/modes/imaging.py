@@ -11,8 +11,8 @@ from detectorist.campaign.modes import Mode, Outcome, Prediction, Progress, Sigh
 from detectorist.campaign.modes.sizes import ramp_size, read_sighting
 from detectorist.campaign.order import SATURATED
 
-#: Coefficients of memory and disk, in bytes: a full frame of nine groups took 1.53 GB and left 260 MB.
-BASE_BYTES, BYTES_PER_SAMPLE = 550e6, 26
+#: Coefficients of memory and disk, in bytes, fitted to measured runs with benchmarks/campaign.py.
+BASE_BYTES, BYTES_PER_SAMPLE = 460e6, 14
 DISK_BYTES_PER_PIXEL = 65
 
 

@@ -12,12 +12,13 @@ from detectorist.campaign.modes import Sighting
 
 @dataclass(frozen=True)
 class RampSize:
-    """Shape of a SCI array; n_groups is 0 for rates."""
+    """Shape of a SCI array, and whose it is; n_groups is 0 for rates."""
 
     n_ints: int
     n_groups: int
     ny: int
     nx: int
+    instrument: str = ""
 
     @property
     def samples(self) -> int:
@@ -35,6 +36,7 @@ def ramp_size(path: Path) -> RampSize | None:
     try:
         with fits.open(path, memmap=True, lazy_load_hdus=True) as hdus:
             header = hdus["SCI"].header
+            instrument = str(hdus[0].header.get("INSTRUME", ""))
             axes = [int(header[f"NAXIS{number}"]) for number in range(int(header["NAXIS"]), 0, -1)]
     except (OSError, KeyError, ValueError, TypeError, fits.VerifyError):
         return None
@@ -42,7 +44,7 @@ def ramp_size(path: Path) -> RampSize | None:
         return None
     ny, nx = axes[-2:]
     leading = axes[:-2]
-    return RampSize(leading[0] if leading else 1, leading[1] if len(leading) == 2 else 0, ny, nx)
+    return RampSize(leading[0] if leading else 1, leading[1] if len(leading) == 2 else 0, ny, nx, instrument)
 
 
 def read_sighting(path: Path) -> Sighting | None:
