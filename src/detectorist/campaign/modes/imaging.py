@@ -12,7 +12,7 @@ from detectorist.campaign.modes.sizes import ramp_size, read_sighting
 from detectorist.campaign.order import SATURATED
 
 #: Coefficients of memory and disk, in bytes, fitted to measured runs with benchmarks/campaign.py.
-BASE_BYTES, BYTES_PER_SAMPLE = 460e6, 14
+BASE_BYTES, BYTES_PER_SAMPLE = 460e6, 17
 DISK_BYTES_PER_PIXEL = 65
 
 
