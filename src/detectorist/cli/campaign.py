@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from detectorist.cli import CRASHED, UNPROCESSABLE
+from detectorist.cli.options import Quiet
 from detectorist.cli.report import report_after_run
 from detectorist.errors import OutputError, ParameterError
 
@@ -56,7 +57,6 @@ Timeout = Annotated[
     float | None, typer.Option(help="Seconds after which an exposure counts as crashed.", rich_help_panel=HOW)
 ]
 Force = Annotated[bool, typer.Option("--force", help="Do everything again, even where it is up to date.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="step.parameter=value, stronger than file and table; repeatable."),

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from detectorist.cli.lines import print_lines
+from detectorist.cli.options import Quiet, choice_option, file_option
+
 if TYPE_CHECKING:
     from detectorist.campaign.database import Database
     from detectorist.campaign.run_obs import ObsRecord
-
-INPUTS = "Input and output"
-CHOICES = "What is done"
 
 
 def run_obs(
@@ -44,50 +44,34 @@ def coron(
         list[Path],
         typer.Argument(help="Exposures (_uncal.fits) of targets, reference stars, backgrounds; or a database.ecsv."),
     ],
-    output_dir: Annotated[
-        Path, typer.Option("--output-dir", "-o", help="Folder for products and database.ecsv.", rich_help_panel=INPUTS)
-    ],
+    output_dir: Annotated[Path, file_option("Folder for products and database.ecsv.", "--output-dir", "-o")],
     references: Annotated[
         str | None,
-        typer.Option(
-            help="Source of reference files: crds, sim, or a folder in CRDS's layout. Default: crds.",
-            rich_help_panel=INPUTS,
-        ),
+        file_option("Source of reference files: crds, sim, or a folder in CRDS's layout. Default: crds."),
     ] = None,
-    subdir: Annotated[str, typer.Option(help="Folder for products below OUTPUT_DIR.", rich_help_panel=INPUTS)] = (
-        "stage1"
-    ),
+    subdir: Annotated[str, file_option("Folder for products below OUTPUT_DIR.")] = ("stage1"),
     overwrite: Annotated[
         bool,
-        typer.Option(
-            "--overwrite",
-            help="Replace products made with other parameters or by another version.",
-            rich_help_panel=INPUTS,
-        ),
+        file_option("Replace products made with other parameters or by another version.", "--overwrite"),
     ] = False,
     set_: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set",
-            help="step.parameter=value, or an option of the pipeline, as stage_1overf=groups; repeatable.",
-            rich_help_panel=CHOICES,
+        choice_option(
+            "step.parameter=value, or an option of the pipeline, as stage_1overf=groups; repeatable.", "--set"
         ),
     ] = None,
     outliers: Annotated[
         bool,
-        typer.Option(
-            "--outliers", help="Flag outliers across integrations and fit them again.", rich_help_panel=CHOICES
-        ),
+        choice_option("Flag outliers across integrations and fit them again.", "--outliers"),
     ] = False,
     skip: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Leave something out: ktc, fnoise, fnoise_vert, charge, jump, dark, ipc, persistence; repeatable.",
-            rich_help_panel=CHOICES,
+        choice_option(
+            "Leave something out: ktc, fnoise, fnoise_vert, charge, jump, dark, ipc, persistence; repeatable."
         ),
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print what every step says.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Reduce coronagraphic exposures of NIRCam or MIRI from raw ramps to rates.
 
@@ -98,8 +82,6 @@ def coron(
 
     Example: detectorist run coron sim/*_uncal.fits -o out --references sim/crds
     """
-    from rich.console import Console
-
     from detectorist.campaign import run_obs as campaign
     from detectorist.cli.report import report_after_run
     from detectorist.pipelines.recipe import Recipe
@@ -115,9 +97,7 @@ def coron(
     records = run_obs(database, recipe.steps, subdir, overwrite, quiet, verbose, references=references, **keywords)
     table = database.save()
     if not quiet:
-        console = Console()
-        for line in (*campaign.summarise(records), f"database: {table}"):
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_lines([*campaign.summarise(records), f"database: {table}"])
     report_after_run(output_dir, quiet=quiet)
     if any(record.state == campaign.FAILED for record in records):
         raise typer.Exit(3)

@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
+from detectorist.cli.options import Quiet
+
 
 def report(
     folder: Annotated[Path, typer.Argument(help="Output folder of a run, or a folder with several of them.")],
     compare: Annotated[
         Path | None, typer.Option(help="Another output folder: both runs side by side, exposure by exposure.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write report.html: what was run, what needs your eyes, and figures of every exposure.
 

@@ -10,6 +10,8 @@ import typer
 from detectorist.cli import campaign as campaigns
 from detectorist.cli import coron as coronagraphy
 from detectorist.cli import run_imaging
+from detectorist.cli.lines import print_lines
+from detectorist.cli.options import Quiet, Settings, choice_option, file_option
 from detectorist.cli.report import report_after_run
 
 app = typer.Typer(
@@ -21,58 +23,33 @@ app.command("campaign")(campaigns.campaign)
 app.command("imaging")(run_imaging.imaging)
 app.command("coron")(coronagraphy.coron)
 
-INPUTS = "Input and output"
-CHOICES = "What is done"
-
 
 @app.command("lrs")
 def lrs(
     files: Annotated[
         list[Path], typer.Argument(help="All segments of one exposure or more: _uncal.fits, or _rateints.fits.")
     ],
-    output_dir: Annotated[
-        Path, typer.Option("--output-dir", "-o", help="Folder for products.", rich_help_panel=INPUTS)
-    ],
+    output_dir: Annotated[Path, file_option("Folder for products.", "--output-dir", "-o")],
     references: Annotated[
         str | None,
-        typer.Option(
-            help="Source of reference files: crds, sim, none, or a folder in CRDS's layout. Default: crds.",
-            rich_help_panel=INPUTS,
-        ),
+        file_option("Source of reference files: crds, sim, none, or a folder in CRDS's layout. Default: crds."),
     ] = None,
     wavelength_map: Annotated[
         Path | None,
-        typer.Option(help="FITS file with a WAVELENGTH extension, instead of the WCS.", rich_help_panel=INPUTS),
+        file_option("FITS file with a WAVELENGTH extension, instead of the WCS."),
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(
-            help="short, long, best, or a TOML file. Default: short below 40 groups, else long.",
-            rich_help_panel=CHOICES,
-        ),
+        choice_option("short, long, best, or a TOML file. Default: short below 40 groups, else long."),
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="step.parameter=value, stronger than the recipe; repeatable.",
-            rich_help_panel=CHOICES,
-        ),
-    ] = None,
+    set_: Settings = None,
     force: Annotated[
         bool,
-        typer.Option(
-            "--force",
-            help="Make stage-1 products again even where they are up to date.",
-            rich_help_panel=CHOICES,
-        ),
+        choice_option("Make stage-1 products again even where they are up to date.", "--force"),
     ] = False,
     table: Annotated[
         Path | None,
-        typer.Option(
-            help="CSV or ECSV with a row per exposure and columns step.parameter.",
-            rich_help_panel=CHOICES,
-        ),
+        choice_option("CSV or ECSV with a row per exposure and columns step.parameter."),
     ] = None,
     workers: campaigns.Workers = None,
     scheduler: campaigns.Scheduler = None,
@@ -80,7 +57,7 @@ def lrs(
     chunk_ints: campaigns.ChunkInts = None,
     dry_run: campaigns.DryRun = False,
     as_json: campaigns.Json = False,
-    quiet: campaigns.Quiet = False,
+    quiet: Quiet = False,
 ) -> None:
     """Reduce MIRI LRS slitless time series from raw ramps to spectra through time.
 
@@ -92,6 +69,7 @@ def lrs(
     """
     from detectorist.cli.progress import progress_bar
     from detectorist.cli.references import folder_of_references
+    from detectorist.pipelines.lrs_summary import summarise
     from detectorist.pipelines.reduction import Request, reduce_lrs
 
     references = folder_of_references(references, output_dir)
@@ -118,16 +96,5 @@ def lrs(
         spectra = reduce_lrs(request)
     if not quiet:
         with spectra.opened() as dataset:
-            _print_summary(dataset, output_dir)
+            print_lines([*summarise(dataset), f"products in {output_dir}"])
     report_after_run(output_dir, quiet=quiet)
-
-
-def _print_summary(dataset, output_dir: Path) -> None:
-    from rich.console import Console
-
-    from detectorist.pipelines.lrs_summary import summarise
-
-    console = Console()
-    for line in summarise(dataset):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-    console.print(f"products in {output_dir}", highlight=False, markup=False, soft_wrap=True)

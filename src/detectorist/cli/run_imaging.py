@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from detectorist.cli import campaign as campaigns
+from detectorist.cli.lines import print_lines
+from detectorist.cli.options import Quiet, Settings, choice_option, file_option
 from detectorist.cli.report import report_after_run
 from detectorist.errors import ParameterError
 
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
     from detectorist.campaign.exposures import Choices
     from detectorist.pipelines.imaging_reduction import ImagingRequest
 
-INPUTS = "Input and output"
-CHOICES = "What is done"
 #: Columns of a table of choices that are not named step.parameter, as the CEERS survey's.
 COLUMNS = {"wisp_scale": "wisps.scale", "mask_threshold": "stripes.thresh"}
 #: What a threshold in such a table asks for as well, as `destripe --thresh` does: the other method has none.
@@ -28,68 +28,45 @@ WITH_THRESHOLD = "stripes.method=median"
 
 def imaging(
     files: Annotated[list[Path], typer.Argument(help="Exposures: _uncal.fits, or _rate.fits to go on from.")],
-    output_dir: Annotated[
-        Path, typer.Option("--output-dir", "-o", help="Folder for products.", rich_help_panel=INPUTS)
-    ] = Path("calibrated"),
+    output_dir: Annotated[Path, file_option("Folder for products.", "--output-dir", "-o")] = Path("calibrated"),
     input_dir: Annotated[
         Path,
-        typer.Option(help="Folder in which files are looked for that are not found as given.", rich_help_panel=INPUTS),
+        file_option("Folder in which files are looked for that are not found as given."),
     ] = Path("uncals"),
     references: Annotated[
         str | None,
-        typer.Option(
-            help="Source of reference files: crds, none, or a folder in CRDS's layout. Default: crds.",
-            rich_help_panel=INPUTS,
-        ),
+        file_option("Source of reference files: crds, none, or a folder in CRDS's layout. Default: crds."),
     ] = None,
     wisp_templates: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder of wisp templates: wisps_nrca3_f150w.fits or WISP_NRCA3_F150W_CLEAR.fits. "
-            "Without it wisps stay in.",
-            rich_help_panel=INPUTS,
+        file_option(
+            "Folder of wisp templates: wisps_nrca3_f150w.fits or WISP_NRCA3_F150W_CLEAR.fits. Without it wisps stay in."
         ),
     ] = None,
     delete_interim: Annotated[
         bool,
-        typer.Option(
-            "--delete-interim",
-            "--delete_interim",
-            help="Keep no rates of the integrations and no ramps.",
-            rich_help_panel=INPUTS,
-        ),
+        file_option("Keep no rates of the integrations and no ramps.", "--delete-interim", "--delete_interim"),
     ] = False,
     recipe: Annotated[
         str | None,
-        typer.Option(help="default, ceers, or a TOML or stpipe .asdf file.", rich_help_panel=CHOICES),
+        choice_option("default, ceers, or a TOML or stpipe .asdf file."),
     ] = None,
     table: Annotated[
         Path | None,
-        typer.Option(
-            help="CSV or ECSV with a row per exposure and columns step.parameter, or wisp_scale and mask_threshold.",
-            rich_help_panel=CHOICES,
+        choice_option(
+            "CSV or ECSV with a row per exposure and columns step.parameter, or wisp_scale and mask_threshold."
         ),
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="step.parameter=value, stronger than recipe and table; repeatable.",
-            rich_help_panel=CHOICES,
-        ),
-    ] = None,
+    set_: Settings = None,
     maximum_cores: Annotated[
         str | None,
-        typer.Option(
-            "--maximum-cores",
-            "--maximum_cores",
-            help="none, quarter, half or all: threads for jump detection and ramp fit.",
-            rich_help_panel=CHOICES,
+        choice_option(
+            "none, quarter, half or all: threads for jump detection and ramp fit.", "--maximum-cores", "--maximum_cores"
         ),
     ] = None,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Make products again even where they are up to date.", rich_help_panel=CHOICES),
+        choice_option("Make products again even where they are up to date.", "--force"),
     ] = False,
     workers: campaigns.Workers = None,
     scheduler: campaigns.Scheduler = None,
@@ -97,7 +74,7 @@ def imaging(
     persistence_time: campaigns.PersistenceTime = None,
     dry_run: campaigns.DryRun = False,
     as_json: campaigns.Json = False,
-    quiet: campaigns.Quiet = False,
+    quiet: Quiet = False,
 ) -> None:
     """Reduce NIRCam images: standard stage 1 with snowballs flagged, then wisps and 1/f noise subtracted.
 
@@ -211,12 +188,3 @@ def read_table(table: Path) -> Choices:
         for row in choices.rows
     ]
     return replace(choices, rows=tuple(rows))
-
-
-def print_lines(lines) -> None:
-    """Print lines as they are."""
-    from rich.console import Console
-
-    console = Console()
-    for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from detectorist.cli.lines import print_lines
+from detectorist.cli.options import Quiet, scene_option, size_option
 from detectorist.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -18,20 +19,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Simulate raw exposures, with their truth and reference files.", no_args_is_help=True)
 
-SIZE, SCENE = "Size of the exposure", "Scene"
-
-
-def _size(text: str, *names: str, **settings: Any) -> Any:
-    return typer.Option(*names, help=text, rich_help_panel=SIZE, **settings)
-
-
-def _scene(text: str, *names: str, **settings: Any) -> Any:
-    return typer.Option(*names, help=text, rich_help_panel=SCENE, **settings)
-
-
-Seed = Annotated[int, _size("Seed of everything random: the same seed gives the same bytes.")]
+Seed = Annotated[int, size_option("Seed of everything random: the same seed gives the same bytes.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier simulation.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 
 
 class Preset(StrEnum):
@@ -53,42 +42,42 @@ def lrs(
     output_dir: Annotated[
         Path, typer.Option("--output-dir", "-o", help="Folder for raw files, truth.nc and the references crds/.")
     ],
-    ints: Annotated[int, _size("Integrations.")] = 40,
+    ints: Annotated[int, size_option("Integrations.")] = 40,
     groups: Annotated[
         int | None,
-        _size("Groups per integration. Default: 20, with --preset long 100.", show_default=False),
+        size_option("Groups per integration. Default: 20, with --preset long 100.", show_default=False),
     ] = None,
-    segments: Annotated[int, _size("Files of the exposure.")] = 2,
+    segments: Annotated[int, size_option("Files of the exposure.")] = 2,
     seed: Seed = 0,
     preset: Annotated[
         Preset,
-        _scene(
+        scene_option(
             "long: a star that brings the ramps to where the response has lost some 6 %, "
             "which sets in late; short: the ordinary response."
         ),
     ] = Preset.short,
     star_mag: Annotated[
         float | None,
-        _scene(
+        scene_option(
             "Magnitude of the star: 9 gives a brightest pixel of 3,500 DN/s. Default: 9, or as the preset says.",
             show_default=False,
         ),
     ] = None,
     depth: Annotated[
         float | None,
-        _scene("Transit depth outside the molecular band. Default: 0.01.", show_default=False),
+        scene_option("Transit depth outside the molecular band. Default: 0.01.", show_default=False),
     ] = None,
     trace_column: Annotated[
         float | None,
-        _scene("Column of the trace, from 0. Default: 36.", show_default=False),
+        scene_option("Column of the trace, from 0. Default: 36.", show_default=False),
     ] = None,
     gain: Annotated[
         float | None,
-        _scene("Gain of the detector, e-/DN. Default: 3.1.", show_default=False),
+        scene_option("Gain of the detector, e-/DN. Default: 3.1.", show_default=False),
     ] = None,
     without: Annotated[
         list[str] | None,
-        _scene("Leave out an ingredient, as cosmic_rays, emi, drift, bad_pixels; repeatable."),
+        scene_option("Leave out an ingredient, as cosmic_rays, emi, drift, bad_pixels; repeatable."),
     ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -125,31 +114,31 @@ def imaging(
             "--output-dir", "-o", help="Folder for raw files, their truth, wisp templates wisps/, references crds/."
         ),
     ],
-    groups: Annotated[int, _size("Groups per integration.")] = 9,
-    ints: Annotated[int, _size("Integrations per exposure.")] = 1,
-    exposures: Annotated[int, _size("Dithered exposures, a file each.")] = 1,
-    pattern: Annotated[str, _size("Readout pattern, as RAPID, SHALLOW4, MEDIUM8.")] = "MEDIUM8",
-    subarray: Annotated[str, _size("FULL, SUB640, SUB320 or SUB160.")] = "FULL",
+    groups: Annotated[int, size_option("Groups per integration.")] = 9,
+    ints: Annotated[int, size_option("Integrations per exposure.")] = 1,
+    exposures: Annotated[int, size_option("Dithered exposures, a file each.")] = 1,
+    pattern: Annotated[str, size_option("Readout pattern, as RAPID, SHALLOW4, MEDIUM8.")] = "MEDIUM8",
+    subarray: Annotated[str, size_option("FULL, SUB640, SUB320 or SUB160.")] = "FULL",
     size: Annotated[
         int | None,
-        _size("Rows and columns of a small frame of one's own, for trials.", show_default=False),
+        size_option("Rows and columns of a small frame of one's own, for trials.", show_default=False),
     ] = None,
     outputs: Annotated[
         int | None,
-        _size("Outputs it is read through: 1 or 4. Default: 4 on the full frame, else 1.", show_default=False),
+        size_option("Outputs it is read through: 1 or 4. Default: 4 on the full frame, else 1.", show_default=False),
     ] = None,
     seed: Seed = 0,
-    detector: Annotated[str, _scene("Detector, as NRCA3 or NRCBLONG.")] = "NRCB4",
-    filter_: Annotated[str, _scene("Filter, as F200W.", "--filter")] = "F200W",
-    sky: Annotated[float, _scene("Level of the sky, DN/s.")] = 0.3,
-    wisp: Annotated[tuple[float, float], _scene("Strengths of the wisps' two components.")] = (0.8, 0.8),
+    detector: Annotated[str, scene_option("Detector, as NRCA3 or NRCBLONG.")] = "NRCB4",
+    filter_: Annotated[str, scene_option("Filter, as F200W.", "--filter")] = "F200W",
+    sky: Annotated[float, scene_option("Level of the sky, DN/s.")] = 0.3,
+    wisp: Annotated[tuple[float, float], scene_option("Strengths of the wisps' two components.")] = (0.8, 0.8),
     hot_pixels: Annotated[
         Path | None,
-        _scene("FITS map of the whole detector, not zero on hot pixels, instead of random ones."),
+        scene_option("FITS map of the whole detector, not zero on hot pixels, instead of random ones."),
     ] = None,
     without: Annotated[
         list[str] | None,
-        _scene("Leave out an ingredient, as cosmic_rays, snowballs, wisps, flicker; repeatable."),
+        scene_option("Leave out an ingredient, as cosmic_rays, snowballs, wisps, flicker; repeatable."),
     ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -183,23 +172,23 @@ def coron(
     instrument: Annotated[Coronagraph, typer.Option(help="nircam: MASKA335R; miri: 4QPM at 11.4 micron.")] = (
         Coronagraph.nircam
     ),
-    ints: Annotated[int, _size("Integrations per exposure.")] = 10,
+    ints: Annotated[int, size_option("Integrations per exposure.")] = 10,
     groups: Annotated[
         int | None,
-        _size("Groups per integration. Default: 4, MIRI 12.", show_default=False),
+        size_option("Groups per integration. Default: 4, MIRI 12.", show_default=False),
     ] = None,
     pattern: Annotated[
         str | None,
-        _size(
+        size_option(
             "NIRCam's readout pattern, as SHALLOW4: groups of several frames come with a zeroframe. Default: RAPID.",
             show_default=False,
         ),
     ] = None,
-    rolls: Annotated[int, _size("Orientations on the target.")] = 2,
-    dithers: Annotated[int, _size("Positions of the reference star behind the mask, up to 5.")] = 3,
+    rolls: Annotated[int, size_option("Orientations on the target.")] = 2,
+    dithers: Annotated[int, size_option("Positions of the reference star behind the mask, up to 5.")] = 3,
     backgrounds: Annotated[
         bool | None,
-        _size(
+        size_option(
             "Empty fields for both stars. Default: with MIRI only.",
             "--backgrounds/--no-backgrounds",
             show_default=False,
@@ -208,11 +197,11 @@ def coron(
     seed: Seed = 0,
     companion: Annotated[
         float | None,
-        _scene("Rate of the companion, DN/s. Default: 150, MIRI 600.", show_default=False),
+        scene_option("Rate of the companion, DN/s. Default: 150, MIRI 600.", show_default=False),
     ] = None,
     without: Annotated[
         list[str] | None,
-        _scene("Leave out an ingredient, as cosmic_rays, flicker, drift, spill, emi; repeatable."),
+        scene_option("Leave out an ingredient, as cosmic_rays, flicker, drift, spill, emi; repeatable."),
     ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from detectorist.cli.run_imaging import locate, print_lines
+from detectorist.cli.lines import print_lines
+from detectorist.cli.options import Quiet
+from detectorist.cli.run_imaging import locate
 
 Output = Annotated[Path, typer.Option("--output-dir", "-o", help="Folder for products.")]
 Input = Annotated[Path, typer.Option(help="Folder in which the file is looked for when it is not found as given.")]
@@ -18,7 +20,6 @@ References = Annotated[
 InPlace = Annotated[bool, typer.Option("--in-place", help="Write over the file given.")]
 MaskFile = Annotated[Path | None, typer.Option(help="FITS image, not zero on sources. Default: sources are detected.")]
 NoFlat = Annotated[bool, typer.Option("--no-flat", help="Measure without the flat field.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 
 
 class Method(StrEnum):

@@ -8,14 +8,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from detectorist.cli.run_imaging import print_lines
+from detectorist.cli.lines import print_lines
+from detectorist.cli.options import Quiet
 from detectorist.cli.steps import (
     InPlace,
     Input,
     MaskFile,
     NoFlat,
     Output,
-    Quiet,
     References,
     correct,
     parameters_of_rate_step,
