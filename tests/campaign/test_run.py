@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -233,3 +234,24 @@ def test_leftovers_of_interrupted_writers_are_swept(campaign, raw):
     (litter / "first.txt").write_text("half")
     campaign.run()
     assert not litter.exists()
+
+
+def test_the_first_job_compiles_for_all(campaign, raw, monkeypatch, tmp_path):
+    from fake_mode import FakeMode
+
+    raw(**{f"j{number}": "sleep=0.1" for number in range(4)})
+    monkeypatch.setattr(FakeMode, "kernel", "engine/_no_such_nb")
+    campaign.run(workers=2)
+    order = [event.kind for event in campaign.events if event.kind in ("started", "finished")]
+    assert order[:4] == ["started", "finished", "started", "started"]
+
+
+def test_kernels_are_found_where_numba_keeps_them(monkeypatch, tmp_path):
+    from detectorist.campaign.kernels import is_compiled
+
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    assert not is_compiled("engine/_ramp_tiles_nb")
+    assert is_compiled("")
+    (tmp_path / "engine_1").mkdir()
+    (tmp_path / "engine_1" / f"_ramp_tiles_nb.fit-1.py{sys.version_info.major}{sys.version_info.minor}.nbi").touch()
+    assert is_compiled("engine/_ramp_tiles_nb")

@@ -58,7 +58,7 @@ class DaskPool:
             self._count_workers()
         return PER_WORKER * self.size - len(self._futures)
 
-    def prepare(self, mode: str) -> None:
+    def prepare(self, mode: str, count: int) -> None:
         """Let every worker import and compile on its own: their disks may not be one."""
 
     def start(self, job: Job) -> None:

@@ -62,14 +62,13 @@ class LocalPool:
         """How many more jobs can be started now."""
         return self.size - sum(worker.job is not None for worker in self._workers)
 
-    def prepare(self, mode: str) -> None:
-        """Let one worker import and compile what all will need, before there are several."""
-        worker = self._idle_worker()
-        worker.connection.send(("prepare", mode))
-        try:
-            worker.connection.recv()
-        except (EOFError, OSError):
-            self._end(worker)
+    def prepare(self, mode: str, count: int) -> None:
+        """Start `count` workers, and let all of them import at once what their jobs will need."""
+        while len(self._workers) < min(count, self.size):
+            self._workers.append(_start_worker())
+        for worker in self._workers:
+            with contextlib.suppress(OSError):  # it died; the next job gets another one
+                worker.connection.send(("prepare", mode))
 
     def start(self, job: Job) -> None:
         """Give a job to a worker that is free; there must be one."""
@@ -107,6 +106,8 @@ class LocalPool:
         except (EOFError, OSError):
             self._end(worker)
             return [PoolEvent("died", name, worker.condemned or _reason(worker.process))]
+        if kind == "prepared":
+            return []
         if kind == "progress":
             return [PoolEvent("progress", name, tuple(values))]
         record: JobRecord

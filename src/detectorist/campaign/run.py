@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from detectorist.campaign import events, lock
 from detectorist.campaign.events import Event, Report
 from detectorist.campaign.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Job, JobRecord
+from detectorist.campaign.kernels import is_compiled
 from detectorist.campaign.ledger import Ledger, inputs_are_same
 from detectorist.campaign.local_pool import LocalPool, PoolEvent
 from detectorist.campaign.modes import load_mode
@@ -65,8 +66,8 @@ class Pool(Protocol):
     def free(self) -> int:
         """How many more jobs can be started now."""
 
-    def prepare(self, mode: str) -> None:
-        """Import and compile what the jobs of a mode need."""
+    def prepare(self, mode: str, count: int) -> None:
+        """Import what `count` jobs of a mode need."""
 
     def start(self, job: Job) -> None:
         """Start a job."""
@@ -126,6 +127,7 @@ class _Run:
         self._running: dict[str, PlannedJob] = {}
         self._unfinished = {planned.job.name for planned in plan.to_run}
         self._attempts: dict[str, int] = {}
+        self._compiling = False
         self._noted: dict[str, float] = {}
         self._counts: dict[str, int] = {}
 
@@ -152,7 +154,10 @@ class _Run:
 
     def _work(self, pool: Pool) -> None:
         if pool.size > 1 and len(self._waiting) > 1:
-            pool.prepare(self._waiting[0].job.mode)
+            mode = self._waiting[0].job.mode
+            pool.prepare(mode, len(self._waiting))
+            # The first job compiles what is not compiled yet; the others find it in numba's cache.
+            self._compiling = not is_compiled(load_mode(mode).kernel)
         with self._ledger.together():
             while self._waiting or self._alone or self._running:
                 while (planned := self._next(pool)) is not None:
@@ -163,7 +168,7 @@ class _Run:
 
     def _next(self, pool: Pool) -> PlannedJob | None:
         """Return a job that may start now: others first, then those that must be alone, one by one."""
-        if pool.free < 1:
+        if pool.free < 1 or (self._compiling and self._running):
             return None
         while (number := self._first_ready()) is not None:
             planned = self._waiting[number]
@@ -236,6 +241,7 @@ class _Run:
 
     def _finish(self, record: JobRecord) -> None:
         self._running.pop(record.name, None)
+        self._compiling = False
         self._unfinished.discard(record.name)
         self._ledger.finish(record)
         self._counts[record.state] = self._counts.get(record.state, 0) + 1

@@ -69,6 +69,8 @@ class Mode(ABC):
     name: ClassVar[str]
     #: Endings of the files that a folder or glob may contribute.
     suffixes: ClassVar[tuple[str, ...]] = ("_uncal.fits", "_uncal.fits.gz")
+    #: Module with the kernel that takes longest to compile, as "engine/_ramp_tiles_nb"; "" for none.
+    kernel: ClassVar[str] = ""
 
     def exposure_of(self, path: Path) -> str:
         """Return the name of the exposure that a file belongs to."""

@@ -30,6 +30,7 @@ class CoronMode(Mode):
     """
 
     name: ClassVar = "coron"
+    kernel: ClassVar = "engine/_ramp_tiles_nb"
 
     def exposure_of(self, path: Path) -> str:
         """Return the name of the exposure, segments apart."""

@@ -20,6 +20,7 @@ class ImagingMode(Mode):
     """Raw ramps (or a rate image) of one exposure to a rate image without snowballs, wisps and 1/f noise."""
 
     name: ClassVar = "imaging"
+    kernel: ClassVar = "engine/_ramp_tiles_nb"
 
     def exposure_of(self, path: Path) -> str:
         """Return the name of the exposure, segments apart."""

@@ -35,6 +35,7 @@ class LrsMode(Mode):
     """Raw ramps (or rateints) of one exposure, in any number of segments, to spectra through time."""
 
     name: ClassVar = "lrs"
+    kernel: ClassVar = "engine/_ramp_tiles_nb"
 
     def check(self, job: Job) -> None:
         """Refuse unknown steps, parameters and values, and a source of references that is none."""

@@ -1,0 +1,21 @@
+"""Are kernels compiled already? Compiling takes half a minute, and several workers would do it side by side."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+
+def is_compiled(module: str) -> bool:
+    """Tell whether numba keeps a compiled kernel of a module, as "engine/_ramp_tiles_nb", for this Python.
+
+    A guess from the names of files, which costs nothing; wrong after a change of the module itself. "" is compiled.
+    """
+    if not module:
+        return True
+    own = Path(__file__).parents[1] / module
+    pattern = f"{own.name}.*py{sys.version_info.major}{sys.version_info.minor}*.nbi"
+    chosen = os.environ.get("NUMBA_CACHE_DIR")
+    places = [Path(chosen)] if chosen else [own.parent / "__pycache__", Path.home() / ".cache" / "numba"]
+    return any(next(place.rglob(pattern), None) is not None for place in places)
