@@ -16,7 +16,7 @@ from detectorist.campaign.modes.sizes import RampSize, ramp_size
 #: Numbers of integrations per chunk that `with_memory` chooses from.
 _CHUNKS = (4, 8, 16, 32, 64, 128, 256, 512)
 #: Coefficients of memory and disk, in bytes, fitted to measured runs.
-LEAST_BYTES = 460e6  # the libraries, and kernels compiled
+LEAST_BYTES = 500e6  # the libraries, and kernels compiled
 STAGE_1_BASE_BYTES, STAGE_1_BYTES_PER_SAMPLE = 300e6, 11.5
 CHUNKED_BASE_BYTES = 430e6
 DECIDING_BYTES_PER_SAMPLE = 5
@@ -24,6 +24,7 @@ STAGE_2_BASE_BYTES, STAGE_2_BYTES_PER_PIXEL = 420e6, 125
 RATE_BYTES_PER_PIXEL = 20  # SCI, ERR, DQ and two variances
 SPECTRUM_BYTES = 4_500  # one integration in the NetCDF file
 EXTRAS_BYTES = 4_800_000  # a gain of one's own (full frame), headers, figures
+LINEARITY_BYTES = 25_500_000  # a linearity of one's own (full frame, five coefficients and flags)
 SCRATCH_BYTES_PER_SAMPLE = 5
 #: As `detectorist.pipelines.chunks.BLOCK_INTS`, which takes long to import; a test compares the two.
 BLOCK_INTS = 128
@@ -109,7 +110,8 @@ class LrsMode(Mode):
             return Prediction()
         return Prediction(
             predict_memory(sizes, job.options.get("chunk_ints"), decides=_decides(job, sizes)),
-            sum(_disk_bytes(size, job.options.get("chunk_ints")) for size in sizes),
+            sum(_disk_bytes(size, job.options.get("chunk_ints")) for size in sizes)
+            + (LINEARITY_BYTES if _own_linearity(job, sizes) else 0),
         )
 
     def with_memory(self, job: Job, memory_bytes: int) -> tuple[Job, str]:
@@ -172,12 +174,23 @@ def _decides(job: Job, sizes: Sequence[RampSize]) -> bool:
     return chooses_for_itself(job.recipe, job.settings, max(size.n_groups for size in sizes))
 
 
+def _own_linearity(job: Job, sizes: Sequence[RampSize]) -> bool:
+    n_groups = max(size.n_groups for size in sizes)
+    return n_groups > 0 and not _steps(job.recipe, job.settings, n_groups).get("set_custom_linearity", {}).get(
+        "skip", True
+    )
+
+
 @lru_cache(maxsize=64)
-def chooses_for_itself(recipe: str | None, settings: tuple[str, ...], n_groups: int) -> bool:
-    """Tell whether steps look at the first integrations before the segment goes in chunks."""
+def _steps(recipe: str | None, settings: tuple[str, ...], n_groups: int) -> dict[str, dict[str, Any]]:
     from detectorist.pipelines.recipe import choose_lrs_recipe, load_recipe
 
-    steps = load_recipe("lrs", recipe or choose_lrs_recipe(n_groups)).with_settings(settings).steps
+    return load_recipe("lrs", recipe or choose_lrs_recipe(n_groups)).with_settings(settings).steps
+
+
+def chooses_for_itself(recipe: str | None, settings: tuple[str, ...], n_groups: int) -> bool:
+    """Tell whether steps look at the first integrations before the segment goes in chunks."""
+    steps = _steps(recipe, settings, n_groups)
     words = (steps.get("drop_groups", {}).get("drop_groups"), steps.get("reference_pixel", {}).get("smoothing"))
     return "auto" in words
 
