@@ -58,6 +58,31 @@ def pulls(z, t, cube, variance, mean_variance) -> tuple[float, float]:
     return robust_std(pull), robust_std((rate - t["scene"].mean(axis=0))[known] / error[known])
 
 
+def companion_changes(z, t, stripes_of, *, seed, n_trials=24) -> np.ndarray:
+    """Return what the correction takes from companions put in, one at a time, in units of the error of their flux.
+
+    stripes_of : callable
+        stripes_of(cube) returns the stripes (n_ints, ny, nx) that would be subtracted. Those with a companion minus
+        those without are its light. Companions of 3 to 40 sigma lie anywhere 15 pixels and more from star and edge;
+        flux is that of an aperture of 3 pixels less the median of a ring of 6 to 9.
+    """
+    rng = np.random.default_rng(seed)
+    size = z["data"].shape[-1]
+    yy, xx = np.mgrid[:size, :size]
+    good, centre = ~t["bad"], (size - 1) / 2
+    before = stripes_of(z["data"]).mean(axis=0, dtype=float)
+    changes = []
+    for significance in np.geomspace(3, 40, n_trials):
+        radius, angle = rng.uniform(15, size / 2 - 15), rng.uniform(0, 2 * np.pi)
+        apart = np.hypot(yy - centre - radius * np.sin(angle), xx - centre - radius * np.cos(angle))
+        aperture, ring = good & (apart < 3), good & (apart > 6) & (apart < 9)
+        sigma = np.sqrt((z["err"][0][aperture] ** 2).sum() / len(z["data"]))
+        light = significance * sigma * np.exp(-0.5 * apart**2) / (2 * np.pi)
+        taken = stripes_of((z["data"] + light).astype(np.float32)).mean(axis=0, dtype=float) - before
+        changes.append((taken[aperture].sum() - aperture.sum() * np.median(taken[ring])) / sigma)
+    return np.array(changes)
+
+
 def slope_rows(z, t, ramp, times) -> float:
     """Return the rms (DN/s) of the rows of the slopes; ramps with a jump, and one offset for each image, left out."""
     weight = (times - times.mean()) / ((times - times.mean()) ** 2).sum()

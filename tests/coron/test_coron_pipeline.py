@@ -125,6 +125,16 @@ def test_standard_pipeline_is_unchanged_step_for_step(make_exposure, coron_refer
     np.testing.assert_array_equal(first.dq, second.dq)
 
 
+@pytest.mark.parametrize("name", ["saturation", "refpix", "ramp_fit"])
+def test_strun_runs_the_stock_step(name):
+    from stpipe import _cmdline
+
+    Coron1Pipeline()
+    found = _cmdline._get_config_and_class(name)[0]
+    assert found is Detector1Pipeline.step_defs[name]
+    assert found.__module__.startswith("jwst.")
+
+
 def test_strun_names_stay_stock():
     for step in (CoronSaturationStep, CoronRefPixStep, CoronRampFitStep):
         stock = step.stock

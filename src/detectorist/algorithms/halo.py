@@ -120,7 +120,7 @@ def ring_profile(image: np.ndarray, usable: np.ndarray, centre: tuple[float, flo
 
 
 def compact_sources(residual: np.ndarray, usable: np.ndarray) -> np.ndarray:
-    """Return (ny, nx) bool, True within 3 pixels of what stands out of its row like a point source, of either sign.
+    """Return (ny, nx) bool, True within 2 pixels of what stands out of its row like a point source, of either sign.
 
     A companion that is first taken for stripes would not stand out any more, so it is looked for before: in
     the image without the running median of each row, which stripes hardly survive, smoothed to the size of
@@ -131,8 +131,8 @@ def compact_sources(residual: np.ndarray, usable: np.ndarray) -> np.ndarray:
     weight = np.maximum(ndimage.gaussian_filter(usable.astype(np.float32), POINT_SIGMA_PIX), 0.2)
     smooth = ndimage.gaussian_filter(high, POINT_SIGMA_PIX) / weight
     stands_out = np.abs(smooth) > POINT_CUT_SIGMA * 1.4826 * np.median(np.abs(smooth[usable]))
-    yy, xx = np.mgrid[-3:4, -3:4]
-    return ndimage.binary_dilation(stands_out & usable, structure=np.hypot(yy, xx) <= 3)
+    yy, xx = np.mgrid[-2:3, -2:3]
+    return ndimage.binary_dilation(stands_out & usable, structure=np.hypot(yy, xx) <= 2)
 
 
 def bright_or_rough(residual: np.ndarray, halo: np.ndarray, usable: np.ndarray, noise: float) -> np.ndarray:
