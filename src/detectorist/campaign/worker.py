@@ -15,7 +15,7 @@ from typing import Any
 from detectorist.campaign import memory
 from detectorist.campaign.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, InputFile, Job, JobRecord, Product
 from detectorist.campaign.modes import load_mode
-from detectorist.errors import DetectoristError, InputError, OutputError, ReferenceMissing
+from detectorist.errors import DetectoristError, InputError, OutputError, is_unprocessable
 
 LOG = "detectorist.log"
 #: Seconds between two reports of progress of one job: more would only cost time.
@@ -71,8 +71,7 @@ def _note_error(job: Job, record: JobRecord, error: BaseException) -> None:
     record.message = str(error) or repr(error)
     if isinstance(error, DetectoristError):
         record.numbers = error.numbers
-        # The disk or the references may be better tomorrow; the data will not.
-        record.state = CRASHED if isinstance(error, OutputError | ReferenceMissing) else UNPROCESSABLE
+        record.state = UNPROCESSABLE if is_unprocessable(error) else CRASHED
         return
     if isinstance(error, SystemExit):
         record.message = f"a library ended the process ({error.code})"
