@@ -93,7 +93,8 @@ def run_obs(
     """Run `Coron1Pipeline` on the raw files of all exposures of a database.
 
     Beyond the pipeline's own defaults: the dark is left out for subarrays, jumps are sought with thresholds of 4, and
-    persistence is left out. An exposure that fails does not stop the others. The database then names the new
+    persistence is left out. MIRI's emicorr is as in the standard pipeline: off, unless CRDS's parameters turn it on.
+    An exposure that fails does not stop the others. The database then names the new
     rateints files; its raw files stay in the column UNCALFILE, so that it may be run again.
 
     Parameters
