@@ -39,6 +39,8 @@ def folder(tmp_path, rng):
         rate = 1 + 0.02 * rng.normal(size=(SIZE, SIZE))
         flags = np.zeros(rate.shape, int)
         flags[30:35, 30:35] = 4
+        flags[:4] = -(2**31)  # reference pixels, as FITS holds the flag
+        rate[:4] = 0
         write_image(folder / f"{name}_rate.fits", rate, flags)
         write_image(folder / f"{name}_rate_pre1f.fits", rate + stripes)
         write_image(folder / f"{name}_rate_prewisp.fits", rate + stripes + wisp)
@@ -164,3 +166,11 @@ def test_pictures_are_shrunk_by_averaging_and_stand_upright():
 def test_a_stretch_exists_for_any_image():
     assert limits_of(np.full((3, 3), np.nan)) == (0.0, 1.0)
     assert limits_of(np.zeros((3, 3))) == (0.0, 1.0)
+
+
+def test_reference_pixels_are_no_sky(folder):
+    one = gather(folder).exposures[0]
+    panels = {panel.key: panel for panel in ImagingSections().panels(one)}
+    level = panels["imaging_rows"].draw().axes[0].lines[1].get_ydata()
+    assert np.isnan(level[:4]).all()
+    assert np.nanmax(np.abs(level)) < 0.05

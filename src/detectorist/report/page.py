@@ -213,10 +213,12 @@ def _totals(exposures: list[Exposure], suspects: list[Suspect]) -> dict[str, Any
     states: dict[str, int] = {}
     for exposure in exposures:
         states[exposure.state] = states.get(exposure.state, 0) + 1
+    timed = (exposure.seconds > 0 for exposure in exposures if exposure.state == DONE)
     return {
         "states": states,
         "suspects": len(suspects),
-        "seconds": sum(exposure.seconds for exposure in exposures),
+        # A sum over some of them would be taken for that of all.
+        "seconds": sum(exposure.seconds for exposure in exposures) if all(timed) else 0.0,
         "peak": format_bytes(peak) if (peak := max(exposure.peak_bytes for exposure in exposures)) else "",
     }
 

@@ -17,8 +17,8 @@ from detectorist.report.media import colour, limits_of
 from detectorist.report.parameters import in_force
 from detectorist.report.sections import Panel, Picture, Sections
 
-#: Flags in DQ of a rate: of a pixel that cannot be used, one that saturated, one with a jump.
-DO_NOT_USE, SATURATED, JUMP_DET = 1, 2, 4
+#: Flags in DQ of a rate: of a pixel that cannot be used, saturated, has a jump, sees no light.
+DO_NOT_USE, SATURATED, JUMP_DET, REFERENCE_PIXEL = 1, 2, 4, 1 << 31
 #: Pixels along the side of the bins in which the scatter over a wisp is recorded.
 WISP_BIN_PIX = 8
 #: Pixels along the longer side: of thumbnails, of pictures among many.
@@ -273,7 +273,7 @@ class _Products:
     def sky(self, flags: np.ndarray) -> float:
         """Return the median of every eighth usable pixel along both axes: of the order of the sky's level."""
         some = np.s_[4::8, 4::8]
-        usable = np.isfinite(self.rate[some]) & (flags[some] & DO_NOT_USE == 0)
+        usable = np.isfinite(self.rate[some]) & (flags[some] & (DO_NOT_USE | REFERENCE_PIXEL) == 0)
         return float(np.median(self.rate[some][usable])) if usable.any() else float("nan")
 
     def read_flags(self) -> np.ndarray | None:
@@ -282,8 +282,8 @@ class _Products:
 
     @property
     def mask(self) -> np.ndarray:
-        """Pixels on sources, and those that cannot be used."""
-        bad = self.flags & DO_NOT_USE > 0
+        """Pixels on sources, those that cannot be used, and reference pixels, which see no sky."""
+        bad = self.flags & (DO_NOT_USE | REFERENCE_PIXEL) > 0
         return bad if self.tiers is None or self.tiers.shape != bad.shape else bad | (self.tiers > 0)
 
     @property
