@@ -146,7 +146,8 @@ def test_defaults_of_step_and_algorithm_agree(step, function):
     signature = inspect.signature(function).parameters
     shared = set(defaults) & set(signature)
     if step is not stage_1.DropGroupsStep:
-        assert shared >= {name for name, p in signature.items() if p.kind is p.KEYWORD_ONLY} - {"trace_columns"}
+        told_by_the_step = {"trace_columns", "chosen"}  # facts of the exposure, nothing that a user sets
+        assert shared >= {name for name, p in signature.items() if p.kind is p.KEYWORD_ONLY} - told_by_the_step
     for name in shared:
         assert defaults[name] == signature[name].default, name
     assert all(
