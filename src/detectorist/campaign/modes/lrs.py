@@ -15,6 +15,8 @@ from detectorist.campaign.modes.sizes import RampSize, ramp_size
 
 #: Numbers of integrations per chunk that `with_memory` chooses from.
 _CHUNKS = (4, 8, 16, 32, 64, 128, 256, 512)
+#: Share of its memory that a job is planned to take: a prediction may be short, and a worker that exceeds is ended.
+MARGIN = 0.85
 #: Coefficients of memory and disk, in bytes, fitted to measured runs.
 LEAST_BYTES = 500e6  # the libraries, and kernels compiled
 STAGE_1_BASE_BYTES, STAGE_1_BYTES_PER_SAMPLE = 300e6, 11.5
@@ -118,14 +120,14 @@ class LrsMode(Mode):
         """Return the job with as many integrations per chunk as fit, where whole segments do not."""
         sizes = [size for file in job.files if (size := ramp_size(Path(file))) is not None]
         chosen = "chunk_ints" in job.options
-        if not sizes or (not chosen and predict_memory(sizes, None) <= memory_bytes):
+        if not sizes or (not chosen and predict_memory(sizes, None) <= MARGIN * memory_bytes):
             return job, ""
         predict = partial(predict_memory, sizes, decides=_decides(job, sizes))
         if not chosen:
             reasons = reasons_against_chunks(job.recipe, job.settings, max(size.n_groups for size in sizes))
             if reasons:
                 return job, f"in one piece, although memory is short, since {'; '.join(reasons)}"
-            fitting = [n for n in _CHUNKS if predict(n) <= memory_bytes]
+            fitting = [n for n in _CHUNKS if predict(n) <= MARGIN * memory_bytes]
             job = replace(job, options={**job.options, "chunk_ints": max(fitting, default=min(_CHUNKS))})
         short = predict(job.options["chunk_ints"]) > memory_bytes
         return job, "more memory than it may take, even so" if short else ""
