@@ -110,6 +110,15 @@ def test_no_wisp_is_found_where_none_is(rng):
     assert found <= 1
 
 
+def test_a_wisp_under_a_galaxy_is_left_alone(rng):
+    yy, xx = np.mgrid[:NY, :NX]
+    image = make_image(rng, np.array([FIRST]), [0.7]) + 3 * np.exp(-np.hypot(xx - 190, yy - 350) / 60)
+    got = wisps.find_wisps(image, np.zeros((NY, NX), bool), np.array([FIRST * (FIRST > 0.02)]), readout=READOUT)
+    assert not got.fit.significant
+    assert_array_equal(got.image, 0)
+    assert got.mask[FIRST > 0.05].all()
+
+
 @pytest.mark.parametrize("strength", [0.05, 1.63, 7.0])
 def test_no_grid_limits_the_strength(rng, strength):
     templates = np.array([FIRST + SECOND])

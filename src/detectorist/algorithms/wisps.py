@@ -119,7 +119,8 @@ def find_wisps(
     templates : ndarray of float, shape (n_components, ny, nx)
         As read; noise and NaN are taken out here.
     mask : ndarray of bool, shape (ny, nx), optional
-        True on sources; by default they are looked for in the image without its wisps, in two rounds.
+        True on sources; by default they are looked for in the image without its wisps, in two rounds. Where those cover
+        all light of the templates, nothing is significant and errors are NaN.
     readout : Readout, optional
         The order in which the pixels were read; by default that of four outputs.
     clip_sigma : float
@@ -138,15 +139,27 @@ def find_wisps(
     smooth = prepare_templates(templates)
     readout = alternating_readout(image.shape[1], FULL_FRAME_OUTPUTS) if readout is None else readout
     settings = {"readout": readout, "clip_sigma": clip_sigma}
-    if mask is None:
-        mask = np.zeros(bad.shape, bool)
+    given = mask
+    mask = np.zeros(bad.shape, bool) if given is None else given
+    fit = fit_wisps(image, bad | mask, templates, smooth=smooth, **settings)
+    if given is None:
         for _ in range(MASK_ROUNDS):
-            fit = fit_wisps(image, bad | mask, templates, smooth=smooth, **settings)
             rest = image - np.tensordot(fit.scale.astype(np.float32), smooth, 1)
             mask = mask_sources(rest, bad, n_outputs=len(readout.outputs)).mask
-    fit = fit_wisps(image, bad | mask, templates, smooth=smooth, **settings)
+            try:
+                fit = fit_wisps(image, bad | mask, templates, smooth=smooth, **settings)
+            except TooFewPixels:
+                return _untold(templates.shape, mask)
     wisp, variance = wisp_image(smooth, fit.scale * fit.significant, fit.covariance * fit.significant)
     return WispModel(fit, wisp, variance, mask)
+
+
+def _untold(shape, mask):
+    """Return the model of a wisp that lies under sources altogether: nothing to subtract, errors unknown."""
+    n, nothing = shape[0], np.zeros(shape[1:], np.float32)
+    unknown = np.full(n, np.nan)
+    fit = WispFit(np.zeros(n), unknown, np.full((n, n), np.nan), unknown, False, float("nan"), 0)
+    return WispModel(fit, nothing, nothing, mask)
 
 
 def wisp_image(templates: np.ndarray, scale: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
