@@ -36,7 +36,7 @@ from validated import Figure
 GIGABYTE = 1e9
 #: CPU time in passes of the best of CEERS, stcal and snowblind by the same definition, measured once.
 PEER_PASSES = {"snowballs": 545, "stripes": 15_000, "stripes, mask given": 650, "wisps, mask given": 964}
-N_SNOWBALL_SEEDS, N_REALISATIONS, N_EXPOSURES = 10, 50, 40
+N_SNOWBALL_SEEDS, N_REALISATIONS, N_EXPOSURES = 10, 100, 40
 THRESHOLDS = np.arange(0.05, 0.96, 0.05)
 
 
