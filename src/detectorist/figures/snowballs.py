@@ -47,7 +47,8 @@ def draw_snowball_groups(events: Sequence[Sequence[float]], shape: tuple[int, in
     """
     shared = -(-n_groups // MOST_MAPS)
     starts = range(0, n_groups, shared)
-    n_columns = min(4, len(starts))
+    # As few empty places as may be.
+    n_columns = min((4, 3, 5), key=lambda n: -len(starts) % n) if len(starts) > 3 else len(starts)
     n_rows = -(-len(starts) // n_columns)
     figure, axes = new_figure(
         n_rows, n_columns, size=(1.9 * n_columns, 2.1 * n_rows), sharex=True, sharey=True, squeeze=False

@@ -167,7 +167,10 @@ class ImagingSections(Sections):
             pictures = [Picture(colour(wisp, limits, largest_pix=largest), f"wisp: {_range(limits)}")]
             yield Panel("imaging_wisp", "Wisp subtracted", pictures=pictures)
         if found.tiers is not None:
-            picture = Picture(colour(found.tiers, (0, max(float(found.tiers.max()), 1)), largest_pix=largest), "tiers")
+            picture = Picture(
+                colour(found.tiers, (0, max(float(found.tiers.max()), 1)), largest_pix=largest),
+                "tiers: not masked (dark) to the smoothest (bright)",
+            )
             yield Panel("imaging_mask", "Source mask", pictures=[picture])
         steps = next(iter(exposure.steps.values()), {})
         curve = steps.get("wisps", {}).get("curve") or {}
