@@ -56,7 +56,7 @@ class ImagingRampFitStep(EngineRampFitStep):
         persistence = getattr(self.parent, "flag_persistence", None)
         if persistence is not None and not persistence.skip:
             step_input = persistence.run(step_input)
-        stripes = getattr(self.parent, "stripes", None)
+        stripes: Any = getattr(self.parent, "stripes", None)
         on_groups = stripes is not None and not stripes.skip and self.parent.stripes_on == "groups"
         if on_groups:
             step_input = stripes.run(step_input)
