@@ -68,7 +68,7 @@ class ImagingSections(Sections):
             "wisp_left",
             "where the wisp was, the image scatters {value:.2f} times as much as its noise explains (up to {high:g} is "
             "usual): something of it is left, or the template belongs somewhere else",
-            high=1.1,
+            high=1.5,
         ),
         Check(
             "wisp_error_share",
