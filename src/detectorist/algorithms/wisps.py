@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -138,7 +139,7 @@ def find_wisps(
     image, bad = np.asarray(image, np.float32), np.asarray(bad, bool)
     smooth = prepare_templates(templates)
     readout = alternating_readout(image.shape[1], FULL_FRAME_OUTPUTS) if readout is None else readout
-    settings = {"readout": readout, "clip_sigma": clip_sigma}
+    settings: dict[str, Any] = {"readout": readout, "clip_sigma": clip_sigma}
     given = mask
     mask = np.zeros(bad.shape, bool) if given is None else given
     fit = fit_wisps(image, bad | mask, templates, smooth=smooth, **settings)
