@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 import detectorist
 from detectorist import __version__
 from detectorist.campaign.database import Database
-from detectorist.campaign.run_obs import JUMP_THRESHOLD, run_obs, summarise
+from detectorist.campaign.obs_plan import JUMP_THRESHOLD
+from detectorist.campaign.run_obs import run_obs, summarise
 from detectorist.cli.run import app
 from detectorist.errors import InputError, OutputError, ParameterError, ReferenceMissing
 from detectorist.pipelines.coron1 import Coron1Pipeline

@@ -45,9 +45,11 @@ class CoronMode(Mode):
 
     def reduce(self, job: Job, progress: Progress) -> Outcome:
         """Reduce the exposure into the job's folder."""
-        from detectorist.campaign import run_obs
         from detectorist.campaign.database import Database
+        from detectorist.campaign.obs_plan import ObsPlan
         from detectorist.campaign.obs_record import write_obs_record
+        from detectorist.campaign.obs_reduce import reduce_exposure
+        from detectorist.campaign.run_obs import ObsRecord
         from detectorist.crds_source import use_references
         from detectorist.pipelines import runner
 
@@ -56,17 +58,15 @@ class CoronMode(Mode):
         database = Database(folder, job.files)
         if not len(database):
             return Outcome(skipped="target acquisition")
-        plan = run_obs._Plan(database, recipe.steps, True, recipe.parameters)
+        plan = ObsPlan(database, recipe.steps, True, recipe.parameters)
         (exposure,) = plan.exposures
         source = use_references(job.references)
         progress(0, 1, exposure.name)
         began = time.monotonic()
         with runner.log_file(folder / "detectorist.log"):
-            _, made = run_obs._reduce_or_raise(plan, exposure, folder, source)
+            state, made = reduce_exposure(plan, exposure, folder, source)
         taken = time.monotonic() - began
-        record = run_obs.ObsRecord(
-            exposure.name, exposure.concatenation, exposure.type, run_obs.DONE, made, seconds=taken
-        )
+        record = ObsRecord(exposure.name, exposure.concatenation, exposure.type, state, made, seconds=taken)
         write_obs_record(
             folder,
             [record],
@@ -152,7 +152,7 @@ def _recipe(job: Job) -> Any:
     ParameterError
         For a recipe, which this mode has none of, an unknown keyword, or masks that need other exposures.
     """
-    from detectorist.campaign.run_obs import OPTIONS, SKIPS
+    from detectorist.campaign.obs_plan import OPTIONS, SKIPS
     from detectorist.pipelines.recipe import Recipe
 
     if job.recipe is not None:
@@ -174,12 +174,12 @@ def _recipe(job: Job) -> Any:
 
 def _pipeline_for(job: Job) -> tuple[Any, str]:
     """Return the pipeline of a job and its instrument; "" and what all exposures have where the header is damaged."""
-    from detectorist.campaign import run_obs
     from detectorist.campaign.database import Database
+    from detectorist.campaign.obs_plan import ObsPlan
 
     recipe = _recipe(job)
     try:
-        plan = run_obs._Plan(Database(job.output_dir, job.files), recipe.steps, True, recipe.parameters)
+        plan = ObsPlan(Database(job.output_dir, job.files), recipe.steps, True, recipe.parameters)
     except (InputError, ParameterError):
         return _build(job), ""
     return plan.build(plan.exposures[0], None), plan.exposures[0].concatenation.split("_")[1]
@@ -187,7 +187,7 @@ def _pipeline_for(job: Job) -> tuple[Any, str]:
 
 def _build(job: Job) -> Any:
     """Return the pipeline of a job with every step constructed, so that stpipe has seen every value."""
-    from detectorist.campaign.run_obs import OPTIONS
+    from detectorist.campaign.obs_plan import OPTIONS
     from detectorist.pipelines.coron1 import Coron1Pipeline
     from detectorist.pipelines.recipe import Recipe
     from detectorist.pipelines.runner import build_pipeline
