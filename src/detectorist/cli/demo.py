@@ -94,7 +94,7 @@ def show_coron(folder: Path, *, seed: int) -> list[str]:
     with progress_bar("simulating a companion") as progress:
         files = CoronScene().observe(seed=seed).write(raw, overwrite=True, progress=progress)
     database = Database(reduced, files)
-    records = run_obs(database, references=str(raw / "crds"))
+    records = run_obs(database, references=str(raw / "crds"), save_intermediates=True)
     database.save()
     rates = [reduced / "stage1" / file.name.replace("_uncal", "_rate") for file in files]
     return [*summarise(records), *_against_truth(rates[:1], raw), f"products: {reduced}"]
