@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +82,7 @@ class WholeFile:
 
     def __init__(self, target: Path):
         self.target = target
+        self._made_folder = not target.parent.exists()
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             self._folder = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
@@ -96,8 +97,11 @@ class WholeFile:
             _sync_folder(self.target.parent)
 
     def discard(self) -> None:
-        """Remove what has not been published; may be called again."""
+        """Remove what has not been published, and the folder that was made for it if nothing is there; repeatable."""
         shutil.rmtree(self._folder, ignore_errors=True)
+        if self._made_folder:
+            with suppress(OSError):  # something else is there
+                self.target.parent.rmdir()
 
 
 @contextmanager
