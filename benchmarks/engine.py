@@ -238,23 +238,40 @@ def differing(stock: tuple[np.ndarray, ...], ours: tuple[np.ndarray, ...]) -> tu
     return sum(one.size for one, _ in pairs), count
 
 
-def run(job: Job, threads: int) -> list[str]:
-    """Return one row of the table."""
+class Measured(NamedTuple):
+    """What one job takes: CPU seconds, peaks in bytes, how many values are not the same; NaN and 0 without stock."""
+
+    stock_s: float
+    ours_s: float
+    stock_peak: float
+    ours_peak: float
+    values: int
+    differing: int
+
+
+def measure(job: Job) -> Measured:
+    """Run a job with stock code, where that is bearable, and with the engine."""
     start = time.process_time()
     stock = job.stock() if job.stock else None
-    stock_s = time.process_time() - start
+    stock_s = time.process_time() - start if job.stock else float("nan")
     values, count = differing(stock, job.ours(1)) if stock else (0, 0)
-    peaks = [peak_above(job.stock) if job.stock else float("nan"), peak_above(lambda: job.ours(1))]
+    stock_peak = peak_above(job.stock) if job.stock else float("nan")
     ours_s = float(np.median(cpu_seconds(lambda: job.ours(1))))
+    return Measured(stock_s, ours_s, stock_peak, peak_above(lambda: job.ours(1)), values, count)
+
+
+def in_words(job: Job, one: Measured, threads: int) -> list[str]:
+    """Return one row of the table."""
+    known = job.stock is not None
     row = [
         job.step,
         job.mode,
-        f"{stock_s:.2f}" if stock else "(minutes)",
-        f"{ours_s:.3f}",
-        f"{stock_s / ours_s:.0f}" if stock else "",
-        *(f"{peak / 1e6:.0f}" for peak in peaks),
-        f"{values:,}" if stock else "",
-        f"{count:,}" if stock else "",
+        f"{one.stock_s:.2f}" if known else "(minutes)",
+        f"{one.ours_s:.3f}",
+        f"{one.stock_s / one.ours_s:.0f}" if known else "",
+        *(f"{peak / 1e6:.0f}" for peak in (one.stock_peak, one.ours_peak)),
+        f"{one.values:,}" if known else "",
+        f"{one.differing:,}" if known else "",
     ]
     return [*row, f"{speed_up(job, threads):.2f}"] if threads > 1 else row
 
@@ -301,9 +318,9 @@ def main(arguments: list[str] | None = None) -> int:
     for job in all_jobs(modes):
         if wanted.only and job.step.split(",")[0] not in wanted.only:
             continue
-        row = run(job, wanted.threads)
-        different += int((row[8] or "0").replace(",", ""))
-        table.add_row(*row)
+        one = measure(job)
+        different += one.differing
+        table.add_row(*in_words(job, one, wanted.threads))
     console = Console(width=130)
     if table.row_count:
         console.print(table)

@@ -5,6 +5,7 @@
     python benchmarks/validation.py imaging SCENE [SCENE ...]  # folders as for benchmarks/imaging.py
     python benchmarks/validation.py imaging SCENE --only wisps # one topic
     python benchmarks/validation.py coron SCENE --no-times     # quality only
+    python benchmarks/validation.py engine --end-to-end 1      # the engine beside stock code
 
 Writes docs/validation/MODE.json. A topic that is not measured keeps the rows and the date it had. Where the environment
 variable DETECTORIST_PEERS names a folder with the outputs of other packages on one of the scenes, they are scored by
@@ -24,6 +25,7 @@ MODES = {
     "lrs": ("lrs_validation", "ExoTiC-MIRI 1.0.0"),
     "imaging": ("imaging", "best other package"),
     "coron": ("coron_validation", "spaceKLIP"),
+    "engine": ("engine_validation", "standard pipeline"),
     "concerns": ("concerns", ""),
     "false_alarms": ("false_alarms", ""),
 }
