@@ -22,7 +22,6 @@ FRAMES = {
     "SUB320": ({"subarray": "SUB320", "pattern": "BRIGHT1"}, 10, ()),
     "full frame": ({}, 9, ()),
 }
-SMALL = tuple(name for name in FRAMES if name != "full frame")
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def compare(data: np.ndarray, err: np.ndarray, dq: np.ndarray, truth) -> Compare
     )
 
 
-def whole_figures(frames: tuple[str, ...] = SMALL, seeds: range = range(1, 4)) -> Iterator[Figure]:
+def whole_figures(frames: tuple[str, ...] = tuple(FRAMES), seeds: range = range(1, 4)) -> Iterator[Figure]:
     """Yield biases and pulls of whole reductions: the worst of several seeds."""
     for frame in frames:
         found = [reduce_and_compare(frame, seed) for seed in seeds]
