@@ -9,7 +9,8 @@ import pytest
 from detectorist import models
 from detectorist.algorithms import groups
 from detectorist.errors import InputError, ParameterError
-from detectorist.pipelines import chunks
+from detectorist.pipelines import chunks, exposure_parts
+from detectorist.pipelines.ramp_store import RampStore
 
 pytestmark = pytest.mark.filterwarnings("default")  # stock steps warn as they please
 
@@ -145,7 +146,7 @@ def test_rows_that_are_all_unusable_are_fitted_with_their_neighbours(tmp_path):
     ramps.groupdq[:, 0] |= 1  # dropped on purpose, everywhere
     ramps.groupdq[2, 3, 3:6] |= 1  # the second tile
     ramps.groupdq[1, 4, 9:] |= 2  # the last tile, saturated
-    store = chunks._Store.make(tmp_path, 12, 4, 1, 0)
+    store = RampStore.make(tmp_path, 12, 4, 1, 0)
     assert [(tile.first, tile.stop) for tile in store.tiles] == [(0, 3), (3, 6), (6, 9), (9, 12)]
     store.add(ramps)
     assert store.groups_of_tiles() == [[0], [1, 2, 3]]
@@ -167,17 +168,17 @@ def test_steps_that_need_the_whole_are_named(rates, setting, words):
 
 @pytest.mark.parametrize(("n_ints", "chunk_ints"), [(7, 2), (8, 2), (9, 4), (5, 4), (3, 2), (10, 100), (2, 1)])
 def test_chunks_cover_everything_and_none_is_single(n_ints, chunk_ints):
-    parts = chunks.chunks_of(n_ints, chunk_ints)
+    parts = exposure_parts.chunks_of(n_ints, chunk_ints)
     assert [number for first, stop in parts for number in range(first, stop)] == list(range(n_ints))
     assert min(stop - first for first, stop in parts) >= 2
 
 
 @pytest.mark.parametrize(("n_ints", "n_blocks"), [(1, 1), (128, 1), (129, 2), (300, 3), (1670, 14)])
 def test_blocks_of_stage_2(n_ints, n_blocks):
-    blocks = chunks.blocks_of(n_ints)
+    blocks = exposure_parts.blocks_of(n_ints)
     assert len(blocks) == n_blocks
     assert [number for first, stop in blocks for number in range(first, stop)] == list(range(n_ints))
-    assert max(stop - first for first, stop in blocks) <= chunks.BLOCK_INTS
+    assert max(stop - first for first, stop in blocks) <= exposure_parts.BLOCK_INTS
 
 
 @pytest.mark.parametrize("as_file", [True, False])
@@ -191,7 +192,11 @@ def test_blocks_of_rates_carry_their_numbers_and_times(make_lrs_rateints, tmp_pa
     whole.meta.exposure.integration_start, whole.meta.exposure.integration_end = 11, 16
     path = tmp_path / "x_rateints.fits"
     whole.save(path)
-    part = chunks.read_integrations(path, 2, 5, CubeModel) if as_file else chunks.slice_integrations(whole, 2, 5)
+    part = (
+        exposure_parts.read_integrations(path, 2, 5, CubeModel)
+        if as_file
+        else exposure_parts.slice_integrations(whole, 2, 5)
+    )
     for name in ("data", "err", "dq", "var_poisson"):
         np.testing.assert_array_equal(getattr(part, name), getattr(whole, name)[2:5])
     assert (part.meta.exposure.integration_start, part.meta.exposure.integration_end) == (13, 15)
@@ -203,7 +208,7 @@ def test_stage_2_of_a_long_segment_goes_in_blocks(lrs_exposure, tmp_path, monkey
     """No integration is lost or out of order."""
     from detectorist.pipelines.reduction import Request, reduce_lrs
 
-    monkeypatch.setattr(chunks, "BLOCK_INTS", 3)
+    monkeypatch.setattr(exposure_parts, "BLOCK_INTS", 3)
     files = sorted(lrs_exposure.glob("*_uncal.fits"))[:1]
     spectra = reduce_lrs(Request(files, tmp_path, references=str(lrs_exposure / "crds"), recipe="short"))
     assert spectra.dataset.sizes["integration_number"] == 5
@@ -219,6 +224,6 @@ def test_a_truncated_file(lrs_exposure, tmp_path):
     source = sorted(lrs_exposure.glob("*_uncal.fits"))[0]
     cut = tmp_path / source.name
     cut.write_bytes(source.read_bytes()[:200_000])
-    n_ints = chunks.count_integrations(cut)
+    n_ints = exposure_parts.count_integrations(cut)
     with pytest.raises(InputError, match=source.name):
-        chunks.read_integrations(cut, n_ints - 2, n_ints)
+        exposure_parts.read_integrations(cut, n_ints - 2, n_ints)

@@ -192,9 +192,9 @@ def test_chunks_are_chosen_by_memory(raw, plan, tmp_path):
     from detectorist.campaign.modes import lrs
     from detectorist.campaign.modes.lrs import predict_memory
     from detectorist.campaign.modes.sizes import RampSize
-    from detectorist.pipelines import chunks
+    from detectorist.pipelines.exposure_parts import BLOCK_INTS
 
-    assert lrs.BLOCK_INTS == chunks.BLOCK_INTS
+    assert lrs.BLOCK_INTS == BLOCK_INTS
     assert lrs.DECIDING_SAMPLES == groups.DECIDING_SAMPLES
     assert lrs.chooses_for_itself("best", (), 50)
     assert not lrs.chooses_for_itself(None, (), 50)

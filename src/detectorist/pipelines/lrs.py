@@ -26,7 +26,7 @@ from stdatamodels.jwst.datamodels import CubeModel, JwstDataModel, RampModel
 from detectorist import models
 from detectorist.algorithms.linearity import TRACE_COLUMNS
 from detectorist.errors import InputError
-from detectorist.pipelines import chunks, products, reuse
+from detectorist.pipelines import chunks, exposure_parts, products, reuse
 from detectorist.pipelines.base import DetectoristPipeline, off_by_default
 from detectorist.pipelines.engine_steps import EngineJumpStep, EngineRampFitStep
 from detectorist.pipelines.headers import flag_missing_samples
@@ -165,7 +165,7 @@ class LrsPipeline(DetectoristPipeline):
     def _rates_in_blocks(self, segment: Segment) -> Iterator[CubeModel]:
         """Yield the rates of a segment in blocks for stage 2, whose length does not depend on the memory there is."""
         rates = self.detector(segment)
-        blocks = chunks.blocks_of(len(rates.data))
+        blocks = exposure_parts.blocks_of(len(rates.data))
         if len(blocks) == 1:
             yield rates
             return
@@ -174,10 +174,10 @@ class LrsPipeline(DetectoristPipeline):
             rates.close()
             del rates
             for first, stop in blocks:
-                yield chunks.read_integrations(source, first, stop, CubeModel)
+                yield exposure_parts.read_integrations(source, first, stop, CubeModel)
         else:
             for first, stop in blocks:
-                yield chunks.slice_integrations(rates, first, stop)
+                yield exposure_parts.slice_integrations(rates, first, stop)
 
     # --- stage 1
 
@@ -222,7 +222,7 @@ class LrsPipeline(DetectoristPipeline):
         return (
             bool(self.chunk_ints)
             and isinstance(source, Path)
-            and chunks.count_integrations(source) > max(self.chunk_ints, 2)
+            and exposure_parts.count_integrations(source) > max(self.chunk_ints, 2)
         )
 
     def _repeat_dropped_groups(self, model: JwstDataModel) -> None:
@@ -236,14 +236,20 @@ class LrsPipeline(DetectoristPipeline):
         folder = self.folder / "references"
         in_chunks = self._in_chunks(last.source)
         if not self.set_custom_gain.skip:
-            gain = self.set_custom_gain.run(chunks.read_integrations(last.source, 0, 1) if in_chunks else last.source)
+            gain = self.set_custom_gain.run(
+                exposure_parts.read_integrations(last.source, 0, 1) if in_chunks else last.source
+            )
             path = products.write_model(gain, folder / f"{last.stem}_gain.fits")
             for name in GAIN_STEPS:
                 getattr(self, name).override_gain = str(path)
         if not self.set_custom_linearity.skip:
             step = self.set_custom_linearity
             rows = slice(step.row_idx_start_used, step.row_idx_end_used)
-            source = chunks.only_pixels(last.source, rows, TRACE_COLUMNS, self.chunk_ints) if in_chunks else last.source
+            source = (
+                exposure_parts.only_pixels(last.source, rows, TRACE_COLUMNS, self.chunk_ints)
+                if in_chunks
+                else last.source
+            )
             linearity = step.run(source)
             path = products.write_model(linearity, folder / f"{last.stem}_linearity.fits")
             self.linearity.override_linearity = str(path)

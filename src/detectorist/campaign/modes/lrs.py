@@ -28,7 +28,7 @@ SPECTRUM_BYTES = 4_500  # one integration in the NetCDF file
 EXTRAS_BYTES = 4_800_000  # a gain of one's own (full frame), headers, figures
 LINEARITY_BYTES = 25_500_000  # a linearity of one's own (full frame, five coefficients and flags)
 SCRATCH_BYTES_PER_SAMPLE = 5
-#: As `detectorist.pipelines.chunks.BLOCK_INTS`, which takes long to import; a test compares the two.
+#: As `detectorist.pipelines.exposure_parts.BLOCK_INTS`, which takes long to import; a test compares the two.
 BLOCK_INTS = 128
 #: As `detectorist.algorithms.groups.DECIDING_SAMPLES`.
 DECIDING_SAMPLES = 64_000_000
