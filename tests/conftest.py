@@ -12,6 +12,16 @@ import numpy as np
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def crds_environment_is_put_back():
+    """Reductions point the process at their references; the next test starts where this one did."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("CRDS_")}
+    yield
+    for name in [name for name in os.environ if name.startswith("CRDS_")]:
+        del os.environ[name]
+    os.environ.update(before)
+
+
 @pytest.fixture
 def rng():
     """A generator that is the same in every run."""

@@ -1,7 +1,6 @@
 """Stage 1 in chunks of integrations gives the bits of the whole."""
 
 import gc
-import os
 
 import numpy as np
 import pytest
@@ -39,15 +38,6 @@ CHOOSING = (
     "reference_pixel.skip=false",
     "reference_pixel.smoothing=auto",
 )
-
-
-@pytest.fixture(autouse=True)
-def crds_environment_is_put_back():
-    before = {name: value for name, value in os.environ.items() if name.startswith("CRDS_")}
-    yield
-    for name in [name for name in os.environ if name.startswith("CRDS_")]:
-        del os.environ[name]
-    os.environ.update(before)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -1,7 +1,6 @@
 """Exposures of MIRI LRS as a campaign: good ones beside damaged ones, resumed, planned, predicted."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -17,15 +16,6 @@ from detectorist.campaign.run import Execution, run_campaign
 from detectorist.errors import InputError, ParameterError, ReferenceMissing
 
 pytestmark = pytest.mark.filterwarnings("default")
-
-
-@pytest.fixture(autouse=True)
-def crds_environment_is_put_back():
-    before = {name: value for name, value in os.environ.items() if name.startswith("CRDS_")}
-    yield
-    for name in [name for name in os.environ if name.startswith("CRDS_")]:
-        del os.environ[name]
-    os.environ.update(before)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Small coronagraphic exposures of NIRCam and MIRI, with their references as a CRDS cache and their truth beside."""
 
 import gc
-import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -162,12 +161,8 @@ def coron_cache(tmp_path_factory):
 
 @pytest.fixture
 def coron_references(coron_cache, quick_steps):
-    """Point this process at the references, and back at what it had after the test."""
+    """Point this process at the references, for one test."""
     from detectorist import crds_source
 
-    before = {name: value for name, value in os.environ.items() if name.startswith("CRDS_")}
     crds_source.use_references(coron_cache)
-    yield coron_cache
-    for name in [name for name in os.environ if name.startswith("CRDS_")]:
-        del os.environ[name]
-    os.environ.update(before)
+    return coron_cache

@@ -1,7 +1,5 @@
 """Simulated exposures of full size through `run_obs`: errors that hold, light that stays, against the truth."""
 
-import os
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -16,15 +14,6 @@ pytestmark = pytest.mark.long
 
 #: The interference of MIRI's electronics is fitted for every integration by itself; its first frame is left out.
 MIRI_STEPS = {"emicorr": {"skip": False, "fit_ints_separately": True}, "firstframe": {"skip": False}}
-
-
-@pytest.fixture(autouse=True)
-def crds_environment_is_put_back():
-    before = {name: value for name, value in os.environ.items() if name.startswith("CRDS_")}
-    yield
-    for name in [name for name in os.environ if name.startswith("CRDS_")]:
-        del os.environ[name]
-    os.environ.update(before)
 
 
 def reduce(scene, folder, steps=(), subdir="stage1", ints=10, seed=5, **keywords):

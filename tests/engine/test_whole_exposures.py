@@ -1,7 +1,5 @@
 """Whole simulated exposures through stage 1, stock against engine, every product and flag."""
 
-import os
-
 import pytest
 from typer.testing import CliRunner
 
@@ -36,15 +34,6 @@ LONG = {
     "NIRCam coronagraphy": ("coron --seed 5", {}),
     "MIRI coronagraphy": ("coron --instrument miri --seed 5", {}),
 }
-
-
-@pytest.fixture(autouse=True)
-def crds_environment_is_put_back():
-    before = {name: value for name, value in os.environ.items() if name.startswith("CRDS_")}
-    yield
-    for name in [name for name in os.environ if name.startswith("CRDS_")]:
-        del os.environ[name]
-    os.environ.update(before)
 
 
 def simulate(folder, words):

@@ -26,13 +26,3 @@ def no_crds(monkeypatch):
 def segments(exposure):
     """The raw files of the exposure, in order."""
     return sorted(exposure.glob("*_uncal.fits"))
-
-
-@pytest.fixture(autouse=True)
-def crds_environment_is_put_back():
-    """Reductions point the process at their references; the next test starts where this one did."""
-    before = {name: value for name, value in os.environ.items() if name.startswith("CRDS_")}
-    yield
-    for name in [name for name in os.environ if name.startswith("CRDS_")]:
-        del os.environ[name]
-    os.environ.update(before)

@@ -1,7 +1,5 @@
 """References for the stock steps that our steps work beside."""
 
-import os
-
 import pytest
 
 
@@ -15,12 +13,8 @@ def simulated_cache(tmp_path_factory):
 
 @pytest.fixture
 def lrs_references(simulated_cache):
-    """Point this process at the simulated references, and back at what it had after the test."""
+    """Point this process at the simulated references, for one test."""
     from detectorist import crds_source
 
-    before = {name: value for name, value in os.environ.items() if name.startswith("CRDS_")}
     crds_source.use_references(simulated_cache)
-    yield simulated_cache
-    for name in [name for name in os.environ if name.startswith("CRDS_")]:
-        del os.environ[name]
-    os.environ.update(before)
+    return simulated_cache

@@ -1,7 +1,5 @@
 """Real references and real files of others."""
 
-import os
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -21,12 +19,7 @@ def miricoord_references(thirdparty, tmp_path):
         "specwcs": thirdparty / "miricoord_jwst_miri_specwcs_0003.fits",
         "distortion": thirdparty / "miricoord_jwst_miri_imager_distortion_flt9.asdf",
     }
-    before = {name: value for name, value in os.environ.items() if name.startswith("CRDS_")}
     crds_source.use_references(build_lrs_cache(tmp_path / "crds", n_groups=5, files=files))
-    yield
-    for name in [name for name in os.environ if name.startswith("CRDS_")]:
-        del os.environ[name]
-    os.environ.update(before)
 
 
 def test_wavelength_map_from_ground_references(thirdparty, miricoord_references):
