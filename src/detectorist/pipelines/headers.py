@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
-from stdatamodels.jwst.datamodels import RampModel
+from stdatamodels.jwst.datamodels import RampModel, read_metadata
 
 from detectorist import models
 from detectorist.algorithms import dq
@@ -22,6 +22,23 @@ log = logging.getLogger(__name__)
 
 #: Relative difference of two times in a header that is not a rounding.
 TIME_TOLERANCE = 0.01
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Return the metadata of a JWST product as a flat dictionary: {"exposure.ngroups": ...}.
+
+    Raises
+    ------
+    InputError
+        When there is no such file, or it is no JWST product.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        flat = read_metadata(path, flatten=True)
+    except Exception as error:
+        raise InputError(f"{path}: not readable as a JWST product ({error}); is the file complete?") from error
+    return {key.removeprefix("meta."): value for key, value in flat.items()}
 
 
 def sci_axes(path: Path) -> tuple[int, ...]:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from stdatamodels.jwst.datamodels import CubeModel, ImageModel, JwstDataModel, read_metadata
+from stdatamodels.jwst.datamodels import CubeModel, ImageModel, JwstDataModel
 
 from detectorist import models
 from detectorist.crds_source import ReferenceSource, use_references
 from detectorist.errors import DetectoristError, InputError, OutputError, is_unprocessable
 from detectorist.pipelines import products, reuse
-from detectorist.pipelines.headers import require_consistent_ramp, require_whole_file, sci_axes
+from detectorist.pipelines.headers import read_header, require_consistent_ramp, require_whole_file, sci_axes
 from detectorist.pipelines.imaging import RATE_STEPS, ImagingPipeline, has_wisps, stem_of
 from detectorist.pipelines.parameter_files import known_to
 from detectorist.pipelines.recipe import Recipe, load_recipe
@@ -93,13 +93,7 @@ def read_exposure(file: str | Path) -> Exposure:
         When it cannot be read, is no NIRCam image, or neither ramps nor a rate image.
     """
     path = Path(file)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    try:
-        flat = read_metadata(path, flatten=True)
-    except Exception as error:
-        raise InputError(f"{path}: not readable as a JWST product ({error}); is the file complete?") from error
-    meta = {key.removeprefix("meta."): value for key, value in flat.items()}
+    meta = read_header(path)
     instrument, kind = meta.get("instrument.name"), meta.get("exposure.type")
     if instrument != "NIRCAM" or kind != "NRC_IMAGE":
         raise InputError(

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stdatamodels.jwst.datamodels import JwstDataModel, read_metadata
+from stdatamodels.jwst.datamodels import JwstDataModel
 
 from detectorist.errors import InputError
 from detectorist.models import describe
-from detectorist.pipelines.headers import require_consistent_ramp, sci_axes
+from detectorist.pipelines.headers import read_header, require_consistent_ramp, sci_axes
 from detectorist.step import LRS_SLITLESS
 
 #: Metadata that all segments of one exposure share.
@@ -112,18 +112,11 @@ def order_segments(sources: Iterable[Any], *, allow_gaps: bool = False) -> list[
 
 
 def _read(source: Any) -> Segment:
-    if isinstance(source, JwstDataModel):
-        meta = source.to_flat_dict(include_arrays=False)
-        meta["meta.model_type"] = type(source).__name__
-    else:
-        source = Path(source)
-        if not source.is_file():
-            raise InputError(f"{source}: no such file")
-        try:
-            meta = read_metadata(source, flatten=True)
-        except Exception as error:
-            raise InputError(f"{source}: not readable as a JWST product ({error}); is the file complete?") from error
-    return Segment(source, {key.removeprefix("meta."): value for key, value in meta.items()})
+    if not isinstance(source, JwstDataModel):
+        return Segment(Path(source), read_header(Path(source)))
+    flat = source.to_flat_dict(include_arrays=False)
+    meta = {key.removeprefix("meta."): value for key, value in flat.items()}
+    return Segment(source, {**meta, "model_type": type(source).__name__})
 
 
 def _require_lrs(segment: Segment) -> None:

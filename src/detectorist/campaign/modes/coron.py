@@ -115,16 +115,12 @@ class CoronMode(Mode):
 
 def _require_sound(path: Path) -> None:
     """Raise InputError for a file that is not whole or no ramp, or whose header contradicts its array or itself."""
-    from stdatamodels.jwst.datamodels import RampModel, read_metadata
+    from stdatamodels.jwst.datamodels import RampModel
 
     from detectorist import models
-    from detectorist.pipelines.headers import require_consistent_ramp, require_whole_file, sci_axes
+    from detectorist.pipelines.headers import read_header, require_consistent_ramp, require_whole_file, sci_axes
 
-    try:
-        meta = read_metadata(path, flatten=True)
-    except Exception as error:
-        raise InputError(f"{path}: not readable as a JWST product ({error}); is the file complete?") from error
-    meta = {key.removeprefix("meta."): value for key, value in meta.items()}
+    meta = read_header(path)
     instrument, detector = (str(meta.get(f"instrument.{key}") or "") for key in ("name", "detector"))
     if not detector.startswith(DETECTORS.get(instrument, detector)):
         raise InputError(f"{path}: instrument is {instrument}, detector is {detector}; one of the two is wrong")
