@@ -6,25 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from detectorist.pipelines.reuse import PLACES
 from detectorist.report.gather import Exposure
 
 #: Parameters that say where things go or how stpipe works, not what is done.
-SILENT = frozenset(
-    (
-        "output_dir",
-        "output_file",
-        "input_dir",
-        "figure_path",
-        "save_results",
-        "suffix",
-        "search_output_file",
-        "pre_hooks",
-        "post_hooks",
-        "output_ext",
-        "output_use_model",
-        "output_use_index",
-    )
-)
+SILENT = frozenset((*PLACES, "pre_hooks", "post_hooks", "output_ext", "output_use_model", "output_use_index"))
 
 
 @dataclass(frozen=True)
