@@ -114,17 +114,22 @@ def _rows_of_segment(model: JwstDataModel, n_ints: int) -> tuple[np.ndarray | No
 
 
 def _from_header(model: JwstDataModel, n_ints: int) -> np.ndarray:
-    """Return a table of equally spaced integrations that begin with the exposure."""
+    """Return a table of equally spaced integrations, the first of them after the resets that an exposure begins with.
+
+    EXPSTART and DURATION count from the first reset: keyword dictionary, DURATION = ... + TFRAME (NRSTSTRT + ...).
+    """
     exposure = model.meta.exposure
     if exposure.start_time is None:
         raise InputError(f"{describe(model)}: no usable INT_TIMES and no EXPSTART; the times cannot be told")
     cycle_d = header_cycle_s(model) / SECONDS_PER_DAY
-    resets_d = (exposure.nresets_between_ints or 0) * (exposure.frame_time or 0.0) / SECONDS_PER_DAY
+    frame_d = (exposure.frame_time or 0.0) / SECONDS_PER_DAY
+    before_d = (exposure.nresets_at_start or 0) * frame_d
+    resets_d = (exposure.nresets_between_ints or 0) * frame_d
     number = (exposure.integration_start or 1) + np.arange(n_ints)
     table = np.zeros(n_ints, TABLE_DTYPE)
     table["integration_number"] = number
     for scale, start in (("MJD_UTC", exposure.start_time), ("BJD_TDB", exposure.start_time_tdb)):
-        begin = (np.nan if start is None else start) + (number - 1) * cycle_d
+        begin = (np.nan if start is None else start) + before_d + (number - 1) * cycle_d
         table[f"int_start_{scale}"] = begin
         table[f"int_mid_{scale}"] = begin + 0.5 * (cycle_d - resets_d)
         table[f"int_end_{scale}"] = begin + cycle_d - resets_d
