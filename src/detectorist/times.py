@@ -73,8 +73,9 @@ def header_cycle_s(model: JwstDataModel) -> float:
     exposure = model.meta.exposure
     group_time = exposure.group_time or exposure.frame_time
     if group_time and exposure.ngroups:
-        resets = exposure.nresets_between_ints or 0
-        return float(group_time * exposure.ngroups + resets * (exposure.frame_time or group_time))
+        frame_time = exposure.frame_time or group_time
+        frames_beside = (exposure.nresets_between_ints or 0) - (exposure.groupgap or 0)  # no gap after the last group
+        return float(group_time * exposure.ngroups + frames_beside * frame_time)
     if exposure.integration_time:
         return float(exposure.integration_time)
     if exposure.start_time and exposure.end_time and exposure.nints:

@@ -121,6 +121,15 @@ def test_the_exposure_starts_with_its_resets(make_lrs_ramp, resets, frames):
     )
 
 
+def test_frames_are_skipped_between_groups_only(make_lrs_ramp):
+    """As in the keyword dictionary: NGROUPS * NFRAMES + (NGROUPS - 1) * GROUPGAP frames, and the reset."""
+    ramp = make_lrs_ramp(n_ints=2, n_groups=8)
+    exposure = ramp.meta.exposure
+    exposure.nframes, exposure.groupgap, exposure.nresets_between_ints = 2, 3, 1
+    exposure.group_time = 5 * FRAME_S
+    assert_allclose(times.header_cycle_s(ramp), (8 * 2 + 7 * 3 + 1) * FRAME_S, rtol=1e-6)
+
+
 def test_one_integration_lasts_what_the_header_says(make_lrs_ramp):
     ramp = make_lrs_ramp(n_ints=1, n_groups=8)
     ramp.int_times = table_of([1])
