@@ -12,6 +12,7 @@ import numpy as np
 from detectorist.simulate import coron_detector, coron_sky, exposure, imaging_detector, lrs_sky, miri_detector
 from detectorist.simulate.noise import expected_slope_noise
 from detectorist.simulate.streams import stream
+from detectorist.simulate.truth_file import write_truth
 
 if TYPE_CHECKING:
     from stdatamodels.jwst.datamodels import JwstDataModel
@@ -321,7 +322,7 @@ class CoronObservation:
         exposure.save_reproducibly(model, path, DATE)
         model.close()
         dataset = recorder.dataset()
-        exposure.write_truth(dataset, folder / f"{self.stem(visit)}_truth.nc", recorder.encoding(dataset))
+        write_truth(dataset, folder / f"{self.stem(visit)}_truth.nc", recorder.encoding(dataset))
         return path
 
     def fill_header(self, model: JwstDataModel, visit: Visit) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from detectorist import __version__
+from detectorist.simulate.truth_file import first_group_struck, scene_as_text
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -51,7 +50,7 @@ class TruthRecorder:
             "rate": (light.steady * response).astype(np.float32),
             "outliers": (light.outliers * response).astype(np.float32),
             "expected_noise": observation.expected_noise(light.steady).astype(np.float32),
-            "cosmic_ray_group": _first_group_struck(readout, response.shape, observation.n_groups),
+            "cosmic_ray_group": first_group_struck(readout.cosmic_rays, response.shape, observation.n_groups),
             "x_offset": np.array(x),
             "y_offset": np.array(y),
             **(
@@ -111,7 +110,6 @@ class TruthRecorder:
     def _attributes(self) -> dict[str, Any]:
         observation, visit = self._observation, self._visit
         scene, place = observation.scene, observation.companion_place(visit)
-        names = (*scene.ingredients(), "detector")
         return {
             "title": f"Truth of a simulated {observation.mode.instrument} coronagraphic exposure",
             "code": f"detectorist {__version__}",
@@ -130,7 +128,7 @@ class TruthRecorder:
             "companion_y": np.nan if place is None else place[1],
             "companion_dn_s": 0.0 if place is None else scene.companion.rate_dn_s,
             "left_out": " ".join(sorted(scene.left_out)),
-            "scene": json.dumps({name: dataclasses.asdict(getattr(scene, name)) for name in names}),
+            "scene": scene_as_text(scene),
         }
 
     @staticmethod
@@ -141,11 +139,3 @@ class TruthRecorder:
 
 def _attributes(name: str) -> dict[str, str]:
     return {"units": _PER_INTEGRATION[name][1], "long_name": _PER_INTEGRATION[name][2]}
-
-
-def _first_group_struck(readout: Any, shape: tuple[int, int], n_groups: int) -> np.ndarray:
-    first = np.full(shape, n_groups, np.int16)
-    if readout.cosmic_rays is not None:
-        hits = readout.cosmic_rays
-        np.minimum.at(first, (hits.row, hits.column), hits.group.astype(np.int16))
-    return np.where(first == n_groups, np.int16(-1), first)

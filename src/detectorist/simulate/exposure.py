@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,6 @@ import numpy as np
 from detectorist.errors import OutputError
 
 if TYPE_CHECKING:
-    import xarray as xr
     from stdatamodels.jwst.datamodels import JwstDataModel
 
 SECONDS_PER_DAY = 86_400.0
@@ -180,13 +179,3 @@ def make_room(folder: Path, patterns: Sequence[str], *, overwrite: bool) -> None
         raise OutputError(f"{folder}: cannot be written ({error.strerror or error})") from error
     if not os.access(folder, os.W_OK):
         raise OutputError(f"{folder}: cannot be written")
-
-
-def write_truth(dataset: xr.Dataset, path: Path, encoding: Mapping[str, Mapping[str, object]]) -> None:
-    """Write a truth as NetCDF under a temporary name until it is complete."""
-    partial = path.with_name(f".partial_{path.name}")
-    try:
-        dataset.to_netcdf(partial, engine="h5netcdf", encoding=encoding)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

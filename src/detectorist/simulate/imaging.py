@@ -16,6 +16,7 @@ from detectorist.simulate.builder import Progress, Scene
 from detectorist.simulate.imaging_references import build_imaging_cache, write_wisp_templates
 from detectorist.simulate.imaging_truth import record_truth
 from detectorist.simulate.streams import stream
+from detectorist.simulate.truth_file import write_truth
 
 if TYPE_CHECKING:
     from detectorist.simulate.imaging_detector import FixedPatterns, Readout, Window
@@ -226,5 +227,5 @@ class ImagingObservation:
         model.close()
         truth = record_truth(self, number, sources, light, readouts)
         compressed = {name: {"zlib": True, "complevel": 1} for name in truth.data_vars if truth[name].ndim > 1}
-        exposure.write_truth(truth, path.with_name(path.name.replace("_uncal.fits", "_truth.nc")), compressed)
+        write_truth(truth, path.with_name(path.name.replace("_uncal.fits", "_truth.nc")), compressed)
         return path

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,12 +11,15 @@ import numpy as np
 from detectorist import __version__
 from detectorist.simulate import imaging_detector
 from detectorist.simulate.noise import expected_slope_noise
+from detectorist.simulate.truth_file import Variable, first_group_struck, scene_as_text, with_attributes
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from detectorist.simulate.imaging import ImagingObservation
     from detectorist.simulate.imaging_detector import Readout
+
+_PIXEL = ("row", "column")
 
 
 def record_truth(
@@ -29,22 +32,45 @@ def record_truth(
     """
     import xarray as xr
 
-    patterns, window = observation.patterns, observation.window
-    pixel = ("row", "column")
-    wisps = observation.wisp_templates
+    variables = (
+        _light(observation, sources, light)
+        | _flicker(readouts)
+        | _detector(observation)
+        | _struck(observation, readouts)
+    )
+    coordinates = {
+        "integration": np.arange(observation.n_ints) + 1,
+        "row": np.arange(observation.window.shape[0]),
+        "column": np.arange(observation.window.shape[1]),
+    }
+    return xr.Dataset(with_attributes(variables), coords=coordinates, attrs=_attributes(observation, number))
+
+
+def _light(observation: ImagingObservation, sources: np.ndarray, light: np.ndarray) -> dict[str, Variable]:
+    """Return what came from the sky, and the noise that it makes."""
     variables = {
-        "light": (pixel, light, "DN/s", "sky, sources and wisps, before the flat"),
-        "sources": (pixel, sources, "DN/s", "stars and galaxies, before the flat"),
-        "wisp": (pixel, observation.wisp(), "DN/s", "wisps, before the flat"),
-        "rate": (pixel, light * patterns.response, "DN/s", "what a slope should be: light after the flat"),
+        "light": (_PIXEL, light, "DN/s", "sky, sources and wisps, before the flat"),
+        "sources": (_PIXEL, sources, "DN/s", "stars and galaxies, before the flat"),
+        "wisp": (_PIXEL, observation.wisp(), "DN/s", "wisps, before the flat"),
+        "rate": (_PIXEL, light * observation.patterns.response, "DN/s", "what a slope should be: light after the flat"),
         "expected_noise": (
-            pixel,
+            _PIXEL,
             expected_noise(observation, light).astype(np.float32),
             "DN/s",
             "photon and read noise of the best slope of one integration, after the flat; no 1/f noise",
         ),
+    }
+    templates = observation.wisp_templates
+    if templates is not None:
+        variables["wisp_templates"] = (("component", *_PIXEL), templates, "DN/s", "wisps of strength 1")
+    return variables
+
+
+def _flicker(readouts: list[Readout]) -> dict[str, Variable]:
+    """Return what the readout added to the slopes."""
+    return {
         "stripes": (
-            ("integration", *pixel),
+            ("integration", *_PIXEL),
             np.array([readout.stripes for readout in readouts]),
             "DN/s",
             "slope of the 1/f noise and of the columns' drifts",
@@ -55,12 +81,25 @@ def record_truth(
             "DN/s",
             "slope of the outputs' walk, from left to right; without reference pixels it is part of the measured sky",
         ),
-        "flat": (pixel, patterns.flat, "1", "relative sensitivity"),
-        "dark": (pixel, patterns.dark_e_s, "electron/s", "dark current"),
-        "hot": (pixel, patterns.hot_dn_s, "DN/s", "excess rate of hot pixels"),
-        "bad_pixels": (pixel, patterns.dq, "1", "flags of the data-quality table"),
+    }
+
+
+def _detector(observation: ImagingObservation) -> dict[str, Variable]:
+    """Return what the detector is."""
+    patterns = observation.patterns
+    return {
+        "flat": (_PIXEL, patterns.flat, "1", "relative sensitivity"),
+        "dark": (_PIXEL, patterns.dark_e_s, "electron/s", "dark current"),
+        "hot": (_PIXEL, patterns.hot_dn_s, "DN/s", "excess rate of hot pixels"),
+        "bad_pixels": (_PIXEL, patterns.dq, "1", "flags of the data-quality table"),
+    }
+
+
+def _struck(observation: ImagingObservation, readouts: list[Readout]) -> dict[str, Variable]:
+    """Return where and when particles struck."""
+    return {
         "cosmic_ray_group": (
-            ("integration", *pixel),
+            ("integration", *_PIXEL),
             np.array([_first_group_struck(observation, readout) for readout in readouts]),
             "1",
             "first group with charge of a single hit (from 0), -1: none",
@@ -72,18 +111,6 @@ def record_truth(
             "integration (from 1), group (from 0) that holds its charge first, frame, y, x, radius and core radius",
         ),
     }
-    if wisps is not None:
-        variables["wisp_templates"] = (("component", *pixel), wisps, "DN/s", "wisps of strength 1")
-    data = {
-        name: (dims, values, {"units": units, "long_name": title})
-        for name, (dims, values, units, title) in variables.items()
-    }
-    coordinates = {
-        "integration": np.arange(observation.n_ints) + 1,
-        "row": np.arange(window.shape[0]),
-        "column": np.arange(window.shape[1]),
-    }
-    return xr.Dataset(data, coords=coordinates, attrs=_attributes(observation, number))
 
 
 def expected_noise(observation: ImagingObservation, light: np.ndarray) -> np.ndarray:
@@ -109,12 +136,10 @@ def expected_noise(observation: ImagingObservation, light: np.ndarray) -> np.nda
 
 
 def _first_group_struck(observation: ImagingObservation, readout: Readout) -> np.ndarray:
-    n_groups = observation.n_groups
-    first = np.full(observation.window.shape, n_groups, np.int16)
-    if readout.hits is not None:
-        hits = readout.hits
-        np.minimum.at(first, (hits.row, hits.column), group_of(observation, hits.group).astype(np.int16))
-    return np.where(first >= n_groups, np.int16(-1), first)
+    hits = readout.hits
+    if hits is not None:
+        hits = replace(hits, group=group_of(observation, hits.group))
+    return first_group_struck(hits, observation.window.shape, observation.n_groups)
 
 
 def group_of(observation: ImagingObservation, frames: np.ndarray) -> np.ndarray:
@@ -154,9 +179,7 @@ def _attributes(observation: ImagingObservation, number: int) -> dict[str, str |
         "dither_y": y,
         "wisp_strengths": list(scene.wisps.strengths) if _has_wisps(observation) else [0.0, 0.0],
         "left_out": " ".join(sorted(scene.left_out)),
-        "scene": json.dumps(
-            {name: dataclasses.asdict(getattr(scene, name)) for name in (*scene.ingredients(), "detector")}
-        ),
+        "scene": scene_as_text(scene),
     }
 
 

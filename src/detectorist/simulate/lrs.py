@@ -14,6 +14,7 @@ from detectorist.simulate.lrs_sky import SHAPE, SUBARRAY
 from detectorist.simulate.lrs_truth import TruthRecorder
 from detectorist.simulate.miri_detector import Readout
 from detectorist.simulate.references import V2_REF_ARCSEC, V3_REF_ARCSEC, build_lrs_cache
+from detectorist.simulate.truth_file import write_truth
 
 if TYPE_CHECKING:
     from stdatamodels.jwst.datamodels import JwstDataModel
@@ -127,7 +128,7 @@ class LrsObservation:
                 if progress is not None:
                     progress(integration + 1, self.n_ints, f"segment {segment}")
             paths.append(self._write_segment(folder, segment, raw, times[first:end]))
-        exposure.write_truth(recorder.dataset(times), folder / TRUTH_NAME, recorder.encoding())
+        write_truth(recorder.dataset(times), folder / TRUTH_NAME, recorder.encoding())
         build_lrs_cache(folder / CACHE_NAME, self.scene, n_groups=max(self.n_groups, 40))
         return paths
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +13,7 @@ from detectorist.simulate.detector import Drift
 from detectorist.simulate.lrs_sky import SHAPE, SUBARRAY
 from detectorist.simulate.miri_detector import Readout
 from detectorist.simulate.noise import expected_slope_noise
+from detectorist.simulate.truth_file import Variable, first_group_struck, scene_as_text, with_attributes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -51,7 +50,7 @@ class TruthRecorder:
             "background": observation.background_rate(integration).mean(axis=1),
             "light": light.astype(np.float32),
             "expected_noise": self._expected_noise(light).astype(np.float32),
-            "cosmic_ray_group": _first_group_struck(readout, n_groups),
+            "cosmic_ray_group": first_group_struck(readout.cosmic_rays, SHAPE, n_groups),
             "emi_phase": np.array(readout.emi_phase_cycles),
             "drift_level": drift.level,
             "drift_odd_even": drift.odd_even,
@@ -84,16 +83,22 @@ class TruthRecorder:
         """Return the truth of all integrations added; `times` are the rows of INT_TIMES."""
         import xarray as xr
 
+        variables = self._light() | self._struck() | self._readout() | _detector(self._observation)
+        return xr.Dataset(with_attributes(variables), coords=_coordinates(times), attrs=self._attributes())
+
+    def _light(self) -> dict[str, Variable]:
+        """Return what came from the sky, and the noise that it makes."""
         observation = self._observation
-        scene, patterns = observation.scene, observation.patterns
-        gain = scene.detector.gain
         spectrum = self._arrays["spectrum"]
-        hits = np.concatenate(self._hits, axis=1) if self._hits else np.zeros((5, 0))
         pixel, per_row = ("integration", "row", "column"), ("integration", "row")
-        per_group = ("integration", "group", "output")
-        variables = {
+        return {
             "spectrum": (per_row, spectrum, "DN/s", "star, summed over columns, before the flat"),
-            "spectrum_electrons": (per_row, spectrum * gain, "electron/s", "the same in electrons"),
+            "spectrum_electrons": (
+                per_row,
+                spectrum * observation.scene.detector.gain,
+                "electron/s",
+                "the same in electrons",
+            ),
             "light_curve": (per_row, observation.light_curves, "1", "relative flux of each row"),
             "white_light": (
                 ("integration",),
@@ -112,6 +117,13 @@ class TruthRecorder:
                 "DN/s",
                 "photon and read noise of the best slope over all groups but the last, after the flat",
             ),
+        }
+
+    def _struck(self) -> dict[str, Variable]:
+        """Return where and when particles struck."""
+        pixel = ("integration", "row", "column")
+        hits = np.concatenate(self._hits, axis=1) if self._hits else np.zeros((5, 0))
+        return {
             "cosmic_ray_group": (pixel, self._arrays["cosmic_ray_group"], "1", "first group struck (from 0), -1: none"),
             "cosmic_ray_hits": (
                 ("hit_property", "hit"),
@@ -119,6 +131,12 @@ class TruthRecorder:
                 "1",
                 "integration (from 1), group, row, column (from 0), electrons",
             ),
+        }
+
+    def _readout(self) -> dict[str, Variable]:
+        """Return what the electronics added, read by read."""
+        per_group = ("integration", "group", "output")
+        return {
             "emi_phase": (("integration",), self._arrays["emi_phase"], "cycle", "390.625 Hz, at the first pixel"),
             "drift_level": (per_group, self._arrays["drift_level"], "DN", "zero level of an output"),
             "drift_odd_even": (
@@ -129,24 +147,7 @@ class TruthRecorder:
             ),
             "drift_slow_amplitude": (per_group, self._arrays["drift_slow_amplitude"], "DN", "of a wave along the rows"),
             "drift_slow_phase": (("integration", "output"), self._arrays["drift_slow_phase"], "cycle", "of that wave"),
-            "flat": (("row", "column"), patterns.flat, "1", "relative sensitivity"),
-            "response": (("row", "column"), patterns.response, "1", "the same, less on bad and reference pixels"),
-            "pedestal": (("row", "column"), patterns.pedestal_dn, "DN", "zero level"),
-            "dark": (("row", "column"), patterns.dark_e_s, "electron/s", "dark current"),
-            "hot": (("row", "column"), patterns.hot_dn_s, "DN/s", "excess rate of hot pixels"),
-            "bad_pixels": (("row", "column"), patterns.dq, "1", "flags of the data-quality table"),
-            "nonlinearity": (
-                ("power",),
-                np.array(miri_detector.response_curve(scene).coefficients),
-                "1",
-                "linear DN = sum of coefficient * measured DN ** power, above the zero level",
-            ),
         }
-        data = {
-            name: (dims, values, {"units": units, "long_name": title})
-            for name, (dims, values, units, title) in variables.items()
-        }
-        return xr.Dataset(data, coords=_coordinates(times), attrs=self._attributes())
 
     def _attributes(self) -> dict[str, str | int | float]:
         observation = self._observation
@@ -170,15 +171,33 @@ class TruthRecorder:
             "drift_slow_cycles": scene.drift.slow_cycles,
             "saturation_group": -1 if saturation is None else saturation,
             "left_out": " ".join(sorted(scene.left_out)),
-            "scene": json.dumps(
-                {name: dataclasses.asdict(getattr(scene, name)) for name in (*scene.ingredients(), "detector")}
-            ),
+            "scene": scene_as_text(scene),
         }
 
     @staticmethod
     def encoding() -> dict[str, dict[str, object]]:
         """Return how the dataset is stored: images compressed."""
         return {name: {"zlib": True, "complevel": 2} for name in (*_IMAGES, "cosmic_ray_group")}
+
+
+def _detector(observation: LrsObservation) -> dict[str, Variable]:
+    """Return what the detector is: it does not change during the exposure."""
+    patterns = observation.patterns
+    pixel = ("row", "column")
+    return {
+        "flat": (pixel, patterns.flat, "1", "relative sensitivity"),
+        "response": (pixel, patterns.response, "1", "the same, less on bad and reference pixels"),
+        "pedestal": (pixel, patterns.pedestal_dn, "DN", "zero level"),
+        "dark": (pixel, patterns.dark_e_s, "electron/s", "dark current"),
+        "hot": (pixel, patterns.hot_dn_s, "DN/s", "excess rate of hot pixels"),
+        "bad_pixels": (pixel, patterns.dq, "1", "flags of the data-quality table"),
+        "nonlinearity": (
+            ("power",),
+            np.array(miri_detector.response_curve(observation.scene).coefficients),
+            "1",
+            "linear DN = sum of coefficient * measured DN ** power, above the zero level",
+        ),
+    }
 
 
 def _coordinates(times: np.ndarray) -> dict[str, object]:
@@ -198,14 +217,6 @@ def _coordinates(times: np.ndarray) -> dict[str, object]:
             {"units": "micron", "long_name": "wavelength of the row's centre"},
         ),
     }
-
-
-def _first_group_struck(readout: Readout, n_groups: int) -> np.ndarray:
-    first = np.full(SHAPE, n_groups, np.int16)
-    if readout.cosmic_rays is not None:
-        hits = readout.cosmic_rays
-        np.minimum.at(first, (hits.row, hits.column), hits.group.astype(np.int16))
-    return np.where(first == n_groups, np.int16(-1), first)
 
 
 def _white_light(observation: LrsObservation) -> np.ndarray:
