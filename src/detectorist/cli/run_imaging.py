@@ -86,20 +86,12 @@ def imaging(
 
     Example: detectorist run imaging sim/*_uncal.fits -o out --references sim/crds --wisp-templates sim/wisps
     """
-    settings = list(set_ or [])
-    if delete_interim:
-        settings.append("delete_interim=true")
-    if maximum_cores is not None:
-        settings += [f'jump.maximum_cores="{maximum_cores}"', f'ramp_fit.maximum_cores="{maximum_cores}"']
+    settings = settings_of(set_, delete_interim=delete_interim, maximum_cores=maximum_cores)
     found = [locate(file, input_dir) for file in files]
     if any((workers, scheduler, memory_limit, persistence_time, dry_run, as_json)):
-        wish = campaigns.wish_from_options("imaging", found, output_dir, recipe, None, settings, references)
-        templates = (
-            () if wisp_templates is None else (f"wisps.template_dir={json.dumps(str(wisp_templates.resolve()))}",)
-        )
         wish = replace(
-            wish,
-            settings=templates,
+            campaigns.wish_from_options("imaging", found, output_dir, recipe, None, settings, references),
+            settings=() if wisp_templates is None else (template_setting(wisp_templates),),
             choices=None if table is None else read_table(table),
             allow_unmatched=True,
             persistence_time_s=persistence_time or 0.0,
@@ -120,6 +112,21 @@ def imaging(
         choices=choices_for(table, found),
     )
     _reduce_here(request, quiet=quiet)
+
+
+def settings_of(given: list[str] | None, *, delete_interim: bool, maximum_cores: str | None) -> list[str]:
+    """Return what --set says, and behind it what options of their own stand for."""
+    settings = list(given or [])
+    if delete_interim:
+        settings.append("delete_interim=true")
+    if maximum_cores is not None:
+        settings += [f'{step}.maximum_cores="{maximum_cores}"' for step in ("jump", "ramp_fit")]
+    return settings
+
+
+def template_setting(folder: Path) -> str:
+    """Return the setting that names a folder of wisp templates, whatever folder a process works in."""
+    return f"wisps.template_dir={json.dumps(str(folder.resolve()))}"
 
 
 def _reduce_here(request: ImagingRequest, *, quiet: bool) -> None:
