@@ -7,47 +7,32 @@ schemas make that 0.15 s a step, twenty times per exposure: more than all compil
 from __future__ import annotations
 
 import gc
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-_lock = threading.Lock()
-_depth = 0
-_frozen_by_others = False
+from detectorist.pipelines.process_wide import ProcessWideChange
 
 
-@contextmanager
-def frozen_heap() -> Iterator[None]:
+def frozen_heap() -> AbstractContextManager[None]:
     """Take everything alive now out of the collector's sight; what is made inside is collected as ever.
 
     May be nested and used from several threads: the heap thaws when the last one leaves. A heap that somebody else has
     frozen, as a worker does for its whole life, is left alone.
     """
-    _enter()
-    try:
-        yield
-    finally:
-        _leave()
+    return _FROZEN.in_force()
 
 
-def _enter() -> None:
-    global _depth, _frozen_by_others  # noqa: PLW0603 - the collector is one per process
-    with _lock:
-        if _depth == 0:
-            _frozen_by_others = gc.get_freeze_count() > 0
-            if not _frozen_by_others:
-                gc.collect()
-                gc.freeze()
-        _depth += 1
+def _freeze() -> Callable[[], None]:
+    """Freeze the heap, and return what thaws it."""
+    if gc.get_freeze_count() > 0:
+        return lambda: None
+    gc.collect()
+    gc.freeze()
+    return gc.unfreeze
 
 
-def _leave() -> None:
-    global _depth  # noqa: PLW0603
-    with _lock:
-        _depth -= 1
-        if _depth == 0 and not _frozen_by_others:
-            gc.unfreeze()
+_FROZEN = ProcessWideChange(_freeze)
 
 
 if TYPE_CHECKING:

@@ -6,68 +6,49 @@ three hundred times for one exposure, a second altogether. The documents are onl
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 from asdf import schema as asdf_schema
 
+from detectorist.pipelines.process_wide import ProcessWideChange
+
 #: asdf's own factory of what looks documents up, and what that has for each scheme of addresses.
 FACTORY, LOOKUPS = "_make_jsonschema_refresolver", "handlers"
 
-_lock = threading.Lock()
-_depth = 0
-_original: Callable[[], Any] | None = None
 
-
-@contextmanager
-def parsed_once() -> Iterator[None]:
+def parsed_once() -> AbstractContextManager[None]:
     """Keep parsed schema documents for as long as the context lasts; with another asdf, do nothing.
 
     May be nested and used from several threads.
     """
-    _enter()
-    try:
-        yield
-    finally:
-        _leave()
+    return _KEPT.in_force()
 
 
-def _enter() -> None:
-    global _depth, _original  # noqa: PLW0603 - asdf's factory is one per process
-    with _lock:
-        if _depth == 0 and hasattr(asdf_schema, FACTORY):
-            _original = getattr(asdf_schema, FACTORY)
-            setattr(asdf_schema, FACTORY, _keeping_documents(_original))
-        _depth += 1
+def _keep_documents() -> Callable[[], None]:
+    """Have asdf's resolvers share what they look up, and return what puts its own factory back."""
+    make = getattr(asdf_schema, FACTORY, None)
+    if make is None:
+        return lambda: None
+    setattr(asdf_schema, FACTORY, partial(_make_resolver, make, {}))
+    return lambda: setattr(asdf_schema, FACTORY, make)
 
 
-def _leave() -> None:
-    global _depth, _original  # noqa: PLW0603
-    with _lock:
-        _depth -= 1
-        if _depth == 0 and _original is not None:
-            setattr(asdf_schema, FACTORY, _original)
-            _original = None
+def _make_resolver(make: Callable[[], Any], documents: dict[str, Any]) -> Any:
+    """Make one of asdf's resolvers, which finds a document among `documents` before it looks it up."""
+    resolver = make()
+    lookups = getattr(resolver, LOOKUPS, {})
+    for scheme, look_up in list(lookups.items()):
+        lookups[scheme] = partial(_document_at, look_up, documents)
+    return resolver
 
 
-def _keeping_documents(make: Callable[[], Any]) -> Callable[[], Any]:
-    documents: dict[str, Any] = {}
+def _document_at(look_up: Callable[[str], Any], documents: dict[str, Any], address: str) -> Any:
+    if address not in documents:
+        documents[address] = look_up(address)
+    return documents[address]
 
-    def keeping(look_up: Callable[[str], Any]) -> Callable[[str], Any]:
-        def kept(address: str) -> Any:
-            if address not in documents:
-                documents[address] = look_up(address)
-            return documents[address]
 
-        return kept
-
-    def make_keeping() -> Any:
-        resolver = make()
-        lookups = getattr(resolver, LOOKUPS, {})
-        for scheme in list(lookups):
-            lookups[scheme] = keeping(lookups[scheme])
-        return resolver
-
-    return make_keeping
+_KEPT = ProcessWideChange(_keep_documents)
