@@ -26,9 +26,9 @@ def ramps(rng):
 
 def correct(data, engine="auto"):
     wave = np.sin(2 * np.pi * (np.arange(20) + 0.5) / 20)
-    run = OneByOneEmiCorrStep(engine=engine)._one_by_one(emicorr.emicorr_refwave)
+    step = OneByOneEmiCorrStep(engine=engine)
     pixels = np.zeros((NY, NX), np.uint32)
-    return run(data.copy(), pixels, wave, *CLOCKS, fit_ints_separately=True)
+    return step._one_by_one(emicorr.emicorr_refwave, data.copy(), pixels, wave, *CLOCKS, fit_ints_separately=True)
 
 
 def test_an_integration_does_not_depend_on_the_others(ramps):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from detectorist.engine import NotCovered
@@ -25,21 +26,19 @@ class OneByOneEmiCorrStep(EngineEmiCorrStep):
         """Run the step."""
         if not self.fit_ints_separately:
             return super().process(step_input)
-        with replaced(*self.place, self._one_by_one(getattr(*self.place))):
+        with replaced(*self.place, partial(self._one_by_one, getattr(*self.place))):
             return super(EngineStep, self).process(step_input)
 
-    def _one_by_one(self, stock: Callable[..., Any]) -> Callable[..., Any]:
-        def run(data: Any, *args: Any, **kwargs: Any) -> Any:
-            if self.engine != "stock":
-                try:
-                    self.prepare_engine()
-                    result = self.covered(data, *args, **kwargs, independent=True)
-                    log.info("%s: compiled engine", self.class_alias)
-                    return result
-                except NotCovered as reason:
-                    log.info("%s: stock code, since %s", self.class_alias, reason)
-            for i in range(len(data)):
-                data[i : i + 1] = stock(data[i : i + 1], *args, **kwargs)
-            return data
-
-        return run
+    def _one_by_one(self, stock: Callable[..., Any], data: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return `data` corrected in place: in the engine, or by `stock` where that does not cover the exposure."""
+        if self.engine != "stock":
+            try:
+                self.prepare_engine()
+                result = self.covered(data, *args, **kwargs, independent=True)
+                log.info("%s: compiled engine", self.class_alias)
+                return result
+            except NotCovered as reason:
+                log.info("%s: stock code, since %s", self.class_alias, reason)
+        for i in range(len(data)):
+            data[i : i + 1] = stock(data[i : i + 1], *args, **kwargs)
+        return data

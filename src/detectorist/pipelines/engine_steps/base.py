@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -72,18 +72,17 @@ class EngineStep(Mixable):
 
     def _in_engine(self, stock: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function that tries `covered`, falls back to `stock`, and logs which of the two it was."""
+        return partial(self._run_covered, stock)
 
-        def run(*args: Any, **kwargs: Any) -> Any:
-            try:
-                self.prepare_engine()
-                result = self.covered(*args, **kwargs)
-            except NotCovered as reason:
-                log.info("%s: stock code, since %s", self.class_alias, reason)
-                return stock(*args, **kwargs)
-            log.info("%s: compiled engine", self.class_alias)
-            return result
-
-        return run
+    def _run_covered(self, stock: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            self.prepare_engine()
+            result = self.covered(*args, **kwargs)
+        except NotCovered as reason:
+            log.info("%s: stock code, since %s", self.class_alias, reason)
+            return stock(*args, **kwargs)
+        log.info("%s: compiled engine", self.class_alias)
+        return result
 
     def prepare_engine(self) -> None:
         """Tell the user what is worth knowing before the engine runs: another stcal, a compilation."""
