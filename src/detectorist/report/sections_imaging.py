@@ -153,47 +153,57 @@ class ImagingSections(Sections):
             yield Panel("imaging_before_after", "Before and after", pictures=_pictures(found, largest))
         if brief or found.rate is None:
             return
-        if found.striped is not None and _completed(exposure, "stripes"):
-            pattern = found.striped - found.rate
-            yield Panel("imaging_stripes", "Stripes subtracted", pictures=[_difference(pattern, "pattern", largest)])
-            yield Panel(
-                "imaging_rows",
-                "Rows before and after",
-                lambda: imaging_quality.draw_rows(found.striped, found.rate, found.mask),
-            )
-        if found.wispy is not None and found.striped is not None and _completed(exposure, "wisps"):
-            wisp = found.wispy - found.striped
-            limits = limits_of(wisp, 0.2)
-            pictures = [Picture(colour(wisp, limits, largest_pix=largest), f"wisp: {_range(limits)}")]
-            yield Panel("imaging_wisp", "Wisp subtracted", pictures=pictures)
+        yield from _subtracted(found, exposure, largest)
         if found.tiers is not None:
             picture = Picture(
                 colour(found.tiers, (0, max(float(found.tiers.max()), 1)), largest_pix=largest),
                 "tiers: not masked (dark) to the smoothest (bright)",
             )
             yield Panel("imaging_mask", "Source mask", pictures=[picture])
-        steps = next(iter(exposure.steps.values()), {})
-        curve = steps.get("wisps", {}).get("curve") or {}
-        if curve.get("scale"):
-            best, error = steps["wisps"]["scale"][0], steps["wisps"]["scale_error"][0]
-            yield Panel(
-                "imaging_wisp_curve",
-                "Fit of the wisp",
-                lambda: wisps.draw_wisp_curve(curve["scale"], curve["spread"], best=best, error=error),
-            )
-        events = steps.get("snowballs", {}).get("events")
-        if events:
-            n_groups = int(exposure.header.get("groups", 1))
-            yield Panel(
-                "imaging_snowballs",
-                "Snowballs",
-                lambda: snowballs.draw_snowballs(found.jumps, events, n_groups=n_groups),
-            )
-            yield Panel(
-                "imaging_snowball_groups",
-                "Snowballs, group by group",
-                lambda: snowballs.draw_snowball_groups(events, found.rate.shape, n_groups=n_groups),
-            )
+        yield from _measured(found, exposure)
+
+
+def _subtracted(found: _Products, exposure: Exposure, largest: int) -> Iterator[Panel]:
+    """Yield what was taken off the image: stripes, wisps."""
+    if found.striped is not None and _completed(exposure, "stripes"):
+        pattern = found.striped - found.rate
+        yield Panel("imaging_stripes", "Stripes subtracted", pictures=[_difference(pattern, "pattern", largest)])
+        yield Panel(
+            "imaging_rows",
+            "Rows before and after",
+            lambda: imaging_quality.draw_rows(found.striped, found.rate, found.mask),
+        )
+    if found.wispy is not None and found.striped is not None and _completed(exposure, "wisps"):
+        wisp = found.wispy - found.striped
+        limits = limits_of(wisp, 0.2)
+        pictures = [Picture(colour(wisp, limits, largest_pix=largest), f"wisp: {_range(limits)}")]
+        yield Panel("imaging_wisp", "Wisp subtracted", pictures=pictures)
+
+
+def _measured(found: _Products, exposure: Exposure) -> Iterator[Panel]:
+    """Yield what steps recorded: the fit of the wisp, the snowballs found."""
+    steps = next(iter(exposure.steps.values()), {})
+    curve = steps.get("wisps", {}).get("curve") or {}
+    if curve.get("scale"):
+        best, error = steps["wisps"]["scale"][0], steps["wisps"]["scale_error"][0]
+        yield Panel(
+            "imaging_wisp_curve",
+            "Fit of the wisp",
+            lambda: wisps.draw_wisp_curve(curve["scale"], curve["spread"], best=best, error=error),
+        )
+    events = steps.get("snowballs", {}).get("events")
+    if events:
+        n_groups = int(exposure.header.get("groups", 1))
+        yield Panel(
+            "imaging_snowballs",
+            "Snowballs",
+            lambda: snowballs.draw_snowballs(found.jumps, events, n_groups=n_groups),
+        )
+        yield Panel(
+            "imaging_snowball_groups",
+            "Snowballs, group by group",
+            lambda: snowballs.draw_snowball_groups(events, found.rate.shape, n_groups=n_groups),
+        )
 
 
 def _pictures(found: _Products, largest: int) -> list[Picture]:

@@ -52,34 +52,11 @@ class SnowballsStep(DetectoristStep):
             log.info("%s: snowballs are flagged already; nothing changed", models.describe(model))
             self.record = models.records(model)[self.class_alias]
             return model
-        exposure = model.meta.exposure
-        if exposure.group_time is not None and exposure.group_time <= 0:
-            raise InputError(f"{models.describe(model)}: TGROUP is {exposure.group_time}; a positive time is needed")
-        if models.state(model, "jump") != "COMPLETE":
-            log.warning("%s: jump detection has not been run; snowballs are made of its flags", models.describe(model))
-        if getattr(self.parent, "expand_large_events", False):
-            raise ParameterError(
-                f"{models.describe(model)}: {self.parent.class_alias}.expand_large_events is on; it has to be off: "
-                "what it has grown would be taken for the size of events",
-                parameter="expand_large_events",
-            )
+        self._require_jumps(model)
         flags = models.group_flags(model)
-        averaged = (exposure.nframes or 1) > 1
+        averaged = (model.meta.exposure.nframes or 1) > 1
         with naming(model):
-            if self.method == "ceers":
-                found = flag_snowballs_ceers(
-                    flags, detection_radii=tuple(self.detection_radii), grow_radii=tuple(self.grow_radii)
-                )
-            else:
-                found = flag_snowballs(
-                    flags,
-                    min_radius_pix=self.min_radius_pix,
-                    expand_factor=self.expand_factor,
-                    core_grow_pix=self.core_grow_pix,
-                    core_glow_s=self.core_glow_s,
-                    averaged=averaged,
-                    group_time_s=exposure.group_time,
-                )
+            found = self._flag(flags, averaged, model.meta.exposure.group_time)
         model.groupdq = found.groupdq
         events = [
             [e.integration, e.group, *(round(v, 1) for v in (e.y, e.x, e.radius_pix, e.core_radius_pix))]
@@ -99,6 +76,34 @@ class SnowballsStep(DetectoristStep):
             events=events,
             events_per_group=np.bincount([event[1] for event in events], minlength=flags.shape[1]),
             n_flagged=found.n_flagged,
+        )
+
+    def _require_jumps(self, model):
+        """Refuse impossible times and jumps that are grown already; warn where no jumps have been looked for."""
+        group_time = model.meta.exposure.group_time
+        if group_time is not None and group_time <= 0:
+            raise InputError(f"{models.describe(model)}: TGROUP is {group_time}; a positive time is needed")
+        if models.state(model, "jump") != "COMPLETE":
+            log.warning("%s: jump detection has not been run; snowballs are made of its flags", models.describe(model))
+        if getattr(self.parent, "expand_large_events", False):
+            raise ParameterError(
+                f"{models.describe(model)}: {self.parent.class_alias}.expand_large_events is on; it has to be off: "
+                "what it has grown would be taken for the size of events",
+                parameter="expand_large_events",
+            )
+
+    def _flag(self, flags, averaged, group_time_s):
+        if self.method == "ceers":
+            radii = {"detection_radii": tuple(self.detection_radii), "grow_radii": tuple(self.grow_radii)}
+            return flag_snowballs_ceers(flags, **radii)
+        return flag_snowballs(
+            flags,
+            min_radius_pix=self.min_radius_pix,
+            expand_factor=self.expand_factor,
+            core_grow_pix=self.core_grow_pix,
+            core_glow_s=self.core_glow_s,
+            averaged=averaged,
+            group_time_s=group_time_s,
         )
 
 
