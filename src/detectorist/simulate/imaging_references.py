@@ -10,7 +10,7 @@ import numpy as np
 from detectorist.simulate import imaging_detector, imaging_header
 from detectorist.simulate.crds_cache import CacheBuilder
 from detectorist.simulate.exposure import save_reproducibly
-from detectorist.simulate.references import DATE, USE_AFTER, mask_model
+from detectorist.simulate.references import DATE, describe, mask_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -74,14 +74,10 @@ def _references(
         return np.full(window.shape, value, np.float32)
 
     def described(kind: str, model: JwstDataModel, *, subarray: bool = True) -> tuple[str, JwstDataModel]:
-        meta = model.meta
-        meta.telescope = "JWST"
-        imaging_header.fill_instrument(meta, scene)
-        meta.author, meta.pedigree, meta.useafter = "detectorist", "DUMMY", USE_AFTER
-        meta.description = f"Simulated {kind} reference"
-        meta.reftype = kind
+        describe(kind, model, "NIRCAM", scene.detector.name)
+        imaging_header.fill_instrument(model.meta, scene)
         if subarray:
-            _fill_subarray(meta.subarray, window)
+            _fill_subarray(model.meta.subarray, window)
         return kind, model
 
     yield described("mask", mask_model(patterns.dq))
