@@ -82,6 +82,18 @@ def test_a_source_that_fills_rows_of_an_output_is_found_although_rows_are_levell
     assert got.mask[galaxy < 1e-4].mean() < 0.1
 
 
+@pytest.mark.parametrize(("radius", "missed"), [(40, 0.03), (60, 0.15)])
+def test_wings_of_a_galaxy_as_large_as_a_small_frame_are_found(radius, missed, rng):
+    yy, xx = np.mgrid[:320, :320]
+    galaxy = 2.0 * np.exp(-1.68 * np.hypot((xx - 190) / 1.3, yy - 130) / radius)
+    left = []
+    for _ in range(6):
+        image = galaxy + 0.3 * rng.normal(size=galaxy.shape)
+        got = sources.mask_sources(image, np.zeros(galaxy.shape, bool), level_rows=False)
+        left.append(galaxy[~got.mask].mean() / 0.3)
+    assert np.mean(left) < missed
+
+
 def test_bad_pixels_have_no_influence_and_the_input_stays(sky, rng):
     image = 0.3 + sky + WHITE * rng.normal(size=SHAPE)
     bad = rng.random(SHAPE) < 0.05

@@ -28,6 +28,9 @@ HALO_FROM_PIX, HALO_PART, HALO_BIN_PIX = 30.0, 0.1, 8
 LIT_ROW_SIGMA, MIN_ROWS = 4.0, 16
 #: Fewest independent places of a smoothed image whose scatter is believed where it is less than white noise makes.
 MIN_BEAMS = 100
+#: On frames smaller than this a galaxy can be as large as a term of the sky's surface, which then takes its wings, and
+#: most of the frame be lit. Without stripes, gradients are gone: no surface is needed, and the dark side tells the sky.
+SURFACE_FROM_PIX = 512
 #: Pixels of the bins from which the surface of the sky is fitted, and the powers (y, x) of its terms.
 SKY_BIN_PIX = 32
 SKY_POWERS = ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (2, 0))
@@ -102,7 +105,7 @@ def mask_sources(
     n_outputs : int
         Stripes of columns read through an output each: rows are levelled within them.
     level_rows : bool
-        False for an image that is free of stripes, where a source may then fill rows.
+        False for an image that is free of stripes and of the sky's gradients, where a source may then fill rows.
     tiers : tuple of Tier
 
     Returns
@@ -193,7 +196,9 @@ def _detect(left, usable, edges, noise, tier, level_rows):
     else:
         levels = np.zeros((len(left), 1), np.float32)
     total, count = bin_sums(left, usable, levels, edges, tier.bin_pix)
-    total -= count * _surface(total, count, tier.bin_pix)
+    may_be_lit = not level_rows and min(left.shape) < SURFACE_FROM_PIX
+    if not may_be_lit:
+        total -= count * _surface(total, count, tier.bin_pix)
     sigma = tier.kernel_pix / tier.bin_pix
     weight = ndimage.gaussian_filter(count, sigma, mode="constant", truncate=3.0)
     smooth = ndimage.gaussian_filter(total, sigma, mode="constant", truncate=3.0)
@@ -203,9 +208,12 @@ def _detect(left, usable, edges, noise, tier, level_rows):
     if seen.sum() < MIN_PIXELS // 40:
         return np.zeros(seen.shape, bool), 0
     values = smooth[seen]
-    # The scatter of the lower half: sources are in the upper one.
-    middle = np.median(values)
-    scatter = MAD_TO_SIGMA * float(np.median(middle - values[values <= middle]))
+    if may_be_lit:
+        middle, scatter = _dark_side(values, MIN_PIXELS // 40)
+    else:
+        # The scatter of the lower half: sources are in the upper one.
+        middle = np.median(values)
+        scatter = MAD_TO_SIGMA * float(np.median(middle - values[values <= middle]))
     beam_pix = 4 * np.pi * tier.kernel_pix**2
     if seen.sum() * tier.bin_pix**2 < MIN_BEAMS * beam_pix:
         scatter = max(scatter, noise / np.sqrt(beam_pix))
