@@ -74,18 +74,19 @@ def nircam_rateints():
 @pytest.fixture
 def thirdparty():
     """The folder of third-party files; the test is skipped where the environment names none."""
-    folder = os.environ.get("DETECTORIST_THIRDPARTY")
-    if not folder or not Path(folder).is_dir():
-        pytest.skip("DETECTORIST_THIRDPARTY does not name a folder with the third-party files")
-    return Path(folder)
+    return _folder_or_skip("DETECTORIST_THIRDPARTY", "the third-party files")
 
 
 @pytest.fixture
 def peers():
     """The folder with outputs of other packages; the test is skipped where the environment names none."""
-    folder = os.environ.get("DETECTORIST_PEERS")
+    return _folder_or_skip("DETECTORIST_PEERS", "the outputs of other packages")
+
+
+def _folder_or_skip(variable, what):
+    folder = os.environ.get(variable)
     if not folder or not Path(folder).is_dir():
-        pytest.skip("DETECTORIST_PEERS does not name a folder with the outputs of other packages")
+        pytest.skip(f"{variable} does not name a folder with {what}")
     return Path(folder)
 
 

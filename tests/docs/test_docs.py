@@ -210,32 +210,27 @@ def test_every_step_has_a_page():
     assert not missing
 
 
-def test_parameters_of_every_step_can_be_tabled():
-    import sys
-
-    sys.path.insert(0, str(DOCS / "_ext"))
-    try:
-        pytest.importorskip("sphinx")
-        from from_code import load_class, read_parameters
-
-        for name in STEPS:
-            for parameter, kind, default, what in read_parameters(load_class(name)):
-                assert kind, f"{name}: {parameter}"
-                assert default, f"{name}: {parameter}"
-                assert what, f"{name}: {parameter} has no comment in the spec"
-    finally:
-        sys.path.remove(str(DOCS / "_ext"))
+@pytest.fixture
+def extensions(monkeypatch):
+    """Make what the pages are built with importable."""
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
 
 
-def test_help_of_every_command_is_complete():
+def test_parameters_of_every_step_can_be_tabled(extensions):
+    pytest.importorskip("sphinx")
+    from from_code import load_class, read_parameters
+
+    for name in STEPS:
+        for parameter, kind, default, what in read_parameters(load_class(name)):
+            assert kind, f"{name}: {parameter}"
+            assert default, f"{name}: {parameter}"
+            assert what, f"{name}: {parameter} has no comment in the spec"
+
+
+def test_help_of_every_command_is_complete(extensions):
     """One sentence, an example, and a word on every argument and option."""
-    import sys
+    from from_code import all_commands
 
-    sys.path.insert(0, str(DOCS / "_ext"))
-    try:
-        from from_code import all_commands
-    finally:
-        sys.path.remove(str(DOCS / "_ext"))
     for words, command in all_commands():
         assert "Example: detectorist" in (command.help or ""), f"{words} shows no example"
         example = " ".join(command.help.partition("Example: detectorist")[2].split())
@@ -249,14 +244,9 @@ def test_versions_agree():
     assert project == citation == __version__
 
 
-def test_docstrings_are_rewritten_as_meant():
-    import sys
+def test_docstrings_are_rewritten_as_meant(extensions):
+    from docstrings import rewrite
 
-    sys.path.insert(0, str(DOCS / "_ext"))
-    try:
-        from docstrings import rewrite
-    finally:
-        sys.path.remove(str(DOCS / "_ext"))
     before = ["Return it.", "", "data : ndarray, (n*m)", "    DN of `a_*`.", "err : same", "Returns a |x|.", ""]
     after = [
         "Return it.",
