@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detectorist.algorithms.faint_light import model_faint_light
 from detectorist.algorithms.flicker import Readout, estimate_flicker, estimate_noise, pool_noise, sketch_flicker
 from detectorist.algorithms.sources import mask_sources
 from detectorist.algorithms.stripes import measure_pedestal, median_stripes
@@ -22,7 +23,8 @@ class Destriped:
 
     horizontal, vertical : noise in readout time (or offsets of rows), and offsets of columns.
     variance_change : what the subtraction adds to the variance of a pixel; can be negative.
-    mask : (ny, nx) bool, sources. tier : (ny, nx) uint8, the tier of the detection that found them, 1 for a given mask.
+    mask : (ny, nx) bool, sources. outskirts : (ny, nx) bool, the part of it that was used, its faint light modelled.
+    tier : (ny, nx) uint8, the tier of the detection that found them, 1 for a given mask.
     rms_common, rms_own, white : standard deviations of 1/f noise common to the outputs, of 1/f noise of each and of
         white noise, unit of the image; None for the method "median".
     """
@@ -31,6 +33,7 @@ class Destriped:
     vertical: np.ndarray
     variance_change: np.ndarray
     mask: np.ndarray
+    outskirts: np.ndarray
     tier: np.ndarray
     rms_common: float | None = None
     rms_own: float | None = None
@@ -82,6 +85,7 @@ def destripe(
     -----
     Light is flat-fielded, electronic noise is not. "flicker" therefore subtracts what the flat makes of the sky and
     leaves the noise as it is; "median" measures on the flat-fielded image and brings its offsets back, as CEERS does.
+    Of the sources that it finds itself, "flicker" subtracts the outskirts (`faint_light`) where others mask them.
     """
     images, bad = np.asarray(images), np.asarray(bad, bool)
     if method not in ("flicker", "median"):
@@ -101,25 +105,27 @@ def destripe(
 
 def _by_flicker(images, bad, readout, flat, mask, vertical):
     mean, common_bad = _mean_image(images, bad)
-    n_outputs = len(readout.outputs)
-    sketch = None
-    given = mask is not None
-    tier = mask.astype(np.uint8) if given else None
-    if not given:
-        tier = mask_sources(_flattened(mean, flat), common_bad, n_outputs=n_outputs).tier
-    mean = _without_flat_sky(mean, flat, common_bad | (tier > 0))
-    if not given:
-        sketch, tier = _look_again(mean, common_bad, tier, readout, vertical)
-    mask = tier > 0
+    settings = {"readout": readout, "columns": vertical}
+    if mask is None:
+        tier = mask_sources(_flattened(mean, flat), common_bad, n_outputs=len(readout.outputs)).tier
+        mean = _without_flat_sky(mean, flat, common_bad | (tier > 0))
+        tier = _look_again(mean, common_bad, tier, settings)
+        mask = tier > 0
+        sketch, light, known = _model_outskirts(mean, common_bad, mask, settings)
+    else:
+        mask = mask.astype(bool)
+        mean = _without_flat_sky(mean, flat, common_bad | mask)
+        tier, sketch, light, known = mask.astype(np.uint8), None, np.float32(0), np.zeros(mask.shape, bool)
+    left_out = mask & ~known
     parts, noise = [], None
     if len(images) == 1:
-        parts.append(estimate_flicker(mean, common_bad | mask, readout=readout, columns=vertical, sketch=sketch))
+        parts.append(estimate_flicker(mean - light, common_bad | left_out, sketch=sketch, **settings))
     else:
-        flattened = [_without_flat_sky(image, flat, b | mask) for image, b in zip(images, bad, strict=True)]
-        masks = [b | mask for b in bad]
+        flattened = [_without_flat_sky(image, flat, b | mask) - light for image, b in zip(images, bad, strict=True)]
+        masks = [b | left_out for b in bad]
         noise = pool_noise([estimate_noise(*pair, readout=readout) for pair in zip(flattened, masks, strict=True)])
         for pair in zip(flattened, masks, strict=True):
-            parts.append(estimate_flicker(*pair, readout=readout, columns=vertical, noise=noise))
+            parts.append(estimate_flicker(*pair, noise=noise, **settings))
     noise = noise or parts[0].noise
     shape = images.shape
     return Destriped(
@@ -127,6 +133,7 @@ def _by_flicker(images, bad, readout, flat, mask, vertical):
         vertical=np.broadcast_to(np.stack([part.columns.astype(np.float32) for part in parts])[:, None, :], shape),
         variance_change=np.stack([part.variance_change() for part in parts]),
         mask=mask,
+        outskirts=known,
         tier=tier,
         rms_common=float(np.sqrt(noise.common.sum())),
         rms_own=float(np.sqrt(noise.own.sum())),
@@ -134,22 +141,29 @@ def _by_flicker(images, bad, readout, flat, mask, vertical):
     )
 
 
-def _look_again(image, bad, tier, readout, vertical):
-    """Return a sketch of the noise, and sources in the image without it; in rounds where they cover much of it.
+def _look_again(image, bad, tier, settings):
+    """Return sources in the image without a sketch of its noise; in rounds where they cover much of it.
 
     Light that is not masked is in part taken for noise, output by output, and missed again in what is left: of a galaxy
     as large as the frame each round finds more.
     """
     for _ in range(CROWDED_ROUNDS):
         covered = (tier > 0).mean()
-        sketch = sketch_flicker(image, bad | (tier > 0), readout=readout, columns=vertical)
+        sketch = sketch_flicker(image, bad | (tier > 0), **settings)
         found = mask_sources(image - sketch.total(), bad, level_rows=False).tier
         now = (found > 0).mean()
         # Where nearly everything is lit, a sketch may take nearly all light with it.
         tier = tier if now < covered - CROWDED else found
         if now < CROWDED or now < covered + MORE:
             break
-    return sketch, tier
+    return tier
+
+
+def _model_outskirts(image, bad, mask, settings):
+    """Return a sketch of the noise, light that can be subtracted, and which pixels of the mask it frees."""
+    sketch = sketch_flicker(image, bad | mask, **settings)
+    rest = image - sketch.total() - np.float32(sketch.level)
+    return sketch, *model_faint_light(rest, bad, mask, white=sketch.white)
 
 
 def _by_medians(images, bad, readout, flat, mask, thresh):
@@ -169,6 +183,7 @@ def _by_medians(images, bad, readout, flat, mask, thresh):
         vertical=np.stack([one.vertical_image() * factor for one in found]),
         variance_change=np.stack([one.variance_image() * factor**2 for one in found]),
         mask=mask,
+        outskirts=np.zeros(mask.shape, bool),
         tier=tier,
     )
 

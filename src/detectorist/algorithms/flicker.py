@@ -147,8 +147,8 @@ def estimate_flicker(
     white = _pixel_noise(image, usable)
     clip = clip_sigma * white
     if sketch is None:
-        sketch = _sketch(image, usable, clip, readout, noise, columns)
-    level, offsets, expected = sketch
+        sketch = _sketch(image, usable, white, clip, readout, noise, columns)
+    level, offsets, expected = sketch[:3]
     blocks = Blocks(readout, image.shape[0])
     means, counts = blocks.average(image, usable, offsets, expected, clip)
     light = _gradient_light(means, counts, blocks)
@@ -178,6 +178,7 @@ class Sketch(NamedTuple):
     level: float  # of the sky
     offsets: np.ndarray  # (nx,), level and constant of each column
     expected: np.ndarray  # (ny, nx) float32, 1/f noise and gradients of the light
+    white: float  # standard deviation of a pixel's white noise
 
     def total(self) -> np.ndarray:
         """Return noise, gradients and columns without the level, (ny, nx) float32."""
@@ -195,10 +196,11 @@ def sketch_flicker(
 ) -> Sketch:
     """Return a first estimate at 40 % of the cost, to look for sources in; parameters as in `estimate_flicker`."""
     image, usable = _checked(image, mask, readout)
-    return _sketch(image, usable, clip_sigma * _pixel_noise(image, usable), readout, noise, columns)
+    white = _pixel_noise(image, usable)
+    return _sketch(image, usable, white, clip_sigma * white, readout, noise, columns)
 
 
-def _sketch(image, usable, clip, readout, noise, columns):
+def _sketch(image, usable, white, clip, readout, noise, columns):
     level = float(np.median(image[::4][usable[::4]]))
     offsets = np.full(image.shape[1], level)
     blocks = Blocks(readout, image.shape[0])
@@ -209,7 +211,7 @@ def _sketch(image, usable, clip, readout, noise, columns):
     expected = blocks.paint(time_line + light.T, straight=True)
     if columns:
         offsets, _ = _column_offsets(image, usable, offsets, level, expected, clip)
-    return Sketch(level, offsets, expected)
+    return Sketch(level, offsets, expected, white)
 
 
 def estimate_noise(
