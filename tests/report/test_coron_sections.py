@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from detectorist.campaign.obs_record import write_obs_record
-from detectorist.campaign.run_obs import ObsRecord
+from detectorist.campaign.obs_record import ObsRecord, write_obs_record
 from detectorist.crds_source import ReferenceSource
 from detectorist.report.concerns import find_suspects
 from detectorist.report.gather import FAILED, gather

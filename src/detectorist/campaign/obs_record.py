@@ -1,10 +1,11 @@
-"""What a run over a database leaves beside its products: parameters in force, states and the records of the steps."""
+"""What became of the exposures of a database, and the files that say so: parameters in force, states, records."""
 
 from __future__ import annotations
 
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,37 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 if TYPE_CHECKING:
-    from detectorist.campaign.run_obs import ObsRecord
     from detectorist.crds_source import ReferenceSource
 
 RESOLVED, RECORD = "resolved.toml", "record.json"
+
+
+@dataclass(frozen=True)
+class ObsRecord:
+    """What became of one exposure.
+
+    Attributes
+    ----------
+    name : str
+        Of the exposure.
+    concatenation, type : str
+        As in the database.
+    state : str
+        "done", "kept" (products were up to date) or "failed".
+    products : tuple of Path
+        Empty where it failed.
+    error : str
+        Why it failed.
+    seconds : float
+    """
+
+    name: str
+    concatenation: str
+    type: str
+    state: str
+    products: tuple[Path, ...] = ()
+    error: str = ""
+    seconds: float = 0.0
 
 
 def write_obs_record(

@@ -6,14 +6,13 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from detectorist.campaign.database import Database
 from detectorist.campaign.obs_plan import ObsExposure, ObsPlan
-from detectorist.campaign.obs_record import write_obs_record
+from detectorist.campaign.obs_record import ObsRecord, write_obs_record
 from detectorist.campaign.obs_reduce import reduce_exposure
 from detectorist.errors import DetectoristError
 
@@ -26,34 +25,6 @@ Progress = Callable[[float, int, str], None]
 
 #: State of an exposure that could not be reduced.
 FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class ObsRecord:
-    """What became of one exposure.
-
-    Attributes
-    ----------
-    name : str
-        Of the exposure.
-    concatenation, type : str
-        As in the database.
-    state : str
-        "done", "kept" (products were up to date) or "failed".
-    products : tuple of Path
-        Empty where it failed.
-    error : str
-        Why it failed.
-    seconds : float
-    """
-
-    name: str
-    concatenation: str
-    type: str
-    state: str
-    products: tuple[Path, ...] = ()
-    error: str = ""
-    seconds: float = 0.0
 
 
 def run_obs(

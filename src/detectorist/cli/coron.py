@@ -14,7 +14,7 @@ from detectorist.cli.options import Quiet, choice_option, file_option
 
 if TYPE_CHECKING:
     from detectorist.campaign.database import Database
-    from detectorist.campaign.run_obs import ObsRecord
+    from detectorist.campaign.obs_record import ObsRecord
 
 
 def run_obs(

@@ -47,9 +47,8 @@ class CoronMode(Mode):
         """Reduce the exposure into the job's folder."""
         from detectorist.campaign.database import Database
         from detectorist.campaign.obs_plan import ObsPlan
-        from detectorist.campaign.obs_record import write_obs_record
+        from detectorist.campaign.obs_record import ObsRecord, write_obs_record
         from detectorist.campaign.obs_reduce import reduce_exposure
-        from detectorist.campaign.run_obs import ObsRecord
         from detectorist.crds_source import use_references
         from detectorist.pipelines import runner
 
