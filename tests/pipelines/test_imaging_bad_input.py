@@ -26,11 +26,10 @@ from detectorist.pipelines.imaging import ImagingPipeline
 from detectorist.pipelines.imaging_reduction import (
     ExposuresFailed,
     ImagingRequest,
-    RateRequest,
-    correct_rate_file,
     read_exposure,
     reduce_imaging,
 )
+from detectorist.pipelines.rate_correction import RateRequest, correct_rate_file
 
 pytestmark = pytest.mark.filterwarnings("default")
 

@@ -143,7 +143,7 @@ def correct(
     quiet: bool,
 ) -> None:
     """Run a step on a rate file, and say what was read and written."""
-    from detectorist.pipelines.imaging_reduction import RateRequest, correct_rate_file
+    from detectorist.pipelines.rate_correction import RateRequest, correct_rate_file
 
     result = correct_rate_file(RateRequest(step, file, output_dir, input_dir, in_place, parameters, references))
     if quiet:
