@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from detectorist.errors import ParameterError
-from detectorist.simulate import exposure, imaging_detector, imaging_header, imaging_sky, ingredients
+from detectorist.simulate import (
+    exposure,
+    imaging_detector,
+    imaging_header,
+    imaging_readout,
+    imaging_sky,
+    ingredients,
+)
 from detectorist.simulate import imaging_ingredients as parts
 from detectorist.simulate.builder import Progress, Scene
 from detectorist.simulate.imaging_references import build_imaging_cache, write_wisp_templates
@@ -19,7 +26,8 @@ from detectorist.simulate.streams import stream
 from detectorist.simulate.truth_file import write_truth
 
 if TYPE_CHECKING:
-    from detectorist.simulate.imaging_detector import FixedPatterns, Readout, Window
+    from detectorist.simulate.imaging_detector import FixedPatterns, Window
+    from detectorist.simulate.imaging_readout import Readout
 
 CACHE_NAME, WISPS_NAME = "crds", "wisps"
 #: Largest dither between exposures, pixel.
@@ -175,7 +183,7 @@ class ImagingObservation:
 
     def read_out(self, number: int, integration: int, light: np.ndarray, on_group: Any = None) -> Readout:
         """Return one integration of an exposure (both from 0) under `light` (ny, nx), DN/s before the flat."""
-        return imaging_detector.read_out(
+        return imaging_readout.read_out(
             self.scene,
             self.window,
             self.patterns,

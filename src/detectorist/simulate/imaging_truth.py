@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from detectorist.simulate.imaging import ImagingObservation
-    from detectorist.simulate.imaging_detector import Readout
+    from detectorist.simulate.imaging_readout import Readout
 
 _PIXEL = ("row", "column")
 
