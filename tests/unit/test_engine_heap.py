@@ -8,6 +8,16 @@ import pytest
 from detectorist.pipelines.heap import frozen_heap
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_frozen():
+    """Other tests in this process may have frozen the heap for their whole session."""
+    was_frozen = gc.get_freeze_count() > 0
+    gc.unfreeze()
+    yield
+    if was_frozen:
+        gc.freeze()
+
+
 class Node:
     pass
 
