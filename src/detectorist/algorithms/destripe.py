@@ -109,9 +109,9 @@ def _by_flicker(images, bad, readout, flat, mask, vertical):
     if mask is None:
         tier = mask_sources(_flattened(mean, flat), common_bad, n_outputs=len(readout.outputs)).tier
         mean = _without_flat_sky(mean, flat, common_bad | (tier > 0))
-        tier = _look_again(mean, common_bad, tier, settings)
+        sketch, tier = _look_again(mean, common_bad, tier, settings)
         mask = tier > 0
-        sketch, light, known = _model_outskirts(mean, common_bad, mask, settings)
+        sketch, light, known = _model_outskirts(mean, common_bad, mask, sketch, settings)
     else:
         mask = mask.astype(bool)
         mean = _without_flat_sky(mean, flat, common_bad | mask)
@@ -142,7 +142,7 @@ def _by_flicker(images, bad, readout, flat, mask, vertical):
 
 
 def _look_again(image, bad, tier, settings):
-    """Return sources in the image without a sketch of its noise; in rounds where they cover much of it.
+    """Return a sketch of the noise, and sources in the image without it; in rounds where they cover much of it.
 
     Light that is not masked is in part taken for noise, output by output, and missed again in what is left: of a galaxy
     as large as the frame each round finds more.
@@ -156,12 +156,12 @@ def _look_again(image, bad, tier, settings):
         tier = tier if now < covered - CROWDED else found
         if now < CROWDED or now < covered + MORE:
             break
-    return tier
+    return sketch, tier
 
 
-def _model_outskirts(image, bad, mask, settings):
-    """Return a sketch of the noise, light that can be subtracted, and which pixels of the mask it frees."""
-    sketch = sketch_flicker(image, bad | mask, **settings)
+def _model_outskirts(image, bad, mask, sketch, settings):
+    """Return a better sketch of the noise, light that can be subtracted, and which pixels of the mask it frees."""
+    sketch = sketch_flicker(image, bad | mask, sketch=sketch, **settings)
     rest = image - sketch.total() - np.float32(sketch.level)
     return sketch, *model_faint_light(rest, bad, mask, white=sketch.white)
 

@@ -193,18 +193,24 @@ def sketch_flicker(
     noise: FlickerNoise | None = None,
     columns: bool = True,
     clip_sigma: float = 4.0,
+    sketch: Sketch | None = None,
 ) -> Sketch:
-    """Return a first estimate at 40 % of the cost, to look for sources in; parameters as in `estimate_flicker`."""
+    """Return a first estimate at 40 % of the cost, to look for sources in, or a better one of an earlier sketch.
+
+    Parameters as in `estimate_flicker`.
+    """
     image, usable = _checked(image, mask, readout)
     white = _pixel_noise(image, usable)
-    return _sketch(image, usable, white, clip_sigma * white, readout, noise, columns)
+    return _sketch(image, usable, white, clip_sigma * white, readout, noise, columns, sketch)
 
 
-def _sketch(image, usable, white, clip, readout, noise, columns):
-    level = float(np.median(image[::4][usable[::4]]))
-    offsets = np.full(image.shape[1], level)
+def _sketch(image, usable, white, clip, readout, noise, columns, earlier=None):
+    if earlier is None:
+        level = float(np.median(image[::4][usable[::4]]))
+        earlier = Sketch(level, np.full(image.shape[1], level), np.zeros((0, 0), np.float32), white)
+    level, offsets, expected, _ = earlier
     blocks = Blocks(readout, image.shape[0])
-    means, counts = blocks.average(image, usable, offsets, np.zeros((0, 0), np.float32), clip)
+    means, counts = blocks.average(image, usable, offsets, expected, clip)
     light = _gradient_light(means, counts, blocks)
     noise = noise or fit_noise(means - light, counts, blocks)
     time_line, _ = _noise_of_blocks(means - light, counts, blocks, noise, want_variance=False)
