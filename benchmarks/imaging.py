@@ -24,10 +24,12 @@ from rich.table import Table
 import imaging_scenes as scenes
 import imaging_scores as scores
 from detectorist.algorithms.destripe import Destriped, destripe
+from detectorist.algorithms.flicker import estimate_flicker
 from detectorist.algorithms.readout import Readout, alternating_readout
 from detectorist.algorithms.snowballs import flag_snowballs
 from detectorist.algorithms.stripes import median_stripes
 from detectorist.algorithms.wisps import find_wisps, fit_wisps
+from imaging_limits import least_error, least_rows
 from imaging_scenes import Scene
 from imaging_whole import whole_figures
 from measure import cpu_seconds, passes, peak_above
@@ -159,7 +161,7 @@ def stripe_figures(scene: Scene) -> Iterator[Figure]:
     """Yield what of the 1/f noise is left in the scene, and what light is lost."""
     z, t = scene.rates
     image, stripes, readout = z["rate_nowisp"], t["horiz"] + t["vert"], scenes.readout_of()
-    got, mask = scored(scene, image, stripes, scenes.SKY, readout)
+    got, found = scored(scene, image, stripes, scenes.SKY, readout)
     for what, key, asked, form, peer in (
         ("1/f left, rows of an output, DN/s rms", "rows", "≤ 0.0016", "{:.5f}", 0.0023),
         ("1/f left, columns, DN/s rms", "columns", "≤ 0.0008", "{:.5f}", 0.0008),
@@ -169,24 +171,45 @@ def stripe_figures(scene: Scene) -> Iterator[Figure]:
         ("pull of background pixels", "pull", "0.95–1.05", "{:.3f}", None),
     ):
         yield Figure("stripes", what, got[key], asked, form, peer=peer)
+    inner = found.mask & ~found.outskirts
     dark = (image - np.where(scene.bad, 0, t["src"])).astype(np.float32)
-    noise, _ = scored(scene, dark, stripes, scenes.SKY, readout, mask=mask, light=0 * t["src"])
-    what = "the same with their light taken out, mask kept: noise alone, %"
+    noise, _ = scored(scene, dark, stripes, scenes.SKY, readout, mask=inner, light=0 * t["src"])
+    what = "flux error with the light taken out, bright parts masked: noise alone, %"
     yield Figure("stripes", what, noise["flux_pct"], "", "{:+.3f}")
+    yield from _limits(scene, dark, found)
     light = t["src"] > scores.BACKGROUND
-    yield Figure("source_mask", "light above 0.01 DN/s that is masked, %", 100 * mask[light].mean(), "", "{:.1f}")
+    yield Figure("source_mask", "light above 0.01 DN/s that is masked, %", 100 * found.mask[light].mean(), "", "{:.1f}")
     empty = (t["src"] < 1e-4) & ~scene.bad
-    yield Figure("source_mask", "pixels without light that are masked, %", 100 * mask[empty].mean(), "", "{:.1f}")
+    yield Figure("source_mask", "pixels without light that are masked, %", 100 * found.mask[empty].mean(), "", "{:.1f}")
 
 
-def scored(scene, image, stripes, sky, readout, *, light=None, **settings) -> tuple[dict[str, float], np.ndarray]:
-    """Destripe an image of the scene; return its scores and the source mask."""
+def _limits(scene: Scene, dark: np.ndarray, found: Destriped) -> Iterator[Figure]:
+    """Yield the errors that the statistics of the noise leave, the light of less and less of the sources unknown."""
+    readout, sources = scenes.readout_of(), scene.rates[1]["src"]
+    bright = (sources > scores.BRIGHT) & ~scene.bad
+    share = bright / sources[bright].sum(dtype=float)
+    noise = estimate_flicker(dark, scene.bad, readout=readout)
+    masks = (
+        ("all sources masked", found.mask),
+        ("the light of outskirts known", found.mask & ~found.outskirts),
+        ("all light known", np.zeros(sources.shape, bool)),
+    )
+    for of, mask in masks:
+        rows = least_rows(scene.bad | mask, noise, readout)
+        yield Figure("stripes", f"least 1/f in rows, {of}, DN/s rms", rows, "", "{:.5f}")
+    for of, mask in masks:
+        flux = 100 * least_error(share, scene.bad | mask, noise, readout)
+        yield Figure("stripes", f"least 1-sigma error of the flux, {of}, %", flux, "", "{:.3f}")
+
+
+def scored(scene, image, stripes, sky, readout, *, light=None, **settings) -> tuple[dict[str, float], Destriped]:
+    """Destripe an image of the scene; return its scores and what was found."""
     z, t = scene.rates
     found = run_stripes(image, scene.bad, readout, **settings)
     corrected = image - found.horizontal[0] - found.vertical[0]
     err = np.sqrt(np.maximum(z["err"] ** 2 + found.variance_change[0], 0))
     added = {"image": image, "stripes": stripes}
-    return scores.score_stripes(t, corrected, err, added=added, sky=sky, light=light), found.mask
+    return scores.score_stripes(t, corrected, err, added=added, sky=sky, light=light), found
 
 
 def variants(scene: Scene) -> Iterator[tuple[str, np.ndarray, np.ndarray, float, Readout, np.ndarray | None]]:
