@@ -110,9 +110,10 @@ def test_no_wisp_is_found_where_none_is(rng):
     assert found <= 1
 
 
-def test_a_wisp_under_a_galaxy_is_left_alone(rng):
+@pytest.mark.parametrize(("peak", "radius"), [(3, 60), (1, 40)])
+def test_a_wisp_under_a_galaxy_is_left_alone(rng, peak, radius):
     yy, xx = np.mgrid[:NY, :NX]
-    image = make_image(rng, np.array([FIRST]), [0.7]) + 3 * np.exp(-np.hypot(xx - 190, yy - 350) / 60)
+    image = make_image(rng, np.array([FIRST]), [0.7]) + peak * np.exp(-np.hypot(xx - 190, yy - 350) / radius)
     got = wisps.find_wisps(image, np.zeros((NY, NX), bool), np.array([FIRST * (FIRST > 0.02)]), readout=READOUT)
     assert not got.fit.significant
     assert_array_equal(got.image, 0)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from detectorist.algorithms.destripe import destripe
 from detectorist.algorithms.flicker import smooth_blocks
 from detectorist.algorithms.flicker_spectrum import fit_noise
 from detectorist.algorithms.readout import Blocks, Readout, alternating_readout
@@ -31,6 +32,9 @@ TEMPLATE_SMOOTHING_PIX = 2.0
 ROUNDS = 3
 #: Rounds of looking for sources in the image without its wisps.
 MASK_ROUNDS = 2
+#: Part of the wisps' light, squared, under sources and part of a strength that is its error from which a fit is in
+#: doubt: the wings of a galaxy that hides a wisp pass for the little that is left of it.
+HIDDEN, UNSURE = 0.25, 0.03
 #: A component is significant from here.
 SIGNIFICANT_SIGMA = 3.0
 #: Fewest pixels with light of the template.
@@ -120,8 +124,9 @@ def find_wisps(
     templates : ndarray of float, shape (n_components, ny, nx)
         As read; noise and NaN are taken out here.
     mask : ndarray of bool, shape (ny, nx), optional
-        True on sources; by default they are looked for in the image without its wisps, in two rounds. Where those cover
-        all light of the templates, nothing is significant and errors are NaN.
+        True on sources; by default they are looked for in the image without its wisps, in two rounds. Where they hide
+        much of the wisps and leave the strength unsure, they are looked for without stripes, too, as `destripe` does.
+        Where they cover all light of the templates, nothing is significant and errors are NaN.
     readout : Readout, optional
         The order in which the pixels were read; by default that of four outputs.
     clip_sigma : float
@@ -144,15 +149,25 @@ def find_wisps(
     mask = np.zeros(bad.shape, bool) if given is None else given
     fit = fit_wisps(image, bad | mask, templates, smooth=smooth, **settings)
     if given is None:
-        for _ in range(MASK_ROUNDS):
+        for again in range(MASK_ROUNDS + 1):
             rest = image - np.tensordot(fit.scale.astype(np.float32), smooth, 1)
-            mask = mask_sources(rest, bad, n_outputs=len(readout.outputs)).mask
             try:
+                if again < MASK_ROUNDS:
+                    mask = mask_sources(rest, bad, n_outputs=len(readout.outputs)).mask
+                elif _in_doubt(fit, smooth, mask):
+                    mask = destripe(rest[None], bad[None], readout=readout).mask
+                else:
+                    break
                 fit = fit_wisps(image, bad | mask, templates, smooth=smooth, **settings)
             except TooFewPixels:
                 return _untold(templates.shape, mask)
     wisp, variance = wisp_image(smooth, fit.scale * fit.significant, fit.covariance * fit.significant)
     return WispModel(fit, wisp, variance, mask)
+
+
+def _in_doubt(fit, templates, mask):
+    light = np.square(templates.sum(axis=0))
+    return light[mask].sum() > HIDDEN * light.sum() and bool((fit.error > UNSURE * fit.scale).any())
 
 
 def _untold(shape, mask):
