@@ -34,7 +34,7 @@ ROUNDS = 3
 MASK_ROUNDS = 2
 #: Part of the wisps' light, squared, under sources and part of a strength that is its error from which a fit is in
 #: doubt: the wings of a galaxy that hides a wisp pass for the little that is left of it.
-HIDDEN, UNSURE = 0.25, 0.03
+HIDDEN, UNSURE = 0.25, 0.02
 #: A component is significant from here.
 SIGNIFICANT_SIGMA = 3.0
 #: Fewest pixels with light of the template.
