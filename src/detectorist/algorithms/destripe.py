@@ -121,11 +121,13 @@ def _by_flicker(images, bad, readout, flat, mask, vertical):
     if len(images) == 1:
         parts.append(estimate_flicker(mean - light, common_bad | left_out, sketch=sketch, **settings))
     else:
-        flattened = [_without_flat_sky(image, flat, b | mask) - light for image, b in zip(images, bad, strict=True)]
-        masks = [b | left_out for b in bad]
-        noise = pool_noise([estimate_noise(*pair, readout=readout) for pair in zip(flattened, masks, strict=True)])
-        for pair in zip(flattened, masks, strict=True):
-            parts.append(estimate_flicker(*pair, noise=noise, **settings))
+        # One by one: an exposure may have many integrations.
+        def dark(image, one_bad):
+            return _without_flat_sky(image, flat, one_bad | mask) - light, one_bad | left_out
+
+        pairs = list(zip(images, bad, strict=True))
+        noise = pool_noise([estimate_noise(*dark(*pair), readout=readout) for pair in pairs])
+        parts.extend(estimate_flicker(*dark(*pair), noise=noise, **settings) for pair in pairs)
     noise = noise or parts[0].noise
     shape = images.shape
     return Destriped(
