@@ -58,7 +58,7 @@ def pulls(z, t, cube, variance, mean_variance) -> tuple[float, float]:
     return robust_std(pull), robust_std((rate - t["scene"].mean(axis=0))[known] / error[known])
 
 
-def companion_changes(z, t, stripes_of, *, seed, n_trials=24) -> np.ndarray:
+def companion_changes(z, t, stripes_of, *, seed, n_trials) -> np.ndarray:
     """Return what the correction takes from companions put in, one at a time, in units of the error of their flux.
 
     stripes_of : callable

@@ -75,7 +75,7 @@ def stripe_figures(exposure, peers: Path | None) -> Iterator[Figure]:
     halo = scores.stripes_left(z, t, ways["left"])["halo_pct"]
     yield Figure("subtract_1overf", "light of the halo changed, %", halo, "< 0.5", "{:.2f}")
     taken = float(np.abs(exposure.companion_changes(seed=1)).max())
-    what = "flux of 24 companions of 3 to 40 sigma, one at a time, most changed, sigma"
+    what = f"flux of {coron.N_COMPANIONS} companions of 3 to 40 sigma, one at a time, most changed, sigma"
     yield Figure("subtract_1overf", what, taken, "< 0.2", "{:.3f}")
     each, mean = scores.pulls(z, t, ways["left"], found.variance, found.mean_variance)
     yield Figure("subtract_1overf", "pull width, rates of integrations", each, "0.95–1.05", "{:.3f}")

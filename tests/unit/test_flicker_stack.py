@@ -85,12 +85,12 @@ def test_kernels_equal_their_python(rng):
         function(values, counts, WHITE, VARIANCES, factors, n_blocks, 2, *result)
     np.testing.assert_allclose(results[0], results[1], atol=1e-6)
     image = rng.normal(size=(4, 9)).astype(np.float32)
-    usable = rng.random(image.shape) < 0.8
+    weight = np.where(rng.random(image.shape) < 0.8, rng.random(image.shape), 0).astype(np.float32)
     for layout in ((2, 0, 0), (4, 1, 1)):
         outputs = np.zeros((2, 2, 4 * -(-9 // layout[0])), np.float32)
         painted = np.zeros((2, *image.shape), np.float32)
         for k, wrap in enumerate((lambda f: f, lambda f: f.py_func)):
-            arguments = (image, usable, np.zeros(9, np.float32), np.zeros_like(image), np.float32(2), layout)
+            arguments = (image, weight, np.zeros(9, np.float32), np.zeros_like(image), np.float32(2), layout)
             wrap(kernels.block_means)(*arguments, *outputs[k])
             wrap(kernels.paint)(outputs[k, 0], painted[k], layout, True)
         np.testing.assert_allclose(outputs[0], outputs[1], atol=1e-6)
@@ -184,6 +184,26 @@ def test_errors_with_a_gap_are_right(rng, noise, readout):
     assert not got.used.any()
     nothing = FlickerNoise(WHITE, SCALES, np.zeros(4), np.zeros(4))
     assert np.abs(smooth_flicker(white, clear, nothing, readout=readout, gap_pix=8).pattern).max() < 1e-3
+
+
+def test_a_pixel_of_weight_w_is_one_of_noise_1_over_w(rng, noise):
+    """Against the posterior with the whole covariance matrix, on the blocks of the smoother."""
+    ny, nx = 12, 20
+    image = rng.normal(size=(ny, nx)).astype(np.float32)
+    weight = np.repeat(rng.choice([0.0, 0.25, 1.0], (ny, nx // 2)), 2, axis=1)
+    readout = alternating_readout(nx, 1)
+    got = smooth_flicker(image, weight == 0, noise, readout=readout, weight=weight, columns=False, clip_sigma=np.inf)
+    time = (np.arange(ny)[:, None] * (nx + readout.overhead_pix) + 2.0 * np.arange(nx // 2)).ravel()
+    means, counts = image.reshape(ny, -1, 2).mean(axis=2).ravel() - got.level, 2 * weight[:, ::2].ravel()
+    prior = np.exp(-np.abs(time[:, None, None] - time[:, None]) / SCALES) @ VARIANCES
+    seen = counts > 0
+    gain = prior[:, seen] @ np.linalg.inv(prior[np.ix_(seen, seen)] + np.diag(WHITE / counts[seen]))
+    middle = got.pattern.reshape(ny, -1, 2).mean(axis=2)[:, 1:-1]  # lines between the centres of blocks mix in others
+    want = (gain @ means[seen]).reshape(ny, -1)
+    want = 0.125 * want[:, :-2] + 0.75 * want[:, 1:-1] + 0.125 * want[:, 2:]
+    np.testing.assert_allclose(middle, want, atol=1e-5)
+    variance = np.diag(prior - gain @ prior[seen]).reshape(ny, -1)
+    np.testing.assert_allclose(got.variance[:, ::2], variance, atol=1e-5)
 
 
 def test_masked_pixels_and_cosmic_rays_have_no_influence(rng, noise, readout):

@@ -15,9 +15,10 @@ N_STATES = 4
 
 
 @njit(cache=True, nogil=True)
-def block_means(image, usable, columns, model, clip, layout, means, counts):
+def block_means(image, weight, columns, model, clip, layout, means, counts):
     """Fill means and counts (n_rows * n_blocks,) with `image - columns` over blocks in the order of readout.
 
+    weight : (ny, nx) float32, what a pixel counts for, 0 to 1; a count is the sum of those of its block.
     model : (ny, nx), pixels farther than `clip` from `columns + model` are left out.
     layout : (block, reverse_columns, reverse_rows) as int.
     """
@@ -32,10 +33,10 @@ def block_means(image, usable, columns, model, clip, layout, means, counts):
             for i in range(b * block, min((b + 1) * block, nx)):
                 x = nx - 1 - i if reverse_columns else i
                 value = image[y, x] - columns[x]
-                inside = usable[y, x] and abs(value - model[y, x]) <= clip
-                total += value if inside else np.float32(0)
-                n += np.float32(1) if inside else np.float32(0)
-            means[row * n_blocks + b] = total / max(n, np.float32(1))
+                inside = weight[y, x] > 0 and abs(value - model[y, x]) <= clip
+                total += weight[y, x] * value if inside else np.float32(0)
+                n += weight[y, x] if inside else np.float32(0)
+            means[row * n_blocks + b] = total / n if n > 0 else np.float32(0)
             counts[row * n_blocks + b] = n
 
 

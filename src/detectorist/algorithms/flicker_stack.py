@@ -143,7 +143,7 @@ def _unresolved(inner, noise, readout) -> float:
         level = float(np.median(values[usable]))
         run = _Run(noise, readout, values.shape, BLOCK_PIX)
         offsets, nothing = np.full(values.shape[1], level, np.float32), np.zeros(values.shape, np.float32)
-        pattern, variance = run.smooth(values, usable, offsets, nothing, np.inf, want_variance=True)
+        pattern, variance = run.smooth(values, usable.astype(np.float32), offsets, nothing, np.inf, want_variance=True)
         left.append(float(np.mean((values - pattern - level)[usable] ** 2) + variance[usable].mean()))
     return max(float(np.mean(left)) - white_variance(inner), 0.0)
 
@@ -205,6 +205,7 @@ def smooth_flicker(
     noise: FlickerNoise,
     *,
     readout: Readout,
+    weight: np.ndarray | None = None,
     columns: bool = True,
     column_power: float | None = None,
     gap_pix: int = 0,
@@ -222,6 +223,8 @@ def smooth_flicker(
         Spectrum of one output (`own`) with up to four processes.
     readout : Readout
         Of one output as wide as the image.
+    weight : ndarray of float, shape (ny, nx), optional
+        What a pixel counts for, 0 to 1: the white noise has 1 / weight of its variance there. By default 1.
     columns : bool
         Also estimate an offset of each column (`shrunk_columns`).
     column_power : float, optional
@@ -248,23 +251,24 @@ def smooth_flicker(
         raise ParameterError(f"readout of {len(readout.outputs)} outputs: one of {nx} columns is needed")
     values = np.ascontiguousarray(image, np.float32)
     usable = np.isfinite(values) & ~mask
+    weight = np.where(usable, 1 if weight is None else weight, 0).astype(np.float32)
     level = float(np.median(values[usable]))
     offsets = np.full(nx, level, np.float32)
     first = _Run(noise, readout, (ny, nx), 2 * BLOCK_PIX)
     limit = clip_sigma * np.sqrt(noise.white + noise.own.sum())
-    pattern, _ = first.smooth(values, usable, offsets, np.zeros((ny, nx), np.float32), limit)
+    pattern, _ = first.smooth(values, weight, offsets, np.zeros((ny, nx), np.float32), limit)
     limit = clip_sigma * np.sqrt(noise.white)
     found = ColumnOffsets(np.zeros(nx), np.zeros(nx), 0.0)
     if columns:
         left = values - pattern - np.float32(level)
-        near = usable & (np.abs(left) <= limit)
+        near = np.where(np.abs(left) <= limit, weight, np.float32(0))
         found = shrunk_columns(left, near, power=column_power)
         offsets += found.offset.astype(np.float32)
         if gap_pix > 0:
             found = shrunk_columns(left, near, power=column_power, gap_pix=gap_pix)
     used = usable & (np.abs(values - offsets - pattern) <= limit) & (gap_pix == 0)
     second = _Run(noise, readout, (ny, nx), BLOCK_PIX)
-    pattern, variance = second.smooth(values, usable, offsets, pattern, limit, want_variance=True, gap_pix=gap_pix)
+    pattern, variance = second.smooth(values, weight, offsets, pattern, limit, want_variance=True, gap_pix=gap_pix)
     return SmoothedFlicker(pattern, variance, used, *found, level)
 
 
@@ -286,10 +290,10 @@ class _Run:
         self.factors = np.exp(-np.array([[block], [across]]) / scales)
         self.layout = (block, int(readout.outputs[0][2] < 0), int(readout.slow_direction < 0))
 
-    def smooth(self, values, usable, offsets, model, limit, *, want_variance=False, gap_pix=0):
+    def smooth(self, values, weight, offsets, model, limit, *, want_variance=False, gap_pix=0):
         """Return pattern and its variance, (ny, nx) float32, of the pixels within `limit` of `offsets + model`."""
         means, counts, line, spread = np.zeros((4, self.shape[0] * self.n_blocks), np.float32)
-        self.kernels.block_means(values, usable, offsets, model, np.float32(limit), self.layout, means, counts)
+        self.kernels.block_means(values, weight, offsets, model, np.float32(limit), self.layout, means, counts)
         if gap_pix > 0:
             gap = -(-gap_pix // self.layout[0])
             self.kernels.smooth_around(
@@ -319,32 +323,35 @@ class ColumnOffsets(NamedTuple):
 
 
 def shrunk_columns(
-    values: np.ndarray, usable: np.ndarray, *, power: float | None = None, gap_pix: int = 0
+    values: np.ndarray, weight: np.ndarray, *, power: float | None = None, gap_pix: int = 0
 ) -> ColumnOffsets:
-    """Return the mean of each column's usable values, shrunk by its own uncertainty.
+    """Return the mean of each column's values, shrunk by its own uncertainty.
+
+    values, weight : (ny, nx); weight is 0 where a value must not be used, which may be NaN there.
 
     Shrinkage makes sure that columns without a pattern of their own are left as they are: true offsets have the
     variance `power`, by default that part of the columns' scatter that is not their errors. Gradients, up to the
     third order, are light and stay. With a gap each offset is told without the rows up to `gap_pix` away.
     """
-    n_used = usable.sum(axis=0)
+    n_used = weight.sum(axis=0, dtype=np.float64)
     known = n_used > 0
-    total, squares = (np.sum(part, axis=0, where=usable, dtype=np.float64) for part in (values, values * values))
-    columns = total / np.maximum(n_used, 1)
+    values = np.where(weight > 0, values, 0)
+    total, squares = (np.einsum("yx,yx->x", weight, part, dtype=np.float64) for part in (values, values * values))
+    columns = total / np.where(known, n_used, 1)
     scatter = max(squares.sum() - (n_used * columns**2).sum(), 0.0) / max(n_used.sum() - known.sum(), 1)
-    errors = scatter / np.maximum(n_used, 1)
+    errors = scatter / np.where(known, n_used, 1)
     x = np.linspace(-1, 1, columns.size)
     if known.sum() > 10 * LIGHT_ORDER:
         light = legendre.legfit(x[known], columns[known], LIGHT_ORDER, w=np.sqrt(n_used[known]))
         columns = np.where(known, columns - legendre.legval(x, light), 0.0)
     if power is None:
         power = max(0.0, float(np.mean(columns[known] ** 2 - errors[known]))) if known.any() else 0.0
-    weight = np.where(known, power / np.maximum(power + errors, np.finfo(float).tiny), 0.0)
-    shrunk = columns * weight
+    share = np.where(known, power / np.maximum(power + errors, np.finfo(float).tiny), 0.0)
+    shrunk = columns * share
     if gap_pix > 0:
-        left = np.where(usable, values - total / np.maximum(n_used, 1), 0.0)
-        shrunk = shrunk - weight * _sum_near(left, gap_pix) / np.maximum(n_used - _sum_near(usable, gap_pix), 1)
-    return ColumnOffsets(shrunk, power * (1 - weight), power)
+        left = weight * (values - total / np.where(known, n_used, 1))
+        shrunk = shrunk - share * _sum_near(left, gap_pix) / np.maximum(n_used - _sum_near(weight, gap_pix), 1)
+    return ColumnOffsets(shrunk, power * (1 - share), power)
 
 
 def _sum_near(values, gap):

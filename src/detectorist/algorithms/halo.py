@@ -20,13 +20,16 @@ from detectorist.errors import TooFewPixels
 
 #: Width of the innermost ring, and by how much of its radius each one is wider than the one before.
 RING_PIX, RING_GROWTH = 2.0, 0.1
-#: Brightness above the sky, in units of a pixel's noise, from which a ring is left out of the stripes: speckles
-#: and spikes are about a third of the light, so below this they hide in the noise.
-BRIGHT_SIGMA = 2.5
-#: Local mean square over that of the image from which a place is rough: speckles, a companion, an edge.
-ROUGHNESS = 1.4
+#: Where pixels begin to count for less in the stripes, and where they count for nothing, so that no estimate hangs
+#: on the side of a limit on which a pixel happens to be:
+#: brightness of the ring above the sky, in units of a pixel's noise: speckles and spikes are about a third of the
+#: light, so below this they hide in the noise;
+BRIGHT_SIGMA = (1.25, 3.75)
+#: local mean square over that of the image: speckles, a companion, an edge;
+ROUGHNESS = (1.2, 2.2)
 ROUGH_BOX_PIX = 9
-CLIP_SIGMA = 4.0
+#: distance from the light, in units of the noise.
+OUTLIER_SIGMA = (3.0, 5.0)
 LEAST_KEPT = 0.25
 #: Search for point sources: running median along a row, width of a source, threshold in robust sigma.
 ROW_MEDIAN_PIX, POINT_SIGMA_PIX, POINT_CUT_SIGMA = 25, 1.0, 5.0
@@ -38,7 +41,7 @@ class Separated(NamedTuple):
 
     star: np.ndarray  # (ny, nx), the image without its stripes
     stripes: object  # what `estimate` returned last, or None where too few pixels were left
-    excluded: np.ndarray  # (ny, nx) bool, where stripes were not measured
+    weight: np.ndarray  # (ny, nx) float32, what a pixel counted for in the stripes, 0 to 1
 
 
 def separate_star(image: np.ndarray, mask: np.ndarray, estimate: Callable, *, noise: float | None = None) -> Separated:
@@ -50,8 +53,9 @@ def separate_star(image: np.ndarray, mask: np.ndarray, estimate: Callable, *, no
     mask : ndarray of bool, shape (ny, nx)
         True where a pixel must not be used. Non-finite pixels are not.
     estimate : callable
-        `estimate(image, mask)` returns an object whose `pattern` (ny, nx) are the stripes of an image
-        without light, and raises TooFewPixels where it cannot.
+        `estimate(image, weight)` returns an object whose `pattern` (ny, nx) are the stripes of an image
+        without light, and raises TooFewPixels where it cannot; weight (ny, nx) is 1 where a pixel counts, 0 where it
+        does not.
     noise : float, optional
         Noise of a pixel, unit of the image; by default from the differences of neighbours along the rows.
 
@@ -63,19 +67,19 @@ def separate_star(image: np.ndarray, mask: np.ndarray, estimate: Callable, *, no
     usable = np.isfinite(image) & ~mask
     noise = pixel_noise(image, usable) if noise is None else noise
     if not usable.any() or not np.isfinite(noise):
-        return Separated(image.copy(), None, ~usable)
+        return Separated(image.copy(), None, usable.astype(np.float32))
     centre = star_centre(image, usable)
     usable &= ~compact_sources(image - ring_profile(image, usable, centre), usable)
-    star, stripes, excluded = image, None, ~usable
+    star, stripes, weight = image, None, usable.astype(np.float32)
     for _ in range(N_PASSES):
         halo = ring_profile(star, usable, centre)
-        excluded = ~usable | bright_or_rough(star - halo, halo, usable, noise)
+        weight = calm_weight(star - halo, halo, usable, noise)
         try:
-            stripes = estimate(image - halo, excluded)
+            stripes = estimate(image - halo, weight)
         except TooFewPixels:
             break
         star = image - stripes.pattern
-    return Separated(star, stripes, excluded)
+    return Separated(star, stripes, weight)
 
 
 def pixel_noise(image: np.ndarray, usable: np.ndarray) -> float:
@@ -135,16 +139,27 @@ def compact_sources(residual: np.ndarray, usable: np.ndarray) -> np.ndarray:
     return ndimage.binary_dilation(stands_out & usable, structure=np.hypot(yy, xx) <= 2)
 
 
-def bright_or_rough(residual: np.ndarray, halo: np.ndarray, usable: np.ndarray, noise: float) -> np.ndarray:
-    """Return (ny, nx) bool, True where the light is too bright or too rough for stripes to be measured."""
+def calm_weight(residual: np.ndarray, halo: np.ndarray, usable: np.ndarray, noise: float) -> np.ndarray:
+    """Return (ny, nx) float32, 1 where stripes can be measured, falling to 0 where the light is too bright or rough.
+
+    residual : (ny, nx), what is left of the image without stripes and `halo`. noise : that of a pixel.
+    """
     sigma = 1.4826 * np.median(np.abs(residual[usable]))
     square = np.where(usable, np.clip(residual, -20 * sigma, 20 * sigma) ** 2, 0.0)
-    weight = np.maximum(ndimage.uniform_filter(usable.astype(float), ROUGH_BOX_PIX), 1e-3)
-    local = ndimage.uniform_filter(square, ROUGH_BOX_PIX) / weight
+    share = np.maximum(ndimage.uniform_filter(usable.astype(float), ROUGH_BOX_PIX), 1e-3)
+    local = ndimage.uniform_filter(square, ROUGH_BOX_PIX) / share
     usual = np.median(local[usable])
     if not usual > 0:
-        return np.zeros(residual.shape, bool)
-    unrest = np.maximum(local / (ROUGHNESS * usual), (halo - halo.min()) / (BRIGHT_SIGMA * noise))
+        return usable.astype(np.float32)
+    rough, bright = local / usual, (halo - halo.min()) / noise
     # Where light is everywhere, its calmest quarter has to do.
+    unrest = np.maximum(rough / np.mean(ROUGHNESS), bright / np.mean(BRIGHT_SIGMA))
     limit = max(1.0, float(np.quantile(unrest[usable], LEAST_KEPT)))
-    return (unrest > limit) | (np.abs(residual) > CLIP_SIGMA * np.sqrt(usual))
+    weight = _falling(rough / limit, *ROUGHNESS) * _falling(bright / limit, *BRIGHT_SIGMA)
+    weight *= _falling(np.abs(residual) / np.sqrt(usual), *OUTLIER_SIGMA)
+    return np.where(usable, weight, 0.0).astype(np.float32)
+
+
+def _falling(values, first, last):
+    """Return 1 up to `first`, 0 from `last` on, a straight line between."""
+    return np.clip((last - values) / (last - first), 0.0, 1.0)

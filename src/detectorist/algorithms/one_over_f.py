@@ -32,7 +32,7 @@ MEAN_CUT_SIGMA = 6.0
 NOISY = 2.0
 #: Neighbourhood of a pixel, along and across the row, that has no say in the stripes of a star's image: wider than a
 #: companion, whose light would else be taken for noise; nothing tells the two apart where it is too faint to be seen.
-COMPANION_GAP_PIX = 8
+COMPANION_GAP_PIX = 10
 #: Images that tell the spectrum of all. One alone knows little of what is slower than itself.
 N_PROBES = 6
 
@@ -242,7 +242,7 @@ def _typical(values: np.ndarray) -> float:
 def _one_by_one(cube, mask, estimate) -> StripeStack:
     """Each image alone: star and stripes told apart by shape only."""
     estimate = partial(estimate, gap_pix=COMPANION_GAP_PIX)
-    parts = [separate_star(image, bad, estimate) for image, bad in zip(cube, mask, strict=True)]
+    parts = [separate_star(image, bad, _weighted(estimate)) for image, bad in zip(cube, mask, strict=True)]
     found = [part.stripes for part in parts]
     zero = np.zeros(cube.shape[1:], np.float32)
     variance = np.stack([one.variance_left() if one else zero for one in found])
@@ -250,6 +250,11 @@ def _one_by_one(cube, mask, estimate) -> StripeStack:
     measured = np.array([one is not None for one in found])
     star = np.mean([part.star for part in parts], axis=0)
     return StripeStack(stripes, variance, variance.mean(axis=0) / len(cube), star, measured)
+
+
+def _weighted(estimate: Callable) -> Callable:
+    """Turn an estimate of image and mask into one of image and weight."""
+    return lambda image, weight: estimate(image, weight <= 0, weight=weight)
 
 
 def _joined(parts: list[StripeStack]) -> StripeStack:
@@ -279,7 +284,7 @@ def _stripes_of_mean(mean, mask, n_ints, noise, column_power, estimate: Callable
         known["noise"] = scaled_noise(noise, 1.0 / (n_ints - 1))
     if n_ints > 1 and column_power is not None:
         known["column_power"] = column_power / (n_ints - 1)
-    separated = separate_star(mean, mask, partial(estimate, gap_pix=COMPANION_GAP_PIX, **known))
+    separated = separate_star(mean, mask, _weighted(partial(estimate, gap_pix=COMPANION_GAP_PIX, **known)))
     if separated.stripes is None:
         zero = np.zeros(mean.shape, np.float32)
         return mean, zero, zero

@@ -74,6 +74,7 @@ def estimate_stripes(
     mask: np.ndarray,
     *,
     readout: Readout,
+    weight: np.ndarray | None = None,
     model_type: str = "flicker",
     vertical_corr: bool = True,
     noise: FlickerNoise | None = None,
@@ -90,6 +91,9 @@ def estimate_stripes(
         True where a pixel must not be used.
     readout : Readout
         Outputs and scan directions.
+    weight : ndarray of float, shape (ny, nx), optional
+        What a usable pixel counts for, 0 to 1, in "flicker" of one output; in the other models a pixel counts from
+        a half on.
     model_type : {"flicker", "savgol", "median", "mean"}
     vertical_corr : bool
         Also take off one value per column, shrunk by its own uncertainty.
@@ -115,9 +119,13 @@ def estimate_stripes(
         raise TooFewPixels(
             f"stripes: {int(usable.sum())} usable pixels, {MIN_PIXELS} are needed", n_usable=int(usable.sum())
         )
+    one_output = model_type == "flicker" and len(readout.outputs) == 1
+    if weight is not None and not one_output:
+        mask = mask | (weight < 0.5)
+        usable &= ~mask
     if model_type == "flicker":
-        if len(readout.outputs) == 1:
-            settings = {"columns": vertical_corr, "column_power": column_power, "gap_pix": gap_pix}
+        if one_output:
+            settings = {"columns": vertical_corr, "column_power": column_power, "gap_pix": gap_pix, "weight": weight}
             return _one_output(image, usable, readout, noise, settings)
         from detectorist.algorithms.flicker import estimate_flicker
 
