@@ -67,6 +67,10 @@ FRAMES = {
     "512 x 512 of four outputs": Frame(
         {"name": WITHOUT_WISPS, "size": 512, "outputs": 4, "pattern": "DEEP8"}, 9, range(1, 9), ("drift",), 7.5
     ),
+    # What is hard: 9 electrons a group, for which the standard ramp fit states too small errors, and hidden wisps.
+    "512 x 512, shallow, with wisps": Frame(
+        {"size": 512, "outputs": 4, "pattern": "DEEP8"}, 12, range(1, 4), ("drift",)
+    ),
     "SUB320": Frame({"name": WITHOUT_WISPS, "subarray": "SUB320", "pattern": "BRIGHT1"}, 10, range(1, 17)),
     "full frame": Frame({}, 9, range(1, 4)),
 }
