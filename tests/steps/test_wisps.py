@@ -88,6 +88,7 @@ def test_the_record_holds_the_curve_of_the_fit(make_rate, templates):
     step.run(make_rate(0.8 * FIRST))
     curve = step.record["curve"]
     assert len(curve["scale"]) == len(curve["spread"]) == 21
+    assert 0 <= step.record["hidden"] < 0.1
     assert abs(curve["scale"][int(np.argmin(curve["spread"]))] - 0.8) < 0.1
     step.run(make_rate(0 * FIRST))
     assert step.record["state"] == "SKIPPED"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from detectorist.algorithms.residuals import measure_row_noise, measure_wisp_curve
+from detectorist.algorithms.residuals import hidden_share, measure_row_noise, measure_wisp_curve
 
 SIZE, WHITE = 512, 0.02
 
@@ -50,3 +50,17 @@ def test_the_scatter_is_least_at_the_strength_of_the_wisp(sky):
     assert curve[0] > 3 * curve.min()
     assert_allclose(curve.min(), WHITE / 8, rtol=0.15)
     np.testing.assert_array_equal(image, before)
+
+
+def test_the_hidden_part_of_a_wisp_does_not_hang_on_its_noise(rng):
+    wisp = np.zeros((SIZE, SIZE))
+    wisp[100:300, 96:296] = 0.1
+    mask = np.zeros(wisp.shape, bool)
+    mask[104:304, 96:146] = True
+    mask[400:] = True  # where no wisp is
+    noisy = wisp + 0.02 * rng.normal(size=wisp.shape)
+    # Bins at the edge, half in light, count as a whole: 26 x 25 of them, 25 x 6.25 under the mask.
+    assert hidden_share(mask, wisp) == pytest.approx(0.25, abs=0.01)
+    assert hidden_share(mask, noisy) == pytest.approx(hidden_share(mask, wisp), abs=0.02)
+    assert hidden_share(np.ones(wisp.shape, bool), wisp) == 1
+    assert np.isnan(hidden_share(mask, np.zeros(wisp.shape)))

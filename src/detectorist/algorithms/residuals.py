@@ -89,6 +89,19 @@ def measure_wisp_curve(image: np.ndarray, mask: np.ndarray, wisp: np.ndarray, fa
     return np.array([_spread(data[lit] - factor * light[lit]) for factor in factors])
 
 
+def hidden_share(mask: np.ndarray, wisp: np.ndarray) -> float:
+    """Return the part of a mask's pixels where the wisp has light, in bins of 8 x 8 pixels; NaN where it has none.
+
+    mask : ndarray of bool, shape (ny, nx)
+        True where something hides the wisp.
+    wisp : ndarray of float, shape (ny, nx)
+        Finite; its noise is averaged over the bins.
+    """
+    light, hidden = _sums(wisp), _sums(np.asarray(mask, np.float32)) / BIN_PIX**2
+    lit = light > LIT * max(light.max(initial=0), 0)
+    return float(hidden[lit].mean()) if lit.any() else float("nan")
+
+
 def _sums(image):
     ny, nx = (n // BIN_PIX for n in image.shape)
     return image[: ny * BIN_PIX, : nx * BIN_PIX].reshape(ny, BIN_PIX, nx, BIN_PIX).sum(axis=(1, 3), dtype=float)

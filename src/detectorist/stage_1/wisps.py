@@ -8,7 +8,7 @@ import numpy as np
 from stdatamodels.jwst.datamodels import ImageModel
 
 from detectorist import models
-from detectorist.algorithms.residuals import measure_wisp_curve
+from detectorist.algorithms.residuals import hidden_share, measure_wisp_curve
 from detectorist.algorithms.wisps import WispFit, WispModel, find_wisps, prepare_templates
 from detectorist.errors import ParameterError
 from detectorist.stage_1.nircam_readout import readout_of
@@ -43,8 +43,8 @@ class WispsStep(DetectoristStep):
     What is no stronger than three times its error is not subtracted, and the image left as it is (SKIPPED). ERR grows
     by the error of the strength times the template.
 
-    The record holds the strengths with their errors and, as `curve`, how the scatter of the image runs with the
-    strength of the first component, all varied together.
+    The record holds the strengths with their errors, how much of the templates' light lies under sources (`hidden`),
+    and, as `curve`, how the scatter of the image runs with the strength of the first component, all varied together.
     """
 
     class_alias = "wisps"
@@ -86,6 +86,7 @@ class WispsStep(DetectoristStep):
             "scale_error": fit.error,
             "templates": [path.name for path in paths],
             "residual_ratio": fit.residual_ratio,
+            "hidden": hidden_share(found.mask, np.nan_to_num(templates).sum(axis=0)),
             "curve": self._curve(model, templates, flat, found),
         }
         strengths = ", ".join(f"{s:.4f} +- {e:.4f}" for s, e in zip(fit.scale, fit.error, strict=True))
