@@ -42,10 +42,11 @@ def folder(tmp_path, rng):
     cube[:, 3, 4] = np.nan
     flags = np.zeros(cube.shape, np.int32)
     flags[:, 3, 4] = 1
+    errors = fits.ImageHDU(np.full(cube.shape, 0.1), name="ERR")
     for kind, data in (("rate", cube[:5].mean(axis=0)), ("rateints", cube)):
         primary = fits.PrimaryHDU(header=fits.Header({"NINTS": 6, "CORONMSK": "MASKA335R"}))
         hdus = [primary, fits.ImageHDU(data, name="SCI"), fits.ImageHDU(flags, name="DQ")]
-        fits.HDUList(hdus).writeto(folder / f"{NAMES[0]}_{kind}.fits")
+        fits.HDUList([*hdus, *([errors] if kind == "rateints" else [])]).writeto(folder / f"{NAMES[0]}_{kind}.fits")
     return folder
 
 
@@ -99,3 +100,79 @@ def test_flags_and_outliers_are_counted(folder):
     CoronSections().complete(exposure)
     assert exposure.numbers["unusable_pct"] == pytest.approx(100 / (40 * 48))
     assert exposure.numbers["outliers_ppm"] == pytest.approx(3e6 / (6 * 40 * 48))
+
+
+def change_rates(folder, change):
+    """Change the rates of the integrations and their mean, in their files; a part of row 20 is bright."""
+    path = folder / f"{NAMES[0]}_rateints.fits"
+    with fits.open(path, mode="update") as hdus:
+        cube = hdus["SCI"].data
+        cube[:, 20, 10:30] += 50
+        change(cube, hdus["ERR"].data, hdus["DQ"].data)
+        mean = cube.mean(axis=0)
+    with fits.open(folder / f"{NAMES[0]}_rate.fits", mode="update") as hdus:
+        hdus["SCI"].data = mean
+
+
+def most_unlike(folder):
+    exposure = gather(folder).exposures[0]
+    sections = CoronSections()
+    sections.complete(exposure)
+    words = [one.words for suspect in find_suspects([exposure], (), sections.checks) for one in suspect.concerns]
+    return exposure.numbers.get("integration_unlike"), "one integration differs" in " ".join(words)
+
+
+def test_integrations_that_only_noise_sets_apart_are_alike(folder):
+    change_rates(folder, lambda cube, errors, flags: None)
+    unlike, told = most_unlike(folder)
+    assert 0.5 < unlike < 1.25
+    assert not told
+
+
+def test_an_integration_in_which_the_star_is_brighter_is_told(folder):
+    def brighten(cube, errors, flags):
+        cube[2, 20] += 0.5
+
+    change_rates(folder, brighten)
+    unlike, told = most_unlike(folder)
+    assert unlike == pytest.approx(1.4826 * 5, rel=0.15)
+    assert told
+
+
+def test_dark_pixels_and_unusable_ones_make_no_integration_unlike(folder):
+    def spoil(cube, errors, flags):
+        cube[2, :20] -= 5
+        cube[2, 20, 10:20] += 5
+        flags[2, 20, 10:20] |= 1
+
+    change_rates(folder, spoil)
+    assert not most_unlike(folder)[1]
+
+
+def test_nothing_is_compared_without_errors_or_with_two_integrations(folder):
+    path = folder / f"{NAMES[0]}_rateints.fits"
+    with fits.open(path, mode="update") as hdus:
+        hdus["ERR"].data[:] = np.nan
+    assert most_unlike(folder) == (None, False)
+    with fits.open(path, mode="update") as hdus:
+        for hdu in hdus[1:]:
+            hdu.data = hdu.data[:2]
+    assert most_unlike(folder) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ({"stripes_unmeasured": 1}, "could not be measured in 1 images"),
+        ({"ktc_unmeasured_pct": 14.0}, "the offset of 14.0 % of the ramps"),
+        ({"unusable_pct": 24.0}, "24.0 % of the pixels cannot be used"),
+        ({"integration_unlike": 2.4}, "differs from the others by 2.4 times"),
+        ({"ktc_unmeasured_pct": 0.2, "unusable_pct": 0.4, "integration_unlike": 1.0, "outliers_ppm": 2000.0}, ""),
+    ],
+)
+def test_limits(folder, numbers, words):
+    exposure = gather(folder).exposures[0]
+    exposure.numbers = numbers
+    told = [one.words for suspect in find_suspects([exposure], (), CoronSections.checks) for one in suspect.concerns]
+    assert len(told) == bool(words)
+    assert all(words in one for one in told)

@@ -57,6 +57,7 @@ def folder(tmp_path, rng):
                 "scale": [0.8],
                 "scale_error": [0.01],
                 "residual_ratio": 1.02,
+                "hidden": 0.72,
                 "curve": {"scale": [0.0, 0.8, 1.6], "spread": [0.03, 0.02, 0.03]},
             },
             "stripes": {
@@ -64,6 +65,8 @@ def folder(tmp_path, rng):
                 "stripes_rms": 0.05,
                 "masked_fraction": 0.1,
                 "white_noise": 0.02,
+                "rms_common": 0.008,
+                "rms_own": 0.006,
                 "row_rms_before": 0.05,
                 "row_rms_after": 0.006,
                 "row_rms_white": 0.0025,
@@ -99,15 +102,48 @@ def test_numbers_come_from_the_records(folder):
     ImagingSections().complete(one)
     assert one.numbers["flagged_pct"] == pytest.approx(100 * 205 / (5 * SIZE**2))
     assert one.numbers["wisp_scale"] == 0.8
-    assert one.numbers["stripes_over_white"] == pytest.approx(2.5)
+    assert one.numbers["flicker_over_white"] == pytest.approx(0.5)
+    assert one.numbers["wisp_hidden_pct"] == pytest.approx(72)
     assert one.numbers["row_ratio"] == pytest.approx(2.4)
     assert one.numbers["sky"] == pytest.approx(1, abs=0.03)
     assert one.numbers["jumps_pct"] == pytest.approx(100 * 25 / SIZE**2)
     (suspect,) = find_suspects([one], ImagingSections.columns, ImagingSections.checks)
     words = " ".join(concern.words for concern in suspect.concerns)
-    assert "2.5 times the white noise" in words
+    assert "1/f noise is 0.50 times the white noise" in words
+    assert "72 % of the wisp lie under what was taken for sources" in words
     assert "rows scatter 2.4 times as much as white noise explains" in words
-    assert "did not help" not in words
+    assert "strength of the wisp" not in words
+
+
+@pytest.mark.parametrize(
+    ("step", "changed", "words"),
+    [
+        ("wisps", {"hidden": 0.39}, ""),
+        ("wisps", {"hidden": 0.97, "state": "SKIPPED"}, "97 % of the wisp lie under"),
+        ("wisps", {"hidden": 0.0, "scale_error": [0.12]}, "known to 15% only"),
+        ("stripes", {"rms_common": 0.0, "rms_own": 0.0065}, ""),
+        ("stripes", {"rms_common": 0.0, "rms_own": 0.0075}, "0.38 times the white noise"),
+        ("stripes", {"masked_fraction": 0.9}, ""),
+    ],
+)
+def test_each_limit_by_itself(folder, step, changed, words):
+    one = gather(folder).exposures[0]
+    steps = one.steps[NAMES[0]]
+    steps["wisps"]["hidden"], steps["stripes"]["row_rms_after"] = 0.1, 0.001
+    steps["stripes"]["rms_common"] = steps["stripes"]["rms_own"] = 0.002
+    steps[step].update(changed)
+    ImagingSections().complete(one)
+    found = find_suspects([one], ImagingSections.columns, ImagingSections.checks)
+    told = [concern.words for suspect in found for concern in suspect.concerns]
+    assert len(told) == bool(words)
+    assert all(words in one for one in told)
+
+
+def test_stripes_by_medians_have_no_strength_of_1_over_f(folder):
+    one = gather(folder).exposures[0]
+    one.steps[NAMES[0]]["stripes"].update(white_noise=0.0, rms_common=0.0, rms_own=0.0)
+    ImagingSections().complete(one)
+    assert "flicker_over_white" not in one.numbers
 
 
 def test_all_figures_are_there(folder):

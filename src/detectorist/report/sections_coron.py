@@ -21,6 +21,8 @@ DO_NOT_USE, SATURATED, JUMP_DET, OUTLIER = 1, 2, 4, 16
 THUMBNAIL_PIX, BRIEF_PIX, LARGE_PIX = 80, 200, 480
 #: Integrations in the mosaic, and numbers of columns it may have, the first that leaves least empty.
 MOST_TILES, TILE_COLUMNS = 16, (5, 4, 3, 6)
+#: Part of the pixels that count as bright when integrations are compared, and integrations that this takes.
+BRIGHT_SHARE, LEAST_COMPARED = 0.01, 3
 #: Records of the steps -> numbers of the exposure: step, name there, name here.
 _RECORDED = (
     ("subtract_ktc", "ktc_rms_dn", "ktc_rms_dn"),
@@ -43,6 +45,13 @@ class CoronSections(Sections):
         Column("stripes_rms", "stripes", "", "Rms of the 1/f noise that was subtracted, unit of the data", ".3g"),
         Column("outliers", "outliers", "", "Outliers across integrations that were flagged", "d"),
         Column("outliers_ppm", "outliers", "ppm", "The same over all pixels of all integrations", ".1f"),
+        Column(
+            "integration_unlike",
+            "most unlike",
+            "",
+            "Departure of one integration from their median where the star is bright, over its errors; the largest",
+            ".2f",
+        ),
         Column("jumps_pct", "jumps", "%", "Pixels of an integration with a cosmic ray in their ramp", ".2f"),
         Column("saturated_pct", "saturated", "%", "Pixels of an integration that saturate", ".2f"),
         Column("unusable_pct", "unusable", "%", "Pixels of an integration that cannot be used", ".2f"),
@@ -61,10 +70,10 @@ class CoronSections(Sections):
             high=5.0,
         ),
         Check(
-            "outliers_ppm",
-            "{value:.0f} of a million values are outliers across integrations (up to {high:g} is usual): does the star "
-            "move, or is one integration unlike the others?",
-            high=1000.0,
+            "integration_unlike",
+            "one integration differs from the others by {value:.1f} times its errors where the star is bright (up to "
+            "{high:g} is usual): has the star moved or changed? Look at the integrations without their median",
+            high=1.25,
         ),
         Check(
             "unusable_pct",
@@ -82,9 +91,13 @@ class CoronSections(Sections):
         numbers = exposure.numbers
         if isinstance(exposure.header.get("integrations"), int):
             numbers["integrations"] = exposure.header["integrations"]
-        flags = _Products(exposure).flags
+        products = _Products(exposure)
+        flags = products.flags
         if flags is None or not flags.size:
             return
+        unlike = _most_unlike(products)
+        if np.isfinite(unlike):
+            numbers["integration_unlike"] = unlike
         for name, bit in (("jumps_pct", JUMP_DET), ("saturated_pct", SATURATED), ("unusable_pct", DO_NOT_USE)):
             numbers[name] = 100.0 * float(np.mean(flags & bit > 0))
         if "outliers" in numbers:
@@ -128,6 +141,24 @@ class CoronSections(Sections):
             yield Panel("coron_models", "What was subtracted", pictures=models, beside=True)
         if found.flags is not None:
             yield Panel("coron_flags", "Flags", pictures=list(_flag_pictures(found.flags, largest)), beside=True)
+
+
+def _most_unlike(found: _Products) -> float:
+    """Return how far one integration departs from the median of all where the star is bright, in its errors.
+
+    The robust scatter over the brightest pixels of the rate, of the integration that departs most; about 0.9 where
+    noise alone makes them differ (each takes part in the median). NaN where there is nothing to compare.
+    """
+    if found.rate is None or found.cube is None or found.errors is None or len(found.cube) < LEAST_COMPARED:
+        return float("nan")
+    usable = np.isfinite(found.rate) & (found.flags & DO_NOT_USE == 0).all(axis=0)
+    if not usable.any():
+        return float("nan")
+    bright = usable & (found.rate >= np.quantile(found.rate[usable], 1 - BRIGHT_SHARE))
+    values, errors = found.cube[:, bright], found.errors[:, bright]
+    away = np.abs(values - np.median(values, axis=0)) / np.where(errors > 0, errors, np.nan)
+    known = np.isfinite(away).any(axis=1)
+    return float(1.4826 * np.nanmedian(away[known], axis=1).max()) if known.any() else float("nan")
 
 
 def _model_pictures(found: _Products, largest: int) -> Iterator[Picture]:
@@ -220,6 +251,10 @@ class _Products:
     @cached_property
     def cube(self) -> np.ndarray | None:
         return self._read("rateints", "SCI", float)
+
+    @cached_property
+    def errors(self) -> np.ndarray | None:
+        return self._read("rateints", "ERR", float)
 
     @cached_property
     def flags(self) -> np.ndarray | None:

@@ -19,8 +19,6 @@ from detectorist.report.sections import Panel, Picture, Sections
 
 #: Flags in DQ of a rate: of a pixel that cannot be used, saturated, has a jump, sees no light.
 DO_NOT_USE, SATURATED, JUMP_DET, REFERENCE_PIXEL = 1, 2, 4, 1 << 31
-#: Pixels along the side of the bins in which the scatter over a wisp is recorded.
-WISP_BIN_PIX = 8
 #: Pixels along the longer side: of thumbnails, of pictures among many.
 THUMBNAIL_PIX, BRIEF_PIX = 96, 256
 #: Percent left out on either side of a stretch that has to show faint patterns beside bright sources.
@@ -36,10 +34,11 @@ class ImagingSections(Sections):
         Column("flagged_pct", "flagged", "%", "Samples of the ramps that the snowball step flagged", ".2f"),
         Column("wisp_scale", "wisp", "", "Strength of the wisp template that was subtracted", ".3f", compared=False),
         Column("wisp_error", "wisp error", "", "Its uncertainty", ".3f"),
+        Column("wisp_hidden_pct", "wisp hidden", "%", "Part of the wisp under sources", ".0f", compared=False),
         Column("wisp_goodness", "wisp residual", "", "Scatter of the image over what noise gives, at the fit", ".2f"),
         Column("stripes_rms", "stripes", "DN/s", "Rms of the 1/f pattern that was subtracted", ".4f"),
         Column("row_ratio", "rows left", "", "Scatter of rows after the correction over what white noise gives", ".2f"),
-        Column("stripes_over_white", "over white", "", "That rms over the white noise of a pixel", ".2f"),
+        Column("flicker_over_white", "1/f over white", "", "1/f noise over the white noise of a pixel", ".2f"),
         Column("masked_pct", "masked", "%", "Pixels left out as sources when stripes were measured", ".0f"),
         Column("sky", "level", "DN/s", "Median of the image", ".3g"),
         Column("jumps_pct", "jumps", "%", "Pixels with a cosmic ray in their ramp", ".1f"),
@@ -53,39 +52,21 @@ class ImagingSections(Sections):
             high=1.0,
         ),
         Check(
-            "row_gain",
-            "the rows scatter {value:.2f} times as much as before the correction (below {high:g} is usual): it did "
-            "not help",
-            high=1.0,
-        ),
-        Check(
-            "wisp_goodness",
-            "the image scatters {value:.2f} times as much as noise after the wisp was fitted (up to {high:g} is "
-            "usual): the template does not fit, or sources are left in",
-            high=1.2,
-        ),
-        Check(
-            "wisp_left",
-            "where the wisp was, the image scatters {value:.2f} times as much as its noise explains (up to {high:g} is "
-            "usual): something of it is left, or the template belongs somewhere else",
-            high=1.5,
+            "wisp_hidden_pct",
+            "{value:.0f} % of the wisp lie under what was taken for sources (up to {high:g} % is usual): a galaxy "
+            "hides it, or the template does not fit and what is left of the wisp passes for sources",
+            high=40.0,
         ),
         Check(
             "wisp_error_share",
             "the strength of the wisp is known to {value:.0%} only (up to {high:.0%} is usual)",
-            high=0.2,
+            high=0.1,
         ),
         Check(
-            "stripes_over_white",
-            "the stripes subtracted are {value:.1f} times the white noise of a pixel (up to {high:g} is usual): is a "
-            "source taken for stripes?",
-            high=0.75,
-        ),
-        Check(
-            "masked_pct",
-            "{value:.0f} % of the pixels were left out when stripes were measured (up to {high:g} % is usual): little "
-            "is left to measure on",
-            high=70.0,
+            "flicker_over_white",
+            "1/f noise is {value:.2f} times the white noise of a pixel (up to {high:g} is usual): is light of sources "
+            "taken for stripes? Look at the source mask",
+            high=0.35,
         ),
         Check(
             "flagged_pct",
@@ -114,15 +95,13 @@ class ImagingSections(Sections):
             numbers["wisp_error_share"] = wisp["scale_error"][0] / max(abs(wisp["scale"][0]), 1e-6)
         if stripes.get("masked_fraction") is not None:
             numbers["masked_pct"] = 100 * stripes["masked_fraction"]
+        if wisp.get("hidden") is not None:
+            numbers["wisp_hidden_pct"] = 100 * wisp["hidden"]
         if stripes.get("white_noise"):
-            numbers["stripes_over_white"] = stripes["stripes_rms"] / stripes["white_noise"]
+            flicker = np.hypot(stripes.get("rms_common", np.nan), stripes.get("rms_own", np.nan))
+            numbers["flicker_over_white"] = float(flicker / stripes["white_noise"])
         if stripes.get("row_rms_white") and stripes.get("row_rms_after") is not None:
             numbers["row_ratio"] = stripes["row_rms_after"] / stripes["row_rms_white"]
-        if stripes.get("row_rms_before") and stripes.get("row_rms_after") is not None:
-            numbers["row_gain"] = stripes["row_rms_after"] / stripes["row_rms_before"]
-        left = _wisp_left(wisp.get("curve") or {}, stripes)
-        if left is not None:
-            numbers["wisp_left"] = left
         products = _Products(exposure)
         flags = products.read_flags()
         if flags is not None:
@@ -230,16 +209,6 @@ def _range(limits: tuple[float, float]) -> str:
 
 def _completed(exposure: Exposure, step: str) -> bool:
     return any(part.get(step, {}).get("state") == "COMPLETE" for part in exposure.steps.values())
-
-
-def _wisp_left(curve: dict[str, Any], stripes: dict[str, Any]) -> float | None:
-    """Return the least scatter over the wisp, in bins, over that of white and 1/f noise; None where not recorded."""
-    noise = [stripes.get(name) for name in ("white_noise", "rms_common", "rms_own")]
-    if not curve.get("spread") or None in noise:
-        return None
-    white, common, own = noise
-    expected = float(np.sqrt((white / WISP_BIN_PIX) ** 2 + common**2 + own**2))
-    return min(curve["spread"]) / expected if expected > 0 else None
 
 
 def _share_of_samples(n_flagged: int | None, header: dict[str, Any]) -> float | None:

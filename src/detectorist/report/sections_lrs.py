@@ -28,11 +28,11 @@ DRAWN = {
     "trace": ("lrs_trace", "Shifts and width of the trace"),
     "noise": ("lrs_noise", "Noise against bin size"),
 }
-#: Standard deviation of a scatter from the median second difference, times the root of the number of integrations,
+#: Standard deviation of a scatter from second differences, times the root of the number of integrations,
 #: over the scatter: measured on white noise.
 SCATTER_UNCERTAINTY = 1.0
 #: Standard deviations by which a scatter from few integrations may be too large by chance.
-CHANCE_SIGMA = 3.0
+CHANCE_SIGMA = 4.0
 
 
 class LrsSections(Sections):
