@@ -11,13 +11,14 @@ import numpy as np
 from detectorist import __version__
 from detectorist.simulate import imaging_detector
 from detectorist.simulate.noise import expected_slope_noise
-from detectorist.simulate.truth_file import Variable, first_group_struck, scene_as_text, with_attributes
+from detectorist.simulate.truth_file import first_group_struck, scene_as_text, with_attributes
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from detectorist.simulate.imaging import ImagingObservation
     from detectorist.simulate.imaging_readout import Readout
+    from detectorist.simulate.truth_file import Variable
 
 _PIXEL = ("row", "column")
 

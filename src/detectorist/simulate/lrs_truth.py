@@ -13,12 +13,13 @@ from detectorist.simulate.detector import Drift
 from detectorist.simulate.lrs_sky import SHAPE, SUBARRAY
 from detectorist.simulate.miri_detector import Readout
 from detectorist.simulate.noise import expected_slope_noise
-from detectorist.simulate.truth_file import Variable, first_group_struck, scene_as_text, with_attributes
+from detectorist.simulate.truth_file import first_group_struck, scene_as_text, with_attributes
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from detectorist.simulate.lrs import LrsObservation
+    from detectorist.simulate.truth_file import Variable
 
 _ROWS, _COLUMNS = np.arange(SUBARRAY.n_rows), np.arange(SUBARRAY.n_cols)
 _IMAGES = ("light", "expected_noise")

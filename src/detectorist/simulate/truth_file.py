@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from detectorist.simulate.detector import CosmicRays
 
-#: Dimensions, values, unit, meaning.
-Variable = tuple[tuple[str, ...], np.ndarray, str, str]
+    #: Dimensions, values, unit, meaning.
+    Variable = tuple[tuple[str, ...], np.ndarray, str, str]
 
 
 def with_attributes(variables: Mapping[str, Variable]) -> dict[str, tuple[Any, ...]]:
