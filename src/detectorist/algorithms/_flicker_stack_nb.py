@@ -1,8 +1,10 @@
 """Compiled loops of `detectorist.algorithms.flicker_stack`: the Kalman smoother of one output, four processes.
 
-With one output every innovation is a scalar, and with a fixed number of processes all small loops unroll:
-twenty times quicker than the smoother for any number of outputs. Filter and backward pass of adjoint
-variables as in de Jong (1989).
+With one output every innovation is a scalar, and the processes are four: mean and covariance are tuples of numbers
+that stay in registers, much quicker than the smoother for any number of outputs. Filter and backward pass of
+adjoint variables as in de Jong (1989).
+
+A symmetric matrix is a tuple of ten: its diagonal, then rows 01 02 03, 12 13, 23.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from numba import njit
 
 #: Processes of the mixture. Fixed, so that the compiler unrolls; idle ones have variance 0.
 N_STATES = 4
+N_PAIRS = 10
+_NOTHING, _NO_MATRIX = (0.0,) * 4, (0.0,) * 10
 
 
 @njit(cache=True, nogil=True)
@@ -51,29 +55,19 @@ def smooth(means, counts, white, variance, factors, n_blocks, want_spread, line,
     gains = np.empty((n, N_STATES), np.float32)
     innovations = np.empty((n, 2))  # innovation over its variance, one over that variance; 0 in gaps
     _filter(means, counts, white, variance, factors, n_blocks, gains, innovations, line)
-    adjoint = np.zeros(N_STATES)
-    info = np.zeros((N_STATES, N_STATES))
+    along, across = _four(factors[0]), _four(factors[1])
+    adjoint, info = _NOTHING, _NO_MATRIX
     for t in range(n - 1, -1, -1):
-        inverse = innovations[t, 1]
-        g = gains[t]
-        along = 0.0
-        for j in range(N_STATES):
-            along += g[j] * adjoint[j]
-        change = innovations[t, 0] - inverse * along
-        level = np.float64(line[t])
-        for j in range(N_STATES):
-            adjoint[j] += change
-        for j in range(N_STATES):
-            level += g[j] * adjoint[j]
-        line[t] = level
+        scaled, inverse = innovations[t, 0], innovations[t, 1]
+        g = _four(gains[t])
+        change = scaled - inverse * _dot(g, adjoint)
+        adjoint = (adjoint[0] + change, adjoint[1] + change, adjoint[2] + change, adjoint[3] + change)
+        line[t] = line[t] + _dot(g, adjoint)
+        factor = across if t % n_blocks == 0 else along
         if want_spread:
-            spread[t] = _carry_information(info, g, inverse)
-        row_end = 1 if t % n_blocks == 0 else 0
-        for j in range(N_STATES):
-            adjoint[j] *= factors[row_end, j]
-            if want_spread:
-                for k in range(N_STATES):
-                    info[j, k] *= factors[row_end, j] * factors[row_end, k]
+            info, spread[t] = _joined_information(info, g, inverse)
+            info = _decayed_matrix(info, factor)
+        adjoint = _decayed(adjoint, factor)
 
 
 @njit(cache=True, nogil=True)
@@ -84,155 +78,251 @@ def smooth_around(means, counts, white, variance, factors, n_blocks, gap, line, 
     into the gap: their information adds, less that of the prior, which both hold. variance : all above 0.
     """
     n = means.size
-    states, covs = np.empty((2, n, N_STATES)), np.empty((2, n, N_STATES, N_STATES))
+    states, covs = np.empty((2, n, N_STATES)), np.empty((2, n, N_PAIRS))
     _filter_states(means, counts, white, variance, factors, n_blocks, states[0], covs[0])
     _filter_states(means[::-1], counts[::-1], white, variance, factors, n_blocks, states[1], covs[1])
     decay = np.empty((gap // n_blocks + 2, N_STATES))
     for k in range(decay.shape[0]):
         for i in range(N_STATES):
             decay[k, i] = factors[0, i] ** max(gap + 1 - k, 0) * factors[1, i] ** k
-    state, weighted = np.empty(N_STATES), np.empty(N_STATES)
-    cov, info = np.empty((N_STATES, N_STATES)), np.empty((N_STATES, N_STATES))
+    prior = _four(variance)
     for t in range(n):
-        weighted[:] = 0.0
-        info[:] = 0.0
-        for i in range(N_STATES):
-            info[i, i] = -1.0 / variance[i]
-        for way in range(2):
-            now = t if way == 0 else n - 1 - t
-            _carry_over(states[way], covs[way], now, now - gap - 1, variance, decay, n_blocks, state, cov)
-            _invert(cov)
-            for i in range(N_STATES):
-                for j in range(N_STATES):
-                    weighted[i] += cov[i, j] * state[j]
-                    info[i, j] += cov[i, j]
-        _invert(info)
-        level = total = 0.0
-        for i in range(N_STATES):
-            for j in range(N_STATES):
-                level += info[i, j] * weighted[j]
-                total += info[i, j]
-        line[t], spread[t] = level, total
+        state, cov = _carried_over(states[0], covs[0], t, t - gap - 1, prior, decay, n_blocks)
+        past = _inverse(cov)
+        from_past = _times(past, state)
+        state, cov = _carried_over(states[1], covs[1], n - 1 - t, n - 2 - t - gap, prior, decay, n_blocks)
+        future = _inverse(cov)
+        from_future = _times(future, state)
+        sums = _row_sums(_inverse(_information(past, future, prior)))
+        line[t] = _dot(sums, from_past) + _dot(sums, from_future)
+        spread[t] = _sum(sums)
 
 
 @njit(cache=True, nogil=True)
 def _filter_states(means, counts, white, variance, factors, n_blocks, states, covs):
     """Fill mean and covariance of the processes at every block, given all data up to it."""
-    state = np.zeros(N_STATES)
-    cov = np.zeros((N_STATES, N_STATES))
-    g = np.zeros(N_STATES)
-    for i in range(N_STATES):
-        cov[i, i] = variance[i]
+    along, across, prior = _four(factors[0]), _four(factors[1]), _four(variance)
+    state, cov = _NOTHING, _diagonal(prior)
     for t in range(means.size):
         if t > 0:
-            _propagate(state, cov, variance, factors[1 if t % n_blocks == 0 else 0])
-        if counts[t] > 0:
-            level = total = 0.0
-            for i in range(N_STATES):
-                g[i] = cov[i, 0] + cov[i, 1] + cov[i, 2] + cov[i, 3]
-                level += state[i]
-                total += g[i]
-            inverse = 1.0 / (total + white / counts[t])
-            scaled = (means[t] - level) * inverse
-            for i in range(N_STATES):
-                state[i] += g[i] * scaled
-                for j in range(N_STATES):
-                    cov[i, j] -= g[i] * g[j] * inverse
-        states[t] = state
-        covs[t] = cov
+            state, cov = _predicted(state, cov, prior, across if t % n_blocks == 0 else along)
+        g = _row_sums(cov)
+        inverse = counts[t] / (counts[t] * _sum(g) + white)  # 0 in gaps
+        state, cov = _updated(state, cov, g, (means[t] - _sum(state)) * inverse, inverse)
+        for i in range(N_STATES):
+            states[t, i] = state[i]
+        for i in range(N_PAIRS):
+            covs[t, i] = cov[i]
 
 
 @njit(cache=True, nogil=True)
-def _carry_over(states, covs, now, start, variance, decay, n_blocks, state, cov):
-    """Fill mean and covariance at block `now` as known at block `start`; those of the prior where that is none."""
-    state[:] = 0.0
-    cov[:] = 0.0
+def _carried_over(states, covs, now, start, prior, decay, n_blocks):
+    """Return mean and covariance at block `now` as known at block `start`; those of the prior where that is none."""
     if start < 0:
-        for i in range(N_STATES):
-            cov[i, i] = variance[i]
-        return
-    factor = decay[now // n_blocks - start // n_blocks]
-    for i in range(N_STATES):
-        state[i] = states[start, i]
-        for j in range(N_STATES):
-            cov[i, j] = covs[start, i, j]
-    _propagate(state, cov, variance, factor)
-
-
-@njit(cache=True, nogil=True)
-def _invert(matrix):
-    """Replace a symmetric positive definite matrix (4, 4) by its inverse (Gauss-Jordan)."""
-    for k in range(N_STATES):
-        pivot = 1.0 / matrix[k, k]
-        matrix[k, k] = 1.0
-        for j in range(N_STATES):
-            matrix[k, j] *= pivot
-        for i in range(N_STATES):
-            if i != k:
-                part = matrix[i, k]
-                matrix[i, k] = 0.0
-                for j in range(N_STATES):
-                    matrix[i, j] -= part * matrix[k, j]
+        return _NOTHING, _diagonal(prior)
+    factor = _four(decay[now // n_blocks - start // n_blocks])
+    m = covs[start]
+    cov = m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7], m[8], m[9]
+    return _predicted(_four(states[start]), cov, prior, factor)
 
 
 @njit(cache=True, nogil=True)
 def _filter(means, counts, white, variance, factors, n_blocks, gains, innovations, line):
     """Forward pass: predicted level in `line`, covariance of state and level in `gains`, scaled innovations."""
-    state = np.zeros(N_STATES)
-    cov = np.zeros((N_STATES, N_STATES))
-    g = np.zeros(N_STATES)
-    for i in range(N_STATES):
-        cov[i, i] = variance[i]
+    along, across, prior = _four(factors[0]), _four(factors[1]), _four(variance)
+    state, cov = _NOTHING, _diagonal(prior)
     for t in range(means.size):
         if t > 0:
-            _propagate(state, cov, variance, factors[1 if t % n_blocks == 0 else 0])
-        level = state[0] + state[1] + state[2] + state[3]
-        total = 0.0
+            state, cov = _predicted(state, cov, prior, across if t % n_blocks == 0 else along)
+        g = _row_sums(cov)
         for i in range(N_STATES):
-            g[i] = cov[i, 0] + cov[i, 1] + cov[i, 2] + cov[i, 3]
-            total += g[i]
             gains[t, i] = g[i]
+        level = _sum(state)
         line[t] = level
-        innovations[t, 0] = innovations[t, 1] = 0.0
-        if counts[t] > 0:
-            inverse = 1.0 / (total + white / counts[t])
-            scaled = (means[t] - level) * inverse
-            innovations[t, 0], innovations[t, 1] = scaled, inverse
-            for i in range(N_STATES):
-                state[i] += g[i] * scaled
-                for j in range(N_STATES):
-                    cov[i, j] -= g[i] * g[j] * inverse
+        inverse = counts[t] / (counts[t] * _sum(g) + white)  # 0 in gaps
+        scaled = (means[t] - level) * inverse
+        innovations[t, 0], innovations[t, 1] = scaled, inverse
+        state, cov = _updated(state, cov, g, scaled, inverse)
 
 
 @njit(cache=True, nogil=True)
-def _propagate(state, cov, variance, factor):
-    for i in range(N_STATES):
-        state[i] *= factor[i]
-        for j in range(N_STATES):
-            cov[i, j] *= factor[i] * factor[j]
-        cov[i, i] += variance[i] * (1.0 - factor[i] * factor[i])
+def _four(values):
+    return values[0] * 1.0, values[1] * 1.0, values[2] * 1.0, values[3] * 1.0
 
 
 @njit(cache=True, nogil=True)
-def _carry_information(info, g, inverse):
-    """Join one step's datum to the information of the later ones, in place; return the level's posterior variance."""
-    b = np.zeros(N_STATES)
-    total = along = 0.0
-    for i in range(N_STATES):
-        for j in range(N_STATES):
-            b[i] += info[i, j] * g[j]
-        total += g[i]
-    for i in range(N_STATES):
-        along += g[i] * b[i]
+def _sum(a):
+    return a[0] + a[1] + a[2] + a[3]
+
+
+@njit(cache=True, nogil=True)
+def _dot(a, b):
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3]
+
+
+@njit(cache=True, nogil=True)
+def _diagonal(a):
+    return a[0], a[1], a[2], a[3], 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+
+
+@njit(cache=True, nogil=True)
+def _row_sums(m):
+    return (
+        m[0] + m[4] + m[5] + m[6],
+        m[4] + m[1] + m[7] + m[8],
+        m[5] + m[7] + m[2] + m[9],
+        m[6] + m[8] + m[9] + m[3],
+    )
+
+
+@njit(cache=True, nogil=True)
+def _times(m, a):
+    """Return the product of a symmetric matrix and a vector."""
+    return (
+        m[0] * a[0] + m[4] * a[1] + m[5] * a[2] + m[6] * a[3],
+        m[4] * a[0] + m[1] * a[1] + m[7] * a[2] + m[8] * a[3],
+        m[5] * a[0] + m[7] * a[1] + m[2] * a[2] + m[9] * a[3],
+        m[6] * a[0] + m[8] * a[1] + m[9] * a[2] + m[3] * a[3],
+    )
+
+
+@njit(cache=True, nogil=True)
+def _decayed(a, f):
+    return a[0] * f[0], a[1] * f[1], a[2] * f[2], a[3] * f[3]
+
+
+@njit(cache=True, nogil=True)
+def _decayed_matrix(m, f):
+    return (
+        m[0] * f[0] * f[0],
+        m[1] * f[1] * f[1],
+        m[2] * f[2] * f[2],
+        m[3] * f[3] * f[3],
+        m[4] * f[0] * f[1],
+        m[5] * f[0] * f[2],
+        m[6] * f[0] * f[3],
+        m[7] * f[1] * f[2],
+        m[8] * f[1] * f[3],
+        m[9] * f[2] * f[3],
+    )
+
+
+@njit(cache=True, nogil=True)
+def _predicted(state, cov, variance, f):
+    """Return mean and covariance of the processes one step later; `variance` is theirs where nothing is known."""
+    m = _decayed_matrix(cov, f)
+    m = (
+        m[0] + variance[0] * (1.0 - f[0] * f[0]),
+        m[1] + variance[1] * (1.0 - f[1] * f[1]),
+        m[2] + variance[2] * (1.0 - f[2] * f[2]),
+        m[3] + variance[3] * (1.0 - f[3] * f[3]),
+        m[4],
+        m[5],
+        m[6],
+        m[7],
+        m[8],
+        m[9],
+    )
+    return _decayed(state, f), m
+
+
+@njit(cache=True, nogil=True)
+def _updated(state, cov, g, scaled, inverse):
+    """Return mean and covariance of the processes with one datum of the level more."""
+    state = state[0] + g[0] * scaled, state[1] + g[1] * scaled, state[2] + g[2] * scaled, state[3] + g[3] * scaled
+    h = g[0] * inverse, g[1] * inverse, g[2] * inverse, g[3] * inverse
+    cov = (
+        cov[0] - g[0] * h[0],
+        cov[1] - g[1] * h[1],
+        cov[2] - g[2] * h[2],
+        cov[3] - g[3] * h[3],
+        cov[4] - g[0] * h[1],
+        cov[5] - g[0] * h[2],
+        cov[6] - g[0] * h[3],
+        cov[7] - g[1] * h[2],
+        cov[8] - g[1] * h[3],
+        cov[9] - g[2] * h[3],
+    )
+    return state, cov
+
+
+@njit(cache=True, nogil=True)
+def _joined_information(info, g, inverse):
+    """Return the information of the later data with one more datum, and the level's posterior variance."""
+    b = _times(info, g)
+    total, along = _sum(g), _dot(g, b)
     joined = inverse * (1.0 + inverse * along)
-    for i in range(N_STATES):
-        for j in range(N_STATES):
-            info[i, j] += joined - inverse * (b[i] + b[j])
-    reduction = 0.0
-    for i in range(N_STATES):
-        for j in range(N_STATES):
-            reduction += g[i] * info[i, j] * g[j]
-    return max(total - reduction, 0.0)
+    c = b[0] * inverse, b[1] * inverse, b[2] * inverse, b[3] * inverse
+    info = (
+        info[0] + joined - 2.0 * c[0],
+        info[1] + joined - 2.0 * c[1],
+        info[2] + joined - 2.0 * c[2],
+        info[3] + joined - 2.0 * c[3],
+        info[4] + joined - c[0] - c[1],
+        info[5] + joined - c[0] - c[2],
+        info[6] + joined - c[0] - c[3],
+        info[7] + joined - c[1] - c[2],
+        info[8] + joined - c[1] - c[3],
+        info[9] + joined - c[2] - c[3],
+    )
+    reduction = along + total * (joined * total - 2.0 * inverse * along)
+    return info, max(total - reduction, 0.0)
+
+
+@njit(cache=True, nogil=True)
+def _information(past, future, prior):
+    """Return the information of past and future together; both hold the prior, which counts once."""
+    return (
+        past[0] + future[0] - 1.0 / prior[0],
+        past[1] + future[1] - 1.0 / prior[1],
+        past[2] + future[2] - 1.0 / prior[2],
+        past[3] + future[3] - 1.0 / prior[3],
+        past[4] + future[4],
+        past[5] + future[5],
+        past[6] + future[6],
+        past[7] + future[7],
+        past[8] + future[8],
+        past[9] + future[9],
+    )
+
+
+@njit(cache=True, nogil=True)
+def _inverse(m):
+    """Return the inverse of a positive definite matrix, by blocks of 2 x 2: [[A, B], [B', D]]."""
+    a, b, d = (m[0], m[4], m[1]), (m[5], m[6], m[7], m[8]), (m[2], m[9], m[3])
+    one = 1.0 / (a[0] * a[2] - a[1] * a[1])
+    i = a[2] * one, -a[1] * one, a[0] * one  # 1 / A
+    p = (  # B / A
+        i[0] * b[0] + i[1] * b[2],
+        i[0] * b[1] + i[1] * b[3],
+        i[1] * b[0] + i[2] * b[2],
+        i[1] * b[1] + i[2] * b[3],
+    )
+    s = (  # D - B' B / A
+        d[0] - b[0] * p[0] - b[2] * p[2],
+        d[1] - b[0] * p[1] - b[2] * p[3],
+        d[2] - b[1] * p[1] - b[3] * p[3],
+    )
+    one = 1.0 / (s[0] * s[2] - s[1] * s[1])
+    j = s[2] * one, -s[1] * one, s[0] * one
+    q = (
+        p[0] * j[0] + p[1] * j[1],
+        p[0] * j[1] + p[1] * j[2],
+        p[2] * j[0] + p[3] * j[1],
+        p[2] * j[1] + p[3] * j[2],
+    )
+    return (
+        i[0] + q[0] * p[0] + q[1] * p[1],
+        i[2] + q[2] * p[2] + q[3] * p[3],
+        j[0],
+        j[2],
+        i[1] + q[0] * p[2] + q[1] * p[3],
+        -q[0],
+        -q[1],
+        -q[2],
+        -q[3],
+        j[1],
+    )
 
 
 @njit(cache=True, nogil=True)
