@@ -25,7 +25,7 @@ from stdatamodels.jwst.datamodels import CubeModel, JwstDataModel, RampModel
 
 from detectorist import models
 from detectorist.algorithms.linearity import TRACE_COLUMNS
-from detectorist.errors import InputError
+from detectorist.errors import InputError, ParameterError
 from detectorist.pipelines import chunks, exposure_parts, products, reuse
 from detectorist.pipelines.base import DetectoristPipeline, off_by_default
 from detectorist.pipelines.engine_steps import EngineJumpStep, EngineRampFitStep
@@ -65,6 +65,8 @@ RAMP_STEPS = (
     "group_background_subtract",
     "jump",
 )
+#: Steps that spectra cannot be made without.
+NEEDED = ("clean_outliers", "background_subtract", "align_spectra")
 #: Steps that use the gain, and so take a gain of one's own.
 GAIN_STEPS = ("jump", "ramp_fit", "gain_scale")
 
@@ -141,7 +143,10 @@ class LrsPipeline(DetectoristPipeline):
 
     def process(self, *sources: Any) -> LrsSpectra:
         """Reduce one exposure, given as any number of segments (paths or open models)."""
+        self._refuse_to_skip(*NEEDED, self._extraction_step.class_alias)
         segments = order_segments(sources, allow_gaps=self.allow_gaps)
+        if segments[-1].is_ramp:
+            self._refuse_to_skip("ramp_fit")
         self._template = None
         self.frames = LrsFrames()
         self.choose_engine(self.engine)
@@ -161,6 +166,12 @@ class LrsPipeline(DetectoristPipeline):
         self.frames.write(self.folder / "stage_2" / "frames.nc")
         self.progress(len(segments), len(segments), "done")
         return spectra
+
+    def _refuse_to_skip(self, *names: str) -> None:
+        for name in names:
+            if getattr(self, name).skip:
+                found = f"{name}.skip is True: no spectra can be made without this step"
+                raise ParameterError(f"{found}; to go on by hand, save results of the one before it")
 
     def _rates_in_blocks(self, segment: Segment) -> Iterator[CubeModel]:
         """Yield the rates of a segment in blocks for stage 2, whose length does not depend on the memory there is."""
