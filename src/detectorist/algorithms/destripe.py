@@ -8,6 +8,7 @@ import numpy as np
 
 from detectorist.algorithms.faint_light import model_faint_light
 from detectorist.algorithms.flicker import Readout, estimate_flicker, estimate_noise, pool_noise, sketch_flicker
+from detectorist.algorithms.one_thread import one_thread
 from detectorist.algorithms.sources import mask_sources
 from detectorist.algorithms.stripes import measure_pedestal, median_stripes
 from detectorist.errors import ParameterError
@@ -40,6 +41,7 @@ class Destriped:
     white: float | None = None
 
 
+@one_thread
 def destripe(
     images: np.ndarray,
     bad: np.ndarray,

@@ -9,6 +9,7 @@ import numpy as np
 from detectorist.algorithms import dq
 from detectorist.algorithms.destripe import Destriped, destripe
 from detectorist.algorithms.flicker import Readout
+from detectorist.algorithms.one_thread import one_thread
 from detectorist.errors import ParameterError, TooFewPixels
 
 #: Flags of a group from which on a ramp is not used.
@@ -33,6 +34,7 @@ class DestripedRamps:
     rates: np.ndarray
 
 
+@one_thread
 def destripe_ramps(
     ramp: np.ndarray,
     groupdq: np.ndarray,

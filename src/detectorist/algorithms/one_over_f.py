@@ -19,6 +19,7 @@ from detectorist.algorithms import dq
 from detectorist.algorithms.byte_order import native
 from detectorist.algorithms.halo import separate_star
 from detectorist.algorithms.ktc import measure_ktc
+from detectorist.algorithms.one_thread import one_thread
 from detectorist.algorithms.outliers import flag_outliers
 from detectorist.algorithms.stripe_models import Stripes, estimate_spectrum, estimate_stripes, scaled_noise
 from detectorist.errors import TooFewPixels
@@ -58,6 +59,7 @@ class StripeStack:
     measured: np.ndarray
 
 
+@one_thread
 def stripes_of_integrations(
     cube: np.ndarray,
     mask: np.ndarray,
@@ -113,6 +115,7 @@ def stripes_of_integrations(
     return StripeStack(stripes, variance, common, star, measured)
 
 
+@one_thread
 def stripes_of_ramps(
     ramp: np.ndarray,
     groupdq: np.ndarray,

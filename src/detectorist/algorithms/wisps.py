@@ -20,6 +20,7 @@ from scipy import ndimage
 from detectorist.algorithms.destripe import destripe
 from detectorist.algorithms.flicker import smooth_blocks
 from detectorist.algorithms.flicker_spectrum import fit_noise
+from detectorist.algorithms.one_thread import one_thread
 from detectorist.algorithms.readout import Blocks, Readout, alternating_readout
 from detectorist.algorithms.sources import mask_sources
 from detectorist.errors import ParameterError, TooFewPixels
@@ -104,6 +105,7 @@ def prepare_templates(templates: np.ndarray, *, smoothing_pix: float = TEMPLATE_
     return np.stack([ndimage.gaussian_filter(one, smoothing_pix, mode="nearest", truncate=3) for one in prepared])
 
 
+@one_thread
 def find_wisps(
     image: np.ndarray,
     bad: np.ndarray,
