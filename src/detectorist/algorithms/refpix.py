@@ -15,6 +15,8 @@ import numpy as np
 from scipy.linalg import solveh_banded
 from scipy.ndimage import gaussian_filter1d
 
+from detectorist.algorithms.one_thread import one_thread
+
 #: Outputs of the MIRI detector, interleaved by column; as many reference columns on its left edge.
 N_OUTPUTS = 4
 #: Reads farther than this from the median of their column are no drift (cosmic rays): rejected before smoothing ...
@@ -50,6 +52,7 @@ class ReferenceDrift:
     n_unmeasured: int  # (integration, group, output) without a usable read: the mean of the other outputs, or 0
 
 
+@one_thread
 def measure_reference_drift(
     reads: np.ndarray,
     unusable: np.ndarray | None = None,
@@ -122,6 +125,7 @@ def measure_reference_drift(
     return ReferenceDrift(drift, sigma, noise, estimator, length, sum(one.n_rejected for one in parts), n_unmeasured)
 
 
+@one_thread
 def choose_smoothing(
     reads: np.ndarray, unusable: np.ndarray | None = None, *, odd_even_rows: bool = True
 ) -> SplineChoice:
