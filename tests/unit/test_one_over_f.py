@@ -266,6 +266,14 @@ def test_stripes_follow_the_light_without_steps(rng, readout):
     assert moved.max() < 0.02
 
 
+def test_an_image_without_white_noise_has_weights(rng, readout):
+    """Neighbours are equal, so their differences show no noise: no brightness is so many sigma of it."""
+    image = np.repeat(rng.normal(size=(NY, 1)), NX, axis=1)
+    got = separate_star(image, np.zeros(image.shape, bool), partial(estimate_by_weight, readout=readout))
+    assert np.isfinite(got.weight).all()
+    assert np.isfinite(got.star).all()
+
+
 def test_star_is_told_from_stripes_by_shape(rng, readout):
     light = star()
     image = light + one_over_f(rng, 0.2) + 0.1 * rng.normal(size=(NY, NX))

@@ -49,7 +49,7 @@ def smooth(means, counts, white, variance, factors, n_blocks, want_spread, line,
     """Fill `line` (n,) with the posterior mean of the sum of the processes and, if wanted, `spread` with its variance.
 
     means, counts : (n,), block means and pixels behind them; a block of none is a gap.
-    white : variance of a pixel. variance : (4,), stationary. factors : (2, 4), decay within and across rows.
+    white : variance of a pixel, above 0. variance : (4,), stationary. factors : (2, 4), decay within and across rows.
     """
     n = means.size
     gains = np.empty((n, N_STATES), np.float32)
@@ -147,6 +147,7 @@ def _filter(means, counts, white, variance, factors, n_blocks, gains, innovation
 
 @njit(cache=True, nogil=True)
 def _four(values):
+    """Return an array of four as numbers of double precision."""
     return values[0] * 1.0, values[1] * 1.0, values[2] * 1.0, values[3] * 1.0
 
 

@@ -149,7 +149,7 @@ def calm_weight(residual: np.ndarray, halo: np.ndarray, usable: np.ndarray, nois
     share = np.maximum(ndimage.uniform_filter(usable.astype(float), ROUGH_BOX_PIX), 1e-3)
     local = ndimage.uniform_filter(square, ROUGH_BOX_PIX) / share
     usual = np.median(local[usable])
-    if not usual > 0:
+    if not (usual > 0 and noise > 0):
         return usable.astype(np.float32)
     rough, bright = local / usual, (halo - halo.min()) / noise
     # Where light is everywhere, its calmest quarter has to do.

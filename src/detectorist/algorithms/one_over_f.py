@@ -166,20 +166,9 @@ def stripes_of_ramps(
     ramp, groupdq = native(ramp), native(groupdq)
     source = {"readout": readout, "model_type": model_type}
     if not combine_ints and len(ramp) > 1:
-        parts = [
-            stripes_of_ramps(
-                ramp[i : i + 1],
-                groupdq[i : i + 1],
-                times_s,
-                mask,
-                saturation=saturation,
-                sat_frac=sat_frac,
-                vertical_corr=vertical_corr,
-                **source,
-            )
-            for i in range(len(ramp))
-        ]
-        return _joined(parts)
+        settings = {"saturation": saturation, "sat_frac": sat_frac, "vertical_corr": vertical_corr, **source}
+        each = (slice(i, i + 1) for i in range(len(ramp)))
+        return _joined([stripes_of_ramps(ramp[one], groupdq[one], times_s, mask, **settings) for one in each])
     times = np.asarray(times_s, np.float64)
     estimate = partial(estimate_stripes, **source, vertical_corr=vertical_corr)
     fit = measure_ktc(ramp, groupdq, times, saturation=saturation, sat_frac=sat_frac)
@@ -200,10 +189,7 @@ def stripes_of_ramps(
     star, pattern, common = _stripes_of_mean(mean, unknown, len(rates), spectrum, power, estimate)
     stripes = _stack(found, residual.shape).reshape(ramp.shape)
     stripes += pattern * (times - times.mean()).astype(np.float32)[:, None, None]
-    variance = np.zeros((len(ramp), *star.shape), np.float32)
-    for k, one in enumerate(found):
-        if one is not None:
-            variance[k // len(times)] += one.variance_change() / np.float32(len(times) * info)
+    variance = _variance_of_slopes(found, times, (len(ramp), *star.shape))
     measured = np.array([one is not None for one in found]).reshape(ramp.shape[:2])
     return StripeStack(stripes, variance + common, common, star, measured)
 
@@ -343,6 +329,16 @@ def _slopes(ramp, good, times) -> tuple[np.ndarray, np.ndarray]:
     slopes = np.einsum("igyx,g->iyx", ramp, weight)
     bad = ~good[:, -1] | ~np.isfinite(slopes)
     return slopes, bad
+
+
+def _variance_of_slopes(found, times, shape) -> np.ndarray:
+    """Return (n_ints, ny, nx) float32, what the stripes of single groups add to the variance of unweighted slopes."""
+    information = len(times) * ((times - times.mean()) ** 2).sum()
+    variance = np.zeros(shape, np.float32)
+    for k, one in enumerate(found):
+        if one is not None:
+            variance[k // len(times)] += one.variance_change() / np.float32(information)
+    return variance
 
 
 def _ramp_residual(ramp, good, rate, times) -> np.ndarray:
