@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from astropy.io import fits
 
-from detectorist.campaign.job import Job
-from detectorist.campaign.modes import group_exposures, load_mode
-from detectorist.campaign.plan import Wish, make_jobs, make_plan
+from detectorist.campaign.plan import PlanRequest, make_jobs, make_plan
 from detectorist.campaign.run import Execution, run_campaign
 from detectorist.errors import ParameterError
+from detectorist.modes import group_exposures, load_mode
+from detectorist.modes.job import Job
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -56,23 +56,23 @@ def test_it_has_no_recipes():
 @pytest.mark.long
 def test_products_are_those_of_the_command(tmp_path):
     """Rates of both, one good exposure beside a damaged one, kept when they are there."""
-    from detectorist.campaign.database import Database
-    from detectorist.campaign.run_obs import run_obs
+    from detectorist.modes.coron.database import Database
+    from detectorist.modes.coron.run_obs import run_obs
     from detectorist.simulate.coron_scenes import CoronScene
 
     raw = tmp_path / "raw"
     good, cut = CoronScene().write(raw, ints=2, groups=4, rolls=2, dithers=0, seed=1)[:2]
     expected = run_obs(Database(tmp_path / "expected", [good]), references=str(raw / "crds"), quiet=True)[0]
     cut.write_bytes(cut.read_bytes()[:300_000])
-    wish = Wish("coron", [good, cut], tmp_path / "out", references=str(raw / "crds"))
-    plan = make_plan(make_jobs(wish), tmp_path / "out")
+    request = PlanRequest("coron", [good, cut], tmp_path / "out", references=str(raw / "crds"))
+    plan = make_plan(make_jobs(request), tmp_path / "out")
     assert run_campaign(plan, Execution(workers=1)) == {"done": 1, "unprocessable": 1, "crashed": 0, "skipped": 0}
     folder = tmp_path / "out" / good.name.removesuffix("_uncal.fits")
     for path in expected.products:
         for name in ("SCI", "ERR", "DQ"):
             assert fits.getdata(path, name).tobytes() == fits.getdata(folder / path.name, name).tobytes()
     assert "subtract_ktc" in next(iter(json.loads((folder / "record.json").read_text()).values()))
-    again = make_plan(make_jobs(wish), tmp_path / "out")
+    again = make_plan(make_jobs(request), tmp_path / "out")
     assert [one.reason for one in again.jobs] == ["up to date", "unprocessable as it is"]
     steps = load_mode("coron").steps_of(again.jobs[0].job)
     assert steps.index("superbias") < steps.index("jump") < steps.index("ramp_fit")

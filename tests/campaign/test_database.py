@@ -7,8 +7,8 @@ import pytest
 from astropy.io import fits
 
 import detectorist
-from detectorist.campaign.database import Database, stem_of
 from detectorist.errors import InputError, OutputError, ParameterError
+from detectorist.modes.coron.database import Database, stem_of
 
 NIRCAM = {
     "INSTRUME": "NIRCAM", "DETECTOR": "NRCALONG", "FILTER": "F335M", "PUPIL": "MASKRND", "CORONMSK": "MASKA335R",

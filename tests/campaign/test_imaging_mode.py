@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from detectorist.campaign.job import Job
-from detectorist.campaign.modes import group_exposures, load_mode
 from detectorist.errors import ParameterError
+from detectorist.modes import group_exposures, load_mode
+from detectorist.modes.job import Job
 
 
 def job(*settings, files=("a_nrca1_rate.fits",), recipe=None, folder="."):

@@ -10,8 +10,8 @@ from stdatamodels.jwst import datamodels
 
 from detectorist import entry_points, models, pipelines
 from detectorist.errors import InputError, ParameterError
-from detectorist.pipelines.coron1 import RAMP_STEPS, Coron1Pipeline
-from detectorist.pipelines.coron1_steps import CoronRampFitStep, CoronRefPixStep, CoronSaturationStep
+from detectorist.modes.coron.pipeline import RAMP_STEPS, Coron1Pipeline
+from detectorist.modes.coron.steps import CoronRampFitStep, CoronRefPixStep, CoronSaturationStep
 
 from .conftest import BAD_PIXELS, RC_PIXELS
 
@@ -196,7 +196,7 @@ def test_reference_rows(make_exposure, coron_references):
 
 
 def test_an_aperture_at_the_edge_has_rows_of_its_own(make_exposure):
-    from detectorist.pipelines.coron1_steps.refpix import reference_border
+    from detectorist.modes.coron.steps.refpix import reference_border
 
     model = make_exposure().model
     assert reference_border(model) == (0, 0, 0, 0)

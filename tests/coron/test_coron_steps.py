@@ -7,9 +7,10 @@ import pytest
 from stdatamodels.jwst import datamodels
 
 from detectorist import entry_points, models, stage_1
-from detectorist.algorithms import mask_groups, outliers
-from detectorist.algorithms.ktc import measure_ktc
-from detectorist.algorithms.one_over_f import stripes_of_integrations, stripes_of_ramps
+from detectorist.algorithms.flicker.one_over_f import stripes_of_integrations, stripes_of_ramps
+from detectorist.algorithms.ramps import mask_groups
+from detectorist.algorithms.ramps.ktc import measure_ktc
+from detectorist.algorithms.spectra import outliers
 from detectorist.errors import AlreadyCorrected, InputError, ParameterError
 from detectorist.stage_1 import MaskGroupsStep, RateintsOutliersStep, SubtractKtcStep, SubtractOneOverFStep
 

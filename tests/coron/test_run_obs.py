@@ -11,12 +11,12 @@ from typer.testing import CliRunner
 
 import detectorist
 from detectorist import __version__
-from detectorist.campaign.database import Database
-from detectorist.campaign.obs_plan import JUMP_THRESHOLD
-from detectorist.campaign.run_obs import run_obs, summarise
 from detectorist.cli.run import app
 from detectorist.errors import InputError, OutputError, ParameterError, ReferenceMissing
-from detectorist.pipelines.coron1 import Coron1Pipeline
+from detectorist.modes.coron.database import Database
+from detectorist.modes.coron.obs_plan import JUMP_THRESHOLD
+from detectorist.modes.coron.pipeline import Coron1Pipeline
+from detectorist.modes.coron.run_obs import run_obs, summarise
 
 pytestmark = pytest.mark.usefixtures("coron_references")
 

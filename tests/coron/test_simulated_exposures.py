@@ -6,8 +6,8 @@ import xarray as xr
 from scipy.ndimage import binary_dilation
 from stdatamodels.jwst import datamodels
 
-from detectorist.campaign.database import Database
-from detectorist.campaign.run_obs import run_obs
+from detectorist.modes.coron.database import Database
+from detectorist.modes.coron.run_obs import run_obs
 from detectorist.simulate.coron_scenes import CoronScene, MiriCoronScene
 
 pytestmark = pytest.mark.long

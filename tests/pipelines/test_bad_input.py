@@ -10,7 +10,7 @@ from astropy.io import fits
 
 from detectorist.cli import main
 from detectorist.errors import InputError, OutputError, ParameterError, ReferenceMissing
-from detectorist.pipelines.reduction import Request, reduce_lrs
+from detectorist.modes.lrs.reduction import Request, reduce_lrs
 
 pytestmark = pytest.mark.filterwarnings("default")
 

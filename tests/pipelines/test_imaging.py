@@ -15,8 +15,8 @@ from stdatamodels.jwst.datamodels import CubeModel, ImageModel
 
 from detectorist import models
 from detectorist.errors import AlreadyCorrected
-from detectorist.pipelines.imaging import ImagingPipeline, stem_of
-from detectorist.pipelines.imaging_reduction import ImagingRequest, reduce_imaging
+from detectorist.modes.imaging.pipeline import ImagingPipeline, stem_of
+from detectorist.modes.imaging.reduction import ImagingRequest, reduce_imaging
 from detectorist.simulate.imaging import ImagingScene
 
 pytestmark = pytest.mark.filterwarnings("default")  # stock steps warn as they please
@@ -242,8 +242,8 @@ def test_one_ramp_fit_only(reduced):
 
 
 def test_a_parameter_file_of_stpipe_is_a_recipe(request_of, reduced, tmp_path):
-    from detectorist.pipelines.parameter_files import read_asdf, recipe_as_asdf
-    from detectorist.pipelines.recipe import load_recipe
+    from detectorist.reduction.parameter_files import read_asdf, recipe_as_asdf
+    from detectorist.reduction.recipe import load_recipe
 
     path = tmp_path / "mine.asdf"
     path.write_text(recipe_as_asdf("imaging", "ceers"))
@@ -260,7 +260,7 @@ def test_a_parameter_file_of_stpipe_is_a_recipe(request_of, reduced, tmp_path):
 
 
 def test_parameters_of_other_releases_are_left_out_of_parameter_files(tmp_path, caplog):
-    from detectorist.pipelines.parameter_files import known_to, read_asdf
+    from detectorist.reduction.parameter_files import known_to, read_asdf
 
     path = tmp_path / "old.asdf"
     Detector1Pipeline().export_config(path)

@@ -21,15 +21,15 @@ from detectorist.errors import (
     ReferenceMissing,
     TooFewPixels,
 )
-from detectorist.pipelines import imaging_reduction
-from detectorist.pipelines.imaging import ImagingPipeline
-from detectorist.pipelines.imaging_reduction import (
+from detectorist.modes.imaging import reduction as imaging_reduction
+from detectorist.modes.imaging.pipeline import ImagingPipeline
+from detectorist.modes.imaging.rate_correction import RateRequest, correct_rate_file
+from detectorist.modes.imaging.reduction import (
     ExposuresFailed,
     ImagingRequest,
     read_exposure,
     reduce_imaging,
 )
-from detectorist.pipelines.rate_correction import RateRequest, correct_rate_file
 
 pytestmark = pytest.mark.filterwarnings("default")
 

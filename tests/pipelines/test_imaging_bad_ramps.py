@@ -6,8 +6,8 @@ from jwst.pipeline import Detector1Pipeline
 from stdatamodels.jwst.datamodels import Level1bModel
 
 from detectorist.errors import InputError, ParameterError, ReferenceMissing
-from detectorist.pipelines.imaging import ImagingPipeline
-from detectorist.pipelines.imaging_reduction import ImagingRequest, reduce_imaging
+from detectorist.modes.imaging.pipeline import ImagingPipeline
+from detectorist.modes.imaging.reduction import ImagingRequest, reduce_imaging
 
 pytestmark = pytest.mark.filterwarnings("default")
 

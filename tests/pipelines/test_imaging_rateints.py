@@ -8,9 +8,9 @@ from astropy.io import fits
 from stdatamodels.jwst.datamodels import CubeModel, ImageModel
 
 from detectorist import models
-from detectorist.algorithms.residuals import measure_row_noise
-from detectorist.pipelines.imaging import ImagingPipeline
-from detectorist.pipelines.runner import build_pipeline
+from detectorist.algorithms.images.residuals import measure_row_noise
+from detectorist.modes.imaging.pipeline import ImagingPipeline
+from detectorist.reduction.runner import build_pipeline
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -120,7 +120,7 @@ def test_only_one_step_expands_large_events(skipped, left_on, caplog):
 
 @pytest.mark.long
 def test_stripes_are_taken_off_groups_where_asked(tmp_path):
-    from detectorist.pipelines.imaging_reduction import ImagingRequest, reduce_imaging
+    from detectorist.modes.imaging.reduction import ImagingRequest, reduce_imaging
     from detectorist.simulate.imaging import ImagingScene
 
     ImagingScene().with_detector(size=128, outputs=1, pattern="RAPID").write(tmp_path / "sim", groups=5, seed=2)

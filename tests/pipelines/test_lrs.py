@@ -9,7 +9,7 @@ import xarray as xr
 from astropy.io import fits
 
 from detectorist import __version__
-from detectorist.pipelines.reduction import Request, reduce_lrs
+from detectorist.modes.lrs.reduction import Request, reduce_lrs
 
 pytestmark = pytest.mark.filterwarnings("default")  # stock steps warn as they please
 
@@ -138,7 +138,7 @@ def test_inputs_stay_as_they_were(exposure, segments, reduced):
 
 def test_the_pipeline_is_a_step_for_strun_and_call(exposure, segments, tmp_path, monkeypatch):
     from detectorist.crds_source import use_references
-    from detectorist.pipelines.lrs import LrsPipeline
+    from detectorist.modes.lrs.pipeline import LrsPipeline
 
     use_references(exposure / "crds")
     got = LrsPipeline.call(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from jwst.emicorr import emicorr
 
-from detectorist.pipelines.lrs_emicorr import OneByOneEmiCorrStep
+from detectorist.modes.lrs.emicorr import OneByOneEmiCorrStep
 
 NY, NX, N_GROUPS = 48, 16, 6
 CLOCKS = (1, 28, 15904, 256.0)  # samples per read, clocks per row and frame, clocks per turn of the wave

@@ -7,7 +7,7 @@ import pytest
 
 from detectorist import models
 from detectorist.algorithms import dq
-from detectorist.pipelines.lrs_frames import LrsFrames
+from detectorist.modes.lrs.frames import LrsFrames
 
 
 def block(make_lrs_rateints, rng, n_ints, first):

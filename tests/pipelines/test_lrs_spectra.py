@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from detectorist.errors import InputError, OutputError
-from detectorist.pipelines.lrs_spectra import LrsSpectra, SegmentSpectra
+from detectorist.modes.lrs.spectra import LrsSpectra, SegmentSpectra
 
 N_ROWS = 40
 

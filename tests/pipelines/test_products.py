@@ -9,7 +9,7 @@ import xarray as xr
 from astropy.io import fits
 
 from detectorist.errors import OutputError
-from detectorist.pipelines import products, reuse
+from detectorist.reduction import content_keys, products
 
 
 def leftovers(folder):
@@ -83,7 +83,7 @@ def test_the_key_changes_with_everything_that_matters(tmp_path):
     source.write_bytes(b"1")
 
     def key(parameters=None, references="crds"):
-        return reuse.content_key(source, parameters or {"jump": {"x": 1, "output_dir": "a"}}, references)
+        return content_keys.content_key(source, parameters or {"jump": {"x": 1, "output_dir": "a"}}, references)
 
     first = key()
     assert key({"jump": {"x": 1, "output_dir": "elsewhere"}}) == first
@@ -102,21 +102,21 @@ def test_a_reference_of_ones_own_counts_by_its_arrays(tmp_path):
         primary.header["DATE"] = date
         hdus = fits.HDUList([primary, fits.ImageHDU(np.full(3, value), name="SCI")])
         hdus.writeto(tmp_path / "gain.fits", overwrite=True)
-        return reuse.content_key(source, {"jump": {"override_gain": str(tmp_path / "gain.fits")}}, "crds")
+        return content_keys.content_key(source, {"jump": {"override_gain": str(tmp_path / "gain.fits")}}, "crds")
 
     assert key("2020", 1.0) == key("2021", 1.0)
     assert key("2021", 1.0) != key("2021", 2.0)
 
 
 def test_an_open_model_has_no_key(make_lrs_rateints):
-    assert reuse.content_key(make_lrs_rateints(2, 4, 40), {}, "crds") is None
+    assert content_keys.content_key(make_lrs_rateints(2, 4, 40), {}, "crds") is None
 
 
 def test_the_stamp_is_read_back(tmp_path, make_lrs_rateints):
     model = make_lrs_rateints(2, 4, 40)
-    reuse.stamp(model, "abc")
+    content_keys.stamp(model, "abc")
     path = products.write_model(model, tmp_path / "a_rateints.fits")
-    assert reuse.key_of(path) == "abc"
-    assert reuse.key_of(tmp_path / "missing.fits") is None
+    assert content_keys.key_of(path) == "abc"
+    assert content_keys.key_of(tmp_path / "missing.fits") is None
     path.write_bytes(b"broken")
-    assert reuse.key_of(path) is None
+    assert content_keys.key_of(path) is None

@@ -3,9 +3,9 @@
 import pytest
 
 from detectorist.errors import ParameterError
-from detectorist.pipelines.lrs import LrsPipeline
-from detectorist.pipelines.recipe import Recipe, builtin_recipes, choose_lrs_recipe, load_recipe
-from detectorist.pipelines.reduction import build_pipeline
+from detectorist.modes.lrs.pipeline import LrsPipeline
+from detectorist.modes.lrs.reduction import build_pipeline
+from detectorist.reduction.recipe import Recipe, builtin_recipes, choose_lrs_recipe, load_recipe
 
 
 @pytest.mark.parametrize("name", builtin_recipes("lrs"))

@@ -3,7 +3,7 @@
 import pytest
 
 from detectorist.errors import InputError
-from detectorist.pipelines.segments import order_segments
+from detectorist.modes.lrs.segments import order_segments
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def run(script, exposure, out, n_groups):
 
 
 def test_bright(exposure, tmp_path):
-    from detectorist.pipelines.reduction import Request, reduce_lrs
+    from detectorist.modes.lrs.reduction import Request, reduce_lrs
 
     got = run("lrs_bright.py", exposure, tmp_path / "script", 8)
     assert got.sizes["integration_number"] == 8

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from detectorist.cli.app import app
 from detectorist.errors import AlreadyCorrected, InputError, OutputError, TooFewPixels
-from detectorist.pipelines.wisp_templates import TemplateRequest, make_wisp_templates, plan_templates
+from detectorist.modes.imaging.wisp_templates import TemplateRequest, make_wisp_templates, plan_templates
 from detectorist.stage_1 import WispsStep
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -152,7 +152,7 @@ def test_detectors_and_filters_apart_and_too_few_of_one_are_left_out(rates, tmp_
 
 
 def test_the_flat_is_divided_out(rates, tmp_path, monkeypatch):
-    from detectorist.pipelines import wisp_templates
+    from detectorist.modes.imaging import wisp_templates
 
     flat = (1 + 0.2 * np.sin(np.arange(SIZE) / 25.0) * np.ones((SIZE, 1))).astype(np.float32)
     FlatModel(data=flat, dq=np.zeros(flat.shape, np.uint32)).save(str(tmp_path / "flat.fits"))

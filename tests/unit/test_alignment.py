@@ -3,9 +3,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import erf
 
-from detectorist.algorithms import _alignment_nb as kernels
-from detectorist.algorithms.alignment import build_template, measure_shifts
-from detectorist.algorithms.resampling import shift_spectra
+from detectorist.algorithms.spectra import _alignment_nb as kernels
+from detectorist.algorithms.spectra.alignment import build_template, measure_shifts
+from detectorist.algorithms.spectra.resampling import shift_spectra
 from detectorist.errors import ParameterError, TooFewPixels
 
 NY, NX = 160, 40

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from detectorist.algorithms.background import background_columns, measure_background, median_variance
+from detectorist.algorithms.spectra.background import background_columns, measure_background, median_variance
 from detectorist.errors import ParameterError, TooFewPixels
 
 COLUMNS = {"bkg_col_left_start": 12, "bkg_col_left_end": 22, "bkg_col_right_start": 50, "bkg_col_right_end": 68}

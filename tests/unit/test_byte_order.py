@@ -5,11 +5,11 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from detectorist.algorithms.byte_order import native
-from detectorist.algorithms.flicker import alternating_readout
-from detectorist.algorithms.ktc import measure_ktc
-from detectorist.algorithms.one_over_f import stripes_of_integrations, stripes_of_ramps
-from detectorist.algorithms.outliers import flag_outliers
-from detectorist.algorithms.pseudo_refpix import measure_reference_drift
+from detectorist.algorithms.flicker.one_over_f import stripes_of_integrations, stripes_of_ramps
+from detectorist.algorithms.flicker.smoother import alternating_readout
+from detectorist.algorithms.ramps.ktc import measure_ktc
+from detectorist.algorithms.ramps.pseudo_refpix import measure_reference_drift
+from detectorist.algorithms.spectra.outliers import flag_outliers
 
 TIMES = np.arange(1.0, 5.0)
 READOUT = alternating_readout(48, 1)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from detectorist.algorithms import destripe as whole
-from detectorist.algorithms.flicker import alternating_readout
+from detectorist.algorithms.flicker import destripe as whole
+from detectorist.algorithms.flicker.smoother import alternating_readout
 from detectorist.errors import ParameterError
 
 NY, NX = 192, 256

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from detectorist.algorithms.destripe_groups import destripe_ramps
-from detectorist.algorithms.flicker import alternating_readout
+from detectorist.algorithms.flicker.destripe_groups import destripe_ramps
+from detectorist.algorithms.flicker.smoother import alternating_readout
 from detectorist.errors import ParameterError, TooFewPixels
 
 SIZE, READ, STRIPES = 128, 6.0, 6.0

@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from detectorist.pipelines.heap import frozen_heap
+from detectorist.reduction.garbage_collection import frozen_heap
 
 
 @pytest.fixture(autouse=True)

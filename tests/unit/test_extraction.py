@@ -3,8 +3,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import erf
 
-from detectorist.algorithms.background import measure_background
-from detectorist.algorithms.extraction import (
+from detectorist.algorithms.spectra.background import measure_background
+from detectorist.algorithms.spectra.extraction import (
     aperture_weights,
     extract_box,
     extract_optimal,

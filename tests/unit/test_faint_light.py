@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from detectorist.algorithms import faint_light
-from detectorist.algorithms.destripe import destripe
-from detectorist.algorithms.readout import alternating_readout
+from detectorist.algorithms.flicker.destripe import destripe
+from detectorist.algorithms.flicker.readout import alternating_readout
+from detectorist.algorithms.images import diffuse_light
 
 NY, NX = 240, 320
 WHITE = 0.02
@@ -19,7 +19,7 @@ def make_galaxy(*, peak=1.0, scale=20.0, y=110, x=150):
 
 def model(image, mask, bad=None):
     bad = np.zeros(image.shape, bool) if bad is None else bad
-    return faint_light.model_faint_light(image.astype(np.float32), bad, mask, white=WHITE)
+    return diffuse_light.model_diffuse_light(image.astype(np.float32), bad, mask, white=WHITE)
 
 
 def test_outskirts_are_recovered_to_the_noise_of_the_planes(rng):
@@ -34,8 +34,8 @@ def test_outskirts_are_recovered_to_the_noise_of_the_planes(rng):
     assert got.known[light > 2 * WHITE].mean() < 0.02
     # A plane's level about its own place has the noise of 4 pi sigma^2 pixels; two fits have up to twice that.
     error = (got.light - light)[got.known]
-    assert abs(error.mean()) < 2 * WHITE / np.sqrt(4 * np.pi * faint_light.KERNEL_PIX**2)
-    assert error.std() < 4 * WHITE / np.sqrt(4 * np.pi * faint_light.KERNEL_PIX**2)
+    assert abs(error.mean()) < 2 * WHITE / np.sqrt(4 * np.pi * diffuse_light.KERNEL_PIX**2)
+    assert error.std() < 4 * WHITE / np.sqrt(4 * np.pi * diffuse_light.KERNEL_PIX**2)
 
 
 def test_a_plane_without_noise_is_exact_but_for_the_bins():
@@ -61,7 +61,7 @@ def test_compact_bright_and_narrow_sources_stay_masked(rng):
     near = got.known & (np.hypot(XX - 150, YY - 195) < 30)
     error = (got.light - light)[near]
     assert near.sum() > 500
-    assert np.abs(error).mean() < 4 * WHITE / np.sqrt(4 * np.pi * faint_light.KERNEL_PIX**2)
+    assert np.abs(error).mean() < 4 * WHITE / np.sqrt(4 * np.pi * diffuse_light.KERNEL_PIX**2)
 
 
 def test_bad_pixels_have_no_influence_and_input_stays(rng):

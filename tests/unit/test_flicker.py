@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from detectorist.algorithms import flicker
+from detectorist.algorithms.flicker import smoother
 from detectorist.errors import ParameterError, TooFewPixels
 
 WIDTH, OVERHEAD = 64, 12
@@ -22,7 +22,7 @@ def pink(rng, n, slope=1.0):
 
 def make_frame(rng, *, ny=256, n_outputs=4, common=0.010, own=0.008, slope=1.0, white=0.02, slow=1, fast=1):
     """Return (image without sky, its 1/f part, readout): what electronics add to an empty frame."""
-    readout = flicker.alternating_readout(n_outputs * WIDTH, n_outputs, fast_direction=fast, slow_direction=slow)
+    readout = smoother.alternating_readout(n_outputs * WIDTH, n_outputs, fast_direction=fast, slow_direction=slow)
     shared = pink(rng, ny * (WIDTH + OVERHEAD), slope)
     noise = np.zeros((ny, n_outputs * WIDTH))
     for first, last, direction in readout.outputs:
@@ -72,17 +72,17 @@ def small_problem(rng, n_out=3):
 
 @pytest.mark.parametrize("n_out", [1, 3])
 def test_smoother_is_the_exact_posterior(rng, n_out):
-    from detectorist.algorithms import _flicker_nb
+    from detectorist.algorithms.flicker import _smoother_nb
 
     problem, dense = small_problem(rng, n_out)
-    mean, variance = _flicker_nb.smooth(*problem)
+    mean, variance = _smoother_nb.smooth(*problem)
     expected_mean, expected_variance = dense_posterior(*dense)
     assert_allclose(mean, expected_mean, atol=2e-6)
     assert_allclose(variance, expected_variance, rtol=2e-6, atol=1e-6)
 
 
 def test_kernels_agree_with_their_python(rng):
-    from detectorist.algorithms import _flicker_nb
+    from detectorist.algorithms.flicker import _smoother_nb
 
     problem, _ = small_problem(rng)
     image = rng.normal(size=(6, 22)).astype(np.float32)
@@ -90,26 +90,26 @@ def test_kernels_agree_with_their_python(rng):
     offsets, pattern = rng.normal(size=22), 0.1 * image
     blocks = (image, usable, offsets, pattern, 2, 20, -1, True, 4, 1.5)
     free = (image, usable, offsets, np.zeros((0, 0), np.float32), 0, 22, 1, False, 4, 1.5)
-    means, counts = _flicker_nb.block_means(*blocks)
+    means, counts = _smoother_nb.block_means(*blocks)
     lags = np.array([0, 0, 1, 2]), np.array([1, 2, 0, 0])
     for kernel, arguments in (
-        (_flicker_nb.smooth, problem),
-        (_flicker_nb.block_means, blocks),
-        (_flicker_nb.block_means, free),
-        (_flicker_nb.variogram_sums, (np.stack([means, 2 * means]), np.stack([counts, counts]), 5, *lags, 2)),
-        (_flicker_nb.column_sums, (image, usable, offsets, pattern, 1.0)),
+        (_smoother_nb.smooth, problem),
+        (_smoother_nb.block_means, blocks),
+        (_smoother_nb.block_means, free),
+        (_smoother_nb.variogram_sums, (np.stack([means, 2 * means]), np.stack([counts, counts]), 5, *lags, 2)),
+        (_smoother_nb.column_sums, (image, usable, offsets, pattern, 1.0)),
     ):
         for got, expected in zip(kernel(*arguments), kernel.py_func(*arguments), strict=True):
             assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
     neighbours = (image, usable, 0 * offsets, pattern, 1, 22, 3.0)
-    found = _flicker_nb.neighbour_sums(*neighbours)
+    found = _smoother_nb.neighbour_sums(*neighbours)
     assert found[3] > 0
-    assert_allclose(found, _flicker_nb.neighbour_sums.py_func(*neighbours), rtol=1e-5)
+    assert_allclose(found, _smoother_nb.neighbour_sums.py_func(*neighbours), rtol=1e-5)
     got, expected = np.zeros_like(image), np.zeros_like(image)
     values = rng.normal(size=6 * 5).astype(np.float32)
     for straight in (True, False):
-        _flicker_nb.fill_pixels(values, got, 2, 20, -1, True, 4, straight)
-        _flicker_nb.fill_pixels.py_func(values, expected, 2, 20, -1, True, 4, straight)
+        _smoother_nb.fill_pixels(values, got, 2, 20, -1, True, 4, straight)
+        _smoother_nb.fill_pixels.py_func(values, expected, 2, 20, -1, True, 4, straight)
         assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -130,7 +130,7 @@ def test_truth_is_recovered_in_units_of_its_error(rng, settings, fraction):
     for _ in range(4):
         image, truth, readout = make_frame(rng, white=white, **settings)
         mask = blobs(rng, image.shape, fraction)
-        got = flicker.estimate_flicker(image + 0.3, mask, readout=readout, columns=False)
+        got = smoother.estimate_flicker(image + 0.3, mask, readout=readout, columns=False)
         left = got.pattern - (truth - truth.mean())
         pulls.append(left[mask] / np.sqrt(got.variance + got.fast_variance)[mask])
         after = image - truth.mean() - got.pattern
@@ -144,7 +144,7 @@ def test_truth_is_recovered_in_units_of_its_error(rng, settings, fraction):
 def test_most_of_the_noise_that_can_be_removed_is_removed(rng):
     image, truth, readout = make_frame(rng, ny=512)
     mask = blobs(rng, image.shape, 0.25)
-    got = flicker.estimate_flicker(image, mask, readout=readout)
+    got = smoother.estimate_flicker(image, mask, readout=readout)
     left = truth - truth.mean() - got.pattern
     # A Wiener filter that knows the spectrum leaves A ln(1 + 1 / (2 f_knee)), f_knee = A / 2 white^2, of A ln(n / 2).
     density = truth.var() / np.log(truth.size / 8)
@@ -156,8 +156,8 @@ def test_most_of_the_noise_that_can_be_removed_is_removed(rng):
 def test_sky_level_stays(rng, sky):
     image, _, readout = make_frame(rng)
     mask = blobs(rng, image.shape, 0.2)
-    low = flicker.estimate_flicker(image, mask, readout=readout)
-    high = flicker.estimate_flicker(image + sky, mask, readout=readout)
+    low = smoother.estimate_flicker(image, mask, readout=readout)
+    high = smoother.estimate_flicker(image + sky, mask, readout=readout)
     assert abs(high.pattern.mean()) < 1e-7
     assert abs(high.columns.mean()) < 1e-12
     assert_allclose(high.pattern, low.pattern, atol=2e-6 + 3e-7 * abs(sky))
@@ -166,11 +166,11 @@ def test_sky_level_stays(rng, sky):
 def test_masked_pixels_have_no_influence_and_the_input_stays(rng):
     image, _, readout = make_frame(rng)
     mask = blobs(rng, image.shape, 0.3)
-    clean = flicker.estimate_flicker(image, mask, readout=readout)
+    clean = smoother.estimate_flicker(image, mask, readout=readout)
     hurt = image.copy()
     hurt[mask] = rng.choice([np.nan, np.inf, 1e9, -1e9], size=mask.sum())
     before = hurt.copy(), mask.copy()
-    got = flicker.estimate_flicker(hurt, mask, readout=readout)
+    got = smoother.estimate_flicker(hurt, mask, readout=readout)
     assert_array_equal(got.total, clean.total)
     assert_array_equal(got.variance, clean.variance)
     assert_array_equal(hurt, before[0])
@@ -180,8 +180,8 @@ def test_masked_pixels_have_no_influence_and_the_input_stays(rng):
 def test_float32_is_close_to_float64(rng):
     image, _, readout = make_frame(rng)
     mask = np.zeros(image.shape, bool)
-    double = flicker.estimate_flicker(image, mask, readout=readout)
-    single = flicker.estimate_flicker(image.astype(np.float32), mask, readout=readout)
+    double = smoother.estimate_flicker(image, mask, readout=readout)
+    single = smoother.estimate_flicker(image.astype(np.float32), mask, readout=readout)
     assert_allclose(single.total, double.total, atol=1e-6)
     assert single.pattern.dtype == single.variance.dtype == np.float32
 
@@ -189,14 +189,14 @@ def test_float32_is_close_to_float64(rng):
 def test_mirrored_detector_gives_the_mirrored_answer(rng):
     image, _, readout = make_frame(rng)
     mask = blobs(rng, image.shape, 0.2)
-    direct = flicker.estimate_flicker(image, mask, readout=readout)
+    direct = smoother.estimate_flicker(image, mask, readout=readout)
     nx = image.shape[1]
     outputs = tuple((nx - last, nx - first, -direction) for first, last, direction in readout.outputs)
-    turned = flicker.Readout(outputs, slow_direction=-1)
-    mirrored = flicker.estimate_flicker(image[::-1, ::-1], mask[::-1, ::-1], readout=turned)
+    turned = smoother.Readout(outputs, slow_direction=-1)
+    mirrored = smoother.estimate_flicker(image[::-1, ::-1], mask[::-1, ::-1], readout=turned)
     # Level and white noise come from every fourth row, which are others in a mirror: a few clipped pixels differ.
     assert (mirrored.total[::-1, ::-1] - direct.total).std() < 0.02 * direct.total.std()
-    wrong = flicker.estimate_flicker(image[::-1, ::-1], mask[::-1, ::-1], readout=readout)
+    wrong = smoother.estimate_flicker(image[::-1, ::-1], mask[::-1, ::-1], readout=readout)
     assert (wrong.total[::-1, ::-1] - direct.total).std() > 0.05 * direct.total.std()
 
 
@@ -204,7 +204,7 @@ def test_an_output_under_a_galaxy_is_told_by_the_others(rng):
     image, truth, readout = make_frame(rng, common=0.020, own=0.010)
     mask = np.zeros(image.shape, bool)
     mask[60:200, :WIDTH] = True
-    got = flicker.estimate_flicker(image, mask, readout=readout, columns=False)
+    got = smoother.estimate_flicker(image, mask, readout=readout, columns=False)
     rows = (truth - truth.mean() - got.pattern)[60:200, :WIDTH].mean(axis=1)
     assert rows.std() < 0.75 * truth[60:200, :WIDTH].mean(axis=1).std()
     assert got.variance[60:200, :WIDTH].mean() > 1.1 * got.variance[60:200, WIDTH:].mean()
@@ -217,7 +217,7 @@ def test_levels_of_outputs_are_no_sky(rng):
     stripes = truth + np.repeat(levels, WIDTH)
     yy, xx = np.mgrid[: len(image), : image.shape[1]]
     light = 0.3 + 0.03 * xx / image.shape[1] + 0.1 * np.exp(-0.5 * ((xx - 70) ** 2 + (yy - 90) ** 2) / 12**2)
-    got = flicker.estimate_flicker(light + image + stripes - truth, light > 0.335, readout=readout, columns=False)
+    got = smoother.estimate_flicker(light + image + stripes - truth, light > 0.335, readout=readout, columns=False)
     left = (stripes - stripes.mean() - got.pattern).reshape(-1, 4, WIDTH).mean(axis=(0, 2))
     assert_allclose(left, 0, atol=0.003)
 
@@ -226,8 +226,8 @@ def test_a_step_that_is_light_is_not_taken_for_a_level(rng):
     image, _, readout = make_frame(rng)
     light = np.zeros(image.shape)
     light[:, WIDTH // 2 : 3 * WIDTH // 2] = 0.2  # over half of two outputs, the same at their border
-    clean = flicker.estimate_flicker(image, light > 0, readout=readout, columns=False)
-    lit = flicker.estimate_flicker(image + light, light > 0, readout=readout, columns=False)
+    clean = smoother.estimate_flicker(image, light > 0, readout=readout, columns=False)
+    lit = smoother.estimate_flicker(image + light, light > 0, readout=readout, columns=False)
     assert_array_equal(lit.pattern, clean.pattern)
 
 
@@ -236,8 +236,8 @@ def test_noise_spectrum_is_recovered(rng):
     for _ in range(5):
         image, _, readout = make_frame(rng, common=0.012, own=0.008)
         mask = blobs(rng, image.shape, 0.2)
-        found.append(flicker.estimate_noise(image, mask, readout=readout))
-    pooled = flicker.pool_noise(found)
+        found.append(smoother.estimate_noise(image, mask, readout=readout))
+    pooled = smoother.pool_noise(found)
     assert_allclose(np.sqrt(pooled.white), 0.0207, rtol=0.05)  # noise faster than four pixels counts as white
     assert_allclose(pooled.common.sum() / pooled.own.sum(), 0.012**2 / 0.008**2, rtol=0.4)
     assert_allclose(pooled.rms, np.hypot(0.012, 0.008), rtol=0.2)
@@ -245,7 +245,7 @@ def test_noise_spectrum_is_recovered(rng):
 
 def test_white_noise_alone_is_left_alone(rng):
     image, _, readout = make_frame(rng, common=0.0, own=0.0)
-    got = flicker.estimate_flicker(image, np.zeros(image.shape, bool), readout=readout)
+    got = smoother.estimate_flicker(image, np.zeros(image.shape, bool), readout=readout)
     assert got.pattern.std() < 0.1 * 0.02
     assert_allclose((image - got.total).std(), np.sqrt((0.02**2 + got.variance_change()).mean()), rtol=0.02)
 
@@ -255,7 +255,7 @@ def test_columns_are_found_and_gradients_of_light_stay(rng):
     columns = 0.004 * rng.normal(size=image.shape[1])
     light = 0.08 * np.linspace(-1, 1, image.shape[1])
     mask = blobs(rng, image.shape, 0.2)
-    got = flicker.estimate_flicker(image + columns + light, mask, readout=readout)
+    got = smoother.estimate_flicker(image + columns + light, mask, readout=readout)
     error = got.columns - (columns - columns.mean())
     assert_allclose(error.std(), np.sqrt(got.column_variance.mean()), rtol=0.4)
     slope = np.polyfit(np.linspace(-1, 1, image.shape[1]), (got.total - truth).mean(axis=0), 1)[0]
@@ -266,28 +266,28 @@ def test_bad_input_is_named(rng):
     image, _, readout = make_frame(rng)
     mask = np.zeros(image.shape, bool)
     with pytest.raises(TooFewPixels, match="usable pixels"):
-        flicker.estimate_flicker(image, ~mask, readout=readout)
+        smoother.estimate_flicker(image, ~mask, readout=readout)
     with pytest.raises(TooFewPixels, match="no scatter"):
-        flicker.estimate_flicker(np.ones_like(image), mask, readout=readout)
+        smoother.estimate_flicker(np.ones_like(image), mask, readout=readout)
     with pytest.raises(ParameterError, match="do not cover"):
-        flicker.estimate_flicker(image[:, :-8], mask[:, :-8], readout=readout)
+        smoother.estimate_flicker(image[:, :-8], mask[:, :-8], readout=readout)
     with pytest.raises(ParameterError, match="shape"):
-        flicker.estimate_flicker(image, mask[1:], readout=readout)
+        smoother.estimate_flicker(image, mask[1:], readout=readout)
     with pytest.raises(ParameterError, match="shared"):
-        flicker.alternating_readout(2047, 4)
+        smoother.alternating_readout(2047, 4)
     with pytest.raises(ParameterError, match="one positive width"):
-        flicker.Readout(((0, 10, 1), (10, 30, 1)))
+        smoother.Readout(((0, 10, 1), (10, 30, 1)))
     with pytest.raises(ParameterError, match="directions"):
-        flicker.Readout(((0, 10, 0),))
+        smoother.Readout(((0, 10, 0),))
 
 
 def test_a_sketch_with_another_mask_leads_to_the_same_answer(rng):
     image, _, readout = make_frame(rng)
     mask = blobs(rng, image.shape, 0.2)
     columns = 0.004 * rng.normal(size=image.shape[1])
-    direct = flicker.estimate_flicker(image + 0.3 + columns, mask, readout=readout)
-    sketch = flicker.sketch_flicker(image + 0.3 + columns, blobs(rng, image.shape, 0.2), readout=readout)
-    got = flicker.estimate_flicker(image + 0.3 + columns, mask, readout=readout, sketch=sketch)
+    direct = smoother.estimate_flicker(image + 0.3 + columns, mask, readout=readout)
+    sketch = smoother.estimate_flicker_coarsely(image + 0.3 + columns, blobs(rng, image.shape, 0.2), readout=readout)
+    got = smoother.estimate_flicker(image + 0.3 + columns, mask, readout=readout, sketch=sketch)
     assert (got.total - direct.total).std() < 0.2 * np.sqrt(direct.variance.mean())
     assert abs(np.mean(image + 0.3 - sketch.total()) - 0.3) < 0.002
 
@@ -298,10 +298,10 @@ def test_an_earlier_sketch_is_made_better(rng):
     columns = 0.02 * rng.normal(size=image.shape[1])
     columns -= columns.mean()
     measured = image + 0.3 + columns
-    first = flicker.sketch_flicker(measured, mask, readout=readout)
+    first = smoother.estimate_flicker_coarsely(measured, mask, readout=readout)
     before = first.expected.copy()
-    again = flicker.sketch_flicker(measured, mask, readout=readout, sketch=first)
-    direct = flicker.estimate_flicker(measured, mask, readout=readout)
+    again = smoother.estimate_flicker_coarsely(measured, mask, readout=readout, sketch=first)
+    direct = smoother.estimate_flicker(measured, mask, readout=readout)
     assert_array_equal(first.expected, before)
     error, earlier, whole = ((one - noise - columns).std() for one in (again.total(), first.total(), direct.total))
     # The first took columns as large as the noise of a pixel for noise in time.

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from detectorist.algorithms import _flicker_stack_nb as kernels
-from detectorist.algorithms.flicker import FlickerNoise, alternating_readout
-from detectorist.algorithms.flicker_stack import fit_spectrum, shrunk_columns, smooth_flicker, white_beside_flicker
+from detectorist.algorithms.flicker import _stack_nb as kernels
+from detectorist.algorithms.flicker.smoother import FlickerNoise, alternating_readout
+from detectorist.algorithms.flicker.stack import fit_spectrum, shrunk_columns, smooth_flicker, white_beside_flicker
 from detectorist.errors import ParameterError, TooFewPixels
 
 NY, NX = 96, 128

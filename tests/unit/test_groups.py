@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from detectorist.algorithms import dq, groups
+from detectorist.algorithms import dq
+from detectorist.algorithms.ramps import groups
 
 GAIN = 3.1
 

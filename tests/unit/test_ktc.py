@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from detectorist.algorithms import _ktc_nb, dq
-from detectorist.algorithms.ktc import group_times, measure_ktc, subtract_offsets
+from detectorist.algorithms import dq
+from detectorist.algorithms.ramps import _ktc_nb
+from detectorist.algorithms.ramps.ktc import group_times, measure_ktc, subtract_offsets
 
 N_INTS, N_GROUPS, NY, NX = 6, 5, 12, 14
 READ_NOISE, KTC = 9.0, 35.0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from detectorist.algorithms.light_curves import point_to_point_scatter, scatter_of_bins, sum_wavelengths
+from detectorist.algorithms.spectra.light_curves import point_to_point_scatter, scatter_of_bins, sum_wavelengths
 
 
 def test_sum_leaves_out_wavelengths_that_are_missing_once(rng):

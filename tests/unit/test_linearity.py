@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from detectorist.algorithms import dq, linearity
+from detectorist.algorithms import dq
+from detectorist.algorithms.ramps import linearity
 from detectorist.errors import ParameterError
 
 GAIN = 3.1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from detectorist.algorithms.mask_groups import GroupMatch, late_groups, match_groups
+from detectorist.algorithms.ramps.mask_groups import GroupMatch, late_groups, match_groups
 from detectorist.errors import ParameterError
 
 N_GROUPS, NY, NX = 10, 90, 100

@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 
 from detectorist.algorithms import dq
-from detectorist.algorithms.flicker import alternating_readout
-from detectorist.algorithms.halo import ring_profile, separate_star, star_centre
-from detectorist.algorithms.one_over_f import noisy_pixels, robust_mean, stripes_of_integrations, stripes_of_ramps
-from detectorist.algorithms.stripe_models import MODEL_TYPES, estimate_stripes
+from detectorist.algorithms.flicker.one_over_f import (
+    noisy_pixels,
+    robust_mean,
+    stripes_of_integrations,
+    stripes_of_ramps,
+)
+from detectorist.algorithms.flicker.smoother import alternating_readout
+from detectorist.algorithms.flicker.stripe_models import MODEL_TYPES, estimate_stripes
+from detectorist.algorithms.images.halo import ring_profile, separate_star, star_centre
 from detectorist.errors import ParameterError, TooFewPixels
 
 N_INTS, NY, NX = 8, 120, 120

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController
 
-from detectorist.algorithms.one_thread import one_thread
+from detectorist.algorithms.blas_threads import one_thread
 
 
 def threads() -> list[int]:

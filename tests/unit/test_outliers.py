@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from detectorist.algorithms import _outliers_nb
-from detectorist.algorithms.outliers import flag_outliers, groups_of_outliers
+from detectorist.algorithms.spectra import _outliers_nb
+from detectorist.algorithms.spectra.outliers import flag_outliers, groups_of_outliers
 
 N_INTS, NY, NX = 12, 40, 160
 

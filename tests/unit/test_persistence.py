@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from detectorist.algorithms import dq
-from detectorist.algorithms.persistence import find_saturated, flag_glow
+from detectorist.algorithms.ramps.persistence import find_saturated, flag_glow
 
 START = 100.0 * np.arange(2)[:, None] + 20.0 * np.arange(4)  # two integrations of four groups
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from detectorist.algorithms.pixel_noise import bridge_rows, complete_variance, typical_variance
+from detectorist.algorithms.images.pixel_noise import bridge_rows, complete_variance, typical_variance
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from detectorist.algorithms import _profile_fit_nb, _profile_frame, _profile_nb, _profile_sides_nb
-from detectorist.algorithms.profile import WINDOW_HEIGHTS, clean_outliers, window_edges
+from detectorist.algorithms.spectra import _profile_fit_nb, _profile_frame, _profile_nb, _profile_sides_nb
+from detectorist.algorithms.spectra.profile import WINDOW_HEIGHTS, clean_outliers, window_edges
 from detectorist.errors import InputError, ParameterError
 
 LINES = ((330, 3.0, 0.03), (300, 2.0, 0.02), (210, 3.0, 0.02), (90, 2.0, 0.02))

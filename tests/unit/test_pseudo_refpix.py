@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from detectorist.algorithms.pseudo_refpix import level_error, measure_reference_drift
+from detectorist.algorithms.ramps.pseudo_refpix import level_error, measure_reference_drift
 from detectorist.errors import ParameterError
 
 N_INTS, N_GROUPS, NY, NX = 4, 6, 48, 64

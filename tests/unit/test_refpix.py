@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from detectorist.algorithms import refpix
-from detectorist.algorithms._refpix_nb import running_median
+from detectorist.algorithms.ramps import refpix
+from detectorist.algorithms.ramps._refpix_nb import running_median
 
 NOISE = 6.0
 
@@ -258,7 +258,7 @@ def peers_scene(peers, folder, monkeypatch):
 
 def test_importing_compiles_nothing():
     source = inspect.getsource(refpix)
-    assert "\nfrom detectorist.algorithms._refpix_nb" not in source
+    assert "\nfrom detectorist.algorithms.ramps._refpix_nb" not in source
 
 
 @pytest.mark.parametrize("options", [{}, {"smoothing_length": 21}, {"smoothing": "gaussian"}, {"smoothing": "auto"}])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from detectorist.algorithms.residuals import hidden_share, measure_row_noise, measure_wisp_curve
+from detectorist.algorithms.images.residuals import hidden_share, measure_row_noise, measure_wisp_curve
 
 SIZE, WHITE = 512, 0.02
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from detectorist.algorithms.saturation import flag_saturation, grow_mask
+from detectorist.algorithms.ramps.saturation import flag_saturation, grow_mask
 
 DNU, SAT, JUMP, AD_FLOOR, NO_SAT_CHECK = 1, 2, 4, 64, 2**21
 

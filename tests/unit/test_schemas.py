@@ -6,7 +6,7 @@ from asdf import schema as asdf_schema
 from stdatamodels.exceptions import ValidationWarning
 from stdatamodels.jwst.datamodels import ImageModel
 
-from detectorist.pipelines import schemas
+from detectorist.reduction import schemas
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from detectorist.algorithms import dq, snowballs
+from detectorist.algorithms import dq
+from detectorist.algorithms.ramps import snowballs
 from detectorist.errors import ParameterError
 
 JUMP, SAT = dq.JUMP_DET, dq.SATURATED
@@ -183,7 +184,7 @@ def test_snowballs_on_the_sky_are_found(thirdparty, name):
 
 
 def test_kernels_agree_with_their_python(rng):
-    from detectorist.algorithms import _snowballs_nb as kernels
+    from detectorist.algorithms.ramps import _snowballs_nb as kernels
 
     plane = (rng.random((30, 40)) < 0.35).astype(np.uint8) * JUMP
     plane[rng.random(plane.shape) < 0.1] |= SAT

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from detectorist.algorithms import sources
+from detectorist.algorithms.images import sources
 from detectorist.errors import ParameterError, TooFewPixels
 
 SHAPE = (384, 512)
@@ -114,7 +114,7 @@ def test_grow_is_a_disk():
 
 
 def test_kernels_agree_with_their_python(rng):
-    from detectorist.algorithms import _sources_nb
+    from detectorist.algorithms.images import _sources_nb
 
     image = rng.normal(size=(9, 40)).astype(np.float32)
     usable = rng.random(image.shape) > 0.1

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from detectorist.algorithms.trace import find_trace_column, fit_trace
+from detectorist.algorithms.spectra.trace import find_trace_column, fit_trace
 from detectorist.errors import TooFewPixels
 
 

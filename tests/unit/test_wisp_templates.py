@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from detectorist.algorithms.wisp_templates import stack_template
+from detectorist.algorithms.images.wisp_templates import stack_template
 from detectorist.errors import ParameterError, TooFewPixels
 
 SIZE = 256

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from detectorist.algorithms import wisps
-from detectorist.algorithms.readout import alternating_readout
+from detectorist.algorithms.flicker.readout import alternating_readout
+from detectorist.algorithms.images import wisps
 from detectorist.errors import ParameterError, TooFewPixels
 
 NY = NX = 512
@@ -172,8 +172,8 @@ def test_variance_of_correlated_components():
 
 def test_the_error_is_that_of_the_cramer_rao_limit(rng):
     """Written out in full: white noise, a common and four own processes, free columns, on a frame of 24 x 32."""
-    from detectorist.algorithms.flicker import FlickerNoise
-    from detectorist.algorithms.readout import Blocks
+    from detectorist.algorithms.flicker.readout import Blocks
+    from detectorist.algorithms.flicker.smoother import FlickerNoise
 
     ny, nx = 24, 32
     readout = alternating_readout(nx, N_OUT)
@@ -208,7 +208,7 @@ def test_noise_of_the_template_does_not_weaken_the_strength(rng):
 
 
 def test_kernel_agrees_with_its_python(rng):
-    from detectorist.algorithms import _wisps_nb
+    from detectorist.algorithms.images import _wisps_nb
 
     image = rng.normal(size=(9, 18)).astype(np.float32)
     for output, backwards in (((0, 9, 1), False), ((9, 18, -1), True)):
