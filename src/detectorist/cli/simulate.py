@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from detectorist.cli.lines import print_lines
-from detectorist.cli.options import Quiet, scene_option, size_option
 from detectorist.errors import ParameterError
+from detectorist.terminal.lines import print_lines
+from detectorist.terminal.options import Quiet, scene_option, size_option
 
 if TYPE_CHECKING:
     from detectorist.simulate.builder import LrsObservation
@@ -231,7 +231,7 @@ def coron(
 def _write(
     observation: LrsObservation | ImagingObservation | CoronObservation, folder: Path, *, overwrite: bool, quiet: bool
 ) -> list[Path]:
-    from detectorist.cli.progress import progress_bar
+    from detectorist.terminal.progress import progress_bar
 
     with progress_bar("simulating", quiet=quiet) as progress:
         return observation.write(folder, overwrite=overwrite, progress=progress)

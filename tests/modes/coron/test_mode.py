@@ -56,8 +56,9 @@ def test_it_has_no_recipes():
 @pytest.mark.long
 def test_products_are_those_of_the_command(tmp_path):
     """Rates of both, one good exposure beside a damaged one, kept when they are there."""
-    from detectorist.modes.coron.database import Database
     from detectorist.modes.coron.run_obs import run_obs
+
+    from detectorist.modes.coron.database import Database
     from detectorist.simulate.coron_scenes import CoronScene
 
     raw = tmp_path / "raw"

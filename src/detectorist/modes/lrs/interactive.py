@@ -10,7 +10,6 @@ import numpy as np
 from bokeh.embed import json_item
 from bokeh.models import ColumnDataSource, HoverTool, Whisker
 from bokeh.plotting import figure
-from bokeh.resources import Resources
 
 from detectorist.figures.lrs_quality import BIN_UM, hours_of, spectroscopic, white_light
 from detectorist.figures.style import COLOURS
@@ -18,11 +17,6 @@ from detectorist.figures.style import COLOURS
 #: Readable on a white page and on a dark one.
 SERIES = ("#3a8fd0", *COLOURS[1:6])
 TOOLS = "pan,box_zoom,xwheel_zoom,reset"
-
-
-def bokeh_script() -> str:
-    """Return bokeh's own script, to be put into the page."""
-    return "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)
 
 
 def draw_white_light(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:

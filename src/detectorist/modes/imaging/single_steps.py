@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from detectorist.cli.lines import print_lines
-from detectorist.cli.options import Quiet
-from detectorist.cli.run_imaging import locate
+from detectorist.modes.imaging.command import locate
+from detectorist.reduction.names import stem_of, without_ending
+from detectorist.terminal.lines import print_lines
+from detectorist.terminal.options import Quiet
 
 Output = Annotated[Path, typer.Option("--output-dir", "-o", help="Folder for products.")]
 Input = Annotated[Path, typer.Option(help="Folder in which the file is looked for when it is not found as given.")]
@@ -54,7 +55,8 @@ def snowballs(
 
     Example: detectorist snowballs jw01345001001_10201_00001_nrca3_uncal.fits
     """
-    from detectorist.modes.imaging.reduction import ImagingRequest, reduce_imaging
+    from detectorist.modes.imaging.reduction import reduce_exposure
+    from detectorist.reduction.runner import Request
 
     settings = [
         f'snowballs.method="{method.value}"',
@@ -66,9 +68,10 @@ def snowballs(
         f"save_calibrated_ramp={str(not delete_interim).lower()}",
     ]
     found = locate(file, input_dir)
-    made = reduce_imaging(ImagingRequest([found], output_dir, settings=settings, references=references))
+    prefix = f"{stem_of(found)}_"
+    made = reduce_exposure(Request([found], output_dir, settings=settings, references=references, prefix=prefix))
     if not quiet:
-        print_lines([f"read {found}", f"wrote {made[0]}"])
+        print_lines([f"read {found}", f"wrote {made.rate}"])
 
 
 def destripe(
@@ -112,7 +115,7 @@ def destripe(
         raise ParameterError("--thresh is for the median method; flicker has no threshold", parameter="thresh")
     chosen = method or (Method.flicker if thresh is None else Method.median)
     folder = file.parent if in_place else output_dir
-    earlier = folder / f"{file.name.removesuffix('.gz').removesuffix('.fits')}_1fmask.fits"
+    earlier = folder / f"{without_ending(file)}_1fmask.fits"
     if mask_file is None and earlier.is_file():
         mask_file = earlier
         if not quiet:

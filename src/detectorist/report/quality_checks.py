@@ -6,81 +6,22 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
+from detectorist.modes.exposure import Exposure
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE
-from detectorist.report.gather import FAILED, Exposure
+from detectorist.modes.quality import Check, Column, Concern, is_number
 
 #: A number this many robust standard deviations from the median of the run is worth a look.
 UNUSUAL_SIGMA = 6.0
 #: Exposures needed to know what is usual.
 LEAST_EXPOSURES = 8
 #: Urgency of what was not reduced at all: above every number.
-OF_STATE = {CRASHED: 1000.0, FAILED: 950.0, UNPROCESSABLE: 900.0}
+OF_STATE = {CRASHED: 1000.0, UNPROCESSABLE: 900.0}
 _WORDS = {
     CRASHED: "crashed",
-    FAILED: "failed",
     UNPROCESSABLE: "cannot be processed",
     SKIPPED: "was left out",
 }
-
-
-@dataclass(frozen=True)
-class Column:
-    """A number of the index table.
-
-    Attributes
-    ----------
-    key : str
-        Its name among the numbers of an exposure.
-    title, unit, meaning : str
-        Heading, unit, and a sentence for those who do not know it.
-    form : str
-        How it is written, as for `format`.
-    compared : bool
-        A value unlike those of the other exposures is worth a look.
-    """
-
-    key: str
-    title: str
-    unit: str = ""
-    meaning: str = ""
-    form: str = ".3g"
-    compared: bool = True
-
-
-@dataclass(frozen=True)
-class Check:
-    """A number that should lie between limits.
-
-    Attributes
-    ----------
-    low, high : float, optional
-    reason : str
-        A sentence; {value}, {low} and {high} are filled in.
-    """
-
-    key: str
-    reason: str
-    low: float | None = None
-    high: float | None = None
-
-    def apply(self, value: float) -> Concern | None:
-        """Return a concern where the value lies outside; its urgency grows with the logarithm of the excess."""
-        words = self.reason.format(value=value, low=self.low, high=self.high)
-        if self.high is not None and value > self.high:
-            return Concern(1 + _octaves(value, self.high), words)
-        if self.low is not None and value < self.low:
-            return Concern(1 + _octaves(self.low, value), words)
-        return None
-
-
-@dataclass(frozen=True)
-class Concern:
-    """A reason to look at an exposure; `urgency` ranks it."""
-
-    urgency: float
-    words: str
 
 
 @dataclass(frozen=True)
@@ -152,12 +93,3 @@ def _usual(exposures: Sequence[Exposure], columns: list[Column]) -> dict[str, tu
             # Numbers that hardly differ have a spread of rounding errors: a hundredth of the value is no news.
             found[column.key] = middle, max(sigma, 0.01 * abs(middle), 1e-12)
     return found
-
-
-def _octaves(larger: float, smaller: float) -> float:
-    return math.log2(larger / smaller) if smaller > 0 and larger > 0 else 3.0
-
-
-def is_number(value: Any) -> bool:
-    """Tell whether a value is a finite number, and no truth value."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

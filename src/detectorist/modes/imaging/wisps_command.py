@@ -8,9 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from detectorist.cli.lines import print_lines
-from detectorist.cli.options import Quiet
-from detectorist.cli.steps import (
+from detectorist.modes.imaging.single_steps import (
     InPlace,
     Input,
     MaskFile,
@@ -20,6 +18,8 @@ from detectorist.cli.steps import (
     correct,
     parameters_of_rate_step,
 )
+from detectorist.terminal.lines import print_lines
+from detectorist.terminal.options import Quiet
 
 DEFAULT = "subtract"
 
@@ -103,8 +103,8 @@ def template(
 
     Example: detectorist wisps template calibrated/*_rate.fits -o wisp_templates
     """
-    from detectorist.cli.progress import progress_bar
     from detectorist.modes.imaging.wisp_templates import TemplateRequest, make_wisp_templates
+    from detectorist.terminal.progress import progress_bar
 
     with progress_bar("templates", quiet=quiet) as progress:
         made, left_out = make_wisp_templates(
