@@ -14,7 +14,7 @@ from measure import robust_std
 from validated import Figure
 
 if TYPE_CHECKING:
-    from detectorist.simulate.imaging import ImagingScene
+    from detectorist.simulate.imaging.scene import ImagingScene
 
 #: Light of stars and galaxies below which a pixel is sky, and above which it is theirs, DN/s of a full frame.
 SKY_BELOW, LIGHT_ABOVE = 0.005, 0.1
@@ -45,7 +45,7 @@ class Frame:
 
     def scene(self) -> ImagingScene:
         """Return the scene of its exposures."""
-        from detectorist.simulate.imaging import ImagingScene
+        from detectorist.simulate.imaging.scene import ImagingScene
 
         scene = ImagingScene().with_detector(**self.detector).without(*self.left_out)
         changed = {

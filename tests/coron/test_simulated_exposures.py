@@ -8,7 +8,7 @@ from stdatamodels.jwst import datamodels
 
 from detectorist.campaign.database import Database
 from detectorist.campaign.run_obs import run_obs
-from detectorist.simulate.coron_scenes import CoronScene, MiriCoronScene
+from detectorist.simulate.coron.scene import CoronScene, MiriCoronScene
 
 pytestmark = pytest.mark.long
 

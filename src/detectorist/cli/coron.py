@@ -116,7 +116,7 @@ def _database(files: list[Path], output_dir: Path) -> Database:
 
 def _simulated_references(output_dir: Path) -> str:
     """Return the folder with simulated references for both instruments, made on first use."""
-    from detectorist.simulate.coron_references import build_coron_cache
+    from detectorist.simulate.coron.references import build_coron_cache
 
     folder = output_dir / "references" / "sim_coron"
     if not (folder / "config" / "jwst" / "server_config").is_file():
