@@ -32,7 +32,7 @@ class Frame:
 
     detector : dict, parameters of the simulated detector.
     groups : int
-    left_out : names of ingredients.
+    left_out : names of components.
     brighter : factor on all light and on the drifts of columns.
     seeds : range, of the exposures.
     """

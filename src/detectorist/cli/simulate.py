@@ -14,7 +14,7 @@ from detectorist.errors import ParameterError
 
 if TYPE_CHECKING:
     from detectorist.simulate.coron.observation import CoronObservation
-    from detectorist.simulate.imaging.scene import ImagingObservation
+    from detectorist.simulate.imaging.observation import ImagingObservation
     from detectorist.simulate.lrs.observation import LrsObservation
 
 app = typer.Typer(help="Simulate raw exposures, with their truth and reference files.", no_args_is_help=True)

@@ -6,35 +6,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from detectorist.detectors import MIRI_INTERFERENCE, MIRI_SUBARRAYS
 from detectorist.simulate.core import detector
-from detectorist.simulate.core.miri_components import CLASSIC_CURVE, late_curve
-from detectorist.simulate.core.noise import QUANTISATION_VARIANCE_DN2, expected_slope_noise
-from detectorist.simulate.core.random_streams import one_over_f, stream
+from detectorist.simulate.core.components import CLASSIC_CURVE
+from detectorist.simulate.core.random_streams import stream
+from detectorist.simulate.lrs.components import late_curve
 
 LATE_CURVE = late_curve(pedestal_dn=9_000.0)
-
-
-class TestStreams:
-    def test_same_key_same_numbers(self):
-        assert_array_equal(stream(3, "emi", 5).random(4), stream(3, "emi", 5).random(4))
-
-    @pytest.mark.parametrize("other", [(4, "emi", 5), (3, "drift", 5), (3, "emi", 6)])
-    def test_another_key_other_numbers(self, other):
-        a, b = stream(3, "emi", 5).normal(size=5_000), stream(*other).normal(size=5_000)
-        assert abs(np.corrcoef(a, b)[0, 1]) < 4 / np.sqrt(5_000)
-
-    def test_one_over_f_has_the_slope_asked_for(self):
-        power = np.mean(
-            [np.abs(np.fft.rfft(one_over_f(1024, stream(k, "x")) * np.hanning(1024))) ** 2 for k in range(200)], axis=0
-        )
-        frequency = np.arange(power.size)
-        used = slice(8, 300)
-        slope = np.polyfit(np.log(frequency[used]), np.log(power[used]), 1)[0]
-        assert_allclose(slope, -1.0, atol=0.06)
-
-    def test_one_over_f_is_normalised(self, rng):
-        series = one_over_f(50, rng)
-        assert_allclose([series.mean(), series.std()], [0, 1], atol=1e-12)
-        assert_array_equal(one_over_f(1, rng), [0.0])
 
 
 class TestPhotons:
@@ -81,16 +57,6 @@ class TestNonlinearity:
 def test_classic_curve_loses_six_percent_at_50000():
     loss = 1 - detector.Nonlinearity(CLASSIC_CURVE).measured(np.array(50_000.0)) / 50_000
     assert 0.05 < loss < 0.08
-
-
-def test_late_curve_is_straight_before_it_sets_in():
-    curve = detector.Nonlinearity(LATE_CURVE)
-    early = np.linspace(5_000, 20_000, 200)
-    measured = curve.measured(early)
-    line = np.polyfit(early, measured, 1)
-    assert np.max(np.abs(measured - np.polyval(line, early))) < 1e-3 * early.max()
-    assert np.polyval(line, 50_000) == pytest.approx(50_000, rel=2e-4)
-    assert 1 - curve.measured(np.array(50_000.0)) / 50_000 == pytest.approx(0.06, abs=1e-6)
 
 
 class TestInterference:
@@ -194,23 +160,3 @@ class TestCosmicRays:
 def test_converter_rounds_and_clips():
     assert_array_equal(detector.digitise(np.array([-3.0, 0.4, 9_000.6, 65_534.7, 1e6])), [0, 0, 9_001, 65_535, 65_535])
     assert detector.digitise(np.zeros(1)).dtype == np.uint16
-
-
-class TestExpectedNoise:
-    def covariance(self, n_groups, poisson, read_variance):
-        n = n_groups - 1
-        second_difference = 2 * np.eye(n) - np.eye(n, k=1) - np.eye(n, k=-1)
-        return poisson * np.eye(n) + read_variance * second_difference
-
-    @pytest.mark.parametrize("n_groups", [2, 3, 8, 21])
-    @pytest.mark.parametrize("rate", [0.0, 5.0, 3_000.0])
-    def test_equals_the_generalised_least_squares(self, n_groups, rate):
-        poisson = rate * 0.2 / 3.1
-        matrix = self.covariance(n_groups, poisson, 36 + QUANTISATION_VARIANCE_DN2)
-        expected = 1 / np.sqrt(np.linalg.inv(matrix).sum()) / 0.2
-        got = expected_slope_noise(np.array(rate), gain=3.1, read_noise_dn=6.0, group_time_s=0.2, n_groups=n_groups)
-        assert_allclose(got, expected)
-
-    def test_limit_of_read_noise_is_the_textbook_formula(self):
-        got = expected_slope_noise(np.zeros(1), gain=3.0, read_noise_dn=6.0, group_time_s=0.5, n_groups=10)
-        assert_allclose(got, np.sqrt(12 * (36 + QUANTISATION_VARIANCE_DN2) / (10 * 99)) / 0.5)

@@ -56,7 +56,7 @@ def test_overwrites_only_when_told(tmp_path):
     assert run("-o", tmp_path, *QUICK, "--overwrite").exit_code == 0
 
 
-def test_unknown_ingredient_writes_nothing(tmp_path):
+def test_unknown_component_writes_nothing(tmp_path):
     result = run("-o", tmp_path / "sim", *QUICK, "--without", "cosmics")
     assert isinstance(result.exception, ParameterError)
     assert not (tmp_path / "sim").exists()

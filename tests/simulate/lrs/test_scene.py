@@ -1,11 +1,11 @@
-"""Scenes are chains that do not change, and ingredients do not touch one another."""
+"""Scenes are chains that do not change, and components do not touch one another."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from detectorist.errors import ParameterError
-from detectorist.simulate.core import miri_detector
+from detectorist.simulate.core import miri_detector, quality_flags
 from detectorist.simulate.lrs.scene import LrsScene
 
 ELECTRONIC = ("emi", "drift", "reset_decay", "last_frame", "reset_noise", "read_noise")
@@ -18,13 +18,13 @@ def test_a_chain_leaves_its_beginning_alone():
     assert (second.star.mag, second.has("emi")) == (8.0, False)
 
 
-def test_changing_an_ingredient_puts_it_back_in():
+def test_changing_a_component_puts_it_back_in():
     assert LrsScene().without("drift").with_drift(walk_dn=3.0).has("drift")
 
 
 def test_only():
     scene = LrsScene().only("star", "background")
-    assert [name for name in LrsScene.ingredients() if scene.has(name)] == ["star", "background"]
+    assert [name for name in LrsScene.components() if scene.has(name)] == ["star", "background"]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_depth_spectrum_as_pairs_or_as_two_arrays():
 
 @pytest.mark.parametrize("name", ["emi", "drift", "cosmic_rays", "reset_noise", "last_frame", "reset_decay"])
 def test_leaving_one_out_changes_no_other(name):
-    """What an ingredient adds is the same whether another one is there or not, up to rounding."""
+    """What a component adds is the same whether another one is there or not, up to rounding."""
     plain = LrsScene().without("nonlinearity", "rscd").with_("cosmic_rays", hits_per_s=50.0)
     other = "read_noise"
 
@@ -109,7 +109,7 @@ def test_reference_pixels_see_the_electronics_only():
     lit = LrsScene().without("cosmic_rays").observe(ints=2, groups=4, segments=1, seed=5)
     assert_array_equal(lit.read_out(1).raw[:, :, :4], dark.read_out(1).raw[:, :, :4])
     flags = exposure.patterns.dq[:, :4]
-    assert np.all(flags == miri_detector.REFERENCE_PIXEL)
+    assert np.all(flags == quality_flags.REFERENCE_PIXEL)
 
 
 def test_first_integration_starts_differently():
@@ -158,17 +158,17 @@ def test_long_ramps_reach_the_curve_without_saturating():
 
 def test_dead_and_hot_pixels_are_flagged_where_they_are():
     patterns = LrsScene().observe().patterns
-    dead = (patterns.dq & miri_detector.DEAD) != 0
-    hot = (patterns.dq & miri_detector.HOT) != 0
+    dead = (patterns.dq & quality_flags.DEAD) != 0
+    hot = (patterns.dq & quality_flags.HOT) != 0
     assert dead.sum() > 5
     assert hot.sum() > 20
     assert np.all(patterns.response[dead] == 0)
     assert np.all((patterns.hot_dn_s > 0) == (hot & (np.arange(72) >= 4)))
-    assert np.all(patterns.dq[dead] & miri_detector.DO_NOT_USE)
+    assert np.all(patterns.dq[dead] & quality_flags.DO_NOT_USE)
 
 
 @pytest.mark.parametrize("name", ELECTRONIC)
-def test_every_electronic_ingredient_can_be_the_only_one(name):
+def test_every_electronic_component_can_be_the_only_one(name):
     raw = LrsScene().only(name).observe(ints=2, groups=4, segments=1).read_out(1).raw.astype(float)
     pedestal = LrsScene().observe().patterns.pedestal_dn
     assert np.std(raw - pedestal) > 1 / np.sqrt(12) + 0.1

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import pprint
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detectorist.errors import OutputError
-from detectorist.simulate.core.exposure_times import save_reproducibly
+from detectorist.simulate.core.output_files import save_reproducibly
 
 if TYPE_CHECKING:
     from stdatamodels.jwst.datamodels import JwstDataModel
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 CONTEXT = "jwst_sim.pmap"
 #: A server whose name holds "serverless": `crds` then opens no connection.
 SERVERLESS_URL = "https://jwst-crds-serverless.stsci.edu"
+#: Types whose references are ASDF files; all others are FITS files.
+_ASDF_KINDS = ("emicorr", "distortion")
 
 
 def environment(root: Path) -> dict[str, str]:
@@ -68,8 +70,6 @@ class CacheBuilder:
         kind: str,
         source: JwstDataModel | Path | str,
         match: Mapping[str, str],
-        *,
-        suffix: str = ".fits",
     ) -> None:
         """Add a reference: a datamodel to be saved, or a file to be copied under a name of this cache.
 
@@ -89,7 +89,7 @@ class CacheBuilder:
         if known_keys != keys:
             raise OutputError(f"{instrument} {kind}: references are matched by {known_keys}, not by {keys}", kind=kind)
         copied = isinstance(source, Path | str)
-        suffix = Path(source).suffix if copied else suffix
+        suffix = Path(source).suffix if copied else (".asdf" if kind in _ASDF_KINDS else ".fits")
         name = f"sim_{instrument}_{kind}_{len(table) + 1:04d}{suffix}"
         path = self._building / "references/jwst" / instrument / name
         path.parent.mkdir(exist_ok=True)
@@ -100,6 +100,31 @@ class CacheBuilder:
         else:
             save_reproducibly(source, path, self._date)
         table[tuple(match.values())] = name
+
+    def add_made(
+        self,
+        instrument: str,
+        made: Iterable[tuple[str, JwstDataModel]],
+        match: Mapping[str, str],
+        files: Mapping[str, Path | str],
+    ) -> dict[str, Path | str]:
+        """Add references (type, model) that were made, closing the models; files of one's own replace those of a type.
+
+        Returns
+        -------
+        dict
+            The `files` whose types were not among those made.
+
+        Raises
+        ------
+        OutputError
+            As `add`.
+        """
+        others = dict(files)
+        for kind, model in made:
+            self.add(instrument, kind, others.pop(kind, model), match)
+            model.close()
+        return others
 
     def finish(self) -> Path:
         """Write the mappings and the configuration, put the cache in its place, and return its folder."""

@@ -1,17 +1,11 @@
-"""Raw exposures as files: times, headers, and writing that gives the same bytes every time."""
+"""When a simulated exposure is taken: its clock, the times of its integrations, and what the header says of them."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from detectorist.errors import OutputError
 
 if TYPE_CHECKING:
     from stdatamodels.jwst.datamodels import JwstDataModel
@@ -118,27 +112,6 @@ def segment_bounds(n_ints: int, n_segments: int) -> list[tuple[int, int]]:
     return [(int(end - size), int(end)) for size, end in zip(sizes, ends, strict=True)]
 
 
-def save_reproducibly(model: JwstDataModel, path: Path, date: str) -> Path:
-    """Save a datamodel so that the same content gives the same bytes, under a temporary name until it is complete.
-
-    date : str
-        What DATE says instead of the time of writing.
-    """
-    partial = path.with_name(f".partial_{path.name}")
-
-    def on_save(init: object) -> None:
-        type(model).on_save(model, init)
-        model.meta.filename, model.meta.date = path.name, date
-
-    object.__setattr__(model, "on_save", on_save)
-    try:
-        model.save(str(partial))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
-
-
 def fill_times(meta: JwstDataModel, clock: Clock) -> None:
     """Fill what `meta.exposure` says of counts and times, for one reset per integration."""
     meta.nints, meta.ngroups = clock.n_ints, clock.n_groups
@@ -153,29 +126,3 @@ def fill_times(meta: JwstDataModel, clock: Clock) -> None:
     meta.start_time = clock.start_mjd
     meta.mid_time = clock.start_mjd + clock.exposure_s / 2 / SECONDS_PER_DAY
     meta.end_time = clock.start_mjd + clock.exposure_s / SECONDS_PER_DAY
-
-
-def make_room(folder: Path, patterns: Sequence[str], *, overwrite: bool) -> None:
-    """Make the folder, and remove what an earlier simulation left in it where that is allowed.
-
-    patterns : sequence of str
-        Globs of what a simulation writes.
-
-    Raises
-    ------
-    OutputError
-        When there is something and `overwrite` is False, or the folder cannot be written.
-    """
-    present = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
-    if present and not overwrite:
-        raise OutputError(
-            f"{folder}: {present[0].name} is there already; choose another folder, or allow overwriting (--overwrite)"
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in present:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror or error})") from error
-    if not os.access(folder, os.W_OK):
-        raise OutputError(f"{folder}: cannot be written")

@@ -55,9 +55,10 @@ class ImageComparison:
 
 
 def compare_image(rate_path: str | Path, truth_path: str | Path) -> ImageComparison:
-    """Compare a rate image with the truth that the simulator wrote: of NIRCam imaging, or of a coronagraph.
+    """Compare a rate image with the truth that the simulator wrote.
 
-    Wisps are no part of what a reduced image should show; cosmic rays that came in single integrations neither.
+    The truth holds one rate, or one for every integration, whose mean is wanted. Wisps are no part of what a reduced
+    image should show; pixels that stand out in single integrations are left out.
 
     Raises
     ------

@@ -1,131 +1,10 @@
-"""What a simulated MIRI LRS exposure is made of: a frozen set of parameters for each ingredient, with their units."""
+"""What a simulated MIRI detector is made of: a frozen set of parameters for each component, with their units."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from detectorist.detectors import LRS_SLITLESS, MIRI, MIRI_INTERFERENCE
-from detectorist.simulate.core.detector import Nonlinearity
-
-#: Correction polynomial of an ordinary detector in measured DN above the zero level: 1.3 % at 11,000, 6 % at 50,000.
-CLASSIC_CURVE = (0.0, 1.0, 1.1e-6, 5.5e-12)
-
-
-def late_curve(
-    *, pedestal_dn: float, onset_dn: float = 14_000.0, top_dn: float = 50_000.0, loss: float = 0.06
-) -> tuple[float, ...]:
-    """Return a correction polynomial that hardly differs from 1:1 up to its onset and then sets in.
-
-    In raw DN x (zero level `pedestal_dn` included) the correction is c x^2 (x - r)^2 with its double zero r at the
-    onset: it needs neither a constant nor a linear term in x, which is what a correction derived from the data
-    themselves can express. With the defaults a line fitted to ramps between 5,000 and 20,000 DN (groups 10 to 40 of 100
-    that end at 50,000) meets the true signal at 50,000 DN to 0.01 %, and no read in between is off by 0.1 %.
-
-    onset_dn : float
-        Signal (measured DN above the zero level) at which the curve is exactly 1:1.
-    top_dn, loss : float
-        Linear signal, DN, of which the part `loss` is missing in the measurement.
-    """
-    root = pedestal_dn + onset_dn
-    shape = (0.0, 0.0, root**2, -2 * root, 1.0)
-    binomial = ((1,), (1, 1), (1, 2, 1), (1, 3, 3, 1), (1, 4, 6, 4, 1))
-    about_zero = [sum(shape[k] * binomial[k][j] * pedestal_dn ** (k - j) for k in range(j, 5)) for j in range(5)]
-    at = top_dn * (1 - loss)
-    scale = top_dn * loss / sum(about_zero[k] * at**k for k in range(1, 5))
-    correction = [0.0, *(scale * value for value in about_zero[1:])]
-    correction[1] += 1.0
-    return tuple(correction)
-
-
-@dataclass(frozen=True)
-class Star:
-    """A star without lines of its own but a few broad dips.
-
-    Attributes
-    ----------
-    mag : float
-        Magnitude on a scale of the simulator's own: 9.0 gives a brightest pixel of `peak_dn_s_at_mag_9`.
-    peak_dn_s_at_mag_9 : float
-        DN/s of the brightest pixel. The default is what stars of K = 9 reach within a factor of two (assumed).
-    trace_column : float
-        Column of the trace's centre, 0-based.
-    sigma_pix, sigma_growth_pix_per_um : float
-        Width of the trace at 5 micron and its growth with wavelength, pixel.
-    """
-
-    mag: float = 9.0
-    peak_dn_s_at_mag_9: float = 3_500.0
-    trace_column: float = float(LRS_SLITLESS.trace_column)
-    sigma_pix: float = LRS_SLITLESS.trace_sigma_pix
-    sigma_growth_pix_per_um: float = 0.1
-
-
-@dataclass(frozen=True)
-class Transit:
-    """A transit across a limb-darkened star, its depth a function of wavelength.
-
-    Attributes
-    ----------
-    depth : float
-        Squared ratio of radii outside the band.
-    band_um, band_width_um, band_depth : float
-        Place and width (sigma) of a molecular band, micron, and the depth it adds.
-    depth_spectrum : tuple of (micron, depth), or None
-        Replaces the three above: interpolated linearly, constant beyond its ends.
-    mid : float
-        Middle of the transit, as a part of the exposure.
-    duration : float
-        First to last contact, as a part of the exposure. The period follows from it: with a few integrations it is
-        not one a planet has, but the light curve has the right shape.
-    a_over_rs, inclination_deg : float
-        Orbit in stellar radii, and its inclination.
-    limb_darkening : tuple of float
-        Quadratic coefficients at 5 micron; both fall as 5 micron / wavelength.
-    """
-
-    depth: float = 0.010
-    band_um: float = 7.7
-    band_width_um: float = 0.6
-    band_depth: float = 0.001
-    depth_spectrum: tuple[tuple[float, float], ...] | None = None
-    mid: float = 0.5
-    duration: float = 0.45
-    a_over_rs: float = 9.0
-    inclination_deg: float = 88.5
-    limb_darkening: tuple[float, float] = (0.06, 0.10)
-
-
-@dataclass(frozen=True)
-class Background:
-    """Sky and telescope: rises toward low rows.
-
-    Attributes
-    ----------
-    short_dn_s, long_dn_s : float
-        DN/s at row 390, and what is added at row 0, growing with the square of the distance between them.
-    drift : float
-        Relative change from the first to the last integration.
-    column_slope : float
-        Relative change across all columns.
-    """
-
-    short_dn_s: float = 18.0
-    long_dn_s: float = 50.0
-    drift: float = 0.002
-    column_slope: float = 0.0
-
-
-@dataclass(frozen=True)
-class Jitter:
-    """Pointing, one offset per integration: 1/f plus white, rms in pixels.
-
-    The defaults are 0.5 mas, about what time series of the observatory show after averaging over an integration.
-    """
-
-    x_flicker_pix: float = 0.004
-    x_white_pix: float = 0.001
-    y_flicker_pix: float = 0.004
-    y_white_pix: float = 0.001
+from detectorist.detectors import MIRI, MIRI_INTERFERENCE
 
 
 @dataclass(frozen=True)
@@ -156,11 +35,6 @@ class Detector:
 
 
 @dataclass(frozen=True)
-class PhotonNoise:
-    """Poisson noise, accumulated from group to group in electrons."""
-
-
-@dataclass(frozen=True)
 class ReadNoise:
     """White noise of every read, DN rms."""
 
@@ -187,17 +61,6 @@ class Flat:
     """Relative sensitivity of the pixels about 1: its scatter (assumed)."""
 
     scatter: float = 0.005
-
-
-@dataclass(frozen=True)
-class NonlinearityCurve:
-    """How a pixel's response falls off: a polynomial that turns measured into linear DN above the zero level."""
-
-    coefficients: tuple[float, ...] = CLASSIC_CURVE
-
-    def curve(self) -> Nonlinearity:
-        """Return the response."""
-        return Nonlinearity(self.coefficients)
 
 
 @dataclass(frozen=True)
@@ -239,6 +102,13 @@ class ResetDecay:
 
 
 @dataclass(frozen=True)
+class FirstFrame:
+    """What the first group of a ramp has too much or, negative, too little, DN (assumed)."""
+
+    offset_dn: float = -80.0
+
+
+@dataclass(frozen=True)
 class LastFrame:
     """What the last group of a ramp lacks, DN, in even and odd rows, plus a part of the signal (assumed)."""
 
@@ -272,16 +142,6 @@ class OutputDrift:
     odd_even_dn: float = 2.0
     slow_dn: float = 2.0
     slow_cycles: float = 1.5
-
-
-@dataclass(frozen=True)
-class CosmicRayHits:
-    """Hits of the whole subarray per second, and what they deposit (assumed: 5 per cm2 and s, 25 micron pixels)."""
-
-    hits_per_s: float = 1.0
-    median_charge_e: float = 3_000.0
-    spread_dex: float = 0.5
-    neighbour_fraction: float = 0.1
 
 
 @dataclass(frozen=True)

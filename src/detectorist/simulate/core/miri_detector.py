@@ -9,14 +9,13 @@ import numpy as np
 
 from detectorist.detectors import MIRI, MIRI_INTERFERENCE
 from detectorist.simulate.core import detector
-from detectorist.simulate.core.miri_components import NonlinearityCurve
+from detectorist.simulate.core.components import NonlinearityCurve
+from detectorist.simulate.core.quality_flags import DEAD, DO_NOT_USE, HOT, REFERENCE_PIXEL
 from detectorist.simulate.core.random_streams import stream
 
-#: A scene of any mode: ingredients by the names used here (those it does not have are left out), and a `subarray`.
+#: A scene of any mode: components by the names used here (those it does not have are left out), and a `subarray`.
 MiriScene = Any
 
-# Flags of the mask reference, as bits of the JWST data-quality table.
-DO_NOT_USE, DEAD, HOT, REFERENCE_PIXEL = 2**0, 2**10, 2**11, 2**31
 #: Excess rate, DN/s, from which a hot pixel is called unusable.
 _HOT_UNUSABLE_DN_S = 300.0
 #: Response of a pixel that is unusable.

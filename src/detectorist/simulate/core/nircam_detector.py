@@ -1,31 +1,24 @@
-"""A NIRCam detector: which part of it is read and when, its fixed patterns, gain, noise and response."""
+"""A NIRCam detector: the part of it that is read and when, its fixed patterns, gain, noise and response."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
-from detectorist.detectors import NIRCAM, NIRCAM_READOUT_PATTERNS, PIXEL_TIME_S, NircamDetector
-from detectorist.errors import InputError, ParameterError
+from detectorist.detectors import NIRCAM, PIXEL_TIME_S, NircamDetector
+from detectorist.errors import InputError
 from detectorist.simulate.core import detector
-from detectorist.simulate.core.miri_components import NonlinearityCurve
-from detectorist.simulate.core.nircam_components import ImagingDetector
+from detectorist.simulate.core.components import NonlinearityCurve
+from detectorist.simulate.core.quality_flags import DEAD, DO_NOT_USE, HOT, REFERENCE_PIXEL
 from detectorist.simulate.core.random_streams import stream
 from detectorist.simulate.core.time_line import TimeLine
-from detectorist.simulate.lrs.scene import require_known
 
-if TYPE_CHECKING:
-    from detectorist.simulate.imaging.scene import ImagingScene
-
-# Flags of the mask reference, as bits of the JWST data-quality table.
-DO_NOT_USE, DEAD, HOT, REFERENCE_PIXEL = 2**0, 2**10, 2**11, 2**31
 #: Largest number the converter writes: 16 bit.
 MAX_DN = 65_535
-#: Square subarrays by name, and the name of one of a size of one's own.
-SUBARRAYS = {"FULL": 2048, "SUB640": 640, "SUB320": 320, "SUB160": 160}
-OWN_SUBARRAY = "GENERIC"
+#: A scene of any mode: components by the names used here; those it does not have are left out.
+NircamScene = Any
 
 
 @dataclass(frozen=True)
@@ -85,42 +78,6 @@ class Window:
         return ((rows < border) | (rows >= last))[:, None] | ((columns < border) | (columns >= last))
 
 
-def make_window(parameters: ImagingDetector) -> Window:
-    """Return the window that the parameters ask for.
-
-    Raises
-    ------
-    ParameterError
-        For a detector, subarray or pattern that does not exist, or a size that the outputs do not share evenly.
-    """
-    require_known(parameters.name, NIRCAM, "detector of NIRCam")
-    require_known(parameters.pattern, NIRCAM_READOUT_PATTERNS, "readout pattern of NIRCam")
-    facts = NIRCAM[parameters.name]
-    name, size = parameters.subarray, parameters.size
-    if size is None:
-        require_known(name, SUBARRAYS, "square subarray of NIRCam")
-        size = SUBARRAYS[name]
-    elif not 16 <= size <= facts.n_rows:
-        raise ParameterError(f"size is {size}: 16 to {facts.n_rows} pixels are needed")
-    else:
-        name = "FULL" if size == facts.n_rows else OWN_SUBARRAY
-    outputs = parameters.outputs or (4 if name == "FULL" else 1)
-    if outputs not in (1, 4) or size % outputs:
-        raise ParameterError(f"outputs is {outputs} for {size} columns: 1, or 4 that share the columns, is needed")
-    start = (facts.n_rows - size) // 2 + 1
-    n_frames, n_skipped = NIRCAM_READOUT_PATTERNS[parameters.pattern]
-    time_line = TimeLine(
-        size,
-        size,
-        outputs,
-        fast_direction=facts.fast_axis,
-        slow_direction=1 if facts.slow_axis > 0 else -1,
-        row_overhead_clocks=facts.row_overhead_clocks,
-        frame_overhead_rows=1 if outputs > 1 else 2,
-    )
-    return Window(name, start, start, time_line, n_frames, n_skipped, facts)
-
-
 @dataclass(frozen=True)
 class FixedPatterns:
     """What a detector has in common in all exposures, shape (ny, nx) each.
@@ -144,19 +101,19 @@ class FixedPatterns:
     dq: np.ndarray
 
 
-def gain_of(scene: ImagingScene) -> float:
+def gain_of(scene: NircamScene) -> float:
     """Return the gain, e-/DN."""
     return scene.detector.gain or NIRCAM[scene.detector.name].gain
 
 
-def read_noise_e(scene: ImagingScene) -> float:
+def read_noise_e(scene: NircamScene) -> float:
     """Return the white noise of one read, e-; 0 where it is left out."""
     own = NIRCAM[scene.detector.name].read_noise_e
     rms = scene.read_noise.rms_e
     return (own if rms is None else rms) if scene.has("read_noise") else 0.0
 
 
-def fixed_patterns(scene: ImagingScene, window: Window) -> FixedPatterns:
+def fixed_patterns(scene: NircamScene, window: Window) -> FixedPatterns:
     """Draw the fixed patterns of a scene's detector: from its serial number, whatever the exposure's seed."""
     shape, serial = window.shape, scene.detector.serial
 
@@ -184,7 +141,7 @@ def fixed_patterns(scene: ImagingScene, window: Window) -> FixedPatterns:
     return FixedPatterns(flat, response, bias.astype(np.float32), dark.astype(np.float32), hot, dq)
 
 
-def _bad_pixels(scene: ImagingScene, window: Window) -> tuple[np.ndarray, np.ndarray]:
+def _bad_pixels(scene: NircamScene, window: Window) -> tuple[np.ndarray, np.ndarray]:
     """Return flags, and the excess rate (DN/s) of hot pixels."""
     dq, hot = np.zeros(window.shape, np.uint32), np.zeros(window.shape, np.float32)
     if not scene.has("bad_pixels"):
@@ -216,26 +173,18 @@ def _read_map(path: str, window: Window) -> np.ndarray:
     return found[rows, columns] != 0
 
 
-def response_curve(scene: ImagingScene) -> detector.Nonlinearity:
+def response_curve(scene: NircamScene) -> detector.Nonlinearity:
     """Return the nonlinearity of a scene: 1:1 where it is left out."""
     left_out = NonlinearityCurve(coefficients=(0.0, 1.0))
     return (scene.nonlinearity if scene.has("nonlinearity") else left_out).curve()
 
 
-def coupling_kernel(fraction: float) -> np.ndarray:
-    """Return the kernel by which neighbours share their signal, shape (3, 3), sum 1."""
-    return np.array([[0, fraction, 0], [fraction, 1 - 4 * fraction, fraction], [0, fraction, 0]])
+def collected_rate(scene: NircamScene, patterns: FixedPatterns, light_dn_s: np.ndarray) -> np.ndarray:
+    """Return what the pixels collect under `light_dn_s` (ny, nx), dark current and hot pixels included, DN/s."""
+    return light_dn_s * patterns.response + patterns.hot_dn_s + patterns.dark_e_s / gain_of(scene)
 
 
-def decoupling_kernel(fraction: float) -> np.ndarray:
-    """Return the kernel that undoes `coupling_kernel`, cut to 3 x 3 and of sum 1; what is left is fraction ** 2."""
-    padded = np.zeros((33, 33))
-    padded[15:18, 15:18] = coupling_kernel(fraction)
-    inverse = np.fft.fftshift(np.fft.ifft2(1 / np.fft.fft2(np.fft.ifftshift(padded))).real)[15:18, 15:18]
-    return inverse / inverse.sum()
-
-
-def saturation_dn(scene: ImagingScene, patterns: FixedPatterns, window: Window) -> np.ndarray:
+def saturation_dn(scene: NircamScene, patterns: FixedPatterns, window: Window) -> np.ndarray:
     """Return the raw level from which a read counts as saturated, shape (ny, nx), float32."""
     linear = np.array(scene.detector.saturation_fraction * window.facts.full_well_e / gain_of(scene))
     level = patterns.bias_dn + float(response_curve(scene).measured(linear))

@@ -1,4 +1,4 @@
-"""Random numbers: one independent stream per ingredient and integration, so that leaving one out changes no other."""
+"""Random numbers: one independent stream per component and integration, so that leaving one out changes no other."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import zlib
 import numpy as np
 
 
-def stream(seed: int, ingredient: str, integration: int = 0) -> np.random.Generator:
-    """Return the generator of one ingredient in one integration.
+def stream(seed: int, component: str, integration: int = 0) -> np.random.Generator:
+    """Return the generator of one component in one integration.
 
-    The stream depends on these three and on nothing else: not on the order of calls, on other ingredients, or on how
+    The stream depends on these three and on nothing else: not on the order of calls, on other components, or on how
     an exposure is cut into segments. Integrations count from 0; what belongs to the exposure as a whole uses 0 under
     its own name.
     """
-    key = (zlib.crc32(ingredient.encode()), integration)
+    key = (zlib.crc32(component.encode()), integration)
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 

@@ -30,7 +30,7 @@ def with_attributes(variables: Mapping[str, Variable]) -> dict[str, tuple[Any, .
 
 def scene_as_text(scene: Any) -> str:
     """Return every parameter of a scene, as JSON."""
-    names = (*scene.ingredients(), "detector")
+    names = (*scene.components(), "detector")
     return json.dumps({name: dataclasses.asdict(getattr(scene, name)) for name in names})
 
 

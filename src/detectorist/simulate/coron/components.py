@@ -1,4 +1,4 @@
-"""What a simulated coronagraphic exposure is made of beyond the ingredients of other modes, with units.
+"""What a simulated coronagraphic exposure is made of beyond the components that modes share, with units.
 
 The light around the mask is an analytic halo with frozen speckles, no physical optics: a power law in radius, times
 one plus a field of speckles, times what the mask leaves. It serves to test detector corrections, not the subtraction
@@ -7,7 +7,15 @@ of one star from another at high contrast.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from detectorist.detectors import MiriSubarray
+from detectorist.simulate.core import components as shared
+from detectorist.simulate.core import miri_components as miri
+from detectorist.simulate.core import nircam_components as nircam
+from detectorist.simulate.core.scene import Scene
+from detectorist.simulate.coron.coronagraphs import MIRI_1140, NIRCAM_335R, CoronMode
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ class SmallGridDither:
 
 
 @dataclass(frozen=True)
-class CoronBackground:
+class Background:
     """Sky and telescope, DN/s, and a glowing stripe along a boundary of the mask (4QPM), DN/s and pixels (sigma)."""
 
     level_dn_s: float = 0.6
@@ -129,8 +137,89 @@ class OutlyingIntegrations:
     max_sigma: float = 300.0
 
 
-@dataclass(frozen=True)
-class FirstFrame:
-    """What the first group of a MIRI ramp has too much or, negative, too little, DN (assumed)."""
+class CoronComponents(Scene):
+    """What scenes of both instruments have. Every field but `detector` can be left out by its name."""
 
-    offset_dn: float = -80.0
+    star: MaskedStar
+    reference: ReferenceStar
+    companion: Companion
+    dither: SmallGridDither
+    background: Background
+    jitter: shared.Jitter
+    photon_noise: shared.PhotonNoise
+    read_noise: Any
+    reset_noise: Any
+    dark: Any
+    nonlinearity: shared.NonlinearityCurve
+    cosmic_rays: shared.CosmicRayHits
+    outliers: OutlyingIntegrations
+    bad_pixels: Any
+    detector: Any
+
+    mode: ClassVar[CoronMode]
+
+
+@dataclass(frozen=True)
+class NircamCoronComponents(CoronComponents):
+    """All components of a scene behind NIRCam's round mask MASKA335R, in SUB320A335R (one output)."""
+
+    star: MaskedStar = field(default_factory=MaskedStar)
+    reference: ReferenceStar = field(default_factory=ReferenceStar)
+    companion: Companion = field(default_factory=Companion)
+    dither: SmallGridDither = field(default_factory=SmallGridDither)
+    background: Background = field(default_factory=Background)
+    jitter: shared.Jitter = field(default_factory=shared.Jitter)
+    photon_noise: shared.PhotonNoise = field(default_factory=shared.PhotonNoise)
+    read_noise: nircam.ReadNoise = field(default_factory=nircam.ReadNoise)
+    reset_noise: nircam.ResetNoise = field(default_factory=nircam.ResetNoise)
+    flicker: ReadoutFlicker = field(default_factory=ReadoutFlicker)
+    drift: ReferenceDrift = field(default_factory=ReferenceDrift)
+    dark: nircam.Dark = field(default_factory=nircam.Dark)
+    nonlinearity: shared.NonlinearityCurve = field(default_factory=shared.NonlinearityCurve)
+    spill: ChargeSpill = field(default_factory=ChargeSpill)
+    rc_pixels: RcPixels = field(default_factory=RcPixels)
+    cosmic_rays: shared.CosmicRayHits = field(default_factory=lambda: shared.CosmicRayHits(hits_per_s=1.7))
+    outliers: OutlyingIntegrations = field(default_factory=OutlyingIntegrations)
+    bad_pixels: nircam.BadPixels = field(default_factory=nircam.BadPixels)
+    detector: nircam.Detector = field(
+        default_factory=lambda: nircam.Detector(
+            name=NIRCAM_335R.detector,
+            filter=NIRCAM_335R.filter,
+            subarray=NIRCAM_335R.subarray.name,
+            pattern=NIRCAM_335R.read_pattern,
+        )
+    )
+    left_out: frozenset[str] = frozenset()
+
+    mode: ClassVar[CoronMode] = NIRCAM_335R
+
+
+@dataclass(frozen=True)
+class MiriCoronComponents(CoronComponents):
+    """All components of a scene behind MIRI's four-quadrant phase mask, in MASK1140."""
+
+    star: MaskedStar = field(default_factory=lambda: MaskedStar(halo_dn_s=400.0, core_dn_s=14_000.0, spike_dn_s=20.0))
+    reference: ReferenceStar = field(default_factory=ReferenceStar)
+    companion: Companion = field(default_factory=lambda: Companion(rate_dn_s=600.0, separation_arcsec=2.4))
+    dither: SmallGridDither = field(default_factory=SmallGridDither)
+    background: Background = field(default_factory=lambda: Background(level_dn_s=25.0, glow_dn_s=40.0))
+    jitter: shared.Jitter = field(default_factory=shared.Jitter)
+    photon_noise: shared.PhotonNoise = field(default_factory=shared.PhotonNoise)
+    read_noise: miri.ReadNoise = field(default_factory=miri.ReadNoise)
+    reset_noise: miri.ResetNoise = field(default_factory=miri.ResetNoise)
+    dark: miri.Dark = field(default_factory=miri.Dark)
+    flat: miri.Flat = field(default_factory=miri.Flat)
+    nonlinearity: shared.NonlinearityCurve = field(default_factory=shared.NonlinearityCurve)
+    rscd: miri.Rscd = field(default_factory=miri.Rscd)
+    reset_decay: miri.ResetDecay = field(default_factory=miri.ResetDecay)
+    first_frame: miri.FirstFrame = field(default_factory=miri.FirstFrame)
+    last_frame: miri.LastFrame = field(default_factory=miri.LastFrame)
+    emi: miri.Emi = field(default_factory=miri.Emi)
+    cosmic_rays: shared.CosmicRayHits = field(default_factory=lambda: shared.CosmicRayHits(hits_per_s=2.0))
+    outliers: OutlyingIntegrations = field(default_factory=OutlyingIntegrations)
+    bad_pixels: miri.BadPixels = field(default_factory=miri.BadPixels)
+    detector: miri.Detector = field(default_factory=miri.Detector)
+    left_out: frozenset[str] = frozenset()
+
+    mode: ClassVar[CoronMode] = MIRI_1140
+    subarray: ClassVar[MiriSubarray] = MIRI_1140.subarray

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from detectorist.simulate.core import exposure_times as exposure
+from detectorist.simulate.core.exposure_times import fill_times
+from detectorist.simulate.coron.coronagraphs import CoronMode
+from detectorist.simulate.coron.exposure import CoronExposures
+from detectorist.simulate.coron.programme import REFERENCE, TARGET, Visit
 
 if TYPE_CHECKING:
     from stdatamodels.jwst.datamodels import JwstDataModel
-
-    from detectorist.simulate.coron.coronagraphs import CoronMode
-    from detectorist.simulate.coron.observation import CoronObservation, Visit
 
 
 def fill_instrument(meta: Any, mode: CoronMode) -> None:
@@ -29,22 +29,20 @@ def fill_subarray(subarray: Any, mode: CoronMode) -> None:
     subarray.fastaxis, subarray.slowaxis = mode.fast_axis, 2
 
 
-def fill_header(model: JwstDataModel, observation: CoronObservation, visit: Visit) -> None:
+def fill_header(model: JwstDataModel, exposures: CoronExposures, visit: Visit) -> None:
     """Fill the metadata of an exposure."""
-    from detectorist.simulate.coron.observation import REFERENCE, TARGET
-
-    meta, mode = model.meta, observation.mode
+    meta, mode = model.meta, exposures.mode
     name, ra_deg, dec_deg = REFERENCE if visit.is_reference else TARGET
     name = f"{name} BACKGROUND" if visit.is_background else name
     meta.telescope, meta.origin = "JWST", "SIMULATED"
     fill_instrument(meta, mode)
     fill_subarray(meta.subarray, mode)
-    _fill_observation(meta.observation, observation, visit)
-    exposure.fill_times(meta.exposure, observation.clock(visit))
+    _fill_observation(meta.observation, exposures, visit)
+    fill_times(meta.exposure, exposures.clock(visit))
     meta.exposure.type = mode.exposure_type
-    meta.exposure.readpatt = observation.scene.detector.pattern if observation.is_nircam else mode.read_pattern
+    meta.exposure.readpatt = exposures.scene.detector.pattern if exposures.is_nircam else mode.read_pattern
     meta.exposure.noutputs = mode.n_outputs
-    meta.exposure.integration_start, meta.exposure.integration_end = 1, observation.n_ints
+    meta.exposure.integration_start, meta.exposure.integration_end = 1, exposures.n_ints
     meta.exposure.segment_number = meta.exposure.total_segments = 1
     meta.exposure.psf_reference = visit.is_reference
     meta.exposure.self_reference_survey = False
@@ -54,10 +52,10 @@ def fill_header(model: JwstDataModel, observation: CoronObservation, visit: Visi
     meta.target.source_type_apt = "EXTENDED" if visit.is_background else "POINT"
     meta.aperture.name = meta.aperture.pps_name = mode.aperture
     dither = meta.dither
-    n_dithers = sum(other.observation == visit.observation for other in observation.visits)
+    n_dithers = sum(other.observation == visit.observation for other in exposures.visits)
     dither.primary_type = "NONE" if n_dithers == 1 else "5-POINT-SMALL-GRID"
     dither.position_number, dither.total_points = visit.dither + 1, n_dithers
-    dither.x_offset, dither.y_offset = observation.offset_arcsec(visit)
+    dither.x_offset, dither.y_offset = exposures.offset_arcsec(visit)
     wcs = meta.wcsinfo
     wcs.ra_ref, wcs.dec_ref, wcs.roll_ref = ra_deg, dec_deg, visit.roll_deg
     wcs.v2_ref, wcs.v3_ref = mode.v2_v3_arcsec
@@ -70,15 +68,15 @@ def fill_header(model: JwstDataModel, observation: CoronObservation, visit: Visi
     meta.bunit_data = "DN"
 
 
-def _fill_observation(meta: Any, observation: CoronObservation, visit: Visit) -> None:
+def _fill_observation(meta: Any, exposures: CoronExposures, visit: Visit) -> None:
     from astropy.time import Time
 
-    start = Time(observation.clock(visit).start_mjd, format="mjd", scale="utc").isot
+    start = Time(exposures.clock(visit).start_mjd, format="mjd", scale="utc").isot
     meta.date, meta.time = start.split("T")
     meta.program_number, meta.observation_number = "09999", f"{visit.observation:03d}"
     meta.visit_number, meta.visit_id = "001", f"09999{visit.observation:03d}001"
     meta.visit_group, meta.activity_id = "03", "02"
     meta.exposure_number = f"{visit.exposure:05d}"
-    meta.observation_id = observation.stem(visit).rsplit("_", 1)[0]
-    meta.template = observation.mode.template
+    meta.observation_id = exposures.stem(visit).rsplit("_", 1)[0]
+    meta.template = exposures.mode.template
     meta.bkgdtarg = visit.is_background

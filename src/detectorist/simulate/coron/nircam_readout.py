@@ -1,32 +1,25 @@
-"""NIRCam's detector under a coronagraph: what it makes of the light of one integration, and charge that spills."""
+"""What NIRCam's detector makes of the light behind a coronagraph in one integration."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from detectorist.detectors import NIRCAM, NIRCAM_READOUT_PATTERNS
 from detectorist.errors import ParameterError
-from detectorist.simulate.core import detector
-from detectorist.simulate.core import nircam_detector as imaging_detector
+from detectorist.simulate.core import detector, nircam_detector
 from detectorist.simulate.core.nircam_detector import FixedPatterns, Window
+from detectorist.simulate.core.quality_flags import RC
 from detectorist.simulate.core.random_streams import stream
+from detectorist.simulate.core.scene import require_known
 from detectorist.simulate.core.time_line import TimeLine, draw_flicker
-from detectorist.simulate.lrs.scene import require_known
-
-if TYPE_CHECKING:
-    from detectorist.simulate.coron.scene import CoronScene
-
-#: Flag of pixels that follow with a delay.
-RC = 2**14
-#: Rounds of spilling within a group: overflow that has not found a place after them is lost.
-_SPILL_ROUNDS = 30
+from detectorist.simulate.coron.charge_spill import spill_charge
+from detectorist.simulate.coron.components import NircamCoronComponents
 
 
-def window_of(scene: CoronScene) -> Window:
+def window_of(scene: NircamCoronComponents) -> Window:
     """Return the part of the detector that a scene reads, and how.
 
     Raises
@@ -59,60 +52,14 @@ class CoronPatterns:
         return np.where(self.rc, self.fixed.dq | np.uint32(RC), self.fixed.dq)
 
 
-def coron_patterns(scene: CoronScene, window: Window) -> CoronPatterns:
+def coron_patterns(scene: NircamCoronComponents, window: Window) -> CoronPatterns:
     """Draw the fixed patterns from the detector's serial number."""
-    fixed = imaging_detector.fixed_patterns(scene, window)
+    fixed = nircam_detector.fixed_patterns(scene, window)
     rc = np.zeros(window.shape, bool)
     if scene.has("rc_pixels"):
         lot = stream(scene.detector.serial, "rc_pixels").random(window.shape)
         rc = (lot < scene.rc_pixels.fraction) & (fixed.dq == 0)
     return CoronPatterns(fixed, rc)
-
-
-def collected_rate(scene: CoronScene, patterns: FixedPatterns, light_dn_s: np.ndarray) -> np.ndarray:
-    """Return what the pixels collect under `light_dn_s` (ny, nx), dark current and hot pixels included, DN/s."""
-    gain = imaging_detector.gain_of(scene)
-    return light_dn_s * patterns.response + patterns.hot_dn_s + patterns.dark_e_s / gain
-
-
-def spill_charge(electrons: np.ndarray, full_well_e: float, fraction: float) -> np.ndarray:
-    """Return what pixels hold when those that are full pass charge on to their four neighbours.
-
-    electrons : ndarray, shape (n_groups, ny, nx)
-        What would be held at the end of each group with a well of any depth.
-    full_well_e : float
-        What a pixel holds.
-    fraction : float
-        Part of the overflow that arrives, a quarter in each neighbour; those may overflow in turn.
-
-    Cost: a few passes over the surroundings of full pixels.
-    """
-    held = np.minimum(electrons, full_well_e)
-    overflow = np.diff(np.maximum(electrons - full_well_e, 0), axis=0, prepend=0)
-    received = np.zeros(electrons.shape[1:])
-    for group in range(len(electrons)):
-        total = np.minimum(electrons[group], full_well_e) + received
-        excess = overflow[group] + np.maximum(total - full_well_e, 0)
-        received -= np.maximum(total - full_well_e, 0)
-        for _ in range(_SPILL_ROUNDS):
-            if not excess.any():
-                break
-            arriving = _neighbour_sum(excess) * fraction / 4
-            room = np.maximum(full_well_e - np.minimum(electrons[group], full_well_e) - received, 0)
-            received += np.minimum(arriving, room)
-            excess = arriving - np.minimum(arriving, room)
-            excess[excess < 1] = 0
-        held[group] = np.minimum(np.minimum(electrons[group], full_well_e) + received, full_well_e)
-    return held
-
-
-def _neighbour_sum(image: np.ndarray) -> np.ndarray:
-    total = np.zeros_like(image)
-    total[1:] += image[:-1]
-    total[:-1] += image[1:]
-    total[:, 1:] += image[:, :-1]
-    total[:, :-1] += image[:, 1:]
-    return total
 
 
 @dataclass(frozen=True)
@@ -147,7 +94,7 @@ class CoronReadout:
 
 
 def read_out(
-    scene: CoronScene,
+    scene: NircamCoronComponents,
     window: Window,
     patterns: CoronPatterns,
     light_dn_s: np.ndarray,
@@ -157,8 +104,8 @@ def read_out(
     number: int,
 ) -> CoronReadout:
     """Expose the detector to `light_dn_s` (ny, nx) for one integration; `number` selects the random streams."""
-    gain, frame_s = imaging_detector.gain_of(scene), window.frame_time_s
-    rate, n_frames = collected_rate(scene, patterns.fixed, light_dn_s), window.n_frames_read(n_groups)
+    gain, frame_s = nircam_detector.gain_of(scene), window.frame_time_s
+    rate, n_frames = nircam_detector.collected_rate(scene, patterns.fixed, light_dn_s), window.n_frames_read(n_groups)
     photons = stream(seed, "photon_noise", number) if scene.has("photon_noise") else None
     electrons = detector.accumulate_photons(rate * gain, frame_s, n_frames, photons)
     cosmic_rays = _strike(scene, electrons, window, seed, number)
@@ -166,7 +113,7 @@ def read_out(
     fraction = scene.spill.fraction if scene.has("spill") else 0.0
     held = spill_charge(electrons, well, fraction)
     spilled = held[-1] - np.minimum(electrons[-1], well)
-    measured = imaging_detector.response_curve(scene).measured(held / gain)
+    measured = nircam_detector.response_curve(scene).measured(held / gain)
     if scene.has("rc_pixels"):
         times = frame_s * np.arange(1, n_frames + 1)
         delayed = scene.rc_pixels.level_dn * (1 - np.exp(-times / scene.rc_pixels.time_constant_s))
@@ -177,11 +124,11 @@ def read_out(
     if scene.has("reset_noise"):
         ktc = scene.reset_noise.rms_e / gain * stream(seed, "reset_noise", number).normal(size=window.shape)
     measured += patterns.fixed.bias_dn + ktc + sum(electronics.images(window.shape, group_of_frame))
-    white = imaging_detector.read_noise_e(scene) / gain
+    white = nircam_detector.read_noise_e(scene) / gain
     measured += white * stream(seed, "read_noise", number).standard_normal(measured.shape, np.float32)
     return CoronReadout(
-        raw=detector.digitise(_group_means(measured, window), imaging_detector.MAX_DN),
-        zero_frame=detector.digitise(measured[0], imaging_detector.MAX_DN) if window.n_frames > 1 else None,
+        raw=detector.digitise(_group_means(measured, window), nircam_detector.MAX_DN),
+        zero_frame=detector.digitise(measured[0], nircam_detector.MAX_DN) if window.n_frames > 1 else None,
         ktc_dn=ktc,
         flicker_dn=_group_means(electronics.flicker, window),
         level_dn=electronics.level,
@@ -200,7 +147,7 @@ def _group_means(frames: np.ndarray, window: Window) -> np.ndarray:
 
 
 def _strike(
-    scene: CoronScene, electrons: np.ndarray, window: Window, seed: int, number: int
+    scene: NircamCoronComponents, electrons: np.ndarray, window: Window, seed: int, number: int
 ) -> detector.CosmicRays | None:
     if not scene.has("cosmic_rays"):
         return None
@@ -234,7 +181,7 @@ class _Electronics:
         return self.flicker, level, odd_even * odd
 
 
-def _electronics(scene: CoronScene, window: Window, n_groups: int, seed: int, number: int) -> _Electronics:
+def _electronics(scene: NircamCoronComponents, window: Window, n_groups: int, seed: int, number: int) -> _Electronics:
     n_frames = window.n_frames_read(n_groups)
     flicker = np.zeros((n_frames, *window.shape), np.float32)
     if scene.has("flicker"):

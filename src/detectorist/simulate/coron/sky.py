@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter, shift
 from scipy.special import erf
 
 from detectorist.simulate.core.random_streams import stream
-from detectorist.simulate.coron.components import Companion, CoronBackground, MaskedStar
+from detectorist.simulate.coron.components import Background, Companion, MaskedStar
 
 #: A round mask takes this part of the light at its centre, falling with a Gaussian of this radius, pixel.
 _ROUND_MASK = (0.9, 5.0)
@@ -90,7 +90,7 @@ def companion_image(companion: Companion, shape: tuple[int, int], place: tuple[f
     return companion.rate_dn_s * share(shape[0], place[1])[:, None] * share(shape[1], place[0])
 
 
-def background_image(background: CoronBackground, shape: tuple[int, int], centre: tuple[float, float]) -> np.ndarray:
+def background_image(background: Background, shape: tuple[int, int], centre: tuple[float, float]) -> np.ndarray:
     """Return sky and glow, shape (ny, nx), DN/s."""
     yy, xx = np.indices(shape, float)
     tilt = np.radians(QUADRANT_TILT_DEG)

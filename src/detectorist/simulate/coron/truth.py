@@ -8,11 +8,11 @@ import numpy as np
 
 from detectorist import __version__
 from detectorist.simulate.core.truth_file import first_group_struck, scene_as_text
+from detectorist.simulate.coron.exposure import CoronExposures, Light
+from detectorist.simulate.coron.programme import Visit
 
 if TYPE_CHECKING:
     import xarray as xr
-
-    from detectorist.simulate.coron.observation import CoronObservation, Light, Visit
 
 _PIXEL = ("integration", "row", "column")
 #: Dimensions, unit and meaning of what is stored for every integration.
@@ -35,42 +35,39 @@ _PER_INTEGRATION = {
 class TruthRecorder:
     """Collects what was drawn for each integration of one exposure, then puts it into one dataset."""
 
-    def __init__(self, observation: CoronObservation, visit: Visit):
-        self._observation, self._visit = observation, visit
+    def __init__(self, exposures: CoronExposures, visit: Visit):
+        self._exposures, self._visit = exposures, visit
         self._arrays: dict[str, np.ndarray] = {}
-        self._star = np.zeros(observation.mode.shape)
         self._parts: dict[str, np.ndarray] = {}
 
     def add(self, integration: int, light: Light, readout: Any) -> None:
         """Add one integration (from 0)."""
-        observation = self._observation
+        exposures = self._exposures
         response = self._fixed.response
-        x, y = observation.offset_pix(self._visit, integration)
+        x, y = exposures.offset_pix(self._visit, integration)
         drawn = {
             "rate": (light.steady * response).astype(np.float32),
             "outliers": (light.outliers * response).astype(np.float32),
-            "expected_noise": observation.expected_noise(light.steady).astype(np.float32),
-            "cosmic_ray_group": first_group_struck(readout.cosmic_rays, response.shape, observation.n_groups),
+            "expected_noise": exposures.expected_noise(light.steady).astype(np.float32),
+            "cosmic_ray_group": first_group_struck(readout.cosmic_rays, response.shape, exposures.n_groups),
             "x_offset": np.array(x),
             "y_offset": np.array(y),
-            **(
-                self._of_nircam(readout) if observation.is_nircam else {"emi_phase": np.array(readout.emi_phase_cycles)}
-            ),
+            **(self._of_nircam(readout) if exposures.is_nircam else {"emi_phase": np.array(readout.emi_phase_cycles)}),
         }
         for name, values in drawn.items():
             if name not in self._arrays:
-                self._arrays[name] = np.zeros((observation.n_ints, *values.shape), values.dtype)
+                self._arrays[name] = np.zeros((exposures.n_ints, *values.shape), values.dtype)
             self._arrays[name][integration] = values
         for name in ("star", "companion", "background"):
-            self._parts[name] = self._parts.get(name, 0.0) + getattr(light, name) / observation.n_ints
+            self._parts[name] = self._parts.get(name, 0.0) + getattr(light, name) / exposures.n_ints
 
     @property
     def _fixed(self) -> Any:
-        patterns = self._observation.patterns
-        return patterns.fixed if self._observation.is_nircam else patterns
+        patterns = self._exposures.patterns
+        return patterns.fixed if self._exposures.is_nircam else patterns
 
     def _of_nircam(self, readout: Any) -> dict[str, np.ndarray]:
-        times = self._observation.group_time_s * np.arange(self._observation.n_groups)
+        times = self._exposures.group_time_s * np.arange(self._exposures.n_groups)
         weights = times - times.mean()
         slope = np.tensordot(weights / (weights**2).sum(), readout.flicker_dn, axes=1)
         return {
@@ -85,8 +82,8 @@ class TruthRecorder:
         """Return the truth of all integrations added."""
         import xarray as xr
 
-        observation, fixed = self._observation, self._fixed
-        nircam = observation.is_nircam
+        exposures, fixed = self._exposures, self._fixed
+        nircam = exposures.is_nircam
         data: dict[str, tuple[Any, ...]] = {
             name: (_PER_INTEGRATION[name][0], values, _attributes(name)) for name, values in self._arrays.items()
         }
@@ -101,29 +98,29 @@ class TruthRecorder:
         }
         for name, (values, unit, meaning) in images.items():
             data[name] = (_PIXEL[1:], np.asarray(values, np.float32), {"units": unit, "long_name": meaning})
-        flags = observation.patterns.dq
+        flags = exposures.patterns.dq
         data["bad_pixels"] = (_PIXEL[1:], flags, {"units": "1", "long_name": "flags of the data-quality table"})
-        ny, nx = observation.mode.shape
-        coordinates = {"integration": np.arange(observation.n_ints) + 1, "row": np.arange(ny), "column": np.arange(nx)}
+        ny, nx = exposures.mode.shape
+        coordinates = {"integration": np.arange(exposures.n_ints) + 1, "row": np.arange(ny), "column": np.arange(nx)}
         return xr.Dataset(data, coords=coordinates, attrs=self._attributes())
 
     def _attributes(self) -> dict[str, Any]:
-        observation, visit = self._observation, self._visit
-        scene, place = observation.scene, observation.companion_place(visit)
+        exposures, visit = self._exposures, self._visit
+        scene, place = exposures.scene, exposures.companion_place(visit)
         return {
-            "title": f"Truth of a simulated {observation.mode.instrument} coronagraphic exposure",
+            "title": f"Truth of a simulated {exposures.mode.instrument} coronagraphic exposure",
             "code": f"detectorist {__version__}",
             "light": "analytic halo with frozen speckles, no physical optics",
-            "seed": observation.seed,
+            "seed": exposures.seed,
             "kind": visit.kind,
             "roll_deg": visit.roll_deg,
-            "n_groups": observation.n_groups,
-            "group_time_s": observation.group_time_s,
-            "n_frames": observation.frames_of_group[0],
-            "gain": observation.gain,
-            "read_noise_dn": observation.read_noise_dn,
-            "star_x": observation.mode.centre[0],
-            "star_y": observation.mode.centre[1],
+            "n_groups": exposures.n_groups,
+            "group_time_s": exposures.group_time_s,
+            "n_frames": exposures.frames_of_group[0],
+            "gain": exposures.gain,
+            "read_noise_dn": exposures.read_noise_dn,
+            "star_x": exposures.mode.centre[0],
+            "star_y": exposures.mode.centre[1],
             "companion_x": np.nan if place is None else place[0],
             "companion_y": np.nan if place is None else place[1],
             "companion_dn_s": 0.0 if place is None else scene.companion.rate_dn_s,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectorist.simulate.core import detector
-from detectorist.simulate.core.nircam_components import ImagingHits, Snowballs
 from detectorist.simulate.core.random_streams import stream
+from detectorist.simulate.imaging.components import DetectorHits, Snowballs
 
 #: Pixels of the whole detector: rates of events are for all of them.
 FRAME_PIX = 2048**2
@@ -39,7 +39,7 @@ class Snowball:
 
 
 def draw_hits(
-    hits: ImagingHits, shape: tuple[int, int, int], frame_s: float, rng: np.random.Generator
+    hits: DetectorHits, shape: tuple[int, int, int], frame_s: float, rng: np.random.Generator
 ) -> detector.CosmicRays:
     """Draw single hits for all frames, shape (n_frames, ny, nx): `group` of the result counts frames; sorted by it."""
     share = shape[1] * shape[2] / FRAME_PIX

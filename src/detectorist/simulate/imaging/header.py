@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from astropy.time import Time
 
 from detectorist.simulate.core.exposure_times import SECONDS_PER_DAY
+from detectorist.simulate.core.nircam_detector import Window
+from detectorist.simulate.imaging.components import ImagingComponents
+from detectorist.simulate.imaging.exposure import ImagingExposures
 
 if TYPE_CHECKING:
     from stdatamodels.jwst.datamodels import JwstDataModel
 
-    from detectorist.simulate.imaging.scene import ImagingObservation
 
 #: Start of the first simulated exposure: 2026-07-01, MJD UTC; each later one begins this much later.
 START_MJD, BETWEEN_EXPOSURES_S = 61_222.0, 3_600.0
@@ -41,13 +43,13 @@ class Start:
         return Time(self.mjd, format="mjd", scale="utc").isot
 
 
-def fill_header(model: JwstDataModel, observation: ImagingObservation, number: int) -> Start:
+def fill_header(model: JwstDataModel, exposures: ImagingExposures, number: int) -> Start:
     """Fill the metadata of an exposure (from 0); return when it begins."""
     start = Start(START_MJD + number * BETWEEN_EXPOSURES_S / SECONDS_PER_DAY)
-    detector, window = observation.scene.detector, observation.window
+    detector, window = exposures.scene.detector, exposures.window
     meta = model.meta
     meta.telescope, meta.origin = "JWST", "SIMULATED"
-    fill_instrument(meta, observation.scene)
+    fill_instrument(meta, exposures.scene)
     meta.observation.date, meta.observation.time = start.date.split("T")
     meta.observation.program_number, meta.observation.observation_number = "09999", "002"
     meta.observation.visit_number, meta.observation.visit_id = "001", "09999002001"
@@ -55,15 +57,12 @@ def fill_header(model: JwstDataModel, observation: ImagingObservation, number: i
     meta.observation.exposure_number = f"{number + 1:05d}"
     meta.observation.observation_id = f"{PREFIX}{number + 1:05d}"
     meta.visit.tsovisit = False
-    subarray = meta.subarray
-    subarray.name, subarray.xstart, subarray.ystart = window.name, window.x_start, window.y_start
-    subarray.ysize, subarray.xsize = window.shape
-    subarray.fastaxis, subarray.slowaxis = window.facts.fast_axis, window.facts.slow_axis
-    _fill_exposure(meta.exposure, observation, start)
+    fill_subarray(meta.subarray, window)
+    _fill_exposure(meta.exposure, exposures, start)
     meta.target.catalog_name = meta.target.proposer_name = "SIMULATED FIELD"
     meta.target.ra, meta.target.dec = RA_DEG, DEC_DEG
     meta.dither.primary_type, meta.dither.position_number = "NONE", number + 1
-    x, y = observation.dither(number)
+    x, y = exposures.dither(number)
     scale = LONG_SCALE_ARCSEC if window.facts.is_long_wave else SHORT_SCALE_ARCSEC
     meta.dither.x_offset, meta.dither.y_offset = x * scale, y * scale
     wcs = meta.wcsinfo
@@ -77,18 +76,25 @@ def fill_header(model: JwstDataModel, observation: ImagingObservation, number: i
     return start
 
 
-def fill_instrument(meta: JwstDataModel, scene: object) -> None:
+def fill_subarray(subarray: Any, window: Window) -> None:
+    """Fill the place of the window: in exposures and references alike."""
+    subarray.name, subarray.xstart, subarray.ystart = window.name, window.x_start, window.y_start
+    subarray.ysize, subarray.xsize = window.shape
+    subarray.fastaxis, subarray.slowaxis = window.facts.fast_axis, window.facts.slow_axis
+
+
+def fill_instrument(meta: JwstDataModel, scene: ImagingComponents) -> None:
     """Fill what names instrument, detector and filter: in exposures and references alike."""
-    detector = scene.detector  # type: ignore[attr-defined]
+    detector = scene.detector
     meta.instrument.name, meta.instrument.detector = "NIRCAM", detector.name
     meta.instrument.filter, meta.instrument.pupil = detector.filter, "CLEAR"
     meta.instrument.module = detector.name[3]
     meta.instrument.channel = "LONG" if detector.name.endswith("LONG") else "SHORT"
 
 
-def _fill_exposure(meta: JwstDataModel, observation: ImagingObservation, start: Start) -> None:
-    window, detector = observation.window, observation.scene.detector
-    n_ints, n_groups = observation.n_ints, observation.n_groups
+def _fill_exposure(meta: JwstDataModel, exposures: ImagingExposures, start: Start) -> None:
+    window, detector = exposures.window, exposures.scene.detector
+    n_ints, n_groups = exposures.n_ints, exposures.n_groups
     integration_s = window.n_frames_read(n_groups) * window.frame_time_s
     exposure_s = n_ints * (integration_s + window.frame_time_s)
     meta.type, meta.readpatt = "NRC_IMAGE", detector.pattern

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
@@ -14,17 +13,14 @@ from detectorist.simulate.core.nircam_detector import (
     MAX_DN,
     FixedPatterns,
     Window,
-    coupling_kernel,
     gain_of,
     read_noise_e,
     response_curve,
 )
 from detectorist.simulate.core.random_streams import stream
-from detectorist.simulate.imaging import cosmic_rays as imaging_events
-from detectorist.simulate.imaging import group_flicker
-
-if TYPE_CHECKING:
-    from detectorist.simulate.imaging.scene import ImagingScene
+from detectorist.simulate.imaging import cosmic_rays, group_flicker
+from detectorist.simulate.imaging.components import ImagingComponents
+from detectorist.simulate.imaging.ipc import coupling_kernel, ipc_fraction
 
 
 @dataclass(frozen=True)
@@ -48,13 +44,13 @@ class Readout:
     raw: np.ndarray
     zero_frame: np.ndarray
     hits: detector.CosmicRays | None
-    snowballs: list[imaging_events.Snowball]
+    snowballs: list[cosmic_rays.Snowball]
     stripes: np.ndarray
     levels: np.ndarray
 
 
 def read_out(
-    scene: ImagingScene,
+    scene: ImagingComponents,
     window: Window,
     patterns: FixedPatterns,
     light_dn_s: np.ndarray,
@@ -77,7 +73,7 @@ def read_out(
     gain = gain_of(scene)
     charge = _Charge(scene, window, patterns, light_dn_s, n_groups, seed, integration, number)
     noise, stripes, levels = _electronics(scene, window, patterns, n_groups, seed, number)
-    curve, fraction = response_curve(scene), scene.ipc.fraction if scene.has("ipc") else 0.0
+    curve, fraction = response_curve(scene), ipc_fraction(scene)
 
     def digitised(electrons: np.ndarray, added_dn: np.ndarray) -> np.ndarray:
         measured = curve.measured(electrons / np.float32(gain)).astype(np.float32)
@@ -112,14 +108,12 @@ class _Charge:
         frames = (n_frames, *window.shape)
         self.hits, self.snowballs = None, []
         if scene.has("cosmic_rays"):
-            self.hits = imaging_events.draw_hits(
-                scene.cosmic_rays, frames, frame_s, stream(seed, "cosmic_rays", number)
-            )
+            self.hits = cosmic_rays.draw_hits(scene.cosmic_rays, frames, frame_s, stream(seed, "cosmic_rays", number))
         if scene.has("snowballs"):
-            self.snowballs = imaging_events.draw_snowballs(scene.snowballs, frames, frame_s, seed, number)
+            self.snowballs = cosmic_rays.draw_snowballs(scene.snowballs, frames, frame_s, seed, number)
             if integration > 0:
-                before = imaging_events.draw_snowballs(scene.snowballs, frames, frame_s, seed, number - 1)
-                glow = imaging_events.afterglow(before, scene.snowballs, window.shape, n_frames, frame_s)
+                before = cosmic_rays.draw_snowballs(scene.snowballs, frames, frame_s, seed, number - 1)
+                glow = cosmic_rays.afterglow(before, scene.snowballs, window.shape, n_frames, frame_s)
                 rate = rate if glow is None else rate + glow * (patterns.response > 0)
         # A pixel that holds more than its well after one frame holds no more after two.
         self._per_frame = np.minimum(rate * frame_s, 2 * window.facts.full_well_e)
@@ -169,14 +163,14 @@ class _Charge:
             self._struck = end
         shape = self._scene.snowballs
         while self._deposited < len(self.snowballs) and self.snowballs[self._deposited].frame < self._frame:
-            imaging_events.deposit(self.snowballs[self._deposited], shape, self._electrons, well)
+            cosmic_rays.deposit(self.snowballs[self._deposited], shape, self._electrons, well)
             self._deposited += 1
         for event in self.snowballs[: self._deposited]:
             age_s = (self._frame - 1 - event.frame) * self._window.frame_time_s
-            imaging_events.widen(event, shape, self._electrons, well, age_s)
+            cosmic_rays.widen(event, shape, self._electrons, well, age_s)
 
 
-def _reset_offsets(scene: ImagingScene, window: Window, seed: int, number: int) -> np.ndarray:
+def _reset_offsets(scene: ImagingComponents, window: Window, seed: int, number: int) -> np.ndarray:
     if not scene.has("reset_noise"):
         return np.zeros(window.shape, np.float32)
     rng = stream(seed, "reset_noise", number)
@@ -184,7 +178,7 @@ def _reset_offsets(scene: ImagingScene, window: Window, seed: int, number: int) 
 
 
 def _electronics(
-    scene: ImagingScene, window: Window, patterns: FixedPatterns, n_groups: int, seed: int, number: int
+    scene: ImagingComponents, window: Window, patterns: FixedPatterns, n_groups: int, seed: int, number: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return correlated noise of the groups, (n_groups, ny, nx) DN, its slope without the outputs' walk, and that."""
     gain = gain_of(scene)

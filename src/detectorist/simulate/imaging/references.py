@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detectorist.simulate.core import nircam_detector as imaging_detector
 from detectorist.simulate.core.crds_cache import CacheBuilder
-from detectorist.simulate.core.exposure_times import save_reproducibly
-from detectorist.simulate.imaging import header as imaging_header
-from detectorist.simulate.lrs.references import DATE, describe, mask_model
+from detectorist.simulate.core.nircam_detector import FixedPatterns, Window, fixed_patterns, gain_of, read_noise_e
+from detectorist.simulate.core.nircam_references import dark_model, detector_references
+from detectorist.simulate.core.output_files import save_reproducibly
+from detectorist.simulate.core.references import DATE, describe
+from detectorist.simulate.imaging import header
+from detectorist.simulate.imaging.components import ImagingComponents
+from detectorist.simulate.imaging.ipc import decoupling_kernel, ipc_fraction
+from detectorist.simulate.imaging.window import make_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from stdatamodels.jwst.datamodels import JwstDataModel
-
-    from detectorist.simulate.core.nircam_detector import FixedPatterns, Window
-    from detectorist.simulate.imaging.scene import ImagingScene
 
 #: Noise of a template, DN/s: public ones are stacks of exposures.
 _TEMPLATE_NOISE_DN_S = 0.0015
@@ -27,7 +29,7 @@ _TEMPLATE_NOISE_DN_S = 0.0015
 
 def build_imaging_cache(
     root: Path | str,
-    scene: ImagingScene | None = None,
+    scene: ImagingComponents | None = None,
     *,
     n_groups: int = 20,
     patterns: FixedPatterns | None = None,
@@ -37,7 +39,7 @@ def build_imaging_cache(
 
     root : path
         Folder of the cache; one that is there is replaced.
-    scene : ImagingScene or None
+    scene : ImagingComponents or None
         The scene whose detector the references describe; None stands for the default one. What a scene leaves out is
         left out here.
     n_groups : int
@@ -47,83 +49,56 @@ def build_imaging_cache(
     files : mapping, optional
         Reference files to be taken instead of the made ones, by type: {"flat": "my_flat.fits"}.
     """
-    from detectorist.simulate.imaging.scene import ImagingScene
-
-    scene = ImagingScene() if scene is None else scene
-    window = imaging_detector.make_window(scene.detector)
-    patterns = imaging_detector.fixed_patterns(scene, window) if patterns is None else patterns
-    files = dict(files or {})
+    scene = ImagingComponents() if scene is None else scene
+    window = make_window(scene.detector)
+    patterns = fixed_patterns(scene, window) if patterns is None else patterns
     cache = CacheBuilder(Path(root), date=DATE)
     match = {"META.INSTRUMENT.DETECTOR": scene.detector.name, "META.SUBARRAY.NAME": window.name}
-    for kind, model in _references(scene, window, patterns, n_groups):
-        suffix = ".asdf" if kind == "distortion" else ".fits"
-        cache.add("nircam", kind, files.pop(kind, model), match, suffix=suffix)
-        model.close()
-    for kind, path in files.items():
+    others = cache.add_made("nircam", _references(scene, window, patterns, n_groups), match, files or {})
+    for kind, path in others.items():
         cache.add("nircam", kind, path, match)
     return cache.finish()
 
 
 def _references(
-    scene: ImagingScene, window: Window, patterns: FixedPatterns, n_groups: int
+    scene: ImagingComponents, window: Window, patterns: FixedPatterns, n_groups: int
 ) -> Iterator[tuple[str, JwstDataModel]]:
-    from stdatamodels.jwst import datamodels
-
-    zero_dq = np.zeros(window.shape, np.uint32)
-
-    def constant(value: float) -> np.ndarray:
-        return np.full(window.shape, value, np.float32)
-
-    def described(kind: str, model: JwstDataModel, *, subarray: bool = True) -> tuple[str, JwstDataModel]:
-        describe(kind, model, "NIRCAM", scene.detector.name)
-        imaging_header.fill_instrument(model.meta, scene)
-        if subarray:
-            _fill_subarray(model.meta.subarray, window)
-        return kind, model
-
-    yield described("mask", mask_model(patterns.dq))
-    saturation = imaging_detector.saturation_dn(scene, patterns, window)
-    yield described("saturation", datamodels.SaturationModel(data=saturation, dq=zero_dq))
-    superbias = datamodels.SuperBiasModel(data=patterns.bias_dn, dq=zero_dq, err=constant(0.0))
-    yield described("superbias", superbias)
-    kernel = imaging_detector.decoupling_kernel(scene.ipc.fraction if scene.has("ipc") else 0.0)
-    yield described("ipc", datamodels.IPCModel(data=kernel.astype(np.float32)), subarray=False)
-    # The polynomial meets ramps without their bias.
-    coefficients = imaging_detector.response_curve(scene).reference_coefficients(np.zeros(window.shape))
-    yield described("linearity", datamodels.LinearityModel(coeffs=coefficients, dq=zero_dq))
-    del coefficients
-    yield described("dark", _dark_model(scene, window, patterns, n_groups))
-    yield described("gain", datamodels.GainModel(data=constant(imaging_detector.gain_of(scene))))
+    kernel = decoupling_kernel(ipc_fraction(scene))
     noise = read_noise_cds_dn(scene, kernel)
-    yield described("readnoise", datamodels.ReadnoiseModel(data=constant(noise)))
-    yield described("flat", datamodels.FlatModel(data=patterns.flat, dq=zero_dq, err=constant(0.0)))
-    yield described("distortion", _distortion_model(window), subarray=False)
+    made = chain(
+        detector_references(scene, window, patterns, dq=patterns.dq, read_noise_cds_dn=noise),
+        _own_references(scene, window, patterns, n_groups, kernel),
+    )
+    for kind, model in made:
+        describe(kind, model, "NIRCAM", scene.detector.name)
+        header.fill_instrument(model.meta, scene)
+        if kind not in ("ipc", "distortion"):
+            header.fill_subarray(model.meta.subarray, window)
+        yield kind, model
 
 
-def read_noise_cds_dn(scene: ImagingScene, kernel: np.ndarray) -> float:
-    """Return the noise of a difference of two reads as a reference holds it, DN: measured on corrected reads.
-
-    White noise as IPC correction leaves it, and the part of the 1/f noise that varies from pixel to pixel.
-    """
-    white = imaging_detector.read_noise_e(scene) * np.sqrt((kernel**2).sum())
-    return float(np.sqrt(2) * max(white, 0.1) / imaging_detector.gain_of(scene))
-
-
-def _fill_subarray(subarray: Any, window: Window) -> None:
-    subarray.name, subarray.xstart, subarray.ystart = window.name, window.x_start, window.y_start
-    subarray.ysize, subarray.xsize = window.shape
-    subarray.fastaxis, subarray.slowaxis = window.facts.fast_axis, window.facts.slow_axis
-
-
-def _dark_model(scene: ImagingScene, window: Window, patterns: FixedPatterns, n_groups: int) -> JwstDataModel:
+def _own_references(
+    scene: ImagingComponents, window: Window, patterns: FixedPatterns, n_groups: int, kernel: np.ndarray
+) -> Iterator[tuple[str, JwstDataModel]]:
+    """Yield (type, model) of what images need beyond the detector's references."""
     from stdatamodels.jwst import datamodels
 
-    per_second = patterns.dark_e_s / np.float32(imaging_detector.gain_of(scene))
+    yield "ipc", datamodels.IPCModel(data=kernel.astype(np.float32))
+    per_second = patterns.dark_e_s / np.float32(gain_of(scene))
     times = window.group_times_s(n_groups).astype(np.float32)
-    model = datamodels.DarkModel(data=per_second * times[:, None, None], dq=np.zeros(window.shape, np.uint32))
-    exposure = model.meta.exposure
-    exposure.nframes, exposure.groupgap, exposure.ngroups = window.n_frames, window.n_skipped, n_groups
-    return model
+    yield "dark", dark_model(per_second * times[:, None, None], window)
+    dq, err = np.zeros(window.shape, np.uint32), np.zeros(window.shape, np.float32)
+    yield "flat", datamodels.FlatModel(data=patterns.flat, dq=dq, err=err)
+    yield "distortion", _distortion_model(window)
+
+
+def read_noise_cds_dn(scene: ImagingComponents, kernel: np.ndarray) -> float:
+    """Return the noise of a difference of two reads as a reference holds it, DN.
+
+    White noise as the correction of IPC leaves it.
+    """
+    white = read_noise_e(scene) * np.sqrt((kernel**2).sum())
+    return float(np.sqrt(2) * max(white, 0.1) / gain_of(scene))
 
 
 def _distortion_model(window: Window) -> JwstDataModel:
@@ -132,12 +107,12 @@ def _distortion_model(window: Window) -> JwstDataModel:
     from stdatamodels.jwst import datamodels
 
     long_wave = window.facts.is_long_wave
-    scale = imaging_header.LONG_SCALE_ARCSEC if long_wave else imaging_header.SHORT_SCALE_ARCSEC
+    scale = header.LONG_SCALE_ARCSEC if long_wave else header.SHORT_SCALE_ARCSEC
     middle = window.facts.n_cols / 2 - 0.5
     transform = (
         models.Shift(-middle) & models.Shift(-middle)
         | models.Scale(scale) & models.Scale(scale)
-        | models.Shift(imaging_header.V2_REF_ARCSEC) & models.Shift(imaging_header.V3_REF_ARCSEC)
+        | models.Shift(header.V2_REF_ARCSEC) & models.Shift(header.V3_REF_ARCSEC)
     )
     model = datamodels.DistortionModel(model=transform, input_units=units.pix, output_units=units.arcsec)
     model.meta.exposure.p_exptype = "NRC_IMAGE|"
@@ -145,7 +120,7 @@ def _distortion_model(window: Window) -> JwstDataModel:
     return model
 
 
-def write_wisp_templates(folder: Path, scene: ImagingScene, components: np.ndarray) -> list[Path]:
+def write_wisp_templates(folder: Path, scene: ImagingComponents, components: np.ndarray) -> list[Path]:
     """Write templates under both public naming schemes, and return the files.
 
     components : ndarray, shape (n, ny, nx)
@@ -168,7 +143,7 @@ def write_wisp_templates(folder: Path, scene: ImagingScene, components: np.ndarr
     for file, image in contents.items():
         model = ImageModel(data=image.astype(np.float32))
         model.meta.telescope = "JWST"
-        imaging_header.fill_instrument(model.meta, scene)
+        header.fill_instrument(model.meta, scene)
         paths.append(save_reproducibly(model, folder / file, DATE))
         model.close()
     return paths

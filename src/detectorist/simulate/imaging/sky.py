@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.modeling.functional_models import Moffat2D, Sersic2D
 
-from detectorist.simulate.core.nircam_components import Galaxies, Sky, Stars
 from detectorist.simulate.core.random_streams import stream
+from detectorist.simulate.imaging.components import Galaxies, Sky, Stars
 
 #: Pixels of the whole detector: numbers of sources are for all of them.
 FRAME_PIX = 2048**2

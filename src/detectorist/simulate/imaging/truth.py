@@ -9,22 +9,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from detectorist import __version__
-from detectorist.simulate.core import nircam_detector as imaging_detector
+from detectorist.simulate.core import nircam_detector
 from detectorist.simulate.core.noise import expected_slope_noise
 from detectorist.simulate.core.truth_file import first_group_struck, scene_as_text, with_attributes
+from detectorist.simulate.imaging.exposure import ImagingExposures
+from detectorist.simulate.imaging.ipc import decoupling_kernel, ipc_fraction
+from detectorist.simulate.imaging.readout import Readout
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from detectorist.simulate.core.truth_file import Variable
-    from detectorist.simulate.imaging.readout import Readout
-    from detectorist.simulate.imaging.scene import ImagingObservation
 
 _PIXEL = ("row", "column")
 
 
 def record_truth(
-    observation: ImagingObservation, number: int, sources: np.ndarray, light: np.ndarray, readouts: list[Readout]
+    exposures: ImagingExposures, number: int, sources: np.ndarray, light: np.ndarray, readouts: list[Readout]
 ) -> xr.Dataset:
     """Return the truth of an exposure (from 0).
 
@@ -34,34 +35,31 @@ def record_truth(
     import xarray as xr
 
     variables = (
-        _light(observation, sources, light)
-        | _flicker(readouts)
-        | _detector(observation)
-        | _struck(observation, readouts)
+        _light(exposures, sources, light) | _flicker(readouts) | _detector(exposures) | _struck(exposures, readouts)
     )
     coordinates = {
-        "integration": np.arange(observation.n_ints) + 1,
-        "row": np.arange(observation.window.shape[0]),
-        "column": np.arange(observation.window.shape[1]),
+        "integration": np.arange(exposures.n_ints) + 1,
+        "row": np.arange(exposures.window.shape[0]),
+        "column": np.arange(exposures.window.shape[1]),
     }
-    return xr.Dataset(with_attributes(variables), coords=coordinates, attrs=_attributes(observation, number))
+    return xr.Dataset(with_attributes(variables), coords=coordinates, attrs=_attributes(exposures, number))
 
 
-def _light(observation: ImagingObservation, sources: np.ndarray, light: np.ndarray) -> dict[str, Variable]:
+def _light(exposures: ImagingExposures, sources: np.ndarray, light: np.ndarray) -> dict[str, Variable]:
     """Return what came from the sky, and the noise that it makes."""
     variables = {
         "light": (_PIXEL, light, "DN/s", "sky, sources and wisps, before the flat"),
         "sources": (_PIXEL, sources, "DN/s", "stars and galaxies, before the flat"),
-        "wisp": (_PIXEL, observation.wisp(), "DN/s", "wisps, before the flat"),
-        "rate": (_PIXEL, light * observation.patterns.response, "DN/s", "what a slope should be: light after the flat"),
+        "wisp": (_PIXEL, exposures.wisp(), "DN/s", "wisps, before the flat"),
+        "rate": (_PIXEL, light * exposures.patterns.response, "DN/s", "what a slope should be: light after the flat"),
         "expected_noise": (
             _PIXEL,
-            expected_noise(observation, light).astype(np.float32),
+            expected_noise(exposures, light).astype(np.float32),
             "DN/s",
             "photon and read noise of the best slope of one integration, after the flat; no 1/f noise",
         ),
     }
-    templates = observation.wisp_templates
+    templates = exposures.wisp_templates
     if templates is not None:
         variables["wisp_templates"] = (("component", *_PIXEL), templates, "DN/s", "wisps of strength 1")
     return variables
@@ -85,9 +83,9 @@ def _flicker(readouts: list[Readout]) -> dict[str, Variable]:
     }
 
 
-def _detector(observation: ImagingObservation) -> dict[str, Variable]:
+def _detector(exposures: ImagingExposures) -> dict[str, Variable]:
     """Return what the detector is."""
-    patterns = observation.patterns
+    patterns = exposures.patterns
     return {
         "flat": (_PIXEL, patterns.flat, "1", "relative sensitivity"),
         "dark": (_PIXEL, patterns.dark_e_s, "electron/s", "dark current"),
@@ -96,64 +94,64 @@ def _detector(observation: ImagingObservation) -> dict[str, Variable]:
     }
 
 
-def _struck(observation: ImagingObservation, readouts: list[Readout]) -> dict[str, Variable]:
+def _struck(exposures: ImagingExposures, readouts: list[Readout]) -> dict[str, Variable]:
     """Return where and when particles struck."""
     return {
         "cosmic_ray_group": (
             ("integration", *_PIXEL),
-            np.array([_first_group_struck(observation, readout) for readout in readouts]),
+            np.array([_first_group_struck(exposures, readout) for readout in readouts]),
             "1",
             "first group with charge of a single hit (from 0), -1: none",
         ),
         "snowballs": (
             ("snowball", "snowball_property"),
-            _snowball_table(observation, readouts),
+            _snowball_table(exposures, readouts),
             "1",
             "integration (from 1), group (from 0) that holds its charge first, frame, y, x, radius and core radius",
         ),
     }
 
 
-def expected_noise(observation: ImagingObservation, light: np.ndarray) -> np.ndarray:
+def expected_noise(exposures: ImagingExposures, light: np.ndarray) -> np.ndarray:
     """Return the noise of the best slope of one integration under `light` (ny, nx), DN/s, after the flat.
 
     NaN with a single group.
     """
-    scene, patterns, window = observation.scene, observation.patterns, observation.window
-    if observation.n_groups < 2:
+    scene, patterns, window = exposures.scene, exposures.patterns, exposures.window
+    if exposures.n_groups < 2:
         return np.full(window.shape, np.nan)
-    gain = imaging_detector.gain_of(scene)
-    rate = light * patterns.response + patterns.hot_dn_s + patterns.dark_e_s / gain
-    kernel = imaging_detector.decoupling_kernel(scene.ipc.fraction if scene.has("ipc") else 0.0)
+    gain = nircam_detector.gain_of(scene)
+    rate = nircam_detector.collected_rate(scene, patterns, light)
+    kernel = decoupling_kernel(ipc_fraction(scene))
     return expected_slope_noise(
         rate if scene.has("photon_noise") else np.zeros_like(rate),
         gain=gain,
-        read_noise_dn=imaging_detector.read_noise_e(scene) / gain * float(np.sqrt((kernel**2).sum())),
+        read_noise_dn=nircam_detector.read_noise_e(scene) / gain * float(np.sqrt((kernel**2).sum())),
         group_time_s=window.group_time_s,
-        n_groups=observation.n_groups,
+        n_groups=exposures.n_groups,
         n_frames=window.n_frames,
         frame_time_s=window.frame_time_s,
     )
 
 
-def _first_group_struck(observation: ImagingObservation, readout: Readout) -> np.ndarray:
+def _first_group_struck(exposures: ImagingExposures, readout: Readout) -> np.ndarray:
     hits = readout.hits
     if hits is not None:
-        hits = replace(hits, group=group_of(observation, hits.group))
-    return first_group_struck(hits, observation.window.shape, observation.n_groups)
+        hits = replace(hits, group=group_of(exposures, hits.group))
+    return first_group_struck(hits, exposures.window.shape, exposures.n_groups)
 
 
-def group_of(observation: ImagingObservation, frames: np.ndarray) -> np.ndarray:
+def group_of(exposures: ImagingExposures, frames: np.ndarray) -> np.ndarray:
     """Return the first group (from 0) that holds what happened in a frame: the next one for a skipped frame."""
-    window = observation.window
+    window = exposures.window
     period = window.n_frames + window.n_skipped
     frames = np.asarray(frames)
     return frames // period + (frames % period >= window.n_frames)
 
 
-def _snowball_table(observation: ImagingObservation, readouts: list[Readout]) -> np.ndarray:
+def _snowball_table(exposures: ImagingExposures, readouts: list[Readout]) -> np.ndarray:
     rows = [
-        (number, int(group_of(observation, np.array(event.frame))), event.frame, event.y, event.x, event.radius,
+        (number, int(group_of(exposures, np.array(event.frame))), event.frame, event.y, event.x, event.radius,
          event.core_radius)
         for number, readout in enumerate(readouts, start=1)
         for event in readout.snowballs
@@ -161,31 +159,31 @@ def _snowball_table(observation: ImagingObservation, readouts: list[Readout]) ->
     return np.array(rows, float).reshape(-1, 7)
 
 
-def _attributes(observation: ImagingObservation, number: int) -> dict[str, str | int | float]:
-    scene, window = observation.scene, observation.window
-    x, y = observation.dither(number)
+def _attributes(exposures: ImagingExposures, number: int) -> dict[str, str | int | float]:
+    scene, window = exposures.scene, exposures.window
+    x, y = exposures.dither(number)
     return {
         "title": "Truth of a simulated NIRCam image",
         "code": f"detectorist {__version__}",
-        "seed": observation.seed,
+        "seed": exposures.seed,
         "exposure": number + 1,
-        "n_groups": observation.n_groups,
-        "gain": imaging_detector.gain_of(scene),
-        "read_noise_e": imaging_detector.read_noise_e(scene),
+        "n_groups": exposures.n_groups,
+        "gain": nircam_detector.gain_of(scene),
+        "read_noise_e": nircam_detector.read_noise_e(scene),
         "frame_time_s": window.frame_time_s,
         "group_time_s": window.group_time_s,
         "n_frames": window.n_frames,
         "n_skipped": window.n_skipped,
         "dither_x": x,
         "dither_y": y,
-        "wisp_strengths": list(scene.wisps.strengths) if _has_wisps(observation) else [0.0, 0.0],
+        "wisp_strengths": list(scene.wisps.strengths) if _has_wisps(exposures) else [0.0, 0.0],
         "left_out": " ".join(sorted(scene.left_out)),
         "scene": scene_as_text(scene),
     }
 
 
-def _has_wisps(observation: ImagingObservation) -> bool:
-    return observation.scene.has("wisps") and observation.wisp_templates is not None
+def _has_wisps(exposures: ImagingExposures) -> bool:
+    return exposures.scene.has("wisps") and exposures.wisp_templates is not None
 
 
 def snowball_disks(truth: xr.Dataset, shape: tuple[int, int, int, int]) -> np.ndarray:

@@ -13,6 +13,8 @@ from scipy.optimize import least_squares
 
 from detectorist.algorithms.light_curves import USEFUL_UM
 from detectorist.errors import InputError
+from detectorist.simulate.lrs.components import Transit
+from detectorist.simulate.lrs.sky import transit_curve
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -169,17 +171,12 @@ def fit_depth(
 
 def _transit_model(truth: xr.Dataset, um: float) -> Callable[[float], np.ndarray]:
     """Return the light curve of the true orbit at a wavelength, as a function of depth."""
-    from detectorist.simulate.core.miri_components import Transit
-    from detectorist.simulate.lrs import sky as lrs_sky
-
     scene = json.loads(truth.attrs["scene"])["transit"]
     table = scene.pop("depth_spectrum")
     scene["limb_darkening"] = tuple(scene["limb_darkening"])
     transit = Transit(**scene, depth_spectrum=table)
     times = (truth["time_mjd_utc"].values - truth.attrs["start_mjd_utc"]) * 86400.0
-    curve = lrs_sky.transit_curve(
-        transit, times, mid_s=truth.attrs["transit_mid_s"], period_s=truth.attrs["transit_period_s"]
-    )
+    curve = transit_curve(transit, times, mid_s=truth.attrs["transit_mid_s"], period_s=truth.attrs["transit_period_s"])
     return lambda depth: curve(depth, um)
 
 

@@ -1,20 +1,18 @@
-"""The light that falls on the LRS subarray: spectrum and place of the trace, transit, pointing, background."""
+"""The light that falls on the LRS subarray: spectrum and place of the trace, transit, background."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import CubicSpline, PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 from scipy.special import erf
 
-from detectorist.detectors import LRS_SLITLESS, MIRI_SUBARRAYS
-from detectorist.simulate.core.miri_components import Background, Jitter, Star, Transit
-from detectorist.simulate.core.random_streams import one_over_f, stream
+from detectorist.detectors import LRS_SLITLESS
+from detectorist.simulate.lrs.components import Background, LrsComponents, Star, Transit
 
-SUBARRAY = MIRI_SUBARRAYS["SLITLESSPRISM"]
+SUBARRAY = LrsComponents.subarray
 SHAPE = (SUBARRAY.n_rows, SUBARRAY.n_cols)
 #: Broad dips of the star's spectrum: micron, width (sigma, micron), depth. They make shifts along the rows measurable.
 _DIPS = ((4.65, 0.05, 0.03), (5.2, 0.04, 0.03), (6.1, 0.08, 0.03), (7.46, 0.05, 0.02), (9.6, 0.15, 0.03))
@@ -118,24 +116,6 @@ def transit_curve(
         return model.light_curve(parameters)
 
     return curve
-
-
-@dataclass(frozen=True)
-class Pointing:
-    """Offsets of the trace, shape (n_ints,), pixel, toward higher columns (x) and rows (y)."""
-
-    x_pix: np.ndarray
-    y_pix: np.ndarray
-
-
-def draw_pointing(jitter: Jitter | None, n_ints: int, seed: int) -> Pointing:
-    """Draw the pointing of an exposure; without jitter it is 0."""
-    if jitter is None:
-        return Pointing(np.zeros(n_ints), np.zeros(n_ints))
-    rng = stream(seed, "jitter")
-    x = jitter.x_flicker_pix * one_over_f(n_ints, rng) + jitter.x_white_pix * rng.normal(size=n_ints)
-    y = jitter.y_flicker_pix * one_over_f(n_ints, rng) + jitter.y_white_pix * rng.normal(size=n_ints)
-    return Pointing(x, y)
 
 
 def background_image(background: Background, progress: float) -> np.ndarray:

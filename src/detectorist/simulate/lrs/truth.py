@@ -13,14 +13,14 @@ from detectorist.simulate.core.detector import Drift
 from detectorist.simulate.core.miri_detector import Readout
 from detectorist.simulate.core.noise import expected_slope_noise
 from detectorist.simulate.core.truth_file import first_group_struck, scene_as_text, with_attributes
-from detectorist.simulate.lrs import sky as lrs_sky
+from detectorist.simulate.lrs import sky
+from detectorist.simulate.lrs.exposure import LrsExposure
 from detectorist.simulate.lrs.sky import SHAPE, SUBARRAY
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from detectorist.simulate.core.truth_file import Variable
-    from detectorist.simulate.lrs.observation import LrsObservation
 
 _ROWS, _COLUMNS = np.arange(SUBARRAY.n_rows), np.arange(SUBARRAY.n_cols)
 _IMAGES = ("light", "expected_noise")
@@ -29,17 +29,17 @@ _IMAGES = ("light", "expected_noise")
 class TruthRecorder:
     """Collects what was drawn for each integration, then puts it into one dataset."""
 
-    def __init__(self, observation: LrsObservation):
-        self._observation = observation
+    def __init__(self, exposure: LrsExposure):
+        self._exposure = exposure
         self._arrays: dict[str, np.ndarray] = {}
         self._hits: list[np.ndarray] = []
 
     def add(self, integration: int, readout: Readout) -> None:
         """Add one integration (from 0)."""
-        observation = self._observation
-        light = observation.light(integration)
+        exposure = self._exposure
+        light = exposure.light(integration)
         light[:, : MIRI.n_reference_cols] = 0.0
-        n_groups, n_outputs = observation.n_groups, MIRI.n_outputs
+        n_groups, n_outputs = exposure.n_groups, MIRI.n_outputs
         drift = readout.drift or Drift(
             np.zeros((n_groups, n_outputs)),
             np.zeros((n_groups, 2, n_outputs)),
@@ -48,8 +48,8 @@ class TruthRecorder:
             0.0,
         )
         drawn = {
-            "spectrum": observation.star_rate(integration),
-            "background": observation.background_rate(integration).mean(axis=1),
+            "spectrum": exposure.star_rate(integration),
+            "background": exposure.background_rate(integration).mean(axis=1),
             "light": light.astype(np.float32),
             "expected_noise": self._expected_noise(light).astype(np.float32),
             "cosmic_ray_group": first_group_struck(readout.cosmic_rays, SHAPE, n_groups),
@@ -61,7 +61,7 @@ class TruthRecorder:
         }
         for name, values in drawn.items():
             if name not in self._arrays:
-                self._arrays[name] = np.zeros((observation.n_ints, *values.shape), values.dtype)
+                self._arrays[name] = np.zeros((exposure.n_ints, *values.shape), values.dtype)
             self._arrays[name][integration] = values
         if readout.cosmic_rays is not None:
             hits = readout.cosmic_rays
@@ -69,15 +69,15 @@ class TruthRecorder:
             self._hits.append(np.array([number, hits.group, hits.row, hits.column, hits.charge_e]))
 
     def _expected_noise(self, light: np.ndarray) -> np.ndarray:
-        observation = self._observation
-        scene, patterns = observation.scene, observation.patterns
+        exposure = self._exposure
+        scene, patterns = exposure.scene, exposure.patterns
         rate = miri_detector.collected_rate(scene, patterns, light)
         noise = expected_slope_noise(
             rate if scene.has("photon_noise") else np.zeros_like(rate),
             gain=scene.detector.gain,
             read_noise_dn=scene.read_noise.rms_dn if scene.has("read_noise") else 0.0,
             group_time_s=SUBARRAY.frame_time_s,
-            n_groups=max(observation.n_groups - 1, 2),
+            n_groups=max(exposure.n_groups - 1, 2),
         )
         return noise / patterns.flat
 
@@ -85,32 +85,32 @@ class TruthRecorder:
         """Return the truth of all integrations added; `times` are the rows of INT_TIMES."""
         import xarray as xr
 
-        variables = self._light() | self._struck() | self._readout() | _detector(self._observation)
+        variables = self._light() | self._struck() | self._readout() | _detector(self._exposure)
         return xr.Dataset(with_attributes(variables), coords=_coordinates(times), attrs=self._attributes())
 
     def _light(self) -> dict[str, Variable]:
         """Return what came from the sky, and the noise that it makes."""
-        observation = self._observation
+        exposure = self._exposure
         spectrum = self._arrays["spectrum"]
         pixel, per_row = ("integration", "row", "column"), ("integration", "row")
         return {
             "spectrum": (per_row, spectrum, "DN/s", "star, summed over columns, before the flat"),
             "spectrum_electrons": (
                 per_row,
-                spectrum * observation.scene.detector.gain,
+                spectrum * exposure.scene.detector.gain,
                 "electron/s",
                 "the same in electrons",
             ),
-            "light_curve": (per_row, observation.light_curves, "1", "relative flux of each row"),
+            "light_curve": (per_row, exposure.light_curves, "1", "relative flux of each row"),
             "white_light": (
                 ("integration",),
-                _white_light(observation),
+                _white_light(exposure),
                 "1",
                 "light curve of all rows, weighted by the spectrum out of transit",
             ),
-            "depth": (("row",), _depth(observation), "1", "squared ratio of radii"),
-            "x_shift": (("integration",), observation.pointing.x_pix, "pixel", "of the trace, to higher columns"),
-            "y_shift": (("integration",), observation.pointing.y_pix, "pixel", "of the trace, to higher rows"),
+            "depth": (("row",), _depth(exposure), "1", "squared ratio of radii"),
+            "x_shift": (("integration",), exposure.pointing.x_pix, "pixel", "of the trace, to higher columns"),
+            "y_shift": (("integration",), exposure.pointing.y_pix, "pixel", "of the trace, to higher rows"),
             "background": (per_row, self._arrays["background"], "DN/s", "mean over columns"),
             "light": (pixel, self._arrays["light"], "DN/s", "star and background per pixel, before the flat"),
             "expected_noise": (
@@ -152,24 +152,24 @@ class TruthRecorder:
         }
 
     def _attributes(self) -> dict[str, str | int | float]:
-        observation = self._observation
-        scene = observation.scene
-        saturation = observation.saturation_group
-        transit_mid = scene.transit.mid * observation.clock.exposure_s
+        exposure = self._exposure
+        scene = exposure.scene
+        saturation = exposure.saturation_group
+        transit_mid = scene.transit.mid * exposure.clock.exposure_s
         return {
             "title": "Truth of a simulated MIRI LRS slitless exposure",
             "code": f"detectorist {__version__}",
-            "seed": observation.seed,
-            "n_groups": observation.n_groups,
-            "n_segments": observation.n_segments,
+            "seed": exposure.seed,
+            "n_groups": exposure.n_groups,
+            "n_segments": exposure.n_segments,
             "gain": scene.detector.gain,
             "read_noise_dn": scene.read_noise.rms_dn if scene.has("read_noise") else 0.0,
             "photon_noise": int(scene.has("photon_noise")),
             "group_time_s": SUBARRAY.frame_time_s,
-            "cadence_s": observation.clock.cadence_s,
-            "start_mjd_utc": observation.clock.start_mjd,
+            "cadence_s": exposure.clock.cadence_s,
+            "start_mjd_utc": exposure.clock.start_mjd,
             "transit_mid_s": transit_mid,
-            "transit_period_s": lrs_sky.transit_period(scene.transit, observation.clock.exposure_s),
+            "transit_period_s": sky.transit_period(scene.transit, exposure.clock.exposure_s),
             "drift_slow_cycles": scene.drift.slow_cycles,
             "saturation_group": -1 if saturation is None else saturation,
             "left_out": " ".join(sorted(scene.left_out)),
@@ -182,9 +182,9 @@ class TruthRecorder:
         return {name: {"zlib": True, "complevel": 2} for name in (*_IMAGES, "cosmic_ray_group")}
 
 
-def _detector(observation: LrsObservation) -> dict[str, Variable]:
+def _detector(exposure: LrsExposure) -> dict[str, Variable]:
     """Return what the detector is: it does not change during the exposure."""
-    patterns = observation.patterns
+    patterns = exposure.patterns
     pixel = ("row", "column")
     return {
         "flat": (pixel, patterns.flat, "1", "relative sensitivity"),
@@ -195,7 +195,7 @@ def _detector(observation: LrsObservation) -> dict[str, Variable]:
         "bad_pixels": (pixel, patterns.dq, "1", "flags of the data-quality table"),
         "nonlinearity": (
             ("power",),
-            np.array(miri_detector.response_curve(observation.scene).coefficients),
+            np.array(miri_detector.response_curve(exposure.scene).coefficients),
             "1",
             "linear DN = sum of coefficient * measured DN ** power, above the zero level",
         ),
@@ -215,23 +215,23 @@ def _coordinates(times: np.ndarray) -> dict[str, object]:
         "column": ("column", _COLUMNS),
         "wavelength": (
             "row",
-            lrs_sky.wavelengths_um(_ROWS),
+            sky.wavelengths_um(_ROWS),
             {"units": "micron", "long_name": "wavelength of the row's centre"},
         ),
     }
 
 
-def _white_light(observation: LrsObservation) -> np.ndarray:
-    weights = observation.spectrum
+def _white_light(exposure: LrsExposure) -> np.ndarray:
+    weights = exposure.spectrum
     if weights.sum() <= 0:
-        return np.full(observation.n_ints, np.nan)
-    return observation.light_curves @ weights / weights.sum()
+        return np.full(exposure.n_ints, np.nan)
+    return exposure.light_curves @ weights / weights.sum()
 
 
-def _depth(observation: LrsObservation) -> np.ndarray:
-    if not observation.scene.has("transit"):
+def _depth(exposure: LrsExposure) -> np.ndarray:
+    if not exposure.scene.has("transit"):
         return np.zeros(SUBARRAY.n_rows)
-    return lrs_sky.row_depths(observation.scene.transit)
+    return sky.row_depths(exposure.scene.transit)
 
 
 def drift_image(truth: xr.Dataset, integration: int) -> np.ndarray:
