@@ -59,7 +59,7 @@ def test_products_are_those_of_the_command(tmp_path):
     from detectorist.modes.coron.run_obs import run_obs
 
     from detectorist.modes.coron.database import Database
-    from detectorist.simulate.coron_scenes import CoronScene
+    from detectorist.simulate.coron.scene import CoronScene
 
     raw = tmp_path / "raw"
     good, cut = CoronScene().write(raw, ints=2, groups=4, rolls=2, dithers=0, seed=1)[:2]

@@ -8,7 +8,7 @@ from scipy.ndimage import binary_dilation
 from stdatamodels.jwst import datamodels
 
 from detectorist.modes.coron.database import Database
-from detectorist.simulate.coron_scenes import CoronScene, MiriCoronScene
+from detectorist.simulate.coron.scene import CoronScene, MiriCoronScene
 
 pytestmark = pytest.mark.long
 
