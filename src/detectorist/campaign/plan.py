@@ -17,7 +17,7 @@ from detectorist.campaign import memory
 from detectorist.campaign.exposures import Choices, require_safe_name
 from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same, products_are_whole
 from detectorist.campaign.order import in_order_of_time, what_was_left
-from detectorist.errors import InputError, OutputError
+from detectorist.errors import InputError, OutputError, ParameterError
 from detectorist.modes import Mode, group_exposures, load_mode
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Gathered, Job, JobRecord, Prediction
 
@@ -162,12 +162,21 @@ def plan_run(request: PlanRequest, *, again: bool = False, memory_bytes: int = 0
 
 
 def gather(request: PlanRequest) -> Gathered:
-    """Return the exposures of a request, seen together."""
+    """Return the exposures of a request, seen together.
+
+    Raises
+    ------
+    ParameterError
+        When none of the files is an exposure to reduce.
+    """
     mode = load_mode(request.mode)
     steps = _steps_in_force(mode, request)
     if request.gathered is not None:
         return request.gathered(steps)
-    return mode.gather(list(request.files), Path(request.output_dir), steps)
+    gathered = mode.gather(list(request.files), Path(request.output_dir), steps)
+    if request.files and not gathered.files:
+        raise ParameterError("; ".join(gathered.notes) + ": no exposure is left to reduce")
+    return gathered
 
 
 def _steps_in_force(mode: Mode, request: PlanRequest) -> dict[str, dict[str, Any]]:

@@ -65,7 +65,9 @@ def _do(job: Job, record: JobRecord, progress: Callable[[float, int, str], None]
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error})") from error
     record.inputs = [describe_input(Path(file)) for file in (*job.files, *job.left)]
-    outcome = load_mode(job.mode).reduce(job, progress)
+    mode = load_mode(job.mode)
+    mode.require_sound(job)
+    outcome = mode.reduce(job, progress)
     record.steps, record.resolved = outcome.steps, outcome.resolved
     made = [*outcome.products, *write_sidecars(job, outcome)]
     record.products = [describe_product(folder, path) for path in made]

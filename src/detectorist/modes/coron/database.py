@@ -12,18 +12,19 @@ from astropy.io import fits
 from astropy.table import Table, vstack
 
 from detectorist.errors import InputError, ParameterError
+from detectorist.modes import without_acquisitions
 from detectorist.modes.job import JobRecord
 from detectorist.parameters import nearest
 from detectorist.product_names import product_of, without_ending
 from detectorist.product_names import stem_of as exposure_stem
+from detectorist.reduction.headers import is_target_acquisition
 
 log = logging.getLogger(__name__)
 
 #: What an exposure can be: the science target, the reference star, and empty fields for either.
 TYPES = ("SCI", "REF", "SCI_BG", "REF_BG")
-#: Coronagraphic exposures by EXP_TYPE, and what is taken beside them and left out.
+#: Coronagraphic exposures by EXP_TYPE.
 EXPOSURE_TYPES = ("NRC_CORON", "MIR_4QPM", "MIR_LYOT")
-LEFT_OUT_TYPES = ("NRC_TACQ", "NRC_TACONFIRM", "MIR_TACQ", "MIR_TACONFIRM")
 #: Orientations that differ by less than this belong to one roll, degrees.
 ROLL_TOLERANCE_DEG = 0.5
 TABLE_NAME = "database.ecsv"
@@ -268,17 +269,14 @@ def read_files(files: Sequence[Path], output_dir: Path) -> tuple[Database, tuple
         database = Database.load(tables[0])
         database.output_dir = output_dir
         return database, tuple(uncals_of(database)), ()
-    database, kept, notes = Database(output_dir), [], []
-    for path in files:
+    database, unread = Database(output_dir), []
+    science, notes = without_acquisitions(files)
+    for path in science:
         try:
-            before = len(database)
             database.read([path])
         except InputError:
-            kept.append(path)
-            continue
-        if len(database) == before:
-            notes.append(f"{path.name}: target acquisition; left out")
-    return database, (*uncals_of(database), *kept), tuple(notes)
+            unread.append(path)
+    return database, (*uncals_of(database), *unread), notes
 
 
 def uncals_of(database: Database) -> list[Path]:
@@ -315,7 +313,7 @@ def _read_row(path: Path) -> dict[str, Any] | None:
     except OSError as error:
         raise InputError(f"{path}: cannot be read as a FITS file ({error})") from error
     kind = header.get("EXP_TYPE")
-    if kind in LEFT_OUT_TYPES:
+    if is_target_acquisition(path):
         log.warning("%s: EXP_TYPE is %s, target acquisition; left out", path, kind)
         return None
     if kind not in EXPOSURE_TYPES:

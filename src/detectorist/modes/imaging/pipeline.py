@@ -20,7 +20,7 @@ from detectorist.product_names import stem_of
 from detectorist.reduction import products
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
 from detectorist.reduction.engine_steps import ENGINE_STEPS, EngineJumpStep, EngineRampFitStep
-from detectorist.reduction.headers import require_whole_file, sci_axes
+from detectorist.reduction.headers import flag_missing_rates, require_rate_unit, require_whole_file, sci_axes
 from detectorist.stage_1.flag_persistence import FlagPersistenceStep
 from detectorist.stage_1.snowballs import SnowballsStep
 from detectorist.stage_1.stripes import StripesStep
@@ -129,7 +129,10 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
         if kind is CubeModel:
             raise InputError(f"{name}: holds rates of integrations; ramps (uncal) or a rate image are needed")
         if kind is ImageModel:
-            return self.correct_rate(models.open_as(input_data, ImageModel), stem_of(name))
+            rate = models.open_as(input_data, ImageModel)
+            require_rate_unit(rate)
+            flag_missing_rates(rate)
+            return self.correct_rate(rate, stem_of(name))
         rate = super().process(input_data)
         if self.whole_files and not self.flag_persistence.skip:
             target = self.folder / f"{stem_of(name)}{saturated.SUFFIX}"
