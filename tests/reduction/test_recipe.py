@@ -7,7 +7,8 @@ import pytest
 from detectorist.errors import ParameterError
 from detectorist.modes import PIPELINES, load_mode, mode_names
 from detectorist.modes.lrs.pipeline import LrsPipeline
-from detectorist.reduction.recipe import DEFAULT, Recipe, builtin_recipes, load_recipe
+from detectorist.reduction.recipe import Recipe
+from detectorist.reduction.recipe_files import DEFAULT, builtin_recipes, load_recipe
 from detectorist.reduction.runner import build_pipeline
 
 BUILTIN = [(mode, name) for mode in mode_names() for name in builtin_recipes(mode)]

@@ -12,7 +12,7 @@ from astropy.io import fits
 from detectorist import __version__
 from detectorist.campaign import api
 from detectorist.modes.lrs.reduction import reduce_exposure
-from detectorist.reduction.recipe import load_recipe
+from detectorist.reduction.recipe_files import load_recipe
 from detectorist.reduction.runner import Request
 
 pytestmark = pytest.mark.filterwarnings("default")  # stock steps warn as they please

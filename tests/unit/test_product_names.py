@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from detectorist.reduction.names import exposure_name, product_of, sibling, stem_of, without_ending
+from detectorist.product_names import exposure_name, product_of, sibling, stem_of, without_ending
 
 STEM = "jw09999002001_02101_00001_nrcb4"
 
