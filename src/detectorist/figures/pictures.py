@@ -1,6 +1,8 @@
-"""Images as coloured pixels."""
+"""Images as colours: a stretch that shows faint structure beside bright sources, and what a colour stands for."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib import colormaps
@@ -9,6 +11,94 @@ from detectorist.figures.style import DIFFERENCE_CMAP, IMAGE_CMAP
 
 #: Pixels of an image along its longer side.
 LARGEST_PIX = 640
+#: Colours of a stretch; the last index stands for what is not known.
+N_COLOURS, UNKNOWN = 255, 255
+#: Colour of what is not known.
+GREY = 128
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """How values become colours.
+
+    Attributes
+    ----------
+    low, high : float
+        Values of the first and the last colour.
+    soft : float
+        Linear within so much of `middle`, logarithmic beyond (asinh); 0 for linear throughout.
+    middle : float
+    difference : bool
+        Colours diverge from the middle.
+    """
+
+    low: float
+    high: float
+    soft: float = 0.0
+    middle: float = 0.0
+    difference: bool = False
+
+    def scale(self, values: np.ndarray) -> np.ndarray:
+        """Return values between 0 (low) and 1 (high); what lies beyond is beyond."""
+        bent = self._bend(np.asarray(values, float))
+        low, high = self._bend(np.array([self.low, self.high]))
+        return (bent - low) / (high - low)
+
+    def indexes(self, image: np.ndarray) -> np.ndarray:
+        """Return the colours of an image as uint8, 0 to 254; 255 where it is not finite."""
+        finite = np.isfinite(image)
+        scaled = np.clip(self.scale(np.where(finite, image, self.low)), 0, 1)
+        return np.where(finite, np.round(scaled * (N_COLOURS - 1)), UNKNOWN).astype(np.uint8)
+
+    def palette(self) -> np.ndarray:
+        """Return the colours, uint8 of shape (256, 3), the last one that of unknown values."""
+        colours = colormaps[DIFFERENCE_CMAP if self.difference else IMAGE_CMAP].resampled(N_COLOURS)
+        table = np.round(255 * colours(np.arange(N_COLOURS))[:, :3]).astype(np.uint8)
+        return np.concatenate([table, np.full((1, 3), GREY, np.uint8)])
+
+    def ticks(self) -> list[float]:
+        """Return values for a colour bar, round ones, far enough apart to be read."""
+        top = max(abs(self.low - self.middle), abs(self.high - self.middle))
+        steps = [step * 10.0**power for power in range(_power(top) - 6, _power(top) + 1) for step in (1, 2, 5)]
+        found: list[float] = []
+        for value in sorted([0.0, *steps, *(-one for one in steps)], key=lambda one: (-abs(one), one)):
+            place = float(self.scale(np.array([value]))[0])
+            others = self.scale(np.array(found)) if found else np.zeros(0)
+            if -0.001 <= place <= 1.001 and (value == 0 or np.all(np.abs(others - place) > 0.13)):
+                found = [one for one in found if value != 0 or abs(self._place(one) - place) > 0.1]
+                found.append(value)
+        return sorted(found)
+
+    def _place(self, value: float) -> float:
+        return float(self.scale(np.array([value]))[0])
+
+    def _bend(self, values: np.ndarray) -> np.ndarray:
+        away = values - self.middle
+        return np.arcsinh(away / self.soft) if self.soft > 0 else away
+
+
+def stretch_of(*images: np.ndarray, top: float = 99.8) -> Stretch:
+    """Return one stretch for images of the same field: linear within the noise of the sky, logarithmic above.
+
+    top : float
+        Percentile of the last colour.
+    """
+    finite = np.concatenate([image[np.isfinite(image)] for image in images])
+    if not finite.size:
+        return Stretch(0.0, 1.0)
+    level = float(np.median(finite))
+    below = finite[finite <= level]
+    noise = 1.4826 * float(np.median(level - below)) or 1e-12
+    high = max(float(np.percentile(finite, top)), level + 4 * noise)
+    low = max(level - 4 * noise, float(finite.min()))
+    return Stretch(low, high, soft=2 * noise, middle=level) if high > low else Stretch(low, low + 1)
+
+
+def difference_stretch(image: np.ndarray, percentile: float = 0.5) -> Stretch:
+    """Return a stretch with white at 0 that leaves out `percentile` % on either side."""
+    low, high = limits_of(image, percentile)
+    limit = max(abs(low), abs(high)) or 1.0
+    return Stretch(-limit, limit, difference=True)
 
 
 def limits_of(image: np.ndarray, percentile: float = 1.0) -> tuple[float, float]:
@@ -20,20 +110,14 @@ def limits_of(image: np.ndarray, percentile: float = 1.0) -> tuple[float, float]
     return float(low), float(high) if high > low else float(low) + 1.0
 
 
-def colour(
-    image: np.ndarray, limits: tuple[float, float], *, difference: bool = False, largest_pix: int = LARGEST_PIX
-) -> np.ndarray:
+def coloured(image: np.ndarray, stretch: Stretch, *, largest_pix: int = LARGEST_PIX) -> np.ndarray:
     """Return an image as uint8 of shape (ny, nx, 3), first row at the bottom of the page, shrunk to `largest_pix`.
 
     Pixels that are not finite are grey. Shrinking averages blocks of pixels: what is left of the noise is that of the
     mean.
     """
     small = shrink(np.asarray(image, float), largest_pix)
-    low, high = limits
-    scaled = np.clip((small - low) / (high - low), 0, 1)
-    coloured = colormaps[DIFFERENCE_CMAP if difference else IMAGE_CMAP](np.nan_to_num(scaled), bytes=True)[..., :3]
-    coloured[~np.isfinite(small)] = 128
-    return np.ascontiguousarray(coloured[::-1])
+    return np.ascontiguousarray(stretch.palette()[stretch.indexes(small)][::-1])
 
 
 def shrink(image: np.ndarray, largest_pix: int) -> np.ndarray:
@@ -48,3 +132,7 @@ def shrink(image: np.ndarray, largest_pix: int) -> np.ndarray:
     count = known.sum(axis=(1, 3))
     total = np.where(known, cut, 0).sum(axis=(1, 3))
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _power(value: float) -> int:
+    return int(np.floor(np.log10(value))) if value > 0 else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,10 @@ from detectorist.campaign import ledger as ledgers
 from detectorist.campaign.ledger import Entry, Ledger
 from detectorist.errors import InputError
 from detectorist.modes.exposure import Exposure
+from detectorist.modes.quality import is_number
 
+#: File beside the products of a simulated exposure: what is true of it.
+TRUTH = "truth.json"
 #: How far below the folder a run may lie.
 DEEPEST = 3
 #: Header cards worth showing: card -> label.
@@ -33,6 +37,7 @@ CARDS = {
     "SUBSIZE1": "columns",
     "SUBSIZE2": "rows",
     "DATE-OBS": "date",
+    "TGROUP": "group time (s)",
     "EFFEXPTM": "exposure time (s)",
     "CRDS_CTX": "CRDS context",
 }
@@ -122,9 +127,19 @@ def _from_entry(entry: Entry, ledger_folder: Path) -> Exposure:
         seconds=record.seconds,
         peak_bytes=record.peak_bytes,
     )
+    _read_truth(exposure, folder / job.beside(TRUTH).name)
     products = [folder / product.path for product in record.products if product.path.endswith(".fits")]
     _read_header(exposure, products)
     return exposure
+
+
+def _read_truth(exposure: Exposure, path: Path) -> None:
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    exposure.truth = {name: value for name, value in told.get("numbers", {}).items() if is_number(value)}
+    exposure.truth_lines = [str(line) for line in told.get("lines", ())]
 
 
 def _by_part(steps: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:

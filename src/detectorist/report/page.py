@@ -19,13 +19,15 @@ from markupsafe import Markup
 from detectorist import __version__
 from detectorist.campaign.memory import format_bytes
 from detectorist.errors import InputError
+from detectorist.figures.pictures import coloured
 from detectorist.modes import load_mode
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.job import DONE
-from detectorist.modes.quality import Column, is_number
-from detectorist.modes.section import Panel, Section
+from detectorist.modes.quality import Column, good_in_words, is_number
+from detectorist.modes.section import Panel, Picture, Section
 from detectorist.reduction import products
 from detectorist.report import compare as comparisons
+from detectorist.report import image_view
 from detectorist.report.gather import Run, gather
 from detectorist.report.media import Media
 from detectorist.report.parameters import Parameter, find_changed, find_varying
@@ -34,6 +36,8 @@ from detectorist.report.quality_checks import Suspect, find_suspects
 FILE, ASSETS = "report.html", "report_assets"
 #: Beyond so many exposures, pictures go to a folder beside the page and only quick ones are made.
 MOST_INLINE = 100
+#: Pixels along the longer side of images: in the page, and among many exposures.
+IMAGE_PIX, BRIEF_PIX = 384, 256
 #: Suspects shown without unfolding.
 FIRST_SUSPECTS = 12
 #: Lines of a log shown for an exposure.
@@ -58,6 +62,16 @@ class Group:
         """The numbers that any of the exposures has."""
         present = set().union(*(exposure.numbers for exposure in self.exposures))
         return [column for column in self.sections.columns if column.key in present]
+
+    @property
+    def indexed(self) -> list[Column]:
+        """Those of them that stand in the table of exposures."""
+        return [column for column in self.columns if column.indexed]
+
+    @property
+    def done(self) -> list[Exposure]:
+        """The exposures that have products."""
+        return [exposure for exposure in self.exposures if exposure.state == DONE]
 
 
 def write_report(
@@ -91,8 +105,6 @@ def write_report(
 def make_group(mode: str, exposures: list[Exposure]) -> Group:
     """Return the exposures of a mode with suspects and parameters worth marking."""
     sections = load_mode(mode).section()
-    for exposure in exposures:
-        sections.complete(exposure)
     return Group(
         mode,
         sections,
@@ -127,9 +139,6 @@ class _Writer:
     def _context(self) -> dict[str, Any]:
         exposures = self._run.exposures
         suspects = sorted((one for group in self._groups for one in group.suspects), key=lambda one: -one.urgency)
-        if self._compared:
-            for exposure in self._compared.exposures:
-                load_mode(exposure.mode).section().complete(exposure)
         return {
             "version": __version__,
             "made": time.strftime("%Y-%m-%d %H:%M %Z"),
@@ -147,6 +156,9 @@ class _Writer:
             "style": _text("style.css"),
             "script": _text("script.js"),
             "bokeh_element": self._bokeh,
+            "openings": self._openings,
+            "merits": _merits,
+            "numbers": _numbers,
             "thumbnail": self._thumbnail,
             "panels": self._panels,
             "changed": self._changed,
@@ -159,6 +171,12 @@ class _Writer:
         if not self._interactive:
             return Markup()
         return Markup("<script>{}</script>").format(_script(bokeh_script()))
+
+    def _openings(self, group: Group) -> Iterator[dict[str, Any]]:
+        """Yield what the report opens with, as markup."""
+        for opening in group.sections.opening(group.done, brief=self._many):
+            made = self._panel(opening.panel, f"{opening.exposure.name}_opening", interactive=True)
+            yield {"exposure": opening.exposure, "panel": made}
 
     def _thumbnail(self, group: Group, exposure: Exposure) -> Markup:
         if exposure.state != DONE:
@@ -202,12 +220,54 @@ class _Writer:
         elif panel.draw:
             made["figure"] = self._media.figure(panel.draw(), name=f"{name}_{panel.key}", label=label)
         for number, picture in enumerate(panel.pictures):
-            drawn = self._media.image(picture.pixels, name=f"{name}_{panel.key}_{number}", label=picture.label)
+            drawn = self._picture(picture, f"{name}_{panel.key}_{number}")
             made["pictures"].append({"image": drawn, "label": picture.label})
         if interactive and panel.interactive and not self._many:
             self._interactive = True
             made["interactive"] = _json(panel.interactive())
         return made
+
+    def _picture(self, picture: Picture, name: str) -> Markup:
+        """Return an image with axes and colour bar; among many exposures the pixels alone, as a file."""
+        if not self._many:
+            return image_view.draw(picture, largest_pix=IMAGE_PIX)
+        pixels = coloured(picture.image, picture.stretch, largest_pix=BRIEF_PIX)
+        return self._media.image(pixels, name=name, label=picture.label)
+
+
+def _merits(group: Group, exposure: Exposure) -> list[dict[str, Any]]:
+    """Return the figures of merit that open the report: value, what is good, whether it is, and the truth if known."""
+    columns = {column.key: column for column in group.sections.columns}
+    found = []
+    for key in group.sections.merits:
+        column, value = columns[key], exposure.numbers.get(key)
+        if value is None:
+            continue
+        checks = [check for check in group.sections.checks if check.column == key]
+        concerned = any(check.apply(exposure.numbers.get(check.key), exposure.numbers) for check in checks)
+        found.append(
+            {
+                "column": column,
+                "value": column.told(exposure.numbers),
+                "good": good_in_words(column, checks),
+                "state": "look" if concerned else "fine" if checks else "",
+                "truth": column.text(exposure.truth[key]) if key in exposure.truth else "",
+            }
+        )
+    return found
+
+
+def _numbers(group: Group, exposure: Exposure) -> list[dict[str, Any]]:
+    """Return every number of an exposure that has a name, with what is good."""
+    return [
+        {
+            "column": column,
+            "value": column.told(exposure.numbers),
+            "good": good_in_words(column, group.sections.checks),
+        }
+        for column in group.sections.columns
+        if column.key in exposure.numbers
+    ]
 
 
 def _totals(exposures: list[Exposure], suspects: list[Suspect]) -> dict[str, Any]:
