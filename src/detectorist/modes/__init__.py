@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from detectorist.errors import ParameterError
 from detectorist.modes.job import ExposureInterval, Gathered, Job, JobRecord, Outcome, Prediction, Progress, Wanted
 from detectorist.parameters import nearest
-from detectorist.reduction.names import exposure_name
+from detectorist.product_names import exposure_name
 
 if TYPE_CHECKING:
     from detectorist.modes.section import Section
@@ -108,14 +108,6 @@ class Mode(ABC):
     def summarise(self, record: JobRecord) -> list[str]:
         """Return a few lines for the terminal on an exposure that is done."""
         return []
-
-    def recipe_text(self, job: Job) -> str:
-        """Return the recipe in full: what its name stands for is part of what products depend on."""
-        if not self.pipeline:
-            return job.recipe or ""
-        from detectorist.reduction.recipe import DEFAULT, read_recipe_text
-
-        return read_recipe_text(self.name, job.recipe or DEFAULT)
 
     def packages(self) -> tuple[str, ...]:
         """Return the packages whose release can change a product."""

@@ -7,7 +7,6 @@ import shutil
 import time
 import tomllib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -20,18 +19,19 @@ from detectorist import __version__
 from detectorist.campaign.memory import format_bytes
 from detectorist.errors import InputError
 from detectorist.figures.pictures import coloured
-from detectorist.modes import load_mode
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.job import DONE
-from detectorist.modes.quality import Column, good_in_words, is_number
-from detectorist.modes.section import Panel, Picture, Section
+from detectorist.modes.quality import is_number
+from detectorist.modes.section import Panel, Picture
 from detectorist.reduction import products
 from detectorist.report import compare as comparisons
 from detectorist.report import image_view
 from detectorist.report.gather import Run, gather
+from detectorist.report.group import Group, make_group
 from detectorist.report.media import Media
-from detectorist.report.parameters import Parameter, find_changed, find_varying
-from detectorist.report.quality_checks import Suspect, find_suspects
+from detectorist.report.merits import merits_of, numbers_of
+from detectorist.report.parameters import Parameter, find_changed
+from detectorist.report.quality_checks import Suspect
 
 FILE, ASSETS = "report.html", "report_assets"
 #: Beyond so many exposures, pictures go to a folder beside the page and only quick ones are made.
@@ -44,34 +44,6 @@ FIRST_SUSPECTS = 12
 MOST_WARNINGS = 30
 
 Progress = Callable[[float, int, str], None]
-
-
-@dataclass
-class Group:
-    """The exposures of one mode, with what is to be said of them together."""
-
-    mode: str
-    sections: Section
-    exposures: list[Exposure]
-    suspects: list[Suspect]
-    defaults: dict[tuple[str, str], Any]
-    varying: set[tuple[str, str]]
-
-    @property
-    def columns(self) -> list[Column]:
-        """The numbers that any of the exposures has."""
-        present = set().union(*(exposure.numbers for exposure in self.exposures))
-        return [column for column in self.sections.columns if column.key in present]
-
-    @property
-    def indexed(self) -> list[Column]:
-        """Those of them that stand in the table of exposures."""
-        return [column for column in self.columns if column.indexed]
-
-    @property
-    def done(self) -> list[Exposure]:
-        """The exposures that have products."""
-        return [exposure for exposure in self.exposures if exposure.state == DONE]
 
 
 def write_report(
@@ -100,19 +72,6 @@ def write_report(
     groups = [make_group(mode, exposures) for mode, exposures in run.modes.items()]
     _Writer(run, groups, Media(assets if many else None), compared, progress, many).write(folder / FILE)
     return folder / FILE
-
-
-def make_group(mode: str, exposures: list[Exposure]) -> Group:
-    """Return the exposures of a mode with suspects and parameters worth marking."""
-    sections = load_mode(mode).section()
-    return Group(
-        mode,
-        sections,
-        exposures,
-        find_suspects(exposures, sections.columns, sections.checks),
-        sections.defaults() if any(exposure.resolved for exposure in exposures) else {},
-        find_varying(exposures),
-    )
 
 
 class _Writer:
@@ -157,8 +116,8 @@ class _Writer:
             "script": _text("script.js"),
             "bokeh_element": self._bokeh,
             "openings": self._openings,
-            "merits": _merits,
-            "numbers": _numbers,
+            "merits": merits_of,
+            "numbers": numbers_of,
             "thumbnail": self._thumbnail,
             "panels": self._panels,
             "changed": self._changed,
@@ -233,41 +192,6 @@ class _Writer:
             return image_view.draw(picture, largest_pix=IMAGE_PIX)
         pixels = coloured(picture.image, picture.stretch, largest_pix=BRIEF_PIX)
         return self._media.image(pixels, name=name, label=picture.label)
-
-
-def _merits(group: Group, exposure: Exposure) -> list[dict[str, Any]]:
-    """Return the figures of merit that open the report: value, what is good, whether it is, and the truth if known."""
-    columns = {column.key: column for column in group.sections.columns}
-    found = []
-    for key in group.sections.merits:
-        column, value = columns[key], exposure.numbers.get(key)
-        if value is None:
-            continue
-        checks = [check for check in group.sections.checks if check.column == key]
-        concerned = any(check.apply(exposure.numbers.get(check.key), exposure.numbers) for check in checks)
-        found.append(
-            {
-                "column": column,
-                "value": column.told(exposure.numbers),
-                "good": good_in_words(column, checks),
-                "state": "look" if concerned else "fine" if checks else "",
-                "truth": column.text(exposure.truth[key]) if key in exposure.truth else "",
-            }
-        )
-    return found
-
-
-def _numbers(group: Group, exposure: Exposure) -> list[dict[str, Any]]:
-    """Return every number of an exposure that has a name, with what is good."""
-    return [
-        {
-            "column": column,
-            "value": column.told(exposure.numbers),
-            "good": good_in_words(column, group.sections.checks),
-        }
-        for column in group.sections.columns
-        if column.key in exposure.numbers
-    ]
 
 
 def _totals(exposures: list[Exposure], suspects: list[Suspect]) -> dict[str, Any]:

@@ -18,8 +18,8 @@ def find_spikes(image: np.ndarray, error: np.ndarray, mask: np.ndarray, *, least
     mask : ndarray of bool, shape (ny, nx)
         True where a pixel is not judged: bad pixels and sources.
 
-    A star spreads over its neighbours, also where the pixels are large; `error` is that of the pixel and of the brightest
-    neighbour together, taken as equal.
+    A star spreads over its neighbours, also where the pixels are large. The brightest neighbour is taken to be as
+    noisy as the pixel itself.
     """
     known = np.isfinite(image) & np.isfinite(error) & (error > 0) & ~np.asarray(mask, bool)
     filled = np.where(known, image, -np.inf).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What the mean frame of an LRS exposure says of a reduction: where the trace lies, and how well the background fits."""
+"""What the mean frame of an LRS exposure tells: where the trace lies, and how well the background fits."""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ def _derivative(hours: np.ndarray, shape: np.ndarray, which: int, step: float) -
 
 
 def _shift(design: np.ndarray, residuals: np.ndarray, regressor: np.ndarray) -> float:
-    """Return by how much the depth (last column of the design) changes with a regressor in the fit; 0 for a constant."""
+    """Return by how much a regressor in the fit changes the depth, the design's last column; 0 for a constant."""
     if regressor.shape != residuals.shape or not np.isfinite(regressor).all() or not np.ptp(regressor) > 0:
         return 0.0
     free = (regressor - regressor.mean()) / regressor.std()

@@ -37,22 +37,50 @@ COLUMNS = (
     Column("integrations", "integrations", "", "", "d", compared=False),
     Column("ktc_rms_dn", "kTC noise", "DN", "Rms of the reset offsets that were subtracted", ".1f"),
     Column("stripes_rms", "1/f noise", "", "Rms of the 1/f noise that was subtracted, unit of the data", ".3g"),
-    Column("pull_width", "scatter / error", "", "Scatter between integrations over the stated errors; 1 is right", ".2f"),
+    Column(
+        "pull_width", "scatter / error", "", "Scatter between integrations over the stated errors; 1 is right", ".2f"
+    ),
     Column("row_ratio", "rows / white", "", "Scatter of the rows of an integration over what white noise gives", ".2f"),
-    Column("column_ratio", "columns / white", "", "Scatter of the columns of an integration over what white noise gives",
-           ".2f", indexed=False),
+    Column(
+        "column_ratio",
+        "columns / white",
+        "",
+        "Scatter of the columns of an integration over what white noise gives",
+        ".2f",
+        indexed=False,
+    ),
     Column("outliers", "outliers", "", "Outliers across integrations that were flagged", "d", indexed=False),
-    Column("outliers_ppm", "outliers", "ppm", "Outliers flagged, of all pixels of all integrations", ".1f", indexed=False),
-    Column("spikes_ppm", "spikes", "ppm", "Unflagged values 8 sigma brighter than in the other integrations: cosmic rays "
-           "left", ".1f", compared=False),
-    Column("integration_unlike", "odd integration", "", "Largest departure of one integration from their median where the "
-           "star is bright, over its errors", ".2f"),
+    Column(
+        "outliers_ppm", "outliers", "ppm", "Outliers flagged, of all pixels of all integrations", ".1f", indexed=False
+    ),
+    Column(
+        "spikes_ppm",
+        "spikes",
+        "ppm",
+        "Unflagged values 8 sigma brighter than in the other integrations: cosmic rays left",
+        ".1f",
+        compared=False,
+    ),
+    Column(
+        "integration_unlike",
+        "odd integration",
+        "",
+        "Largest departure of one integration from their median where the star is bright, over its errors",
+        ".2f",
+    ),
     Column("jumps_pct", "jumps", "%", "Pixels of an integration with a cosmic ray in their ramp", ".2f", indexed=False),
     Column("saturated_pct", "saturated", "%", "Pixels of an integration that saturate", ".2f"),
     Column("unusable_pct", "unusable", "%", "Pixels of an integration that cannot be used", ".2f"),
-    Column("pixels_masked", "late groups", "pixel", "Pixels whose late groups were left out", "d", compared=False,
-           indexed=False),
-)  # fmt: skip
+    Column(
+        "pixels_masked",
+        "late groups",
+        "pixel",
+        "Pixels whose late groups were left out",
+        "d",
+        compared=False,
+        indexed=False,
+    ),
+)
 CHECKS = (
     Check(
         "stripes_unmeasured",
@@ -62,8 +90,8 @@ CHECKS = (
     ),
     Check(
         "pull_width",
-        "integrations differ by {value:.2f} times their stated errors (1 is right, up to {high:g} is usual): the errors are "
-        "too small, or noise is left. Look at the integrations without their median",
+        "integrations differ by {value:.2f} times their stated errors (1 is right, up to {high:g} is usual): the "
+        "errors are too small, or noise is left. Look at the integrations without their median",
         high=1.25,
     ),
     Check(
@@ -73,8 +101,8 @@ CHECKS = (
     ),
     Check(
         "row_ratio",
-        "rows scatter {value:.1f} times as much as white noise explains (up to {high:g} is usual): 1/f noise is left. Look "
-        "at the integrations and at subtract_1overf",
+        "rows scatter {value:.1f} times as much as white noise explains (up to {high:g} is usual): 1/f noise is left. "
+        "Look at the integrations and at subtract_1overf",
         high=2.5,
     ),
     Check(
@@ -85,8 +113,8 @@ CHECKS = (
     ),
     Check(
         "spikes_ppm",
-        "{value:.0f} in a million values are brighter than in the other integrations by 8 sigma and carry no flag (up to "
-        "{high:g} is usual): cosmic rays are left. Switch rate_int_outliers on",
+        "{value:.0f} in a million values are brighter than in the other integrations by 8 sigma and carry no flag (up "
+        "to {high:g} is usual): cosmic rays are left. Switch rate_int_outliers on",
         high=200.0,
     ),
     Check(
@@ -106,7 +134,7 @@ CHECKS = (
         "{value:.1f} % of the pixels cannot be used in an integration (up to {high:g} % is usual)",
         high=10.0,
     ),
-)  # fmt: skip
+)
 
 
 def measure(

@@ -17,7 +17,7 @@ from detectorist.algorithms.images.reference_subtraction import (
     measure_radial_noise,
     subtract_reference,
 )
-from detectorist.figures import coron
+from detectorist.figures import coronagraph
 from detectorist.figures.pictures import Stretch, coloured, difference_stretch, stretch_of
 from detectorist.modes.coron import quality
 from detectorist.modes.exposure import Exposure
@@ -134,10 +134,12 @@ def _noise(found: _Products, cube: np.ndarray, middle: np.ndarray) -> Iterator[P
         mean = _noise_of(np.nanmean(residuals[::2], axis=0) - np.nanmean(residuals[1::2], axis=0), centre) / 2
         if mean.shape == radius.shape:
             curves["all integrations"] = (radius, mean)
-        yield Panel("coron_radial_noise", "Noise against radius", lambda: coron.draw_radial_noise(curves, star))
+        yield Panel("coron_radial_noise", "Noise against radius", lambda: coronagraph.draw_radial_noise(curves, star))
     bright = ~finite | (middle > np.quantile(middle[finite], FAINT_SHARE))
     images = {**({} if found.striped is None else {"before": found.striped - middle}), "after": residuals}
-    yield Panel("coron_spectrum", "Spectrum of the 1/f noise", lambda: coron.draw_flicker_spectrum(images, bright))
+    yield Panel(
+        "coron_spectrum", "Spectrum of the 1/f noise", lambda: coronagraph.draw_flicker_spectrum(images, bright)
+    )
 
 
 def _noise_of(image: np.ndarray, centre: tuple[float, float]) -> np.ndarray:

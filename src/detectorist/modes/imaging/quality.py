@@ -24,23 +24,47 @@ MERITS = ("row_ratio", "column_ratio", "stripes_rms", "wisp_scale", "wisp_hidden
 COLUMNS = (
     Column("snowballs", "snowballs", "", "Large events found", "d", compared=False),
     Column("flagged_pct", "flagged", "%", "Samples of the ramps that the snowball step flagged", ".2f", indexed=False),
-    Column("wisp_scale", "wisp", "", "Strength of the wisp template that was subtracted", ".3f", compared=False,
-           error="wisp_error"),
+    Column(
+        "wisp_scale",
+        "wisp",
+        "",
+        "Strength of the wisp template that was subtracted",
+        ".3f",
+        compared=False,
+        error="wisp_error",
+    ),
     Column("wisp_hidden_pct", "wisp hidden", "%", "Part of the wisp under sources", ".0f", compared=False),
-    Column("wisp_goodness", "wisp residual", "", "Scatter of the image over what noise gives, at the fit", ".2f",
-           indexed=False),
+    Column(
+        "wisp_goodness",
+        "wisp residual",
+        "",
+        "Scatter of the image over what noise gives, at the fit",
+        ".2f",
+        indexed=False,
+    ),
     Column("stripes_rms", "1/f noise", "DN/s", "Rms of the pattern of 1/f noise that was subtracted", ".4f"),
     Column("row_ratio", "rows / white", "", "Scatter of rows after the correction over what white noise gives", ".2f"),
-    Column("column_ratio", "columns / white", "", "Scatter of columns after the correction over what white noise gives",
-           ".2f"),
+    Column(
+        "column_ratio",
+        "columns / white",
+        "",
+        "Scatter of columns after the correction over what white noise gives",
+        ".2f",
+    ),
     Column("flicker_over_white", "1/f / white", "", "1/f noise over the white noise of a pixel", ".2f", indexed=False),
     Column("masked_pct", "masked", "%", "Pixels left out as sources when 1/f noise was measured", ".0f", indexed=False),
     Column("sky", "level", "DN/s", "Median of the image", ".3g"),
-    Column("spikes_ppm", "spikes", "ppm", "Pixels off the sources brighter than all their neighbours by 8 sigma: cosmic "
-           "rays or hot pixels left", ".1f", compared=False),
+    Column(
+        "spikes_ppm",
+        "spikes",
+        "ppm",
+        "Pixels off the sources brighter than all their neighbours by 8 sigma: cosmic rays or hot pixels left",
+        ".1f",
+        compared=False,
+    ),
     Column("jumps_pct", "jumps", "%", "Pixels with a cosmic ray in their ramp", ".1f"),
     Column("saturated_pct", "saturated", "%", "Pixels that saturate", ".2f"),
-)  # fmt: skip
+)
 CHECKS = (
     Check(
         "row_ratio",
@@ -68,8 +92,8 @@ CHECKS = (
     ),
     Check(
         "wisp_goodness",
-        "the image scatters {value:.2f} times as much as noise where the wisp was subtracted (up to {high:g} is usual): "
-        "the template does not fit",
+        "the image scatters {value:.2f} times as much as noise where the wisp was subtracted (up to {high:g} is "
+        "usual): the template does not fit",
         high=1.5,
     ),
     Check(
@@ -80,8 +104,8 @@ CHECKS = (
     ),
     Check(
         "spikes_ppm",
-        "{value:.0f} in a million pixels stand out from all their neighbours by 8 sigma (up to {high:g} is usual): cosmic "
-        "rays or hot pixels are left. Look at the jump detection",
+        "{value:.0f} in a million pixels stand out from all their neighbours by 8 sigma (up to {high:g} is usual): "
+        "cosmic rays or hot pixels are left. Look at the jump detection",
         high=100.0,
     ),
     Check(

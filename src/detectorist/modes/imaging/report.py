@@ -11,7 +11,7 @@ import numpy as np
 from astropy.io import fits
 
 from detectorist.algorithms import dq
-from detectorist.figures import imaging_quality, snowballs, wisps
+from detectorist.figures import image_quality, snowballs, wisps
 from detectorist.figures.pictures import Stretch, coloured, difference_stretch, limits_of, stretch_of
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.imaging import quality
@@ -92,7 +92,7 @@ def _subtracted(found: _Products, exposure: Exposure) -> Iterator[Panel]:
         yield Panel(
             "imaging_rows",
             "Rows before and after",
-            lambda: imaging_quality.draw_rows(found.striped, found.rate, found.mask),
+            lambda: image_quality.draw_rows(found.striped, found.rate, found.mask),
         )
     if found.wispy is not None and found.striped is not None and _completed(exposure, "wisps"):
         wisp = found.wispy - found.striped

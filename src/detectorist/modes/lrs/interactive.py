@@ -14,7 +14,14 @@ from bokeh.plotting import figure
 
 from detectorist.algorithms.spectra.light_curves import LightCurve
 from detectorist.algorithms.spectra.quick_transit import fit_quick_transit
-from detectorist.figures.lrs_quality import BIN_UM, SPECTRAL_COLOURS, hours_of, offsets, spectroscopic, white_light
+from detectorist.figures.time_series_quality import (
+    BIN_UM,
+    SPECTRAL_COLOURS,
+    hours_of,
+    offsets,
+    spectroscopic,
+    white_light,
+)
 
 #: Of points and of what is fitted to them: readable on a white page and on a dark one.
 SERIES, MODEL = "#3a8fd0", "#d9622b"

@@ -133,7 +133,7 @@ def _recipe(job: Job) -> Any:
 
 def _load_recipe(name: str | None, settings: Sequence[str]) -> Any:
     from detectorist.modes.lrs.pipeline import LrsPipeline
-    from detectorist.reduction.recipe import load_recipe
+    from detectorist.reduction.recipe_files import load_recipe
 
     recipe = load_recipe("lrs", name).with_settings(settings)
     recipe.check(LrsPipeline)
@@ -172,7 +172,7 @@ def _own_linearity(job: Job, sizes: Sequence[RampSize]) -> bool:
 
 @lru_cache(maxsize=64)
 def _steps(recipe: str | None, settings: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    from detectorist.reduction.recipe import load_recipe
+    from detectorist.reduction.recipe_files import load_recipe
 
     return load_recipe("lrs", recipe).with_settings(settings).steps
 

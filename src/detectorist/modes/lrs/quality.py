@@ -55,7 +55,9 @@ COLUMNS = (
         ".2f",
         error="white_ratio_error",
     ),
-    Column("pull_width", "scatter / error", "", "Scatter over stated error, median over wavelengths; 1 is right", ".2f"),
+    Column(
+        "pull_width", "scatter / error", "", "Scatter over stated error, median over wavelengths; 1 is right", ".2f"
+    ),
     Column(
         "depth_pct",
         "transit depth",
@@ -68,7 +70,12 @@ COLUMNS = (
     Column("transit_mid_h", "mid-transit", "h", "From the first integration", ".4f", compared=False, indexed=False),
     Column("transit_duration_h", "duration", "h", "First to last contact", ".3f", compared=False, indexed=False),
     Column(
-        "residual_ppm", "residuals", "ppm", "Scatter of the white light about transit and baseline", ".0f", indexed=False
+        "residual_ppm",
+        "residuals",
+        "ppm",
+        "Scatter of the white light about transit and baseline",
+        ".0f",
+        indexed=False,
     ),
     Column(
         "red_ratio",
@@ -98,7 +105,12 @@ COLUMNS = (
     ),
     Column("jumps_pct", "jumps", "%", "Pixels with a cosmic ray in their ramp", ".2f", indexed=False),
     Column(
-        "saturated_pct", "saturated", "%", "Spectral elements with a saturated pixel near the trace", ".1f", indexed=False
+        "saturated_pct",
+        "saturated",
+        "%",
+        "Spectral elements with a saturated pixel near the trace",
+        ".1f",
+        indexed=False,
     ),
     Column("motion_pix", "motion", "pixel", "Movement of the trace, rms of both axes", ".4f"),
     Column("trace_column", "trace", "", "Column of the trace", ".2f", indexed=False),
@@ -130,8 +142,8 @@ CHECKS = (
     Check("no_white_light", "there is no white light curve: {value}", urgency=6),
     Check(
         "aperture_offset_pix",
-        "the trace lies {value:.1f} pixels from the middle of the aperture (up to {high:g} is usual): light is lost, and "
-        'movements change the flux. Set trace_position = "measured" or the aperture_center of the extraction',
+        "the trace lies {value:.1f} pixels from the middle of the aperture (up to {high:g} is usual): light is lost, "
+        'and movements change the flux. Set trace_position = "measured" or the aperture_center of the extraction',
         high=1.5,
         urgency=3,
     ),
@@ -153,8 +165,8 @@ CHECKS = (
     ),
     Check(
         "depth_shift_sigma",
-        "the transit depth changes by {value:.1f} of its errors (up to {high:g} is usual) when the {depth_shift_by} of the "
-        "trace is part of the fit: use it as a regressor, and look for light lost at the edge of the aperture",
+        "the transit depth changes by {value:.1f} of its errors (up to {high:g} is usual) when the {depth_shift_by} "
+        "of the trace is part of the fit: use it as a regressor, and look for light lost at the edge of the aperture",
         high=2.0,
         urgency=2,
     ),
@@ -172,8 +184,8 @@ CHECKS = (
     ),
     Check(
         "background_error_pct",
-        "the background regions left and right of the trace disagree: the star's light may be off by {value:.2f} % (up to "
-        '{high:g} % is usual). Move the columns of the background, or subtract a sloping one (method = "col_wise")',
+        "the background regions left and right of the trace disagree: the star's light may be off by {value:.2f} % "
+        '(up to {high:g} % is usual). Move the columns of the background, or subtract a sloping one (method = "col_wise")',
         high=1.0,
     ),
     Check(

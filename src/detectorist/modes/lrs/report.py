@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import h5netcdf
 import numpy as np
 
-from detectorist.figures import lrs, lrs_quality
+from detectorist.figures import time_series, time_series_quality
 from detectorist.figures.pictures import Stretch, coloured
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.lrs import quality
@@ -52,7 +52,7 @@ class LrsSections(Section):
         found = _Products(exposure.folder)
         if found.spectra is None:
             return None
-        relative = lrs_quality.relative_flux(found.spectra)
+        relative = time_series_quality.relative_flux(found.spectra)
         if not relative.size:
             return None
         rows = np.linspace(0, relative.shape[0] - 1, THUMBNAIL_PIX[1]).astype(int)
@@ -86,7 +86,7 @@ class LrsSections(Section):
             yield Panel(
                 "lrs_groups",
                 "Groups of the ramps",
-                lambda: lrs_quality.draw_groups(chosen["deviation_pct"], chosen.get("groups") or ()),
+                lambda: time_series_quality.draw_groups(chosen["deviation_pct"], chosen.get("groups") or ()),
             )
 
     @staticmethod
@@ -102,31 +102,33 @@ class LrsSections(Section):
         if spectra is None:
             return
         white, fit = found.white, found.fit
-        hours = lrs_quality.hours_of(spectra)
+        hours = time_series_quality.hours_of(spectra)
         if white is not None:
             yield Panel(
                 "lrs_white_light",
                 "White light curve",
-                lambda: lrs.draw_white_light(white, hours, fit),
+                lambda: time_series.draw_white_light(white, hours, fit),
                 interactive=lambda: _interactive("draw_white_light", spectra),
             )
-        yield Panel("lrs_light_curves_2d", "All light curves at once", lambda: lrs.draw_light_curves(spectra))
+        yield Panel("lrs_light_curves_2d", "All light curves at once", lambda: time_series.draw_light_curves(spectra))
         yield Panel(
             "lrs_spectroscopic",
             "Spectroscopic light curves",
-            lambda: lrs_quality.draw_spectroscopic(spectra),
+            lambda: time_series_quality.draw_spectroscopic(spectra),
             interactive=lambda: _interactive("draw_spectroscopic", spectra),
         )
         yield Panel(
             "lrs_spectrum",
             "Spectrum",
-            lambda: lrs.draw_spectrum(spectra),
+            lambda: time_series.draw_spectrum(spectra),
             interactive=lambda: _interactive("draw_spectrum", spectra),
         )
-        yield Panel("lrs_trace", "Shifts and width of the trace", lambda: lrs.draw_trace(spectra))
-        if white is not None and white.flux.size >= lrs_quality.LEAST_INTEGRATIONS:
+        yield Panel("lrs_trace", "Shifts and width of the trace", lambda: time_series.draw_trace(spectra))
+        if white is not None and white.flux.size >= time_series_quality.LEAST_INTEGRATIONS:
             yield Panel(
-                "lrs_noise", "Noise against bin size", lambda: lrs.draw_noise(white, fit, found.white_photon_error)
+                "lrs_noise",
+                "Noise against bin size",
+                lambda: time_series.draw_noise(white, fit, found.white_photon_error),
             )
 
     @staticmethod
@@ -134,17 +136,17 @@ class LrsSections(Section):
         frames = found.frames
         assert frames is not None
         number = found.example_integration
-        yield Panel("lrs_frames", "Frames, raw and cleaned", lambda: lrs_quality.draw_frames(frames, number))
-        yield Panel("lrs_replaced", "Pixels replaced", lambda: lrs_quality.draw_replaced(frames["replaced"]))
-        yield Panel("lrs_profile", "Spatial profile", lambda: lrs_quality.draw_profile(frames["profile"]))
+        yield Panel("lrs_frames", "Frames, raw and cleaned", lambda: time_series_quality.draw_frames(frames, number))
+        yield Panel("lrs_replaced", "Pixels replaced", lambda: time_series_quality.draw_replaced(frames["replaced"]))
+        yield Panel("lrs_profile", "Spatial profile", lambda: time_series_quality.draw_profile(frames["profile"]))
 
     @staticmethod
     def _spectra(found: _Products) -> Iterator[Panel]:
         spectra = found.spectra
         assert spectra is not None
-        yield Panel("lrs_background", "Background", lambda: lrs_quality.draw_background(spectra))
-        if len(spectra["flux"]) >= lrs_quality.LEAST_INTEGRATIONS:
-            yield Panel("lrs_errors", "Calibration of the errors", lambda: lrs_quality.draw_errors(spectra))
+        yield Panel("lrs_background", "Background", lambda: time_series_quality.draw_background(spectra))
+        if len(spectra["flux"]) >= time_series_quality.LEAST_INTEGRATIONS:
+            yield Panel("lrs_errors", "Calibration of the errors", lambda: time_series_quality.draw_errors(spectra))
 
 
 def _interactive(name: str, spectra: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -175,7 +177,7 @@ class _Products:
     def white(self) -> Any:
         """The white light curve; None where no wavelength has flux in all integrations."""
         try:
-            return lrs_quality.white_light(self.spectra)
+            return time_series_quality.white_light(self.spectra)
         except ValueError:
             return None
 
@@ -191,7 +193,9 @@ class _Products:
         if error is None or not np.isfinite(error).any():
             return None
         rows = self.spectra.get("detector_row")
-        return lrs_quality.white_light({**self.spectra, "flux_error": error if rows is None else error[:, rows]}).error
+        return time_series_quality.white_light(
+            {**self.spectra, "flux_error": error if rows is None else error[:, rows]}
+        ).error
 
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:

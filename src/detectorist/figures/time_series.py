@@ -16,8 +16,8 @@ from detectorist.algorithms.spectra.light_curves import (
     sum_wavelengths,
 )
 from detectorist.algorithms.spectra.quick_transit import QuickTransit, fit_quick_transit
-from detectorist.figures.lrs_quality import LEAST_INTEGRATIONS, hours_of
 from detectorist.figures.style import COLOURS, DIFFERENCE_CMAP, new_figure
+from detectorist.figures.time_series_quality import LEAST_INTEGRATIONS, hours_of
 
 
 def overview(dataset: Mapping[str, Any]) -> dict[str, Figure]:

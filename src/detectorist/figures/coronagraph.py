@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from detectorist.figures.imaging_quality import binned_power, white_level
+from detectorist.figures.image_quality import binned_power, white_level
 from detectorist.figures.style import COLOURS, new_figure
 
 
