@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -55,7 +57,7 @@ class Panel:
     Attributes
     ----------
     key : str
-        Names its note in notes.toml.
+        Names its note in the section's `notes`.
     title : str
     draw : callable, optional
         Returns a matplotlib figure.
@@ -97,6 +99,12 @@ class Section:
     checks: ClassVar[tuple[Check, ...]] = ()
     merits: ClassVar[tuple[str, ...]] = ()
 
+    def notes(self) -> dict[str, dict[str, str]]:
+        """Return {key of a figure: what it shows, good, bad, what to do then}: notes.toml beside the module."""
+        package = type(self).__module__.rpartition(".")[0]
+        file = resources.files(package) / "notes.toml"
+        return tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
     def defaults(self) -> dict[tuple[str, str], Any]:
         """Return {(step, parameter): value} of the bare pipeline."""
         return {}
@@ -105,12 +113,8 @@ class Section:
         """Return a tiny coloured picture, uint8 of shape (ny, nx, 3)."""
         return None
 
-    def opening(self, exposures: Sequence[Exposure], *, brief: bool = False) -> Iterator[Opening]:
-        """Yield what the report opens with: the science that a few exposures, which are done, show.
-
-        brief : bool
-            There are many exposures: only what is quick to draw.
-        """
+    def opening(self, exposures: Sequence[Exposure]) -> Iterator[Opening]:
+        """Yield what the report opens with: the science that a few of the exposures, which are done, show."""
         yield from ()
 
     def panels(self, exposure: Exposure, *, brief: bool = False) -> Iterator[Panel]:

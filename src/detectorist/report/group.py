@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from detectorist.errors import ParameterError
 from detectorist.modes import load_mode
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.job import DONE
@@ -42,9 +43,17 @@ class Group:
         return [exposure for exposure in self.exposures if exposure.state == DONE]
 
 
+def section_of(mode: str) -> Section:
+    """Return the section of a mode; the one that any mode has where its package is not installed here."""
+    try:
+        return load_mode(mode).section()
+    except ParameterError:
+        return Section()
+
+
 def make_group(mode: str, exposures: list[Exposure]) -> Group:
     """Return the exposures of a mode with suspects and parameters worth marking."""
-    sections = load_mode(mode).section()
+    sections = section_of(mode)
     return Group(
         mode,
         sections,

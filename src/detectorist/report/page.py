@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-import tomllib
 from collections.abc import Callable, Iterator
-from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -87,6 +85,7 @@ class _Writer:
         self._many = many
         self._done = 0
         self._interactive = False
+        self._notes = {key: note for group in groups for key, note in group.sections.notes().items()}
 
     def write(self, target: Path) -> None:
         """Write the page piece by piece: the whole of it need not be in memory."""
@@ -133,8 +132,8 @@ class _Writer:
 
     def _openings(self, group: Group) -> Iterator[dict[str, Any]]:
         """Yield what the report opens with, as markup."""
-        for opening in group.sections.opening(group.done, brief=self._many):
-            made = self._panel(opening.panel, f"{opening.exposure.name}_opening", interactive=True)
+        for opening in group.sections.opening(group.done):
+            made = self._panel(opening.panel, f"{opening.exposure.name}_opening", interactive=True, whole=True)
             yield {"exposure": opening.exposure, "panel": made}
 
     def _thumbnail(self, group: Group, exposure: Exposure) -> Markup:
@@ -162,8 +161,9 @@ class _Writer:
             made["other"] = self._panel(theirs[panel.key], f"{exposure.name}_other") if panel.key in theirs else None
             yield made
 
-    def _panel(self, panel: Panel, name: str, *, interactive: bool = False) -> dict[str, Any]:
-        note = notes().get(panel.key, {})
+    def _panel(self, panel: Panel, name: str, *, interactive: bool = False, whole: bool = False) -> dict[str, Any]:
+        """Return a panel as markup; `whole`: images have axes, however many exposures there are."""
+        note = self._notes.get(panel.key, {})
         made: dict[str, Any] = {
             "key": panel.key,
             "title": panel.title,
@@ -179,16 +179,16 @@ class _Writer:
         elif panel.draw:
             made["figure"] = self._media.figure(panel.draw(), name=f"{name}_{panel.key}", label=label)
         for number, picture in enumerate(panel.pictures):
-            drawn = self._picture(picture, f"{name}_{panel.key}_{number}")
+            drawn = self._picture(picture, f"{name}_{panel.key}_{number}", whole=whole or not self._many)
             made["pictures"].append({"image": drawn, "label": picture.label})
         if interactive and panel.interactive and not self._many:
             self._interactive = True
             made["interactive"] = _json(panel.interactive())
         return made
 
-    def _picture(self, picture: Picture, name: str) -> Markup:
+    def _picture(self, picture: Picture, name: str, *, whole: bool) -> Markup:
         """Return an image with axes and colour bar; among many exposures the pixels alone, as a file."""
-        if not self._many:
+        if whole:
             return image_view.draw(picture, largest_pix=IMAGE_PIX)
         pixels = coloured(picture.image, picture.stretch, largest_pix=BRIEF_PIX)
         return self._media.image(pixels, name=name, label=picture.label)
@@ -242,12 +242,6 @@ def _warnings(exposure: Exposure) -> list[str]:
         return []
     told = [line.split(" ", 2)[2] for line in lines if " WARNING " in line or " ERROR " in line]
     return list(dict.fromkeys(told))[:MOST_WARNINGS]
-
-
-@cache
-def notes() -> dict[str, dict[str, str]]:
-    """Return the note of every figure: what it shows, good, bad, what to do then."""
-    return tomllib.loads((resources.files("detectorist.report") / "notes.toml").read_text(encoding="utf-8"))
 
 
 def _text(name: str) -> Markup:

@@ -57,7 +57,7 @@ class CoronSections(Section):
         rate = _Products(exposure).rate
         return None if rate is None else coloured(rate, stretch_of(rate, top=99.9), largest_pix=THUMBNAIL_PIX)
 
-    def opening(self, exposures: Sequence[Exposure], *, brief: bool = False) -> Iterator[Opening]:
+    def opening(self, exposures: Sequence[Exposure]) -> Iterator[Opening]:
         """Yield the first exposures of the target without the light of the star, as the best reference tells it."""
         targets = [one for one in exposures if one.numbers.get("type", "SCI") == "SCI"]
         references = [one for one in exposures if one.numbers.get("type") == "REF"][:MOST_REFERENCES]

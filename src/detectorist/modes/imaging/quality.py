@@ -177,10 +177,10 @@ def measure(image: RateImage, records: Mapping[str, Mapping[str, Any]] = Mapping
 def _of_wisps(wisp: Mapping[str, Any], known: bool) -> dict[str, Any]:
     """Return strength and certainty of the wisp, and why it could not be measured."""
     numbers: dict[str, Any] = {"wisp_goodness": wisp.get("residual_ratio")}
-    hidden, scale, error = wisp.get("hidden"), wisp.get("scale"), wisp.get("scale_error")
+    hidden, scale, error = wisp.get("hidden"), wisp.get("scale") or [0.0], wisp.get("scale_error") or [0.0]
     if hidden is not None:
         numbers["wisp_hidden_pct"] = 100 * hidden
-    if scale and wisp.get("state") == "COMPLETE":
+    if wisp.get("scale") and wisp.get("state") == "COMPLETE":
         numbers |= {"wisp_scale": scale[0], "wisp_error": error[0]}
         numbers["wisp_error_share"] = error[0] / max(abs(scale[0]), 1e-6)
     if known:

@@ -44,7 +44,7 @@ class ImagingSections(Section):
         rate = _Products(exposure).rate
         return None if rate is None else coloured(rate, stretch_of(rate), largest_pix=THUMBNAIL_PIX)
 
-    def opening(self, exposures: Sequence[Exposure], *, brief: bool = False) -> Iterator[Opening]:
+    def opening(self, exposures: Sequence[Exposure]) -> Iterator[Opening]:
         """Yield the first images before and after."""
         for exposure in exposures[:MOST_OPENINGS]:
             found = _Products(exposure)

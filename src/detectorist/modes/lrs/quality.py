@@ -185,7 +185,7 @@ CHECKS = (
     Check(
         "background_error_pct",
         "the background regions left and right of the trace disagree: the star's light may be off by {value:.2f} % "
-        '(up to {high:g} % is usual). Move the columns of the background, or subtract a sloping one (method = "col_wise")',
+        "(up to {high:g} % is usual). Move the columns of the background, or subtract a sloping one: method col_wise",
         high=1.0,
     ),
     Check(
@@ -229,10 +229,10 @@ CHECKS = (
 
 
 def measure(
-    dataset: Mapping[str, Any],
+    dataset: Any,
     photon_error: np.ndarray | None = None,
     *,
-    frames: Mapping[str, Any] | None = None,
+    frames: Any = None,
     records: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return the numbers of spectra through time.

@@ -61,14 +61,12 @@ class LrsSections(Section):
         limit = float(np.nanpercentile(np.abs(small), 98)) if np.isfinite(small).any() else 1.0
         return coloured(small, Stretch(-limit or -1.0, limit or 1.0, difference=True))
 
-    def opening(self, exposures: Sequence[Exposure], *, brief: bool = False) -> Iterator[Opening]:
+    def opening(self, exposures: Sequence[Exposure]) -> Iterator[Opening]:
         """Yield the white light curve of the first exposures, with transit, baseline and residuals."""
         for exposure in exposures[:MOST_OPENINGS]:
-            light = self._light if not brief else lambda found: self._drawn(found.folder / "figures")
-            for panel in light(_Products(exposure.folder)):
-                if panel.key == "lrs_white_light":
-                    yield Opening(exposure, panel)
-                    break
+            panel = next(self._light(_Products(exposure.folder)), None)
+            if panel is not None and panel.key == "lrs_white_light":
+                yield Opening(exposure, panel)
 
     def panels(self, exposure: Exposure, *, brief: bool = False) -> Iterator[Panel]:
         """Yield the figures that the products allow."""
