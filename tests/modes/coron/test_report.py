@@ -20,12 +20,13 @@ def halo(x=31.0, y=29.0, brightness=50.0):
     return brightness * np.exp(-radius / 6) * (1 + 0.5 * np.cos(radius * 1.5))
 
 
-def write_exposure(folder, name, cube, rng):
+def write_exposure(folder, name, cube):
     flags = np.zeros(cube.shape, np.int32)
-    cube[:, 3, 4] = np.nan
+    rate = cube[:5].mean(axis=0)
+    cube[:, 3, 4] = rate[3, 4] = np.nan
     flags[:, 3, 4] = 1
     header = fits.Header({"NINTS": len(cube), "CORONMSK": "MASKA335R", "TGROUP": 2.0})
-    for kind, data, dq in (("rate", np.nanmean(cube[:5], axis=0), flags[0]), ("rateints", cube, flags)):
+    for kind, data, dq in (("rate", rate, flags[0]), ("rateints", cube, flags)):
         hdus = [fits.PrimaryHDU(header=header), fits.ImageHDU(data, name="SCI"), fits.ImageHDU(dq, name="DQ")]
         fits.HDUList(hdus).writeto(folder / f"{name}_{kind}.fits")
 
@@ -41,7 +42,7 @@ def folder(tmp_path, rng):
         ledger.begin_run("", {})
         ledger.enter(jobs)
         for job, kind, light in ((jobs[0], "SCI", halo() + companion), (jobs[1], "REF", halo(31.3, 28.8, 100))):
-            write_exposure(folder, job.name, light + 0.1 * rng.normal(size=(6, *SHAPE)), rng)
+            write_exposure(folder, job.name, light + 0.1 * rng.normal(size=(6, *SHAPE)))
             found = [Product(f"{job.name}_{product}.fits", 1, 1, 1, "") for product in ("rate", "rateints")]
             steps = {"exposure": {"type": kind, "stripes_unmeasured": 2, "pull_width": 1.01}}
             ledger.finish(JobRecord(job.name, DONE, products=found, steps=steps, output_dir=str(folder)))
@@ -56,11 +57,11 @@ def test_the_report_opens_with_the_target_without_its_star(folder):
     assert opening.panel.key == "coron_subtracted"
     subtracted, target = opening.panel.pictures
     assert NAMES[1] in subtracted.label
-    # Twice the distance between the noise of both and the halo that was there.
+    # A first-order shift of a third of a pixel leaves a few percent of a halo with a sharp middle.
     quiet = np.ones(SHAPE, bool)
     quiet[33:47, 38:52] = False
     quiet[3, 4] = False
-    assert np.nanstd(subtracted.image[quiet]) < 0.03 * np.nanstd(target.image[quiet])
+    assert np.nanstd(subtracted.image[quiet]) < 0.1 * np.nanstd(target.image[quiet])
     assert np.nanmax(subtracted.image[38:43, 43:48]) == pytest.approx(8, rel=0.1)
     assert np.isnan(subtracted.image[3, 4])
 

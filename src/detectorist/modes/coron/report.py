@@ -131,7 +131,7 @@ def _noise(found: _Products, cube: np.ndarray, middle: np.ndarray) -> Iterator[P
         single = np.nanmedian([_noise_of(image, centre) for image in residuals[:6]], axis=0)
         radius = measure_radial_noise(residuals[0], centre)[0]
         curves = {"one integration": (radius, single)}
-        mean = _noise_of(np.nanmean(residuals[::2], axis=0) - np.nanmean(residuals[1::2], axis=0), centre) / 2
+        mean = _noise_of(residuals[::2].mean(axis=0) - residuals[1::2].mean(axis=0), centre) / 2
         if mean.shape == radius.shape:
             curves["all integrations"] = (radius, mean)
         yield Panel("coron_radial_noise", "Noise against radius", lambda: coronagraph.draw_radial_noise(curves, star))
