@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from detectorist.algorithms.spectra.light_curves import (
     USEFUL_UM,
     LightCurve,
-    point_to_point_scatter,
     scatter_of_bins,
     sum_wavelengths,
 )
@@ -143,9 +142,10 @@ def draw_noise(white: LightCurve, fit: QuickTransit, photon_error: np.ndarray | 
     """Scatter of the residuals against bin size with its error, what white noise and photons alone would give."""
     figure, axis = new_figure(size=(5.6, 3.4))
     sizes, scatters, errors = scatter_of_bins(white.flux - fit.model)
-    single = point_to_point_scatter(white.flux)
     axis.errorbar(sizes, 1e6 * scatters, 1e6 * errors, fmt="o-", ms=4, lw=1, capsize=2, label="residuals")
-    axis.plot(sizes, 1e6 * single / np.sqrt(sizes), "--", color=COLOURS[1], label="white noise of the same scatter")
+    axis.plot(
+        sizes, 1e6 * scatters[0] / np.sqrt(sizes), "--", color=COLOURS[1], label="white noise of the same scatter"
+    )
     expected = np.median(white.error) / np.sqrt(sizes)
     axis.plot(sizes, 1e6 * expected, "-.", lw=1, color=COLOURS[3], label="expected from the errors")
     if photon_error is not None:

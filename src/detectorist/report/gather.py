@@ -139,7 +139,7 @@ def _read_truth(exposure: Exposure, path: Path) -> None:
     except (OSError, ValueError):
         return
     exposure.truth = {name: value for name, value in told.get("numbers", {}).items() if is_number(value)}
-    exposure.truth_lines = [str(line) for line in told.get("lines", ())]
+    exposure.truth_lines = [str(line) for line in told.get("lines", ()) if not str(line).endswith(":")]
 
 
 def _by_part(steps: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from detectorist.algorithms import dq
-from detectorist.algorithms.images.residuals import measure_row_noise
 from detectorist.modes.quality import Check, Column, without_unknown
 
 #: Part of the pixels that count as bright when integrations are compared, and integrations that this takes.
@@ -18,6 +17,8 @@ BRIGHT_SHARE, LEAST_COMPARED = 0.01, 3
 FAINT_SHARE = 0.7
 #: Integrations whose rows are measured.
 MOST_MEASURED = 12
+#: Part of a row that is usable for its mean to count, and rows that a scatter needs.
+LEAST_USABLE, LEAST_ROWS = 0.1, 8
 #: Standard deviations from the median of the integrations beyond which an unflagged value is left from a cosmic ray.
 SPIKE_SIGMA = 8.0
 #: Records of the steps -> numbers of the exposure: step, name there, name here.
@@ -193,15 +194,27 @@ def _of_rows(residuals: np.ndarray, middle: np.ndarray) -> dict[str, Any]:
     if not finite.any():
         return {}
     bright = ~finite | (middle > np.quantile(middle[finite], FAINT_SHARE))
-    ratios = []
-    for image in residuals[:: max(len(residuals) // MOST_MEASURED, 1)]:
-        both = [measure_row_noise(one, mask) for one, mask in ((image, bright), (image.T, bright.T))]
-        ratios.append([noise.rms / noise.white if noise.white > 0 else np.nan for noise in both])
-    rows, columns = (np.array(one) for one in zip(*ratios, strict=True))
-    return {
-        "row_ratio": float(np.nanmedian(rows)) if np.isfinite(rows).any() else None,
-        "column_ratio": float(np.nanmedian(columns)) if np.isfinite(columns).any() else None,
-    }
+    chosen = residuals[:: max(len(residuals) // MOST_MEASURED, 1)]
+    numbers = {}
+    for name, images, mask in (("row_ratio", chosen, bright), ("column_ratio", chosen.transpose(0, 2, 1), bright.T)):
+        ratios = np.array([_line_ratio(image, mask) for image in images])
+        numbers[name] = float(np.median(ratios[np.isfinite(ratios)])) if np.isfinite(ratios).any() else None
+    return numbers
+
+
+def _line_ratio(image: np.ndarray, mask: np.ndarray) -> float:
+    """Return the scatter of the means of rows over what the scatter of pixels along them explains; NaN: too few."""
+    free = ~mask & np.isfinite(image)
+    steps = np.diff(image, axis=1)[free[:, 1:] & free[:, :-1]]
+    count = free.sum(axis=1)
+    rows = count >= LEAST_USABLE * image.shape[1]
+    if rows.sum() < LEAST_ROWS or not steps.size:
+        return float("nan")
+    pixel = 1.4826 * float(np.median(np.abs(steps))) / np.sqrt(2)
+    means = np.where(free, image, 0).sum(axis=1)[rows] / count[rows]
+    spread = 1.4826 * float(np.median(np.abs(means - np.median(means))))
+    white = pixel / np.sqrt(float(np.median(count[rows])))
+    return spread / white if white > 0 else float("nan")
 
 
 def most_unlike(rate: np.ndarray, away: np.ndarray, usable: np.ndarray) -> float:

@@ -20,13 +20,15 @@ from detectorist.algorithms.spectra.light_curves import (
     scatter_of_bins,
     sum_wavelengths,
 )
-from detectorist.algorithms.spectra.quick_transit import QuickTransit, fit_quick_transit
+from detectorist.algorithms.spectra.quick_transit import LEAST_INTEGRATIONS, QuickTransit, fit_quick_transit
 from detectorist.modes.lrs.spectra import NO_FLUX, REPLACED, SATURATED, TIME_FROM_HEADER
 from detectorist.modes.quality import Check, Column, without_unknown
 
-#: Standard deviation of a scatter from second differences, times the root of the number of integrations,
-#: over the scatter: measured on white noise.
-SCATTER_UNCERTAINTY = 1.0
+#: Standard deviation of a scatter, times the root of the number of integrations, over the scatter: of residuals, and,
+#: measured on white noise, of second differences.
+SCATTER_UNCERTAINTY, STEPS_UNCERTAINTY = 0.71, 1.0
+#: Parameters of a transit on a baseline, and of the baseline alone.
+TRANSIT_PARAMETERS, BASELINE_PARAMETERS = 6, 2
 #: Standard deviations by which a scatter from few integrations may be too large by chance.
 CHANCE_SIGMA = 2.5
 #: Deviations from both neighbours in time beyond which light is that of a cosmic ray.
@@ -44,7 +46,7 @@ COLUMNS = (
         "white_scatter_ppm",
         "white-light scatter",
         "ppm",
-        "Scatter of the white light curve, 5 to 12 µm, from one integration to the next (second differences)",
+        "Scatter of the white light curve, 5 to 12 µm, about transit and straight baseline",
         ".0f",
     ),
     Column(
@@ -69,14 +71,6 @@ COLUMNS = (
     ),
     Column("transit_mid_h", "mid-transit", "h", "From the first integration", ".4f", compared=False, indexed=False),
     Column("transit_duration_h", "duration", "h", "First to last contact", ".3f", compared=False, indexed=False),
-    Column(
-        "residual_ppm",
-        "residuals",
-        "ppm",
-        "Scatter of the white light about transit and baseline",
-        ".0f",
-        indexed=False,
-    ),
     Column(
         "red_ratio",
         "scatter in bins",
@@ -150,7 +144,8 @@ CHECKS = (
     Check(
         "white_ratio_at_least",
         "the white light scatters at least {value:.2f} times as much as the errors explain (up to {high:g} is usual): "
-        "noise that wavelengths share is left. Look at the light curves, and at drift, width and background",
+        "noise that wavelengths share is left, or the light changes otherwise than in a transit on a straight baseline. "
+        "Look at the light curves, and at drift, width and background",
         high=1.15,
         urgency=2,
         of="white_ratio",
@@ -249,9 +244,10 @@ def measure(
     Returns
     -------
     dict
-        Plain numbers; what cannot be measured is left out. `white_scatter_ppm` and `pull_width` are from one
-        integration to the next (second differences), blind to a transit and to slow trends; the second is the median
-        over wavelengths of scatter over stated error: 1 where the errors are right.
+        Plain numbers; what cannot be measured is left out. `white_scatter_ppm` is the standard deviation of what the
+        first look at a transit leaves of the white light; with fewer than 12 integrations, and for single wavelengths,
+        scatter is from one integration to the next (second differences), blind to a transit and to slow trends.
+        `pull_width` is the median over wavelengths of scatter over stated error: 1 where the errors are right.
     """
     arrays = {name: np.asarray(dataset[name]) for name in _READ}
     numbers = {**_of_spectra(arrays), **_of_records(records), **_of_frames(frames, records)}
@@ -293,13 +289,6 @@ def _of_white_light(white: LightCurve, arrays: Mapping[str, np.ndarray], photons
         total = np.median(flux[:, used].sum(axis=1))
         noise = np.sqrt(np.nansum(photons[:, used].astype(float) ** 2, axis=1))
         numbers["white_photon_ppm"] = 1e6 * float(np.median(noise) / abs(total))
-    if white.flux.size >= 3:
-        numbers["white_scatter_ppm"] = 1e6 * point_to_point_scatter(white.flux)
-        ratio = numbers["white_scatter_ppm"] / numbers["white_expected_ppm"]
-        uncertainty = SCATTER_UNCERTAINTY / np.sqrt(white.flux.size)
-        numbers |= {"white_ratio": ratio, "white_ratio_error": ratio * uncertainty}
-        # What a scatter from few integrations says for certain.
-        numbers["white_ratio_at_least"] = ratio / (1 + CHANCE_SIGMA * uncertainty)
     return numbers
 
 
@@ -315,26 +304,48 @@ def fit_white_light(white: LightCurve, arrays: Mapping[str, Any]) -> QuickTransi
 def _of_transit(white: LightCurve, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Return the first look at a transit, and the noise of what it leaves."""
     fit = fit_white_light(white, arrays)
-    rest = white.flux - fit.model
-    numbers: dict[str, Any] = {"residual_ppm": 1e6 * float(rest.std(ddof=1)) if rest.size > 2 else None}
+    numbers = _of_scatter(white, fit)
     if fit.found:
+        name, shift = max(fit.depth_shifts.items(), key=lambda one: abs(one[1]))
         numbers |= {
             "depth_pct": 100 * fit.depth,
             "depth_error_pct": 100 * fit.depth_error,
             "transit_mid_h": fit.mid_h,
             "transit_duration_h": fit.duration_h,
+            "depth_shift_sigma": abs(shift),
+            "depth_shift_by": REGRESSORS[name],
         }
-        name, shift = max(fit.depth_shifts.items(), key=lambda one: abs(one[1]))
-        numbers |= {"depth_shift_sigma": abs(shift), "depth_shift_by": REGRESSORS[name]}
-    sizes, scatters, errors = scatter_of_bins(rest, least_bins=LEAST_BINS)
-    if sizes.size > 1:
-        white_noise = point_to_point_scatter(white.flux) / np.sqrt(sizes)
-        ratio, uncertainty = scatters / white_noise, np.hypot(errors / scatters, errors[0] / scatters[0])
+    sizes, scatters, errors = scatter_of_bins(white.flux - fit.model, least_bins=LEAST_BINS)
+    if sizes.size > 1 and scatters[0] > 0:
+        ratio, uncertainty = (
+            scatters * np.sqrt(sizes) / scatters[0],
+            np.hypot(errors / scatters, errors[0] / scatters[0]),
+        )
         worst = 1 + int((ratio / (1 + CHANCE_SIGMA * uncertainty))[1:].argmax())
         numbers["red_ratio"] = float(ratio[worst])
         numbers["red_ratio_error"] = float(ratio[worst] * uncertainty[worst])
         numbers["red_ratio_at_least"] = float(ratio[worst] / (1 + CHANCE_SIGMA * uncertainty[worst]))
     return numbers
+
+
+def _of_scatter(white: LightCurve, fit: QuickTransit) -> dict[str, Any]:
+    """Return the scatter of the white light, and what it is of the one expected from the errors."""
+    n = white.flux.size
+    if n < 3:
+        return {}
+    if n >= LEAST_INTEGRATIONS:
+        free = n - (TRANSIT_PARAMETERS if fit.found else BASELINE_PARAMETERS)
+        scatter, uncertainty = np.sqrt(((white.flux - fit.model) ** 2).sum() / free), SCATTER_UNCERTAINTY / np.sqrt(n)
+    else:
+        scatter, uncertainty = point_to_point_scatter(white.flux), STEPS_UNCERTAINTY / np.sqrt(n)
+    ratio = float(scatter / np.median(white.error))
+    return {
+        "white_scatter_ppm": 1e6 * float(scatter),
+        "white_ratio": ratio,
+        "white_ratio_error": ratio * uncertainty,
+        # What a scatter from few integrations says for certain.
+        "white_ratio_at_least": ratio / (1 + CHANCE_SIGMA * uncertainty),
+    }
 
 
 def _of_wavelengths(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -409,7 +420,7 @@ def summarise(numbers: Mapping[str, Any]) -> list[str]:
     expected = f"white light {USEFUL_UM[0]:g}-{USEFUL_UM[1]:g} um: {numbers['white_expected_ppm']:.0f} ppm expected"
     if "white_ratio" in numbers:
         found, ratio = numbers["white_scatter_ppm"], numbers["white_ratio"]
-        expected += f", {found:.0f} ppm found from one integration to the next ({ratio:.2f} x)"
+        expected += f", {found:.0f} ppm found ({ratio:.2f} x)"
     lines.append(expected)
     if "depth_pct" in numbers:
         lines.append(
