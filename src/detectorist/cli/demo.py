@@ -79,6 +79,9 @@ def _against_truth(scene: Any, entry: Entry, raw: Path) -> list[str]:
 
     products = [Path(entry.record.output_dir) / product.path for product in entry.record.products]
     lines = scene.compare(products, raw)
-    told = {"numbers": scene.truths(entry.job.name, raw), "lines": lines}
+    told = {
+        "numbers": scene.truths(entry.job.name, raw),
+        "lines": [line for line in lines if not line.endswith((":", ".png"))],
+    }
     write_text(json.dumps(told), entry.job.beside(TRUTH))
     return lines

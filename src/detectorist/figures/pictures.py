@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ from detectorist.figures.style import DIFFERENCE_CMAP, IMAGE_CMAP
 LARGEST_PIX = 640
 #: Colours of a stretch; the last index stands for what is not known.
 N_COLOURS, UNKNOWN = 255, 255
+#: Least distance of ticks on a colour bar, as a share of it; round values of one step that are tried.
+LEAST_APART, MOST_TRIED = 0.12, 60
 #: Colour of what is not known.
 GREY = 128
 
@@ -57,15 +60,11 @@ class Stretch:
         return np.concatenate([table, np.full((1, 3), GREY, np.uint8)])
 
     def ticks(self) -> list[float]:
-        """Return values for a colour bar, round ones, far enough apart to be read."""
-        top = max(abs(self.low - self.middle), abs(self.high - self.middle))
-        steps = [step * 10.0**power for power in range(_power(top) - 6, _power(top) + 1) for step in (1, 2, 5)]
+        """Return values for a colour bar: round ones, the roundest first, far enough apart to be read."""
         found: list[float] = []
-        for value in sorted([0.0, *steps, *(-one for one in steps)], key=lambda one: (-abs(one), one)):
-            place = float(self.scale(np.array([value]))[0])
-            others = self.scale(np.array(found)) if found else np.zeros(0)
-            if -0.001 <= place <= 1.001 and (value == 0 or np.all(np.abs(others - place) > 0.13)):
-                found = [one for one in found if value != 0 or abs(self._place(one) - place) > 0.1]
+        for value in _round_values(self.low, self.high):
+            place = self._place(value)
+            if all(abs(place - self._place(other)) > LEAST_APART for other in found):
                 found.append(value)
         return sorted(found)
 
@@ -134,5 +133,19 @@ def shrink(image: np.ndarray, largest_pix: int) -> np.ndarray:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _power(value: float) -> int:
-    return int(np.floor(np.log10(value))) if value > 0 else 0
+def _round_values(low: float, high: float) -> Iterator[float]:
+    """Yield round values between two: 0, multiples of 5, 2 and 1 times powers of ten, the largest first."""
+    if low <= 0 <= high:
+        yield 0.0
+    power = int(np.floor(np.log10(max(abs(low), abs(high), 1e-30))))
+    for step in (one * 10.0**k for k in range(power, power - 4, -1) for one in (5, 2, 1)):
+        first, last = int(np.ceil(low / step)), int(np.floor(high / step))
+        if last - first < MOST_TRIED:
+            yield from (round(n * step, 3 - power + 1) for n in range(first, last + 1))
+        else:
+            yield from (
+                round(sign * n * step, 3 - power + 1)
+                for n in range(1, 10)
+                for sign in (1, -1)
+                if first <= sign * n <= last
+            )

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from detectorist.algorithms.spectra.light_curves import (
     USEFUL_UM,
@@ -153,6 +154,8 @@ def draw_noise(white: LightCurve, fit: QuickTransit, photon_error: np.ndarray | 
         axis.plot(sizes, 1e6 * limit, ":", color=COLOURS[2], label="photons alone")
     axis.set(xlabel="integrations per bin", ylabel="scatter of bins (ppm)", xscale="log", yscale="log")
     axis.set_xticks(sizes, [str(size) for size in sizes])
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_major_formatter("{x:g}")
     axis.minorticks_off()
     axis.legend(frameon=False, fontsize=8)
     return figure

@@ -139,7 +139,7 @@ def _read_truth(exposure: Exposure, path: Path) -> None:
     except (OSError, ValueError):
         return
     exposure.truth = {name: value for name, value in told.get("numbers", {}).items() if is_number(value)}
-    exposure.truth_lines = [str(line) for line in told.get("lines", ()) if not str(line).endswith(":")]
+    exposure.truth_lines = [str(line) for line in told.get("lines", ())]
 
 
 def _by_part(steps: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
@@ -155,11 +155,14 @@ def _holds_tables(table: Any) -> bool:
 
 def _read_header(exposure: Exposure, products: list[Path]) -> None:
     """Fill in what a header says, from the first file that can be read: a product, else an input."""
-    for path in (*products, *(Path(file) for file in exposure.files)):
+    files = (*products, *(Path(file) for file in exposure.files))
+    for path in files:
         if not path.name.endswith((".fits", ".fits.gz")) or not path.is_file():
             continue
         try:
             header = fits.getheader(path, 0)
+            if "NINTS" not in header and path != files[-1]:
+                continue  # a reference that was made from the data: the exposure says more of itself
             exposure.header = {label: header[card] for card, label in CARDS.items() if header.get(card) is not None}
         except (OSError, fits.VerifyError):
             continue

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +132,9 @@ class _Writer:
         return Markup("<script>{}</script>").format(_script(bokeh_script()))
 
     def _openings(self, group: Group) -> Iterator[dict[str, Any]]:
-        """Yield what the report opens with, as markup."""
-        for opening in group.sections.opening(group.done):
+        """Yield what the report opens with, as markup: where there are several modes, one exposure of each."""
+        most = 1 if len(self._groups) > 1 else None
+        for opening in islice(group.sections.opening(group.done), most):
             made = self._panel(opening.panel, f"{opening.exposure.name}_opening", interactive=True, whole=True)
             yield {"exposure": opening.exposure, "panel": made}
 

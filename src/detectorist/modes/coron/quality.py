@@ -70,7 +70,7 @@ COLUMNS = (
         ".2f",
     ),
     Column("jumps_pct", "jumps", "%", "Pixels of an integration with a cosmic ray in their ramp", ".2f", indexed=False),
-    Column("saturated_pct", "saturated", "%", "Pixels of an integration that saturate", ".2f"),
+    Column("saturated_pct", "saturated", "%", "Pixels of an integration that saturate", ".2f", indexed=False),
     Column("unusable_pct", "unusable", "%", "Pixels of an integration that cannot be used", ".2f"),
     Column(
         "pixels_masked",

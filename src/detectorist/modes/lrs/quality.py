@@ -65,7 +65,7 @@ COLUMNS = (
         "transit depth",
         "%",
         "Light lost in the transit, white light: a first look without knowledge of the orbit",
-        ".4f",
+        ".3f",
         compared=False,
         error="depth_error_pct",
     ),
