@@ -154,7 +154,7 @@ def test_images_are_given_one_table_of_all_that_was_left(tmp_path):
         for name, rows in {"a_saturated.fits": [(1, 2, 61000.0)], "b_saturated.fits": [(3, 4, 61000.1)]}.items()
     ]
     job = Job("c", "imaging", ("c_uncal.fits",), str(tmp_path), left=tuple(str(path) for path in left))
-    (setting,) = imaging._what_was_left(job, tmp_path)
+    (setting,) = imaging._what_was_left(job)
     assert setting == f'flag_persistence.earlier="{tmp_path}/c_earlier_saturated.fits"'
     assert list(read_saturated(tmp_path / "c_earlier_saturated.fits")["ROW"]) == [1, 3]
     mode = load_mode("imaging")
@@ -166,7 +166,7 @@ def test_images_are_given_one_table_of_all_that_was_left(tmp_path):
 @pytest.fixture(scope="module")
 def exposures(tmp_path_factory):
     """Three exposures an hour apart on one detector; in the first, a disk saturates that is dark in the others."""
-    from detectorist.simulate.imaging import ImagingScene
+    from detectorist.simulate.imaging.scene import ImagingScene
 
     folder = tmp_path_factory.mktemp("imaging")
     left_out = ("wisps", "stars", "galaxies", "snowballs", "cosmic_rays", "flicker", "bad_pixels")

@@ -17,7 +17,7 @@ from detectorist import models
 from detectorist.errors import AlreadyCorrected
 from detectorist.modes.imaging.pipeline import ImagingPipeline, stem_of
 from detectorist.modes.imaging.reduction import ImagingRequest, reduce_imaging
-from detectorist.simulate.imaging import ImagingScene
+from detectorist.simulate.imaging.scene import ImagingScene
 
 pytestmark = pytest.mark.filterwarnings("default")  # stock steps warn as they please
 
@@ -243,7 +243,7 @@ def test_one_ramp_fit_only(reduced):
 
 def test_a_parameter_file_of_stpipe_is_a_recipe(request_of, reduced, tmp_path):
     from detectorist.reduction.parameter_files import read_asdf, recipe_as_asdf
-    from detectorist.reduction.recipe import load_recipe
+    from detectorist.reduction.recipe_files import load_recipe
 
     path = tmp_path / "mine.asdf"
     path.write_text(recipe_as_asdf("imaging", "ceers"))

@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 import h5netcdf
 import numpy as np
 
-from detectorist.figures import lrs, lrs_quality
-from detectorist.modes.section import Panel, Sections
-from detectorist.report.concerns import Check, Column
-from detectorist.report.gather import Exposure
-from detectorist.report.media import colour
-from detectorist.report.parameters import in_force
+from detectorist.figures import time_series, time_series_quality
+from detectorist.figures.pictures import colour
+from detectorist.modes.exposure import Exposure
+from detectorist.modes.quality import Check, Column
+from detectorist.modes.section import Panel, Section
+from detectorist.reduction.in_force import in_force
 
 #: Pixels of a thumbnail, width and height.
 THUMBNAIL_PIX = (120, 40)
@@ -35,7 +35,7 @@ SCATTER_UNCERTAINTY = 1.0
 CHANCE_SIGMA = 4.0
 
 
-class LrsSections(Sections):
+class LrsSections(Section):
     """Spectra through time."""
 
     title: ClassVar = "MIRI LRS time series"
@@ -129,7 +129,7 @@ class LrsSections(Sections):
     def defaults(self) -> dict[tuple[str, str], Any]:
         """Return the parameters of a bare LrsPipeline."""
         from detectorist.modes.lrs.pipeline import LrsPipeline
-        from detectorist.modes.lrs.reduction import build_pipeline
+        from detectorist.reduction.runner import build_pipeline
 
         return in_force(build_pipeline(LrsPipeline, None).get_pars())
 
@@ -138,7 +138,7 @@ class LrsSections(Sections):
         found = _Products(exposure.folder)
         if found.spectra is None:
             return None
-        relative = lrs_quality.relative_flux(found.spectra)
+        relative = time_series_quality.relative_flux(found.spectra)
         if not relative.size:
             return None
         rows = np.linspace(0, relative.shape[0] - 1, THUMBNAIL_PIX[1]).astype(int)
@@ -164,7 +164,7 @@ class LrsSections(Sections):
             yield Panel(
                 "lrs_groups",
                 "Groups of the ramps",
-                lambda: lrs_quality.draw_groups(chosen["deviation_pct"], chosen.get("groups") or ()),
+                lambda: time_series_quality.draw_groups(chosen["deviation_pct"], chosen.get("groups") or ()),
             )
 
     @staticmethod
@@ -179,46 +179,48 @@ class LrsSections(Sections):
         spectra = found.spectra
         assert spectra is not None
         white = found.white
-        hours = lrs_quality.hours_of(spectra)
+        hours = time_series_quality.hours_of(spectra)
         if white is not None:
             yield Panel(
                 "lrs_white_light",
                 "White light curve",
-                lambda: lrs.draw_white_light(white, hours),
+                lambda: time_series.draw_white_light(white, hours),
                 interactive=lambda: _interactive("draw_white_light", spectra),
             )
-        yield Panel("lrs_light_curves_2d", "All light curves at once", lambda: lrs.draw_light_curves(spectra))
+        yield Panel("lrs_light_curves_2d", "All light curves at once", lambda: time_series.draw_light_curves(spectra))
         yield Panel(
             "lrs_spectroscopic",
             "Spectroscopic light curves",
-            lambda: lrs_quality.draw_spectroscopic(spectra),
+            lambda: time_series_quality.draw_spectroscopic(spectra),
             interactive=lambda: _interactive("draw_spectroscopic", spectra),
         )
-        yield Panel("lrs_spectrum", "Spectrum", lambda: lrs.draw_spectrum(spectra))
-        yield Panel("lrs_trace", "Shifts and width of the trace", lambda: lrs.draw_trace(spectra))
-        if white is not None and white.flux.size >= lrs_quality.LEAST_INTEGRATIONS:
-            yield Panel("lrs_noise", "Noise against bin size", lambda: lrs.draw_noise(white, found.white_photon_error))
+        yield Panel("lrs_spectrum", "Spectrum", lambda: time_series.draw_spectrum(spectra))
+        yield Panel("lrs_trace", "Shifts and width of the trace", lambda: time_series.draw_trace(spectra))
+        if white is not None and white.flux.size >= time_series_quality.LEAST_INTEGRATIONS:
+            yield Panel(
+                "lrs_noise", "Noise against bin size", lambda: time_series.draw_noise(white, found.white_photon_error)
+            )
 
     @staticmethod
     def _frames(found: _Products) -> Iterator[Panel]:
         frames = found.frames
         assert frames is not None
         number = found.example_integration
-        yield Panel("lrs_frames", "Frames, raw and cleaned", lambda: lrs_quality.draw_frames(frames, number))
-        yield Panel("lrs_replaced", "Pixels replaced", lambda: lrs_quality.draw_replaced(frames["replaced"]))
-        yield Panel("lrs_profile", "Spatial profile", lambda: lrs_quality.draw_profile(frames["profile"]))
+        yield Panel("lrs_frames", "Frames, raw and cleaned", lambda: time_series_quality.draw_frames(frames, number))
+        yield Panel("lrs_replaced", "Pixels replaced", lambda: time_series_quality.draw_replaced(frames["replaced"]))
+        yield Panel("lrs_profile", "Spatial profile", lambda: time_series_quality.draw_profile(frames["profile"]))
 
     @staticmethod
     def _spectra(found: _Products) -> Iterator[Panel]:
         spectra = found.spectra
         assert spectra is not None
-        yield Panel("lrs_background", "Background", lambda: lrs_quality.draw_background(spectra))
-        if len(spectra["flux"]) >= lrs_quality.LEAST_INTEGRATIONS:
-            yield Panel("lrs_errors", "Calibration of the errors", lambda: lrs_quality.draw_errors(spectra))
+        yield Panel("lrs_background", "Background", lambda: time_series_quality.draw_background(spectra))
+        if len(spectra["flux"]) >= time_series_quality.LEAST_INTEGRATIONS:
+            yield Panel("lrs_errors", "Calibration of the errors", lambda: time_series_quality.draw_errors(spectra))
 
 
 def _interactive(name: str, spectra: dict[str, np.ndarray]) -> dict[str, Any]:
-    from detectorist.report import interactive
+    from detectorist.modes.lrs import interactive
 
     return getattr(interactive, name)(spectra)
 
@@ -245,7 +247,7 @@ class _Products:
     def white(self) -> Any:
         """The white light curve; None where no wavelength has flux in all integrations."""
         try:
-            return lrs_quality.white_light(self.spectra)
+            return time_series_quality.white_light(self.spectra)
         except ValueError:
             return None
 
@@ -255,7 +257,7 @@ class _Products:
         error = self.frames["photon_error"] if self.frames else None
         if error is None or not np.isfinite(error).any():
             return None
-        return lrs_quality.white_light({**self.spectra, "flux_error": error}).error
+        return time_series_quality.white_light({**self.spectra, "flux_error": error}).error
 
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:
