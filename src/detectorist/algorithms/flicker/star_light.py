@@ -24,8 +24,8 @@ CELLS_PER_ROW = 40
 N_WAVES = 4
 #: Rings between those at which the amplitudes of waves may change.
 WAVE_RINGS = 3
-#: Amplitudes of waves over the light of their ring that are tried; the data tell which is likeliest. And what they are at
-#: least, over the noise of a pixel.
+#: Amplitudes of waves over the light of their ring that are tried (the data tell which is likeliest), and what they are
+#: at least, over the noise of a pixel.
 WAVE_SHARES, LEAST_WAVE = (0.01, 0.03, 0.1, 0.3, 1.0), 1e-3
 #: Expected amplitude of a ring over its light and the noise of a pixel: large, so that data alone tell it.
 RING_SHARE = 30.0
