@@ -72,7 +72,7 @@ def seal(path: Path, key: str | None) -> None:
     with fits.open(path, mode="update", memmap=True) as hdus:
         header = hdus[0].header
         if key is not None:
-            header[KEYWORD] = (key, "content this product was made from")
+            header[KEYWORD] = (key, "what it was made from")
         header[HASH_KEYWORD] = digest
         header[VERSION_KEYWORD] = (version("detectorist"), "version of detectorist")
         hdus[0].add_checksum()
