@@ -1,0 +1,194 @@
+"""Least squares on a light curve, with a covariance that knows of red noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from detectorist.algorithms.spectra.light_curve_problem import LightCurveProblem
+from detectorist.algorithms.spectra.red_noise import KINDS, Noise, fit_noise
+from detectorist.errors import InputError, ParameterError
+
+#: Rounds of fitting light curve and noise in turn; the noise hardly changes after the second.
+N_ROUNDS = 3
+#: Singular values below this part of the largest say that data do not tell a combination of parameters.
+RCOND = 1e-9
+
+
+@dataclass(frozen=True)
+class LightCurveFit:
+    """The fit of a light curve.
+
+    Attributes
+    ----------
+    problem : LightCurveProblem
+        `problem.usable` tells which integrations counted in the end.
+    values : ndarray of float, shape (n_parameters,)
+        In the order of `problem.names`: unknowns, then coefficients of the baseline.
+    covariance : ndarray of float, shape (n_parameters, n_parameters)
+    noise : Noise
+    planet, baseline, model, residuals : ndarray of float, shape (n_ints,)
+        Flux of star and planet, what multiplies it, their product, data minus model.
+    chi2 : float
+        Of the integrations that counted, with the stated errors.
+    n_free : int
+        Degrees of freedom.
+    """
+
+    problem: LightCurveProblem
+    values: np.ndarray
+    covariance: np.ndarray
+    noise: Noise
+    planet: np.ndarray
+    baseline: np.ndarray
+    model: np.ndarray
+    residuals: np.ndarray
+    chi2: float
+    n_free: int
+
+    def value(self, name: str) -> float:
+        """Return a parameter, fitted or held."""
+        names = self.problem.names
+        return float(self.values[names.index(name)] if name in names else self.problem.known[name])
+
+    def error(self, name: str) -> float:
+        """Return the standard deviation of a parameter; 0 when it was held."""
+        names = self.problem.names
+        return float(np.sqrt(self.covariance[(names.index(name),) * 2])) if name in names else 0.0
+
+
+def fit_light_curve(problem: LightCurveProblem, *, noise: str = "red", clip_sigma: float = 5.0) -> LightCurveFit:
+    """Fit a light curve by generalised least squares, the noise estimated from what is left.
+
+    noise : {"red", "white", "stated"}
+        "stated": the errors as they are. "white": scaled to the scatter. "red": an Ornstein-Uhlenbeck process is added.
+    clip_sigma : float
+        Integrations that deviate by more than this many robust standard deviations of the residuals are left out.
+
+    Raises
+    ------
+    ParameterError
+        When there is no such noise.
+    InputError
+        When there are not more integrations than parameters.
+    """
+    if noise not in KINDS:
+        raise ParameterError(f"noise is {noise!r}; {', '.join(KINDS)} are known")
+    values = np.array([unknown.start for unknown in problem.unknowns], float)
+    found = Noise()
+    for number in range(N_ROUNDS):
+        _require_enough(problem)
+        values, coefficients = _solve(problem, values, found)
+        residuals = problem.flux - problem.linear(values) @ coefficients
+        if number == 0 and clip_sigma > 0:
+            problem = replace(problem, used=problem.usable & ~_deviating(residuals, problem.usable, clip_sigma))
+        use = problem.usable
+        derivatives = problem.derivatives(values, coefficients)
+        found = fit_noise(residuals[use], derivatives[use], problem.time[use], problem.error[use], kind=noise)
+    return _conclude(problem, *_solve(problem, values, found), found)
+
+
+def _require_enough(problem: LightCurveProblem) -> None:
+    n_parameters, n_used = len(problem.names), int(problem.usable.sum())
+    if n_used <= n_parameters:
+        raise InputError(
+            f"{n_used} integrations for {n_parameters} parameters ({', '.join(problem.names)}): fit fewer of them",
+            n_integrations=n_used,
+            n_parameters=n_parameters,
+        )
+
+
+def _deviating(residuals: np.ndarray, usable: np.ndarray, clip_sigma: float) -> np.ndarray:
+    centre = np.median(residuals[usable])
+    width = 1.4826 * np.median(np.abs(residuals[usable] - centre))
+    return np.abs(residuals - centre) > clip_sigma * width
+
+
+def solve_linear(problem: LightCurveProblem, values: np.ndarray, noise: Noise) -> tuple[np.ndarray, float, float]:
+    """Return (coefficients of the baseline, chi2, log-determinant of their information) for given unknowns."""
+    use = problem.usable
+    linear = problem.linear(values)[use]
+    columns = np.column_stack([linear, problem.flux[use]])
+    white, _ = noise.whiten(columns, problem.time[use], problem.error[use])
+    coefficients, _, _, singular = np.linalg.lstsq(white[:, :-1], white[:, -1], rcond=None)
+    left = white[:, -1] - white[:, :-1] @ coefficients
+    return coefficients, float(left @ left), float(2 * np.log(np.maximum(singular, 1e-300)).sum())
+
+
+def prior_terms(problem: LightCurveProblem, values: np.ndarray) -> np.ndarray:
+    """Return the deviations of the unknowns from their priors in standard deviations, shape (n_priors,)."""
+    pairs = zip(problem.unknowns, values, strict=True)
+    return np.array([(value - u.prior[0]) / u.prior[1] for u, value in pairs if u.prior is not None])
+
+
+def _prior_rows(problem: LightCurveProblem, n_columns: int) -> np.ndarray:
+    known = [(k, u.prior) for k, u in enumerate(problem.unknowns) if u.prior is not None]
+    rows = np.zeros((len(known), n_columns))
+    for row, (k, prior) in zip(rows, known, strict=True):
+        row[k] = 1 / prior[1]
+    return rows
+
+
+def _solve(problem: LightCurveProblem, values: np.ndarray, noise: Noise) -> tuple[np.ndarray, np.ndarray]:
+    """Return (unknowns, coefficients of the baseline) of least chi2."""
+    coefficients = solve_linear(problem, values, noise)[0]
+    use, n_unknowns = problem.usable, len(values)
+
+    def split(point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return problem.values_at(point[:n_unknowns]), point[n_unknowns:]
+
+    def deviations(point: np.ndarray) -> np.ndarray:
+        values, coefficients = split(point)
+        left = (problem.linear(values) @ coefficients - problem.flux)[use]
+        white = noise.whiten(left[:, None], problem.time[use], problem.error[use])[0][:, 0]
+        return np.concatenate([white, prior_terms(problem, values)])
+
+    def jacobian(point: np.ndarray) -> np.ndarray:
+        rows = problem.derivatives(*split(point), in_cube=True)[use]
+        white = noise.whiten(rows, problem.time[use], problem.error[use])[0]
+        return np.vstack([white, _prior_rows(problem, white.shape[1])])
+
+    low, high = problem.bounds()
+    unbounded = np.full(coefficients.size, np.inf)
+    bounds = (np.concatenate([low, -unbounded]), np.concatenate([high, unbounded]))
+    margin = 1e-6 * (high - low)
+    start = np.clip(problem.place_of(values), low + margin, high - margin)
+    point = np.concatenate([start, coefficients])
+    fit = least_squares(deviations, point, jacobian, bounds=bounds, x_scale="jac", max_nfev=200)
+    return split(fit.x)
+
+
+def _conclude(
+    problem: LightCurveProblem, values: np.ndarray, coefficients: np.ndarray, noise: Noise
+) -> LightCurveFit:
+    use = problem.usable
+    rows = problem.derivatives(values, coefficients)
+    white = noise.whiten(rows[use], problem.time[use], problem.error[use])[0]
+    covariance = _inverse_information(np.vstack([white, _prior_rows(problem, white.shape[1])]))
+    planet, columns = problem.parts(values)
+    baseline = columns @ coefficients
+    residuals = problem.flux - planet * baseline
+    return LightCurveFit(
+        problem,
+        np.concatenate([values, coefficients]),
+        covariance,
+        noise,
+        planet,
+        baseline,
+        planet * baseline,
+        residuals,
+        float(((residuals / problem.error)[use] ** 2).sum()),
+        int(use.sum()) - len(problem.names),
+    )
+
+
+def _inverse_information(rows: np.ndarray) -> np.ndarray:
+    """Return inverse(rows.T @ rows); combinations that the data do not tell are taken as held."""
+    scale = np.linalg.norm(rows, axis=0)
+    scale[scale == 0] = 1.0
+    _, singular, right = np.linalg.svd(rows / scale, full_matrices=False)
+    kept = singular > RCOND * singular[0]
+    half = right[kept] / singular[kept, None] / scale
+    return half.T @ half
