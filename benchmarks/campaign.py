@@ -30,10 +30,10 @@ from pathlib import Path
 import psutil
 
 from detectorist.campaign.ledger import Ledger
-from detectorist.campaign.modes import Mode, Outcome
-from detectorist.campaign.plan import Wish, make_jobs, make_plan
+from detectorist.campaign.plan import PlanRequest, make_jobs, make_plan
 from detectorist.campaign.run import Execution, run_campaign
-from detectorist.pipelines.products import write_text
+from detectorist.modes import Mode, Outcome
+from detectorist.reduction.products import write_text
 
 
 class EmptyMode(Mode):
@@ -77,8 +77,8 @@ def _timed(folder: Path, execution: Execution) -> tuple[float, float, float]:
     ends: list[float] = []
     process = psutil.Process()
     began = time.perf_counter()
-    wish = Wish("campaign:EmptyMode", sorted((folder / "raw").iterdir()), folder / "out")
-    plan = make_plan(make_jobs(wish), folder / "out")
+    request = PlanRequest("campaign:EmptyMode", sorted((folder / "raw").iterdir()), folder / "out")
+    plan = make_plan(make_jobs(request), folder / "out")
 
     def watch(event) -> None:
         if event.kind == "finished":
@@ -129,16 +129,16 @@ def speedup(mode: str, count: int, size: str) -> None:
             copy.parent.mkdir(exist_ok=True)
             shutil.copy(original, copy)
         time.sleep(2.1)
-        wish = replace(case.wish(folder / "raw", folder / "out0"), files=[original])
-        run_campaign(make_plan(make_jobs(wish), wish.output_dir), Execution(workers=1))
+        request = replace(case.request(folder / "raw", folder / "out0"), files=[original])
+        run_campaign(make_plan(make_jobs(request), request.output_dir), Execution(workers=1))
         taken, products = {}, {}
         for workers in (1, 2):
-            wish = replace(wish, files=sorted((folder / "many").iterdir()), output_dir=folder / f"out{workers}")
-            plan = make_plan(make_jobs(wish), wish.output_dir)
+            request = replace(request, files=sorted((folder / "many").iterdir()), output_dir=folder / f"out{workers}")
+            plan = make_plan(make_jobs(request), request.output_dir)
             began = time.perf_counter()
             print(run_campaign(plan, Execution(workers=workers)))
             taken[workers] = time.perf_counter() - began
-            products[workers] = _contents(wish.output_dir)
+            products[workers] = _contents(request.output_dir)
         print(f"{count} exposures of {case.text}: {taken[1]:.1f} s on one worker, {taken[2]:.1f} s on two")
         same = products[1] == products[2] and len(products[1]) >= count
         print(f"{taken[1] / taken[2]:.2f} x (asked: 1.7); products identical: {same}")
@@ -148,7 +148,7 @@ def _contents(out: Path) -> dict[str, str]:
     """Return hashes of the arrays of all products: headers name their folder and the time of writing."""
     import xarray as xr
 
-    from detectorist.pipelines.reuse import data_hash
+    from detectorist.reduction.content_keys import data_hash
 
     rates = [*out.rglob("*_rateints.fits"), *out.rglob("*_rate.fits")]
     found = {str(path.relative_to(out)): data_hash(path) for path in sorted(rates)}
@@ -197,10 +197,10 @@ class Case:
             scene = MiriCoronScene() if self.parts[0] == "miri" else CoronScene()
             scene.write(folder, ints=first, groups=groups, rolls=1, dithers=0, seed=1)
 
-    def wish(self, folder: Path, out: Path) -> Wish:
+    def request(self, folder: Path, out: Path) -> PlanRequest:
         """Return the campaign."""
         recipe, chunk = (*self.parts[2:], "", "")[:2]
-        return Wish(
+        return PlanRequest(
             self.mode,
             self.simulate(folder),
             out,
@@ -226,7 +226,7 @@ HELD_OUT = (
 def measure(case: Case, folder: Path) -> tuple[list[str], Path]:
     """Reduce an exposure in a worker of its own; return a row of the table, and the folder of its products."""
     out = folder / f"out_{'_'.join(case.parts[1:])}"
-    plan = make_plan(make_jobs(case.wish(folder / "raw", out)), out, force=True)
+    plan = make_plan(make_jobs(case.request(folder / "raw", out)), out, force=True)
     with _largest_size(out) as sizes:
         run_campaign(plan, Execution(workers=1))
     with Ledger(out, read_only=True) as ledger:

@@ -22,10 +22,10 @@ from rich.console import Console
 from rich.table import Table
 
 import coron_scores as scores
-from detectorist.algorithms.flicker import alternating_readout
-from detectorist.algorithms.ktc import measure_ktc
-from detectorist.algorithms.one_over_f import stripes_of_integrations, stripes_of_ramps
-from detectorist.algorithms.outliers import flag_outliers
+from detectorist.algorithms.flicker.one_over_f import stripes_of_integrations, stripes_of_ramps
+from detectorist.algorithms.flicker.smoother import alternating_readout
+from detectorist.algorithms.ramps.ktc import measure_ktc
+from detectorist.algorithms.spectra.outliers import flag_outliers
 from measure import cpu_seconds, passes, peak_above
 
 #: Settings of other scenes: the corrections may not be tuned to one.
@@ -175,7 +175,7 @@ def whole_table(seed: int) -> Table:
     from jwst.pipeline import Detector1Pipeline
 
     from detectorist.crds_source import use_references
-    from detectorist.pipelines.coron1 import Coron1Pipeline
+    from detectorist.modes.coron.pipeline import Coron1Pipeline
     from detectorist.simulate.coron_scenes import CoronScene
 
     logging.disable(logging.WARNING)

@@ -11,8 +11,8 @@ import numpy as np
 import coron
 import coron_scores as scores
 from detectorist.algorithms.combine import combine_integrations
-from detectorist.algorithms.mask_groups import match_groups
-from detectorist.algorithms.pseudo_refpix import measure_reference_drift
+from detectorist.algorithms.ramps.mask_groups import match_groups
+from detectorist.algorithms.ramps.pseudo_refpix import measure_reference_drift
 from measure import passes, robust_std
 from validated import Figure
 

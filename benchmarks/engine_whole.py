@@ -28,7 +28,7 @@ SMALL = {
 def whole_exposures(*, small: bool) -> tuple[Table, int]:
     """Return a table of times, peaks and agreement, and how many values and flags differ."""
     from detectorist.cli.app import app
-    from detectorist.pipelines.verify import verify
+    from detectorist.reduction.verify import verify
 
     headers = ["exposure", "stock CPU s", "ours", "stock wall s", "ours", "stock MiB", "ours", "values", "differing"]
     table = Table(*headers, title="uncal to ramp, rate and rateints, files written, first use of kernels included")

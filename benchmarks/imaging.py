@@ -23,12 +23,12 @@ from rich.table import Table
 
 import imaging_scenes as scenes
 import imaging_scores as scores
-from detectorist.algorithms.destripe import Destriped, destripe
-from detectorist.algorithms.flicker import estimate_flicker
-from detectorist.algorithms.readout import Readout, alternating_readout
-from detectorist.algorithms.snowballs import flag_snowballs
-from detectorist.algorithms.stripes import median_stripes
-from detectorist.algorithms.wisps import find_wisps, fit_wisps
+from detectorist.algorithms.flicker.destripe import Destriped, destripe
+from detectorist.algorithms.flicker.readout import Readout, alternating_readout
+from detectorist.algorithms.flicker.row_medians import median_stripes
+from detectorist.algorithms.flicker.smoother import estimate_flicker
+from detectorist.algorithms.images.wisps import find_wisps, fit_wisps
+from detectorist.algorithms.ramps.snowballs import flag_snowballs
 from imaging_limits import least_error, least_rows
 from imaging_scenes import Scene
 from imaging_whole import whole_figures

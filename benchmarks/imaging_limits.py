@@ -11,8 +11,8 @@ import numpy as np
 from scipy.signal import lfilter
 
 import imaging_scores as scores
-from detectorist.algorithms.flicker import Flicker, Readout, smooth_blocks
-from detectorist.algorithms.readout import Blocks
+from detectorist.algorithms.flicker.readout import Blocks
+from detectorist.algorithms.flicker.smoother import Flicker, Readout, smooth_blocks
 
 
 def least_error(weights: np.ndarray, mask: np.ndarray, found: Flicker, readout: Readout) -> float:

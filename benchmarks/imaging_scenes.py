@@ -10,7 +10,7 @@ import numpy as np
 
 import imaging_scores as scores
 from detectorist.algorithms.dq import JUMP_DET, SATURATED
-from detectorist.algorithms.flicker import Readout, alternating_readout
+from detectorist.algorithms.flicker.smoother import Readout, alternating_readout
 from detectorist.simulate.imaging_sky import wisp_templates
 
 SIZE, N_OUTPUTS, N_GROUPS = 2048, 4, 9

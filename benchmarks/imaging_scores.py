@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from detectorist.algorithms.dq import JUMP_DET, SATURATED, has
-from detectorist.algorithms.flicker import Readout
+from detectorist.algorithms.flicker.smoother import Readout
 from measure import robust_std
 
 #: Light (DN/s) below which a pixel is background, and above which it is bright.

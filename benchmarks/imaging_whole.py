@@ -93,7 +93,7 @@ def reduce_and_compare(frame: Frame, seed: int) -> Compared:
     import xarray as xr
     from astropy.io import fits
 
-    from detectorist.pipelines.imaging_reduction import ImagingRequest, reduce_imaging
+    from detectorist.modes.imaging.reduction import ImagingRequest, reduce_imaging
 
     with tempfile.TemporaryDirectory() as folder:
         raw, out = Path(folder) / "raw", Path(folder) / "out"

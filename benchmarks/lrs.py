@@ -24,9 +24,10 @@ from rich.table import Table
 
 import lrs_scenes as scenes
 import lrs_scores as scores
-from detectorist.algorithms import alignment, background, extraction, profile, refpix, trace
 from detectorist.algorithms.dq import DO_NOT_USE, OUTLIER, has
 from detectorist.algorithms.flags import count_flags
+from detectorist.algorithms.ramps import refpix
+from detectorist.algorithms.spectra import alignment, background, extraction, profile, trace
 from measure import cpu_seconds, passes, peak_above
 
 RECIPE_COLUMNS = {
@@ -205,7 +206,7 @@ def end_to_end_table(n_seeds: int, recipe: str) -> Table:
 
     200 integrations, since the scatter of n values is itself known to 1 / sqrt(2 n) only.
     """
-    from detectorist.pipelines.reduction import Request, reduce_lrs
+    from detectorist.modes.lrs.reduction import Request, reduce_lrs
     from detectorist.simulate.builder import LrsScene
     from detectorist.simulate.comparison import compare_lrs
 

@@ -12,7 +12,8 @@ import numpy as np
 
 import lrs
 import lrs_scores as scores
-from detectorist.algorithms import alignment, extraction, linearity, refpix
+from detectorist.algorithms.ramps import linearity, refpix
+from detectorist.algorithms.spectra import alignment, extraction
 from measure import passes
 from validated import Figure, Rows
 
@@ -206,7 +207,7 @@ def cpu_times(rows: Rows, folder: Path) -> None:
 
 def end_to_end(rows: Rows, n_seeds: int, n_ints: int) -> None:
     """Simulate, reduce and compare whole exposures; measure linearity on long ramps."""
-    from detectorist.pipelines.reduction import Request, reduce_lrs
+    from detectorist.modes.lrs.reduction import Request, reduce_lrs
     from detectorist.simulate.builder import LrsScene
     from detectorist.simulate.comparison import compare_lrs
 
@@ -233,7 +234,7 @@ def end_to_end(rows: Rows, n_seeds: int, n_ints: int) -> None:
 
 def small_exposures(rows: Rows, n_seeds: int) -> None:
     """Measure what needs raw exposures and little of them: groups left out, times, wavelengths, parts of ramps."""
-    from detectorist.algorithms import groups
+    from detectorist.algorithms.ramps import groups
     from detectorist.simulate.builder import LrsScene
 
     sound = LrsScene().without("reset_decay", "rscd", "last_frame")

@@ -20,7 +20,7 @@ def make() -> None:
     """Simulate and reduce the exposure, unless it is there already."""
     if (FOLDER / "complete").is_file():
         return
-    from detectorist.pipelines.reduction import Request, reduce_lrs
+    from detectorist.modes.lrs.reduction import Request, reduce_lrs
     from detectorist.simulate.builder import LrsScene
 
     logging.disable(logging.WARNING)

@@ -192,7 +192,7 @@ class EngineSteps(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the table."""
-        from detectorist.pipelines.engine_steps import ENGINE_STEPS
+        from detectorist.reduction.engine_steps import ENGINE_STEPS
 
         rows = [
             [f"`{name}`", " ".join(inspect.getdoc(step).split("\n\nParameters")[0].split())]
@@ -240,7 +240,7 @@ PACKAGES = {
     "steps": ("Steps", ["detectorist.reference", "detectorist.stage_1", "detectorist.stage_2"]),
     "pipelines": (
         "Pipelines",
-        ["detectorist.pipelines", "detectorist.pipelines.engine_steps", "detectorist.crds_source"],
+        ["detectorist.pipelines", "detectorist.reduction.engine_steps", "detectorist.crds_source"],
     ),
     "algorithms": ("Algorithms", ["detectorist.algorithms"]),
     "engine": ("Engine", ["detectorist.engine"]),
@@ -257,7 +257,7 @@ _COMPLETE = (
     "detectorist.reference",
     "detectorist.stage_1",
     "detectorist.stage_2",
-    "detectorist.pipelines.engine_steps",
+    "detectorist.reduction.engine_steps",
 )
 
 

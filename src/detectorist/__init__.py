@@ -7,7 +7,7 @@ from typing import Any
 __version__ = version("detectorist")
 
 #: Names that are imported on first use, so that `import detectorist` stays quick.
-_LAZY = {"Database": "detectorist.campaign.database", "run_obs": "detectorist.cli.coron"}
+_LAZY = {"Database": "detectorist.modes.coron.database", "run_obs": "detectorist.cli.coron"}
 
 
 def __getattr__(name: str) -> Any:

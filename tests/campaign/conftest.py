@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from detectorist.campaign.plan import Wish, make_jobs, make_plan
+from detectorist.campaign.plan import PlanRequest, make_jobs, make_plan
 from detectorist.campaign.run import Execution, run_campaign
 
 HERE = Path(__file__).parent
@@ -55,7 +55,9 @@ class Campaign:
         self.events = []
 
     def jobs(self, *settings, **kwargs):
-        return make_jobs(Wish(MODE, sorted(self.raw.glob("*_uncal.txt")), self.out, overrides=settings, **kwargs))
+        return make_jobs(
+            PlanRequest(MODE, sorted(self.raw.glob("*_uncal.txt")), self.out, overrides=settings, **kwargs)
+        )
 
     def plan(self, *settings, force=False, **kwargs):
         return make_plan(self.jobs(*settings, **kwargs), self.out, force=force)

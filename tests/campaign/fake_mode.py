@@ -8,9 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-from detectorist.campaign.modes import Mode, Outcome, Prediction, Sighting
 from detectorist.errors import InputError, ParameterError
-from detectorist.pipelines.products import whole_file
+from detectorist.modes import ExposureInterval, Mode, Outcome, Prediction
+from detectorist.reduction.products import whole_file
 
 
 def write_in_two_halves(text, target, pause):
@@ -57,12 +57,12 @@ class FakeMode(Mode):
             return Outcome(skipped="nothing to do")
         return Outcome([first, second, *getattr(self, "made", [])], {"fake": {"words": len(text.split())}})
 
-    def sighting(self, job):
+    def interval(self, job):
         words = dict(word.partition("=")[::2] for word in Path(job.files[0]).read_text().split())
         if "det" not in words:
             return None
         start = 61000 + float(words["at"]) / 86400
-        return Sighting(words["det"], start, start + 100 / 86400)
+        return ExposureInterval(words["det"], start, start + 100 / 86400)
 
     def persistence_settings(self, time_s):
         return (f"fake.persistence={time_s}",)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from detectorist import models
-from detectorist.algorithms import groups
+from detectorist.algorithms.ramps import groups
 from detectorist.errors import InputError, ParameterError
-from detectorist.pipelines import chunks, exposure_parts
-from detectorist.pipelines.ramp_store import RampStore
+from detectorist.reduction import chunks, exposure_parts
+from detectorist.reduction.ramp_store import RampStore
 
 pytestmark = pytest.mark.filterwarnings("default")  # stock steps warn as they please
 
@@ -43,7 +43,7 @@ CHOOSING = (
 @pytest.fixture(autouse=True, scope="module")
 def collections_are_short():
     """Stock steps collect garbage after every step, through everything that was ever imported."""
-    import detectorist.pipelines.lrs  # noqa: F401
+    import detectorist.modes.lrs.pipeline  # noqa: F401
 
     gc.collect()
     gc.freeze()
@@ -55,10 +55,10 @@ def collections_are_short():
 def rates(lrs_exposure, tmp_path):
     """Return a function that runs stage 1 on the second segment of the exposure."""
     from detectorist.crds_source import use_references
-    from detectorist.pipelines.lrs import LrsPipeline
-    from detectorist.pipelines.recipe import load_recipe
-    from detectorist.pipelines.reduction import build_pipeline
-    from detectorist.pipelines.segments import order_segments
+    from detectorist.modes.lrs.pipeline import LrsPipeline
+    from detectorist.modes.lrs.reduction import build_pipeline
+    from detectorist.modes.lrs.segments import order_segments
+    from detectorist.reduction.recipe import load_recipe
 
     use_references(lrs_exposure / "crds")
 
@@ -196,7 +196,7 @@ def test_blocks_of_rates_carry_their_numbers_and_times(make_lrs_rateints, tmp_pa
 @pytest.mark.long
 def test_stage_2_of_a_long_segment_goes_in_blocks(lrs_exposure, tmp_path, monkeypatch):
     """No integration is lost or out of order."""
-    from detectorist.pipelines.reduction import Request, reduce_lrs
+    from detectorist.modes.lrs.reduction import Request, reduce_lrs
 
     monkeypatch.setattr(exposure_parts, "BLOCK_INTS", 3)
     files = sorted(lrs_exposure.glob("*_uncal.fits"))[:1]

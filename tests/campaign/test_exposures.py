@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from detectorist.campaign.exposures import read_choices, require_safe_name
-from detectorist.campaign.modes import exposure_name, group_exposures, load_mode
-from detectorist.campaign.plan import Wish, make_jobs
+from detectorist.campaign.plan import PlanRequest, make_jobs
 from detectorist.errors import ParameterError
+from detectorist.modes import exposure_name, group_exposures, load_mode
 
 
 @pytest.fixture
@@ -48,13 +48,13 @@ def test_a_campaign_of_ceers_epoch_1(thirdparty, tmp_path):
     for file in files:
         file.touch()
     choices = read_choices(path, columns=columns)
-    jobs = make_jobs(Wish("imaging", files, tmp_path / "out", choices=choices, references="none"))
+    jobs = make_jobs(PlanRequest("imaging", files, tmp_path / "out", choices=choices, references="none"))
     assert [job.name for job in jobs] == sorted(names)
     assert {job.name: job.settings for job in jobs} == {name: choices.settings_for(name) for name in names}
     assert len({job.key for job in jobs}) == len({job.settings for job in jobs})
     bad = read_choices(path, columns={**columns, "wisp_scale": "wisps.scael"})
     with pytest.raises(ParameterError, match=r'no parameter "scael" \(did you mean "scale"\?\)'):
-        make_jobs(Wish("imaging", files, tmp_path / "out", choices=bad, references="none"))
+        make_jobs(PlanRequest("imaging", files, tmp_path / "out", choices=bad, references="none"))
 
 
 def test_later_rows_win_and_globs_match(table):

@@ -21,7 +21,7 @@ from detectorist.campaign.ledger import FILE
 from detectorist.campaign.plan import make_plan
 from detectorist.campaign.run import Execution, run_campaign
 from detectorist.errors import OutputError
-from detectorist.pipelines import products
+from detectorist.reduction import products
 
 MODE = "fake_mode:FakeMode"
 N_EXPOSURES = 10
@@ -133,7 +133,7 @@ def arrays(folder):
     """Return hashes of the arrays of all products: headers hold the time of writing."""
     import xarray as xr
 
-    from detectorist.pipelines.reuse import data_hash
+    from detectorist.reduction.content_keys import data_hash
 
     whole = [path for path in sorted(folder.rglob("*")) if ".partial-" not in str(path)]
     found = {str(path.relative_to(folder)): data_hash(path) for path in whole if "_rate" in path.name}

@@ -11,7 +11,7 @@ import xarray as xr
 from astropy.io import fits
 
 from detectorist.campaign.ledger import Ledger
-from detectorist.campaign.plan import Wish, make_jobs, make_plan
+from detectorist.campaign.plan import PlanRequest, make_jobs, make_plan
 from detectorist.campaign.run import Execution, run_campaign
 from detectorist.errors import InputError, ParameterError, ReferenceMissing
 
@@ -24,7 +24,7 @@ def plan(lrs_exposure, tmp_path):
 
     def make(*settings, memory_bytes=0, **options):
         files = sorted((tmp_path / "raw").glob("*_uncal.fits"))
-        wish = Wish(
+        request = PlanRequest(
             "lrs",
             files,
             tmp_path / "out",
@@ -33,7 +33,7 @@ def plan(lrs_exposure, tmp_path):
             references=str(lrs_exposure / "crds"),
             options=options,
         )
-        return make_plan(make_jobs(wish), tmp_path / "out", memory_bytes=memory_bytes)
+        return make_plan(make_jobs(request), tmp_path / "out", memory_bytes=memory_bytes)
 
     return make
 
@@ -90,9 +90,9 @@ def test_bad_parameters_and_references_are_found_before_anything_starts(raw, pla
         plan("jump.rejection_treshold=3")
     with pytest.raises(ParameterError, match="poly_order"):
         plan('clean_outliers.poly_order="four"')
-    wish = Wish("lrs", sorted((tmp_path / "raw").iterdir()), tmp_path / "out", references=str(tmp_path))
+    request = PlanRequest("lrs", sorted((tmp_path / "raw").iterdir()), tmp_path / "out", references=str(tmp_path))
     with pytest.raises(ReferenceMissing, match="server_config"):
-        make_jobs(wish)
+        make_jobs(request)
 
 
 def test_the_plan_names_steps_and_references(raw, lrs_exposure, tmp_path):
@@ -116,7 +116,7 @@ def test_the_plan_names_steps_and_references(raw, lrs_exposure, tmp_path):
 
 
 def test_samples_that_are_not_numbers_are_flagged(make_lrs_ramp):
-    from detectorist.pipelines.headers import flag_missing_samples
+    from detectorist.reduction.headers import flag_missing_samples
 
     ramps = make_lrs_ramp(n_ints=2, n_groups=4, ny=6, nx=8)
     before = ramps.groupdq.copy()
@@ -143,7 +143,7 @@ def test_samples_that_are_not_numbers_are_flagged(make_lrs_ramp):
     ],
 )
 def test_headers_that_contradict_the_array(changes, words):
-    from detectorist.pipelines.headers import require_consistent_ramp
+    from detectorist.reduction.headers import require_consistent_ramp
 
     meta = {
         "exposure.integration_start": 1,
@@ -165,7 +165,7 @@ def test_headers_that_contradict_the_array(changes, words):
 
 
 def test_missing_references_are_named(raw, lrs_exposure, tmp_path):
-    from detectorist.campaign.modes.references import find_references
+    from detectorist.reduction.needed_references import find_references
 
     crds = tmp_path / "crds"
     shutil.copytree(lrs_exposure / "crds", crds)
@@ -178,11 +178,11 @@ def test_missing_references_are_named(raw, lrs_exposure, tmp_path):
 
 
 def test_chunks_are_chosen_by_memory(raw, plan, tmp_path):
-    from detectorist.algorithms import groups
-    from detectorist.campaign.modes import lrs
-    from detectorist.campaign.modes.lrs import predict_memory
-    from detectorist.campaign.modes.sizes import RampSize
-    from detectorist.pipelines.exposure_parts import BLOCK_INTS
+    from detectorist.algorithms.ramps import groups
+    from detectorist.modes.lrs import mode as lrs
+    from detectorist.modes.lrs.mode import predict_memory
+    from detectorist.reduction.exposure_parts import BLOCK_INTS
+    from detectorist.reduction.ramp_sizes import RampSize
 
     assert lrs.BLOCK_INTS == BLOCK_INTS
     assert lrs.DECIDING_SAMPLES == groups.DECIDING_SAMPLES
@@ -205,7 +205,7 @@ def test_chunks_are_chosen_by_memory(raw, plan, tmp_path):
 
 
 def test_the_best_recipe_goes_in_chunks_too():
-    from detectorist.campaign.modes.lrs import reasons_against_chunks
+    from detectorist.modes.lrs.mode import reasons_against_chunks
 
     for recipe in ("best", "short", "long", None):
         assert reasons_against_chunks(recipe, (), 50) == ()
@@ -215,7 +215,7 @@ def test_the_best_recipe_goes_in_chunks_too():
 @pytest.mark.parametrize("recipe", ["best", "long"])
 def test_a_hundred_integrations_in_chunks_are_those_of_the_whole(tmp_path, recipe):
     """Every array of every product, spectra included, bit for bit."""
-    from detectorist.pipelines.reuse import data_hash
+    from detectorist.reduction.content_keys import data_hash
     from detectorist.simulate.builder import LrsScene
 
     raw = tmp_path / "raw"
@@ -224,8 +224,8 @@ def test_a_hundred_integrations_in_chunks_are_those_of_the_whole(tmp_path, recip
     for chunk_ints in (None, 8):
         out = tmp_path / f"out_{chunk_ints}"
         options = {"chunk_ints": chunk_ints} if chunk_ints else {}
-        wish = Wish("lrs", files, out, recipe=recipe, references=str(raw / "crds"), options=options)
-        counts = run_campaign(make_plan(make_jobs(wish), out), Execution(workers=1))
+        request = PlanRequest("lrs", files, out, recipe=recipe, references=str(raw / "crds"), options=options)
+        counts = run_campaign(make_plan(make_jobs(request), out), Execution(workers=1))
         assert counts["done"] == 1
         (rates,) = out.rglob("*_rateints.fits")
         (spectra,) = out.rglob("stage_2_output.nc")
@@ -245,8 +245,8 @@ def test_predicted_memory_is_within_30_percent(tmp_path, n_ints, n_groups, chunk
     files = sorted((tmp_path / "raw").glob("*_uncal.fits"))
     options = {"chunk_ints": chunk_ints} if chunk_ints else {}
     references = str(tmp_path / "raw" / "crds")
-    wish = Wish("lrs", files, tmp_path / "out", recipe="short", references=references, options=options)
-    made = make_plan(make_jobs(wish), tmp_path / "out")
+    request = PlanRequest("lrs", files, tmp_path / "out", recipe="short", references=references, options=options)
+    made = make_plan(make_jobs(request), tmp_path / "out")
     run_campaign(made, Execution(workers=1))
     (entry,) = entries(tmp_path / "out").values()
     assert entry.state == "done", entry.record.message

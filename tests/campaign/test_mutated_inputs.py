@@ -12,8 +12,8 @@ from astropy.io import fits
 from hypothesis import HealthCheck, Phase, given, settings
 from mutations import mutations
 
-from detectorist.campaign.job import CRASHED, DONE, Job
 from detectorist.campaign.local_pool import LocalPool
+from detectorist.modes.job import CRASHED, DONE, Job
 
 pytestmark = pytest.mark.filterwarnings("default")
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from detectorist.campaign.job import Job
 from detectorist.campaign.ledger import Ledger
-from detectorist.campaign.plan import Wish, make_jobs, make_plan, plan_retry
+from detectorist.campaign.plan import PlanRequest, make_jobs, make_plan, plan_retry
 from detectorist.campaign.run import Execution, run_campaign
 from detectorist.campaign.worker import run_job
 from detectorist.errors import ParameterError
+from detectorist.modes.job import Job
 
 pytestmark = pytest.mark.filterwarnings("default")
 FAKE = "fake_mode:FakeMode"
@@ -82,10 +82,11 @@ def test_an_earlier_exposure_that_comes_later_to_the_campaign(campaign, raw):
 def test_exposures_of_an_earlier_run_count_too(campaign, raw):
     files = raw(**{name: SERIES[name] for name in "zb"})
     run_campaign(
-        make_plan(make_jobs(Wish(FAKE, files[1:], campaign.out, persistence_time_s=1e3)), campaign.out), Execution(1)
+        make_plan(make_jobs(PlanRequest(FAKE, files[1:], campaign.out, persistence_time_s=1e3)), campaign.out),
+        Execution(1),
     )
-    wish = Wish(FAKE, files[:1], campaign.out, persistence_time_s=1e3)
-    run_campaign(make_plan(make_jobs(wish), campaign.out), Execution(1))
+    request = PlanRequest(FAKE, files[:1], campaign.out, persistence_time_s=1e3)
+    run_campaign(make_plan(make_jobs(request), campaign.out), Execution(1))
     assert received(campaign) == {"z": "", "b": "1"}
 
 
@@ -121,7 +122,7 @@ def test_a_worker_that_dies_does_not_block_those_that_wait(campaign, raw):
 
 def test_a_mode_that_does_not_know_how(tmp_path, campaign, raw):
     with pytest.raises(ParameterError, match="mode lrs does not look at earlier exposures"):
-        make_jobs(Wish("lrs", [tmp_path / "x_uncal.fits"], tmp_path / "out", persistence_time_s=10.0))
+        make_jobs(PlanRequest("lrs", [tmp_path / "x_uncal.fits"], tmp_path / "out", persistence_time_s=10.0))
 
 
 def test_option_and_file(raw, tmp_path, monkeypatch, capsys):
@@ -143,8 +144,9 @@ def test_option_and_file(raw, tmp_path, monkeypatch, capsys):
 
 
 def test_images_are_given_one_table_of_all_that_was_left(tmp_path):
-    from detectorist.campaign.modes import imaging, load_mode
-    from detectorist.pipelines.saturated import write_saturated
+    from detectorist.modes import load_mode
+    from detectorist.modes.imaging import mode as imaging
+    from detectorist.modes.imaging.saturated import write_saturated
     from detectorist.stage_1.flag_persistence import TABLE_DTYPE, read_saturated
 
     left = [
@@ -190,7 +192,9 @@ def jobs(exposures, tmp_path):
         skip = ("stripes.skip=true",)  # its kernels take longer to load than all the rest
         references = str(folder / "crds")
         return make_jobs(
-            Wish("imaging", files, tmp_path / out, references=references, persistence_time_s=time_s, overrides=skip)
+            PlanRequest(
+                "imaging", files, tmp_path / out, references=references, persistence_time_s=time_s, overrides=skip
+            )
         )
 
     return make

@@ -171,5 +171,5 @@ def test_recipe_as_a_parameter_file_of_stpipe():
     result = run("recipe", "show", "imaging", "ceers", "--asdf")
     assert result.exit_code == 0, result.output
     assert result.output.startswith("#ASDF")
-    assert "class: detectorist.pipelines.imaging.ImagingPipeline" in result.output
+    assert "class: detectorist.modes.imaging.pipeline.ImagingPipeline" in result.output
     assert "ceers" in run("recipe", "list", "imaging").output

@@ -27,7 +27,7 @@ def blocks(language):
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
     """A folder with a simulated exposure in `sim` and its reduction in `out`."""
-    from detectorist.pipelines.reduction import Request, reduce_lrs
+    from detectorist.modes.lrs.reduction import Request, reduce_lrs
     from detectorist.simulate.builder import LrsScene
 
     folder = tmp_path_factory.mktemp("blocks")

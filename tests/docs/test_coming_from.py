@@ -73,7 +73,7 @@ def test_options_of_exotic_miri_are_parameters_here(lrs_steps):
 
 
 def test_steps_and_options_of_spaceklip_exist():
-    from detectorist.campaign.run_obs import run_obs
+    from detectorist.modes.coron.run_obs import run_obs
     from detectorist.pipelines import Coron1Pipeline
 
     known = set(Coron1Pipeline.step_defs)
@@ -103,7 +103,7 @@ def test_steps_and_options_of_spaceklip_exist():
 
 
 def test_keywords_of_run_obs_are_accepted():
-    from detectorist.campaign import run_obs as module
+    from detectorist.modes.coron import run_obs as module
 
     text = inspect.getsource(module)
     for row in table("spaceklip", "Steps and options, in their order"):

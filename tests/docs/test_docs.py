@@ -133,7 +133,7 @@ def test_pictures_of_the_readme_exist():
 def public_names():
     """Return the dotted names that scripts use: all steps, and the pipelines."""
     names = list(STEPS)
-    for path in sorted((ROOT / "src" / "detectorist" / "pipelines").glob("*.py")):
+    for path in sorted((ROOT / "src" / "detectorist" / "modes").glob("*.py")):
         names += [
             f"detectorist.pipelines.{path.stem}.{name}"
             for name in re.findall(r"^class (\w+Pipeline)\(", path.read_text(), flags=re.M)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detectorist.engine import NotCovered
-from detectorist.pipelines.engine_steps import EngineEmiCorrStep
+from detectorist.reduction.engine_steps import EngineEmiCorrStep
 
 
 def random_case(seed):

@@ -7,8 +7,8 @@ import pytest
 from jwst.jump.jump_step import JumpStep
 from jwst.ramp_fitting.ramp_fit_step import RampFitStep
 
-from detectorist.pipelines.engine_steps import EngineJumpStep, EngineRampFitStep
-from detectorist.pipelines.engine_steps.base import warn_of_unproven_version
+from detectorist.reduction.engine_steps import EngineJumpStep, EngineRampFitStep
+from detectorist.reduction.engine_steps.base import warn_of_unproven_version
 
 SHAPE = (3, 12, 40, 72)
 

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from detectorist.cli.verify import verify as command
 from detectorist.errors import InputError
-from detectorist.pipelines import verify
+from detectorist.reduction import verify
 
 
 def write(folder, name, **arrays):

@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from detectorist.cli.app import app
 from detectorist.crds_source import use_references
-from detectorist.pipelines.verify import compare_folders, run_here, verify
+from detectorist.reduction.verify import compare_folders, run_here, verify
 
 #: What `detectorist simulate` is told, and parameters of steps. All subarrays, one and four outputs, averaged and
 #: single frames, from one group to a hundred, from one integration to a hundred.

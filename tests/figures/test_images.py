@@ -15,8 +15,9 @@ from matplotlib.testing.compare import calculate_rms
 from matplotlib.text import Text
 from PIL import Image
 
-from detectorist.algorithms import alignment, linearity, trace
-from detectorist.algorithms.light_curves import LightCurve
+from detectorist.algorithms.ramps import linearity
+from detectorist.algorithms.spectra import alignment, trace
+from detectorist.algorithms.spectra.light_curves import LightCurve
 from detectorist.figures import (
     alignment as alignment_figures,
 )

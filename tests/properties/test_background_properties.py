@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from detectorist.algorithms.background import measure_background
+from detectorist.algorithms.spectra.background import measure_background
 
 OPTIONS = st.fixed_dictionaries(
     {

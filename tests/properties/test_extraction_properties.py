@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from detectorist.algorithms.extraction import aperture_weights, extract_box, extract_optimal
+from detectorist.algorithms.spectra.extraction import aperture_weights, extract_box, extract_optimal
 
 
 @settings(deadline=None, max_examples=40)

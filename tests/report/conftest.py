@@ -9,8 +9,8 @@ import xarray as xr
 from astropy.io import fits
 from PIL import Image
 
-from detectorist.campaign.job import CRASHED, DONE, UNPROCESSABLE, Job, JobRecord, Product
 from detectorist.campaign.ledger import Ledger
+from detectorist.modes.job import CRASHED, DONE, UNPROCESSABLE, Job, JobRecord, Product
 
 EVIL = '<script>alert("target")</script>'
 

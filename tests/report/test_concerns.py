@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from detectorist.modes.lrs.report import LrsSections
 from detectorist.report.concerns import Check, Column, find_suspects, is_number
 from detectorist.report.gather import Exposure
-from detectorist.report.sections_lrs import LrsSections
 
 COLUMN = Column("noise", "noise", "ppm")
 HIGH = Check("noise", "noise is {value:.1f} (up to {high:g} is usual)", high=2.0)

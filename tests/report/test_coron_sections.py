@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from detectorist.campaign.obs_record import ObsRecord, write_obs_record
 from detectorist.crds_source import ReferenceSource
+from detectorist.modes.coron.obs_record import ObsRecord, write_obs_record
+from detectorist.modes.coron.report import CoronSections
 from detectorist.report.concerns import find_suspects
 from detectorist.report.gather import FAILED, gather
-from detectorist.report.sections_coron import CoronSections
 
 NAMES = ("jw1_00001_nrcalong", "jw1_00002_nrcalong")
 

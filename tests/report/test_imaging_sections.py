@@ -8,11 +8,11 @@ import tomli_w
 from astropy.io import fits
 
 from detectorist.figures.imaging_quality import row_levels, white_level
+from detectorist.modes.imaging.report import ImagingSections
 from detectorist.report.concerns import find_suspects
 from detectorist.report.gather import UNFINISHED, gather
 from detectorist.report.media import colour, limits_of, shrink
 from detectorist.report.page import write_report
-from detectorist.report.sections_imaging import ImagingSections
 
 NAMES = ("jw1_00001_nrcb4", "jw1_00002_nrcb4", "jw1_00003_nrcb4")
 SIZE = 64

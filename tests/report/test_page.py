@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from detectorist.campaign.job import DONE, Job, JobRecord
 from detectorist.campaign.ledger import Ledger
 from detectorist.errors import InputError
+from detectorist.modes.job import DONE, Job, JobRecord
 from detectorist.report import page as pages
 from detectorist.report.page import notes, write_report
 

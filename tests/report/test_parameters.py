@@ -46,7 +46,7 @@ def test_folders_are_no_parameters():
 
 
 def test_defaults_of_the_pipeline_are_those_of_its_steps():
-    from detectorist.report.sections_lrs import LrsSections
+    from detectorist.modes.lrs.report import LrsSections
 
     defaults = LrsSections().defaults()
     assert defaults["clean_outliers", "outlier_threshold"] == 4.0

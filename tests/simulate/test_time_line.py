@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from detectorist.algorithms.readout import alternating_readout
+from detectorist.algorithms.flicker.readout import alternating_readout
 from detectorist.detectors import NIRCAM, nircam_frame_time_s
 from detectorist.errors import ParameterError
 from detectorist.simulate.time_line import TimeLine, draw_flicker

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import erf
 
-from detectorist.algorithms.alignment import Template
+from detectorist.algorithms.spectra.alignment import Template
 from detectorist.errors import InputError, ParameterError, TooFewPixels
 from detectorist.stage_2 import AlignSpectraStep, BackgroundSubtractStep
 

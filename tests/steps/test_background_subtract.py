@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from stdatamodels.jwst import datamodels
 
 from detectorist import models
-from detectorist.algorithms.background import measure_background, median_variance
+from detectorist.algorithms.spectra.background import measure_background, median_variance
 from detectorist.errors import AlreadyCorrected, InputError, ParameterError, TooFewPixels
 from detectorist.stage_2 import BackgroundSubtractStep
 

@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 from stdatamodels.jwst import datamodels
 
 from detectorist import entry_points, models, reference, stage_1
-from detectorist.algorithms import groups, linearity, refpix
+from detectorist.algorithms.ramps import groups, linearity, refpix
 from detectorist.errors import AlreadyCorrected, InputError
 
 #: Step, parameters that make it do something on a ramp of 8 groups.

@@ -8,7 +8,7 @@ import pytest
 from stdatamodels.jwst import datamodels
 
 from detectorist import models
-from detectorist.algorithms.profile import clean_outliers
+from detectorist.algorithms.spectra.profile import clean_outliers
 from detectorist.errors import InputError, ParameterError
 from detectorist.stage_2 import CleanOutliersStep
 

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from detectorist import models
-from detectorist.algorithms.extraction import extract_box
+from detectorist.algorithms.spectra.extraction import extract_box
 from detectorist.errors import InputError, ParameterError
 from detectorist.stage_2 import BackgroundSubtractStep, Extract1DBoxStep
 

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from stdatamodels.jwst.datamodels import ReadnoiseModel
 
 from detectorist import models
-from detectorist.algorithms.extraction import extract_optimal
+from detectorist.algorithms.spectra.extraction import extract_optimal
 from detectorist.errors import InputError, ParameterError
 from detectorist.stage_2 import BackgroundSubtractStep, Extract1DBoxStep, Extract1DOptimalStep
 

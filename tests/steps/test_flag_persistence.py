@@ -9,7 +9,7 @@ from stdatamodels.jwst import datamodels
 
 from detectorist.algorithms import dq
 from detectorist.errors import InputError
-from detectorist.pipelines.saturated import join_saturated, write_saturated
+from detectorist.modes.imaging.saturated import join_saturated, write_saturated
 from detectorist.stage_1 import FlagPersistenceStep
 from detectorist.stage_1.flag_persistence import TABLE_DTYPE
 
@@ -43,7 +43,7 @@ def earlier(tmp_path):
 
 
 def test_defaults_are_those_of_the_algorithm():
-    from detectorist.algorithms.persistence import flag_glow
+    from detectorist.algorithms.ramps.persistence import flag_glow
 
     assert FlagPersistenceStep().exclude is inspect.signature(flag_glow).parameters["exclude"].default
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from detectorist import models
-from detectorist.algorithms.background import measure_background
+from detectorist.algorithms.spectra.background import measure_background
 from detectorist.errors import AlreadyCorrected, InputError, ParameterError
 from detectorist.stage_1 import GroupBackgroundSubtractStep
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from stdatamodels.jwst import datamodels
 
-from detectorist.algorithms.linearity import correct_linearity
+from detectorist.algorithms.ramps.linearity import correct_linearity
 from detectorist.errors import ParameterError
 from detectorist.reference import SetCustomLinearity
 

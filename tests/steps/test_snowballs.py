@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 from stdatamodels.jwst import datamodels
 
 from detectorist import models
-from detectorist.algorithms import snowballs
+from detectorist.algorithms.ramps import snowballs
 from detectorist.errors import InputError, ParameterError
 from detectorist.stage_1 import SnowballsStep
 

@@ -8,7 +8,7 @@ from astropy.io import fits
 from numpy.testing import assert_allclose, assert_array_equal
 from stdatamodels.jwst import datamodels
 
-from detectorist.algorithms.destripe import destripe
+from detectorist.algorithms.flicker.destripe import destripe
 from detectorist.errors import AlreadyCorrected, InputError, TooFewPixels
 from detectorist.stage_1 import StripesStep
 

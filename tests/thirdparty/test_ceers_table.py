@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from stdatamodels.jwst.datamodels import ImageModel
 
-from detectorist.campaign.plan import Wish, make_jobs
+from detectorist.campaign.plan import PlanRequest, make_jobs
 from detectorist.cli.run_imaging import choices_for, read_table
-from detectorist.pipelines import imaging_reduction
-from detectorist.pipelines.imaging_reduction import ImagingRequest, Reduced, reduce_imaging
+from detectorist.modes.imaging import reduction as imaging_reduction
+from detectorist.modes.imaging.reduction import ImagingRequest, Reduced, reduce_imaging
 
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.long]
 
@@ -60,8 +60,8 @@ def test_every_row_is_listed_with_what_it_chooses(table, files, tmp_path, monkey
 
 
 def test_a_campaign_makes_a_job_of_every_row(table, files, tmp_path):
-    wish = Wish("imaging", files, tmp_path, choices=read_table(table), references="none")
-    jobs = {job.name: job.settings for job in make_jobs(wish)}
+    request = PlanRequest("imaging", files, tmp_path, choices=read_table(table), references="none")
+    jobs = {job.name: job.settings for job in make_jobs(request)}
     assert len(jobs) == 690
     assert jobs["jw01345052001_02201_00003_nrcb3"] == (
         "wisps.scale=1.19",

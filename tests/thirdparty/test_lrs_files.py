@@ -7,8 +7,8 @@ import jwst
 import numpy as np
 import pytest
 
-from detectorist.pipelines.lrs_spectra import TIME_FROM_HEADER
-from detectorist.pipelines.reduction import Request, reduce_lrs
+from detectorist.modes.lrs.reduction import Request, reduce_lrs
+from detectorist.modes.lrs.spectra import TIME_FROM_HEADER
 
 pytestmark = [pytest.mark.thirdparty, pytest.mark.filterwarnings("default")]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from stdatamodels.jwst import datamodels
 
-from detectorist.algorithms.profile import clean_outliers
+from detectorist.algorithms.spectra.profile import clean_outliers
 from detectorist.stage_2 import CleanOutliersStep
 
 pytestmark = pytest.mark.thirdparty

@@ -12,10 +12,10 @@ import queue
 import time
 from typing import Any
 
-from detectorist.campaign.job import Job, JobRecord
 from detectorist.campaign.local_pool import PoolEvent
 from detectorist.campaign.worker import run_job, settle
 from detectorist.errors import OutputError, ParameterError
+from detectorist.modes.job import Job, JobRecord
 
 TOPIC = "detectorist"
 CONNECT_S = 10

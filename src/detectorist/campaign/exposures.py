@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from detectorist.campaign.modes import exposure_name
 from detectorist.errors import ParameterError
+from detectorist.modes import exposure_name
 from detectorist.parameters import nearest
 
 #: Cells that say nothing, as tables write them.
@@ -44,7 +44,7 @@ class Choices:
         return tuple(setting for row in self.rows if _matches(name, row.pattern) for setting in row.settings)
 
     def require_all_matched(self, names: Iterable[str]) -> None:
-        """Refuse rows that match no exposure: they are more often a typo than a wish.
+        """Refuse rows that match no exposure: they are more often a typo than a request.
 
         Raises
         ------

@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from detectorist.campaign.job import DONE, FINAL, RUNNING, WAITING, InputFile, Job, JobRecord, Product
 from detectorist.campaign.worker import sha256_of
 from detectorist.errors import InputError, OutputError
+from detectorist.modes.job import DONE, FINAL, RUNNING, WAITING, InputFile, Job, JobRecord, Product
 
 FILE = "ledger.sqlite"
 #: Raised when the tables change; an older ledger is refused, not guessed at.

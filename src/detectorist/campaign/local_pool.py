@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from detectorist.campaign import memory
-from detectorist.campaign.job import Job, JobRecord
+from detectorist.modes.job import Job, JobRecord
 
 #: Numerical threads of several workers would only fight over the same cores.
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -151,7 +151,7 @@ def _start_worker() -> _Worker:
     environment = {**os.environ, **dict.fromkeys(ONE_THREAD, "1")}
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-m", "detectorist.campaign.serve", str(theirs.fileno()), str(os.getpid())],
+            [sys.executable, "-m", "detectorist.campaign.worker_main", str(theirs.fileno()), str(os.getpid())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             env=environment,

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from detectorist.campaign.job import DONE, Job
 from detectorist.campaign.ledger import Entry
-from detectorist.campaign.modes import Mode, Sighting
+from detectorist.modes import ExposureInterval, Mode
+from detectorist.modes.job import DONE, Job
 
-#: Ending of the products that an exposure leaves to later ones (`detectorist.pipelines.saturated`).
+#: Ending of the products that an exposure leaves to later ones (`detectorist.modes.imaging.saturated`).
 SATURATED = "_saturated.fits"
 #: ... but not that of the copy which a later one has made of them.
 _RECEIVED = f"_earlier{SATURATED}"
@@ -29,12 +29,12 @@ def in_order_of_time(
     """
     everything = {name: entry.job for name, entry in known.items() if entry.job.mode == jobs[0].mode} if jobs else {}
     everything.update({job.name: job for job in jobs})
-    seen: dict[str, Sighting] = {}
+    seen: dict[str, ExposureInterval] = {}
     by_detector: dict[str, list[str]] = {}
     for name, job in everything.items():
-        if (sighting := mode.sighting(job)) is not None:
-            seen[name] = sighting
-            by_detector.setdefault(sighting.detector, []).append(name)
+        if (interval := mode.interval(job)) is not None:
+            seen[name] = interval
+            by_detector.setdefault(interval.detector, []).append(name)
     ordered = []
     for job in jobs:
         own = seen.get(job.name)
@@ -44,7 +44,7 @@ def in_order_of_time(
     return sorted(ordered, key=lambda job: (seen[job.name].start_mjd if job.name in seen else 0.0, job.name))
 
 
-def _may_glow(earlier: Sighting, later: Sighting, persistence_time_s: float) -> bool:
+def _may_glow(earlier: ExposureInterval, later: ExposureInterval, persistence_time_s: float) -> bool:
     began_before = earlier.start_mjd < later.start_mjd
     return began_before and (later.start_mjd - earlier.end_mjd) * SECONDS_PER_DAY < persistence_time_s
 

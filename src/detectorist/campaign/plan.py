@@ -14,11 +14,11 @@ from typing import Any
 
 from detectorist.campaign import memory
 from detectorist.campaign.exposures import Choices, require_safe_name
-from detectorist.campaign.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Job
 from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same, products_are_whole
-from detectorist.campaign.modes import Mode, Prediction, group_exposures, load_mode
 from detectorist.campaign.order import in_order_of_time, what_was_left
 from detectorist.errors import InputError, OutputError
+from detectorist.modes import Mode, Prediction, group_exposures, load_mode
+from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Job
 
 #: Memory of a worker whose job cannot be predicted.
 UNKNOWN_BYTES = 2_000_000_000
@@ -27,7 +27,7 @@ SPARE_DISK_BYTES = 100_000_000
 
 
 @dataclass(frozen=True)
-class Wish:
+class PlanRequest:
     """A campaign as asked for, from a file or from options.
 
     Attributes
@@ -128,7 +128,7 @@ class Plan:
             )
 
 
-def make_jobs(wish: Wish) -> list[Job]:
+def make_jobs(request: PlanRequest) -> list[Job]:
     """Return a job per exposure, checked as far as possible without reading data.
 
     Raises
@@ -136,35 +136,35 @@ def make_jobs(wish: Wish) -> list[Job]:
     ParameterError
         For an unknown mode, recipe, step, parameter or row of the table.
     """
-    mode = load_mode(wish.mode)
-    exposures = group_exposures(mode, wish.files)
-    if wish.choices is not None and not wish.allow_unmatched:
-        wish.choices.require_all_matched(exposures)
-    directly = wish.directly and len(exposures) == 1
-    weakest = mode.persistence_settings(wish.persistence_time_s) if wish.persistence_time_s else ()
+    mode = load_mode(request.mode)
+    exposures = group_exposures(mode, request.files)
+    if request.choices is not None and not request.allow_unmatched:
+        request.choices.require_all_matched(exposures)
+    directly = request.directly and len(exposures) == 1
+    weakest = mode.persistence_settings(request.persistence_time_s) if request.persistence_time_s else ()
     jobs = []
     for name, files in exposures.items():
         require_safe_name(name, "input")
-        chosen = wish.choices.settings_for(name) if wish.choices else ()
-        folder = wish.output_dir if directly else wish.output_dir / name
+        chosen = request.choices.settings_for(name) if request.choices else ()
+        folder = request.output_dir if directly else request.output_dir / name
         jobs.append(
             Job(
                 name=name,
-                mode=wish.mode,
+                mode=request.mode,
                 files=tuple(str(path.resolve()) for path in files),
                 output_dir=str(folder.resolve()),
-                recipe=wish.recipe,
-                settings=(*weakest, *wish.settings, *chosen, *wish.overrides),
-                references=wish.references,
-                options=dict(wish.options),
+                recipe=request.recipe,
+                settings=(*weakest, *request.settings, *chosen, *request.overrides),
+                references=request.references,
+                options=dict(request.options),
             )
         )
     keyed = _with_keys(mode, jobs)
     # What has been run before has been checked before: a key stands for parameters and versions alike.
-    known = _known(wish.output_dir)
+    known = _known(request.output_dir)
     checked = {entry.job.key for entry in known.values()}
     _check_once(mode, [job for job in keyed if job.key not in checked])
-    return in_order_of_time(mode, keyed, known, wish.persistence_time_s) if weakest else keyed
+    return in_order_of_time(mode, keyed, known, request.persistence_time_s) if weakest else keyed
 
 
 def make_plan(jobs: Sequence[Job], output_dir: Path, *, force: bool = False, memory_bytes: int = 0) -> Plan:

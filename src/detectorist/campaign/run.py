@@ -16,14 +16,14 @@ from typing import Any, Protocol
 
 from detectorist.campaign import events, lock
 from detectorist.campaign.events import Event, Report
-from detectorist.campaign.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Job, JobRecord
 from detectorist.campaign.kernels import is_compiled
 from detectorist.campaign.ledger import Ledger, inputs_are_same
 from detectorist.campaign.local_pool import LocalPool, PoolEvent
-from detectorist.campaign.modes import load_mode
 from detectorist.campaign.order import what_was_left
 from detectorist.campaign.plan import UNKNOWN_BYTES, Plan, PlannedJob, versions_of
 from detectorist.errors import OutputError
+from detectorist.modes import load_mode
+from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Job, JobRecord
 
 #: Seconds between two looks at memory and time limits.
 POLL_S = 0.25

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from detectorist.campaign import memory
-from detectorist.campaign.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, InputFile, Job, JobRecord, Product
-from detectorist.campaign.modes import load_mode
 from detectorist.errors import DetectoristError, InputError, OutputError, is_unprocessable
+from detectorist.modes import load_mode
+from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, InputFile, Job, JobRecord, Product
 
 LOG = "detectorist.log"
 #: Seconds between two reports of progress of one job: more would only cost time.

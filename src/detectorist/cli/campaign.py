@@ -17,7 +17,7 @@ from detectorist.cli.report import report_after_run
 from detectorist.errors import OutputError, ParameterError
 
 if TYPE_CHECKING:
-    from detectorist.campaign.plan import Plan, Wish
+    from detectorist.campaign.plan import Plan, PlanRequest
     from detectorist.campaign.run import Execution
 
 HOW = "How it is run"
@@ -97,13 +97,13 @@ def campaign(
     Example: detectorist run campaign.toml --dry-run
     """
     from detectorist.campaign.campaign_file import expand, read_campaign
-    from detectorist.campaign.modes import load_mode
-    from detectorist.campaign.plan import Wish
+    from detectorist.campaign.plan import PlanRequest
+    from detectorist.modes import load_mode
 
     written = read_campaign(file)
     how = written.execution
     folder = output_dir or written.output_dir
-    wish = Wish(
+    request = PlanRequest(
         mode=written.mode,
         files=expand(written.inputs, load_mode(written.mode).suffixes, exclude=written.exclude),
         output_dir=folder,
@@ -121,17 +121,19 @@ def campaign(
         memory_limit or how.memory_limit,
         timeout or how.timeout_s,
     )
-    conduct(wish, execution, chunk_ints or how.chunk_ints, dry_run=dry_run, as_json=as_json, force=force, quiet=quiet)
+    conduct(
+        request, execution, chunk_ints or how.chunk_ints, dry_run=dry_run, as_json=as_json, force=force, quiet=quiet
+    )
 
 
 def is_campaign(mode: str, files: list[Path], *options: Any) -> bool:
     """Tell whether files and options ask for a campaign: several exposures, or any option that only it has."""
-    from detectorist.campaign.modes import group_exposures, load_mode
+    from detectorist.modes import group_exposures, load_mode
 
     return any(options) or len(group_exposures(load_mode(mode), files)) > 1
 
 
-def wish_from_options(
+def request_from_options(
     mode: str,
     files: list[Path],
     output_dir: Path,
@@ -139,14 +141,14 @@ def wish_from_options(
     table: Path | None,
     settings: list[str],
     references: str | None,
-) -> Wish:
+) -> PlanRequest:
     """Return the campaign that options of a command ask for."""
     from detectorist.campaign.campaign_file import expand
     from detectorist.campaign.exposures import read_choices
-    from detectorist.campaign.modes import load_mode
-    from detectorist.campaign.plan import Wish
+    from detectorist.campaign.plan import PlanRequest
+    from detectorist.modes import load_mode
 
-    return Wish(
+    return PlanRequest(
         mode=mode,
         files=expand([str(file) for file in files], load_mode(mode).suffixes),
         output_dir=output_dir,
@@ -171,7 +173,7 @@ def make_execution(
 
 
 def conduct(
-    wish: Wish,
+    request: PlanRequest,
     execution: Execution,
     chunk_ints: int | None = None,
     *,
@@ -186,8 +188,8 @@ def conduct(
     options: dict[str, Any] = {"force": True} if force else {}
     if chunk_ints:
         options["chunk_ints"] = chunk_ints
-    jobs = make_jobs(replace(wish, options={**wish.options, **options}))
-    plan = make_plan(jobs, wish.output_dir, force=force, memory_bytes=memory_per_job(execution))
+    jobs = make_jobs(replace(request, options={**request.options, **options}))
+    plan = make_plan(jobs, request.output_dir, force=force, memory_bytes=memory_per_job(execution))
     if dry_run:
         show_plan(plan, execution, as_json=as_json)
         return
@@ -223,7 +225,7 @@ def run_plan(plan: Plan, execution: Execution, *, as_json: bool, quiet: bool) ->
 
 def exit_code(counts: dict[str, int]) -> int:
     """Return 0 when all is done, 4 when something crashed, else 3 when something cannot be processed."""
-    from detectorist.campaign import job
+    from detectorist.modes import job
 
     if counts.get(job.CRASHED):
         return CRASHED
@@ -232,8 +234,8 @@ def exit_code(counts: dict[str, int]) -> int:
 
 def failures(folder: Path, names: set[str] | None = None, *, most: int = 10) -> list[str]:
     """Return a line for each of the first failed jobs."""
-    from detectorist.campaign import job
     from detectorist.campaign.ledger import Ledger
+    from detectorist.modes import job
 
     with Ledger(folder, read_only=True) as ledger:
         entries = ledger.entries()
@@ -250,7 +252,7 @@ def failures(folder: Path, names: set[str] | None = None, *, most: int = 10) -> 
 
 def show_plan(plan: Plan, execution: Execution, *, as_json: bool) -> None:
     """Print what would be done."""
-    from detectorist.campaign.modes import load_mode
+    from detectorist.modes import load_mode
 
     described: dict[tuple, dict[str, Any]] = {}
     for planned in plan.jobs:

@@ -13,8 +13,8 @@ from detectorist.cli.lines import print_lines
 from detectorist.cli.options import Quiet, choice_option, file_option
 
 if TYPE_CHECKING:
-    from detectorist.campaign.database import Database
-    from detectorist.campaign.obs_record import ObsRecord
+    from detectorist.modes.coron.database import Database
+    from detectorist.modes.coron.obs_record import ObsRecord
 
 
 def run_obs(
@@ -28,10 +28,10 @@ def run_obs(
 ) -> list[ObsRecord]:
     """Run stage 1 on all exposures of a database, with a progress bar unless `quiet` or given another `progress`.
 
-    Everything else is that of `detectorist.campaign.run_obs.run_obs`.
+    Everything else is that of `detectorist.modes.coron.run_obs.run_obs`.
     """
-    from detectorist.campaign import run_obs as campaign
     from detectorist.cli.progress import progress_bar
+    from detectorist.modes.coron import run_obs as campaign
 
     if kwargs.get("progress") is not None:
         return campaign.run_obs(database, steps, subdir, overwrite, quiet, verbose, **kwargs)
@@ -82,9 +82,9 @@ def coron(
 
     Example: detectorist run coron sim/*_uncal.fits -o out --references sim/crds
     """
-    from detectorist.campaign import run_obs as campaign
     from detectorist.cli.report import report_after_run
-    from detectorist.pipelines.recipe import Recipe
+    from detectorist.modes.coron import run_obs as campaign
+    from detectorist.reduction.recipe import Recipe
 
     recipe = Recipe("--set").with_settings(set_ or [])
     keywords: dict[str, Any] = {**recipe.parameters, **{f"skip_{name}": True for name in skip or []}}
@@ -105,7 +105,7 @@ def coron(
 
 def _database(files: list[Path], output_dir: Path) -> Database:
     """Return the database in a file, or one of the files."""
-    from detectorist.campaign.database import Database
+    from detectorist.modes.coron.database import Database
 
     if len(files) == 1 and files[0].suffix == ".ecsv":
         database = Database.load(files[0])

@@ -49,8 +49,8 @@ def demo(
 def show_lrs(folder: Path, *, ints: int, seed: int) -> list[str]:
     """Simulate a transit seen by MIRI LRS and reduce it with the recipe `best`; return what came of it."""
     from detectorist.cli.progress import progress_bar
-    from detectorist.pipelines.lrs_summary import summarise
-    from detectorist.pipelines.reduction import Request, reduce_lrs
+    from detectorist.modes.lrs.quality import summarise
+    from detectorist.modes.lrs.reduction import Request, reduce_lrs
     from detectorist.simulate.builder import LrsScene
     from detectorist.simulate.comparison import compare_lrs, draw_comparison
 
@@ -68,7 +68,7 @@ def show_lrs(folder: Path, *, ints: int, seed: int) -> list[str]:
 def show_imaging(folder: Path, *, seed: int) -> list[str]:
     """Simulate a full frame of NIRCam with snowballs, wisps and 1/f noise, and reduce it; return what came of it."""
     from detectorist.cli.progress import progress_bar
-    from detectorist.pipelines.imaging_reduction import ImagingRequest, reduce_imaging
+    from detectorist.modes.imaging.reduction import ImagingRequest, reduce_imaging
     from detectorist.simulate.imaging import ImagingScene
 
     raw, reduced = folder / SIMULATED / "imaging", folder / "imaging"
@@ -84,10 +84,10 @@ def show_imaging(folder: Path, *, seed: int) -> list[str]:
 
 def show_coron(folder: Path, *, seed: int) -> list[str]:
     """Simulate a star with a companion behind a coronagraph of NIRCam, and reduce it; return what came of it."""
-    from detectorist.campaign.database import Database
-    from detectorist.campaign.run_obs import summarise
     from detectorist.cli.coron import run_obs
     from detectorist.cli.progress import progress_bar
+    from detectorist.modes.coron.database import Database
+    from detectorist.modes.coron.run_obs import summarise
     from detectorist.simulate.coron_scenes import CoronScene
 
     raw, reduced = folder / SIMULATED / "coron", folder / "coron"

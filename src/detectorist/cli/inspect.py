@@ -15,7 +15,7 @@ def inspect(files: Annotated[list[Path], typer.Argument(help="JWST products of a
     """
     from rich.console import Console
 
-    from detectorist.pipelines.inspection import inspect_file
+    from detectorist.reduction.inspection import inspect_file
 
     console = Console()
     for path in files:

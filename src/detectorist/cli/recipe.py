@@ -15,7 +15,7 @@ def list_recipes(mode: Annotated[str, typer.Argument(help="Mode: lrs or imaging.
 
     Example: detectorist recipe list lrs
     """
-    from detectorist.pipelines.recipe import builtin_recipes, load_recipe
+    from detectorist.reduction.recipe import builtin_recipes, load_recipe
 
     for name in builtin_recipes(mode):
         typer.echo(f"{name:8s} {load_recipe(mode, name).title}")
@@ -36,12 +36,12 @@ def show(
 
     Example: detectorist recipe show lrs best > mine.toml
     """
-    from detectorist.pipelines.recipe import read_recipe_text
+    from detectorist.reduction.recipe import read_recipe_text
 
     name = name or ("short" if mode == "lrs" else "default")
     if not asdf:
         typer.echo(read_recipe_text(mode, name), nl=False)
         return
-    from detectorist.pipelines.parameter_files import recipe_as_asdf
+    from detectorist.reduction.parameter_files import recipe_as_asdf
 
     typer.echo(recipe_as_asdf(mode, name), nl=False)

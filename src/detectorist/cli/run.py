@@ -69,17 +69,17 @@ def lrs(
     """
     from detectorist.cli.progress import progress_bar
     from detectorist.cli.references import folder_of_references
-    from detectorist.pipelines.lrs_summary import summarise
-    from detectorist.pipelines.reduction import Request, reduce_lrs
+    from detectorist.modes.lrs.quality import summarise
+    from detectorist.modes.lrs.reduction import Request, reduce_lrs
 
     references = folder_of_references(references, output_dir)
     if campaigns.is_campaign("lrs", files, table, workers, scheduler, memory_limit, dry_run, as_json):
         mapped = [f"wavelength_map={wavelength_map.resolve()}"] if wavelength_map else []
-        wish = campaigns.wish_from_options(
+        request = campaigns.request_from_options(
             "lrs", files, output_dir, recipe, table, [*mapped, *(set_ or [])], references
         )
         execution = campaigns.make_execution(workers, scheduler, memory_limit)
-        campaigns.conduct(wish, execution, chunk_ints, dry_run=dry_run, as_json=as_json, force=force, quiet=quiet)
+        campaigns.conduct(request, execution, chunk_ints, dry_run=dry_run, as_json=as_json, force=force, quiet=quiet)
         return
     chunked = [f"chunk_ints={chunk_ints}"] if chunk_ints else []
     with progress_bar("reducing", quiet=quiet) as progress:

@@ -18,7 +18,7 @@ from detectorist.errors import ParameterError
 
 if TYPE_CHECKING:
     from detectorist.campaign.exposures import Choices
-    from detectorist.pipelines.imaging_reduction import ImagingRequest
+    from detectorist.modes.imaging.reduction import ImagingRequest
 
 #: Columns of a table of choices that are not named step.parameter, as the CEERS survey's.
 COLUMNS = {"wisp_scale": "wisps.scale", "mask_threshold": "stripes.thresh"}
@@ -89,17 +89,17 @@ def imaging(
     settings = settings_of(set_, delete_interim=delete_interim, maximum_cores=maximum_cores)
     found = [locate(file, input_dir) for file in files]
     if any((workers, scheduler, memory_limit, persistence_time, dry_run, as_json)):
-        wish = replace(
-            campaigns.wish_from_options("imaging", found, output_dir, recipe, None, settings, references),
+        request = replace(
+            campaigns.request_from_options("imaging", found, output_dir, recipe, None, settings, references),
             settings=() if wisp_templates is None else (template_setting(wisp_templates),),
             choices=None if table is None else read_table(table),
             allow_unmatched=True,
             persistence_time_s=persistence_time or 0.0,
         )
         execution = campaigns.make_execution(workers, scheduler, memory_limit)
-        campaigns.conduct(wish, execution, dry_run=dry_run, as_json=as_json, force=force, quiet=quiet)
+        campaigns.conduct(request, execution, dry_run=dry_run, as_json=as_json, force=force, quiet=quiet)
         return
-    from detectorist.pipelines.imaging_reduction import ImagingRequest
+    from detectorist.modes.imaging.reduction import ImagingRequest
 
     request = ImagingRequest(
         files=found,
@@ -131,11 +131,11 @@ def template_setting(folder: Path) -> str:
 
 def _reduce_here(request: ImagingRequest, *, quiet: bool) -> None:
     """Reduce one exposure after the other, say what came of each, write the report, leave with the exit code."""
-    from detectorist.campaign import job
     from detectorist.campaign.run import count_states
     from detectorist.cli.campaign_view import counted
     from detectorist.cli.progress import progress_bar
-    from detectorist.pipelines.imaging_reduction import ExposuresFailed, reduce_imaging
+    from detectorist.modes import job
+    from detectorist.modes.imaging.reduction import ExposuresFailed, reduce_imaging
 
     failed: dict[str, dict[str, str]] = {}
     with progress_bar("reducing", quiet=quiet) as progress:
@@ -165,7 +165,7 @@ def choices_for(table: Path | None, files: list[Path]) -> dict[str, tuple[str, .
     """Return {exposure: settings} of a table; rows for exposures that are not among the files are no error."""
     if table is None:
         return {}
-    from detectorist.pipelines.imaging import stem_of
+    from detectorist.modes.imaging.pipeline import stem_of
 
     choices = read_table(table)
     return {stem_of(file.name): choices.settings_for(stem_of(file.name)) for file in files}

@@ -71,10 +71,10 @@ def _ledger(folder: Path) -> Ledger:
 
 
 def _report(entries: dict[str, Entry], run: dict[str, Any], holder: dict | None, *, every: bool) -> list[str]:
-    from detectorist.campaign import job
     from detectorist.campaign.memory import format_bytes
     from detectorist.campaign.run import count_states
     from detectorist.cli.campaign_view import counted
+    from detectorist.modes import job
 
     counts = count_states({name: entry.state for name, entry in entries.items()})
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.get("started", 0)))

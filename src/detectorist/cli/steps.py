@@ -54,7 +54,7 @@ def snowballs(
 
     Example: detectorist snowballs jw01345001001_10201_00001_nrca3_uncal.fits
     """
-    from detectorist.pipelines.imaging_reduction import ImagingRequest, reduce_imaging
+    from detectorist.modes.imaging.reduction import ImagingRequest, reduce_imaging
 
     settings = [
         f'snowballs.method="{method.value}"',
@@ -143,7 +143,7 @@ def correct(
     quiet: bool,
 ) -> None:
     """Run a step on a rate file, and say what was read and written."""
-    from detectorist.pipelines.rate_correction import RateRequest, correct_rate_file
+    from detectorist.modes.imaging.rate_correction import RateRequest, correct_rate_file
 
     result = correct_rate_file(RateRequest(step, file, output_dir, input_dir, in_place, parameters, references))
     if quiet:

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from detectorist.pipelines.verify import Verification
+    from detectorist.reduction.verify import Verification
 
 
 def verify(
@@ -31,7 +31,7 @@ def verify(
     from rich.console import Console
 
     from detectorist.crds_source import use_references
-    from detectorist.pipelines.verify import verify as run
+    from detectorist.reduction.verify import verify as run
 
     use_references(references)
     console = Console()

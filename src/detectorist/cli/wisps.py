@@ -104,7 +104,7 @@ def template(
     Example: detectorist wisps template calibrated/*_rate.fits -o wisp_templates
     """
     from detectorist.cli.progress import progress_bar
-    from detectorist.pipelines.wisp_templates import TemplateRequest, make_wisp_templates
+    from detectorist.modes.imaging.wisp_templates import TemplateRequest, make_wisp_templates
 
     with progress_bar("templates", quiet=quiet) as progress:
         made, left_out = make_wisp_templates(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from detectorist.algorithms.alignment import Shifts, Template, squared_residuals
+from detectorist.algorithms.spectra.alignment import Shifts, Template, squared_residuals
 from detectorist.figures.style import COLOURS, new_figure
 
 #: Integrations drawn at most.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from detectorist.algorithms.trace import TraceFit, gaussian
+from detectorist.algorithms.spectra.trace import TraceFit, gaussian
 from detectorist.figures.style import COLOURS, new_figure, show_image
 
 

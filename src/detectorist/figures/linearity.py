@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from detectorist.algorithms.linearity import LinearityFit
+from detectorist.algorithms.ramps.linearity import LinearityFit
 from detectorist.figures.style import COLOURS, new_figure
 
 #: Points drawn for each output: more only make the file larger.

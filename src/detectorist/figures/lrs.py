@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from detectorist.algorithms.light_curves import USEFUL_UM, LightCurve, scatter_of_bins, sum_wavelengths
+from detectorist.algorithms.spectra.light_curves import USEFUL_UM, LightCurve, scatter_of_bins, sum_wavelengths
 from detectorist.figures.lrs_quality import hours_of
 from detectorist.figures.style import COLOURS, new_figure
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from detectorist.algorithms.light_curves import USEFUL_UM, LightCurve, point_to_point_scatter, sum_wavelengths
+from detectorist.algorithms.spectra.light_curves import USEFUL_UM, LightCurve, point_to_point_scatter, sum_wavelengths
 from detectorist.figures.style import COLOURS, DIFFERENCE_CMAP, IMAGE_CMAP, new_figure
 
 #: Width (micron) of the bins of spectroscopic light curves.

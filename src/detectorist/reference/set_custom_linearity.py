@@ -8,7 +8,7 @@ import numpy as np
 from stdatamodels.jwst.datamodels import LinearityModel, RampModel
 
 from detectorist import models
-from detectorist.algorithms import linearity
+from detectorist.algorithms.ramps import linearity
 from detectorist.errors import ParameterError
 from detectorist.reference._base import MIRI_FRAME, ReferenceStep, as_full_frame
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from detectorist.campaign.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE
+from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE
 from detectorist.report.gather import FAILED, Exposure
 
 #: A number this many robust standard deviations from the median of the run is worth a look.

@@ -12,10 +12,10 @@ from typing import Any
 from astropy.io import fits
 
 from detectorist.campaign import ledger as ledgers
-from detectorist.campaign.job import DONE
 from detectorist.campaign.ledger import Entry, Ledger
-from detectorist.campaign.modes import exposure_name
 from detectorist.errors import InputError
+from detectorist.modes import exposure_name
+from detectorist.modes.job import DONE
 
 RESOLVED, RECORD = "resolved.toml", "record.json"
 #: How far below the folder a run may lie.

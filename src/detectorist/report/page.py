@@ -17,16 +17,16 @@ import jinja2
 from markupsafe import Markup
 
 from detectorist import __version__
-from detectorist.campaign.job import DONE
 from detectorist.campaign.memory import format_bytes
 from detectorist.errors import InputError
-from detectorist.pipelines import products
+from detectorist.modes.job import DONE
+from detectorist.modes.section import Panel, Sections, load_sections
+from detectorist.reduction import products
 from detectorist.report import compare as comparisons
 from detectorist.report.concerns import Column, Suspect, find_suspects, is_number
 from detectorist.report.gather import Exposure, Run, gather
 from detectorist.report.media import Media
 from detectorist.report.parameters import Parameter, find_changed, find_varying
-from detectorist.report.sections import Panel, Sections, load_sections
 
 FILE, ASSETS = "report.html", "report_assets"
 #: Beyond so many exposures, pictures go to a folder beside the page and only quick ones are made.

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from detectorist.pipelines.reuse import PLACES
+from detectorist.reduction.content_keys import PLACES
 from detectorist.report.gather import Exposure
 
 #: Parameters that say where things go or how stpipe works, not what is done.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.optimize import least_squares
 
-from detectorist.algorithms.light_curves import USEFUL_UM
+from detectorist.algorithms.spectra.light_curves import USEFUL_UM
 from detectorist.errors import InputError
 
 if TYPE_CHECKING:

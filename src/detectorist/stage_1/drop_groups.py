@@ -7,7 +7,8 @@ from typing import ClassVar
 from stdatamodels.jwst.datamodels import RampModel
 
 from detectorist import models
-from detectorist.algorithms import dq, groups
+from detectorist.algorithms import dq
+from detectorist.algorithms.ramps import groups
 from detectorist.parameters import indices_to_drop, parse_index_list
 from detectorist.step import LRS_SLITLESS, DetectoristStep
 
@@ -18,7 +19,7 @@ class DropGroupsStep(DetectoristStep):
     Spoiled are the first groups (reset switch charge decay, RSCD) and the last one (pulled down before the next
     reset). "auto" finds them in the first integrations of the data (as many as make 64 million samples); to treat all
     segments of an exposure alike, decide on one and give the list (`record["groups"]`, or
-    `detectorist.algorithms.groups.choose_groups`) to the others.
+    `detectorist.algorithms.ramps.groups.choose_groups`) to the others.
     """
 
     class_alias = "drop_groups"

@@ -10,7 +10,7 @@ from astropy.io import fits
 from stdatamodels.jwst.datamodels import RampModel
 
 from detectorist import models
-from detectorist.algorithms.persistence import find_saturated, flag_glow
+from detectorist.algorithms.ramps.persistence import find_saturated, flag_glow
 from detectorist.errors import InputError
 from detectorist.step import DetectoristStep
 from detectorist.times import SECONDS_PER_DAY, integration_times

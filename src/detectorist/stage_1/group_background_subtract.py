@@ -9,7 +9,7 @@ from stdatamodels.jwst.datamodels import RampModel
 
 from detectorist import models
 from detectorist.algorithms import dq
-from detectorist.algorithms.background import measure_background
+from detectorist.algorithms.spectra.background import measure_background
 from detectorist.step import LRS_SLITLESS, DetectoristStep
 
 

@@ -9,7 +9,7 @@ from stdatamodels.jwst.datamodels import JwstDataModel, RampModel
 
 from detectorist import models
 from detectorist.algorithms import dq
-from detectorist.algorithms.mask_groups import GroupMatch, late_groups, match_groups
+from detectorist.algorithms.ramps.mask_groups import GroupMatch, late_groups, match_groups
 from detectorist.errors import ParameterError
 from detectorist.parameters import parse_value
 from detectorist.step import DetectoristStep

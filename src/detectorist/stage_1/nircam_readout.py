@@ -8,8 +8,8 @@ from stdatamodels.jwst import datamodels
 from stdatamodels.jwst.datamodels import JwstDataModel, RampModel
 
 from detectorist import models
-from detectorist.algorithms.flicker import Readout, alternating_readout
-from detectorist.algorithms.ktc import group_times
+from detectorist.algorithms.flicker.smoother import Readout, alternating_readout
+from detectorist.algorithms.ramps.ktc import group_times
 from detectorist.errors import InputError
 
 

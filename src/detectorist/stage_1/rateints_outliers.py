@@ -9,7 +9,7 @@ from stdatamodels.jwst.datamodels import CubeModel, JwstDataModel, RampModel
 
 from detectorist import models
 from detectorist.algorithms import dq
-from detectorist.algorithms.outliers import flag_outliers, groups_of_outliers
+from detectorist.algorithms.spectra.outliers import flag_outliers, groups_of_outliers
 from detectorist.errors import InputError
 from detectorist.stage_1.subtract_1overf import product_of
 from detectorist.step import DetectoristStep

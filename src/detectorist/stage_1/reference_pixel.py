@@ -8,8 +8,9 @@ import numpy as np
 from stdatamodels.jwst.datamodels import RampModel
 
 from detectorist import models
-from detectorist.algorithms import dq, refpix
-from detectorist.algorithms.groups import count_deciding
+from detectorist.algorithms import dq
+from detectorist.algorithms.ramps import refpix
+from detectorist.algorithms.ramps.groups import count_deciding
 from detectorist.errors import InputError, ParameterError
 from detectorist.parameters import parse_value
 from detectorist.step import LRS_SLITLESS, DetectoristStep

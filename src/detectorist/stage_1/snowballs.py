@@ -11,7 +11,7 @@ from stdatamodels.jwst.datamodels import RampModel
 
 from detectorist import models
 from detectorist.algorithms import dq
-from detectorist.algorithms.snowballs import Snowball, flag_snowballs, flag_snowballs_ceers
+from detectorist.algorithms.ramps.snowballs import Snowball, flag_snowballs, flag_snowballs_ceers
 from detectorist.errors import InputError, ParameterError
 from detectorist.stage_1.rate_images import naming
 from detectorist.step import DetectoristStep

@@ -9,9 +9,9 @@ from stdatamodels.jwst.datamodels import RampModel
 
 from detectorist import models
 from detectorist.algorithms import dq
-from detectorist.algorithms.destripe import Destriped, destripe
-from detectorist.algorithms.destripe_groups import destripe_ramps
-from detectorist.algorithms.residuals import measure_row_noise
+from detectorist.algorithms.flicker.destripe import Destriped, destripe
+from detectorist.algorithms.flicker.destripe_groups import destripe_ramps
+from detectorist.algorithms.images.residuals import measure_row_noise
 from detectorist.stage_1.nircam_readout import readout_of, times_of_groups
 from detectorist.stage_1.rate_images import (
     flat_under,

@@ -11,7 +11,7 @@ from stdatamodels.jwst.datamodels import CubeModel, ImageModel, JwstDataModel, R
 
 from detectorist import models
 from detectorist.algorithms import dq
-from detectorist.algorithms.one_over_f import StripeStack, stripes_of_integrations, stripes_of_ramps
+from detectorist.algorithms.flicker.one_over_f import StripeStack, stripes_of_integrations, stripes_of_ramps
 from detectorist.stage_1.nircam_readout import readout_of, saturation_level, times_of_groups
 from detectorist.step import DetectoristStep
 

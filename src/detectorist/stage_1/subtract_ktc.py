@@ -8,7 +8,7 @@ import numpy as np
 from stdatamodels.jwst.datamodels import RampModel
 
 from detectorist import models
-from detectorist.algorithms import ktc
+from detectorist.algorithms.ramps import ktc
 from detectorist.stage_1.nircam_readout import saturation_level, times_of_groups
 from detectorist.step import DetectoristStep
 

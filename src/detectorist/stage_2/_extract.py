@@ -12,9 +12,9 @@ from stdatamodels.jwst.datamodels import CubeModel, GainModel
 
 from detectorist import __version__, models
 from detectorist.algorithms import dq
-from detectorist.algorithms.background import measure_background
-from detectorist.algorithms.extraction import Spectra
-from detectorist.algorithms.trace import TraceFit, fit_trace
+from detectorist.algorithms.spectra.background import measure_background
+from detectorist.algorithms.spectra.extraction import Spectra
+from detectorist.algorithms.spectra.trace import TraceFit, fit_trace
 from detectorist.errors import InputError, OutputError, ParameterError, TooFewPixels
 from detectorist.parameters import parse_int_or_word, parse_value
 from detectorist.reference import GetDefaultGain, GetWavelengthMap

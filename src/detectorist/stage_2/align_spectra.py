@@ -10,8 +10,8 @@ from stdatamodels.jwst.datamodels import CubeModel
 
 from detectorist import models
 from detectorist.algorithms import dq
-from detectorist.algorithms.alignment import Shifts, Template, build_template, measure_shifts
-from detectorist.algorithms.resampling import shift_spectra
+from detectorist.algorithms.spectra.alignment import Shifts, Template, build_template, measure_shifts
+from detectorist.algorithms.spectra.resampling import shift_spectra
 from detectorist.errors import InputError, ParameterError
 from detectorist.stage_2.extract_1d_box import Extract1DBoxStep
 from detectorist.step import LRS_SLITLESS, DetectoristStep

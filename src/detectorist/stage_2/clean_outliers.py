@@ -8,7 +8,8 @@ import numpy as np
 from stdatamodels.jwst.datamodels import CubeModel
 
 from detectorist import models
-from detectorist.algorithms import dq, profile
+from detectorist.algorithms import dq
+from detectorist.algorithms.spectra import profile
 from detectorist.errors import InputError, ParameterError
 from detectorist.parameters import parse_index_list
 from detectorist.step import LRS_SLITLESS, DetectoristStep

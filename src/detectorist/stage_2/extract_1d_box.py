@@ -8,8 +8,8 @@ import numpy as np
 from stdatamodels.jwst.datamodels import CubeModel
 
 from detectorist import models
-from detectorist.algorithms.extraction import Spectra, extract_box
-from detectorist.algorithms.trace import TraceFit
+from detectorist.algorithms.spectra.extraction import Spectra, extract_box
+from detectorist.algorithms.spectra.trace import TraceFit
 from detectorist.stage_2._extract import SHARED_SPEC, ExtractStep
 
 

@@ -8,9 +8,9 @@ import numpy as np
 from stdatamodels.jwst.datamodels import CubeModel, ReadnoiseModel
 
 from detectorist import models
-from detectorist.algorithms.background import scatter_variance
-from detectorist.algorithms.extraction import extract_optimal, model_variance, rate_read_noise
-from detectorist.algorithms.profile import clean_outliers
+from detectorist.algorithms.spectra.background import scatter_variance
+from detectorist.algorithms.spectra.extraction import extract_optimal, model_variance, rate_read_noise
+from detectorist.algorithms.spectra.profile import clean_outliers
 from detectorist.errors import ParameterError
 from detectorist.stage_2._extract import SHARED_SPEC, ExtractStep
 

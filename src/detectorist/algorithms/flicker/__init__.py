@@ -1,0 +1,1 @@
+"""1/f noise: a function of readout time, seen as stripes."""

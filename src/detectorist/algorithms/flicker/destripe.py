@@ -1,0 +1,220 @@
+"""From rates to rates without stripes: source mask, flat field, estimate, uncertainty, image by image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from detectorist.algorithms.blas_threads import one_thread
+from detectorist.algorithms.flicker.row_medians import measure_pedestal, median_stripes
+from detectorist.algorithms.flicker.smoother import (
+    Readout,
+    estimate_flicker,
+    estimate_flicker_coarsely,
+    estimate_noise,
+    pool_noise,
+)
+from detectorist.algorithms.images.diffuse_light import model_diffuse_light
+from detectorist.algorithms.images.sources import mask_sources
+from detectorist.errors import ParameterError
+
+#: Part of an image that sources must cover for more rounds of looking for them, their number, and the part by which
+#: each has to find more.
+CROWDED, CROWDED_ROUNDS, MORE = 0.25, 5, 0.01
+
+
+@dataclass(frozen=True)
+class Destriped:
+    """What to subtract from each image, (n_images, ny, nx) float32.
+
+    horizontal, vertical : noise in readout time (or offsets of rows), and offsets of columns.
+    variance_change : what the subtraction adds to the variance of a pixel; can be negative.
+    mask : (ny, nx) bool, sources. outskirts : (ny, nx) bool, the part of it that was used, its faint light modelled.
+    tier : (ny, nx) uint8, the tier of the detection that found them, 1 for a given mask.
+    rms_common, rms_own, white : standard deviations of 1/f noise common to the outputs, of 1/f noise of each and of
+        white noise, unit of the image; None for the method "median".
+    """
+
+    horizontal: np.ndarray
+    vertical: np.ndarray
+    variance_change: np.ndarray
+    mask: np.ndarray
+    outskirts: np.ndarray
+    tier: np.ndarray
+    rms_common: float | None = None
+    rms_own: float | None = None
+    white: float | None = None
+
+
+@one_thread
+def destripe(
+    images: np.ndarray,
+    bad: np.ndarray,
+    *,
+    readout: Readout,
+    flat: np.ndarray | None = None,
+    mask: np.ndarray | None = None,
+    method: str = "flicker",
+    thresh: float = 0.8,
+    vertical: bool = True,
+) -> Destriped:
+    """Measure the stripes of the images of one exposure.
+
+    Parameters
+    ----------
+    images : ndarray of float, shape (n_images, ny, nx)
+        Rates of one field, not flat-fielded. Non-finite pixels are ignored.
+    bad : ndarray of bool, shape (n_images, ny, nx)
+        True where a pixel must not be used.
+    readout : Readout
+    flat : ndarray of float, shape (ny, nx), optional
+        Flat field, NaN where it is bad.
+    mask : ndarray of bool, shape (ny, nx), optional
+        True on sources; by default they are looked for twice, in the image with its rows levelled and, for "flicker",
+        in the image without a sketch of its stripes.
+    method : str
+        "flicker" (`flicker.estimate_flicker`) or "median" (`stripes.median_stripes`, with `thresh`).
+    thresh : float
+        See `stripes.median_stripes`.
+    vertical : bool
+        "flicker": also offsets of columns.
+
+    Returns
+    -------
+    Destriped
+
+    Raises
+    ------
+    TooFewPixels, ParameterError
+        As the estimators do; ParameterError for an unknown method or shapes that differ.
+
+    Notes
+    -----
+    Light is flat-fielded, electronic noise is not. "flicker" therefore subtracts what the flat makes of the sky and
+    leaves the noise as it is; "median" measures on the flat-fielded image and brings its offsets back, as CEERS does.
+    Of the sources that it finds itself, "flicker" subtracts the outskirts (`diffuse_light`) where others mask them.
+    """
+    images, bad = np.asarray(images), np.asarray(bad, bool)
+    if method not in ("flicker", "median"):
+        raise ParameterError(f'method is "{method}": "flicker" or "median" is needed')
+    if images.ndim != 3 or images.shape != bad.shape:
+        raise ParameterError(f"images of shape {images.shape}, bad of shape {bad.shape}: (n, ny, nx) are needed")
+    for what, array in (("flat", flat), ("mask", mask)):
+        if array is not None and array.shape != images.shape[1:]:
+            raise ParameterError(f"{what} of shape {array.shape}: {images.shape[1:]} is needed")
+    if flat is not None:
+        bad = bad | ~np.isfinite(flat)
+        flat = np.nan_to_num(flat, nan=1.0)
+    if method == "median":
+        return _by_medians(images, bad, readout, flat, mask, thresh)
+    return _by_flicker(images, bad, readout, flat, mask, vertical)
+
+
+def _by_flicker(images, bad, readout, flat, mask, vertical):
+    mean, common_bad = _mean_image(images, bad)
+    settings = {"readout": readout, "columns": vertical}
+    if mask is None:
+        tier = mask_sources(_flattened(mean, flat), common_bad, n_outputs=len(readout.outputs)).tier
+        mean = _without_flat_sky(mean, flat, common_bad | (tier > 0))
+        sketch, tier = _look_again(mean, common_bad, tier, settings)
+        mask = tier > 0
+        sketch, light, known = _model_outskirts(mean, common_bad, mask, sketch, settings)
+    else:
+        mask = mask.astype(bool)
+        mean = _without_flat_sky(mean, flat, common_bad | mask)
+        tier, sketch, light, known = mask.astype(np.uint8), None, np.float32(0), np.zeros(mask.shape, bool)
+    left_out = mask & ~known
+    parts, noise = [], None
+    if len(images) == 1:
+        parts.append(estimate_flicker(mean - light, common_bad | left_out, sketch=sketch, **settings))
+    else:
+        # One by one: an exposure may have many integrations.
+        def dark(image, one_bad):
+            return _without_flat_sky(image, flat, one_bad | mask) - light, one_bad | left_out
+
+        pairs = list(zip(images, bad, strict=True))
+        noise = pool_noise([estimate_noise(*dark(*pair), readout=readout) for pair in pairs])
+        parts.extend(estimate_flicker(*dark(*pair), noise=noise, **settings) for pair in pairs)
+    noise = noise or parts[0].noise
+    shape = images.shape
+    return Destriped(
+        horizontal=np.stack([part.pattern for part in parts]),
+        vertical=np.broadcast_to(np.stack([part.columns.astype(np.float32) for part in parts])[:, None, :], shape),
+        variance_change=np.stack([part.variance_change() for part in parts]),
+        mask=mask,
+        outskirts=known,
+        tier=tier,
+        rms_common=float(np.sqrt(noise.common.sum())),
+        rms_own=float(np.sqrt(noise.own.sum())),
+        white=float(np.sqrt(noise.white)),
+    )
+
+
+def _look_again(image, bad, tier, settings):
+    """Return a sketch of the noise, and sources in the image without it; in rounds where they cover much of it.
+
+    Light that is not masked is in part taken for noise, output by output, and missed again in what is left: of a galaxy
+    as large as the frame each round finds more.
+    """
+    for _ in range(CROWDED_ROUNDS):
+        covered = (tier > 0).mean()
+        sketch = estimate_flicker_coarsely(image, bad | (tier > 0), **settings)
+        found = mask_sources(image - sketch.total(), bad, level_rows=False).tier
+        now = (found > 0).mean()
+        # Where nearly everything is lit, a sketch may take nearly all light with it.
+        tier = tier if now < covered - CROWDED else found
+        if now < CROWDED or now < covered + MORE:
+            break
+    return sketch, tier
+
+
+def _model_outskirts(image, bad, mask, sketch, settings):
+    """Return a better sketch of the noise, light that can be subtracted, and which pixels of the mask it frees."""
+    sketch = estimate_flicker_coarsely(image, bad | mask, sketch=sketch, **settings)
+    rest = image - sketch.total() - np.float32(sketch.level)
+    return sketch, *model_diffuse_light(rest, bad, mask, white=sketch.white)
+
+
+def _by_medians(images, bad, readout, flat, mask, thresh):
+    mean, common_bad = _mean_image(images, bad)
+    n_outputs = len(readout.outputs)
+    tier = mask.astype(np.uint8) if mask is not None else None
+    if tier is None:
+        tier = mask_sources(_flattened(mean, flat), common_bad, n_outputs=n_outputs).tier
+    mask = tier > 0
+    factor = np.float32(1) if flat is None else flat
+    found = [
+        median_stripes(_flattened(image, flat), b | mask, n_outputs=n_outputs, thresh=thresh)
+        for image, b in zip(images, bad, strict=True)
+    ]
+    return Destriped(
+        horizontal=np.stack([one.horizontal_image() * factor for one in found]),
+        vertical=np.stack([one.vertical_image() * factor for one in found]),
+        variance_change=np.stack([one.variance_image() * factor**2 for one in found]),
+        mask=mask,
+        outskirts=np.zeros(mask.shape, bool),
+        tier=tier,
+    )
+
+
+def _mean_image(images, bad):
+    """Return the mean of the good values of each pixel, (ny, nx) float32, and where there is none."""
+    if len(images) == 1:
+        return np.asarray(images[0], np.float32), bad[0] | ~np.isfinite(images[0])
+    good = ~bad & np.isfinite(images)
+    number = good.sum(axis=0)
+    total = np.where(good, images, 0).sum(axis=0, dtype=np.float64)
+    return (total / np.maximum(number, 1)).astype(np.float32), number == 0
+
+
+def _flattened(image, flat):
+    return image if flat is None else image / flat
+
+
+def _without_flat_sky(image, flat, mask):
+    """Return the image without the flat field's imprint on the sky; its level stays."""
+    if flat is None:
+        return np.asarray(image, np.float32)
+    level = measure_pedestal(image / flat, mask)
+    return (image - level * (flat - 1)).astype(np.float32)

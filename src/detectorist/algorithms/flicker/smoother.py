@@ -1,0 +1,400 @@
+"""1/f noise of the readout electronics, estimated on the time line on which it arose.
+
+A detector is read through one or several outputs, pixel after pixel, with a pause at the end of every row; all
+outputs run at the same time. The noise is a function of that time,
+
+    y_k(t) = c(t) + u_k(t) + white noise,
+
+c common to all outputs and u_k of output k alone, each a sum of Ornstein-Uhlenbeck processes with logarithmically
+spaced time scales, which together stand for any spectrum that falls with frequency. Their variances come from the
+image's own variograms (of each output, and between outputs), the posterior of c + u_k from one Kalman smoother over
+all outputs together: masked pixels are gaps, and where one output is covered by a galaxy the others still tell c.
+Cost is linear in the number of pixels.
+
+Rows of the image are runs of this time line; columns are not. A constant of each column is estimated beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.polynomial import legendre
+
+from detectorist.algorithms.flicker.readout import BLOCK_PIX, Blocks, Readout, alternating_readout
+from detectorist.algorithms.flicker.spectrum import FlickerNoise, fast_variance, fit_noise, pool_noise
+from detectorist.errors import ParameterError, TooFewPixels
+
+__all__ = [
+    "Flicker",
+    "FlickerNoise",
+    "Readout",
+    "Sketch",
+    "alternating_readout",
+    "estimate_flicker",
+    "estimate_flicker_coarsely",
+    "estimate_noise",
+    "pool_noise",
+    "smooth_blocks",
+]
+
+#: Fewest usable pixels from which a spectrum of the noise is estimated.
+MIN_PIXELS = 500
+#: Standard deviation of a Gaussian in units of its median absolute deviation.
+MAD_TO_SIGMA = 1.4826
+#: Pixels on either side of a border of two outputs from which the step between them is measured.
+STEP_PIX = 32
+#: Order of the polynomial along x that counts as light, not as offsets of columns.
+COLUMN_LIGHT_ORDER = 5
+
+
+@dataclass(frozen=True)
+class Flicker:
+    """Estimated noise of one image.
+
+    pattern : ndarray of float32, shape (ny, nx)
+        1/f noise, mean zero: the level of the sky stays with the image.
+    variance : ndarray of float32, shape (ny, nx)
+        Posterior variance of `pattern`.
+    used : ndarray of bool, shape (ny, nx)
+        Pixels that the estimate could use: their own noise is in it.
+    fast_variance : float
+        Variance of the part of the noise that is faster than the smoother resolves and stays in every pixel.
+    columns : ndarray of float64, shape (nx,)
+        Constant of each column, mean zero; 0 where not asked for.
+    column_variance : ndarray of float64, shape (nx,)
+    noise : FlickerNoise
+    level : float
+        Mean of the image about which the noise was estimated.
+    """
+
+    pattern: np.ndarray
+    variance: np.ndarray
+    used: np.ndarray
+    fast_variance: float
+    columns: np.ndarray
+    column_variance: np.ndarray
+    noise: FlickerNoise
+    level: float
+
+    @property
+    def total(self) -> np.ndarray:
+        """Pattern and columns together, (ny, nx) float32: what to subtract."""
+        return self.pattern + self.columns.astype(np.float32)
+
+    def variance_change(self) -> np.ndarray:
+        """Return what the correction adds to the variance of each pixel of the corrected image, (ny, nx) float32.
+
+        A pixel that was not used gets the posterior variance P of the pattern. A used one has part of its own
+        noise subtracted with the pattern: with white noise R its variance becomes R - P, for
+        Cov(noise, estimate) = P. What is too fast to be estimated is in both.
+        """
+        change = np.where(self.used, -self.variance, self.variance)
+        change += np.float32(self.fast_variance)
+        change += self.column_variance.astype(np.float32)
+        return change
+
+
+def estimate_flicker(
+    image: np.ndarray,
+    mask: np.ndarray,
+    *,
+    readout: Readout,
+    noise: FlickerNoise | None = None,
+    columns: bool = True,
+    clip_sigma: float = 4.0,
+    sketch: Sketch | None = None,
+) -> Flicker:
+    """Estimate 1/f noise and its uncertainty.
+
+    Parameters
+    ----------
+    image : ndarray of float, shape (ny, nx)
+        One image, ramp group or difference, any linear unit. Only its mean and its gradients along x are taken for
+        light: subtract what else is known. Non-finite pixels are ignored.
+    mask : ndarray of bool, shape (ny, nx)
+        True where a pixel must not be used: sources, bad and reference pixels.
+    readout : Readout
+    noise : FlickerNoise, optional
+        Spectrum of the noise; by default estimated from this image. Integrations of one exposure may share theirs
+        (`pool_noise`).
+    columns : bool
+        Also estimate a constant of each column, shrunk by its own uncertainty.
+    clip_sigma : float
+        Pixels farther than this from their expected value are left out.
+    sketch : Sketch, optional
+        First estimate of the same image, perhaps with another mask; by default made here (`estimate_flicker_coarsely`).
+
+    Returns
+    -------
+    Flicker
+
+    Raises
+    ------
+    TooFewPixels
+        When less than 500 pixels are usable, or those have no scatter.
+    ParameterError
+        When the shapes do not fit the readout.
+
+    Notes
+    -----
+    A gradient of the sky along the slow direction cannot be told from slow common noise and is removed with it. Cost:
+    two runs of the smoother, together about 4 us per 4 pixel times for four outputs and a tenth of it for one; peak
+    memory about 50 bytes per pixel.
+    """
+    image, usable = _checked(image, mask, readout)
+    white = _pixel_noise(image, usable)
+    clip = clip_sigma * white
+    if sketch is None:
+        sketch = _sketch(image, usable, white, clip, readout, noise, columns)
+    level, offsets, expected = sketch[:3]
+    blocks = Blocks(readout, image.shape[0])
+    means, counts = blocks.average(image, usable, offsets, expected, clip)
+    light = _gradient_light(means, counts, blocks)
+    noise = noise or fit_noise(means - light, counts, blocks)
+    time_line, spread = _noise_of_blocks(means - light, counts, blocks, noise, want_variance=True)
+    expected = blocks.paint(time_line + light.T, straight=True)
+    column_variance = np.zeros(image.shape[1])
+    if columns:
+        offsets, column_variance = _column_offsets(image, usable, offsets, level, expected, clip)
+    pattern = blocks.paint(time_line, straight=True)
+    pattern -= np.float32(pattern.mean(dtype=float))
+    return Flicker(
+        pattern=pattern,
+        variance=blocks.paint(spread, straight=False),
+        used=usable,
+        fast_variance=fast_variance(image, usable, offsets, expected, clip, noise, readout),
+        columns=offsets - offsets.mean(),
+        column_variance=column_variance,
+        noise=noise,
+        level=level,
+    )
+
+
+class Sketch(NamedTuple):
+    """A first estimate of the noise of an image, by which outlying pixels are told."""
+
+    level: float  # of the sky
+    offsets: np.ndarray  # (nx,), level and constant of each column
+    expected: np.ndarray  # (ny, nx) float32, 1/f noise and gradients of the light
+    white: float  # standard deviation of a pixel's white noise
+
+    def total(self) -> np.ndarray:
+        """Return noise, gradients and columns without the level, (ny, nx) float32."""
+        return self.expected + (self.offsets - self.level).astype(np.float32)
+
+
+def estimate_flicker_coarsely(
+    image: np.ndarray,
+    mask: np.ndarray,
+    *,
+    readout: Readout,
+    noise: FlickerNoise | None = None,
+    columns: bool = True,
+    clip_sigma: float = 4.0,
+    sketch: Sketch | None = None,
+) -> Sketch:
+    """Return a first estimate at 40 % of the cost, to look for sources in, or a better one of an earlier sketch.
+
+    Parameters as in `estimate_flicker`.
+    """
+    image, usable = _checked(image, mask, readout)
+    white = _pixel_noise(image, usable)
+    return _sketch(image, usable, white, clip_sigma * white, readout, noise, columns, sketch)
+
+
+def _sketch(image, usable, white, clip, readout, noise, columns, earlier=None):
+    if earlier is None:
+        level = float(np.median(image[::4][usable[::4]]))
+        earlier = Sketch(level, np.full(image.shape[1], level), np.zeros((0, 0), np.float32), white)
+    level, offsets, expected, _ = earlier
+    blocks = Blocks(readout, image.shape[0])
+    means, counts = blocks.average(image, usable, offsets, expected, clip)
+    light = _gradient_light(means, counts, blocks)
+    noise = noise or fit_noise(means - light, counts, blocks)
+    time_line, _ = _noise_of_blocks(means - light, counts, blocks, noise, want_variance=False)
+    expected = blocks.paint(time_line + light.T, straight=True)
+    if columns:
+        offsets, _ = _column_offsets(image, usable, offsets, level, expected, clip)
+    return Sketch(level, offsets, expected, white)
+
+
+def estimate_noise(
+    image: np.ndarray,
+    mask: np.ndarray,
+    *,
+    readout: Readout,
+    clip_sigma: float = 4.0,
+) -> FlickerNoise:
+    """Estimate the spectrum of an image's noise alone; parameters and errors as in `estimate_flicker`."""
+    image, usable = _checked(image, mask, readout)
+    blocks = Blocks(readout, image.shape[0])
+    offsets = np.full(image.shape[1], np.median(image[::4][usable[::4]]), float)
+    unknown = np.zeros((0, 0), np.float32)
+    means, counts = blocks.average(image, usable, offsets, unknown, clip_sigma * _pixel_noise(image, usable))
+    return fit_noise(means - _gradient_light(means, counts, blocks), counts, blocks)
+
+
+def _checked(image, mask, readout):
+    """Return the image as float32 and its usable pixels, or say what is wrong with them."""
+    image, mask = np.asarray(image), np.asarray(mask)
+    if image.ndim != 2 or image.shape != mask.shape:
+        raise ParameterError(f"image of shape {image.shape}, mask of shape {mask.shape}: both (ny, nx) are needed")
+    covered = sorted(output[:2] for output in readout.outputs)
+    edges = [0, *(last for _, last in covered)]
+    if [first for first, _ in covered] != edges[:-1] or edges[-1] != image.shape[1]:
+        raise ParameterError(f"outputs {readout.outputs} do not cover {image.shape[1]} columns")
+    usable = ~mask.astype(bool) & np.isfinite(image)
+    n_usable = int(usable[::4].sum())
+    if n_usable < MIN_PIXELS / 4:
+        raise TooFewPixels(
+            f"1/f noise: {int(usable.sum())} usable pixels; {MIN_PIXELS} are needed", n_usable=int(usable.sum())
+        )
+    return np.ascontiguousarray(np.where(usable, image, 0), np.float32), usable
+
+
+def _pixel_noise(image, usable):
+    """Return the standard deviation of a pixel from neighbours in a row: they share slower noise and most light."""
+    both = usable[::4, 1:] & usable[::4, :-1]
+    difference = np.abs((image[::4, 1:] - image[::4, :-1])[both])
+    white = MAD_TO_SIGMA * float(np.median(difference)) / np.sqrt(2) if difference.size else 0.0
+    if white <= 0:
+        raise TooFewPixels("1/f noise: the usable pixels have no scatter", n_pairs=int(difference.size))
+    return white
+
+
+def _gradient_light(means, counts, blocks):
+    """Return light that varies along x, of the shape of `means`, as far as it shows within the outputs.
+
+    The level of an output in a row is the noise's to explain, so gradients are measured from what varies inside it:
+    terms x, x^2 and xy, each shrunk by its error. That comes from the scatter between rows and between columns, which
+    have offsets of their own.
+    """
+    n_rows, per_row = blocks.n_rows, blocks.per_row
+    half = 0.5 * blocks.readout.width * len(means)
+    y = np.linspace(-1, 1, n_rows, dtype=np.float32)[:, None] * blocks.readout.slow_direction
+    normal, moment, outputs = np.zeros((3, 3)), np.zeros(3), []
+    for k in range(len(means)):
+        x = ((blocks.columns(k) - half + 0.5)[None, :] / half).astype(np.float32)
+        weight = counts[k].reshape(n_rows, per_row).astype(np.float32)
+        shapes = [np.broadcast_to(x, weight.shape), np.broadcast_to(x * x, weight.shape), x * y]
+        centred = [_centred(t, weight) for t in shapes]
+        data = _centred(means[k].reshape(n_rows, per_row), weight)
+        normal += [[np.vdot(weight * a, b) for b in centred] for a in centred]
+        moment += [np.vdot(weight * a, data) for a in centred]
+        outputs.append((weight, shapes, centred, data))
+    if np.linalg.cond(normal) > 1e10:
+        return np.zeros_like(means)
+    inverse = np.linalg.inv(normal)
+    slopes = inverse @ moment
+    scatter = np.zeros((3, 3))
+    for axis in (0, 1):
+        parts = []
+        for weight, _, centred, data in outputs:
+            left = weight * (data - sum(c * t for c, t in zip(slopes, centred, strict=True)))
+            parts.append(np.column_stack([(left * t).sum(axis=axis) for t in centred]))
+        sums = np.vstack(parts) if axis == 0 else np.sum(parts, axis=0)
+        scatter += sums.T @ sums
+    variance = np.diag(inverse @ scatter @ inverse)
+    shrunk = slopes * np.clip(1 - 4 * variance / np.maximum(slopes**2, 1e-300), 0, 1)
+    light = [sum(c * t for c, t in zip(shrunk, shapes, strict=True)).ravel() for _, shapes, *_ in outputs]
+    return np.array(light, np.float32)
+
+
+def _centred(values, weight):
+    """Return values (n_rows, n_blocks) about the weighted mean of their row."""
+    return values - (weight * values).sum(axis=1, keepdims=True) / np.maximum(weight.sum(axis=1, keepdims=True), 1)
+
+
+def _noise_of_blocks(means, counts, blocks, noise, *, want_variance):
+    """Return levels of the outputs and 1/f noise together, (n_steps, n_outputs), and the variance of the latter."""
+    levels = _output_levels(means, counts, blocks, noise)
+    time_line, spread = smooth_blocks(means - levels[:, None], counts, blocks, noise, want_variance=want_variance)
+    return time_line + levels.astype(np.float32), spread
+
+
+def _output_levels(means, counts, blocks, noise):
+    """Return levels of the outputs (n_outputs,), mean zero, as far as they are more than 1/f noise makes.
+
+    Without reference pixels every output keeps a drift of its own, which no variogram shows. Light is continuous
+    where two outputs meet, a level is not; only what the steps there exceed the mean of 1/f noise by is taken.
+    """
+    steps = np.array([_step(means, counts, blocks, k) for k in range(len(means) - 1)])
+    if not steps.any():
+        return np.zeros(len(means))
+    duration = blocks.n_rows * blocks.row_pix / noise.scales_pix
+    chance = 2.0 * float((noise.own * 2 / duration * (1 - (1 - np.exp(-duration)) / duration)).sum())
+    levels = np.r_[0.0, np.cumsum(steps * max(1.0 - chance / np.mean(steps**2), 0.0))]
+    return levels - levels.mean()
+
+
+def _step(means, counts, blocks, k):
+    """Return how much higher output k + 1 is than output k where they meet, from rows that show both sides."""
+    n = min(STEP_PIX // BLOCK_PIX, blocks.per_row)
+    total, number = [], []
+    for output, right_edge in ((k, True), (k + 1, False)):
+        at_end = (blocks.readout.outputs[output][2] > 0) == right_edge
+        near = slice(-n, None) if at_end else slice(n)
+        pixels = counts[output].reshape(blocks.n_rows, -1)[:, near].astype(float)
+        total.append((pixels * means[output].reshape(blocks.n_rows, -1)[:, near]).sum(axis=1))
+        number.append(pixels.sum(axis=1))
+    both = (number[0] > 0) & (number[1] > 0)
+    if not both.any():
+        return 0.0
+    difference = total[1][both] / number[1][both] - total[0][both] / number[0][both]
+    return float(np.average(difference, weights=1 / (1 / number[0][both] + 1 / number[1][both])))
+
+
+def smooth_blocks(
+    means: np.ndarray, counts: np.ndarray, blocks: Blocks, noise: FlickerNoise, *, want_variance: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return posterior mean and variance (n_steps, n_outputs) of the 1/f noise of blocks.
+
+    means, counts : ndarray, shape (n_outputs, n_steps)
+        Means of blocks and the pixels behind each, none where 0.
+
+    Processes without variance cost nothing.
+    """
+    from detectorist.algorithms.flicker._smoother_nb import smooth
+
+    n_outputs = len(means)
+    common, own = noise.common > 0, noise.own > 0
+    if not (common.any() or own.any()):
+        return np.zeros(means.T.shape, np.float32), np.zeros(means.T.shape, np.float32)
+    scales = np.r_[noise.scales_pix[common], np.tile(noise.scales_pix[own], n_outputs)]
+    variance = np.r_[noise.common[common], np.tile(noise.own[own], n_outputs)]
+    white = np.where(counts > 0, noise.white / np.maximum(counts, 1), 0.0)
+    return smooth(
+        np.ascontiguousarray(means.T, float),
+        np.ascontiguousarray(white.T),
+        variance,
+        blocks.decay(scales),
+        blocks.per_row,
+        int(common.sum()),
+        int(own.sum()),
+        want_variance,
+    )
+
+
+def _column_offsets(image, usable, offsets, level, pattern, clip):
+    """Return level plus offset of each column, shrunk by its error, and the offsets' variance, both (nx,)."""
+    from detectorist.algorithms.flicker._smoother_nb import column_sums
+
+    total, count = column_sums(image, usable, offsets, pattern, clip)
+    seen = count > 0
+    raw = np.where(seen, offsets - level + total / np.maximum(count, 1), 0.0)
+    x = np.linspace(-1, 1, raw.size)
+    if seen.sum() > 10 * COLUMN_LIGHT_ORDER:
+        light = legendre.legfit(x[seen], raw[seen], COLUMN_LIGHT_ORDER, w=np.sqrt(count[seen]))
+        # What columns at random would give: their scatter over the norm of each polynomial.
+        scatter = MAD_TO_SIGMA * np.median(np.abs(np.diff(raw[seen]))) / np.sqrt(2)
+        chance = scatter**2 * (2 * np.arange(light.size) + 1) / seen.sum()
+        light *= np.clip(1 - 4 * chance / np.maximum(light**2, 1e-300), 0, 1)
+        raw = np.where(seen, raw - legendre.legval(x, light), 0.0)
+    error = np.full(raw.size, np.inf)
+    error[seen] = (clip / 4.0) ** 2 / count[seen]
+    typical = (MAD_TO_SIGMA * np.median(np.abs(raw[seen]))) ** 2 if seen.any() else 0.0
+    spread = max(typical - float(np.median(error[seen])) if seen.any() else 0.0, 0.0)
+    share = np.where(seen, spread / np.maximum(spread + error, 1e-300), 0.0)
+    return level + share * raw, np.full(raw.size, spread) * (1.0 - share)

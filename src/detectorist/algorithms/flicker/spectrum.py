@@ -1,0 +1,116 @@
+"""The spectrum of an image's 1/f noise, from its variograms in readout time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import nnls
+
+from detectorist.algorithms.flicker.readout import BLOCK_PIX
+from detectorist.errors import TooFewPixels
+
+#: Ornstein-Uhlenbeck processes of each kind; the spectrum between two of their scales dips by less than a tenth.
+N_SCALES = 4
+#: How strongly the variances of neighbouring scales are held together: as one datum of so many sigma per mean variance.
+EVENNESS = 0.5
+#: Fewest places from which the fast part of the noise is measured.
+MIN_PLACES = 500
+
+
+@dataclass(frozen=True)
+class FlickerNoise:
+    """Spectrum of the noise of an image, in its unit squared.
+
+    white : float
+        Variance of a single pixel's white noise.
+    scales_pix : ndarray, shape (n_scales,)
+        Time scales of the processes in pixel times.
+    common, own : ndarray, shape (n_scales,)
+        Stationary variances of the common and of each output's own processes. Without a second output `common` is 0.
+    """
+
+    white: float
+    scales_pix: np.ndarray
+    common: np.ndarray
+    own: np.ndarray
+
+    @property
+    def rms(self) -> float:
+        """Total standard deviation of the 1/f noise of a pixel."""
+        return float(np.sqrt(self.common.sum() + self.own.sum()))
+
+
+def pool_noise(noises: list[FlickerNoise]) -> FlickerNoise:
+    """Return the mean spectrum of images of one shape, as of the integrations of an exposure."""
+    return FlickerNoise(
+        float(np.mean([noise.white for noise in noises])),
+        noises[0].scales_pix,
+        np.mean([noise.common for noise in noises], axis=0),
+        np.mean([noise.own for noise in noises], axis=0),
+    )
+
+
+def fit_noise(means, counts, blocks) -> FlickerNoise:
+    """Fit variances of Ornstein-Uhlenbeck processes to the sample variograms, none negative.
+
+    Half the mean squared difference at lag T is sum_j v_j (1 - exp(-T / s_j)) plus the white noise of a block, for
+    common and own processes together within an output and for the common ones alone between two outputs.
+    """
+    from detectorist.algorithms.flicker._smoother_nb import variogram_sums
+
+    rows, steps = blocks.lags()
+    sums, inverse_counts = variogram_sums(means, counts, blocks.per_row, rows, steps, (blocks.block_pix + 1) // 2)
+    lag_pix = rows * blocks.row_pix + steps * blocks.block_pix
+    scales = np.geomspace(3.0 * blocks.block_pix, max(blocks.n_rows, 3) * blocks.row_pix / 3.0, N_SCALES)
+    shape = 1.0 - np.exp(-lag_pix[:, None] / scales)
+    within, across = 0.5 * sums[:, 0] / np.maximum(sums[:, 1], 1), 0.5 * sums[:, 2] / np.maximum(sums[:, 3], 1)
+    ok, both = (sums[:, 1] > 30) & (within > 0), (sums[:, 3] > 30) & (within > 0)
+    if not ok.any():
+        raise TooFewPixels("1/f noise: too few pairs of usable neighbours", n_pairs=int(sums[:, 1].max()))
+    common_shape = shape if both.any() else np.zeros_like(shape)
+    white = 0.5 * inverse_counts / np.maximum(sums[:, 1], 1)
+    nothing = np.zeros_like(shape)
+    design = np.vstack(
+        [
+            np.column_stack([common_shape, shape, white])[ok],
+            np.column_stack([shape, nothing, 0 * white])[both],
+        ]
+    )
+    # Pairs closer than the lag repeat each other: that many fewer are independent.
+    independent = lag_pix / blocks.block_pix
+    certain = np.r_[
+        np.sqrt(sums[ok, 1] / independent[ok]) / within[ok], np.sqrt(sums[both, 3] / independent[both]) / within[both]
+    ]
+    design, data = design * certain[:, None], np.r_[within[ok], across[both]] * certain
+    found, _ = nnls(design, data)
+    # Least squares alone puts a smooth spectrum on a few scales: neighbours are held to each other within their mean.
+    pairs = np.diff(np.eye(N_SCALES), axis=0) * EVENNESS * N_SCALES / max(found[:-1].sum(), 1e-30)
+    even = np.zeros((2 * len(pairs), found.size))
+    even[: len(pairs), :N_SCALES] = even[len(pairs) :, N_SCALES:-1] = pairs
+    found, _ = nnls(np.vstack([design, even]), np.r_[data, np.zeros(len(even))])
+    least_white = 1e-3 * float(within[ok].min())
+    return FlickerNoise(max(float(found[-1]), least_white), scales, found[:N_SCALES], found[N_SCALES:-1])
+
+
+def fast_variance(image, usable, offsets, expected, clip, noise, readout):
+    """Return the variance of the part of the 1/f noise that the smoother takes for white or that a block averages out.
+
+    Half the mean squared difference of two pixels of a row grows with their distance by the noise between, whatever
+    the white noise. For a power law f**-a, 0.6 < a < 1.7, its growth d from 1 to 4 pixels and q times that from 4
+    to 16 tell the variance within a block of 4 (1.04 d / q, to 10 %) and the growth from 0 to 1 (1.06 d / q).
+    """
+    from detectorist.algorithms.flicker._smoother_nb import neighbour_sums
+
+    sums = np.zeros(4)
+    for first, last, _ in readout.outputs:
+        sums += neighbour_sums(image, usable, offsets, expected, first, last, clip)
+    if sums[3] < MIN_PLACES:
+        return 0.0
+    near, middle, far = 0.5 * sums[:3] / sums[3]
+    growth = middle - near
+    if growth <= 0 or far <= middle:
+        return 0.0
+    steeper = float(np.clip((far - middle) / growth, 0.5, 2.6))
+    white = near - 1.06 * growth / steeper
+    return float(1.04 * growth / steeper + max(noise.white - white, 0.0) / BLOCK_PIX)

@@ -1,0 +1,49 @@
+"""Compiled sums of `wisps`."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def block_planes(image, planes, usable, levels, scales, clip, first, last, step, reverse_rows, block):
+    """Means of image and planes over blocks of one output's used pixels, in the order they are clocked.
+
+    image, usable : (ny, nx). planes : (n, ny, nx). levels : (ny,) of the rows; a row without level (NaN) is left out,
+    as are pixels farther than `clip` from level + scales * planes. first, last, step, reverse_rows, block : as in
+    `_smoother_nb.block_means`.
+
+    Returns (1 + n, ny * n_blocks) float32 means, the image's first, and uint16 numbers of used pixels.
+    """
+    n = planes.shape[0]
+    ny, width = image.shape[0], last - first
+    n_blocks = (width + block - 1) // block
+    means = np.zeros((1 + n, ny * n_blocks), np.float32)
+    count = np.zeros(ny * n_blocks, np.uint16)
+    start = first if step > 0 else last - 1
+    total = np.zeros(1 + n)
+    for row in range(ny):
+        y = ny - 1 - row if reverse_rows else row
+        if np.isnan(levels[y]):
+            continue
+        for b in range(n_blocks):
+            total[:] = 0.0
+            n_used = 0
+            for i in range(b * block, min((b + 1) * block, width)):
+                x = start + step * i
+                above = image[y, x] - levels[y]
+                expected = 0.0
+                for k in range(scales.size):
+                    expected += scales[k] * planes[k, y, x]
+                if usable[y, x] and abs(above - expected) <= clip:
+                    n_used += 1
+                    total[0] += image[y, x]
+                    for k in range(n):
+                        total[1 + k] += planes[k, y, x]
+            if n_used:
+                at = row * n_blocks + b
+                count[at] = n_used
+                for k in range(1 + n):
+                    means[k, at] = total[k] / n_used
+    return means, count

@@ -1,0 +1,273 @@
+"""Snowballs: large cosmic-ray events in near-infrared ramps, flagged as far as their light reaches.
+
+An event is a round region of jumps, with or without a saturated core, in one group. Its charge spreads beyond what the
+jump detection sees; its core widens by charge migration in all later groups, and glows after the reset. Where a group
+is the average of several frames, an event in group n is diluted there and complete only in group n + 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from detectorist.algorithms import dq
+from detectorist.errors import ParameterError
+
+#: A round region fills the ellipse of its own second moments at least so far, and is at least so round.
+MIN_FILLING, MIN_AXIS_RATIO = 0.6, 0.5
+#: Share of jumps below which a saturated region is a star.
+MIN_JUMP_SHARE = 0.3
+#: Width of the ring of jumps that charge spilling from a saturated region makes.
+SPILL_PIX = 4.0
+#: Pixels that the ragged edge of the smallest event may lack.
+RAGGED_PIX = 0.5
+
+
+@dataclass(frozen=True)
+class Snowball:
+    """One event.
+
+    integration, group : int, from 0. y, x : float, centre, pixel from 0. radius_pix : float, of the jumps.
+    core_radius_pix : float, of its saturated core; 0 without one.
+    """
+
+    integration: int
+    group: int
+    y: float
+    x: float
+    radius_pix: float
+    core_radius_pix: float
+
+
+@dataclass(frozen=True)
+class Snowballs:
+    """Result of a detection.
+
+    groupdq : ndarray of uint8, shape (n_ints, n_groups, ny, nx)
+        Group flags with the events' JUMP_DET; all flags that were set stay set.
+    events : tuple of Snowball
+        In order of integration and group; empty for the method "ceers", which knows masks only.
+    n_flagged : int
+        Flags that were newly set.
+    """
+
+    groupdq: np.ndarray
+    events: tuple[Snowball, ...]
+    n_flagged: int
+
+
+def flag_snowballs(
+    groupdq: np.ndarray,
+    *,
+    min_radius_pix: float = 4.0,
+    expand_factor: float = 1.7,
+    core_grow_pix: float = 3.0,
+    averaged: bool = False,
+    group_time_s: float | None = None,
+    core_glow_s: float = 4000.0,
+) -> Snowballs:
+    """Find and flag snowballs.
+
+    Parameters
+    ----------
+    groupdq : ndarray of uint8, shape (n_ints, n_groups, ny, nx)
+        Group flags after the jump detection: JUMP_DET (4), SATURATED (2).
+    min_radius_pix : float
+        Radius of the smallest event.
+    expand_factor : float
+        Radius flagged over the radius of the jumps.
+    core_grow_pix : float
+        Pixels around a saturated core flagged in all later groups.
+    averaged : bool
+        Groups are averages of frames: the group after an event is flagged like its own.
+    group_time_s : float, optional
+        Time between groups, s; None leaves the next integration alone.
+    core_glow_s : float
+        Time for which a core glows in the next integrations, s (2500 to 4000 were seen).
+
+    Returns
+    -------
+    Snowballs
+
+    Raises
+    ------
+    ParameterError
+        When a radius or factor makes no sense.
+
+    Notes
+    -----
+    Group 0 cannot show a jump. An event in it appears in group 1 when groups are averages (its light is incomplete in
+    group 0), around a core that is saturated from group 0 on, and is found there. One pass over the flags; the input is
+    not modified. On flags that it has set itself it would find the same events again, larger: run it once.
+    """
+    groupdq = _checked(groupdq)
+    if min_radius_pix < 1 or expand_factor < 1 or core_grow_pix < 0:
+        raise ParameterError(
+            f"min_radius_pix {min_radius_pix}, expand_factor {expand_factor}, core_grow_pix {core_grow_pix}: at least "
+            "1, 1 and 0 are needed"
+        )
+    flagged = groupdq.copy()
+    events, changed = [], 0
+    n_ints, n_groups = groupdq.shape[:2]
+    for integration in range(n_ints):
+        for group in range(1, n_groups):
+            planes = groupdq[integration, group], groupdq[integration, group - 1]
+            found = find_events(*planes, min_radius_pix=min_radius_pix)
+            for y, x, radius in found:
+                last = min(group + averaged, n_groups - 1)
+                core = _core(groupdq[integration, last], y, x, radius)
+                event = Snowball(integration, group, y, x, radius, float(np.sqrt(len(core) / np.pi)))
+                events.append(event)
+                changed += _flag_event(flagged, event, core, expand_factor, core_grow_pix, averaged)
+                if group_time_s:
+                    changed += _flag_glow(flagged, event, core, group_time_s, core_glow_s)
+    return Snowballs(flagged, tuple(events), changed)
+
+
+def find_events(plane: np.ndarray, previous: np.ndarray, *, min_radius_pix: float) -> list[tuple[float, float, float]]:
+    """Return (y, x, radius) of the round regions of jumps in one group.
+
+    plane, previous : ndarray of uint8, shape (ny, nx), flags of the group and of the one before. A thin ring of jumps
+    around what was saturated before is the spill of a core or a star, no event.
+    """
+    from detectorist.algorithms.ramps import _snowballs_nb as kernels
+
+    runs = kernels.find_runs(plane, dq.JUMP_DET | dq.SATURATED)
+    if not len(runs):
+        return []
+    numbers, n_regions = kernels.join_runs(runs)
+    table = kernels.measure_regions(plane, previous, runs, numbers, n_regions, dq.JUMP_DET, dq.SATURATED)
+    table = table[table[:, kernels.AREA] >= np.pi * (min_radius_pix - RAGGED_PIX) ** 2]
+    area = table[:, kernels.AREA]
+    y, x = table[:, kernels.SUM_Y] / area, table[:, kernels.SUM_X] / area
+    # Half a pixel on each side: the second moment of a pixel's own width is 1/12.
+    yy = table[:, kernels.SUM_YY] / area - y**2 + 1 / 12
+    xx = table[:, kernels.SUM_XX] / area - x**2 + 1 / 12
+    xy = table[:, kernels.SUM_XY] / area - x * y
+    middle, half = 0.5 * (yy + xx), np.hypot(0.5 * (yy - xx), xy)
+    filling = area / (4 * np.pi * np.sqrt(np.maximum(yy * xx - xy**2, 1e-9)))
+    ratio = np.sqrt(np.maximum(middle - half, 0) / (middle + half))
+    round_ = (filling > MIN_FILLING) & (ratio > MIN_AXIS_RATIO)
+    radius, old = np.sqrt(area / np.pi), np.sqrt(table[:, kernels.OLD] / np.pi)
+    spill = (old > 0) & (radius - old < np.maximum(SPILL_PIX, 0.5 * old))
+    events = round_ & ~spill & (table[:, kernels.JUMPS] > MIN_JUMP_SHARE * area)
+    return [(float(y[i]), float(x[i]), float(radius[i])) for i in np.flatnonzero(events)]
+
+
+def _core(plane, y, x, radius):
+    """Return the saturated pixels (n, 2) inside an event."""
+    from detectorist.algorithms.ramps._snowballs_nb import core_pixels
+
+    return core_pixels(plane, y, x, radius, dq.SATURATED)
+
+
+def _flag_event(flagged, event, core, expand_factor, core_grow_pix, averaged):
+    """Flag an event in its group, and its core's surroundings in the later ones. Returns flags newly set."""
+    from detectorist.algorithms.ramps._snowballs_nb import set_disk
+
+    ramp = flagged[event.integration]
+    reach = expand_factor * event.radius_pix
+    changed = 0
+    for plane in ramp[event.group : event.group + 1 + averaged]:
+        changed += set_disk(plane, event.y, event.x, reach, dq.JUMP_DET, dq.SATURATED)
+    for plane in ramp[event.group + 1 :]:
+        for row, column in core:
+            changed += set_disk(plane, row, column, core_grow_pix, dq.JUMP_DET, dq.SATURATED)
+    return changed
+
+
+def _flag_glow(flagged, event, core, group_time_s, core_glow_s):
+    """Flag a core in the groups of later integrations that begin while it glows. Returns flags newly set."""
+    n_ints, n_groups = flagged.shape[:2]
+    changed = 0
+    for integration in range(event.integration + 1, n_ints):
+        # A reset takes about a group.
+        elapsed = (integration - event.integration) * (n_groups + 1) - event.group
+        last = int(np.ceil(core_glow_s / group_time_s - elapsed))
+        for plane in flagged[integration, : max(last, 0)]:
+            for row, column in core:
+                if not plane[row, column] & dq.JUMP_DET:
+                    plane[row, column] |= dq.JUMP_DET
+                    changed += 1
+    return changed
+
+
+def flag_snowballs_ceers(
+    groupdq: np.ndarray,
+    *,
+    detection_radii: tuple[int, ...] = (7, 15),
+    grow_radii: tuple[int, ...] = (7, 35),
+) -> Snowballs:
+    """Flag snowballs by disk medians of the jumps (CEERS: Bagley et al. 2023, ApJ 946 L12, section 3.1.1).
+
+    groupdq : ndarray of uint8, shape (n_ints, n_groups, ny, nx)
+        As in `flag_snowballs`.
+    detection_radii, grow_radii : tuple of int, pixel
+        A pixel belongs to an event when more than half of the disk around it has jumps, or when it is saturated and
+        within the disk of one that does; events found with a disk grow by the radius of the same place.
+
+    Returns Snowballs without events. Raises ParameterError when the two tuples are not of one length or not positive.
+    About 0.4 s per full plane that has clumps of jumps.
+    """
+    groupdq = _checked(groupdq)
+    if len(detection_radii) != len(grow_radii) or min(*detection_radii, *grow_radii, 1) < 1:
+        raise ParameterError(
+            f"detection_radii {detection_radii} and grow_radii {grow_radii}: positive pairs are needed"
+        )
+    flagged = groupdq.copy()
+    changed = 0
+    for number, before in enumerate(groupdq.reshape(-1, *groupdq.shape[-2:])):
+        jumps, saturated = dq.has(before, dq.JUMP_DET), dq.has(before, dq.SATURATED)
+        event = np.zeros(jumps.shape, bool)
+        for detect, grow in zip(detection_radii, grow_radii, strict=True):
+            found = _disk_majority(jumps, detect)
+            if found.any():
+                found |= saturated & _grown(found, detect)
+                event |= _grown(found, grow)
+        changed += int((event & ~jumps).sum())
+        flagged.reshape(-1, *groupdq.shape[-2:])[number][event] |= dq.JUMP_DET
+    return Snowballs(flagged, (), changed)
+
+
+def _grown(mask, radius_pix):
+    return ndimage.distance_transform_edt(~mask) <= radius_pix
+
+
+def _disk_majority(mask, radius_pix):
+    """Return where at least half of the disk around a pixel is True, by running sums along rows; edges are mirrored."""
+    offsets = np.arange(-radius_pix, radius_pix + 1)
+    half = np.floor(np.sqrt(radius_pix**2 - offsets**2)).astype(int)
+    n_disk = int((2 * half + 1).sum())
+    # No disk can be half full where the square around it holds too few.
+    if not mask.any() or _square_maximum(mask, radius_pix) < n_disk / 2:
+        return np.zeros(mask.shape, bool)
+    padded = np.pad(mask, radius_pix, mode="symmetric")
+    ny, nx = mask.shape
+    sums = np.zeros((padded.shape[0], padded.shape[1] + 1), np.int32)
+    np.cumsum(padded, axis=1, out=sums[:, 1:])
+    count = np.zeros(mask.shape, np.int32)
+    for dy, h in zip(offsets + radius_pix, half, strict=True):
+        first, last = radius_pix - h, radius_pix + h + 1
+        count += sums[dy : dy + ny, last : last + nx] - sums[dy : dy + ny, first : first + nx]
+    return 2 * count > n_disk
+
+
+def _square_maximum(mask, radius_pix):
+    """Return an upper limit of the True pixels in any square of side 2 radius + 1."""
+    size = 2 * radius_pix + 1
+    ny, nx = (-(-n // size) for n in mask.shape)
+    padded = np.zeros((ny * size, nx * size), bool)
+    padded[: mask.shape[0], : mask.shape[1]] = mask
+    tiles = padded.reshape(ny, size, nx, size).sum(axis=(1, 3))
+    return int(ndimage.maximum_filter(tiles, 2).max(initial=0)) * 4
+
+
+def _checked(groupdq):
+    groupdq = np.asarray(groupdq)
+    if groupdq.ndim != 4 or groupdq.dtype != np.uint8:
+        raise ParameterError(
+            f"group flags of shape {groupdq.shape} and type {groupdq.dtype}: (n_ints, n_groups, ny, nx) of uint8 needed"
+        )
+    return groupdq

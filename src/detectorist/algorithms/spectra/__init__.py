@@ -1,0 +1,1 @@
+"""Spectra through time: profile, trace, extraction, alignment, outliers, background, light curves."""

@@ -1,0 +1,7 @@
+"""Stock steps as coronagraphy needs them; used inside Coron1Pipeline only, the stock ones stay as they are."""
+
+from detectorist.modes.coron.steps.ramp_fit import CoronRampFitStep
+from detectorist.modes.coron.steps.refpix import CoronRefPixStep
+from detectorist.modes.coron.steps.saturation import CoronSaturationStep
+
+__all__ = ["CoronRampFitStep", "CoronRefPixStep", "CoronSaturationStep"]

@@ -1,0 +1,115 @@
+"""NIRCam imaging as a mode of campaigns: every file is an exposure."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar
+
+from detectorist.campaign.order import SATURATED
+from detectorist.modes import ExposureInterval, Mode, Outcome, Prediction, Progress, exposure_name
+from detectorist.modes.job import Job
+from detectorist.reduction.ramp_sizes import ramp_size, read_interval
+
+#: Coefficients of memory and disk, in bytes, fitted to measured runs with benchmarks/campaign.py.
+BASE_BYTES, BYTES_PER_SAMPLE = 460e6, 17
+DISK_BYTES_PER_PIXEL = 65
+
+
+class ImagingMode(Mode):
+    """Raw ramps (or a rate image) of one exposure to a rate image without snowballs, wisps and 1/f noise."""
+
+    name: ClassVar = "imaging"
+    kernel: ClassVar = "engine/_ramp_tiles_nb"
+
+    def exposure_of(self, path: Path) -> str:
+        """Return the name of the exposure, segments apart."""
+        return exposure_name(path, segments=False)
+
+    def check(self, job: Job) -> None:
+        """Refuse unknown steps, parameters and values, and a source of references that is none."""
+        from detectorist.crds_source import use_references
+
+        _build(job)
+        use_references(job.references, optional=not any("_uncal" in file for file in job.files))
+
+    def recipe_text(self, job: Job) -> str:
+        """Return the text of the recipe."""
+        from detectorist.reduction.recipe import read_recipe_text
+
+        return read_recipe_text("imaging", job.recipe or "default")
+
+    def reduce(self, job: Job, progress: Progress) -> Outcome:
+        """Reduce the exposure into the job's folder."""
+        from detectorist.modes.imaging.reduction import ImagingRequest, reduce_imaging
+
+        folder = Path(job.output_dir)
+        made = reduce_imaging(
+            ImagingRequest(
+                files=job.files,
+                output_dir=folder,
+                recipe=job.recipe,
+                settings=(*job.settings, *_what_was_left(job, folder)),
+                references=job.references,
+                force=bool(job.options.get("force")),
+                progress=progress,
+            )
+        )
+        beside = [path for path in sorted(folder.iterdir()) if path.suffix in (".fits", ".pdf") and path not in made]
+        steps = json.loads((folder / "record.json").read_text())
+        return Outcome([*made, *beside, folder / "record.json", folder / "resolved.toml"], steps)
+
+    def steps_of(self, job: Job) -> list[str]:
+        """Return the steps that are not skipped."""
+        pipeline = _build(job)
+        return [name for name in pipeline.step_defs if not getattr(pipeline, name).skip]
+
+    def references_of(self, job: Job) -> dict[str, str]:
+        """Return the reference files that CRDS names for the steps of this job."""
+        from detectorist.reduction.needed_references import find_references
+
+        pipeline = _build(job)
+        types = [kind for name in self.steps_of(job) for kind in (getattr(pipeline, name).reference_file_types or ())]
+        return find_references(Path(job.files[0]), sorted(set(types)), job.references)
+
+    def predict(self, job: Job) -> Prediction:
+        """Return peak memory and size of products, from the headers of the files."""
+        sizes = [size for file in job.files if (size := ramp_size(Path(file))) is not None]
+        if not sizes:
+            return Prediction()
+        memory = max(BASE_BYTES + BYTES_PER_SAMPLE * max(size.samples, size.pixels) for size in sizes)
+        return Prediction(int(memory), sum(DISK_BYTES_PER_PIXEL * size.pixels for size in sizes))
+
+    def interval(self, job: Job) -> ExposureInterval | None:
+        """Return detector and times of the exposure."""
+        return read_interval(Path(job.files[0]))
+
+    def persistence_settings(self, time_s: float) -> tuple[str, ...]:
+        """Return the settings that turn `flag_persistence` on."""
+        return ("flag_persistence.skip=false", f"flag_persistence.persistence_time={float(time_s)}")
+
+    def prepare(self) -> None:
+        """Import the pipeline; its kernels are compiled by the first job that needs them, and cached."""
+        import detectorist.modes.imaging.reduction  # noqa: F401
+
+
+def _what_was_left(job: Job, folder: Path) -> tuple[str, ...]:
+    """Join what earlier exposures left into one file, and return the setting that names it."""
+    if not job.left:
+        return ()
+    from detectorist.modes.imaging.saturated import join_saturated, write_saturated
+
+    target = folder / f"{job.name}_earlier{SATURATED}"
+    write_saturated(join_saturated([Path(path) for path in job.left]), target)
+    return (f"flag_persistence.earlier={json.dumps(str(target))}",)
+
+
+def _build(job: Job) -> Any:
+    """Return the pipeline of a job with every step constructed, so that stpipe has seen every value."""
+    from detectorist.modes.imaging.pipeline import ImagingPipeline
+    from detectorist.reduction.recipe import load_recipe
+    from detectorist.reduction.runner import build_pipeline
+
+    recipe = load_recipe("imaging", job.recipe or "default").with_settings(job.settings)
+    recipe.check(ImagingPipeline)
+    return build_pipeline(ImagingPipeline, None, steps=recipe.steps, **recipe.parameters)

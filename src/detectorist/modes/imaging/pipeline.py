@@ -1,0 +1,292 @@
+"""NIRCam imaging: raw ramps to a rate image without snowballs, wisps and 1/f noise."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from astropy.io import fits
+from jwst.pipeline import Detector1Pipeline
+from stdatamodels.jwst.datamodels import CubeModel, ImageModel, JwstDataModel, RampModel
+
+from detectorist import models
+from detectorist.errors import InputError, TooFewPixels
+from detectorist.modes.imaging import saturated
+from detectorist.reduction import products
+from detectorist.reduction.base import DetectoristPipeline, off_by_default
+from detectorist.reduction.engine_steps import ENGINE_STEPS, EngineJumpStep, EngineRampFitStep
+from detectorist.reduction.headers import require_whole_file, sci_axes
+from detectorist.stage_1.flag_persistence import FlagPersistenceStep
+from detectorist.stage_1.snowballs import SnowballsStep
+from detectorist.stage_1.stripes import StripesStep
+from detectorist.stage_1.subtract_1overf import add_variance, product_of
+from detectorist.stage_1.wisps import WISP_DETECTORS, WISP_FILTERS, WispsStep
+
+log = logging.getLogger(__name__)
+
+#: Products on the way to the rate image.
+INTERIM = ("ramp", "rateints")
+#: Steps on the rate image in their order, and the ending of the copy that is kept from before each.
+RATE_STEPS = {"wisps": "prewisp", "stripes": "pre1f"}
+_KINDS = {4: RampModel, 3: CubeModel, 2: ImageModel}
+_PRODUCT = re.compile(r"_(uncal|ramp|rate|rateints)$")
+
+
+class ImagingJumpStep(EngineJumpStep):
+    """Detect jumps, then let the pipeline's `snowballs` step flag large events: before anything uses the flags."""
+
+    def process(self, step_input: Any) -> Any:
+        """Return the ramps with the flags of both."""
+        ramp = super().process(step_input)
+        snowballs = getattr(self.parent, "snowballs", None)
+        if snowballs is None or models.state(ramp, "jump") != "COMPLETE":
+            return ramp
+        return snowballs.run(ramp)
+
+
+class ImagingRampFitStep(EngineRampFitStep):
+    """Fit ramps, and hand on to the rates what our steps recorded on the ramps."""
+
+    def process(self, step_input: Any) -> Any:
+        """Return rate and rates of the integrations."""
+        persistence = getattr(self.parent, "flag_persistence", None)
+        if persistence is not None and not persistence.skip:
+            step_input = persistence.run(step_input)
+        stripes: Any = getattr(self.parent, "stripes", None)
+        on_groups = stripes is not None and not stripes.skip and self.parent.stripes_on == "groups"
+        if on_groups:
+            step_input = stripes.run(step_input)
+        rates = super().process(step_input)
+        for rate in rates if isinstance(rates, tuple) else ():
+            if rate is None:
+                continue
+            models.carry_provenance(step_input, rate)
+            if on_groups:
+                add_variance(rate, stripes.mean_variance if isinstance(rate, ImageModel) else stripes.rate_variance)
+        return rates
+
+
+class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
+    """Detector1Pipeline with snowballs flagged before its one ramp fit, and a rate without wisps and 1/f noise.
+
+    Takes an `_uncal.fits` (or a `_rate.fits`, from which it goes on). All other steps are the standard ones, compiled
+    where that gives the same bits; the standard Detector1Pipeline is not touched.
+
+    The uncorrected rate is kept beside the product, as `*_rate_prewisp.fits` and `*_rate_pre1f.fits`. Wisps stay in,
+    with a warning, where no folder of templates is given. The rates of the integrations lose the same wisp, and stripes
+    each by itself. `jump.expand_large_events` is off while `snowballs` runs.
+
+    Raises
+    ------
+    InputError
+        When the exposure is no NIRCam image.
+    AlreadyCorrected
+        When a rate that was given has been through one of the corrections.
+    """
+
+    class_alias = "imaging"
+
+    spec = """
+        engine = option("auto", "stock", default="auto")  # compiled steps where they are proven, or stock
+        save_uncorrected = boolean(default=True)  # keep *_rate_prewisp.fits and *_rate_pre1f.fits
+        delete_interim = boolean(default=False)  # write no ramp and no rates of the integrations
+        stripes_on = option("rate", "groups", default="rate")  # stripes: off the rate, or off ramps
+    """
+
+    step_defs: ClassVar = {
+        **Detector1Pipeline.step_defs,
+        **ENGINE_STEPS,
+        "jump": ImagingJumpStep,
+        "snowballs": SnowballsStep,
+        "flag_persistence": off_by_default(FlagPersistenceStep),
+        "ramp_fit": ImagingRampFitStep,
+        "wisps": WispsStep,
+        "stripes": StripesStep,
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.whole_files = False
+        self._rateints: CubeModel | None = None
+
+    def process(self, input_data: Any) -> JwstDataModel | None:
+        """Return the corrected rate; the ramp where ramp fitting is skipped; None where nothing could be fitted."""
+        self.choose_engine(self.engine)
+        self.leave_large_events_to_snowballs()
+        self._rateints = None
+        if isinstance(input_data, JwstDataModel):
+            require_image(input_data)
+            kind = product_of(input_data)
+            name = models.describe(input_data)
+        else:
+            kind = kind_of_file(Path(input_data))
+            name = Path(input_data).name  # a file may have been renamed
+        if kind is CubeModel:
+            raise InputError(f"{name}: holds rates of integrations; ramps (uncal) or a rate image are needed")
+        if kind is ImageModel:
+            return self.correct_rate(models.open_as(input_data, ImageModel), stem_of(name))
+        rate = super().process(input_data)
+        if self.whole_files and not self.flag_persistence.skip:
+            target = self.folder / f"{stem_of(name)}{saturated.SUFFIX}"
+            saturated.write_saturated(self.flag_persistence.saturated, target)
+        if rate is None or rate.meta.cal_step.ramp_fit != "COMPLETE":
+            return rate
+        return self.correct_rate(rate, stem_of(name))
+
+    def leave_large_events_to_snowballs(self) -> None:
+        """Turn `jump.expand_large_events` off where `snowballs` runs: what jump has grown would pass for large events.
+
+        Parameters of the jump step that come from CRDS turn it on.
+        """
+        if self.jump.expand_large_events and not (self.jump.skip or self.snowballs.skip):
+            log.warning(
+                "jump.expand_large_events is turned off: the snowballs step does that, and would take what jump has "
+                "grown for the size of events; snowballs.skip = true leaves it to jump"
+            )
+            self.jump.expand_large_events = False
+
+    def correct_rate(self, rate: ImageModel, stem: str) -> ImageModel:
+        """Return the rate without wisps and stripes, a copy of it saved before each; correct and save the rateints.
+
+        stem : str
+            What the names of all products begin with.
+        """
+        rate.meta.filename = f"{stem}_rate.fits"
+        self.suffix = "rate"
+        rateints, self._rateints = self._rateints, None
+        if rateints is not None:
+            rateints.meta.filename = f"{stem}_rateints.fits"
+        for name, ending in RATE_STEPS.items():
+            step = getattr(self, name)
+            if step.skip or (name == "wisps" and not self._has_templates(rate)):
+                continue
+            if name == "stripes" and self.stripes_on == "groups" and models.state(rate, name) == "COMPLETE":
+                continue
+            self.progress(0.8 if name == "wisps" else 0.9, 1, name)
+            before = rate.copy() if self.save_uncorrected else None
+            was = _Arrays(rate.data, rate.err)
+            rate = step.run(rate)
+            if models.state(rate, name) != "COMPLETE":
+                continue
+            if before is not None:
+                self.save_model(before, suffix=f"rate_{ending}")
+                before.close()
+            if rateints is not None:
+                rateints = self._correct_rateints(name, rateints, was, rate)
+        if rateints is not None:
+            self._write(rateints, "rateints")
+        return rate
+
+    def _correct_rateints(self, name: str, rateints: CubeModel, was: _Arrays, rate: ImageModel) -> CubeModel:
+        """Return the rates of the integrations with what a step did to the rate done to them."""
+        if len(rateints.data) == 1 and np.array_equal(rateints.data[0], was.data, equal_nan=True):
+            for array in ("data", "err", "var_rnoise"):
+                if rate.hasattr(array):
+                    setattr(rateints, array, getattr(rate, array)[None].copy())
+        elif name == "wisps":
+            rateints.data = rateints.data - (was.data - rate.data)
+            add_variance(rateints, np.broadcast_to(rate.err**2 - was.err**2, rateints.data.shape))
+        else:
+            try:
+                with _without_side_products(self.stripes):
+                    return self.stripes.run(rateints)
+            except TooFewPixels as error:
+                log.warning("%s; its stripes stay in", error)
+                return rateints
+        models.carry_provenance(rate, rateints)
+        return rateints
+
+    def _has_templates(self, rate: ImageModel) -> bool:
+        instrument = rate.meta.instrument
+        if self.wisps.template_dir is not None or not has_wisps(instrument.detector, instrument.filter):
+            return True
+        name = models.describe(rate)
+        log.warning("%s: no folder of wisp templates is given (wisps.template_dir); wisps stay in", name)
+        return False
+
+    def save_model(self, model: Any, suffix: str | None = None, **kwargs: Any) -> Any:
+        """Save a product as stpipe does; interim ones only where they are wanted.
+
+        With `whole_files`, set by whoever runs the pipeline, interim products and copies are written whole or not at
+        all, also without `save_results`.
+        """
+        if suffix in INTERIM and self.delete_interim:
+            return None
+        if suffix == "rateints" and (self.whole_files or self.save_results):
+            self._rateints = model  # written when corrected, with the rate
+            return None
+        return self._write(model, suffix, **kwargs)
+
+    def _write(self, model: Any, suffix: str | None, **kwargs: Any) -> Any:
+        if self.whole_files and suffix is not None:
+            target = self.folder / f"{stem_of(models.describe(model))}_{suffix}.fits"
+            return [str(products.write_model(model, target))]
+        return super().save_model(model, suffix=suffix, **kwargs)
+
+
+class _Arrays(NamedTuple):
+    """A rate and its ERR as they were."""
+
+    data: np.ndarray
+    err: np.ndarray
+
+
+@contextmanager
+def _without_side_products(step: StripesStep) -> Iterator[None]:
+    """Let a step write neither masks and patterns nor figures: those of the rate are there."""
+    names = ("save_mask", "save_patterns", "draw_stripes")
+    before = {name: getattr(step, name) for name in names}
+    try:
+        for name in names:
+            setattr(step, name, False)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(step, name, value)
+
+
+def kind_of_file(path: Path) -> type[JwstDataModel]:
+    """Return the class for ramps, rates or a rate in a file, from its headers alone: opening ramps takes a second.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read or is cut off, or is no NIRCam image.
+    """
+    axes = sci_axes(path)
+    if len(axes) not in _KINDS:
+        with models.open_as(path, RampModel) as model:  # says in words what is wrong
+            require_image(model)
+        return RampModel
+    require_whole_file(path)
+    header = fits.getheader(path)
+    _require_nircam(str(path), header.get("INSTRUME"), header.get("EXP_TYPE"))
+    return _KINDS[len(axes)]
+
+
+def stem_of(filename: str) -> str:
+    """Return a file name without ending and product: the names of all products begin with it."""
+    name = filename.removesuffix(".gz").removesuffix(".fits").removesuffix(".asdf")
+    return _PRODUCT.sub("", name)
+
+
+def has_wisps(detector: str | None, band: str | None) -> bool:
+    """Tell whether a detector shows wisps in a filter."""
+    return (detector or "").upper() in WISP_DETECTORS and (band or "").upper() in WISP_FILTERS
+
+
+def require_image(model: JwstDataModel) -> None:
+    """Raise InputError unless the model is of a NIRCam image."""
+    _require_nircam(models.describe(model), model.meta.instrument.name, model.meta.exposure.type)
+
+
+def _require_nircam(name: str, instrument: str | None, kind: str | None) -> None:
+    if instrument != "NIRCAM" or kind not in (None, "NRC_IMAGE"):
+        raise InputError(
+            f"{name}: {instrument or 'unknown instrument'}, exposure type {kind}; a NIRCam image (NRC_IMAGE) is needed"
+        )

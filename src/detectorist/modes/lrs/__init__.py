@@ -1,0 +1,1 @@
+"""MIRI LRS slitless: raw ramps to spectra through time."""

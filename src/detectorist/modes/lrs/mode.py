@@ -1,0 +1,228 @@
+"""MIRI LRS slitless as a mode of campaigns: all segments of one exposure are one job."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from detectorist.modes import Mode, Outcome, Prediction, Progress, exposure_name
+from detectorist.modes.job import Job
+from detectorist.reduction.ramp_sizes import RampSize, ramp_size
+
+#: Numbers of integrations per chunk that `with_memory` chooses from.
+_CHUNKS = (4, 8, 16, 32, 64, 128, 256, 512)
+#: Share of its memory that a job is planned to take: a prediction may be short, and a worker that exceeds is ended.
+MARGIN = 0.85
+#: Coefficients of memory and disk, in bytes, fitted to measured runs.
+LEAST_BYTES = 500e6  # the libraries, and kernels compiled
+STAGE_1_BASE_BYTES, STAGE_1_BYTES_PER_SAMPLE = 300e6, 11.5
+CHUNKED_BASE_BYTES = 430e6
+DECIDING_BYTES_PER_SAMPLE = 5
+STAGE_2_BASE_BYTES, STAGE_2_BYTES_PER_PIXEL = 420e6, 125
+RATE_BYTES_PER_PIXEL = 20  # SCI, ERR, DQ and two variances
+SPECTRUM_BYTES = 4_500  # one integration in the NetCDF file
+EXTRAS_BYTES = 4_800_000  # a gain of one's own (full frame), headers, figures
+LINEARITY_BYTES = 25_500_000  # a linearity of one's own (full frame, five coefficients and flags)
+SCRATCH_BYTES_PER_SAMPLE = 5
+#: As `detectorist.reduction.exposure_parts.BLOCK_INTS`, which takes long to import; a test compares the two.
+BLOCK_INTS = 128
+#: As `detectorist.algorithms.ramps.groups.DECIDING_SAMPLES`.
+DECIDING_SAMPLES = 64_000_000
+
+
+class LrsMode(Mode):
+    """Raw ramps (or rateints) of one exposure, in any number of segments, to spectra through time."""
+
+    name: ClassVar = "lrs"
+    kernel: ClassVar = "engine/_ramp_tiles_nb"
+
+    def check(self, job: Job) -> None:
+        """Refuse unknown steps, parameters and values, and a source of references that is none."""
+        from detectorist.crds_source import use_references
+
+        recipe = _recipe(job)
+        build(recipe)
+        use_references(job.references, optional=not any("_uncal" in file for file in job.files))
+
+    def recipe_text(self, job: Job) -> str:
+        """Return the text of the recipe; of both standard ones where the length of the ramps decides."""
+        from detectorist.reduction.recipe import read_recipe_text
+
+        names = [job.recipe] if job.recipe else ["short", "long"]
+        return "\n".join(read_recipe_text("lrs", name) for name in names)
+
+    def reduce(self, job: Job, progress: Progress) -> Outcome:
+        """Reduce the exposure into the job's folder."""
+        from detectorist.modes.lrs.reduction import Request, reduce_lrs
+
+        folder = Path(job.output_dir)
+        reduce_lrs(
+            Request(
+                files=job.files,
+                output_dir=folder,
+                recipe=job.recipe,
+                settings=(*job.settings, *_chunking(job)),
+                references=job.references,
+                force=bool(job.options.get("force")),
+                progress=progress,
+            )
+        )
+        rates = [
+            folder / "stage_1" / f"{exposure_name(Path(file), segments=False)}_rateints.fits" for file in job.files
+        ]
+        made = [
+            *(path for path in rates if path.is_file()),
+            *sorted((folder / "stage_2").glob("*.nc")),
+            *sorted((folder / "figures").glob("*.png")),
+            folder / "resolved.toml",
+            folder / "record.json",
+        ]
+        return Outcome(made, json.loads((folder / "record.json").read_text()))
+
+    def steps_of(self, job: Job) -> list[str]:
+        """Return the steps that are not skipped."""
+        pipeline = build(_recipe(job))
+        other = {"box": "extract_1d_optimal", "optimal": "extract_1d_box"}[pipeline.extraction]
+        return [name for name in pipeline.step_defs if not getattr(pipeline, name).skip and name != other]
+
+    def references_of(self, job: Job) -> dict[str, str]:
+        """Return the reference files that CRDS names for the steps of this job."""
+        from detectorist.reduction.needed_references import find_references
+
+        pipeline = build(_recipe(job))
+        own = {"gain"} if not pipeline.set_custom_gain.skip else set()
+        own |= {"linearity"} if not pipeline.set_custom_linearity.skip else set()
+        types = [
+            kind
+            for name in self.steps_of(job)
+            for kind in (getattr(pipeline, name).reference_file_types or ())
+            if kind not in own
+        ]
+        found = find_references(Path(job.files[0]), sorted(set(types)), job.references)
+        return {**dict.fromkeys(sorted(own), "made from the data"), **found}
+
+    def predict(self, job: Job) -> Prediction:
+        """Return peak memory and size of products, from the headers of all segments."""
+        sizes = [size for file in job.files if (size := ramp_size(Path(file))) is not None]
+        if not sizes:
+            return Prediction()
+        return Prediction(
+            predict_memory(sizes, job.options.get("chunk_ints"), decides=_decides(job, sizes)),
+            sum(_disk_bytes(size, job.options.get("chunk_ints")) for size in sizes)
+            + (LINEARITY_BYTES if _own_linearity(job, sizes) else 0),
+        )
+
+    def with_memory(self, job: Job, memory_bytes: int) -> tuple[Job, str]:
+        """Return the job with as many integrations per chunk as fit, where whole segments do not."""
+        sizes = [size for file in job.files if (size := ramp_size(Path(file))) is not None]
+        chosen = "chunk_ints" in job.options
+        if not sizes or (not chosen and predict_memory(sizes, None) <= MARGIN * memory_bytes):
+            return job, ""
+        predict = partial(predict_memory, sizes, decides=_decides(job, sizes))
+        if not chosen:
+            reasons = reasons_against_chunks(job.recipe, job.settings, max(size.n_groups for size in sizes))
+            if reasons:
+                return job, f"in one piece, although memory is short, since {'; '.join(reasons)}"
+            fitting = [n for n in _CHUNKS if predict(n) <= MARGIN * memory_bytes]
+            job = replace(job, options={**job.options, "chunk_ints": max(fitting, default=min(_CHUNKS))})
+        short = predict(job.options["chunk_ints"]) > memory_bytes
+        return job, "more memory than it may take, even so" if short else ""
+
+    def prepare(self) -> None:
+        """Import the pipeline; its kernels are compiled by the first job that needs them, and cached."""
+        import detectorist.modes.lrs.reduction  # noqa: F401
+
+
+def _recipe(job: Job) -> Any:
+    size = ramp_size(Path(job.files[-1])) if job.recipe is None else None
+    return _load_recipe(job.recipe, (*job.settings, *_chunking(job)), size.n_groups if size else 0)
+
+
+def _load_recipe(name: str | None, settings: Sequence[str], n_groups: int) -> Any:
+    from detectorist.modes.lrs.pipeline import LrsPipeline
+    from detectorist.reduction.recipe import choose_lrs_recipe, load_recipe
+
+    recipe = load_recipe("lrs", name or choose_lrs_recipe(n_groups)).with_settings(settings)
+    recipe.check(LrsPipeline)
+    return recipe
+
+
+@lru_cache(maxsize=64)
+def reasons_against_chunks(recipe: str | None, settings: tuple[str, ...], n_groups: int) -> tuple[str, ...]:
+    """Return why a job with these parameters cannot go in chunks of integrations; none for most."""
+    from detectorist.reduction.chunks import reasons_against
+
+    return tuple(reasons_against(build(_load_recipe(recipe, settings, n_groups))))
+
+
+def build(recipe: Any) -> Any:
+    """Return the pipeline of a recipe with every step constructed, so that stpipe has seen every value."""
+    from detectorist.modes.lrs.pipeline import LrsPipeline
+    from detectorist.modes.lrs.reduction import build_pipeline
+
+    return build_pipeline(LrsPipeline, None, steps=recipe.steps, **recipe.parameters)
+
+
+def _chunking(job: Job) -> tuple[str, ...]:
+    chunk = job.options.get("chunk_ints")
+    return (f"chunk_ints={chunk}",) if chunk else ()
+
+
+def _decides(job: Job, sizes: Sequence[RampSize]) -> bool:
+    return chooses_for_itself(job.recipe, job.settings, max(size.n_groups for size in sizes))
+
+
+def _own_linearity(job: Job, sizes: Sequence[RampSize]) -> bool:
+    n_groups = max(size.n_groups for size in sizes)
+    return n_groups > 0 and not _steps(job.recipe, job.settings, n_groups).get("set_custom_linearity", {}).get(
+        "skip", True
+    )
+
+
+@lru_cache(maxsize=64)
+def _steps(recipe: str | None, settings: tuple[str, ...], n_groups: int) -> dict[str, dict[str, Any]]:
+    from detectorist.reduction.recipe import choose_lrs_recipe, load_recipe
+
+    return load_recipe("lrs", recipe or choose_lrs_recipe(n_groups)).with_settings(settings).steps
+
+
+def chooses_for_itself(recipe: str | None, settings: tuple[str, ...], n_groups: int) -> bool:
+    """Tell whether steps look at the first integrations before the segment goes in chunks."""
+    steps = _steps(recipe, settings, n_groups)
+    words = (steps.get("drop_groups", {}).get("drop_groups"), steps.get("reference_pixel", {}).get("smoothing"))
+    return "auto" in words
+
+
+def predict_memory(sizes: Sequence[RampSize], chunk_ints: int | None, *, decides: bool = False) -> int:
+    """Return the expected peak of resident memory of a worker that reduces segments of these sizes, in bytes.
+
+    decides : bool
+        As `chooses_for_itself`.
+    """
+    return int(max(_peak_of_segment(size, chunk_ints, decides) for size in sizes))
+
+
+def _peak_of_segment(size: RampSize, chunk_ints: int | None, decides: bool) -> float:
+    """Return the largest of what stages 1 and 2 take; the coefficients are fitted to measured runs.
+
+    Measured with benchmarks/campaign.py for 4 to 240 integrations of 5 to 100 groups, jwst 3.0.
+    """
+    n_blocks = -(-size.n_ints // BLOCK_INTS)
+    stage_2 = STAGE_2_BASE_BYTES + STAGE_2_BYTES_PER_PIXEL * size.pixels / n_blocks
+    if not chunk_ints or chunk_ints >= size.n_ints:
+        return max(LEAST_BYTES, stage_2, STAGE_1_BASE_BYTES + STAGE_1_BYTES_PER_SAMPLE * size.samples)
+    chunk = STAGE_1_BYTES_PER_SAMPLE * size.samples * chunk_ints / size.n_ints
+    # The first look at the data comes before there are rates.
+    deciding = DECIDING_BYTES_PER_SAMPLE * min(size.samples, DECIDING_SAMPLES) if decides else 0
+    return max(LEAST_BYTES, stage_2, CHUNKED_BASE_BYTES + chunk + max(deciding, RATE_BYTES_PER_PIXEL * size.pixels))
+
+
+def _disk_bytes(size: RampSize, chunk_ints: int | None) -> int:
+    """Return the size of the products of a segment, and of the scratch files of chunks."""
+    products = RATE_BYTES_PER_PIXEL * size.pixels + SPECTRUM_BYTES * size.n_ints + EXTRAS_BYTES
+    chunked = chunk_ints is not None and chunk_ints < size.n_ints
+    return products + (SCRATCH_BYTES_PER_SAMPLE * size.samples if chunked else 0)

@@ -1,0 +1,334 @@
+"""MIRI LRS slitless: raw ramps to spectra through time, segment by segment."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from jwst.assign_wcs.assign_wcs_step import AssignWcsStep
+from jwst.dark_current.dark_current_step import DarkCurrentStep
+from jwst.dq_init.dq_init_step import DQInitStep
+from jwst.flatfield.flat_field_step import FlatFieldStep
+from jwst.gain_scale.gain_scale_step import GainScaleStep
+from jwst.group_scale.group_scale_step import GroupScaleStep
+from jwst.ipc.ipc_step import IPCStep
+from jwst.lastframe.lastframe_step import LastFrameStep
+from jwst.linearity.linearity_step import LinearityStep
+from jwst.reset.reset_step import ResetStep
+from jwst.rscd.rscd_step import RscdStep
+from jwst.saturation.saturation_step import SaturationStep
+from jwst.srctype.srctype_step import SourceTypeStep
+from stdatamodels.jwst.datamodels import CubeModel, JwstDataModel, RampModel
+
+from detectorist import models
+from detectorist.algorithms.ramps.linearity import TRACE_COLUMNS
+from detectorist.errors import InputError, ParameterError
+from detectorist.modes.lrs.emicorr import OneByOneEmiCorrStep
+from detectorist.modes.lrs.frames import LrsFrames
+from detectorist.modes.lrs.segments import Segment, order_segments
+from detectorist.modes.lrs.spectra import LrsSpectra, SegmentSpectra
+from detectorist.modes.lrs.wavelengths import read_wavelength_map
+from detectorist.reduction import chunks, content_keys, exposure_parts, products
+from detectorist.reduction.base import DetectoristPipeline, off_by_default
+from detectorist.reduction.engine_steps import EngineJumpStep, EngineRampFitStep
+from detectorist.reduction.headers import flag_missing_samples
+from detectorist.reference import GetWavelengthMap, SetCustomGain, SetCustomLinearity
+from detectorist.stage_1 import DropGroupsStep, GroupBackgroundSubtractStep, ReferencePixelStep
+from detectorist.stage_2 import (
+    AlignSpectraStep,
+    BackgroundSubtractStep,
+    CleanOutliersStep,
+    Extract1DBoxStep,
+    Extract1DOptimalStep,
+    InspectDQFlagsStep,
+)
+
+log = logging.getLogger(__name__)
+
+#: Steps on ramps before the fit, in the order in which the detector's effects are undone.
+RAMP_STEPS = (
+    "group_scale",
+    "dq_init",
+    "emicorr",
+    "saturation",
+    "ipc",
+    "lastframe",
+    "reset",
+    "drop_groups",
+    "reference_pixel",
+    "linearity",
+    "rscd",
+    "dark_current",
+    "group_background_subtract",
+    "jump",
+)
+#: Steps that spectra cannot be made without.
+NEEDED = ("clean_outliers", "background_subtract", "align_spectra")
+#: Steps that use the gain, and so take a gain of one's own.
+GAIN_STEPS = ("jump", "ramp_fit", "gain_scale")
+
+
+class LrsPipeline(DetectoristPipeline):
+    """From `_uncal.fits` (or `_rateints.fits`) segments of one exposure to `stage_2/stage_2_output.nc`.
+
+    Takes any number of segments in any order. Everything is written below `output_dir`: `stage_1/*_rateints.fits`,
+    `stage_2/stage_2_output.nc`, `references/` (a gain or linearity correction of one's own). A segment whose
+    `_rateints.fits` was made from the same input with the same parameters, versions and references is not made again.
+
+    Recipes (`detectorist recipe show lrs`) say what runs. Without one, stock steps run with their own defaults, and our
+    steps on ramps only where asked for.
+
+    Returns
+    -------
+    detectorist.modes.lrs.spectra.LrsSpectra
+        Spectra through time; `.dataset` is the xarray dataset that was written.
+
+    Raises
+    ------
+    InputError
+        When the segments are not one whole exposure of this mode.
+    """
+
+    class_alias = "lrs"
+
+    spec = """
+        extraction = option("box", "optimal", default="box")  # how spectra are extracted
+        engine = option("auto", "stock", default="auto")  # compiled jump and ramp fit where they are proven, or stock
+        wavelength_map = string(default=None)  # FITS file with a WAVELENGTH extension, used instead of the WCS
+        allow_gaps = boolean(default=False)  # accept missing integrations between segments
+        chunk_ints = integer(default=None)  # integrations per chunk of stage 1, for segments larger than memory
+        reuse = boolean(default=True)  # keep stage-1 products that would come out the same
+        author = string(default="")  # written to the output
+        contact = string(default="")  # written to the output
+    """
+
+    step_defs: ClassVar = {
+        "set_custom_gain": off_by_default(SetCustomGain),
+        "set_custom_linearity": off_by_default(SetCustomLinearity),
+        "group_scale": GroupScaleStep,
+        "dq_init": DQInitStep,
+        "emicorr": OneByOneEmiCorrStep,
+        "saturation": SaturationStep,
+        "ipc": IPCStep,
+        "lastframe": LastFrameStep,
+        "reset": ResetStep,
+        "drop_groups": DropGroupsStep,
+        "reference_pixel": off_by_default(ReferencePixelStep),
+        "linearity": LinearityStep,
+        "rscd": RscdStep,
+        "dark_current": DarkCurrentStep,
+        "group_background_subtract": off_by_default(GroupBackgroundSubtractStep),
+        "jump": EngineJumpStep,
+        "ramp_fit": EngineRampFitStep,
+        "gain_scale": GainScaleStep,
+        "assign_wcs": AssignWcsStep,
+        "srctype": SourceTypeStep,
+        "get_wavelength_map": GetWavelengthMap,
+        "flat_field": FlatFieldStep,
+        "inspect_dq_flags": InspectDQFlagsStep,
+        "clean_outliers": CleanOutliersStep,
+        "background_subtract": BackgroundSubtractStep,
+        "extract_1d_box": Extract1DBoxStep,
+        "extract_1d_optimal": Extract1DOptimalStep,
+        "align_spectra": AlignSpectraStep,
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._template: Any = None
+        self.frames = LrsFrames()
+
+    def process(self, *sources: Any) -> LrsSpectra:
+        """Reduce one exposure, given as any number of segments (paths or open models)."""
+        self._refuse_to_skip(*NEEDED, self._extraction_step.class_alias)
+        segments = order_segments(sources, allow_gaps=self.allow_gaps)
+        if segments[-1].is_ramp:
+            self._refuse_to_skip("ramp_fit")
+        self._template = None
+        self.frames = LrsFrames()
+        self.choose_engine(self.engine)
+        if segments[-1].is_ramp:
+            self._make_references(segments[-1])
+        target = self.folder / "stage_2" / "stage_2_output.nc"
+        spectra = LrsSpectra(target, author=self.author, contact=self.contact)
+        try:
+            for number, segment in enumerate(segments):
+                self.progress(number, len(segments), f"{segment.stem}: detector")
+                for rates in self._rates_in_blocks(segment):
+                    self.progress(number + 0.6, len(segments), f"{segment.stem}: spectra")
+                    spectra.add(self.spectroscopy(rates))
+            spectra.finish()
+        finally:
+            spectra.discard()
+        self.frames.write(self.folder / "stage_2" / "frames.nc")
+        self.progress(len(segments), len(segments), "done")
+        return spectra
+
+    def _refuse_to_skip(self, *names: str) -> None:
+        for name in names:
+            if getattr(self, name).skip:
+                found = f"{name}.skip is True: no spectra can be made without this step"
+                raise ParameterError(f"{found}; to go on by hand, save results of the one before it")
+
+    def _rates_in_blocks(self, segment: Segment) -> Iterator[CubeModel]:
+        """Yield the rates of a segment in blocks for stage 2, whose length does not depend on the memory there is."""
+        rates = self.detector(segment)
+        blocks = exposure_parts.blocks_of(len(rates.data))
+        if len(blocks) == 1:
+            yield rates
+            return
+        source = self._product_of(segment) if segment.is_ramp else segment.source
+        if isinstance(source, Path):
+            rates.close()
+            del rates
+            for first, stop in blocks:
+                yield exposure_parts.read_integrations(source, first, stop, CubeModel)
+        else:
+            for first, stop in blocks:
+                yield exposure_parts.slice_integrations(rates, first, stop)
+
+    # --- stage 1
+
+    def _product_of(self, segment: Segment) -> Path:
+        return self.folder / "stage_1" / f"{segment.stem}_rateints.fits"
+
+    def detector(self, segment: Segment) -> CubeModel:
+        """Return the count rates of every integration of a segment, from its ramps or as they were given."""
+        if not segment.is_ramp:
+            return models.open_as(segment.source, CubeModel)
+        target = self._product_of(segment)
+        key = content_keys.content_key(segment.source, self._parameters_of_stage_1(), self.reference_source)
+        if self.reuse and content_keys.key_of(target) == key:
+            log.info("%s: %s is up to date and used as it is", segment.name, target)
+            rates = models.open_as(target, CubeModel)
+            self._repeat_dropped_groups(rates)
+            return rates
+        rates = self._fit_ramps(segment.source)
+        content_keys.stamp(rates, key)
+        products.write_model(rates, target, never_over=segment.source)
+        return rates
+
+    def _fit_ramps(self, source: Any) -> CubeModel:
+        if self._in_chunks(source):
+            rates = chunks.fit_in_chunks(self, source, RAMP_STEPS[:-1], chunk_ints=self.chunk_ints)
+            self._repeat_dropped_groups(rates)
+            return self.gain_scale.run(rates)
+        ramps: JwstDataModel = models.open_as(source, RampModel)
+        flag_missing_samples(ramps)
+        for name in RAMP_STEPS:
+            ramps = getattr(self, name).run(ramps)
+        self._repeat_dropped_groups(ramps)
+        _, rates = self.ramp_fit.run(ramps)
+        if rates is None:
+            raise InputError(f"{models.describe(ramps)}: no pixel could be fitted; are all groups flagged?")
+        models.carry_provenance(ramps, rates)
+        ramps.close()
+        return self.gain_scale.run(rates)
+
+    def _in_chunks(self, source: Any) -> bool:
+        """Tell whether stage 1 of a segment goes in chunks: a file that holds more than one of them."""
+        return (
+            bool(self.chunk_ints)
+            and isinstance(source, Path)
+            and exposure_parts.count_integrations(source) > max(self.chunk_ints, 2)
+        )
+
+    def _repeat_dropped_groups(self, model: JwstDataModel) -> None:
+        """Use the groups that were chosen on the first segment for all others: a change would show as a step."""
+        chosen = models.records(model).get("drop_groups", {}).get("groups")
+        if self.drop_groups.drop_groups == "auto" and chosen is not None:
+            self.drop_groups.drop_groups = list(chosen)
+
+    def _make_references(self, last: Segment) -> None:
+        """Make gain and linearity of one's own from the last segment, as files: pipelines take no open models."""
+        folder = self.folder / "references"
+        in_chunks = self._in_chunks(last.source)
+        if not self.set_custom_gain.skip:
+            gain = self.set_custom_gain.run(
+                exposure_parts.read_integrations(last.source, 0, 1) if in_chunks else last.source
+            )
+            path = products.write_model(gain, folder / f"{last.stem}_gain.fits")
+            for name in GAIN_STEPS:
+                getattr(self, name).override_gain = str(path)
+        if not self.set_custom_linearity.skip:
+            step = self.set_custom_linearity
+            rows = slice(step.row_idx_start_used, step.row_idx_end_used)
+            source = (
+                exposure_parts.only_pixels(last.source, rows, TRACE_COLUMNS, self.chunk_ints)
+                if in_chunks
+                else last.source
+            )
+            linearity = step.run(source)
+            path = products.write_model(linearity, folder / f"{last.stem}_linearity.fits")
+            self.linearity.override_linearity = str(path)
+
+    def _parameters_of_stage_1(self) -> dict[str, Any]:
+        names = (*RAMP_STEPS, "ramp_fit", "gain_scale", "set_custom_gain", "set_custom_linearity")
+        return {name: getattr(self, name).get_pars() for name in names}
+
+    # --- stage 2
+
+    def spectroscopy(self, rates: CubeModel) -> SegmentSpectra:
+        """Return the spectra, errors, shifts and widths of every integration of a segment."""
+        rates, wavelengths = self._locate_wavelengths(rates)
+        rates = self._once(self.flat_field, "flat_field", rates)
+        rates = self.inspect_dq_flags.run(rates)
+        frames, profile, n_outliers, background = self._clean(rates)
+        wavelength, spectra, errors, widths = self._extract(frames, wavelengths, profile)
+        if self._template is None:
+            self._template = self.align_spectra.template_from(frames)
+        spectra, errors, x_shifts, y_shifts = self.align_spectra.run(frames, spectra, errors, self._template)
+        self.frames.add_records(frames, self._extraction_step, self.align_spectra)
+        return SegmentSpectra.collect(
+            frames,
+            electrons=self._extraction_step.units == "electron/s",
+            wavelength=wavelength,
+            flux=spectra,
+            flux_error=errors,
+            background=np.median(background, axis=2),
+            x_shift=x_shifts,
+            y_shift=y_shifts,
+            psf_sigma=widths,
+            n_outliers=n_outliers,
+        )
+
+    def _locate_wavelengths(self, rates: CubeModel) -> tuple[CubeModel, np.ndarray]:
+        if self.wavelength_map:
+            return rates, read_wavelength_map(self.wavelength_map, rates.data.shape[-2:])
+        rates = self._once(self.assign_wcs, "assign_wcs", rates)
+        rates = self._once(self.srctype, "srctype", rates)
+        return rates, self.get_wavelength_map.run(rates)
+
+    @staticmethod
+    def _once(step: Any, alias: str, rates: CubeModel) -> CubeModel:
+        """Run a stock step, unless the rates given have been through it."""
+        return rates if models.state(rates, alias) == "COMPLETE" else step.run(rates)
+
+    def _clean(self, rates: CubeModel) -> tuple[CubeModel, np.ndarray, np.ndarray, np.ndarray]:
+        """Clean a copy, measure the background on it, subtract that from the frames themselves and clean these.
+
+        Outliers bias a background, and a background biases the profile that outliers are judged by.
+        """
+        cleaned, n_outliers = self.clean_outliers.run(rates.copy())[::2]
+        subtracted, background = self.background_subtract.run(cleaned)
+        self.frames.add_before(rates, n_outliers)
+        rates.data = rates.data - background
+        variance = models.background_variance(subtracted)
+        assert variance is not None  # the step that subtracts sets it
+        models.set_background_variance(rates, variance)
+        numbers = dict(models.records(subtracted)["background_subtract"])
+        models.record_step(rates, "background_subtract", numbers.pop("state"), numbers)
+        frames, profile, n_outliers = self.clean_outliers.run(rates)
+        self.frames.add_after(frames, profile, background)
+        return frames, profile, n_outliers, background
+
+    @property
+    def _extraction_step(self) -> Extract1DBoxStep | Extract1DOptimalStep:
+        return self.extract_1d_optimal if self.extraction == "optimal" else self.extract_1d_box
+
+    def _extract(self, frames: CubeModel, wavelengths: np.ndarray, profile: np.ndarray):
+        extra = (profile,) if self.extraction == "optimal" else ()
+        return self._extraction_step.run(frames, wavelengths, *extra)

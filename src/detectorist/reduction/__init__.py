@@ -1,0 +1,1 @@
+"""One exposure from files to products, whatever the mode."""

@@ -1,0 +1,227 @@
+"""Stage 1 of a long segment in bounded memory, with the results of the whole segment bit for bit.
+
+Steps before the jump step treat every integration by itself, so they run on chunks of integrations. Jump detection and
+ramp fitting compare the integrations of a pixel (the median over all of them), but hardly look at its neighbours: they
+run on all integrations of a few rows. Between the two the ramps lie on disk, already cut into rows.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from stdatamodels.jwst.datamodels import CubeModel, RampModel
+
+from detectorist import models
+from detectorist.algorithms.ramps.groups import count_deciding
+from detectorist.errors import InputError, ParameterError
+from detectorist.reduction.exposure_parts import chunks_of, count_integrations, read_integrations, shape_of
+from detectorist.reduction.headers import flag_missing_samples
+from detectorist.reduction.ramp_store import RampStore, ramps_of_tiles
+
+
+def reasons_against(pipeline: Any) -> list[str]:
+    """Return why a pipeline, as it is set, cannot run in chunks: steps that look across integrations or the frame."""
+    jump, emicorr = pipeline.jump, pipeline.emicorr
+    checks = (
+        (
+            not emicorr.skip and not (emicorr.algorithm == "joint" and emicorr.fit_ints_separately),
+            "emicorr fits one wave to all integrations (fit_ints_separately=true fits each by itself)",
+        ),
+        (not jump.skip and jump.expand_large_events, "jump.expand_large_events looks at the whole frame"),
+        (not jump.skip and jump.find_showers, "jump.find_showers looks at the whole frame"),
+        (
+            not jump.skip and (jump.after_jump_flag_dn1 > 0 or jump.after_jump_flag_dn2 > 0),
+            "jump.after_jump_flag_dn is scaled by the median gain of the whole frame",
+        ),
+    )
+    return [reason for holds, reason in checks if holds]
+
+
+def require_chunkable(pipeline: Any) -> None:
+    """Refuse settings under which chunks would give other results than the whole.
+
+    Raises
+    ------
+    ParameterError
+    """
+    reasons = reasons_against(pipeline)
+    if reasons:
+        raise ParameterError(f"chunk_ints={pipeline.chunk_ints}: {'; '.join(reasons)}", parameter="chunk_ints")
+
+
+def fit_in_chunks(pipeline: Any, path: Path, before: Sequence[str], *, chunk_ints: int) -> CubeModel:
+    """Run stage 1 up to ramp fitting and return rates per integration.
+
+    Parameters
+    ----------
+    pipeline : LrsPipeline
+        Its steps are run as they are.
+    path : Path
+        Raw file.
+    before : sequence of str
+        Steps on chunks of integrations, in order.
+    chunk_ints : int
+        Integrations per chunk. All integrations of as many rows as make the same amount of data are fitted together.
+
+    Notes
+    -----
+    Peak memory is that of the whole pipeline on `chunk_ints` integrations plus the rates of all. On disk, 5 bytes per
+    sample beside the product, removed at the end.
+    """
+    require_chunkable(pipeline)
+    n_ints = count_integrations(path)
+    chunk_ints = max(chunk_ints, _planes_of_dark(pipeline, path))
+    decide(pipeline, path, before, chunk_ints=chunk_ints)
+    with _scratch(pipeline.folder) as folder:
+        store = None
+        for first, stop in chunks_of(n_ints, chunk_ints):
+            ramps = read_integrations(path, first, stop)
+            flag_missing_samples(ramps)
+            for name in before:
+                ramps = getattr(pipeline, name).run(ramps)
+            # The jump step flags the four neighbours of a jump, when asked to; else rows know nothing of each other.
+            halo = int(not pipeline.jump.skip and pipeline.jump.flag_4_neighbors)
+            store = store or RampStore.make(folder, ramps.data.shape[2], n_ints, chunk_ints, halo)
+            store.add(ramps)
+            del ramps
+        assert store is not None
+        return _fit_rows(pipeline, store)
+
+
+def decide(pipeline: Any, path: Path, before: Sequence[str], *, chunk_ints: int) -> None:
+    """Let the steps that choose for themselves choose on the first integrations, as they do on a whole segment.
+
+    Their choices then hold for all chunks of the segment.
+    """
+    drop, refpix = pipeline.drop_groups, pipeline.reference_pixel
+    drop.decided = refpix.decided = None
+    choosing = [not drop.skip and drop.drop_groups == "auto", not refpix.skip and refpix.smoothing == "auto"]
+    if not any(choosing):
+        return
+    shape = shape_of(path)
+    shape = (count_deciding(shape), *shape[1:])
+    data, flags = np.empty(shape, np.float32), np.empty(shape, np.uint8)
+    whole = None
+    for begin, end in chunks_of(shape[0], chunk_ints):
+        ramps = read_integrations(path, begin, end)
+        flag_missing_samples(ramps)
+        for name in before[: before.index("drop_groups")]:
+            ramps = getattr(pipeline, name).run(ramps)
+        data[begin:end], flags[begin:end] = ramps.data, models.group_flags(ramps)
+        whole = whole or ramps
+        del ramps
+    assert whole is not None
+    whole.data, whole.groupdq = data, flags
+    drop.decided = drop.decide(whole) if choosing[0] else None
+    if choosing[1]:
+        refpix.decided = refpix.decide(drop.run(whole))
+
+
+def _planes_of_dark(pipeline: Any, path: Path) -> int:
+    """Return how many first integrations the dark tells apart: the stock step counts them from the chunk's first."""
+    if pipeline.dark_current.skip:
+        return 2
+    with read_integrations(path, 0, 1) as one:
+        name = pipeline.dark_current.get_reference_file(one, "dark")
+    if name == "N/A":
+        return 2
+    with fits.open(name) as hdus:
+        header = hdus["SCI"].header
+        return max(2, int(header["NAXIS4"]) if header["NAXIS"] == 4 else 1)
+
+
+def _fit_rows(pipeline: Any, store: RampStore) -> CubeModel:
+    """Run jump and ramp_fit on a few rows at a time, and join the rates."""
+    joined = _Joined(store)
+    for numbers in store.groups_of_tiles():
+        ramps = pipeline.jump.run(ramps_of_tiles(store, numbers))
+        joined.count_jumps(ramps)
+        _, rates = pipeline.ramp_fit.run(ramps)
+        if rates is None:
+            raise InputError(f"{models.describe(ramps)}: no pixel could be fitted; are all groups flagged?")
+        joined.add(rates, numbers)
+        del ramps, rates  # else they stay while the next ones are made
+    return joined.finish()
+
+
+class _Joined:
+    """Rates of all rows, filled tile by tile."""
+
+    _ARRAYS = ("data", "err", "dq", "var_poisson", "var_rnoise")
+
+    def __init__(self, store: RampStore):
+        self._store = store
+        self._rates: CubeModel | None = None
+        self._arrays: dict[str, np.ndarray] = {}
+        self._jumps: dict[str, float] = {}
+        self._ny = store.tiles[-1].stop
+
+    def count_jumps(self, ramps: RampModel) -> None:
+        """Add up the rates of cosmic rays that the jump step wrote, weighted by rows."""
+        rows = ramps.data.shape[2]
+        for name in ("primary_cosmic_rays", "extended_emission_events"):
+            value = getattr(ramps.meta.exposure, name, None)
+            if value is not None:
+                self._jumps[name] = self._jumps.get(name, 0.0) + value * rows / self._ny
+
+    def add(self, rates: CubeModel, numbers: list[int]) -> None:
+        """Put the rows of tiles `numbers` in their place."""
+        low, high = self._store.tiles[numbers[0]], self._store.tiles[numbers[-1]]
+        rows = slice(low.first - low.read_first, high.stop - low.read_first)
+        for name in self._ARRAYS:
+            part = getattr(rates, name)
+            if name not in self._arrays:
+                shape = (part.shape[0], self._ny, part.shape[2])
+                self._arrays[name] = np.empty(shape, part.dtype)
+            self._arrays[name][:, low.first : high.stop] = part[:, rows]
+        if self._rates is None:
+            self._rates = rates
+            for name in self._ARRAYS:
+                setattr(rates, name, getattr(rates, name)[:1].copy())
+
+    def finish(self) -> CubeModel:
+        """Return the rates of the whole frame, with the metadata and records of all steps."""
+        assert self._rates is not None
+        assert self._store.template is not None
+        template = self._store.template
+        rates = self._rates
+        for name, array in self._arrays.items():
+            setattr(rates, name, array)
+        subarray, whole = rates.meta.subarray, template.meta.subarray
+        subarray.ystart, subarray.ysize = whole.ystart, whole.ysize
+        for name, value in self._jumps.items():
+            setattr(rates.meta.exposure, name, value)
+        models.carry_provenance(template, rates)
+        for alias, numbers in join_records(self._store.records).items():
+            models.record_step(rates, alias, numbers.pop("state", "COMPLETE"), numbers)
+        return rates
+
+
+def join_records(records: Sequence[dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """Return the records of all chunks as one: a number on which they differ becomes a list in the order of chunks."""
+    joined: dict[str, dict[str, Any]] = {}
+    for alias in records[0]:
+        numbers = [record.get(alias, {}) for record in records]
+        joined[alias] = {}
+        for name, first in numbers[0].items():
+            values = [one.get(name) for one in numbers]
+            joined[alias][name] = first if all(value == first for value in values) else values
+    return joined
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """Yield a folder beside the products; what an interrupted run leaves of it is swept by the next campaign."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)

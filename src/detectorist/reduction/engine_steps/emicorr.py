@@ -1,0 +1,108 @@
+"""The correction of MIRI's periodic interference, in the engine."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from jwst.emicorr import emicorr
+from jwst.emicorr.emicorr_step import EmiCorrStep
+from scipy.interpolate import BSpline, make_interp_spline
+
+from detectorist.engine import NotCovered
+from detectorist.engine.emicorr import LONGEST_RAMP, chi_squared, quiet_pixels, subtract_wave, sum_by_phase
+from detectorist.reduction.engine_steps.base import EngineStep, in_place
+
+#: Columns of each output that stock leaves out of the fit, counted in times of four columns.
+_BAD_TIMES = (1, 2)
+
+#: Clock cycles to skip a row outside of the subarray, per row: 4 + 3.
+_CLOCKS_OF_A_SKIPPED_ROW = 7.0
+
+
+class EngineEmiCorrStep(EngineStep, EmiCorrStep):
+    """Remove EMI as `EmiCorrStep` does with `algorithm = joint`; stock code runs for the sequential algorithm."""
+
+    stock: ClassVar = EmiCorrStep
+    place: ClassVar = (emicorr, "emicorr_refwave")
+
+    @staticmethod
+    def covered(
+        data,
+        pdq,
+        refwave,
+        nsamples,
+        rowclocks,
+        frameclocks,
+        period_in_pixels,
+        fit_ints_separately=False,
+        nphases_opt=500,
+        *,
+        independent=False,
+    ) -> np.ndarray:
+        """Do what `emicorr_refwave` does: fit amplitude and phase of a wave, one or for each integration; subtract.
+
+        independent : bool
+            As if each integration were alone in `data`: no other one has a part in its quiet pixels and trial phases.
+        """
+        _, n_groups, ny, nx = data.shape
+        if n_groups > LONGEST_RAMP or nx % 4 or np.isnan(np.max(data)):
+            raise NotCovered("ramps are too long, of odd width, or hold NaN")
+        data = in_place(data)
+        phase = _phases(ny, nx // 4, nsamples, rowclocks, period_in_pixels)
+        turn_per_group = ((ny * rowclocks + (1024.0 - ny) * _CLOCKS_OF_A_SKIPPED_ROW) / period_in_pixels) % 1
+        turn_per_int = 0.0 if independent else turn_per_group * n_groups + frameclocks / period_in_pixels
+
+        wave, points = _wave(refwave)
+        template = (points[:, np.newaxis] + np.arange(n_groups) * turn_per_group) % 1
+        phase_bin = (phase * len(points)).astype(int)
+        phase_bin[:, _BAD_TIMES] = -1
+        parts = np.split(data, len(data)) if independent else [data]
+        quiet = np.concatenate([quiet_pixels(part, pdq) for part in parts])
+        sums, counts = sum_by_phase(data, quiet, phase_bin, len(points))
+        trials = np.arange(nphases_opt) * 1.0 / nphases_opt
+        fitter = emicorr.EMIfitter(sums, counts, wave, template, trials, turn_per_int)
+
+        wave_sums = (fitter.szlist, fitter.stzlist, fitter.szzlist)
+        args = (sums, counts, fitter.zlist, wave_sums, trials, turn_per_int)
+        chi2 = chi_squared(*args, separately=fit_ints_separately)
+        offsets, amplitudes = (_one_by_one if fit_ints_separately else _together)(fitter, chi2)
+        subtract_wave(data, phase, turn_per_group * np.arange(n_groups), offsets, amplitudes, wave)
+        return data
+
+    @staticmethod
+    def kernel() -> Any:
+        """Return the compiled kernel that takes longest to compile."""
+        from detectorist.engine._emicorr_nb import chi_squared_terms
+
+        return chi_squared_terms
+
+
+def _together(fitter: emicorr.EMIfitter, chi2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return phase, in turns, and amplitude of every integration from one fit to all."""
+    best = emicorr.get_best_phase(fitter.phaselist, chi2)
+    _, amplitude = emicorr.calc_chisq_amplitudes(fitter, phases=[best])
+    return (best + np.arange(fitter.nints) * fitter.dphase_frame) % 1, np.repeat(amplitude, fitter.nints)
+
+
+def _one_by_one(fitter: emicorr.EMIfitter, chi2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return phase, in turns, and amplitude of every integration from a fit to it alone."""
+    offsets, amplitudes = np.empty(fitter.nints), np.empty(fitter.nints)
+    for i in range(fitter.nints):
+        best = emicorr.get_best_phase(fitter.phaselist, chi2[i])
+        amplitudes[i] = emicorr.calc_chisq_amplitudes(fitter, phases=[best], ints=[i])[1][0]
+        offsets[i] = best + i * fitter.dphase_frame
+    return offsets, amplitudes
+
+
+def _phases(ny: int, n_times: int, nsamples: int, rowclocks: int, period: float) -> np.ndarray:
+    """Return the phase of the wave, in turns, when each group of four columns of the first group is read."""
+    clocks = np.arange(ny)[:, np.newaxis] * rowclocks + np.arange(n_times) * nsamples
+    return (clocks.astype(float) / period) % 1
+
+
+def _wave(refwave: np.ndarray) -> tuple[BSpline, np.ndarray]:
+    """Return the wave as a cubic spline, wrapped round by one point at each end, and the phases of its points."""
+    wrapped = np.array([refwave[-1], *refwave, refwave[0]])
+    phases = (np.arange(len(refwave) + 2) - 0.5) / len(refwave)
+    return make_interp_spline(phases, wrapped, k=3), phases[1:-1]

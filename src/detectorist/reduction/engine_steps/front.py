@@ -1,0 +1,197 @@
+"""The steps before the jump step, in the engine."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, ClassVar
+
+import numpy as np
+from jwst.dark_current.dark_current_step import DarkCurrentStep
+from jwst.ipc import ipc_corr
+from jwst.ipc.ipc_step import IPCStep
+from jwst.lib import pipe_utils
+from jwst.linearity import linearity
+from jwst.linearity.linearity_step import LinearityStep
+from jwst.refpix.reference_pixels import NIRDataset
+from jwst.refpix.refpix_step import RefPixStep
+from jwst.reset import reset_sub
+from jwst.reset.reset_step import ResetStep
+from jwst.saturation import saturation
+from jwst.saturation.saturation_step import SaturationStep
+from stcal.dark_current import dark_sub
+
+from detectorist.engine import NotCovered
+from detectorist.engine.correct import convolve, linearize
+from detectorist.engine.refpix import running_median
+from detectorist.engine.saturation import flag_saturation
+from detectorist.reduction.engine_steps.base import EngineStep, float32, in_place, native, replaced
+
+log = logging.getLogger(__name__)
+
+
+class EngineSaturationStep(EngineStep, SaturationStep):
+    """Flag saturation as `SaturationStep` does. Stock code runs for IRS2 readout and superstripes."""
+
+    stock: ClassVar = SaturationStep
+    place: ClassVar = (saturation, "flag_saturated_pixels")
+
+    @staticmethod
+    def covered(
+        data, gdq, pdq, sat_thresh, sat_dq, atod_limit, dqflags, *, n_pix_grow_sat, read_pattern, zframe, bias
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Do what stcal's `flag_saturated_pixels` does: group flags, pixel flags, zero frames."""
+        if sat_thresh.ndim != 2:
+            raise NotCovered("the thresholds differ between groups")
+        result = flag_saturation(
+            native(float32(data, "ramp")),
+            gdq,
+            pdq,
+            float32(sat_thresh, "threshold"),
+            sat_dq,
+            grow_pix=n_pix_grow_sat,
+            read_pattern=read_pattern,
+            bias=None if bias is None else native(float32(bias, "superbias")),
+            zeroframe=None if zframe is None else native(float32(zframe, "zero frame")),
+        )
+        log.info("%d pixels saturate, %d reach the A/D floor", result.n_saturated, result.n_floor)
+        return result.groupdq, result.pixeldq, result.zeroframe
+
+    @staticmethod
+    def kernel() -> Any:
+        """Return the compiled kernel that takes longest to compile."""
+        from detectorist.engine._saturation_nb import flag_hidden_saturation
+
+        return flag_hidden_saturation
+
+
+class EngineIPCStep(EngineStep, IPCStep):
+    """Undo inter-pixel capacitance as `IPCStep` does. Stock code runs for IRS2 and kernels other than 3 x 3."""
+
+    stock: ClassVar = IPCStep
+    place: ClassVar = (ipc_corr, "ipc_correction")
+
+    @staticmethod
+    def covered(output, ipc_model) -> Any:
+        """Do what `ipc_correction` does: the model, its ramp convolved in place."""
+        if pipe_utils.is_irs2(output):
+            raise NotCovered("the readout is IRS2")
+        kernel = ipc_corr.get_ipc_slice(output, ipc_model)
+        convolve(in_place(output.data), kernel, reference_edges=tuple(ipc_corr.get_num_ref_pixels(output)))
+        return output
+
+    @staticmethod
+    def kernel() -> Any:
+        """Return the compiled kernel that takes longest to compile."""
+        from detectorist.engine._correct_nb import convolve_planes
+
+        return convolve_planes
+
+
+class EngineLinearityStep(EngineStep, LinearityStep):
+    """Correct for non-linearity as `LinearityStep` does, averaged frames included."""
+
+    stock: ClassVar = LinearityStep
+    place: ClassVar = (linearity, "linearity_correction")
+
+    @staticmethod
+    def covered(
+        data, gdq, pdq, lin_coeffs, lin_dq, dqflags, zframe=None, ilin_coeffs=None, read_pattern=None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Do what stcal's `linearity_correction` does: ramp (in place), pixel flags, zero frames."""
+        if zframe is not None:
+            float32(zframe, "zero frame")
+        if ilin_coeffs is not None:
+            float32(ilin_coeffs, "array of inverse coefficients")
+        coefficients = float32(lin_coeffs, "array of coefficients")
+        frames = {"zeroframe": zframe, "inverse": ilin_coeffs, "read_pattern": read_pattern}
+        pixels, zeros = linearize(in_place(data), gdq, pdq, coefficients, lin_dq, **frames)
+        return data, pixels, zeros
+
+    @staticmethod
+    def kernel() -> Any:
+        """Return the compiled kernel that takes longest to compile."""
+        from detectorist.engine._correct_nb import linearize_rows
+
+        return linearize_rows
+
+
+class EngineDarkCurrentStep(EngineStep, DarkCurrentStep):
+    """Subtract the dark as `DarkCurrentStep` does, without the two copies of the ramp that it makes."""
+
+    stock: ClassVar = DarkCurrentStep
+    place: ClassVar = (dark_sub, "subtract_dark")
+
+    @staticmethod
+    def covered(science_data, dark_data) -> Any:
+        """Do what stcal's `subtract_dark` does: the science data, the dark subtracted in place, flags combined."""
+        dark, flags = dark_data.data, dark_data.groupdq
+        if dark.ndim == 4:  # MIRI: the first integrations have their own dark, the last dark serves all others
+            flags = np.bitwise_or.reduce(flags[:, 0], axis=0)
+            first = science_data.exp_intstart in (None, 1)
+        science_data.pixeldq = np.bitwise_or(science_data.pixeldq, flags)
+        for i in range(len(science_data.data)):
+            own = dark if dark.ndim == 3 else dark[i if first and i < len(dark) else -1]
+            science_data.data[i] -= own[: science_data.data.shape[1]]
+        return science_data
+
+    def prepare_engine(self) -> None:
+        """Do nothing: this step needs no compiled kernel."""
+
+
+class EngineResetStep(EngineStep, ResetStep):
+    """Subtract the reset anomaly as `ResetStep` does, without asking the models for their arrays at every group."""
+
+    stock: ClassVar = ResetStep
+    place: ClassVar = (reset_sub, "do_correction")
+
+    @staticmethod
+    def covered(output_model, reset_model) -> Any:
+        """Do what `do_correction` does: the model, its first groups corrected in place."""
+        exposure, reference = output_model.meta.exposure, reset_model.meta.exposure
+        first = (exposure.integration_start or 1) - 1
+        last = exposure.nints if exposure.integration_end is None else exposure.integration_end
+        n_groups = min(exposure.ngroups, reference.ngroups)
+        data, reset = output_model.data, np.nan_to_num(reset_model.data, nan=0.0, posinf=np.inf, neginf=-np.inf)
+        for i in range(first, last):
+            data[i - first, :n_groups] -= reset[min(i, reference.nints - 1), :n_groups]
+        if last > first:
+            output_model.pixeldq |= reset_model.dq
+        return output_model
+
+    def prepare_engine(self) -> None:
+        """Do nothing: this step needs no compiled kernel."""
+
+
+class EngineRefPixStep(EngineStep, RefPixStep):
+    """Correct with reference pixels as `RefPixStep` does, the running median of the side pixels compiled."""
+
+    stock: ClassVar = RefPixStep
+
+    def process(self, step_input: Any) -> Any:
+        """Run the stock step with two of its functions replaced."""
+        if self.engine == "stock" or self.side_smoothing_length < 3:
+            return super(EngineStep, self).process(step_input)
+        self.prepare_engine()
+        with (
+            replaced(NIRDataset, "median_filter", _median_filter),
+            replaced(NIRDataset, "combine_ref_signals", _combine),
+        ):
+            result = super(EngineStep, self).process(step_input)
+        log.info("%s: compiled engine", self.class_alias)
+        return result
+
+    @staticmethod
+    def kernel() -> Any:
+        """Return the compiled kernel that takes longest to compile."""
+        from detectorist.engine import _refpix_nb
+
+        return _refpix_nb.running_median
+
+
+def _median_filter(self: NIRDataset, data: np.ndarray, dq: np.ndarray, smoothing_length: int) -> np.ndarray:
+    return running_median(data, dq, length=smoothing_length)
+
+
+def _combine(self: NIRDataset, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return one column: numpy repeats it over the image where stock fills 2048 columns."""
+    return self.combine_with_nans(left, right)[:, np.newaxis]

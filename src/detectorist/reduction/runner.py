@@ -1,0 +1,135 @@
+"""What reductions of all modes have in common: the request, references, the log, what is written beside products."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from crds.core.exceptions import CrdsError
+from jwst.stpipe import Step
+from stpipe.exceptions import ValidationError
+
+from detectorist.crds_source import THREE_WAYS, ReferenceSource
+from detectorist.errors import DetectoristError, OutputError, ParameterError, ReferenceMissing
+from detectorist.reduction import content_keys, products
+from detectorist.reduction.base import DetectoristPipeline
+from detectorist.reduction.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks for.
+
+    Attributes
+    ----------
+    files : sequence of str or Path
+    output_dir : Path
+    recipe : str, optional
+        Name or path; None takes the mode's own choice.
+    settings : sequence of str
+        "step.parameter=value", stronger than the recipe.
+    references : str or Path, optional
+        As in `crds_source.use_references`.
+    """
+
+    files: Sequence[str | Path]
+    output_dir: Path
+    recipe: str | None = None
+    settings: Sequence[str] = ()
+    references: str | Path | None = None
+    wavelength_map: Path | None = None
+    force: bool = False
+    progress: Callable[[float, int, str], None] = field(default=lambda done, total, what: None)
+
+
+def build_pipeline(kind: type[Step], dataset: str | None, **parameters: Any) -> Any:
+    """Return a pipeline with its steps constructed, so that a wrong value is found before any exposure starts.
+
+    dataset : str, optional
+        A file for which CRDS may hold parameters.
+
+    Raises
+    ------
+    ParameterError
+        When stpipe refuses a value; its message names the parameter.
+    """
+    try:
+        config, config_file = kind.build_config(dataset, **parameters)
+        return kind.from_config_section(config, config_file=config_file)
+    except DetectoristError:
+        raise
+    except (ValidationError, ValueError, TypeError) as error:
+        raise ParameterError(f"{kind.__name__}: {error}") from error
+
+
+@contextmanager
+def references_in_words(source: ReferenceSource) -> Iterator[None]:
+    """Turn what crds does without a server and a cache, which may be the end of the process, into an error."""
+    try:
+        yield
+    except (SystemExit, CrdsError) as error:
+        gave_up = f"references from {source.name}: crds gave up ({error}); see detectorist.log"
+        raise ReferenceMissing(THREE_WAYS if source.name == "none" else gave_up) from error
+
+
+def describe_run(request: Request, recipe: Recipe, source: ReferenceSource, inputs: Sequence[str]) -> dict[str, Any]:
+    """Return the head of `resolved.toml`: what was asked for, and what is needed to do it again."""
+    return {
+        "recipe": recipe.name,
+        "title": recipe.title,
+        "settings": list(request.settings),
+        "inputs": list(inputs),
+        "references": {"source": source.name, "context": source.context},
+        "versions": {name: version(name) for name in content_keys.PACKAGES},
+    }
+
+
+def without_none(value: Any) -> Any:
+    """Leave out what is None, which TOML cannot say."""
+    if isinstance(value, dict):
+        return {key: without_none(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [without_none(item) for item in value if item is not None]
+    return value if isinstance(value, bool | int | float | str) else str(value)
+
+
+def require_writable(folder: Path) -> None:
+    """Raise OutputError unless files can be written into the folder, which is made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with products.whole_file(folder / ".writable") as probe:
+            probe.touch()
+        (folder / ".writable").unlink()
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error})") from error
+
+
+@contextmanager
+def log_file(path: Path) -> Iterator[None]:
+    """Keep everything the steps say, ours and stock, in one file."""
+    handler = logging.FileHandler(path, mode="a", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    loggers = [logging.getLogger(name) for name in DetectoristPipeline.get_stpipe_loggers()]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    try:
+        yield
+    except BaseException:
+        log.exception("the reduction ended with an error")
+        raise
+    finally:
+        logging.captureWarnings(False)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+        handler.close()

@@ -1,0 +1,80 @@
+"""Coronagraphy as a mode of campaigns."""
+
+import json
+from pathlib import Path
+
+import pytest
+from astropy.io import fits
+
+from detectorist.campaign.plan import PlanRequest, make_jobs, make_plan
+from detectorist.campaign.run import Execution, run_campaign
+from detectorist.errors import ParameterError
+from detectorist.modes import group_exposures, load_mode
+from detectorist.modes.job import Job
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+def job(*settings, recipe=None):
+    return Job("a", "coron", ("/nowhere/a_uncal.fits",), "/nowhere/out", recipe, tuple(settings))
+
+
+def test_every_file_is_an_exposure():
+    files = [Path("jw1_nrcalong_uncal.fits"), Path("jw2_mirimage_uncal.fits")]
+    assert list(group_exposures(load_mode("coron"), files)) == ["jw1_nrcalong", "jw2_mirimage"]
+
+
+def test_the_plan_names_steps():
+    mode = load_mode("coron")
+    steps = mode.steps_of(job("subtract_ktc.skip=true", "skip_fnoise=true"))
+    assert {"saturation", "jump", "ramp_fit"} <= set(steps)
+    assert "subtract_ktc" not in steps
+    assert mode.predict(job()).memory_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("skip_kct=true",), 'did you mean "skip_ktc"'),
+        (("jump.rejection_treshold=5",), 'did you mean "rejection_threshold"'),
+        (('jump.rejection_threshold="five"',), "rejection_threshold"),
+        (("jmup.skip=true",), 'did you mean "jump"'),
+        (('stage_1overf="pixels"',), "stage_1overf"),
+        (("mask_groups.skip=false",), "detectorist run coron"),
+    ],
+)
+def test_values_are_checked_before_anything_starts(words, message):
+    with pytest.raises(ParameterError, match=message):
+        load_mode("coron").steps_of(job(*words))
+
+
+def test_it_has_no_recipes():
+    with pytest.raises(ParameterError, match="coron has no recipes"):
+        load_mode("coron").steps_of(job(recipe="best"))
+
+
+@pytest.mark.long
+def test_products_are_those_of_the_command(tmp_path):
+    """Rates of both, one good exposure beside a damaged one, kept when they are there."""
+    from detectorist.modes.coron.database import Database
+    from detectorist.modes.coron.run_obs import run_obs
+    from detectorist.simulate.coron_scenes import CoronScene
+
+    raw = tmp_path / "raw"
+    good, cut = CoronScene().write(raw, ints=2, groups=4, rolls=2, dithers=0, seed=1)[:2]
+    expected = run_obs(Database(tmp_path / "expected", [good]), references=str(raw / "crds"), quiet=True)[0]
+    cut.write_bytes(cut.read_bytes()[:300_000])
+    request = PlanRequest("coron", [good, cut], tmp_path / "out", references=str(raw / "crds"))
+    plan = make_plan(make_jobs(request), tmp_path / "out")
+    assert run_campaign(plan, Execution(workers=1)) == {"done": 1, "unprocessable": 1, "crashed": 0, "skipped": 0}
+    folder = tmp_path / "out" / good.name.removesuffix("_uncal.fits")
+    for path in expected.products:
+        for name in ("SCI", "ERR", "DQ"):
+            assert fits.getdata(path, name).tobytes() == fits.getdata(folder / path.name, name).tobytes()
+    assert "subtract_ktc" in next(iter(json.loads((folder / "record.json").read_text()).values()))
+    again = make_plan(make_jobs(request), tmp_path / "out")
+    assert [one.reason for one in again.jobs] == ["up to date", "unprocessable as it is"]
+    steps = load_mode("coron").steps_of(again.jobs[0].job)
+    assert steps.index("superbias") < steps.index("jump") < steps.index("ramp_fit")
+    assert "rscd" not in steps
+    assert load_mode("coron").references_of(again.jobs[0].job)["superbias"].startswith("sim_")

@@ -1,0 +1,217 @@
+"""Whatever is wrong with input, parameters or places: one sentence, an exit code, and nothing half-written."""
+
+import os
+import shutil
+import sys
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from detectorist.cli import main
+from detectorist.errors import InputError, OutputError, ParameterError, ReferenceMissing
+from detectorist.modes.lrs.reduction import Request, reduce_lrs
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+@pytest.fixture
+def reduce(exposure, tmp_path):
+    """Return a function that reduces files into tmp_path/out and says what is wrong."""
+
+    def run(files, *settings, **kwargs):
+        kwargs.setdefault("references", str(exposure / "crds"))
+        return reduce_lrs(Request(files, tmp_path / "out", settings=settings, **kwargs))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def rates(exposure, tmp_path_factory):
+    """One segment's count rates."""
+    folder = tmp_path_factory.mktemp("rates")
+    files = sorted(exposure.glob("*_uncal.fits"))[:1]
+    reduce_lrs(Request(files, folder, references=str(exposure / "crds")))
+    return next((folder / "stage_1").glob("*_rateints.fits"))
+
+
+def products_in(folder):
+    return [p for p in folder.rglob("*") if p.suffix in (".fits", ".nc") and "references" not in p.parts]
+
+
+@pytest.mark.parametrize(
+    ("setting", "kind", "words"),
+    [
+        ("drop_groups.drop_groups=[50]", ParameterError, "seg001.*50.*8"),
+        ("drop_groups.drop_groups=[0,1,2,3,4,5,6,7]", ParameterError, "all"),
+        ("set_custom_gain.gain_value=0", ParameterError, "gain"),
+        ("clean_outliers.skip=true", ParameterError, "clean_outliers.skip is True: no spectra"),
+        ("extract_1d_box.skip=true", ParameterError, "extract_1d_box.skip is True: no spectra"),
+        ("ramp_fit.skip=true", ParameterError, "ramp_fit.skip is True: no spectra"),
+        ("extraction=magic", ParameterError, "magic"),
+        ("clean_outlier.poly_order=3", ParameterError, 'did you mean "clean_outliers"'),
+    ],
+)
+def test_parameters(reduce, segments, tmp_path, setting, kind, words):
+    with pytest.raises(kind, match=words):
+        reduce(segments, setting)
+    assert not (tmp_path / "out" / "stage_2").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "kind", "words"),
+    [
+        ("extract_1d_box.aperture_center=200", ParameterError, "196 to 204"),
+        ("background_subtract.bkg_col_left_start=30", ParameterError, "30.*22|left"),
+        ("background_subtract.bkg_col_right_end=90", ParameterError, "90"),
+        ("clean_outliers.outlier_threshold=-1", ParameterError, "outlier_threshold"),
+        ("clean_outliers.spatial_profile_left_idx=60", ParameterError, "60"),
+    ],
+)
+def test_parameters_of_stage_2(reduce, rates, tmp_path, setting, kind, words):
+    with pytest.raises(kind, match=words):
+        reduce([rates], setting)
+    assert not (tmp_path / "out" / "stage_2").exists()
+
+
+def test_unknown_recipe(reduce, segments):
+    with pytest.raises(ParameterError, match='did you mean "best"'):
+        reduce(segments, recipe="bset")
+
+
+def test_truncated_file(reduce, segments, tmp_path):
+    path = tmp_path / segments[0].name
+    data = segments[0].read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match=path.name):
+        reduce([path])
+    assert products_in(tmp_path / "out") == []
+
+
+def test_missing_segment_in_the_middle(reduce, exposure, segments, tmp_path):
+    last = tmp_path / segments[1].name
+    shutil.copy(segments[1], last)
+    fits.setval(last, "INTSTART", value=7)
+    fits.setval(last, "INTEND", value=10)
+    with pytest.raises(InputError, match="integrations 5 to 6 are missing"):
+        reduce([segments[0], last])
+
+
+def test_segments_of_two_exposures(reduce, segments, tmp_path):
+    other = tmp_path / segments[1].name
+    shutil.copy(segments[1], other)
+    fits.setval(other, "OBSERVTN", value="099")
+    with pytest.raises(InputError, match="different exposures"):
+        reduce([segments[0], other])
+
+
+def test_output_that_cannot_be_written(reduce, exposure, segments, tmp_path):
+    (tmp_path / "out").write_text("a file where the folder should be")
+    with pytest.raises(OutputError, match="out: cannot be written"):
+        reduce(segments)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_read_only_output(reduce, segments, tmp_path):
+    (tmp_path / "out").mkdir(mode=0o500)
+    with pytest.raises(OutputError, match="cannot be written"):
+        reduce(segments)
+
+
+def test_output_folder_of_the_input_keeps_the_input(exposure, tmp_path):
+    """Rates reduced into the folder they came from are read, never replaced."""
+    rates = tmp_path / "stage_1"
+    rates.mkdir()
+    reduce_lrs(Request(sorted(exposure.glob("*_uncal.fits"))[:1], tmp_path, references=str(exposure / "crds")))
+    path = next(rates.glob("*_rateints.fits"))
+    before = path.read_bytes()
+    reduce_lrs(Request([path], tmp_path, references=str(exposure / "crds"), force=True))
+    assert path.read_bytes() == before
+
+
+def test_no_references_explains_three_ways(reduce, segments, no_crds):
+    with pytest.raises(ReferenceMissing) as caught:
+        reduce(segments, references=None)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 4
+    assert [line.strip()[0] for line in lines[1:]] == ["1", "2", "3"]
+
+
+def test_a_folder_without_references(reduce, segments, tmp_path):
+    with pytest.raises(ReferenceMissing, match="server_config"):
+        reduce(segments, references=str(tmp_path))
+
+
+def _with_data(source, target, change):
+    with fits.open(source) as hdus:
+        change(hdus)
+        hdus.writeto(target)
+    return target
+
+
+def test_not_a_number_everywhere(reduce, rates, tmp_path):
+    def change(hdus):
+        hdus["SCI"].data[...] = np.nan
+
+    path = _with_data(rates, tmp_path / rates.name, change)
+    with pytest.raises(InputError, match=r"NaN|finite"):
+        reduce([path])
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_errors_that_say_nothing(reduce, rates, tmp_path, value):
+    """Unknown errors are estimated from the scatter: spectra and their errors stay finite."""
+
+    def change(hdus):
+        for name in ("ERR", "VAR_POISSON", "VAR_RNOISE"):
+            hdus[name].data[...] = value
+
+    path = _with_data(rates, tmp_path / rates.name, change)
+    # The stock flat field makes pixels of unknown error NaN altogether: there is nothing left to save.
+    dataset = reduce([path], "flat_field.skip=true").dataset
+    useful = ((dataset["wavelength"] > 5.2) & (dataset["wavelength"] < 11.5)).values
+    assert np.isfinite(dataset["flux"].values[:, useful]).all()
+    errors = dataset["flux_error"].values[:, useful]
+    assert np.isfinite(errors).all()
+    assert (errors > 0).all()
+
+
+def test_one_integration(reduce, tmp_path):
+    from detectorist.simulate.builder import LrsScene
+
+    raw = tmp_path / "raw"
+    files = LrsScene().write(raw, ints=1, groups=8, segments=1, seed=2)
+    dataset = reduce(files, references=str(raw / "crds")).dataset
+    assert dataset.sizes["integration_number"] == 1
+    assert np.isfinite(dataset["x_shift"]).all()
+
+
+def test_one_group(reduce, segments, tmp_path):
+    def change(hdus):
+        hdus["SCI"].data = hdus["SCI"].data[:, :1]
+        hdus[0].header["NGROUPS"] = 1
+
+    path = _with_data(segments[0], tmp_path / segments[0].name, change)
+    with pytest.raises(ParameterError, match="all"):
+        reduce([path])
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["run", "lrs", "missing_uncal.fits", "-o", "{out}"], 3, "missing_uncal.fits: no such file"),
+        (["run", "lrs", "{segment}", "-o", "{out}", "--recipe", "shrt"], 2, 'did you mean "short"'),
+        (["run", "lrs", "{segment}", "-o", "{out}", "--set", "jump.skp=true"], 2, 'did you mean "skip"'),
+        (["run", "lrs", "{segment}", "-o", "{out}", "--references", "{out}"], 2, "server_config"),
+    ],
+)
+def test_command_line(segments, tmp_path, monkeypatch, capsys, words, code, sentence):
+    filled = [word.format(segment=segments[0], out=tmp_path / "out") for word in words]
+    monkeypatch.setattr(sys, "argv", ["detectorist", *filled])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == code
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert "Traceback" not in said
+    assert len(said.strip().splitlines()) <= 4

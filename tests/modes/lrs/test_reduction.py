@@ -1,0 +1,171 @@
+"""The LRS pipeline from raw ramps to spectra: contract of the output, reuse, provenance, one exposure in segments."""
+
+import json
+import tomllib
+
+import numpy as np
+import pytest
+import xarray as xr
+from astropy.io import fits
+
+from detectorist import __version__
+from detectorist.modes.lrs.reduction import Request, reduce_lrs
+
+pytestmark = pytest.mark.filterwarnings("default")  # stock steps warn as they please
+
+
+@pytest.fixture(scope="session")
+def reduced(exposure, tmp_path_factory):
+    """The exposure reduced by the short recipe."""
+    folder = tmp_path_factory.mktemp("reduced")
+    files = sorted(exposure.glob("*_uncal.fits"), reverse=True)  # order must not matter
+    reduce_lrs(Request(files, folder, references=str(exposure / "crds")))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def dataset(reduced):
+    with xr.open_dataset(reduced / "stage_2" / "stage_2_output.nc", engine="h5netcdf") as opened:
+        return opened.load()
+
+
+def test_output_keeps_its_contract(dataset):
+    n_ints, n_rows = 8, 416
+    assert dataset.sizes == {"integration_number": n_ints, "wavelength": n_rows, "region_width": 5}
+    expected = {
+        "flux": "DN/s",
+        "flux_error": "DN/s",
+        "background": "DN/s",
+        "x_shift": "pixel",
+        "y_shift": "pixel",
+        "psf_sigma": "pixel",
+        "n_outliers": "",
+    }
+    assert {name: dataset[name].attrs["units"] for name in expected} == expected
+    assert dataset["wavelength"].attrs["units"] == "microns"
+    assert dataset["flux"].dims == ("integration_number", "wavelength")
+    assert dataset["n_outliers"].dims == ("integration_number", "wavelength", "region_width")
+    assert list(dataset["integration_number"].values) == list(range(1, n_ints + 1))
+    assert list(dataset["region_width"].values) == list(range(5))
+    assert dataset.attrs["code"] == f"detectorist {__version__}"
+    assert {"author", "contact"} <= set(dataset.attrs)
+    assert {"time_bjd_tdb", "time_mjd_utc", "quality"} <= set(dataset.data_vars)
+
+
+def test_values_make_sense(dataset, exposure):
+    useful = (dataset["wavelength"] > 5.2) & (dataset["wavelength"] < 11.5)
+    assert np.isfinite(dataset["flux"].values[:, useful]).all()
+    assert (dataset["flux_error"].values[:, useful] > 0).all()
+    assert (np.diff(dataset["time_mjd_utc"]) > 0).all()
+    assert np.abs(dataset["psf_sigma"] - 1.8).max() < 0.4
+    assert np.isfinite(dataset["x_shift"]).all()
+    assert np.isfinite(dataset["y_shift"]).all()
+
+
+def test_every_segment_has_its_rates_with_their_history(reduced):
+    files = sorted((reduced / "stage_1").glob("*_rateints.fits"))
+    assert len(files) == 2
+    for path in files:
+        header = fits.getheader(path)
+        assert header["S_DRPGRP"] == "COMPLETE"
+        assert any("drop_groups" in line for line in header["HISTORY"])
+        assert header["CRDS_CTX"] == "jwst_sim.pmap"
+
+
+def test_gain_of_ones_own_is_a_file_and_named_in_the_products(reduced):
+    gains = list((reduced / "references").glob("*_gain.fits"))
+    assert len(gains) == 1
+    header = fits.getheader(next((reduced / "stage_1").glob("*_rateints.fits")))
+    assert header["R_GAIN"].endswith(gains[0].name)
+
+
+def test_resolved_parameters_are_written(reduced):
+    resolved = tomllib.loads((reduced / "resolved.toml").read_text())
+    assert resolved["recipe"] == "short"
+    assert resolved["steps"]["jump"]["rejection_threshold"] == 15.0
+    assert resolved["steps"]["clean_outliers"]["outlier_threshold"] == 5.0
+    assert resolved["references"]["context"] == "jwst_sim.pmap"
+    assert "jwst" in resolved["versions"]
+
+
+def test_figures_and_log_are_written(reduced):
+    names = {path.name for path in (reduced / "figures").iterdir()}
+    assert {"spectrum.png", "white_light.png", "light_curves_2d.png", "trace.png"} <= names
+    log = (reduced / "detectorist.log").read_text()
+    assert "drop_groups" in log
+    assert "clean_outliers" in log
+
+
+def test_nothing_is_left_of_writing(reduced):
+    assert [path for path in reduced.rglob(".partial-*")] == []
+
+
+def test_a_second_run_reuses_stage_1_and_gives_the_same(reduced, exposure, segments, dataset):
+    files = sorted((reduced / "stage_1").glob("*_rateints.fits"))
+    before = [path.stat().st_mtime_ns for path in files]
+    again = reduce_lrs(Request(segments, reduced, references=str(exposure / "crds")))
+    assert [path.stat().st_mtime_ns for path in files] == before
+    xr.testing.assert_identical(again.dataset["flux"], dataset["flux"])
+
+
+def test_a_changed_parameter_makes_stage_1_again(reduced, exposure, segments, tmp_path):
+    import shutil
+
+    folder = tmp_path / "copy"
+    shutil.copytree(reduced, folder)
+    first = sorted((folder / "stage_1").glob("*_rateints.fits"))[0]
+    before = first.stat().st_mtime_ns
+    reduce_lrs(
+        Request(segments[:1], folder, references=str(exposure / "crds"), settings=["jump.rejection_threshold=12"])
+    )
+    assert first.stat().st_mtime_ns != before
+
+
+def test_rateints_are_a_start_too(reduced, exposure, dataset, tmp_path):
+    rates = sorted((reduced / "stage_1").glob("*_rateints.fits"))
+    got = reduce_lrs(Request(rates, tmp_path, references=str(exposure / "crds"))).dataset
+    np.testing.assert_allclose(got["flux"], dataset["flux"], rtol=1e-6, equal_nan=True)
+    assert not (tmp_path / "stage_1").exists()
+
+
+def test_inputs_stay_as_they_were(exposure, segments, reduced):
+    # The exposure was reduced by the fixture; its files still open and hold raw counts.
+    for path in segments:
+        with fits.open(path) as hdus:
+            assert hdus["SCI"].data.dtype == np.uint16
+            assert "S_DRPGRP" not in hdus[0].header
+
+
+def test_the_pipeline_is_a_step_for_strun_and_call(exposure, segments, tmp_path, monkeypatch):
+    from detectorist.crds_source import use_references
+    from detectorist.modes.lrs.pipeline import LrsPipeline
+
+    use_references(exposure / "crds")
+    got = LrsPipeline.call(
+        str(segments[0]),
+        output_dir=str(tmp_path),
+        steps={"drop_groups": {"drop_groups": [-1]}, "set_custom_gain": {"skip": True}, "emicorr": {"skip": True}},
+    )
+    assert got.dataset.sizes["integration_number"] == 4
+
+
+def test_numbers_of_the_exposure_and_its_steps_are_written(reduced, dataset):
+    record = json.loads((reduced / "record.json").read_text())
+    numbers = record.pop("exposure")
+    assert numbers["n_integrations"] == 8
+    assert 0 < numbers["white_photon_ppm"] < numbers["white_expected_ppm"]
+    assert 0.3 < numbers["pull_width"] < 3
+    assert numbers["x_rms_pix"] == pytest.approx(float(np.std(dataset["x_shift"])))
+    assert len(record) == 2  # a block for each segment
+    for steps in record.values():
+        assert {"drop_groups", "clean_outliers", "background_subtract", "extract_1d_box", "align_spectra"} <= set(steps)
+        assert all(numbers["state"] in ("COMPLETE", "SKIPPED") for numbers in steps.values())
+
+
+def test_frames_are_kept_in_small(reduced):
+    with xr.open_dataset(reduced / "stage_2" / "frames.nc", engine="h5netcdf") as frames:
+        assert frames["clean"].shape == (416, 72)
+        assert np.isfinite(frames["clean"]).all()
+        # The trace is where the light is, and the background is gone beside it.
+        assert frames["clean"].values[370, 34:40].max() > 20 * abs(np.median(frames["clean"].values[370, 50:68]))
+        assert 0 < float(frames["replaced"].mean()) < 0.2

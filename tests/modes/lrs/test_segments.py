@@ -1,0 +1,101 @@
+"""Segments: order, completeness, one exposure."""
+
+import pytest
+
+from detectorist.errors import InputError
+from detectorist.modes.lrs.segments import order_segments
+
+
+@pytest.fixture
+def write(tmp_path, make_lrs_rateints, make_lrs_ramp):
+    def make(name, first, n_ints=2, *, ramps=False, **meta):
+        model = make_lrs_ramp(n_ints, 3, 4, 6) if ramps else make_lrs_rateints(n_ints, 4, 40)
+        model.meta.exposure.integration_start = first
+        model.meta.exposure.integration_end = None if first is None else first + n_ints - 1
+        for key, value in meta.items():
+            setattr(model.meta.observation, key, value)
+        path = tmp_path / name
+        model.save(str(path))
+        return path
+
+    return make
+
+
+def test_order_is_that_of_time(write):
+    late, early = write("b-seg001_rateints.fits", 3), write("a-seg002_rateints.fits", 1)
+    assert [segment.source for segment in order_segments([late, early])] == [early, late]
+    assert order_segments([late])[0].stem == "b-seg001"
+
+
+def test_a_missing_segment_is_named(write):
+    paths = [write("a_rateints.fits", 1), write("c_rateints.fits", 5)]
+    with pytest.raises(InputError, match=r"integrations 3 to 4 are missing between .*a_rateints.fits and .*c_rate"):
+        order_segments(paths)
+    assert len(order_segments(paths, allow_gaps=True)) == 2
+
+
+def test_a_segment_given_twice(write):
+    path = write("a_rateints.fits", 1)
+    with pytest.raises(InputError, match="given twice"):
+        order_segments([path, path])
+
+
+def test_two_exposures(write):
+    one = write("a_rateints.fits", 1, observation_number="001")
+    other = write("b_rateints.fits", 3, observation_number="002")
+    with pytest.raises(InputError, match=r"different exposures: observation.observation_number is 001 and 002"):
+        order_segments([one, other])
+
+
+def test_ramps_and_rates(write):
+    with pytest.raises(InputError, match="of one kind"):
+        order_segments([write("a_rateints.fits", 1), write("b_ramp.fits", 3, ramps=True)])
+
+
+def test_no_integration_numbers(write):
+    lone = write("a_rateints.fits", None)
+    assert len(order_segments([lone])) == 1
+    with pytest.raises(InputError, match="INTSTART"):
+        order_segments([lone, write("b_rateints.fits", 3)])
+
+
+def test_nothing_given():
+    with pytest.raises(InputError, match="no input"):
+        order_segments([])
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(InputError, match=r"nothing.fits: no such file"):
+        order_segments([tmp_path / "nothing.fits"])
+
+
+def test_not_a_product(tmp_path):
+    path = tmp_path / "x_uncal.fits"
+    path.write_bytes(b"not FITS at all")
+    with pytest.raises(InputError, match=r"x_uncal.fits: not readable"):
+        order_segments([path])
+
+
+def test_other_instrument(tmp_path, nircam_rateints):
+    path = tmp_path / "n_rateints.fits"
+    nircam_rateints.save(str(path))
+    with pytest.raises(InputError, match="NIRCAM, exposure type NRC_TSIMAGE; MIRI MIR_LRS-SLITLESS is needed"):
+        order_segments([path])
+
+
+def test_imaging_of_the_same_instrument(make_lrs_rateints):
+    model = make_lrs_rateints(2, 4, 40)
+    model.meta.exposure.type = "MIR_IMAGE"
+    with pytest.raises(InputError, match="exposure type MIR_IMAGE"):
+        order_segments([model])
+
+
+def test_a_rate_is_not_a_rateints(tmp_path, make_lrs_rateints):
+    from stdatamodels.jwst import datamodels
+
+    cube = make_lrs_rateints(2, 4, 40)
+    rate = datamodels.ImageModel(data=cube.data[0])
+    rate.update(cube)
+    rate.save(str(tmp_path / "a_rate.fits"))
+    with pytest.raises(InputError, match=r"a_rate.fits: a ImageModel; an uncal"):
+        order_segments([tmp_path / "a_rate.fits"])

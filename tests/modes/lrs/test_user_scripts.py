@@ -1,0 +1,55 @@
+"""Complete scripts of users of ExoTiC-MIRI run with the package's name changed, and nothing else."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+SCRIPTS = Path(__file__).parent / "user_scripts"
+
+
+def run(script, exposure, out, n_groups):
+    from detectorist.crds_source import SERVERLESS
+
+    env = os.environ | {
+        "CRDS_PATH": str(exposure / "crds"),
+        "CRDS_SERVER_URL": SERVERLESS,
+        "CRDS_CONTEXT": "jwst_sim.pmap",
+        "CRDS_READONLY_CACHE": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, SCRIPTS / script, exposure, out, str(n_groups)],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    with xr.open_dataset(out / "stage_2" / "stage_2_output.nc", engine="h5netcdf") as opened:
+        return opened.load()
+
+
+def test_bright(exposure, tmp_path):
+    from detectorist.modes.lrs.reduction import Request, reduce_lrs
+
+    got = run("lrs_bright.py", exposure, tmp_path / "script", 8)
+    assert got.sizes["integration_number"] == 8
+    # The pipeline runs the same steps with the same values: the spectra are the same.
+    files = sorted(exposure.glob("*_uncal.fits"))
+    ours = reduce_lrs(Request(files, tmp_path / "ours", references=str(exposure / "crds"))).dataset
+    np.testing.assert_allclose(got["flux"].values, ours["flux"].values, rtol=1e-5, equal_nan=True)
+
+
+def test_faint(tmp_path):
+    from detectorist.simulate.builder import LrsScene
+
+    raw = tmp_path / "raw"
+    LrsScene.for_long_ramps(60).write(raw, ints=2, groups=60, segments=2, seed=5)
+    got = run("lrs_faint.py", raw, tmp_path / "script", 60)
+    useful = (got["wavelength"] > 5.2) & (got["wavelength"] < 11.5)
+    assert got.sizes["integration_number"] == 2
+    assert np.isfinite(got["flux"].values[:, useful]).all()
+    assert (np.median(got["flux"].values[:, useful], axis=0) > 0).all()

@@ -1,0 +1,57 @@
+"""The frozen heap: garbage made inside is collected, and nothing stays frozen."""
+
+import gc
+import weakref
+
+import pytest
+
+from detectorist.reduction.garbage_collection import frozen_heap
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_frozen():
+    """Other tests in this process may have frozen the heap for their whole session."""
+    was_frozen = gc.get_freeze_count() > 0
+    gc.unfreeze()
+    yield
+    if was_frozen:
+        gc.freeze()
+
+
+class Node:
+    pass
+
+
+def make_cycle():
+    node = Node()
+    node.itself = node
+    return weakref.ref(node)
+
+
+def test_garbage_made_inside_is_collected():
+    with frozen_heap():
+        node = make_cycle()
+        assert gc.get_freeze_count() > 0
+        gc.collect()
+        assert node() is None
+
+
+def test_everything_thaws_when_the_last_one_leaves():
+    with frozen_heap():
+        with frozen_heap():
+            pass
+        assert gc.get_freeze_count() > 0
+    assert gc.get_freeze_count() == 0
+    with pytest.raises(ZeroDivisionError), frozen_heap():
+        _ = 1 / 0
+    assert gc.get_freeze_count() == 0
+
+
+def test_a_heap_that_was_frozen_before_stays_so():
+    gc.freeze()
+    try:
+        with frozen_heap():
+            pass
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()

@@ -1,0 +1,138 @@
+"""Destriping as a whole: light and noise are treated apart, image by image."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from detectorist.algorithms.flicker import destripe as whole
+from detectorist.algorithms.flicker.smoother import alternating_readout
+from detectorist.errors import ParameterError
+
+NY, NX = 192, 256
+WHITE = 0.02
+READOUT = alternating_readout(NX, 4)
+
+
+def make(rng, n=1, *, sky=0.3, rows=0.015):
+    light = sky + np.zeros((NY, NX))
+    yy, xx = np.mgrid[:NY, :NX]
+    for y, x in rng.uniform(5, 185, (15, 2)):
+        light += np.exp(-0.5 * ((yy - y) ** 2 + (xx - x) ** 2) / 1.8**2)
+    stripes = np.repeat(rows * rng.normal(size=(n, NY, 4)), NX // 4, axis=2)
+    stripes -= stripes.mean(axis=(1, 2), keepdims=True)
+    return light, stripes, light + stripes + WHITE * rng.normal(size=(n, NY, NX))
+
+
+@pytest.mark.parametrize("method", ["flicker", "median"])
+@pytest.mark.parametrize("n", [1, 3])
+def test_rows_are_levelled_and_the_sky_stays(rng, method, n):
+    _, stripes, images = make(rng, n)
+    before = images.copy()
+    got = whole.destripe(images, np.zeros(images.shape, bool), readout=READOUT, method=method)
+    left = stripes - got.horizontal - got.vertical
+    # A row tells its level to 0.02 / 16, its median to a quarter more; steps are not what flicker models.
+    assert left.mean(axis=2).std() < 2 * WHITE / np.sqrt(NX)
+    assert np.abs(left.mean(axis=(1, 2))).max() < 1e-3
+    assert_array_equal(images, before)
+    assert got.tier.dtype == np.uint8
+    assert_array_equal(got.mask, got.tier > 0)
+
+
+def test_the_sky_of_a_flat_field_is_no_noise(rng):
+    flat = 1 + 0.15 * np.cos(np.arange(NX) / 15.0) * np.ones((NY, 1))
+    flat[3, 4] = np.nan
+    light, stripes, images = make(rng, sky=5.0)
+    images += light * (np.nan_to_num(flat, nan=1) - 1)
+    for method in ("flicker", "median"):
+        got = whole.destripe(images, np.zeros(images.shape, bool), readout=READOUT, method=method, flat=flat)
+        left = stripes - got.horizontal - got.vertical
+        assert left.mean(axis=1).std() < 0.004
+
+
+@pytest.mark.parametrize("method", ["flicker", "median"])
+def test_arrays_in_the_byte_order_of_files_are_taken(rng, method):
+    _, _, images = make(rng)
+    images, bad = images.astype(np.float32), np.zeros(images.shape, bool)
+    native = whole.destripe(images, bad, readout=READOUT, method=method)
+    got = whole.destripe(images.astype(">f4"), bad, readout=READOUT, method=method)
+    assert_array_equal(got.horizontal, native.horizontal)
+
+
+def test_a_given_mask_is_used(rng):
+    _, _, images = make(rng)
+    mask = rng.random((NY, NX)) < 0.3
+    got = whole.destripe(images, np.zeros(images.shape, bool), readout=READOUT, mask=mask)
+    assert_array_equal(got.mask, mask)
+    hurt = images.copy()
+    hurt[:, mask] = 1e6
+    assert_allclose(
+        whole.destripe(hurt, np.zeros(images.shape, bool), readout=READOUT, mask=mask).horizontal, got.horizontal
+    )
+
+
+def test_levels_of_outputs_are_not_taken_for_sources(rng):
+    _, stripes, images = make(rng, rows=0.005)
+    levels = np.repeat([0.0, -0.01, 0.01, 0.05], NX // 4).astype(np.float32)
+    bad = np.zeros(images.shape, bool)
+    without = whole.destripe(images, bad, readout=READOUT).mask
+    got = whole.destripe(images + levels, bad, readout=READOUT)
+    assert got.mask.mean() < without.mean() + 0.02
+    left = (stripes[0] + levels - levels.mean() - got.horizontal[0]).reshape(NY, 4, -1).mean(axis=(0, 2))
+    assert_allclose(left, 0, atol=0.002)
+
+
+@pytest.mark.parametrize("peak", [0.5, 5.0])
+def test_a_galaxy_that_fills_rows_of_an_output_keeps_its_light(rng, peak):
+    _, stripes, images = make(rng, rows=0.006)
+    yy, xx = np.mgrid[:NY, :NX]
+    light = peak * np.exp(-1.68 * np.hypot(xx - 96, (yy - 90) / 0.7) / 22)
+    bad = np.zeros(images.shape, bool)
+    got = whole.destripe(images + light, bad, readout=READOUT)
+    assert got.mask[light > 0.03].mean() > 0.99
+    left = (stripes - got.horizontal)[0]
+    assert abs(left[light > 0.1].sum()) < 0.03 * light[light > 0.1].sum()
+    known = whole.destripe(images + light, bad, readout=READOUT, mask=got.mask | (light > 0.003))
+    assert left.std() < 1.2 * (stripes - known.horizontal)[0].std()
+
+
+@pytest.mark.long
+def test_a_full_frame_reaches_the_limit_of_the_noise(rng):
+    size, n_outputs = 2048, 4
+    readout = alternating_readout(size, n_outputs)
+    n = size * (size // n_outputs + 12)
+    frequency = np.fft.rfftfreq(n)
+    frequency[0] = np.inf
+    noise = np.zeros((size, size))
+    streams = []
+    for _ in range(n_outputs + 1):
+        waves = rng.normal(size=frequency.size) + 1j * rng.normal(size=frequency.size)
+        line = np.fft.irfft(waves / np.sqrt(frequency), n)
+        streams.append(line / line.std())
+    for k, (first, last, direction) in enumerate(readout.outputs):
+        line = 0.012 * (0.6 * streams[0] + 0.8 * streams[k + 1])
+        noise[:, first:last] = line.reshape(size, -1)[:, : size // n_outputs][:, ::direction]
+    noise += 0.004 * rng.normal(size=size)
+    noise -= noise.mean()
+    image = 0.3 + noise + WHITE * rng.normal(size=noise.shape)
+    yy, xx = np.mgrid[:size, :size]
+    light = 2 * np.exp(-1.68 * np.hypot(xx - 1500, yy - 900) / 60)
+    got = whole.destripe((image + light)[None], np.zeros((1, size, size), bool), readout=readout)
+    left = noise - got.horizontal[0] - got.vertical[0]
+    rows = left.reshape(size, n_outputs, -1).mean(axis=2)
+    assert rows.std() < 0.0016
+    assert left.mean(axis=0).std() < 0.0008
+    assert left.std() < 0.0067
+    assert abs(left[light > 0.3].sum()) < 0.002 * light[light > 0.3].sum()
+    pull = (left + image - 0.3 - noise)[light < 0.01] / np.sqrt(WHITE**2 + got.variance_change[0])[light < 0.01]
+    assert_allclose(pull.std(), 1, atol=0.02)
+
+
+def test_bad_input_is_named(rng):
+    _, _, images = make(rng)
+    bad = np.zeros(images.shape, bool)
+    with pytest.raises(ParameterError, match="method"):
+        whole.destripe(images, bad, readout=READOUT, method="mean")
+    with pytest.raises(ParameterError, match="shape"):
+        whole.destripe(images[0], bad[0], readout=READOUT)
+    with pytest.raises(ParameterError, match="mask of shape"):
+        whole.destripe(images, bad, readout=READOUT, mask=np.zeros((3, 3), bool))
