@@ -75,7 +75,7 @@ class LightCurveProblem:
     def names(self) -> tuple[str, ...]:
         """Names of the unknowns, then of the coefficients of the baseline."""
         planet = tuple(unknown.name for unknown in self.unknowns)
-        return planet + self.baseline.all_names(settling="settling_d" in planet)
+        return planet + self.baseline.all_names(settling="settling_d" in {*planet, *self.known})
 
     # --- unknowns as the search sees them: limb darkening in the unit cube, where every place is physical
 
