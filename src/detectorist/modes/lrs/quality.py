@@ -8,14 +8,14 @@ import numpy as np
 import xarray as xr
 
 from detectorist.algorithms.spectra.light_curves import USEFUL_UM, point_to_point_scatter, sum_wavelengths
-from detectorist.modes.lrs.spectra import NO_FLUX, REPLACED, SATURATED, TIME_FROM_HEADER
+from detectorist.modes.lrs.spectra_variables import NO_FLUX, REPLACED, SATURATED, TIME_FROM_HEADER
 
 
 def measure(dataset: xr.Dataset, photon_error: np.ndarray | None = None) -> dict[str, Any]:
     """Return the numbers of spectra through time, as `LrsSpectra.dataset` holds them.
 
     photon_error : ndarray of float, shape (n_ints, n_wavelengths), optional
-        Noise of the photons alone, as `LrsFrames.photon_error`.
+        Noise of the photons alone, as `LrsFrames.photon_error` at the rows of the dataset.
 
     Returns
     -------

@@ -85,6 +85,7 @@ def _build(request: Request, recipe: Recipe, source: ReferenceSource, segments: 
     )
     pipeline.progress = request.progress
     pipeline.reference_source = source.name
+    pipeline.recipe_name = recipe.name
     return pipeline
 
 
@@ -103,7 +104,8 @@ def _write_resolved(
 def _write_record(pipeline: LrsPipeline, spectra: LrsSpectra, target: Path) -> None:
     """Write the numbers of the exposure, and below them those of its steps, for whoever reads no FITS."""
     with spectra.opened() as dataset:
-        numbers = measure(dataset, pipeline.frames.photon_error)
+        rows = dataset["detector_row"].values
+        numbers = measure(dataset, pipeline.frames.photon_error[:, rows])
     products.write_text(json.dumps({"exposure": numbers, **pipeline.frames.records}, default=str), target)
 
 

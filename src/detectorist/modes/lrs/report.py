@@ -255,6 +255,8 @@ class _Products:
         error = self.frames["photon_error"] if self.frames else None
         if error is None or not np.isfinite(error).any():
             return None
+        rows = self.spectra.get("detector_row")
+        error = error if rows is None else error[:, rows]
         return lrs_quality.white_light({**self.spectra, "flux_error": error}).error
 
 
