@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from detectorist.algorithms.spectra.light_curve_fit import LightCurveFit
+from detectorist.algorithms.spectra.light_curve_fit import LightCurveFit, inverse_information
 from detectorist.algorithms.spectra.light_curve_problem import Unknown
+
+#: Factor on the red noise for the derivative by it.
+_STEP = 1.05
 
 
 def depth_covariance(
@@ -19,7 +23,7 @@ def depth_covariance(
     """Return the covariance of depths, shape (n_bins, n_bins).
 
     fits : sequence of LightCurveFit
-        One per bin of wavelength, on the same integrations, all with the same values of what is shared.
+        One per bin of wavelength, on the same times, all with the same values of what is shared.
     depth_name : str
         Which parameter: "depth" or "eclipse_depth".
     shared : sequence of Unknown
@@ -28,16 +32,46 @@ def depth_covariance(
 
     Notes
     -----
-    sigma_j sigma_k rho_jk + H_j S H_k^T: with rho the correlation of whitened residuals, S the covariance of what is
-    shared and H the derivative of a fitted depth by it. It is the marginal covariance of a joint fit, in which the
-    estimate of the orbit and those of depths at a given orbit are independent.
+    sigma_j sigma_k rho_jk + H_j S H_k^T: with rho the correlation of the depths' own errors, S the covariance of what
+    is shared and H the derivative of a fitted depth by it. It is the marginal covariance of a joint fit, in which the
+    estimate of the orbit and those of depths at a given orbit are independent. The variance of a depth is part white
+    noise and part red; each part has its own correlation between bins.
     """
     sigma = np.array([fit.error(depth_name) for fit in fits])
-    covariance = residual_correlation(fits) * np.outer(sigma, sigma)
+    covariance = _own_correlation(fits, depth_name) * np.outer(sigma, sigma)
     if shared and shared_covariance is not None:
         response = np.array([depth_response(fit, depth_name, shared) for fit in fits])
         covariance += response @ shared_covariance @ response.T
     return covariance
+
+
+def _own_correlation(fits: Sequence[LightCurveFit], depth_name: str) -> np.ndarray:
+    red = np.array([_red_share(fit, depth_name) for fit in fits])
+    correlation = white_correlation(fits) * np.sqrt(np.outer(1 - red, 1 - red))
+    correlation += red_correlation(fits) * np.sqrt(np.outer(red, red))
+    np.fill_diagonal(correlation, 1.0)
+    return correlation
+
+
+def _red_share(fit: LightCurveFit, depth_name: str) -> float:
+    """Return the part of a depth's variance that is due to red noise.
+
+    Its estimate is the weighted sum of the data of least variance. So small changes of the weights do not change the
+    variance, and the share of red noise is the derivative of its logarithm by that of the red noise's variance.
+    """
+    if fit.noise.red == 0:
+        return 0.0
+    problem, use = fit.problem, fit.problem.usable
+    n_unknowns, place = len(problem.unknowns), problem.names.index(depth_name)
+    rows = problem.derivatives(fit.values[:n_unknowns], fit.values[n_unknowns:])[use]
+
+    def variance(factor: float) -> float:
+        noise = replace(fit.noise, red=factor * fit.noise.red)
+        white = noise.whiten(rows, problem.time[use], problem.error[use])[0]
+        return inverse_information(white)[place, place]
+
+    change = np.log(variance(_STEP) / variance(1 / _STEP))
+    return float(np.clip(change / (4 * np.log(_STEP)), 0.0, 1.0))
 
 
 def depth_response(fit: LightCurveFit, depth_name: str, shared: Sequence[Unknown]) -> np.ndarray:
@@ -53,32 +87,54 @@ def depth_response(fit: LightCurveFit, depth_name: str, shared: Sequence[Unknown
     return change[problem.names.index(depth_name)]
 
 
-def residual_correlation(fits: Sequence[LightCurveFit]) -> np.ndarray:
-    """Return the correlation of residuals between bins, drawn toward their mean correlation as far as it is noise.
+def white_correlation(fits: Sequence[LightCurveFit]) -> np.ndarray:
+    """Return the correlation of the white noise of bins, drawn toward its mean as far as it is chance.
 
     Notes
     -----
-    Shrinkage to a constant correlation: Ledoit & Wolf (2004), J. Portfolio Management 30, 110, with the variance of a
-    correlation of Gaussian residuals, (1 - rho^2)^2 / n.
+    Steps from one integration to the next hold hardly any red noise. Shrinkage to a constant correlation: Ledoit & Wolf
+    (2004), J. Portfolio Management 30, 110, with the variance of a correlation of Gaussian noise, (1 - rho^2)^2 / n; steps
+    are correlated by -1/2 with the next, and count 2/3.
     """
     n_bins = len(fits)
     if n_bins == 1:
         return np.ones((1, 1))
-    common = np.logical_and.reduce([fit.problem.usable for fit in fits])
-    found = np.corrcoef([_white_residuals(fit)[common] for fit in fits])
+    steps = np.diff(_residuals(fits), axis=1)
+    found = np.corrcoef(steps)
     other = ~np.eye(n_bins, dtype=bool)
     mean = float(np.clip(found[other].mean(), -1 / n_bins, 1.0))
-    sampling = float(((1 - found[other] ** 2) ** 2).sum() / max(int(common.sum()), 1))
+    sampling = float(((1 - found[other] ** 2) ** 2).sum() / max(steps.shape[1] * 2 / 3, 1))
     spread = float(((found[other] - mean) ** 2).sum())
     weight = min(1.0, sampling / spread) if spread > 0 else 1.0
-    target = np.where(other, mean, 1.0)
-    return weight * target + (1 - weight) * found
+    return weight * np.where(other, mean, 1.0) + (1 - weight) * found
 
 
-def _white_residuals(fit: LightCurveFit) -> np.ndarray:
-    """Return whitened residuals, shape (n_ints,); NaN for integrations left out."""
-    problem = fit.problem
-    use = problem.usable
-    white = np.full(use.size, np.nan)
-    white[use] = fit.noise.whiten(fit.residuals[use, None], problem.time[use], problem.error[use])[0][:, 0]
-    return white
+def red_correlation(fits: Sequence[LightCurveFit]) -> np.ndarray:
+    """Return the correlation of the red noise of bins: one number for all pairs, 1 for each with itself.
+
+    It is the mean covariance between bins over that within bins, at lags from one integration to the time scale of the
+    noise, at which white noise has none.
+    """
+    n_bins = len(fits)
+    if n_bins == 1:
+        return np.ones((1, 1))
+    residuals = _residuals(fits)
+    time = fits[0].problem.time
+    cadence = float(np.median(np.diff(time)))
+    scale = float(np.median([fit.noise.time_scale_d for fit in fits]))
+    n_lags = int(np.clip(round(scale / cadence), 1, residuals.shape[1] // 4))
+    total = residuals / residuals.std(axis=1, keepdims=True)
+    common = total.sum(axis=0)
+    within = sum(float((total[:, lag:] * total[:, :-lag]).sum()) for lag in range(1, n_lags + 1))
+    everything = sum(float((common[lag:] * common[:-lag]).sum()) for lag in range(1, n_lags + 1))
+    if within <= 0:
+        shared = 0.0
+    else:
+        shared = float(np.clip((everything - within) / ((n_bins - 1) * within), 0.0, 1.0))
+    return np.where(np.eye(n_bins, dtype=bool), 1.0, shared)
+
+
+def _residuals(fits: Sequence[LightCurveFit]) -> np.ndarray:
+    """Return the residuals of the integrations that count in all bins, shape (n_bins, n_used)."""
+    common = np.logical_and.reduce([fit.problem.usable for fit in fits])
+    return np.array([fit.residuals[common] for fit in fits])

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from detectorist.algorithms.spectra.light_curve_problem import LightCurveProblem
-from detectorist.algorithms.spectra.red_noise import KINDS, Noise, fit_noise
+from detectorist.algorithms.spectra.red_noise import KINDS, Noise, NoiseEstimate, fit_noise
 from detectorist.errors import InputError, ParameterError
 
 #: Rounds of fitting light curve and noise in turn; the noise hardly changes after the second.
@@ -28,7 +28,11 @@ class LightCurveFit:
     values : ndarray of float, shape (n_parameters,)
         In the order of `problem.names`: unknowns, then coefficients of the baseline.
     covariance : ndarray of float, shape (n_parameters, n_parameters)
+        Of likely noises, each with its probability: it grows with the doubt about the noise.
     noise : Noise
+        The most likely.
+    kind : str
+        Of noise that was asked for.
     planet, baseline, model, residuals : ndarray of float, shape (n_ints,)
         Flux of star and planet, what multiplies it, their product, data minus model.
     chi2 : float
@@ -41,6 +45,7 @@ class LightCurveFit:
     values: np.ndarray
     covariance: np.ndarray
     noise: Noise
+    kind: str
     planet: np.ndarray
     baseline: np.ndarray
     model: np.ndarray
@@ -77,17 +82,17 @@ def fit_light_curve(problem: LightCurveProblem, *, noise: str = "red", clip_sigm
     if noise not in KINDS:
         raise ParameterError(f"noise is {noise!r}; {', '.join(KINDS)} are known")
     values = np.array([unknown.start for unknown in problem.unknowns], float)
-    found = Noise()
+    found = NoiseEstimate.known(Noise())
     for number in range(N_ROUNDS):
         _require_enough(problem)
-        values, coefficients = _solve(problem, values, found)
+        values, coefficients = _solve(problem, values, found.best)
         residuals = problem.flux - problem.linear(values) @ coefficients
         if number == 0 and clip_sigma > 0:
             problem = replace(problem, used=problem.usable & ~_deviating(residuals, problem.usable, clip_sigma))
         use = problem.usable
         derivatives = problem.derivatives(values, coefficients)
         found = fit_noise(residuals[use], derivatives[use], problem.time[use], problem.error[use], kind=noise)
-    return _conclude(problem, *_solve(problem, values, found), found)
+    return _conclude(problem, *_solve(problem, values, found.best), found, noise)
 
 
 def _require_enough(problem: LightCurveProblem) -> None:
@@ -161,12 +166,11 @@ def _solve(problem: LightCurveProblem, values: np.ndarray, noise: Noise) -> tupl
 
 
 def _conclude(
-    problem: LightCurveProblem, values: np.ndarray, coefficients: np.ndarray, noise: Noise
+    problem: LightCurveProblem, values: np.ndarray, coefficients: np.ndarray, noise: NoiseEstimate, kind: str
 ) -> LightCurveFit:
-    use = problem.usable
-    rows = problem.derivatives(values, coefficients)
-    white = noise.whiten(rows[use], problem.time[use], problem.error[use])[0]
-    covariance = _inverse_information(np.vstack([white, _prior_rows(problem, white.shape[1])]))
+    n_unknowns, use = len(values), problem.usable
+    change, covariance = _over_all_noises(problem, values, coefficients, noise)
+    values, coefficients = values + change[:n_unknowns], coefficients + change[n_unknowns:]
     planet, columns = problem.parts(values)
     baseline = columns @ coefficients
     residuals = problem.flux - planet * baseline
@@ -174,7 +178,8 @@ def _conclude(
         problem,
         np.concatenate([values, coefficients]),
         covariance,
-        noise,
+        noise.best,
+        kind,
         planet,
         baseline,
         planet * baseline,
@@ -184,7 +189,35 @@ def _conclude(
     )
 
 
-def _inverse_information(rows: np.ndarray) -> np.ndarray:
+def _over_all_noises(
+    problem: LightCurveProblem, values: np.ndarray, coefficients: np.ndarray, noise: NoiseEstimate
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (mean change of the parameters, covariance) over noises weighted by their probability.
+
+    The model is linear over changes of this size.
+    """
+    use = problem.usable
+    rows = problem.derivatives(values, coefficients)
+    n = rows.shape[1]
+    columns = np.column_stack([rows, problem.flux - problem.linear(values) @ coefficients])[use]
+    prior = _prior_rows(problem, n)
+    n_unknowns = len(values)
+    changes, covariances = [], []
+    for member in noise.members:
+        white = member.whiten(columns, problem.time[use], problem.error[use])[0]
+        triangle = np.linalg.qr(white, mode="r")
+        covariance = inverse_information(np.vstack([triangle[:n, :n], prior]))
+        pull = triangle[:n, :n].T @ triangle[:n, n] - prior.T @ prior_terms(problem, values[:n_unknowns])
+        changes.append(covariance @ pull)
+        covariances.append(covariance)
+    best = noise.members.index(noise.best)
+    steps = np.array(changes) - changes[best]  # the best is solved for: what it still asks for are bounds at work
+    mean = noise.weights @ steps
+    off = steps - mean
+    return mean, np.einsum("m,mij->ij", noise.weights, covariances) + np.einsum("m,mi,mj->ij", noise.weights, off, off)
+
+
+def inverse_information(rows: np.ndarray) -> np.ndarray:
     """Return inverse(rows.T @ rows); combinations that the data do not tell are taken as held."""
     scale = np.linalg.norm(rows, axis=0)
     scale[scale == 0] = 1.0

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
-
 from detectorist.algorithms.spectra import _red_noise_nb as kernels
 
 #: How noise may be described: errors as stated; scaled to the scatter; scaled, with red noise added.
 KINDS = ("stated", "white", "red")
-#: Ratios of red to white variance, and time scales in units of the cadence, from which the search starts.
-_START_RATIOS, _START_CADENCES = (0.03, 0.3), (3.0, 30.0, 300.0)
+#: Standard deviations of red over white noise that are considered.
+RED_OVER_WHITE = (1e-2, 30.0)
+#: Places along either axis of the grid, how often it is refined, and how much less likely (in minus twice the
+#: logarithm) places may be that are still looked at.
+_N_PLACES, _N_REFINED, _LEAST_LIKELY = 11, 2, 14.0
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,34 @@ class Noise:
         return kernels.whiten(columns, variance, step, self.red**2, self.time_scale_d)
 
 
+@dataclass(frozen=True)
+class NoiseEstimate:
+    """What residuals say of their noise: not one answer, since few time scales fit into a light curve.
+
+    Attributes
+    ----------
+    best : Noise
+        The most likely.
+    members : tuple of Noise
+        All that are likely.
+    weights : ndarray of float, shape (n_members,)
+        Their probabilities; they sum to 1.
+    """
+
+    best: Noise
+    members: tuple[Noise, ...]
+    weights: np.ndarray
+
+    @classmethod
+    def known(cls, noise: Noise) -> NoiseEstimate:
+        """Return an estimate without doubt."""
+        return cls(noise, (noise,), np.ones(1))
+
+
 def fit_noise(
     residuals: np.ndarray, derivatives: np.ndarray, time: np.ndarray, error: np.ndarray, *, kind: str = "red"
-) -> Noise:
-    """Return the noise of residuals by restricted maximum likelihood: what the fit has taken away is accounted for.
+) -> NoiseEstimate:
+    """Return the noise of residuals by restricted likelihood: what the fit has taken away is accounted for.
 
     residuals, time, error : ndarray of float, shape (n_ints,)
         Data minus model, days (ascending), stated errors.
@@ -64,37 +89,58 @@ def fit_noise(
 
     Notes
     -----
-    Patterson & Thompson (1971), Biometrika 58, 545. The overall scale follows from the residuals; ratio of red to
-    white variance and time scale are searched for. The time scale stays between the cadence and a third of the time
-    covered: slower noise is a baseline's.
+    Patterson & Thompson (1971), Biometrika 58, 545. The overall scale follows from the residuals. Ratio of red to white
+    noise and time scale lie on a grid that is refined where they are likely; the prior is flat in the ratio and in the
+    logarithm of the time scale, from the cadence to a third of the time covered: slower noise is a baseline's.
     """
-    if kind == "stated":
-        return Noise()
-    n_free = max(residuals.size - derivatives.shape[1], 1)
     columns = np.column_stack([derivatives, residuals])
+    if kind == "stated":
+        return NoiseEstimate.known(Noise())
     cadence, span = float(np.median(np.diff(time))), float(np.ptp(time))
+    if kind == "white" or span < 12 * cadence:
+        return NoiseEstimate.known(_scaled(Noise(), columns, time, error)[1])
     typical = float(np.median(error))
+    edges = np.log([RED_OVER_WHITE, (cadence, span / 3)])
+    for number in range(_N_REFINED + 1):
+        ratios, scales = (np.linspace(*edge, _N_PLACES) for edge in edges)
+        found = [
+            [_scaled(Noise(1.0, typical * np.exp(ratio), np.exp(scale)), columns, time, error) for scale in scales]
+            for ratio in ratios
+        ]
+        likely = np.array([[one[0] for one in row] for row in found]) - 2 * ratios[:, None]
+        likely -= likely.min()
+        if number < _N_REFINED:
+            edges = np.array([_reach(ratios, likely.min(axis=1)), _reach(scales, likely.min(axis=0))])
+    kept = likely < _LEAST_LIKELY
+    members = tuple(one[1] for row, use in zip(found, kept, strict=True) for one, keep in zip(row, use, strict=True) if keep)
+    weights = np.exp(-0.5 * likely[kept])
+    return NoiseEstimate(found[likely.argmin() // _N_PLACES][likely.argmin() % _N_PLACES][1], members, weights / weights.sum())
 
-    def scaled(noise: Noise) -> tuple[float, float]:
-        """Return (minus twice the log-likelihood, factor on all of this noise)."""
-        white, log_determinant = noise.whiten(columns, time, error)
-        triangle = np.linalg.qr(white, mode="r")
-        pivots = np.abs(np.diag(triangle))
-        factor = pivots[-1] ** 2 / n_free
-        return n_free * np.log(factor) + log_determinant + 2 * np.log(pivots[:-1] + 1e-300).sum(), factor
 
-    def noise_at(place: np.ndarray) -> Noise:
-        return Noise(1.0, typical * np.exp(0.5 * place[0]), float(np.exp(place[1])))
+def restricted_likelihood(columns: np.ndarray, log_determinant: float) -> tuple[float, float]:
+    """Return (minus twice the logarithm of the restricted likelihood, factor by which the noise must be larger).
 
-    if kind == "white" or span < 4 * cadence:
-        return Noise(float(np.sqrt(scaled(Noise())[1])))
-    bounds = [(np.log(1e-6), np.log(1e3)), (np.log(cadence), np.log(max(span / 3, 2 * cadence)))]
-    starts = [np.log([ratio, min(count * cadence, span / 4)]) for ratio in _START_RATIOS for count in _START_CADENCES]
-    start = min(starts, key=lambda place: scaled(noise_at(place))[0])
-    found = minimize(lambda place: scaled(noise_at(place))[0], start, method="Nelder-Mead", bounds=bounds)
-    best = noise_at(found.x)
-    factor = np.sqrt(scaled(best)[1])
-    return Noise(float(factor), float(factor * best.red), best.time_scale_d)
+    columns : ndarray of float, shape (n_ints, n_parameters + 1)
+        Derivatives and residuals, whitened by a noise whose overall scale is free.
+    log_determinant : float
+        Of that noise's covariance.
+    """
+    n_free = max(columns.shape[0] - columns.shape[1] + 1, 1)
+    pivots = np.abs(np.diag(np.linalg.qr(columns, mode="r")))
+    variance = pivots[-1] ** 2 / n_free
+    return n_free * np.log(variance) + log_determinant + 2 * np.log(pivots[:-1] + 1e-300).sum(), np.sqrt(variance)
+
+
+def _scaled(noise: Noise, columns: np.ndarray, time: np.ndarray, error: np.ndarray) -> tuple[float, Noise]:
+    """Return how unlikely a noise of this shape is, and the noise with the scale that the residuals ask for."""
+    likelihood, factor = restricted_likelihood(*noise.whiten(columns, time, error))
+    return likelihood, Noise(float(factor * noise.scale), float(factor * noise.red), float(noise.time_scale_d))
+
+
+def _reach(places: np.ndarray, unlikely: np.ndarray) -> tuple[float, float]:
+    """Return between which places something is likely, one step further on either side."""
+    likely = np.flatnonzero(unlikely < _LEAST_LIKELY)
+    return places[max(likely[0] - 1, 0)], places[min(likely[-1] + 1, places.size - 1)]
 
 
 @dataclass(frozen=True)
