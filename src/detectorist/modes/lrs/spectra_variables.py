@@ -70,7 +70,7 @@ def file_attributes(**known: str) -> dict[str, str]:
 def coordinates() -> Described:
     """Return dimensions and attributes of the coordinates."""
     return {
-        "integration_number": (TEMPORAL, {"units": "1", "long_name": "number of the integration in its exposure"}),
+        "integration_number": (TEMPORAL, {"units": "", "long_name": "number of the integration in its exposure"}),
         "wavelength": (
             ("wavelength",),
             {"units": "microns", "standard_name": "radiation_wavelength", "long_name": "wavelength"},
@@ -96,7 +96,7 @@ def variables(units: str) -> Described:
         "y_shift": _of(TEMPORAL, "pixel", "shift along dispersion, positive toward higher row"),
         "psf_sigma": _of(TEMPORAL, "pixel", "standard deviation of a Gaussian fitted to the trace"),
         "n_outliers": _of(
-            (*SPECTRAL, "region_width"), "1", "pixels replaced within region_width columns of column 36"
+            (*SPECTRAL, "region_width"), "", "pixels replaced within region_width columns of column 36"
         ),
         "quality": _quality(),
         "time_mjd_utc": _of(TEMPORAL, "d", "mid-time of the integration, MJD, UTC"),
