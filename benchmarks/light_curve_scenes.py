@@ -75,7 +75,13 @@ class Trouble:
 
 
 def make_scene(
-    seed: int, trouble: Trouble, *, n_ints: int = 400, n_wavelengths: int = 240, noise: float = 3e-3, n_exposures: int = 1
+    seed: int,
+    trouble: Trouble,
+    *,
+    n_ints: int = 400,
+    n_wavelengths: int = 240,
+    noise: float = 3e-3,
+    n_exposures: int = 1,
 ) -> Scene:
     """Draw a planet, its star and the detector's behaviour.
 
@@ -83,7 +89,9 @@ def make_scene(
         White noise of one wavelength in one integration, relative to the star, at 5 um; it grows to 12 um.
     """
     rng = np.random.default_rng([seed, 15])
-    orbit = Orbit(rng.uniform(0.9, 3.0), START_BJD + rng.uniform(0.085, 0.115), rng.uniform(5, 9), rng.uniform(84.5, 88))
+    orbit = Orbit(
+        rng.uniform(0.9, 3.0), START_BJD + rng.uniform(0.085, 0.115), rng.uniform(5, 9), rng.uniform(84.5, 88)
+    )
     um = np.sort(5.0 + 7.0 * rng.beta(1.0, 1.2, n_wavelengths))
     depth = rng.uniform(0.01, 0.02) + 5e-4 * np.sin(um * rng.uniform(1, 3) + rng.uniform(0, 6))
     dark = np.outer(5 / um, rng.uniform(0.03, 0.12, 2))

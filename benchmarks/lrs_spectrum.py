@@ -1,7 +1,7 @@
 """Depths of transit spectra against their truth: chi2 per bin, width and mean of pulls.
 
-    python benchmarks/lrs_spectrum.py [--seeds 10] [--case NAME ...]      # scenes at the level of spectra
-    python benchmarks/lrs_spectrum.py --light-curve FILE.csv              # WASP-43b in white light, from flight
+python benchmarks/lrs_spectrum.py [--seeds 10] [--case NAME ...]      # scenes at the level of spectra
+python benchmarks/lrs_spectrum.py --light-curve FILE.csv              # WASP-43b in white light, from flight
 """
 
 from __future__ import annotations
@@ -70,12 +70,14 @@ def score(name: str, seed: int) -> dict[str, float]:
 
 def run_scenes(names: list[str], n_seeds: int, console: Console) -> None:
     """Print a table, a row per case."""
-    table = Table("case", "chi2/bin, covariance", "chi2/bin, diagonal", "pulls", "mean of spectrum", "white", "error ppm", "s")
+    table = Table(
+        "case", "chi2/bin, covariance", "chi2/bin, diagonal", "pulls", "mean of spectrum", "white", "error ppm", "s"
+    )
     for name in names:
         start = clock.perf_counter()
         scores = [score(name, seed) for seed in range(n_seeds)]
         pulls = np.concatenate([one["pulls"] for one in scores])
-        table.add_row(
+        row = (
             name,
             f"{np.mean([one['chi2'] for one in scores]):.2f}",
             f"{np.mean(pulls**2):.2f}",
@@ -85,6 +87,8 @@ def run_scenes(names: list[str], n_seeds: int, console: Console) -> None:
             f"{np.median([one['error_ppm'] for one in scores]):.0f}",
             f"{(clock.perf_counter() - start) / n_seeds:.1f}",
         )
+        table.add_row(*row)
+        print(*row, sep="  ", flush=True)
     console.print(table)
 
 

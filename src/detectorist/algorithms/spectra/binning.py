@@ -32,9 +32,7 @@ class BinnedSpectra:
     n_elements: np.ndarray
 
 
-def bin_edges(
-    bins: int | float | Sequence[float], range_um: tuple[float, float], wavelength: np.ndarray
-) -> np.ndarray:
+def bin_edges(bins: int | float | Sequence[float], range_um: tuple[float, float], wavelength: np.ndarray) -> np.ndarray:
     """Return the edges of bins, micron, ascending, shape (n_bins + 1,).
 
     bins : int, float or sequence of float
@@ -69,9 +67,7 @@ def bin_edges(
     return edges
 
 
-def bin_spectra(
-    wavelength: np.ndarray, flux: np.ndarray, flux_error: np.ndarray, edges: np.ndarray
-) -> BinnedSpectra:
+def bin_spectra(wavelength: np.ndarray, flux: np.ndarray, flux_error: np.ndarray, edges: np.ndarray) -> BinnedSpectra:
     """Return the sums of flux in bins of wavelength.
 
     wavelength : ndarray of float, shape (n_wavelengths,)
@@ -108,6 +104,4 @@ def bin_spectra(
         sums.append(total / level)
         errors.append(np.sqrt((flux_error[:, chosen].astype(float) ** 2).sum(axis=1)) / level)
         counts.append(chosen.size)
-    return BinnedSpectra(
-        edges[:-1], edges[1:], np.array(centre), np.array(sums), np.array(errors), np.array(counts)
-    )
+    return BinnedSpectra(edges[:-1], edges[1:], np.array(centre), np.array(sums), np.array(errors), np.array(counts))

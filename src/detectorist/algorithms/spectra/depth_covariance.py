@@ -127,10 +127,7 @@ def red_correlation(fits: Sequence[LightCurveFit]) -> np.ndarray:
     common = total.sum(axis=0)
     within = sum(float((total[:, lag:] * total[:, :-lag]).sum()) for lag in range(1, n_lags + 1))
     everything = sum(float((common[lag:] * common[:-lag]).sum()) for lag in range(1, n_lags + 1))
-    if within <= 0:
-        shared = 0.0
-    else:
-        shared = float(np.clip((everything - within) / ((n_bins - 1) * within), 0.0, 1.0))
+    shared = float(np.clip((everything - within) / ((n_bins - 1) * within), 0.0, 1.0)) if within > 0 else 0.0
     return np.where(np.eye(n_bins, dtype=bool), 1.0, shared)
 
 

@@ -91,7 +91,14 @@ def fit_light_curve(problem: LightCurveProblem, *, noise: str = "red", clip_sigm
             problem = replace(problem, used=problem.usable & ~_deviating(residuals, problem.usable, clip_sigma))
         use = problem.usable
         derivatives = problem.derivatives(values, coefficients)
-        found = fit_noise(residuals[use], derivatives[use], problem.time[use], problem.error[use], kind=noise)
+        found = fit_noise(
+            residuals[use],
+            derivatives[use],
+            problem.time[use],
+            problem.error[use],
+            kind=noise,
+            n_refined=2 if number == N_ROUNDS - 1 else 0,
+        )
     return _conclude(problem, *_solve(problem, values, found.best), found, noise)
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from detectorist.algorithms.spectra import _red_noise_nb as kernels
 
 #: How noise may be described: errors as stated; scaled to the scatter; scaled, with red noise added.
 KINDS = ("stated", "white", "red")
 #: Standard deviations of red over white noise that are considered.
 RED_OVER_WHITE = (1e-2, 30.0)
-#: Places along either axis of the grid, how often it is refined, and how much less likely (in minus twice the
-#: logarithm) places may be that are still looked at.
-_N_PLACES, _N_REFINED, _LEAST_LIKELY = 11, 2, 14.0
+#: Places along either axis of the grid, and how much less likely (in minus twice the logarithm) places may be that are
+#: still looked at.
+_N_PLACES, _LEAST_LIKELY = 9, 14.0
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,13 @@ class NoiseEstimate:
 
 
 def fit_noise(
-    residuals: np.ndarray, derivatives: np.ndarray, time: np.ndarray, error: np.ndarray, *, kind: str = "red"
+    residuals: np.ndarray,
+    derivatives: np.ndarray,
+    time: np.ndarray,
+    error: np.ndarray,
+    *,
+    kind: str = "red",
+    n_refined: int = 2,
 ) -> NoiseEstimate:
     """Return the noise of residuals by restricted likelihood: what the fit has taken away is accounted for.
 
@@ -86,6 +93,8 @@ def fit_noise(
     derivatives : ndarray of float, shape (n_ints, n_parameters)
         Of the model by what was fitted.
     kind : {"red", "white", "stated"}
+    n_refined : int
+        How often the grid is drawn closer; 0 for a first guess.
 
     Notes
     -----
@@ -101,7 +110,7 @@ def fit_noise(
         return NoiseEstimate.known(_scaled(Noise(), columns, time, error)[1])
     typical = float(np.median(error))
     edges = np.log([RED_OVER_WHITE, (cadence, span / 3)])
-    for number in range(_N_REFINED + 1):
+    for number in range(n_refined + 1):
         ratios, scales = (np.linspace(*edge, _N_PLACES) for edge in edges)
         found = [
             [_scaled(Noise(1.0, typical * np.exp(ratio), np.exp(scale)), columns, time, error) for scale in scales]
@@ -109,12 +118,16 @@ def fit_noise(
         ]
         likely = np.array([[one[0] for one in row] for row in found]) - 2 * ratios[:, None]
         likely -= likely.min()
-        if number < _N_REFINED:
+        if number < n_refined:
             edges = np.array([_reach(ratios, likely.min(axis=1)), _reach(scales, likely.min(axis=0))])
     kept = likely < _LEAST_LIKELY
-    members = tuple(one[1] for row, use in zip(found, kept, strict=True) for one, keep in zip(row, use, strict=True) if keep)
+    members = tuple(
+        one[1] for row, use in zip(found, kept, strict=True) for one, keep in zip(row, use, strict=True) if keep
+    )
     weights = np.exp(-0.5 * likely[kept])
-    return NoiseEstimate(found[likely.argmin() // _N_PLACES][likely.argmin() % _N_PLACES][1], members, weights / weights.sum())
+    return NoiseEstimate(
+        found[likely.argmin() // _N_PLACES][likely.argmin() % _N_PLACES][1], members, weights / weights.sum()
+    )
 
 
 def restricted_likelihood(columns: np.ndarray, log_determinant: float) -> tuple[float, float]:

@@ -45,13 +45,16 @@ class Orbit:
     omega_deg: float = 90.0
 
     def __post_init__(self):
+        """Refuse impossible orbits."""
         for name, value in vars(self).items():
             if not np.isfinite(value):
                 raise ParameterError(f"{name} is {value}; a finite number is needed")
         if self.period_d <= 0:
             raise ParameterError(f"period_d is {self.period_d}; a positive number of days is needed")
         if self.a_over_rs <= 1:
-            raise ParameterError(f"a_over_rs is {self.a_over_rs}; more than 1 is needed, the planet is outside its star")
+            raise ParameterError(
+                f"a_over_rs is {self.a_over_rs}; more than 1 is needed, the planet is outside its star"
+            )
         if not 0 <= self.eccentricity < 1:
             raise ParameterError(f"eccentricity is {self.eccentricity}; 0 to less than 1 is needed")
         if not 0 < self.inclination_deg <= 180:
@@ -185,5 +188,7 @@ class PlanetModel:
         phase = 2 * np.pi * (self._time - self._parameters.t_secondary) / self._parameters.per
         flux = np.full(self._time.size, values.get("eclipse_depth", 0.0))
         for k in range(1, self.n_harmonics + 1):
-            flux += values.get(f"cos{k}", 0.0) * (np.cos(k * phase) - 1) + values.get(f"sin{k}", 0.0) * np.sin(k * phase)
+            flux += values.get(f"cos{k}", 0.0) * (np.cos(k * phase) - 1) + values.get(f"sin{k}", 0.0) * np.sin(
+                k * phase
+            )
         return flux

@@ -57,7 +57,9 @@ def export_spectra(
         When the target exists, or cannot be written.
     """
     if file_format not in FORMATS:
-        raise ParameterError(f'no format "{file_format}"{nearest(file_format, FORMATS)}: {", ".join(FORMATS)} are known')
+        raise ParameterError(
+            f'no format "{file_format}"{nearest(file_format, FORMATS)}: {", ".join(FORMATS)} are known'
+        )
     module = import_module(f"{__name__}.{FORMATS[file_format]}")
     series = sources if isinstance(sources, TimeSeries) else read_time_series(sources)
     path = Path(target) if target is not None else _beside(series, module.SUFFIX)

@@ -57,4 +57,6 @@ def to_dataset(series: TimeSeries) -> xr.Dataset:
         variables["n_outliers"] = ((*_SPECTRAL, "region_width"), on_rows(outliers), {"units": ""})
         coordinates["region_width"] = (("region_width",), np.arange(outliers.shape[2]), {"units": "pixel"})
     kept = ("author", "contact", "code")
-    return xr.Dataset(variables, coordinates, {name: series.attributes[name] for name in kept if name in series.attributes})
+    return xr.Dataset(
+        variables, coordinates, {name: series.attributes[name] for name in kept if name in series.attributes}
+    )

@@ -261,14 +261,10 @@ def _problem(
     unknowns: Sequence[Unknown],
     known: Mapping[str, float],
 ) -> LightCurveProblem:
-    baseline = make_baseline(
-        curve.time, curve.exposure, order=settings.baseline_order, regressors=curve.regressors
-    )
+    baseline = make_baseline(curve.time, curve.exposure, order=settings.baseline_order, regressors=curve.regressors)
     free = {unknown.name for unknown in unknowns}
     held = {name: value for name, value in known.items() if name not in free}
-    return LightCurveProblem(
-        curve.time, curve.flux, curve.error, curve.exposure, model, baseline, unknowns, held
-    )
+    return LightCurveProblem(curve.time, curve.flux, curve.error, curve.exposure, model, baseline, unknowns, held)
 
 
 def _orbit_values(orbit: Orbit) -> dict[str, float]:

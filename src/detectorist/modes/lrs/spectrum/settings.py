@@ -33,13 +33,14 @@ class LimbDarkening:
     wavelength: Sequence[float] | None = None
 
     def __post_init__(self):
+        """Check law and coefficients."""
         if self.wavelength is None:
             require_law(self.law, self.coefficients)  # type: ignore[arg-type]
             return
         table = np.asarray(self.coefficients, float)
         if table.ndim != 2 or table.shape[0] != len(self.wavelength):
             raise ParameterError(
-                f"limb darkening: {len(self.wavelength)} wavelengths and coefficients of shape {table.shape} do not agree"
+                f"limb darkening: {len(self.wavelength)} wavelengths and coefficients of shape {table.shape} were given"
             )
         if len(self.wavelength) < 2 or not (np.diff(self.wavelength) > 0).all():
             raise ParameterError("limb darkening: two or more ascending wavelengths are needed")
@@ -128,6 +129,7 @@ class FitSettings:
     least_sigma: float = 5.0
 
     def __post_init__(self):
+        """Check all choices."""
         _require(self.event in EVENTS, f"event is {self.event!r}; {', '.join(EVENTS)} are known")
         _require(self.noise in KINDS, f"noise is {self.noise!r}; {', '.join(KINDS)} are known")
         _require(self.n_harmonics in (1, 2), f"n_harmonics is {self.n_harmonics}; 1 or 2 are possible")
