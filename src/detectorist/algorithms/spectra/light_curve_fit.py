@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import least_squares
 
 from detectorist.algorithms.spectra.light_curve_problem import LightCurveProblem
-from detectorist.algorithms.spectra.red_noise import KINDS, Noise, NoiseEstimate, fit_noise
+from detectorist.algorithms.spectra.red_noise import KINDS, PRIOR_WHITE, Noise, NoiseEstimate, fit_noise
 from detectorist.errors import InputError, ParameterError
 
 #: Rounds of fitting light curve and noise in turn; the noise hardly changes after the second.
@@ -31,8 +32,8 @@ class LightCurveFit:
         Of likely noises, each with its probability: it grows with the doubt about the noise.
     noise : Noise
         The most likely.
-    kind : str
-        Of noise that was asked for.
+    estimate : NoiseEstimate
+        All that are likely.
     planet, baseline, model, residuals : ndarray of float, shape (n_ints,)
         Flux of star and planet, what multiplies it, their product, data minus model.
     chi2 : float
@@ -45,7 +46,7 @@ class LightCurveFit:
     values: np.ndarray
     covariance: np.ndarray
     noise: Noise
-    kind: str
+    estimate: NoiseEstimate
     planet: np.ndarray
     baseline: np.ndarray
     model: np.ndarray
@@ -82,10 +83,10 @@ def fit_light_curve(problem: LightCurveProblem, *, noise: str = "red", clip_sigm
     if noise not in KINDS:
         raise ParameterError(f"noise is {noise!r}; {', '.join(KINDS)} are known")
     values = np.array([unknown.start for unknown in problem.unknowns], float)
-    found = NoiseEstimate.known(Noise())
+    found = NoiseEstimate(Noise())
     for number in range(N_ROUNDS):
         _require_enough(problem)
-        values, coefficients = _solve(problem, values, found.best)
+        values, coefficients = _solve(problem, values, found.best(PRIOR_WHITE))
         residuals = problem.flux - problem.linear(values) @ coefficients
         if number == 0 and clip_sigma > 0:
             problem = replace(problem, used=problem.usable & ~_deviating(residuals, problem.usable, clip_sigma))
@@ -99,7 +100,14 @@ def fit_light_curve(problem: LightCurveProblem, *, noise: str = "red", clip_sigm
             kind=noise,
             n_refined=2 if number == N_ROUNDS - 1 else 0,
         )
-    return _conclude(problem, *_solve(problem, values, found.best), found, noise)
+    return _conclude(problem, *_solve(problem, values, found.best(PRIOR_WHITE)), found, PRIOR_WHITE)
+
+
+def weigh_noise_anew(fit: LightCurveFit, prior_white: float) -> LightCurveFit:
+    """Return a fit with another probability that there is no red noise, as many light curves together tell it."""
+    n_unknowns = len(fit.problem.unknowns)
+    start = fit.values[:n_unknowns]
+    return _conclude(fit.problem, *_solve(fit.problem, start, fit.estimate.best(prior_white)), fit.estimate, prior_white)
 
 
 def _require_enough(problem: LightCurveProblem) -> None:
@@ -173,10 +181,15 @@ def _solve(problem: LightCurveProblem, values: np.ndarray, noise: Noise) -> tupl
 
 
 def _conclude(
-    problem: LightCurveProblem, values: np.ndarray, coefficients: np.ndarray, noise: NoiseEstimate, kind: str
+    problem: LightCurveProblem,
+    values: np.ndarray,
+    coefficients: np.ndarray,
+    estimate: NoiseEstimate,
+    prior_white: float,
 ) -> LightCurveFit:
+    best = estimate.best(prior_white)
     n_unknowns, use = len(values), problem.usable
-    change, covariance = _over_all_noises(problem, values, coefficients, noise)
+    change, covariance = _over_all_noises(problem, values, coefficients, *estimate.members(prior_white), best)
     values, coefficients = values + change[:n_unknowns], coefficients + change[n_unknowns:]
     planet, columns = problem.parts(values)
     baseline = columns @ coefficients
@@ -185,8 +198,8 @@ def _conclude(
         problem,
         np.concatenate([values, coefficients]),
         covariance,
-        noise.best,
-        kind,
+        best,
+        estimate,
         planet,
         baseline,
         planet * baseline,
@@ -197,7 +210,12 @@ def _conclude(
 
 
 def _over_all_noises(
-    problem: LightCurveProblem, values: np.ndarray, coefficients: np.ndarray, noise: NoiseEstimate
+    problem: LightCurveProblem,
+    values: np.ndarray,
+    coefficients: np.ndarray,
+    members: Sequence[Noise],
+    weights: np.ndarray,
+    best: Noise,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (mean change of the parameters, covariance) over noises weighted by their probability.
 
@@ -210,18 +228,17 @@ def _over_all_noises(
     prior = _prior_rows(problem, n)
     n_unknowns = len(values)
     changes, covariances = [], []
-    for member in noise.members:
+    for member in members:
         white = member.whiten(columns, problem.time[use], problem.error[use])[0]
         triangle = np.linalg.qr(white, mode="r")
         covariance = inverse_information(np.vstack([triangle[:n, :n], prior]))
         pull = triangle[:n, :n].T @ triangle[:n, n] - prior.T @ prior_terms(problem, values[:n_unknowns])
         changes.append(covariance @ pull)
         covariances.append(covariance)
-    best = noise.members.index(noise.best)
-    steps = np.array(changes) - changes[best]  # the best is solved for: what it still asks for are bounds at work
-    mean = noise.weights @ steps
+    steps = np.array(changes) - changes[members.index(best)]  # the best is solved for: what it still asks is at a bound
+    mean = weights @ steps
     off = steps - mean
-    return mean, np.einsum("m,mij->ij", noise.weights, covariances) + np.einsum("m,mi,mj->ij", noise.weights, off, off)
+    return mean, np.einsum("m,mij->ij", weights, covariances) + np.einsum("m,mi,mj->ij", weights, off, off)
 
 
 def inverse_information(rows: np.ndarray) -> np.ndarray:

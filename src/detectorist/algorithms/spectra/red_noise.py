@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from detectorist.algorithms.spectra import _red_noise_nb as kernels
 KINDS = ("stated", "white", "red")
 #: Standard deviations of red over white noise that are considered.
 RED_OVER_WHITE = (1e-2, 30.0)
+#: Probability that a light curve has no red noise, before it was looked at.
+PRIOR_WHITE = 0.3
 #: Places along either axis of the grid, and how much less likely (in minus twice the logarithm) places may be that are
 #: still looked at.
 _N_PLACES, _LEAST_LIKELY = 9, 14.0
@@ -59,22 +62,34 @@ class NoiseEstimate:
 
     Attributes
     ----------
-    best : Noise
-        The most likely.
-    members : tuple of Noise
-        All that are likely.
-    weights : ndarray of float, shape (n_members,)
-        Their probabilities; they sum to 1.
+    white : Noise
+        Without red noise.
+    red : tuple of Noise
+        Likely ones with red noise.
+    weights : ndarray of float, shape (n_red,)
+        Their probabilities among each other; they sum to 1.
+    evidence : float
+        Probability of the residuals with red noise, of whatever strength, over that without.
     """
 
-    best: Noise
-    members: tuple[Noise, ...]
-    weights: np.ndarray
+    white: Noise
+    red: tuple[Noise, ...] = ()
+    weights: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    evidence: float = 0.0
 
-    @classmethod
-    def known(cls, noise: Noise) -> NoiseEstimate:
-        """Return an estimate without doubt."""
-        return cls(noise, (noise,), np.ones(1))
+    def probability_white(self, prior: float) -> float:
+        """Return the probability that there is no red noise, given what it was before the data."""
+        return prior / (prior + (1 - prior) * self.evidence) if self.red else 1.0
+
+    def members(self, prior: float) -> tuple[tuple[Noise, ...], np.ndarray]:
+        """Return all likely noises and their probabilities, for a prior probability that there is no red noise."""
+        probability = self.probability_white(prior)
+        return (self.white, *self.red), np.append(probability, (1 - probability) * self.weights)
+
+    def best(self, prior: float) -> Noise:
+        """Return the most likely noise."""
+        white = not self.red or self.probability_white(prior) > 0.5
+        return self.white if white else self.red[int(np.argmax(self.weights))]
 
 
 def fit_noise(
@@ -98,36 +113,47 @@ def fit_noise(
 
     Notes
     -----
-    Patterson & Thompson (1971), Biometrika 58, 545. The overall scale follows from the residuals. Ratio of red to white
-    noise and time scale lie on a grid that is refined where they are likely; the prior is flat in the ratio and in the
-    logarithm of the time scale, from the cadence to a third of the time covered: slower noise is a baseline's.
+    Patterson & Thompson (1971), Biometrika 58, 545. The overall scale follows from the residuals. The ratio r of red to
+    white noise and the time scale lie on a grid that is refined where they are likely. Prior: 1 / (1 + r)^2, flat as long
+    as white noise prevails; flat in the logarithm of the time scale, from the cadence to a third of the time covered,
+    since slower noise is a baseline's.
     """
     columns = np.column_stack([derivatives, residuals])
     if kind == "stated":
-        return NoiseEstimate.known(Noise())
+        return NoiseEstimate(Noise())
+    without, white = _scaled(Noise(), columns, time, error)
     cadence, span = float(np.median(np.diff(time))), float(np.ptp(time))
     if kind == "white" or span < 12 * cadence:
-        return NoiseEstimate.known(_scaled(Noise(), columns, time, error)[1])
+        return NoiseEstimate(white)
     typical = float(np.median(error))
     edges = np.log([RED_OVER_WHITE, (cadence, span / 3)])
     for number in range(n_refined + 1):
         ratios, scales = (np.linspace(*edge, _N_PLACES) for edge in edges)
-        found = [
-            [_scaled(Noise(1.0, typical * np.exp(ratio), np.exp(scale)), columns, time, error) for scale in scales]
-            for ratio in ratios
-        ]
-        likely = np.array([[one[0] for one in row] for row in found]) - 2 * ratios[:, None]
-        likely -= likely.min()
+        places = [Noise(1.0, typical * np.exp(ratio), np.exp(scale)) for ratio in ratios for scale in scales]
+        found = [_scaled(noise, columns, time, error) for noise in places]
+        prior = ratios - 2 * np.log1p(np.exp(ratios))
+        unlikely = np.reshape([one[0] for one in found], (_N_PLACES, _N_PLACES)) - 2 * prior[:, None]
+        excess = unlikely - unlikely.min()
         if number < n_refined:
-            edges = np.array([_reach(ratios, likely.min(axis=1)), _reach(scales, likely.min(axis=0))])
-    kept = likely < _LEAST_LIKELY
-    members = tuple(
-        one[1] for row, use in zip(found, kept, strict=True) for one, keep in zip(row, use, strict=True) if keep
-    )
-    weights = np.exp(-0.5 * likely[kept])
-    return NoiseEstimate(
-        found[likely.argmin() // _N_PLACES][likely.argmin() % _N_PLACES][1], members, weights / weights.sum()
-    )
+            edges = np.array([_reach(ratios, excess.min(axis=1)), _reach(scales, excess.min(axis=0))])
+    weights = np.exp(-0.5 * excess.ravel())
+    cell = (ratios[1] - ratios[0]) * (scales[1] - scales[0]) / np.log(span / 3 / cadence)
+    evidence = float(np.exp(np.clip(0.5 * (without - unlikely.min()), -50, 50)) * weights.sum() * cell)
+    kept = excess.ravel() < _LEAST_LIKELY
+    members = tuple(one[1] for one, keep in zip(found, kept, strict=True) if keep)
+    return NoiseEstimate(white, members, weights[kept] / weights[kept].sum(), evidence)
+
+
+def share_without_red_noise(estimates: Sequence[NoiseEstimate]) -> float:
+    """Return in what part of several light curves there is no red noise: what one cannot tell, many can.
+
+    Expectation and maximisation, with a light prior toward the default.
+    """
+    share = PRIOR_WHITE
+    for _ in range(100):
+        total = sum(estimate.probability_white(share) for estimate in estimates)
+        share = (total + PRIOR_WHITE) / (len(estimates) + 1)
+    return float(share)
 
 
 def restricted_likelihood(columns: np.ndarray, log_determinant: float) -> tuple[float, float]:

@@ -13,8 +13,9 @@ from detectorist.algorithms.blas_threads import one_thread
 from detectorist.algorithms.spectra.baselines import make_baseline
 from detectorist.algorithms.spectra.binning import bin_edges, bin_spectra
 from detectorist.algorithms.spectra.depth_covariance import depth_covariance
-from detectorist.algorithms.spectra.light_curve_fit import LightCurveFit, fit_light_curve
+from detectorist.algorithms.spectra.light_curve_fit import LightCurveFit, fit_light_curve, weigh_noise_anew
 from detectorist.algorithms.spectra.light_curve_problem import LightCurveProblem, Unknown
+from detectorist.algorithms.spectra.red_noise import share_without_red_noise
 from detectorist.algorithms.spectra.sampling import sample_posterior
 from detectorist.algorithms.spectra.transit_models import Orbit, PlanetModel
 from detectorist.errors import InputError, ParameterError
@@ -83,10 +84,12 @@ def fit_spectrum(
     white = _fit_white(
         curve_of(all_light.flux[0], all_light.flux_error[0]), settings, float(all_light.centre[0]), say, series.source
     )
-    curves = []
+    fits = []
     for k, um in enumerate(bins.centre):
         say(k + 1, f"{bins.low[k]:.2f} to {bins.high[k]:.2f} um")
-        curves.append(_fit_bin(curve_of(bins.flux[k], bins.flux_error[k]), settings, float(um), white, say, k + 1))
+        fits.append(_fit_bin(curve_of(bins.flux[k], bins.flux_error[k]), settings, float(um), white))
+    share = share_without_red_noise([fit.estimate for fit in fits])
+    curves = [_finish(weigh_noise_anew(fit, share), settings, say, k + 1) for k, fit in enumerate(fits)]
     covariance = _covariance(settings, white, curves)
     say(n_fits, "done")
     light = WhiteLight(settings, white, str(series.attributes.get("time_scale", "BJD_TDB")), _provenance(series))
@@ -206,14 +209,7 @@ def _fit_white(
     return _finish(fit, settings, say, 0)
 
 
-def _fit_bin(
-    curve: _Curve,
-    settings: FitSettings,
-    um: float,
-    white: FittedCurve,
-    say: Callable[[float, str], None],
-    number: int,
-) -> FittedCurve:
+def _fit_bin(curve: _Curve, settings: FitSettings, um: float, white: FittedCurve) -> LightCurveFit:
     """Fit a bin with the orbit of white light."""
     model = _planet_model(curve, settings)
     names = [settings.depth_name]
@@ -226,8 +222,7 @@ def _fit_bin(
     if settings.settling:
         held["settling_d"] = white.fit.value("settling_d")
     problem = _problem(curve, settings, model, unknowns, held | settings.limb_darkening.at(um))
-    fit = fit_light_curve(problem, noise=settings.noise, clip_sigma=settings.clip_sigma)
-    return _finish(fit, settings, say, number)
+    return fit_light_curve(problem, noise=settings.noise, clip_sigma=settings.clip_sigma)
 
 
 def _finish(fit: LightCurveFit, settings: FitSettings, say: Callable[[float, str], None], number: int) -> FittedCurve:
