@@ -26,17 +26,17 @@ from detectorist.figures import (
     cleaning,
     dq_flags,
     extraction,
-    imaging_quality,
+    image_quality,
     ktc,
     late_groups,
-    lrs,
-    lrs_quality,
     one_over_f,
     rateints_outliers,
     refpix,
     snowballs,
     sources,
     stripes,
+    time_series,
+    time_series_quality,
     wisps,
 )
 from detectorist.figures import linearity as linearity_figures
@@ -185,7 +185,7 @@ def draw_refpix():
 
 def draw_rows():
     image, pattern, _, tier = simulated_image()
-    return imaging_quality.draw_rows(image, image - pattern, tier > 0)
+    return image_quality.draw_rows(image, image - pattern, tier > 0)
 
 
 def draw_stripes():
@@ -246,17 +246,17 @@ def draw_late_groups():
 def draw_lrs_frames():
     data, _, _ = simulated_cube()
     frames = {name: data[0] for name in ("raw", "clean", "example_raw", "example_clean")}
-    return lrs_quality.draw_frames(frames, 3)
+    return time_series_quality.draw_frames(frames, 3)
 
 
 def draw_white_light():
     flux = 1 + 5e-4 * rng().normal(size=24)
-    return lrs.draw_white_light(LightCurve(flux, np.full(24, 5e-4)), np.arange(24) / 20)
+    return time_series.draw_white_light(LightCurve(flux, np.full(24, 5e-4)), np.arange(24) / 20)
 
 
 def draw_noise():
     flux = 1 + 5e-4 * rng().normal(size=64)
-    return lrs.draw_noise(LightCurve(flux, np.full(64, 5e-4)), np.full(64, 4e-4))
+    return time_series.draw_noise(LightCurve(flux, np.full(64, 5e-4)), np.full(64, 4e-4))
 
 
 def of_spectra(draw):
@@ -273,17 +273,17 @@ FIGURES = {
     "flags": draw_flags,
     "late_groups": draw_late_groups,
     "linearity": draw_linearity,
-    "lrs_background": of_spectra(lrs_quality.draw_background),
-    "lrs_errors": of_spectra(lrs_quality.draw_errors),
+    "lrs_background": of_spectra(time_series_quality.draw_background),
+    "lrs_errors": of_spectra(time_series_quality.draw_errors),
     "lrs_frames": draw_lrs_frames,
-    "lrs_groups": lambda: lrs_quality.draw_groups([9.0, 2.0, 0.1, -0.1, 0.05, -4.0], [0, 1, 6]),
-    "lrs_light_curves_2d": of_spectra(lrs.draw_light_curves),
+    "lrs_groups": lambda: time_series_quality.draw_groups([9.0, 2.0, 0.1, -0.1, 0.05, -4.0], [0, 1, 6]),
+    "lrs_light_curves_2d": of_spectra(time_series.draw_light_curves),
     "lrs_noise": draw_noise,
-    "lrs_profile": lambda: lrs_quality.draw_profile(simulated_cube()[2][0]),
-    "lrs_replaced": lambda: lrs_quality.draw_replaced(rng().random((N_ROWS, N_COLS)) > 0.98),
-    "lrs_spectroscopic": of_spectra(lrs_quality.draw_spectroscopic),
-    "lrs_spectrum": of_spectra(lrs.draw_spectrum),
-    "lrs_trace": of_spectra(lrs.draw_trace),
+    "lrs_profile": lambda: time_series_quality.draw_profile(simulated_cube()[2][0]),
+    "lrs_replaced": lambda: time_series_quality.draw_replaced(rng().random((N_ROWS, N_COLS)) > 0.98),
+    "lrs_spectroscopic": of_spectra(time_series_quality.draw_spectroscopic),
+    "lrs_spectrum": of_spectra(time_series.draw_spectrum),
+    "lrs_trace": of_spectra(time_series.draw_trace),
     "lrs_white_light": draw_white_light,
     "offsets": draw_offsets,
     "profiles": draw_profiles,
@@ -366,8 +366,8 @@ def test_a_figure_looks_as_it_did(name, tmp_path):
 def test_every_figure_has_a_picture_and_every_picture_a_figure():
     assert {path.stem for path in BASELINE.glob("*.png")} == set(FIGURES)
     modules = (
-        *(alignment_figures, background, cleaning, dq_flags, extraction, imaging_quality, ktc, late_groups),
-        *(linearity_figures, lrs, lrs_quality, one_over_f, rateints_outliers, refpix, snowballs, sources),
+        *(alignment_figures, background, cleaning, dq_flags, extraction, image_quality, ktc, late_groups),
+        *(linearity_figures, lrs, time_series_quality, one_over_f, rateints_outliers, refpix, snowballs, sources),
         *(stripes, wisps),
     )
     here = Path(__file__).read_text()

@@ -5,7 +5,8 @@ import pytest
 from detectorist.errors import ParameterError
 from detectorist.modes.lrs.pipeline import LrsPipeline
 from detectorist.modes.lrs.reduction import build_pipeline
-from detectorist.reduction.recipe import Recipe, builtin_recipes, choose_lrs_recipe, load_recipe
+from detectorist.reduction.recipe import Recipe
+from detectorist.reduction.recipe_files import builtin_recipes, choose_lrs_recipe, load_recipe
 
 
 @pytest.mark.parametrize("name", builtin_recipes("lrs"))

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tomli_w
 from astropy.io import fits
-
-from detectorist.figures.imaging_quality import row_levels, white_level
-from detectorist.modes.imaging.report import ImagingSections
 from detectorist.report.concerns import find_suspects
+
+from detectorist.figures.image_quality import row_levels, white_level
+from detectorist.modes.imaging.report import ImagingSections
 from detectorist.report.gather import UNFINISHED, gather
 from detectorist.report.media import colour, limits_of, shrink
 from detectorist.report.page import write_report

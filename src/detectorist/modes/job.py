@@ -27,7 +27,7 @@ class Job:
     name : str
         Name of the exposure; also of its folder and its log.
     mode : str
-        "lrs", or "package.module:Class" for a mode defined elsewhere.
+        Its name, or "package.module:Class" for one defined elsewhere.
     files : tuple of str
         Absolute paths of all its files.
     output_dir : str

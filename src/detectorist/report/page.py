@@ -7,7 +7,6 @@ import shutil
 import time
 import tomllib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -22,14 +21,15 @@ from detectorist.errors import InputError
 from detectorist.modes import load_mode
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.job import DONE
-from detectorist.modes.quality import Column, is_number
-from detectorist.modes.section import Panel, Section
+from detectorist.modes.quality import is_number
+from detectorist.modes.section import Panel
 from detectorist.reduction import products
 from detectorist.report import compare as comparisons
 from detectorist.report.gather import Run, gather
+from detectorist.report.group import Group, make_group
 from detectorist.report.media import Media
-from detectorist.report.parameters import Parameter, find_changed, find_varying
-from detectorist.report.quality_checks import Suspect, find_suspects
+from detectorist.report.parameters import Parameter, find_changed
+from detectorist.report.quality_checks import Suspect
 
 FILE, ASSETS = "report.html", "report_assets"
 #: Beyond so many exposures, pictures go to a folder beside the page and only quick ones are made.
@@ -40,24 +40,6 @@ FIRST_SUSPECTS = 12
 MOST_WARNINGS = 30
 
 Progress = Callable[[float, int, str], None]
-
-
-@dataclass
-class Group:
-    """The exposures of one mode, with what is to be said of them together."""
-
-    mode: str
-    sections: Section
-    exposures: list[Exposure]
-    suspects: list[Suspect]
-    defaults: dict[tuple[str, str], Any]
-    varying: set[tuple[str, str]]
-
-    @property
-    def columns(self) -> list[Column]:
-        """The numbers that any of the exposures has."""
-        present = set().union(*(exposure.numbers for exposure in self.exposures))
-        return [column for column in self.sections.columns if column.key in present]
 
 
 def write_report(
@@ -86,21 +68,6 @@ def write_report(
     groups = [make_group(mode, exposures) for mode, exposures in run.modes.items()]
     _Writer(run, groups, Media(assets if many else None), compared, progress, many).write(folder / FILE)
     return folder / FILE
-
-
-def make_group(mode: str, exposures: list[Exposure]) -> Group:
-    """Return the exposures of a mode with suspects and parameters worth marking."""
-    sections = load_mode(mode).section()
-    for exposure in exposures:
-        sections.complete(exposure)
-    return Group(
-        mode,
-        sections,
-        exposures,
-        find_suspects(exposures, sections.columns, sections.checks),
-        sections.defaults() if any(exposure.resolved for exposure in exposures) else {},
-        find_varying(exposures),
-    )
 
 
 class _Writer:

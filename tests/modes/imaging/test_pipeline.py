@@ -243,7 +243,7 @@ def test_one_ramp_fit_only(reduced):
 
 def test_a_parameter_file_of_stpipe_is_a_recipe(request_of, reduced, tmp_path):
     from detectorist.reduction.parameter_files import read_asdf, recipe_as_asdf
-    from detectorist.reduction.recipe import load_recipe
+    from detectorist.reduction.recipe_files import load_recipe
 
     path = tmp_path / "mine.asdf"
     path.write_text(recipe_as_asdf("imaging", "ceers"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from detectorist.errors import InputError
 from detectorist.modes import Mode
 from detectorist.modes.job import Gathered, Job, Outcome, Prediction, Progress
-from detectorist.reduction.names import exposure_name
+from detectorist.product_names import exposure_name
 from detectorist.reduction.ramp_sizes import ramp_size
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _pipeline_for(job: Job) -> tuple[Any, str]:
 def _build(job: Job) -> Any:
     """Return the pipeline of a job with every step constructed, so that stpipe has seen every value."""
     from detectorist.modes.coron.pipeline import Coron1Pipeline
-    from detectorist.reduction.recipe import load_recipe
+    from detectorist.reduction.recipe_files import load_recipe
     from detectorist.reduction.runner import build_pipeline
 
     recipe = load_recipe("coron", job.recipe).with_settings(job.settings)

@@ -16,10 +16,10 @@ from detectorist.crds_source import use_references
 from detectorist.detectors import MIRI_SUBARRAYS
 from detectorist.errors import InputError, OutputError
 from detectorist.modes.coron.pipeline import Coron1Pipeline
+from detectorist.product_names import product_of, stem_of
 from detectorist.reduction import content_keys, products
 from detectorist.reduction.headers import read_header, require_consistent_ramp, require_whole_file, sci_axes
-from detectorist.reduction.names import product_of, stem_of
-from detectorist.reduction.recipe import load_recipe
+from detectorist.reduction.recipe_files import load_recipe
 from detectorist.reduction.runner import (
     Request,
     build_pipeline,

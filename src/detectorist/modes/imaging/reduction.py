@@ -15,11 +15,12 @@ from detectorist import models
 from detectorist.crds_source import ReferenceSource, use_references
 from detectorist.errors import InputError
 from detectorist.modes.imaging.pipeline import RATE_STEPS, ImagingPipeline, has_wisps
+from detectorist.product_names import stem_of
 from detectorist.reduction import content_keys, products
 from detectorist.reduction.headers import read_header, require_consistent_ramp, require_whole_file, sci_axes
-from detectorist.reduction.names import stem_of
 from detectorist.reduction.parameter_files import known_to
-from detectorist.reduction.recipe import Recipe, load_recipe
+from detectorist.reduction.recipe import Recipe
+from detectorist.reduction.recipe_files import load_recipe
 from detectorist.reduction.runner import (
     Request,
     build_pipeline,

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from astropy.io import fits
 
-from detectorist.figures import imaging_quality, snowballs, wisps
+from detectorist.figures import image_quality, snowballs, wisps
 from detectorist.figures.pictures import colour, limits_of
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.quality import Check, Column
@@ -150,7 +150,7 @@ def _subtracted(found: _Products, exposure: Exposure, largest: int) -> Iterator[
         yield Panel(
             "imaging_rows",
             "Rows before and after",
-            lambda: imaging_quality.draw_rows(found.striped, found.rate, found.mask),
+            lambda: image_quality.draw_rows(found.striped, found.rate, found.mask),
         )
     if found.wispy is not None and found.striped is not None and _completed(exposure, "wisps"):
         wisp = found.wispy - found.striped

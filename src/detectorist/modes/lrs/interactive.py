@@ -11,8 +11,8 @@ from bokeh.embed import json_item
 from bokeh.models import ColumnDataSource, HoverTool, Whisker
 from bokeh.plotting import figure
 
-from detectorist.figures.lrs_quality import BIN_UM, hours_of, spectroscopic, white_light
 from detectorist.figures.style import COLOURS
+from detectorist.figures.time_series_quality import BIN_UM, hours_of, spectroscopic, white_light
 
 #: Readable on a white page and on a dark one.
 SERIES = ("#3a8fd0", *COLOURS[1:6])

@@ -43,6 +43,11 @@ class LrsMode(Mode):
     title: ClassVar = "MIRI LRS slitless time series: raw ramps to spectra through time"
     pipeline: ClassVar = "detectorist.modes.lrs.pipeline:LrsPipeline"
     recipe_aliases: ClassVar = {"best": "default", "short": "exotic-short", "long": "exotic-long"}
+    commands: ClassVar = {"spectrum": "detectorist.modes.lrs.spectrum.command:spectrum"}
+    exports: ClassVar = {
+        name: "detectorist.modes.lrs.export:export_spectra"
+        for name in ("eureka", "rainbow", "specutils", "light-curves", "exotic")
+    }
     kernel: ClassVar = "engine/_ramp_tiles_nb"
 
     def check(self, job: Job) -> None:
@@ -133,7 +138,7 @@ def _recipe(job: Job) -> Any:
 
 def _load_recipe(name: str | None, settings: Sequence[str]) -> Any:
     from detectorist.modes.lrs.pipeline import LrsPipeline
-    from detectorist.reduction.recipe import load_recipe
+    from detectorist.reduction.recipe_files import load_recipe
 
     recipe = load_recipe("lrs", name).with_settings(settings)
     recipe.check(LrsPipeline)
@@ -172,7 +177,7 @@ def _own_linearity(job: Job, sizes: Sequence[RampSize]) -> bool:
 
 @lru_cache(maxsize=64)
 def _steps(recipe: str | None, settings: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    from detectorist.reduction.recipe import load_recipe
+    from detectorist.reduction.recipe_files import load_recipe
 
     return load_recipe("lrs", recipe).with_settings(settings).steps
 

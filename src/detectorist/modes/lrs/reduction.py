@@ -13,7 +13,8 @@ from detectorist.modes.lrs.pipeline import LrsPipeline
 from detectorist.modes.lrs.quality import measure
 from detectorist.modes.lrs.segments import Segment, order_segments
 from detectorist.modes.lrs.spectra import LrsSpectra
-from detectorist.reduction.recipe import Recipe, load_recipe
+from detectorist.reduction.recipe import Recipe
+from detectorist.reduction.recipe_files import load_recipe
 from detectorist.reduction.runner import (
     Request,
     build_pipeline,
@@ -88,10 +89,10 @@ def _build(request: Request, recipe: Recipe, source: ReferenceSource, segments: 
 
 
 def _draw(spectra: LrsSpectra, folder: Path) -> list[Path]:
-    from detectorist.figures import display, lrs
+    from detectorist.figures import display, time_series
 
     with spectra.opened() as dataset:
-        figures = lrs.overview(cast("Mapping[str, Any]", dataset))
+        figures = time_series.overview(cast("Mapping[str, Any]", dataset))
     written = []
     for name, figure in figures.items():
         written.append(folder / f"{name}.png")

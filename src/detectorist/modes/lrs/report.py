@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import h5netcdf
 import numpy as np
 
-from detectorist.figures import lrs, lrs_quality
+from detectorist.figures import time_series, time_series_quality
 from detectorist.figures.pictures import colour
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.quality import Check, Column
@@ -138,7 +138,7 @@ class LrsSections(Section):
         found = _Products(exposure.folder)
         if found.spectra is None:
             return None
-        relative = lrs_quality.relative_flux(found.spectra)
+        relative = time_series_quality.relative_flux(found.spectra)
         if not relative.size:
             return None
         rows = np.linspace(0, relative.shape[0] - 1, THUMBNAIL_PIX[1]).astype(int)
@@ -164,7 +164,7 @@ class LrsSections(Section):
             yield Panel(
                 "lrs_groups",
                 "Groups of the ramps",
-                lambda: lrs_quality.draw_groups(chosen["deviation_pct"], chosen.get("groups") or ()),
+                lambda: time_series_quality.draw_groups(chosen["deviation_pct"], chosen.get("groups") or ()),
             )
 
     @staticmethod
@@ -179,42 +179,44 @@ class LrsSections(Section):
         spectra = found.spectra
         assert spectra is not None
         white = found.white
-        hours = lrs_quality.hours_of(spectra)
+        hours = time_series_quality.hours_of(spectra)
         if white is not None:
             yield Panel(
                 "lrs_white_light",
                 "White light curve",
-                lambda: lrs.draw_white_light(white, hours),
+                lambda: time_series.draw_white_light(white, hours),
                 interactive=lambda: _interactive("draw_white_light", spectra),
             )
-        yield Panel("lrs_light_curves_2d", "All light curves at once", lambda: lrs.draw_light_curves(spectra))
+        yield Panel("lrs_light_curves_2d", "All light curves at once", lambda: time_series.draw_light_curves(spectra))
         yield Panel(
             "lrs_spectroscopic",
             "Spectroscopic light curves",
-            lambda: lrs_quality.draw_spectroscopic(spectra),
+            lambda: time_series_quality.draw_spectroscopic(spectra),
             interactive=lambda: _interactive("draw_spectroscopic", spectra),
         )
-        yield Panel("lrs_spectrum", "Spectrum", lambda: lrs.draw_spectrum(spectra))
-        yield Panel("lrs_trace", "Shifts and width of the trace", lambda: lrs.draw_trace(spectra))
-        if white is not None and white.flux.size >= lrs_quality.LEAST_INTEGRATIONS:
-            yield Panel("lrs_noise", "Noise against bin size", lambda: lrs.draw_noise(white, found.white_photon_error))
+        yield Panel("lrs_spectrum", "Spectrum", lambda: time_series.draw_spectrum(spectra))
+        yield Panel("lrs_trace", "Shifts and width of the trace", lambda: time_series.draw_trace(spectra))
+        if white is not None and white.flux.size >= time_series_quality.LEAST_INTEGRATIONS:
+            yield Panel(
+                "lrs_noise", "Noise against bin size", lambda: time_series.draw_noise(white, found.white_photon_error)
+            )
 
     @staticmethod
     def _frames(found: _Products) -> Iterator[Panel]:
         frames = found.frames
         assert frames is not None
         number = found.example_integration
-        yield Panel("lrs_frames", "Frames, raw and cleaned", lambda: lrs_quality.draw_frames(frames, number))
-        yield Panel("lrs_replaced", "Pixels replaced", lambda: lrs_quality.draw_replaced(frames["replaced"]))
-        yield Panel("lrs_profile", "Spatial profile", lambda: lrs_quality.draw_profile(frames["profile"]))
+        yield Panel("lrs_frames", "Frames, raw and cleaned", lambda: time_series_quality.draw_frames(frames, number))
+        yield Panel("lrs_replaced", "Pixels replaced", lambda: time_series_quality.draw_replaced(frames["replaced"]))
+        yield Panel("lrs_profile", "Spatial profile", lambda: time_series_quality.draw_profile(frames["profile"]))
 
     @staticmethod
     def _spectra(found: _Products) -> Iterator[Panel]:
         spectra = found.spectra
         assert spectra is not None
-        yield Panel("lrs_background", "Background", lambda: lrs_quality.draw_background(spectra))
-        if len(spectra["flux"]) >= lrs_quality.LEAST_INTEGRATIONS:
-            yield Panel("lrs_errors", "Calibration of the errors", lambda: lrs_quality.draw_errors(spectra))
+        yield Panel("lrs_background", "Background", lambda: time_series_quality.draw_background(spectra))
+        if len(spectra["flux"]) >= time_series_quality.LEAST_INTEGRATIONS:
+            yield Panel("lrs_errors", "Calibration of the errors", lambda: time_series_quality.draw_errors(spectra))
 
 
 def _interactive(name: str, spectra: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -245,7 +247,7 @@ class _Products:
     def white(self) -> Any:
         """The white light curve; None where no wavelength has flux in all integrations."""
         try:
-            return lrs_quality.white_light(self.spectra)
+            return time_series_quality.white_light(self.spectra)
         except ValueError:
             return None
 
@@ -257,7 +259,7 @@ class _Products:
             return None
         rows = self.spectra.get("detector_row")
         error = error if rows is None else error[:, rows]
-        return lrs_quality.white_light({**self.spectra, "flux_error": error}).error
+        return time_series_quality.white_light({**self.spectra, "flux_error": error}).error
 
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:

@@ -12,8 +12,8 @@ from stdatamodels.jwst.datamodels import JwstDataModel
 
 from detectorist.errors import InputError
 from detectorist.models import describe
+from detectorist.product_names import stem_of
 from detectorist.reduction.headers import read_header, require_consistent_ramp, sci_axes
-from detectorist.reduction.names import stem_of
 from detectorist.step import LRS_SLITLESS
 
 #: Metadata that all segments of one exposure share.

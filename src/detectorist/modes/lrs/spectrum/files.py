@@ -52,6 +52,13 @@ def write_white_light(white: WhiteLight, folder: str | Path, *, overwrite: bool 
     return _write(tables, white_figures(white), Path(folder), overwrite)
 
 
+def require_free(folder: Path, *, overwrite: bool) -> None:
+    """Raise OutputError where a fit is written already, before the time for another is spent."""
+    for name in (SPECTRUM, WHITE):
+        if (folder / name).exists() and not overwrite:
+            raise OutputError(f"{folder / name}: exists already; ask to overwrite it, or choose another folder")
+
+
 def _write(tables: dict[str, Table], drawn: dict[str, Any], folder: Path, overwrite: bool) -> list[Path]:
     names = [*tables, *(f"{name}.png" for name in drawn)]
     existing = [name for name in names if (folder / name).exists()]

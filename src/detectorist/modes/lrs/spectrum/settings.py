@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+from astropy.table import Table
 
 from detectorist.algorithms.spectra.light_curves import USEFUL_UM
 from detectorist.algorithms.spectra.limb_darkening import N_COEFFICIENTS, require_law
 from detectorist.algorithms.spectra.red_noise import KINDS
 from detectorist.algorithms.spectra.transit_models import EVENTS, ORBITAL, Orbit
-from detectorist.errors import ParameterError
+from detectorist.errors import InputError, ParameterError
 
 
 @dataclass(frozen=True)
@@ -157,3 +159,27 @@ class FitSettings:
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ParameterError(message)
+
+
+def read_limb_darkening(law: str, path: str | Path) -> LimbDarkening:
+    """Read coefficients that vary with wavelength from a .csv or .ecsv with columns wavelength (um), u1, u2, ...
+
+    Raises
+    ------
+    InputError
+        When there is no such file, or a column is missing.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        table = Table.read(path, format="ascii.ecsv" if path.suffix == ".ecsv" else "ascii.csv")
+    except Exception as error:  # astropy raises whatever a broken table leads to
+        raise InputError(f"{path}: not readable as a table ({str(error).splitlines()[0]})") from error
+    require_law(law, [0.0] * N_COEFFICIENTS.get(law, 0))
+    wanted = ["wavelength", *(f"u{k + 1}" for k in range(N_COEFFICIENTS[law]))]
+    missing = [name for name in wanted if name not in table.colnames]
+    if missing:
+        raise InputError(f"{path}: columns are {', '.join(table.colnames)}; {', '.join(missing)} needed")
+    columns = [np.asarray(table[name], float) for name in wanted]
+    return LimbDarkening(law, np.transpose(columns[1:]).tolist(), columns[0].tolist())

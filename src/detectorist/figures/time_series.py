@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from detectorist.algorithms.spectra.light_curves import USEFUL_UM, LightCurve, scatter_of_bins, sum_wavelengths
-from detectorist.figures.lrs_quality import hours_of
 from detectorist.figures.style import COLOURS, new_figure
+from detectorist.figures.time_series_quality import hours_of
 
 
 def overview(dataset: Mapping[str, Any]) -> dict[str, Figure]:
