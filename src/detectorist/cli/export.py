@@ -21,7 +21,9 @@ def export(
     sources: Annotated[list[Path], typer.Argument(help="Folders of `detectorist run`, or products.")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="File (or folder) to write; by default beside the product.", show_default=False),
+        typer.Option(
+            "--output", "-o", help="File (or folder) to write; by default beside the product.", show_default=False
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:

@@ -93,8 +93,8 @@ def white_correlation(fits: Sequence[LightCurveFit]) -> np.ndarray:
     Notes
     -----
     Steps from one integration to the next hold hardly any red noise. Shrinkage to a constant correlation: Ledoit & Wolf
-    (2004), J. Portfolio Management 30, 110, with the variance of a correlation of Gaussian noise, (1 - rho^2)^2 / n; steps
-    are correlated by -1/2 with the next, and count 2/3.
+    (2004), J. Portfolio Management 30, 110, with the variance of a correlation of Gaussian noise, (1 - rho^2)^2 / n;
+    steps are correlated by -1/2 with the next, and count 2/3.
     """
     n_bins = len(fits)
     if n_bins == 1:

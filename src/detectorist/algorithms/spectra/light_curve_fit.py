@@ -107,7 +107,9 @@ def weigh_noise_anew(fit: LightCurveFit, prior_white: float) -> LightCurveFit:
     """Return a fit with another probability that there is no red noise, as many light curves together tell it."""
     n_unknowns = len(fit.problem.unknowns)
     start = fit.values[:n_unknowns]
-    return _conclude(fit.problem, *_solve(fit.problem, start, fit.estimate.best(prior_white)), fit.estimate, prior_white)
+    return _conclude(
+        fit.problem, *_solve(fit.problem, start, fit.estimate.best(prior_white)), fit.estimate, prior_white
+    )
 
 
 def _require_enough(problem: LightCurveProblem) -> None:

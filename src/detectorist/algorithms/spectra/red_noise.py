@@ -114,9 +114,9 @@ def fit_noise(
     Notes
     -----
     Patterson & Thompson (1971), Biometrika 58, 545. The overall scale follows from the residuals. The ratio r of red to
-    white noise and the time scale lie on a grid that is refined where they are likely. Prior: 1 / (1 + r)^2, flat as long
-    as white noise prevails; flat in the logarithm of the time scale, from the cadence to a third of the time covered,
-    since slower noise is a baseline's.
+    white noise and the time scale lie on a grid that is refined where they are likely. Prior: 1 / (1 + r)^2, flat as
+    long as white noise prevails; flat in the logarithm of the time scale, from the cadence to a third of the time
+    covered, since slower noise is a baseline's.
     """
     columns = np.column_stack([derivatives, residuals])
     if kind == "stated":

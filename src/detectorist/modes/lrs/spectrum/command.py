@@ -73,9 +73,7 @@ def spectrum(
     settling: Annotated[
         bool, typer.Option("--settling", help="An exponential from the start of every exposure.", rich_help_panel=FIT)
     ] = False,
-    noise: Annotated[
-        str, typer.Option(help="red, white or stated (errors as they are).", rich_help_panel=FIT)
-    ] = "red",
+    noise: Annotated[str, typer.Option(help="red, white or stated (errors as they are).", rich_help_panel=FIT)] = "red",
     sample: Annotated[
         bool, typer.Option("--sample", help="Sample posteriors with dynesty as well.", rich_help_panel=FIT)
     ] = False,
@@ -133,7 +131,13 @@ def _fit_and_write(
         if tables:
             curve = read_light_curve(first)
             white = fit_white_light(
-                curve.time, curve.flux, curve.error, settings, exposure=curve.exposure, source=str(first), progress=progress
+                curve.time,
+                curve.flux,
+                curve.error,
+                settings,
+                exposure=curve.exposure,
+                source=str(first),
+                progress=progress,
             )
             written, lines = write_white_light(white, folder, overwrite=overwrite), summarise_white(white)
         else:
@@ -168,7 +172,9 @@ def _bins(text: str) -> int | float | list[float]:
     try:
         return float(width) if width != text.strip() else int(text)
     except ValueError as error:
-        raise ParameterError(f"--bins is {text!r}; a number (24), a width (0.5um) or edges (5,6,8) are needed") from error
+        raise ParameterError(
+            f"--bins is {text!r}; a number (24), a width (0.5um) or edges (5,6,8) are needed"
+        ) from error
 
 
 def _range(text: str) -> tuple[float, float]:

@@ -55,7 +55,9 @@ def read_light_curve(path: str | Path) -> LightCurveTable:
     for wanted, names in COLUMNS.items():
         there = [lower[name] for name in names if name in lower]
         if not there:
-            raise InputError(f"{path}: columns are {', '.join(table.colnames)}; {wanted} ({' or '.join(names)}) is needed")
+            raise InputError(
+                f"{path}: columns are {', '.join(table.colnames)}; {wanted} ({' or '.join(names)}) is needed"
+            )
         column = table[there[0]]
         found[wanted] = np.asarray(getattr(column, "mjd", column), float)  # a column of times, or of numbers
     exposure = np.asarray(table[lower["exposure"]], int) if "exposure" in lower else None

@@ -23,7 +23,9 @@ def summarise_white(white: WhiteLight) -> list[str]:
             f"beta {white.curve.beta:.2f}"
         )
     if settings.event == "phase_curve":
-        lines.append(f"eclipse depth {1e6 * fit.value('eclipse_depth'):.0f} +- {1e6 * fit.error('eclipse_depth'):.0f} ppm")
+        lines.append(
+            f"eclipse depth {1e6 * fit.value('eclipse_depth'):.0f} +- {1e6 * fit.error('eclipse_depth'):.0f} ppm"
+        )
     return lines
 
 
@@ -31,10 +33,9 @@ def summarise_spectrum(spectrum: TransitSpectrum) -> list[str]:
     """Return what a spectrum says."""
     other = spectrum.correlation[~np.eye(spectrum.depth.size, dtype=bool)]
     lines = summarise_white(spectrum.white)
-    lines.append(
-        f"spectrum: {spectrum.depth.size} bins from {spectrum.bins.low[0]:g} to {spectrum.bins.high[-1]:g} um, median error "
-        f"{1e6 * np.median(spectrum.depth_error):.0f} ppm"
-    )
+    low, high = spectrum.bins.low[0], spectrum.bins.high[-1]
+    error = 1e6 * float(np.median(spectrum.depth_error))
+    lines.append(f"spectrum: {spectrum.depth.size} bins from {low:g} to {high:g} um, median error {error:.0f} ppm")
     if other.size:
         lines.append(f"correlation between bins: {other.mean():.2f} on average")
     return lines
