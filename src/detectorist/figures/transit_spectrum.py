@@ -56,6 +56,7 @@ def draw_fit(
         axis.plot(hours[~used], values[~used], "x", ms=4, color=COLOURS[1])
         mean_time, mean, error = _averages(hours[used], values[used], exposure[used])
         axis.errorbar(mean_time, mean, error, fmt="o", ms=3, elinewidth=0.8, color=COLOURS[0])
+        axis.set_ylim(*_span(values[used]))
     top.plot(hours, planet, lw=1.2, color=COLOURS[1])
     below.axhline(0, lw=1, color=COLOURS[1])
     top.set_ylabel("flux over baseline")
@@ -115,6 +116,13 @@ def draw_curves(time: np.ndarray, corrected: Sequence[np.ndarray], planet: Seque
         axis.text(hours[-1], model[-1] + number * step, f" {label}", fontsize="x-small", va="center", color=colour)
     axis.set(xlabel="hours from the first integration", ylabel="flux over baseline, shifted")
     return figure
+
+
+def _span(values: np.ndarray) -> tuple[float, float]:
+    """Return limits that show what was used; integrations left out may lie beyond."""
+    low, high = float(values.min()), float(values.max())
+    margin = 0.08 * (high - low) or 1e-6
+    return low - margin, high + margin
 
 
 def _averages(

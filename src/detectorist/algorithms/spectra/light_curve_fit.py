@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.ndimage import median_filter
 from scipy.optimize import least_squares
 
 from detectorist.algorithms.spectra.light_curve_problem import LightCurveProblem
@@ -14,6 +15,10 @@ from detectorist.errors import InputError, ParameterError
 
 #: Rounds of fitting light curve and noise in turn; the noise hardly changes after the second.
 N_ROUNDS = 3
+#: Integrations of a running median, and standard deviations from it beyond which a spike is left out before any fit.
+SPIKE_WINDOW, SPIKE_SIGMA = 7, 8.0
+#: Standard deviations beyond which the first fit counts deviations linearly.
+ROBUST_SIGMA = 3.0
 #: Singular values below this part of the largest say that data do not tell a combination of parameters.
 RCOND = 1e-9
 
@@ -83,10 +88,12 @@ def fit_light_curve(problem: LightCurveProblem, *, noise: str = "red", clip_sigm
     if noise not in KINDS:
         raise ParameterError(f"noise is {noise!r}; {', '.join(KINDS)} are known")
     values = np.array([unknown.start for unknown in problem.unknowns], float)
+    if clip_sigma > 0:
+        problem = replace(problem, used=problem.usable & ~_spikes(problem, max(clip_sigma, SPIKE_SIGMA)))
     found = NoiseEstimate(Noise())
     for number in range(N_ROUNDS):
         _require_enough(problem)
-        values, coefficients = _solve(problem, values, found.best(PRIOR_WHITE))
+        values, coefficients = _solve(problem, values, found.best(PRIOR_WHITE), robust=number == 0 and clip_sigma > 0)
         residuals = problem.flux - problem.linear(values) @ coefficients
         if number == 0 and clip_sigma > 0:
             problem = replace(problem, used=problem.usable & ~_deviating(residuals, problem.usable, clip_sigma))
@@ -122,6 +129,18 @@ def _require_enough(problem: LightCurveProblem) -> None:
         )
 
 
+def _spikes(problem: LightCurveProblem, clip_sigma: float) -> np.ndarray:
+    """Return integrations that deviate from the running median of their exposure, shape (n_ints,).
+
+    What is left after that holds no event longer than a few integrations: neither model nor errors are needed.
+    """
+    left = np.zeros(problem.flux.size)
+    for number in np.unique(problem.exposure):
+        inside = problem.exposure == number
+        left[inside] = problem.flux[inside] - median_filter(problem.flux[inside], SPIKE_WINDOW, mode="nearest")
+    return _deviating(left, problem.usable, clip_sigma)
+
+
 def _deviating(residuals: np.ndarray, usable: np.ndarray, clip_sigma: float) -> np.ndarray:
     centre = np.median(residuals[usable])
     width = 1.4826 * np.median(np.abs(residuals[usable] - centre))
@@ -153,8 +172,15 @@ def _prior_rows(problem: LightCurveProblem, n_columns: int) -> np.ndarray:
     return rows
 
 
-def _solve(problem: LightCurveProblem, values: np.ndarray, noise: Noise) -> tuple[np.ndarray, np.ndarray]:
-    """Return (unknowns, coefficients of the baseline) of least chi2."""
+def _solve(
+    problem: LightCurveProblem, values: np.ndarray, noise: Noise, *, robust: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (unknowns, coefficients of the baseline) of least chi2.
+
+    robust : bool
+        Deviations count linearly beyond a few standard deviations: outliers would pull the first fit into a minimum
+        that no later one leaves.
+    """
     coefficients = solve_linear(problem, values, noise)[0]
     use, n_unknowns = problem.usable, len(values)
 
@@ -178,7 +204,8 @@ def _solve(problem: LightCurveProblem, values: np.ndarray, noise: Noise) -> tupl
     margin = 1e-6 * (high - low)
     start = np.clip(problem.place_of(values), low + margin, high - margin)
     point = np.concatenate([start, coefficients])
-    fit = least_squares(deviations, point, jacobian, bounds=bounds, x_scale="jac", max_nfev=200)
+    loss = {"loss": "soft_l1", "f_scale": ROBUST_SIGMA} if robust else {}
+    fit = least_squares(deviations, point, jacobian, bounds=bounds, x_scale="jac", max_nfev=200, **loss)
     return split(fit.x)
 
 

@@ -310,7 +310,7 @@ def _start_depth(curve: _Curve, settings: FitSettings, source: str) -> float:
 
 def _covariance(settings: FitSettings, white: FittedCurve, curves: Sequence[FittedCurve]) -> np.ndarray:
     problem = white.fit.problem
-    shared = [unknown for unknown in problem.unknowns if unknown.name in settings.orbital]
+    shared = [unknown for unknown in problem.unknowns if unknown.name in (*settings.orbital, "settling_d")]
     place = [problem.names.index(unknown.name) for unknown in shared]
     fits = [curve.fit for curve in curves]
     return depth_covariance(fits, settings.depth_name, shared, white.fit.covariance[np.ix_(place, place)])
