@@ -15,6 +15,8 @@ from detectorist.errors import InputError, ParameterError
 
 #: Rounds of fitting light curve and noise in turn; the noise hardly changes after the second.
 N_ROUNDS = 3
+#: Rounds after which integrations that deviate are sought: the first fit is not good enough to be judged by.
+N_CLIPPED = 2
 #: Integrations of a running median, and standard deviations from it beyond which a spike is left out before any fit.
 SPIKE_WINDOW, SPIKE_SIGMA = 7, 8.0
 #: Standard deviations beyond which the first fit counts deviations linearly.
@@ -90,13 +92,15 @@ def fit_light_curve(problem: LightCurveProblem, *, noise: str = "red", clip_sigm
     values = np.array([unknown.start for unknown in problem.unknowns], float)
     if clip_sigma > 0:
         problem = replace(problem, used=problem.usable & ~_spikes(problem, max(clip_sigma, SPIKE_SIGMA)))
+    without_spikes = problem.usable
     found = NoiseEstimate(Noise())
     for number in range(N_ROUNDS):
         _require_enough(problem)
         values, coefficients = _solve(problem, values, found.best(PRIOR_WHITE), robust=number == 0 and clip_sigma > 0)
         residuals = problem.flux - problem.linear(values) @ coefficients
-        if number == 0 and clip_sigma > 0:
-            problem = replace(problem, used=problem.usable & ~_deviating(residuals, problem.usable, clip_sigma))
+        if number < N_CLIPPED and clip_sigma > 0:
+            deviating = _deviating(residuals, without_spikes, clip_sigma)
+            problem = replace(problem, used=without_spikes & ~deviating)
         use = problem.usable
         derivatives = problem.derivatives(values, coefficients)
         found = fit_noise(
@@ -183,9 +187,14 @@ def _solve(
     """
     coefficients = solve_linear(problem, values, noise)[0]
     use, n_unknowns = problem.usable, len(values)
+    low, high = problem.bounds()
+    margin = 1e-6 * (high - low)
+    # The search sees steps from its start: a Julian date of 2.4 million days would hide all other parameters from its
+    # test of convergence.
+    origin = np.clip(problem.place_of(values), low + margin, high - margin)
 
     def split(point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return problem.values_at(point[:n_unknowns]), point[n_unknowns:]
+        return problem.values_at(origin + point[:n_unknowns]), point[n_unknowns:]
 
     def deviations(point: np.ndarray) -> np.ndarray:
         values, coefficients = split(point)
@@ -198,12 +207,9 @@ def _solve(
         white = noise.whiten(rows, problem.time[use], problem.error[use])[0]
         return np.vstack([white, _prior_rows(problem, white.shape[1])])
 
-    low, high = problem.bounds()
     unbounded = np.full(coefficients.size, np.inf)
-    bounds = (np.concatenate([low, -unbounded]), np.concatenate([high, unbounded]))
-    margin = 1e-6 * (high - low)
-    start = np.clip(problem.place_of(values), low + margin, high - margin)
-    point = np.concatenate([start, coefficients])
+    bounds = (np.concatenate([low - origin, -unbounded]), np.concatenate([high - origin, unbounded]))
+    point = np.concatenate([np.zeros(n_unknowns), coefficients])
     loss = {"loss": "soft_l1", "f_scale": ROBUST_SIGMA} if robust else {}
     fit = least_squares(deviations, point, jacobian, bounds=bounds, x_scale="jac", max_nfev=200, **loss)
     return split(fit.x)
@@ -219,7 +225,8 @@ def _conclude(
     best = estimate.best(prior_white)
     n_unknowns, use = len(values), problem.usable
     change, covariance = _over_all_noises(problem, values, coefficients, *estimate.members(prior_white), best)
-    values, coefficients = values + change[:n_unknowns], coefficients + change[n_unknowns:]
+    values = problem.within_bounds(values + change[:n_unknowns])
+    coefficients = solve_linear(problem, values, best)[0]  # not the mean: terms that nearly cancel must fit each other
     planet, columns = problem.parts(values)
     baseline = columns @ coefficients
     residuals = problem.flux - planet * baseline

@@ -101,6 +101,10 @@ class LightCurveProblem:
         high = [unknown.high for unknown in self.unknowns[:n_plain]] + [1.0] * self.n_limb_darkening
         return np.array(low), np.array(high)
 
+    def within_bounds(self, values: np.ndarray) -> np.ndarray:
+        """Return unknowns, those beyond their bounds at these."""
+        return self.values_at(np.clip(self.place_of(values), *self.bounds()))
+
     # --- the model
 
     def parts(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
