@@ -8,6 +8,7 @@ from detectorist.algorithms.spectra.red_noise import (
     Noise,
     bin_scatter,
     fit_noise,
+    red_covariance,
     share_without_red_noise,
 )
 
@@ -30,6 +31,10 @@ def test_whitening_is_that_of_the_covariance():
     covariance = covariance_of(noise, time, error)
     np.testing.assert_allclose(white.T @ white, columns.T @ np.linalg.solve(covariance, columns), rtol=1e-9)
     assert log_determinant == pytest.approx(np.linalg.slogdet(covariance)[1])
+    sums = rng.normal(size=60)
+    np.testing.assert_allclose(noise.weights_of_data(sums, time, error) @ columns, sums @ white, rtol=1e-9)
+    red = covariance_of(Noise(0.0, 1.0, 0.1), time, error)
+    np.testing.assert_allclose(red_covariance(columns, time, 0.1), columns.T @ red @ columns, rtol=1e-9)
     by_python = kernels.whiten.py_func(columns, (1.3 * error) ** 2, np.diff(time, prepend=time[0]), 0.81, 0.1)
     np.testing.assert_allclose(white, by_python[0], rtol=1e-12)
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from detectorist.algorithms.spectra.light_curve_fit import LightCurveFit, inverse_information
 from detectorist.algorithms.spectra.light_curve_problem import Unknown
-
-#: Factor on the red noise for the derivative by it.
-_STEP = 1.05
+from detectorist.algorithms.spectra.red_noise import red_covariance
 
 
 def depth_covariance(
@@ -46,32 +43,44 @@ def depth_covariance(
 
 
 def _own_correlation(fits: Sequence[LightCurveFit], depth_name: str) -> np.ndarray:
-    red = np.array([_red_share(fit, depth_name) for fit in fits])
+    weights = [_weights_of_depth(fit, depth_name) for fit in fits]
+    shares = [_red_share(fit, one) for fit, one in zip(fits, weights, strict=True)]
+    red = np.array(shares)
     correlation = white_correlation(fits) * np.sqrt(np.outer(1 - red, 1 - red))
-    correlation += red_correlation(fits) * np.sqrt(np.outer(red, red))
+    correlation += red_correlation(fits) * _overlap(fits, weights) * np.sqrt(np.outer(red, red))
     np.fill_diagonal(correlation, 1.0)
     return correlation
 
 
-def _red_share(fit: LightCurveFit, depth_name: str) -> float:
-    """Return the part of a depth's variance that is due to red noise.
-
-    Its estimate is the weighted sum of the data of least variance. So small changes of the weights do not change the
-    variance, and the share of red noise is the derivative of its logarithm by that of the red noise's variance.
-    """
-    if fit.noise.red == 0:
-        return 0.0
+def _weights_of_depth(fit: LightCurveFit, depth_name: str) -> np.ndarray:
+    """Return the weights with which a depth is a sum of the data, shape (n_ints,); 0 for integrations left out."""
     problem, use = fit.problem, fit.problem.usable
     n_unknowns, place = len(problem.unknowns), problem.names.index(depth_name)
+    time, error = problem.time[use], problem.error[use]
     rows = problem.derivatives(fit.values[:n_unknowns], fit.values[n_unknowns:])[use]
+    white = fit.noise.whiten(rows, time, error)[0]
+    weights = np.zeros(use.size)
+    weights[use] = fit.noise.weights_of_data(white @ inverse_information(white)[place], time, error)
+    return weights
 
-    def variance(factor: float) -> float:
-        noise = replace(fit.noise, red=factor * fit.noise.red)
-        white = noise.whiten(rows, problem.time[use], problem.error[use])[0]
-        return inverse_information(white)[place, place]
 
-    change = np.log(variance(_STEP) / variance(1 / _STEP))
-    return float(np.clip(change / (4 * np.log(_STEP)), 0.0, 1.0))
+def _red_share(fit: LightCurveFit, weights: np.ndarray) -> float:
+    """Return the part of a depth's variance that is due to red noise."""
+    red = fit.noise.red**2 * red_covariance(weights[:, None], fit.problem.time, fit.noise.time_scale_d)[0, 0]
+    white = ((fit.noise.scale * fit.problem.error * weights) ** 2).sum()
+    return float(red / (red + white))
+
+
+def _overlap(fits: Sequence[LightCurveFit], weights: Sequence[np.ndarray]) -> np.ndarray:
+    """Return how the errors of depths would be correlated if all bins had the same red noise: 1 for equal weights.
+
+    Bins differ in what is known of their noise, and so in how they weigh the same fluctuation.
+    """
+    with_red = [fit.noise.time_scale_d for fit in fits if fit.noise.red > 0]
+    time_scale = float(np.median(with_red or [1.0]))
+    covariance = red_covariance(np.transpose(weights), fits[0].problem.time, time_scale)
+    sigma = np.sqrt(np.diag(covariance))
+    return covariance / np.outer(sigma, sigma)
 
 
 def depth_response(fit: LightCurveFit, depth_name: str, shared: Sequence[Unknown]) -> np.ndarray:
@@ -121,7 +130,7 @@ def red_correlation(fits: Sequence[LightCurveFit]) -> np.ndarray:
     residuals = _residuals(fits)
     time = fits[0].problem.time
     cadence = float(np.median(np.diff(time)))
-    scale = float(np.median([fit.noise.time_scale_d for fit in fits]))
+    scale = float(np.median([fit.noise.time_scale_d for fit in fits if fit.noise.red > 0] or [cadence]))
     n_lags = int(np.clip(round(scale / cadence), 1, residuals.shape[1] // 4))
     total = residuals / residuals.std(axis=1, keepdims=True)
     common = total.sum(axis=0)

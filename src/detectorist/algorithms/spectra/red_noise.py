@@ -55,6 +55,21 @@ class Noise:
         step = np.diff(time, prepend=time[0])
         return kernels.whiten(columns, variance, step, self.red**2, self.time_scale_d)
 
+    def weights_of_data(self, weights: np.ndarray, time: np.ndarray, error: np.ndarray) -> np.ndarray:
+        """Return the weights of the data in a sum that has `weights` on whitened data, shape (n_ints,)."""
+        variance = (self.scale * np.asarray(error, float)) ** 2
+        step = np.diff(time, prepend=time[0])
+        return kernels.whiten_transposed(weights, variance, step, self.red**2, self.time_scale_d)
+
+
+def red_covariance(weights: np.ndarray, time: np.ndarray, time_scale_d: float) -> np.ndarray:
+    """Return the covariance of weighted sums of one series of red noise of variance 1, shape (n_sums, n_sums).
+
+    weights : ndarray of float, shape (n_ints, n_sums)
+    """
+    weights = np.ascontiguousarray(weights, float)
+    return weights.T @ kernels.exponential_product(weights, np.diff(time, prepend=time[0]), time_scale_d)
+
 
 @dataclass(frozen=True)
 class NoiseEstimate:
