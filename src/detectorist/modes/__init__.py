@@ -60,6 +60,9 @@ class Mode(ABC):
     recipe_aliases: ClassVar[Mapping[str, str]] = MappingProxyType({})
     #: Commands beside `run`: name -> "package.module:function", or a typer app.
     commands: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    #: Formats of other programs that products can be written in: name -> "package.module:function", called as
+    #: function(sources, format, target or None, overwrite=...), which returns the files it wrote.
+    exports: ClassVar[Mapping[str, str]] = MappingProxyType({})
     #: Endings of the files that a folder or glob may contribute.
     suffixes: ClassVar[tuple[str, ...]] = ("_uncal.fits", "_uncal.fits.gz")
     #: Module with the kernel that takes longest to compile, as "engine/_ramp_tiles_nb"; "" for none.

@@ -91,7 +91,7 @@ def seal(path: Path, key: str | None) -> None:
         header = hdus[0].header
         if key is not None:
             header[KEYWORD] = (key, "what it was made from")
-        header[HASH_KEYWORD] = digest
+        header[HASH_KEYWORD] = (digest, "of all that follows this header")
         header[VERSION_KEYWORD] = (version("detectorist"), "version of detectorist")
         hdus[0].add_checksum()
 

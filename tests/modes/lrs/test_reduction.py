@@ -35,8 +35,11 @@ def dataset(reduced):
 
 
 def test_output_keeps_its_contract(dataset):
-    n_ints, n_rows = 8, 416
-    assert dataset.sizes == {"integration_number": n_ints, "wavelength": n_rows, "region_width": 5}
+    n_ints = 8
+    assert dict(dataset.sizes) == {"integration_number": n_ints, "wavelength": 386, "region_width": 5}
+    assert np.isfinite(dataset["wavelength"]).all()
+    assert (np.diff(dataset["wavelength"]) > 0).all()
+    assert (np.diff(dataset["detector_row"]) < 0).all()
     expected = {
         "flux": "DN/s",
         "flux_error": "DN/s",
@@ -53,8 +56,11 @@ def test_output_keeps_its_contract(dataset):
     assert list(dataset["integration_number"].values) == list(range(1, n_ints + 1))
     assert list(dataset["region_width"].values) == list(range(5))
     assert dataset.attrs["code"] == f"detectorist {__version__}"
-    assert {"author", "contact"} <= set(dataset.attrs)
-    assert {"time_bjd_tdb", "time_mjd_utc", "quality"} <= set(dataset.data_vars)
+    assert {"target", "program", "observation", "visit", "recipe", "crds_context", "jwst_version"} <= set(dataset.attrs)
+    assert {"conventions", "history"} <= set(dataset.attrs)
+    assert not {"author", "contact"} & set(dataset.attrs)
+    assert {"time_bjd_tdb", "time_mjd_utc", "quality", "exposure"} <= set(dataset.data_vars)
+    assert np.abs(dataset["time_bjd_tdb"] - 2400000.5 - dataset["time_mjd_utc"]).max() < 0.01  # whole Julian dates
 
 
 def test_values_make_sense(dataset, exposure):

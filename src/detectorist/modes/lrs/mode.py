@@ -43,6 +43,11 @@ class LrsMode(Mode):
     title: ClassVar = "MIRI LRS slitless time series: raw ramps to spectra through time"
     pipeline: ClassVar = "detectorist.modes.lrs.pipeline:LrsPipeline"
     recipe_aliases: ClassVar = {"best": "default", "short": "exotic-short", "long": "exotic-long"}
+    commands: ClassVar = {"spectrum": "detectorist.modes.lrs.spectrum.command:spectrum"}
+    exports: ClassVar = {
+        name: "detectorist.modes.lrs.export:export_spectra"
+        for name in ("eureka", "rainbow", "specutils", "light-curves", "exotic")
+    }
     kernel: ClassVar = "engine/_ramp_tiles_nb"
 
     def check(self, job: Job) -> None:

@@ -142,6 +142,8 @@ class LrsPipeline(DetectoristPipeline):
         self.written: list[Path] = []
         self._template: Any = None
         self.frames = LrsFrames()
+        #: Written to the output; set by whoever reads a recipe.
+        self.recipe_name = ""
 
     def process(self, *sources: Any) -> LrsSpectra:
         """Reduce one exposure, given as any number of segments (paths or open models)."""
@@ -155,7 +157,7 @@ class LrsPipeline(DetectoristPipeline):
         if segments[-1].is_ramp:
             self._make_references(segments[-1])
         target = self.folder / "stage_2" / "stage_2_output.nc"
-        spectra = LrsSpectra(target, author=self.author, contact=self.contact)
+        spectra = LrsSpectra(target, author=self.author, contact=self.contact, recipe=self.recipe_name)
         try:
             for number, segment in enumerate(segments):
                 self.progress(number, len(segments), f"{segment.stem}: detector")

@@ -21,7 +21,7 @@ from detectorist.algorithms.spectra.light_curves import (
     sum_wavelengths,
 )
 from detectorist.algorithms.spectra.quick_transit import LEAST_INTEGRATIONS, QuickTransit, fit_quick_transit
-from detectorist.modes.lrs.spectra import NO_FLUX, REPLACED, SATURATED, TIME_FROM_HEADER
+from detectorist.modes.lrs.spectra_variables import NO_FLUX, REPLACED, SATURATED, TIME_FROM_HEADER
 from detectorist.modes.quality import Check, Column, without_unknown
 
 #: Standard deviation of a scatter, times the root of the number of integrations, over the scatter: of residuals, and,
@@ -235,7 +235,7 @@ def measure(
     dataset : mapping of str to array
         As `LrsSpectra.dataset`.
     photon_error : ndarray of float, shape (n_ints, n_wavelengths), optional
-        Noise of the photons alone, as `LrsFrames.photon_error`.
+        Noise of the photons alone, as `LrsFrames.photon_error` at the rows of the dataset.
     frames : mapping of str to array, optional
         `raw` and `clean`, as `LrsFrames.dataset`.
     records : mapping

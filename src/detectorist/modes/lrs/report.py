@@ -191,9 +191,8 @@ class _Products:
         if error is None or not np.isfinite(error).any():
             return None
         rows = self.spectra.get("detector_row")
-        return time_series_quality.white_light(
-            {**self.spectra, "flux_error": error if rows is None else error[:, rows]}
-        ).error
+        error = error if rows is None else error[:, rows]
+        return time_series_quality.white_light({**self.spectra, "flux_error": error}).error
 
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:
