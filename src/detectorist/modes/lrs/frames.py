@@ -68,11 +68,15 @@ class LrsFrames:
             self._example["clean"] = np.array(data[int(self._example["index"])], np.float32)
         self._n_ints += len(data)
 
-    def add_records(self, frames: CubeModel, *others: Any) -> None:
-        """Keep what the steps recorded on a block; `others` are steps that return no model."""
+    def add_records(self, frames: CubeModel, *others: Any, made: dict[str, dict[str, Any]] | None = None) -> None:
+        """Keep what the steps recorded on a block.
+
+        others : steps that return no model. made : records of references made from the data.
+        """
         first = int(frames.meta.exposure.integration_start or 1)
         stem = Path(models.describe(frames)).stem.rpartition("_")[0]
-        found = {alias: dict(numbers) for alias, numbers in models.records(frames).items()}
+        found = {**(made or {})}
+        found.update({alias: dict(numbers) for alias, numbers in models.records(frames).items()})
         found.update({step.class_alias: {"state": "COMPLETE", **step.record} for step in others})
         self.records[f"{stem}, integrations {first} to {first + len(frames.data) - 1}"] = {
             alias: {name: value for name, value in numbers.items() if np.size(value) <= MOST_VALUES}

@@ -24,10 +24,10 @@ from jwst.srctype.srctype_step import SourceTypeStep
 from stdatamodels.jwst.datamodels import CubeModel, JwstDataModel, RampModel
 
 from detectorist import models
-from detectorist.algorithms.ramps.linearity import TRACE_COLUMNS
 from detectorist.errors import InputError, ParameterError
 from detectorist.modes.lrs.emicorr import OneByOneEmiCorrStep
 from detectorist.modes.lrs.frames import LrsFrames
+from detectorist.modes.lrs.own_references import make_references
 from detectorist.modes.lrs.segments import Segment, order_segments
 from detectorist.modes.lrs.spectra import LrsSpectra, SegmentSpectra
 from detectorist.modes.lrs.wavelengths import read_wavelength_map
@@ -36,7 +36,12 @@ from detectorist.reduction.base import DetectoristPipeline, off_by_default
 from detectorist.reduction.engine_steps import EngineJumpStep, EngineRampFitStep
 from detectorist.reduction.headers import flag_missing_samples
 from detectorist.reference import GetWavelengthMap, SetCustomGain, SetCustomLinearity
-from detectorist.stage_1 import DropGroupsStep, GroupBackgroundSubtractStep, ReferencePixelStep
+from detectorist.stage_1 import (
+    DropGroupsStep,
+    GroupBackgroundSubtractStep,
+    ReferencePixelStep,
+    SubtractGroupOffsetsStep,
+)
 from detectorist.stage_2 import (
     AlignSpectraStep,
     BackgroundSubtractStep,
@@ -62,13 +67,12 @@ RAMP_STEPS = (
     "linearity",
     "rscd",
     "dark_current",
+    "subtract_group_offsets",
     "group_background_subtract",
     "jump",
 )
 #: Steps that spectra cannot be made without.
 NEEDED = ("clean_outliers", "background_subtract", "align_spectra")
-#: Steps that use the gain, and so take a gain of one's own.
-GAIN_STEPS = ("jump", "ramp_fit", "gain_scale")
 
 
 class LrsPipeline(DetectoristPipeline):
@@ -120,6 +124,7 @@ class LrsPipeline(DetectoristPipeline):
         "linearity": LinearityStep,
         "rscd": RscdStep,
         "dark_current": DarkCurrentStep,
+        "subtract_group_offsets": off_by_default(SubtractGroupOffsetsStep),
         "group_background_subtract": off_by_default(GroupBackgroundSubtractStep),
         "jump": EngineJumpStep,
         "ramp_fit": EngineRampFitStep,
@@ -139,6 +144,7 @@ class LrsPipeline(DetectoristPipeline):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._template: Any = None
+        self._reference_records: dict[str, dict[str, Any]] = {}
         self.frames = LrsFrames()
 
     def process(self, *sources: Any) -> LrsSpectra:
@@ -151,7 +157,7 @@ class LrsPipeline(DetectoristPipeline):
         self.frames = LrsFrames()
         self.choose_engine(self.engine)
         if segments[-1].is_ramp:
-            self._make_references(segments[-1])
+            self._reference_records = make_references(self, segments[-1])
         target = self.folder / "stage_2" / "stage_2_output.nc"
         spectra = LrsSpectra(target, author=self.author, contact=self.contact)
         try:
@@ -212,7 +218,7 @@ class LrsPipeline(DetectoristPipeline):
         return rates
 
     def _fit_ramps(self, source: Any) -> CubeModel:
-        if self._in_chunks(source):
+        if self.in_chunks(source):
             rates = chunks.fit_in_chunks(self, source, RAMP_STEPS[:-1], chunk_ints=self.chunk_ints)
             self._repeat_dropped_groups(rates)
             return self.gain_scale.run(rates)
@@ -228,7 +234,7 @@ class LrsPipeline(DetectoristPipeline):
         ramps.close()
         return self.gain_scale.run(rates)
 
-    def _in_chunks(self, source: Any) -> bool:
+    def in_chunks(self, source: Any) -> bool:
         """Tell whether stage 1 of a segment goes in chunks: a file that holds more than one of them."""
         return (
             bool(self.chunk_ints)
@@ -241,29 +247,6 @@ class LrsPipeline(DetectoristPipeline):
         chosen = models.records(model).get("drop_groups", {}).get("groups")
         if self.drop_groups.drop_groups == "auto" and chosen is not None:
             self.drop_groups.drop_groups = list(chosen)
-
-    def _make_references(self, last: Segment) -> None:
-        """Make gain and linearity of one's own from the last segment, as files: pipelines take no open models."""
-        folder = self.folder / "references"
-        in_chunks = self._in_chunks(last.source)
-        if not self.set_custom_gain.skip:
-            gain = self.set_custom_gain.run(
-                exposure_parts.read_integrations(last.source, 0, 1) if in_chunks else last.source
-            )
-            path = products.write_model(gain, folder / f"{last.stem}_gain.fits")
-            for name in GAIN_STEPS:
-                getattr(self, name).override_gain = str(path)
-        if not self.set_custom_linearity.skip:
-            step = self.set_custom_linearity
-            rows = slice(step.row_idx_start_used, step.row_idx_end_used)
-            source = (
-                exposure_parts.only_pixels(last.source, rows, TRACE_COLUMNS, self.chunk_ints)
-                if in_chunks
-                else last.source
-            )
-            linearity = step.run(source)
-            path = products.write_model(linearity, folder / f"{last.stem}_linearity.fits")
-            self.linearity.override_linearity = str(path)
 
     def _parameters_of_stage_1(self) -> dict[str, Any]:
         names = (*RAMP_STEPS, "ramp_fit", "gain_scale", "set_custom_gain", "set_custom_linearity")
@@ -281,7 +264,7 @@ class LrsPipeline(DetectoristPipeline):
         if self._template is None:
             self._template = self.align_spectra.template_from(frames)
         spectra, errors, x_shifts, y_shifts = self.align_spectra.run(frames, spectra, errors, self._template)
-        self.frames.add_records(frames, self._extraction_step, self.align_spectra)
+        self.frames.add_records(frames, self._extraction_step, self.align_spectra, made=self._reference_records)
         return SegmentSpectra.collect(
             frames,
             electrons=self._extraction_step.units == "electron/s",
