@@ -24,6 +24,8 @@ from jwst.srctype.srctype_step import SourceTypeStep
 from stdatamodels.jwst.datamodels import CubeModel, JwstDataModel, RampModel
 
 from detectorist import models
+from detectorist.algorithms import dq
+from detectorist.algorithms.spectra.location import Location, locate_trace
 from detectorist.errors import InputError, ParameterError
 from detectorist.modes.lrs.emicorr import OneByOneEmiCorrStep
 from detectorist.modes.lrs.frames import LrsFrames
@@ -102,6 +104,7 @@ class LrsPipeline(DetectoristPipeline):
         extraction = option("box", "optimal", default="box")  # how spectra are extracted
         engine = option("auto", "stock", default="auto")  # compiled jump and ramp fit where they are proven, or stock
         wavelength_map = string(default=None)  # FITS file with a WAVELENGTH extension, used instead of the WCS
+        min_trace_sigma = float(default=8.0)  # least significance of the trace, below which nothing is extracted; 0: whatever
         allow_gaps = boolean(default=False)  # accept missing integrations between segments
         chunk_ints = integer(default=None)  # integrations per chunk of stage 1, for segments larger than memory
         reuse = boolean(default=True)  # keep stage-1 products that would come out the same
@@ -144,6 +147,7 @@ class LrsPipeline(DetectoristPipeline):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._template: Any = None
+        self._location: Location | None = None
         self._reference_records: dict[str, dict[str, Any]] = {}
         self.frames = LrsFrames()
 
@@ -153,7 +157,7 @@ class LrsPipeline(DetectoristPipeline):
         segments = order_segments(sources, allow_gaps=self.allow_gaps)
         if segments[-1].is_ramp:
             self._refuse_to_skip("ramp_fit")
-        self._template = None
+        self._template = self._location = None
         self.frames = LrsFrames()
         self.choose_engine(self.engine)
         if segments[-1].is_ramp:
@@ -259,6 +263,7 @@ class LrsPipeline(DetectoristPipeline):
         rates, wavelengths = self._locate_wavelengths(rates)
         rates = self._once(self.flat_field, "flat_field", rates)
         rates = self.inspect_dq_flags.run(rates)
+        location = self._locate_trace(rates)
         frames, profile, n_outliers, background = self._clean(rates)
         wavelength, spectra, errors, widths = self._extract(frames, wavelengths, profile)
         if self._template is None:
@@ -276,7 +281,31 @@ class LrsPipeline(DetectoristPipeline):
             y_shift=y_shifts,
             psf_sigma=widths,
             n_outliers=n_outliers,
+            trace_column=location.column,
         )
+
+    def _locate_trace(self, rates: CubeModel) -> Location:
+        """Return where the trace lies in the first integrations: for all of them, so that no seam shows.
+
+        Raises
+        ------
+        InputError
+            When no column stands out: what would be extracted is noise.
+        """
+        if self._location is None:
+            location = locate_trace(rates.data, dq.has(models.flags(rates), dq.DO_NOT_USE))
+            if not location.significance >= self.min_trace_sigma:
+                raise InputError(
+                    f"{models.describe(rates)}: no trace found: the brightest column stands out by "
+                    f"{location.significance:.1f} sigma, {self.min_trace_sigma:g} are needed (min_trace_sigma)",
+                    significance=location.significance,
+                    needed=self.min_trace_sigma,
+                )
+            self._location = self.frames.location = location
+            self.background_subtract.decided = None
+            for step in (self.clean_outliers, self.extract_1d_box, self.extract_1d_optimal):
+                step.location = location
+        return self._location
 
     def _locate_wavelengths(self, rates: CubeModel) -> tuple[CubeModel, np.ndarray]:
         if self.wavelength_map:
@@ -296,7 +325,10 @@ class LrsPipeline(DetectoristPipeline):
         Outliers bias a background, and a background biases the profile that outliers are judged by.
         """
         cleaned, n_outliers = self.clean_outliers.run(rates.copy())[::2]
-        subtracted, background = self.background_subtract.run(cleaned)
+        step = self.background_subtract
+        if step.columns == "auto" and step.decided is None:
+            step.decided = step.decide(cleaned, self._location)
+        subtracted, background = step.run(cleaned)
         self.frames.add_before(rates, n_outliers)
         rates.data = rates.data - background
         variance = models.background_variance(subtracted)

@@ -206,7 +206,7 @@ class LrsSections(Sections):
         number = found.example_integration
         yield Panel("lrs_frames", "Frames, raw and cleaned", lambda: lrs_quality.draw_frames(frames, number))
         yield Panel("lrs_replaced", "Pixels replaced", lambda: lrs_quality.draw_replaced(frames["replaced"]))
-        yield Panel("lrs_profile", "Spatial profile", lambda: lrs_quality.draw_profile(frames["profile"]))
+        yield Panel("lrs_profile", "Spatial profile", lambda: lrs_quality.draw_profile(frames["profile"], found.trace_column))
 
     @staticmethod
     def _spectra(found: _Products) -> Iterator[Panel]:
@@ -240,6 +240,10 @@ class _Products:
     @property
     def example_integration(self) -> int:
         return int(self.frames["example_integration"]) if self.frames else 0
+
+    @property
+    def trace_column(self) -> int:
+        return int(self.frames["trace_column"]) if self.frames else 0
 
     @cached_property
     def white(self) -> Any:

@@ -197,7 +197,7 @@ def _described(units: str) -> dict[str, tuple[tuple[str, ...], str, str]]:
         "n_outliers": (
             (*spectral, "region_width"),
             "",
-            "pixels replaced within region_width columns of column 36",
+            "pixels replaced within region_width columns of the trace",
         ),
         "quality": (
             spectral,
