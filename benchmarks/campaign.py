@@ -183,16 +183,16 @@ class Case:
 
     def _write(self, folder: Path, first: int, groups: int) -> None:
         if self.parts[0] == "lrs":
-            from detectorist.simulate.builder import LrsScene
+            from detectorist.simulate.lrs.scene import LrsScene
 
             LrsScene().write(folder, ints=first, groups=groups, segments=1, seed=1)
         elif self.parts[0] == "imaging":
-            from detectorist.simulate.imaging import ImagingScene
+            from detectorist.simulate.imaging.scene import ImagingScene
 
             scene = ImagingScene().with_detector(size=first, outputs=4 if first > 640 else 1).without("wisps")
             scene.write(folder, groups=groups, seed=1)
         else:
-            from detectorist.simulate.coron_scenes import CoronScene, MiriCoronScene
+            from detectorist.simulate.coron.scene import CoronScene, MiriCoronScene
 
             scene = MiriCoronScene() if self.parts[0] == "miri" else CoronScene()
             scene.write(folder, ints=first, groups=groups, rolls=1, dithers=0, seed=1)

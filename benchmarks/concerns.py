@@ -61,7 +61,7 @@ class Fault:
 def lrs_exposure(folder: Path, seed: int, fault: Fault | None) -> Exposure:
     """Simulate and reduce a time series of 24 integrations without a transit."""
     from detectorist.modes.lrs.reduction import Request, reduce_lrs
-    from detectorist.simulate.builder import LrsScene
+    from detectorist.simulate.lrs.scene import LrsScene
 
     scene = LrsScene().without("transit")
     scene = fault.scene(scene) if fault else scene
@@ -81,7 +81,7 @@ def imaging_exposure(folder: Path, seed: int, fault: Fault | None) -> Exposure:
     No galaxy is large: one alone may hide all of the wisp of a frame that small, which is one of the faults.
     """
     from detectorist.modes.imaging.reduction import ImagingRequest, reduce_imaging
-    from detectorist.simulate.imaging import ImagingScene
+    from detectorist.simulate.imaging.scene import ImagingScene
 
     scene = ImagingScene().with_detector(size=512, outputs=4).with_("galaxies", large_per_frame=0.0)
     scene = fault.scene(scene) if fault else scene
@@ -102,7 +102,7 @@ def coron_exposure(folder: Path, seed: int, fault: Fault | None, *, instrument: 
     from detectorist.modes.coron.database import Database
     from detectorist.modes.coron.run_obs import run_obs
     from detectorist.reduction.recipe import Recipe
-    from detectorist.simulate.coron_scenes import SCENES
+    from detectorist.simulate.coron.scene import SCENES
 
     scene = fault.scene(SCENES[instrument]()) if fault else SCENES[instrument]()
     raw = folder / "raw"

@@ -176,7 +176,7 @@ def whole_table(seed: int) -> Table:
 
     from detectorist.crds_source import use_references
     from detectorist.modes.coron.pipeline import Coron1Pipeline
-    from detectorist.simulate.coron_scenes import CoronScene
+    from detectorist.simulate.coron.scene import CoronScene
 
     logging.disable(logging.WARNING)
     table = Table(

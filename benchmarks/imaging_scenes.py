@@ -11,7 +11,7 @@ import numpy as np
 import imaging_scores as scores
 from detectorist.algorithms.dq import JUMP_DET, SATURATED
 from detectorist.algorithms.flicker.smoother import Readout, alternating_readout
-from detectorist.simulate.imaging_sky import wisp_templates
+from detectorist.simulate.imaging.sky import wisp_templates
 
 SIZE, N_OUTPUTS, N_GROUPS = 2048, 4, 9
 #: Level of the sky, white noise of a pixel, scatter of the columns, DN/s.

@@ -14,7 +14,7 @@ from measure import robust_std
 from validated import Figure
 
 if TYPE_CHECKING:
-    from detectorist.simulate.imaging import ImagingScene
+    from detectorist.simulate.imaging.scene import ImagingScene
 
 #: Light of stars and galaxies below which a pixel is sky, and above which it is theirs, DN/s of a full frame.
 SKY_BELOW, LIGHT_ABOVE = 0.005, 0.1
@@ -32,7 +32,7 @@ class Frame:
 
     detector : dict, parameters of the simulated detector.
     groups : int
-    left_out : names of ingredients.
+    left_out : names of components.
     brighter : factor on all light and on the drifts of columns.
     seeds : range, of the exposures.
     """
@@ -45,7 +45,7 @@ class Frame:
 
     def scene(self) -> ImagingScene:
         """Return the scene of its exposures."""
-        from detectorist.simulate.imaging import ImagingScene
+        from detectorist.simulate.imaging.scene import ImagingScene
 
         scene = ImagingScene().with_detector(**self.detector).without(*self.left_out)
         changed = {

@@ -207,8 +207,8 @@ def end_to_end_table(n_seeds: int, recipe: str) -> Table:
     200 integrations, since the scatter of n values is itself known to 1 / sqrt(2 n) only.
     """
     from detectorist.modes.lrs.reduction import Request, reduce_lrs
-    from detectorist.simulate.builder import LrsScene
-    from detectorist.simulate.comparison import compare_lrs
+    from detectorist.simulate.lrs.comparison import compare_lrs
+    from detectorist.simulate.lrs.scene import LrsScene
 
     table = Table("seed", "white light / expected", "depth, sigma", "chi2 / bins", title=f"end to end, recipe {recipe}")
     chi2, n_bins = 0.0, 0

@@ -168,7 +168,7 @@ def peer_quality(rows: Rows, folder: Path, peers: Path) -> None:
 
 def linearity_quality(rows: Rows, seed: int) -> None:
     """Measure how straight long simulated ramps come out with a correction of their own."""
-    from detectorist.simulate.builder import LrsScene
+    from detectorist.simulate.lrs.scene import LrsScene
 
     n_groups = 100
     scene = LrsScene.for_long_ramps(n_groups).without("cosmic_rays", "bad_pixels", "transit")
@@ -208,8 +208,8 @@ def cpu_times(rows: Rows, folder: Path) -> None:
 def end_to_end(rows: Rows, n_seeds: int, n_ints: int) -> None:
     """Simulate, reduce and compare whole exposures; measure linearity on long ramps."""
     from detectorist.modes.lrs.reduction import Request, reduce_lrs
-    from detectorist.simulate.builder import LrsScene
-    from detectorist.simulate.comparison import compare_lrs
+    from detectorist.simulate.lrs.comparison import compare_lrs
+    from detectorist.simulate.lrs.scene import LrsScene
 
     linearity_quality(rows, seed=1)
     small_exposures(rows, 2 * n_seeds)
@@ -235,7 +235,7 @@ def end_to_end(rows: Rows, n_seeds: int, n_ints: int) -> None:
 def small_exposures(rows: Rows, n_seeds: int) -> None:
     """Measure what needs raw exposures and little of them: groups left out, times, wavelengths, parts of ramps."""
     from detectorist.algorithms.ramps import groups
-    from detectorist.simulate.builder import LrsScene
+    from detectorist.simulate.lrs.scene import LrsScene
 
     sound = LrsScene().without("reset_decay", "rscd", "last_frame")
     found = {"spoilt at the end": 0, "spoilt at the start": 0, "false": 0}
@@ -269,7 +269,7 @@ def times_and_wavelengths(rows: Rows, folder: Path) -> None:
 
     from detectorist.crds_source import use_references
     from detectorist.reference import GetIntegrationTimes, GetWavelengthMap
-    from detectorist.simulate.builder import LrsScene
+    from detectorist.simulate.lrs.scene import LrsScene
     from detectorist.stage_1 import RegroupStep
 
     (file,) = LrsScene().write(folder, ints=6, groups=12, segments=1, seed=1)

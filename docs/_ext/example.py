@@ -21,7 +21,7 @@ def make() -> None:
     if (FOLDER / "complete").is_file():
         return
     from detectorist.modes.lrs.reduction import Request, reduce_lrs
-    from detectorist.simulate.builder import LrsScene
+    from detectorist.simulate.lrs.scene import LrsScene
 
     logging.disable(logging.WARNING)
     try:

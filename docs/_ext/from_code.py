@@ -245,7 +245,10 @@ PACKAGES = {
     "algorithms": ("Algorithms", ["detectorist.algorithms"]),
     "engine": ("Engine", ["detectorist.engine"]),
     "figures": ("Figures", ["detectorist.figures"]),
-    "simulate": ("Simulator", ["detectorist.simulate"]),
+    "simulate": (
+        "Simulator",
+        ["detectorist.simulate", *(f"detectorist.simulate.{name}" for name in ("core", "lrs", "imaging", "coron"))],
+    ),
     "campaign": ("Campaigns", ["detectorist.campaign"]),
     "base": (
         "Base",

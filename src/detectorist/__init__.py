@@ -1,5 +1,6 @@
 """From raw JWST exposures to science-ready products, where the standard pipeline leaves off."""
 
+from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
@@ -7,16 +8,21 @@ from typing import Any
 __version__ = version("detectorist")
 
 #: Names that are imported on first use, so that `import detectorist` stays quick.
-_LAZY = {"Database": "detectorist.modes.coron.database", "run_obs": "detectorist.cli.coron"}
+_LAZY = {"Database": "detectorist.modes.coron.database", "run_obs": "detectorist.modes.coron.api"}
+#: `reduce_MODE(files, output_dir, ...)` is there for every mode.
+_REDUCE = "reduce_"
 
 
 def __getattr__(name: str) -> Any:
     """Import what is exported lazily."""
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
+    if name.startswith(_REDUCE) and name.removeprefix(_REDUCE) in import_module("detectorist.modes").mode_names():
+        return partial(import_module("detectorist.campaign.api").reduce, name.removeprefix(_REDUCE))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """Return the names of the module, lazy ones included."""
-    return sorted([*globals(), *_LAZY])
+    modes = import_module("detectorist.modes").mode_names()
+    return sorted([*globals(), *_LAZY, *(f"{_REDUCE}{name}" for name in modes)])

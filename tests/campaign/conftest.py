@@ -25,7 +25,7 @@ def fake_mode_is_importable(monkeypatch):
 @pytest.fixture(scope="session")
 def lrs_exposure(tmp_path_factory):
     """A simulated LRS exposure: two segments of five integrations of ten groups, and `crds/`."""
-    from detectorist.simulate.builder import LrsScene
+    from detectorist.simulate.lrs.scene import LrsScene
 
     folder = tmp_path_factory.mktemp("lrs")
     LrsScene().write(folder, ints=10, groups=10, segments=2, seed=5)

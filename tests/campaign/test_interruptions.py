@@ -149,14 +149,14 @@ def real_setting(request, tmp_path):
     """A campaign over real exposures, in the mode of the parameter."""
     raw = tmp_path / "raw"
     if request.param == "lrs":
-        from detectorist.simulate.builder import LrsScene
+        from detectorist.simulate.lrs.scene import LrsScene
 
         LrsScene().write(raw, ints=4, groups=6, segments=2, seed=3)
         for path in sorted(raw.glob("*_uncal.fits")):
             shutil.copy(path, raw / path.name.replace("_00001-", "_00002-"))
         steps = 'recipe = "short"'
     else:
-        from detectorist.simulate.imaging import ImagingScene
+        from detectorist.simulate.imaging.scene import ImagingScene
 
         ImagingScene().with_detector(size=64, outputs=1, pattern="SHALLOW4").without("wisps").write(
             raw, groups=5, exposures=4, seed=3

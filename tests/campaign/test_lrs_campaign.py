@@ -216,7 +216,7 @@ def test_the_best_recipe_goes_in_chunks_too():
 def test_a_hundred_integrations_in_chunks_are_those_of_the_whole(tmp_path, recipe):
     """Every array of every product, spectra included, bit for bit."""
     from detectorist.reduction.content_keys import data_hash
-    from detectorist.simulate.builder import LrsScene
+    from detectorist.simulate.lrs.scene import LrsScene
 
     raw = tmp_path / "raw"
     LrsScene().write(raw, ints=100, groups=45 if recipe == "long" else 20, segments=1, seed=5)
@@ -239,7 +239,7 @@ def test_a_hundred_integrations_in_chunks_are_those_of_the_whole(tmp_path, recip
     ("n_ints", "n_groups", "chunk_ints"), [(4, 8, None), (60, 60, None), (240, 5, None), (60, 60, 10)]
 )
 def test_predicted_memory_is_within_30_percent(tmp_path, n_ints, n_groups, chunk_ints):
-    from detectorist.simulate.builder import LrsScene
+    from detectorist.simulate.lrs.scene import LrsScene
 
     LrsScene().write(tmp_path / "raw", ints=n_ints, groups=n_groups, segments=1, seed=5)
     files = sorted((tmp_path / "raw").glob("*_uncal.fits"))

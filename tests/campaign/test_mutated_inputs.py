@@ -26,7 +26,7 @@ OTHER_COUNTS = ("fill", "retype", "reshape")
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
     """A small exposure in one file, and its references."""
-    from detectorist.simulate.builder import LrsScene
+    from detectorist.simulate.lrs.scene import LrsScene
 
     folder = tmp_path_factory.mktemp("good")
     LrsScene().write(folder, ints=3, groups=6, segments=1, seed=3)
@@ -152,13 +152,13 @@ def image(request, tmp_path_factory):
     """Return (job without files, raw file) of a small exposure in the mode of the parameter."""
     folder = tmp_path_factory.mktemp(request.param)
     if request.param == "imaging":
-        from detectorist.simulate.imaging import ImagingScene
+        from detectorist.simulate.imaging.scene import ImagingScene
 
         scene = ImagingScene().with_detector(size=64, outputs=1, pattern="SHALLOW4").without("wisps")
         scene.write(folder, groups=5, seed=3)
         settings = ("stripes.skip=true",)
     else:
-        from detectorist.simulate.coron_scenes import MiriCoronScene
+        from detectorist.simulate.coron.scene import MiriCoronScene
 
         MiriCoronScene().write(folder, ints=2, groups=5, rolls=1, dithers=0, seed=3)
         settings = ()

@@ -166,7 +166,7 @@ def test_images_are_given_one_table_of_all_that_was_left(tmp_path):
 @pytest.fixture(scope="module")
 def exposures(tmp_path_factory):
     """Three exposures an hour apart on one detector; in the first, a disk saturates that is dark in the others."""
-    from detectorist.simulate.imaging import ImagingScene
+    from detectorist.simulate.imaging.scene import ImagingScene
 
     folder = tmp_path_factory.mktemp("imaging")
     left_out = ("wisps", "stars", "galaxies", "snowballs", "cosmic_rays", "flicker", "bad_pixels")

@@ -28,7 +28,7 @@ def blocks(language):
 def workplace(tmp_path_factory):
     """A folder with a simulated exposure in `sim` and its reduction in `out`."""
     from detectorist.modes.lrs.reduction import Request, reduce_lrs
-    from detectorist.simulate.builder import LrsScene
+    from detectorist.simulate.lrs.scene import LrsScene
 
     folder = tmp_path_factory.mktemp("blocks")
     files = LrsScene().write(folder / "sim", ints=6, groups=12, segments=1, seed=7)

@@ -24,7 +24,7 @@ def test_model_and_median(make_lrs_ramp, make_lrs_rateints, lrs_references, step
 
 def test_read_noise_is_that_of_a_difference(make_lrs_ramp, lrs_references):
     """The simulator reads with its own noise; the reference holds sqrt(2) times that, in DN."""
-    from detectorist.simulate.builder import LrsScene
+    from detectorist.simulate.lrs.scene import LrsScene
 
     median = GetDefaultReadNoise.call(make_lrs_ramp(n_ints=1, n_groups=3), median_value=True)
     assert_allclose(median, np.sqrt(2) * LrsScene().read_noise.rms_dn, rtol=0.05)

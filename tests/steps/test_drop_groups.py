@@ -84,7 +84,7 @@ def test_flags_survive_saving_and_stock_ramp_fit(make_lrs_ramp, lrs_references, 
 
 def test_auto_on_simulated_ramps(tmp_path):
     """Reset decay, RSCD and a pulled-down last group go; a segment's choice is that of the others."""
-    from detectorist.simulate.builder import LrsScene
+    from detectorist.simulate.lrs.scene import LrsScene
 
     files = LrsScene().write(tmp_path / "sim", ints=6, groups=30, segments=2, seed=5)
     lists = []

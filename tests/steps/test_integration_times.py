@@ -169,7 +169,7 @@ def test_simulated_times_are_read_to_the_millisecond(tmp_path):
     """Segments of a simulated exposure join without a gap, from the table and from the header."""
     from stdatamodels.jwst import datamodels
 
-    from detectorist.simulate.builder import LrsScene
+    from detectorist.simulate.lrs.scene import LrsScene
 
     files = LrsScene().write(tmp_path / "sim", ints=6, groups=4, segments=2, seed=1)
     mids, spacings = [], []

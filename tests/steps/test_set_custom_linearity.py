@@ -17,7 +17,7 @@ USED = np.arange(10, 99)
 @pytest.fixture(scope="module")
 def long_ramps(tmp_path_factory):
     """The file of a simulated segment of long ramps."""
-    from detectorist.simulate.builder import LrsScene
+    from detectorist.simulate.lrs.scene import LrsScene
 
     folder = tmp_path_factory.mktemp("long")
     return LrsScene.for_long_ramps(100).write(folder, ints=4, groups=100, segments=1, seed=7)[0]
@@ -34,7 +34,7 @@ def test_stock_linearity_straightens_the_ramps(long_ramps, lrs_references, tmp_p
     """At most 0.1 % of the signal is left, of ramps as bright as those of the trace, without their noise."""
     from jwst.linearity import LinearityStep
 
-    from detectorist.simulate.builder import LrsScene
+    from detectorist.simulate.lrs.scene import LrsScene
 
     reference = SetCustomLinearity.call(str(long_ramps), **FIT)
     path = tmp_path / "linearity.fits"

@@ -12,7 +12,7 @@ from detectorist.reference import GetWavelengthMap
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """Raw files and references of a small simulated exposure."""
-    from detectorist.simulate.builder import LrsScene
+    from detectorist.simulate.lrs.scene import LrsScene
 
     folder = tmp_path_factory.mktemp("wavelengths")
     LrsScene().write(folder, ints=2, groups=3, segments=1, seed=1)

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.thirdparty
 @pytest.fixture
 def miricoord_references(thirdparty, tmp_path):
     """A cache with miricoord's wavelengths and distortion in place of simulated ones."""
-    from detectorist.simulate.references import build_lrs_cache
+    from detectorist.simulate.lrs.references import build_lrs_cache
 
     files = {
         "specwcs": thirdparty / "miricoord_jwst_miri_specwcs_0003.fits",

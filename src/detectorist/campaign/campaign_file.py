@@ -8,13 +8,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from detectorist.campaign import memory
 from detectorist.campaign.exposures import Choices, read_choices
-from detectorist.errors import InputError, ParameterError
+from detectorist.campaign.plan import PlanRequest
+from detectorist.errors import ParameterError
+from detectorist.modes import load_mode
 from detectorist.parameters import nearest
+from detectorist.reduction.settings import setting
 
 
 class _Table(BaseModel):
@@ -65,6 +67,20 @@ class CampaignFile(_Table):
     exposures: TableOfExposures | None = None
     execution: Execution = Execution()
 
+    def request(self, output_dir: Path | None = None) -> PlanRequest:
+        """Return what the file asks for, with another output folder where one is given."""
+        return PlanRequest(
+            mode=self.mode,
+            files=expand(self.inputs, load_mode(self.mode).suffixes, exclude=self.exclude),
+            output_dir=output_dir or self.output_dir,
+            recipe=self.recipe,
+            settings=self.settings(),
+            choices=self.exposures.read() if self.exposures else None,
+            allow_unmatched=bool(self.exposures and self.exposures.unmatched == "ignore"),
+            references=self.references,
+            persistence_time_s=self.persistence_time,
+        )
+
     def settings(self) -> list[str]:
         """Return the tables of parameters as "step.parameter=value"."""
         own = [setting(name, value) for name, value in self.parameters.items()]
@@ -95,33 +111,26 @@ def read_campaign(path: Path) -> CampaignFile:
     return _anchored(campaign, path.resolve().parent)
 
 
-def setting(name: str, value: Any) -> str:
-    """Return "name=value" with the value as TOML writes it on one line."""
-    try:
-        text = tomli_w.dumps({"v": value}, multiline_strings=False)
-    except (TypeError, ValueError) as error:
-        raise ParameterError(f"{name} is {value!r}: a number, a text, true, false or a list is needed") from error
-    return f"{name}={' '.join(text.partition('=')[2].split())}"
-
-
 def expand(patterns: Iterable[str], suffixes: tuple[str, ...], *, exclude: Iterable[str] = ()) -> list[Path]:
     """Return the files that names, globs and folders stand for, sorted; a folder gives its files of these endings.
 
     Raises
     ------
-    InputError
+    ParameterError
         When a name or glob matches nothing.
     """
     found: set[Path] = set()
     for pattern in patterns:
         path = Path(pattern).expanduser()
         if path.is_dir():
-            matches = [item for suffix in suffixes for item in path.glob(f"*{suffix}")]
+            matches = [item for item in path.iterdir() if item.name.lower().endswith(suffixes)]
+        elif path.exists():
+            matches = [path]
         else:
             matches = [Path(item) for item in glob.glob(str(path), recursive=True)]
         if not matches:
-            raise InputError(f"{pattern}: no such file" + (f" ending in {suffixes[0]}" if path.is_dir() else ""))
-        found.update(item.resolve() for item in matches)
+            raise ParameterError(f"{pattern}: no such file" + (f" ending in {suffixes[0]}" if path.is_dir() else ""))
+        found.update(item.absolute() for item in matches)
     for pattern in exclude:
         found = {path for path in found if not (path.match(pattern) or str(path) == pattern)}
     return sorted(found)

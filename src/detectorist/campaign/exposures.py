@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detectorist.errors import ParameterError
-from detectorist.modes import exposure_name
 from detectorist.parameters import nearest
+from detectorist.reduction.names import exposure_name
 
 #: Cells that say nothing, as tables write them.
 EMPTY = ("", "--", "nan", "null")
@@ -114,6 +114,27 @@ def read_choices(
         ]
         rows.append(Row(pattern, tuple(settings)))
     return Choices(str(path), tuple(rows))
+
+
+def read_choices_as(table: Path, columns: Mapping[str, str], implied: Mapping[str, str]) -> Choices:
+    """Read a table some of whose columns have names of their own, or choose more than they say.
+
+    Parameters
+    ----------
+    table : Path
+    columns : mapping
+        {column: step.parameter}, for columns that the table may have.
+    implied : mapping
+        {step.parameter: setting that comes with it}, unless the table has a column for that.
+    """
+    header, _ = _read_lines(table)
+    choices = read_choices(table, columns={name: target for name, target in columns.items() if name in header})
+    rows = []
+    for row in choices.rows:
+        names = {one.partition("=")[0] for one in row.settings}
+        more = [extra for name, extra in implied.items() if name in names and extra.partition("=")[0] not in header]
+        rows.append(replace(row, settings=(*row.settings, *more)))
+    return replace(choices, rows=tuple(rows))
 
 
 def require_safe_name(name: str, where: str) -> str:

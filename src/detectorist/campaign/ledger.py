@@ -22,7 +22,7 @@ from detectorist.modes.job import DONE, FINAL, RUNNING, WAITING, InputFile, Job,
 
 FILE = "ledger.sqlite"
 #: Raised when the tables change; an older ledger is refused, not guessed at.
-VERSION = 1
+VERSION = 2
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS runs (
 CREATE TABLE IF NOT EXISTS jobs (
     name TEXT PRIMARY KEY, mode TEXT, job TEXT, key TEXT, inputs TEXT, state TEXT, run INTEGER, attempts INTEGER,
     error TEXT, message TEXT, numbers TEXT, started REAL, finished REAL, cpu_s REAL, peak_bytes INTEGER,
-    worker TEXT, products TEXT, steps TEXT, doing TEXT
+    worker TEXT, products TEXT, steps TEXT, doing TEXT, resolved TEXT, output_dir TEXT
 );
 """
 
@@ -146,7 +146,12 @@ class Ledger:
     def finish(self, record: JobRecord) -> None:
         """Write what became of a job."""
         values = asdict(record)
-        values.update({key: json.dumps(values[key], default=str) for key in ("numbers", "inputs", "products", "steps")})
+        values.update(
+            {
+                key: json.dumps(values[key], default=str)
+                for key in ("numbers", "inputs", "products", "steps", "resolved")
+            }
+        )
         columns = [key for key in values if key != "name"]
         with self._transaction() as db:
             db.execute(
@@ -158,7 +163,7 @@ class Ledger:
         """Return jobs by name; all of them, or only those of these names."""
         columns = (
             "job, state, attempts, doing, name, error, message, numbers, started, finished, cpu_s, peak_bytes, worker, "
-            "inputs, products, steps"
+            "inputs, products, steps, resolved, output_dir"
         )
         where = "" if names is None else f"WHERE name IN ({', '.join('?' * len(names))})"
         with self._failing():
@@ -219,7 +224,7 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
 
 def _entry(row: tuple) -> Entry:
     job, state, attempts, doing, name, error, message, numbers, *rest = row
-    started, finished, cpu_s, peak_bytes, worker, inputs, products, steps = rest
+    started, finished, cpu_s, peak_bytes, worker, inputs, products, steps, resolved, output_dir = rest
     record = JobRecord(
         name=name,
         state=state,
@@ -234,6 +239,8 @@ def _entry(row: tuple) -> Entry:
         inputs=[InputFile(**item) for item in json.loads(inputs or "[]")],
         products=[Product(**item) for item in json.loads(products or "[]")],
         steps=json.loads(steps or "{}"),
+        resolved=json.loads(resolved or "{}"),
+        output_dir=output_dir or "",
     )
     return Entry(Job.from_dict(json.loads(job)), state, attempts or 0, doing or "", record)
 
@@ -255,7 +262,8 @@ def _is_same(file: InputFile) -> bool:
         status = path.stat()
         if status.st_size != file.size:
             return False
-        if file.settled and (status.st_mtime_ns, status.st_ino) == (file.mtime_ns, file.inode):
+        same = (status.st_mtime_ns, status.st_ctime_ns, status.st_ino) == (file.mtime_ns, file.ctime_ns, file.inode)
+        if file.settled and same:
             return True
         return sha256_of(path) == file.sha256
     except OSError:
@@ -273,6 +281,7 @@ def products_are_whole(entry: Entry) -> bool:
             return False
         if status.st_size != product.size:
             return False
-        if status.st_mtime_ns != product.mtime_ns and sha256_of(path) != product.sha256:
+        untouched = (status.st_mtime_ns, status.st_ctime_ns) == (product.mtime_ns, product.ctime_ns)
+        if not untouched and sha256_of(path) != product.sha256:
             return False
     return entry.state in FINAL and (entry.state != DONE or bool(entry.record.products))

@@ -8,10 +8,8 @@ from pathlib import Path
 
 from detectorist.campaign.ledger import Entry
 from detectorist.modes import ExposureInterval, Mode
-from detectorist.modes.job import DONE, Job
+from detectorist.modes.job import DONE, SATURATED, Job
 
-#: Ending of the products that an exposure leaves to later ones (`detectorist.modes.imaging.saturated`).
-SATURATED = "_saturated.fits"
 #: ... but not that of the copy which a later one has made of them.
 _RECEIVED = f"_earlier{SATURATED}"
 SECONDS_PER_DAY = 86400.0

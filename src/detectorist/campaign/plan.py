@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,9 +18,11 @@ from detectorist.campaign.exposures import Choices, require_safe_name
 from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same, products_are_whole
 from detectorist.campaign.order import in_order_of_time, what_was_left
 from detectorist.errors import InputError, OutputError
-from detectorist.modes import Mode, Prediction, group_exposures, load_mode
-from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Job
+from detectorist.modes import Mode, group_exposures, load_mode
+from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Gathered, Job, JobRecord, Prediction
 
+#: Words of a setting that may name files.
+_WORDS = re.compile(r"[^\s\"',\[\]]+\.(?:fits|fits\.gz|asdf)\b")
 #: Memory of a worker whose job cannot be predicted.
 UNKNOWN_BYTES = 2_000_000_000
 #: Left free on the disk, whatever a campaign writes.
@@ -40,6 +43,10 @@ class PlanRequest:
         Per exposure.
     overrides : sequence of str
         Stronger than everything (`--set`).
+    subdir : str, optional
+        Folder for products below `output_dir`, instead of the mode's own.
+    gathered : callable, optional
+        Returns the exposures, from the parameters of all steps, instead of what the mode makes of `files`.
     directly : bool
         The products of a single exposure go to `output_dir` itself, not to a folder of its name.
     persistence_time_s : float
@@ -56,6 +63,8 @@ class PlanRequest:
     overrides: Sequence[str] = ()
     references: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    subdir: str | None = None
+    gathered: Callable[[dict[str, dict[str, Any]]], Gathered] | None = None
     directly: bool = False
     persistence_time_s: float = 0.0
 
@@ -83,10 +92,20 @@ class PlannedJob:
 
 @dataclass(frozen=True)
 class Plan:
-    """All jobs of a campaign."""
+    """All jobs of a campaign.
+
+    Attributes
+    ----------
+    notes : tuple of str
+        What the user should know about the exposures, a sentence each.
+    conclude : callable
+        Writes what a run leaves beside the products of its exposures, from their records.
+    """
 
     output_dir: Path
     jobs: tuple[PlannedJob, ...]
+    notes: tuple[str, ...] = ()
+    conclude: Callable[[Sequence[JobRecord]], Any] = lambda records: None
 
     @property
     def to_run(self) -> list[PlannedJob]:
@@ -128,7 +147,39 @@ class Plan:
             )
 
 
-def make_jobs(request: PlanRequest) -> list[Job]:
+def plan_run(request: PlanRequest, *, again: bool = False, memory_bytes: int = 0) -> Plan:
+    """Return what has to be done for a request: gather its exposures, make jobs, compare them with the ledger.
+
+    Raises
+    ------
+    ParameterError
+        As `make_jobs`.
+    """
+    gathered = gather(request)
+    jobs = make_jobs(request, gathered)
+    plan = make_plan(jobs, request.output_dir, again=again, memory_bytes=memory_bytes)
+    return replace(plan, notes=gathered.notes, conclude=gathered.conclude)
+
+
+def gather(request: PlanRequest) -> Gathered:
+    """Return the exposures of a request, seen together."""
+    mode = load_mode(request.mode)
+    steps = _steps_in_force(mode, request)
+    if request.gathered is not None:
+        return request.gathered(steps)
+    return mode.gather(list(request.files), Path(request.output_dir), steps)
+
+
+def _steps_in_force(mode: Mode, request: PlanRequest) -> dict[str, dict[str, Any]]:
+    """Return what recipe and settings give to all exposures: {step: {parameter: value}}."""
+    if not mode.pipeline:
+        return {}
+    from detectorist.reduction.recipe import load_recipe
+
+    return load_recipe(request.mode, request.recipe).with_settings([*request.settings, *request.overrides]).steps
+
+
+def make_jobs(request: PlanRequest, gathered: Gathered | None = None) -> list[Job]:
     """Return a job per exposure, checked as far as possible without reading data.
 
     Raises
@@ -137,26 +188,29 @@ def make_jobs(request: PlanRequest) -> list[Job]:
         For an unknown mode, recipe, step, parameter or row of the table.
     """
     mode = load_mode(request.mode)
-    exposures = group_exposures(mode, request.files)
+    gathered = gathered or gather(request)
+    exposures = group_exposures(mode, gathered.files)
     if request.choices is not None and not request.allow_unmatched:
         request.choices.require_all_matched(exposures)
-    directly = request.directly and len(exposures) == 1
+    products = Path(request.output_dir) / (mode.subdir if request.subdir is None else request.subdir)
+    directly = mode.together or (request.directly and len(exposures) == 1)
     weakest = mode.persistence_settings(request.persistence_time_s) if request.persistence_time_s else ()
     jobs = []
     for name, files in exposures.items():
         require_safe_name(name, "input")
         chosen = request.choices.settings_for(name) if request.choices else ()
-        folder = request.output_dir if directly else request.output_dir / name
+        folder = products if directly else products / name
         jobs.append(
             Job(
                 name=name,
                 mode=request.mode,
-                files=tuple(str(path.resolve()) for path in files),
+                files=tuple(str(path.absolute()) for path in files),
                 output_dir=str(folder.resolve()),
                 recipe=request.recipe,
-                settings=(*weakest, *request.settings, *chosen, *request.overrides),
+                settings=(*gathered.settings.get(name, ()), *weakest, *request.settings, *chosen, *request.overrides),
                 references=request.references,
                 options=dict(request.options),
+                together=mode.together,
             )
         )
     keyed = _with_keys(mode, jobs)
@@ -167,11 +221,11 @@ def make_jobs(request: PlanRequest) -> list[Job]:
     return in_order_of_time(mode, keyed, known, request.persistence_time_s) if weakest else keyed
 
 
-def make_plan(jobs: Sequence[Job], output_dir: Path, *, force: bool = False, memory_bytes: int = 0) -> Plan:
+def make_plan(jobs: Sequence[Job], output_dir: Path, *, again: bool = False, memory_bytes: int = 0) -> Plan:
     """Compare jobs with the ledger of `output_dir` and return what has to be done.
 
-    force : bool
-        Everything again.
+    again : bool
+        Everything, even what is up to date.
     memory_bytes : int
         Memory that one job may take; jobs that can are changed to stay within it. 0: no limit.
     """
@@ -179,7 +233,7 @@ def make_plan(jobs: Sequence[Job], output_dir: Path, *, force: bool = False, mem
     planned = []
     for job in jobs:
         mode = load_mode(job.mode)
-        needed, reason = _is_needed(job, known, force=force)
+        needed, reason = _is_needed(job, known, again=again)
         if needed:
             fitted, note = mode.with_memory(job, memory_bytes) if memory_bytes else (job, "")
             planned.append(PlannedJob(fitted, True, reason, mode.predict(fitted), note=note))
@@ -235,11 +289,11 @@ def _known(output_dir: Path) -> dict[str, Entry]:
         return {}
 
 
-def _is_needed(job: Job, known: dict[str, Entry], *, force: bool) -> tuple[bool, str]:
+def _is_needed(job: Job, known: dict[str, Entry], *, again: bool) -> tuple[bool, str]:
     """Return whether a job must be run, and why or why not."""
     entry, reason = known.get(job.name), ""
-    if force:
-        reason = "forced"
+    if again:
+        reason = "asked for again"
     elif entry is None:
         reason = "new"
     elif entry.state == CRASHED:
@@ -304,12 +358,12 @@ def _with_keys(mode: Mode, jobs: Sequence[Job]) -> list[Job]:
 
 def _by_content(setting: str, seen: dict[str, str]) -> str:
     """Let a setting that names a file count by the file's content."""
-    value = setting.partition("=")[2].strip().strip("\"'")
-    if not value.endswith((".fits", ".asdf")) or not Path(value).is_file():
-        return setting
-    if value not in seen:
-        seen[value] = hashlib.sha256(Path(value).read_bytes()).hexdigest()
-    return f"{setting}#{seen[value]}"
+    files = [word for word in _WORDS.findall(setting.partition("=")[2]) if Path(word).is_file()]
+    for path in files:
+        if path not in seen:
+            with open(path, "rb") as handle:
+                seen[path] = hashlib.file_digest(handle, "sha256").hexdigest()
+    return "#".join([setting, *(seen[path] for path in files)])
 
 
 def _reference_state(references: str | None) -> Any:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,13 +16,15 @@ from typing import Any, Protocol
 from detectorist.campaign import events, lock
 from detectorist.campaign.events import Event, Report
 from detectorist.campaign.kernels import is_compiled
-from detectorist.campaign.ledger import Ledger, inputs_are_same
+from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same
 from detectorist.campaign.local_pool import LocalPool, PoolEvent
 from detectorist.campaign.order import what_was_left
 from detectorist.campaign.plan import UNKNOWN_BYTES, Plan, PlannedJob, versions_of
+from detectorist.campaign.this_process import ThisProcess
 from detectorist.errors import OutputError
 from detectorist.modes import load_mode
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Job, JobRecord
+from detectorist.reduction.products import PARTIAL, PRODUCT_FOLDERS
 
 #: Seconds between two looks at memory and time limits.
 POLL_S = 0.25
@@ -42,7 +43,8 @@ class Execution:
     Attributes
     ----------
     workers : int, optional
-        Processes on this machine; None: what processors and memory allow.
+        Processes on this machine; None: what processors and memory allow, this process alone for a single exposure;
+        0: this process, whatever there is to do.
     scheduler : str, optional
         Address of a Dask scheduler whose workers are used instead.
     memory_limit : int, optional
@@ -55,6 +57,18 @@ class Execution:
     scheduler: str | None = None
     memory_limit: int | None = None
     timeout_s: float | None = None
+
+    @property
+    def memory_per_job(self) -> int:
+        """What one job may take: its share of the limit; 0 without a limit."""
+        return (self.memory_limit or 0) // (self.workers or 1)
+
+    def in_this_process(self, n_jobs: int) -> bool:
+        """Tell whether jobs are done here: asked for, or one job that nobody wants to limit."""
+        if self.workers == 0:
+            return True
+        limited = self.scheduler or self.memory_limit or self.timeout_s
+        return n_jobs == 1 and self.workers is None and not limited
 
 
 class Pool(Protocol):
@@ -95,8 +109,10 @@ def run_campaign(
         On SIGINT or SIGTERM; jobs that were running wait again.
     """
     plan.require_disk()
+    if not plan.to_run:
+        return _nothing_to_do(plan, report)
     with lock.exclusive(plan.output_dir):
-        _sweep(plan.output_dir)
+        sweep(plan)
         with Ledger(plan.output_dir) as ledger, _terminated_as_interrupted():
             packages = versions_of(load_mode(plan.jobs[0].job.mode)) if plan.jobs else {}
             ledger.begin_run(command, packages)
@@ -104,6 +120,7 @@ def run_campaign(
             _Run(plan, execution, ledger, report).run()
             ledger.end_run()
             entries = ledger.entries()
+            _conclude(plan, entries)
     names = {planned.job.name for planned in plan.jobs}
     return count_states({name: entry.state for name, entry in entries.items() if name in names})
 
@@ -141,7 +158,7 @@ class _Run:
             finally:
                 self._put_back()
                 pool.close()
-                _sweep(self._plan.output_dir)
+                sweep(self._plan)
         self._report(Event(events.ENDED, time=time.time(), numbers=dict(self._counts)))
 
     def _make_pool(self) -> Pool:
@@ -149,6 +166,8 @@ class _Run:
             from detectorist.campaign.dask_pool import DaskPool
 
             return DaskPool(self._execution.scheduler)
+        if self._execution.in_this_process(len(self._waiting)):
+            return ThisProcess(self._note_progress)
         size = self._plan.workers(self._execution.workers, self._execution.memory_limit)
         return LocalPool(size, memory_limit=self._execution.memory_limit, timeout_s=self._execution.timeout_s)
 
@@ -269,12 +288,26 @@ def _memory_of(planned: PlannedJob) -> int:
     return planned.prediction.memory_bytes or UNKNOWN_BYTES
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what interrupted writers left: no reader takes it for a product, but it takes room."""
-    for root, folders, _ in os.walk(folder):
-        for name in [name for name in folders if name.startswith(".partial-")]:
-            shutil.rmtree(Path(root) / name, ignore_errors=True)
-            folders.remove(name)
+def _nothing_to_do(plan: Plan, report: Report) -> dict[str, int]:
+    """Say that everything is up to date, and write nothing."""
+    counts = count_states({planned.job.name: planned.state for planned in plan.jobs})
+    total = len(plan.jobs)
+    report(Event(events.PLANNED, time=time.time(), numbers={"total": total, "reused": total, "workers": 0}))
+    return counts
+
+
+def _conclude(plan: Plan, entries: Mapping[str, Entry]) -> None:
+    names = {planned.job.name for planned in plan.jobs}
+    plan.conclude([entry.record for name, entry in entries.items() if name in names and entry.state == DONE])
+
+
+def sweep(plan: Plan) -> None:
+    """Remove what interrupted writers of these jobs left: no reader takes it for a product, but it takes room."""
+    for folder in {Path(planned.job.output_dir) for planned in plan.jobs} | {plan.output_dir}:
+        for place in (folder, *(folder / name for name in PRODUCT_FOLDERS)):
+            for left in place.glob(f"{PARTIAL}*"):
+                if left.is_dir() and not left.is_symlink():
+                    shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import json
 import os
 import threading
 import time
@@ -12,10 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import tomli_w
+
 from detectorist.campaign import memory
 from detectorist.errors import DetectoristError, InputError, OutputError, is_unprocessable
 from detectorist.modes import load_mode
-from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, InputFile, Job, JobRecord, Product
+from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, InputFile, Job, JobRecord, Outcome, Product
+from detectorist.reduction.products import write_text
 
 LOG = "detectorist.log"
 #: Seconds between two reports of progress of one job: more would only cost time.
@@ -30,7 +34,8 @@ def run_job(job: Job, progress: Callable[[float, int, str], None] = lambda done,
     """Do a job and return its record; no error leaves this function, SystemExit included (crds ends in it)."""
     with _ONE_AT_A_TIME:
         memory.reset_peak()
-        record = JobRecord(job.name, CRASHED, started=time.time(), worker=f"{os.uname().nodename}:{os.getpid()}")
+        worker = f"{os.uname().nodename}:{os.getpid()}"
+        record = JobRecord(job.name, CRASHED, started=time.time(), worker=worker, output_dir=job.output_dir)
         began = time.process_time()
         try:
             _do(job, record, rarely(progress))
@@ -61,9 +66,20 @@ def _do(job: Job, record: JobRecord, progress: Callable[[float, int, str], None]
         raise OutputError(f"{folder}: cannot be written ({error})") from error
     record.inputs = [describe_input(Path(file)) for file in (*job.files, *job.left)]
     outcome = load_mode(job.mode).reduce(job, progress)
-    record.products = [describe_product(folder, path) for path in outcome.products]
-    record.steps = outcome.steps
+    record.steps, record.resolved = outcome.steps, outcome.resolved
+    made = [*outcome.products, *write_sidecars(job, outcome)]
+    record.products = [describe_product(folder, path) for path in made]
     record.state, record.message = (SKIPPED, outcome.skipped) if outcome.skipped else (DONE, "")
+
+
+def write_sidecars(job: Job, outcome: Outcome) -> list[Path]:
+    """Write parameters in force and what the steps recorded beside the products, for people; return the files."""
+    written = []
+    if outcome.resolved:
+        written.append(write_text(tomli_w.dumps(outcome.resolved), job.beside("resolved.toml")))
+    if outcome.steps:
+        written.append(write_text(json.dumps(outcome.steps, default=str), job.beside("record.json")))
+    return written
 
 
 def _note_error(job: Job, record: JobRecord, error: BaseException) -> None:
@@ -76,7 +92,7 @@ def _note_error(job: Job, record: JobRecord, error: BaseException) -> None:
     if isinstance(error, SystemExit):
         record.message = f"a library ended the process ({error.code})"
     try:
-        with open(Path(job.output_dir) / LOG, "a") as log:
+        with open(job.beside(LOG), "a") as log:
             log.write("".join(traceback.format_exception(error)))
     except OSError:
         pass  # a full disk is often why the job failed
@@ -93,7 +109,9 @@ def describe_input(path: Path) -> InputFile:
     try:
         status = path.stat()
         settled = time.time_ns() - status.st_mtime_ns > FRESH_NS
-        return InputFile(str(path), status.st_size, status.st_mtime_ns, status.st_ino, sha256_of(path), settled)
+        return InputFile(
+            str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, sha256_of(path), settled
+        )
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
 
@@ -101,7 +119,9 @@ def describe_input(path: Path) -> InputFile:
 def describe_product(folder: Path, path: Path) -> Product:
     """Return what the ledger keeps of a product, to know it again."""
     status = path.stat()
-    return Product(str(path.relative_to(folder)), status.st_size, status.st_mtime_ns, sha256_of(path))
+    return Product(
+        str(path.relative_to(folder)), status.st_size, status.st_mtime_ns, status.st_ctime_ns, sha256_of(path)
+    )
 
 
 def sha256_of(path: Path) -> str:

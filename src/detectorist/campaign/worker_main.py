@@ -46,7 +46,7 @@ def main(descriptor: int, parent: int) -> None:
 
 
 def _serve(connection: Connection, job: Job) -> None:
-    _redirect_output(Path(job.output_dir) / LOG)
+    _redirect_output(job.beside(LOG))
 
     def progress(done: float, total: int, what: str) -> None:
         connection.send(("progress", float(done), int(total), str(what)))

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from detectorist import __version__
-from detectorist.cli import demo, inspect, recipe, report, run, simulate, status, steps, verify, wisps
+from detectorist.cli import demo, inspect, recipe, report, run, simulate, status, verify
+from detectorist.cli.of_modes import commands_of_modes
 
 app = typer.Typer(
     name="detectorist",
@@ -19,15 +20,17 @@ app = typer.Typer(
 app.add_typer(simulate.app, name="simulate")
 app.add_typer(run.app, name="run")
 app.add_typer(recipe.app, name="recipe")
-app.add_typer(wisps.app, name="wisps")
 app.command("demo")(demo.demo)
 app.command("inspect")(inspect.inspect)
-app.command("snowballs")(steps.snowballs)
-app.command("destripe")(steps.destripe)
 app.command("report")(report.report)
 app.command("status")(status.status)
 app.command("retry")(status.retry)
 app.command("verify")(verify.verify)
+for name, command in commands_of_modes().items():
+    if isinstance(command, typer.Typer):
+        app.add_typer(command, name=name)
+    else:
+        app.command(name)(command)
 
 
 def _print_version(wanted: bool) -> None:

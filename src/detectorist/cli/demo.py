@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from detectorist.cli.lines import print_lines
+from detectorist.terminal.lines import print_lines
 
 SIMULATED = "simulated"
 
@@ -48,11 +48,11 @@ def demo(
 
 def show_lrs(folder: Path, *, ints: int, seed: int) -> list[str]:
     """Simulate a transit seen by MIRI LRS and reduce it with the recipe `best`; return what came of it."""
-    from detectorist.cli.progress import progress_bar
     from detectorist.modes.lrs.quality import summarise
     from detectorist.modes.lrs.reduction import Request, reduce_lrs
-    from detectorist.simulate.builder import LrsScene
-    from detectorist.simulate.comparison import compare_lrs, draw_comparison
+    from detectorist.terminal.progress import progress_bar
+    from detectorist.simulate.lrs.comparison import compare_lrs, draw_comparison
+    from detectorist.simulate.lrs.scene import LrsScene
 
     raw, reduced = folder / SIMULATED / "lrs", folder / "lrs"
     with progress_bar("simulating a transit") as progress:
@@ -67,9 +67,9 @@ def show_lrs(folder: Path, *, ints: int, seed: int) -> list[str]:
 
 def show_imaging(folder: Path, *, seed: int) -> list[str]:
     """Simulate a full frame of NIRCam with snowballs, wisps and 1/f noise, and reduce it; return what came of it."""
-    from detectorist.cli.progress import progress_bar
     from detectorist.modes.imaging.reduction import ImagingRequest, reduce_imaging
-    from detectorist.simulate.imaging import ImagingScene
+    from detectorist.terminal.progress import progress_bar
+    from detectorist.simulate.imaging.scene import ImagingScene
 
     raw, reduced = folder / SIMULATED / "imaging", folder / "imaging"
     with progress_bar("simulating a deep field") as progress:
@@ -85,10 +85,10 @@ def show_imaging(folder: Path, *, seed: int) -> list[str]:
 def show_coron(folder: Path, *, seed: int) -> list[str]:
     """Simulate a star with a companion behind a coronagraph of NIRCam, and reduce it; return what came of it."""
     from detectorist.cli.coron import run_obs
-    from detectorist.cli.progress import progress_bar
     from detectorist.modes.coron.database import Database
     from detectorist.modes.coron.run_obs import summarise
-    from detectorist.simulate.coron_scenes import CoronScene
+    from detectorist.terminal.progress import progress_bar
+    from detectorist.simulate.coron.scene import CoronScene
 
     raw, reduced = folder / SIMULATED / "coron", folder / "coron"
     with progress_bar("simulating a companion") as progress:
@@ -101,7 +101,7 @@ def show_coron(folder: Path, *, seed: int) -> list[str]:
 
 
 def _against_truth(rates: Sequence[Path], raw: Path) -> list[str]:
-    from detectorist.simulate.comparison_images import compare_image
+    from detectorist.simulate.core.image_comparison import compare_image
 
     pairs = ((rate, raw / rate.name.replace("_rate.fits", "_truth.nc")) for rate in rates)
     return [line for rate, truth in pairs for line in (f"{rate.name}:", *compare_image(rate, truth).lines())]

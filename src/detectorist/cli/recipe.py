@@ -6,39 +6,42 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Show the built-in recipes.", no_args_is_help=True)
+from detectorist.modes import mode_names
+
+EXAMPLE = "\n\nExample: detectorist recipe"
+FIRST = mode_names()[0]
+MODE = f"Mode: {', '.join(mode_names())}."
+
+app = typer.Typer(help=f"Show the built-in recipes.{EXAMPLE} list {FIRST}", no_args_is_help=True)
 
 
-@app.command("list")
-def list_recipes(mode: Annotated[str, typer.Argument(help="Mode: lrs or imaging.")] = "lrs") -> None:
-    """List the recipes of a mode.
-
-    Example: detectorist recipe list lrs
-    """
+@app.command("list", help=f"List the recipes of a mode.{EXAMPLE} list {FIRST}")
+def list_recipes(mode: Annotated[str, typer.Argument(help=MODE)]) -> None:
+    """List the recipes of a mode."""
     from detectorist.reduction.recipe import builtin_recipes, load_recipe
 
     for name in builtin_recipes(mode):
-        typer.echo(f"{name:8s} {load_recipe(mode, name).title}")
+        typer.echo(f"{name:14s} {load_recipe(mode, name).title}")
 
 
-@app.command("show")
+@app.command(
+    "show",
+    help="Print a recipe with its comments; save it, change it, and give it to --recipe."
+    f"{EXAMPLE} show {FIRST} > mine.toml",
+)
 def show(
-    mode: Annotated[str, typer.Argument(help="Mode: lrs or imaging.")],
+    mode: Annotated[str, typer.Argument(help=MODE)],
     name: Annotated[
-        str | None,
-        typer.Argument(help="Recipe of that mode. Default: short for lrs, else default.", show_default=False),
-    ] = None,
+        str,
+        typer.Argument(help="Recipe of that mode."),
+    ] = "default",
     asdf: Annotated[
         bool, typer.Option("--asdf", help="Print it as a parameter file of stpipe, for strun and --recipe.")
     ] = False,
 ) -> None:
-    """Print a recipe with its comments; save it, change it, and give it to --recipe.
-
-    Example: detectorist recipe show lrs best > mine.toml
-    """
+    """Print a recipe with its comments."""
     from detectorist.reduction.recipe import read_recipe_text
 
-    name = name or ("short" if mode == "lrs" else "default")
     if not asdf:
         typer.echo(read_recipe_text(mode, name), nl=False)
         return

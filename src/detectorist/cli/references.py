@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 
-def folder_of_references(references: str | None, output_dir: Path) -> str | None:
+def folder_of_references(mode: str, references: str | None, output_dir: Path) -> str | None:
     """Return `references`; for "sim" a folder below `output_dir`, where simulated ones are made on first use."""
     if references != "sim":
-        return references
-    from detectorist.simulate.references import build_lrs_cache
-
-    folder = output_dir / "references" / "sim"
+        return str(Path(references).resolve()) if references and Path(references).is_dir() else references
+    folder = output_dir / "references" / f"sim_{mode}"
     if not (folder / "config" / "jwst" / "server_config").is_file():
-        build_lrs_cache(folder)
-    return str(folder)
+        importlib.import_module(f"detectorist.simulate.{mode}.references").build_cache(folder)
+    return str(folder.resolve())

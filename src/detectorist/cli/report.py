@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from detectorist.cli.options import Quiet
+from detectorist.terminal.options import Quiet
 
 
 def report(
@@ -23,8 +23,8 @@ def report(
 
     Example: detectorist report out
     """
-    from detectorist.cli.progress import progress_bar
     from detectorist.report.page import write_report
+    from detectorist.terminal.progress import progress_bar
 
     with progress_bar("report", quiet=quiet) as progress:
         page = write_report(folder, other=compare, progress=progress)

@@ -1,100 +1,239 @@
-"""`detectorist run`: exposures to science-ready products."""
+"""`detectorist run MODE FILES` and `detectorist run CAMPAIGN.toml`: faces of one way to run."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
+import click
 import typer
+from typer.core import TyperGroup
 
-from detectorist.cli import campaign as campaigns
-from detectorist.cli import coron as coronagraphy
-from detectorist.cli import run_imaging
-from detectorist.cli.lines import print_lines
-from detectorist.cli.options import Quiet, Settings, choice_option, file_option
-from detectorist.cli.report import report_after_run
+from detectorist.cli.conduct import conduct, make_execution
+from detectorist.cli.references import folder_of_references
+from detectorist.modes import Mode, load_mode, mode_names
+from detectorist.terminal.options import Quiet, choice_option, file_option
+
+if TYPE_CHECKING:
+    from detectorist.campaign.plan import PlanRequest
+
+HOW = "How it is run"
+CAMPAIGN = "campaign"
+EXIT_CODES = (
+    "Exit codes: 0 all done, 2 bad arguments, 3 some exposures cannot be processed, 4 some crashed. The same command "
+    "continues what was interrupted; what is up to date is kept."
+)
+
+Files = Annotated[list[Path], typer.Argument(help="Exposures, or folders of them.", show_default=False)]
+OutputDir = Annotated[Path, file_option("Folder for products.", "--output-dir", "-o")]
+References = Annotated[
+    str | None,
+    file_option("Source of reference files: crds, sim, none, or a folder in CRDS's layout. Default: crds."),
+]
+Recipe = Annotated[
+    str | None, choice_option("Name of a recipe (detectorist recipe list), or a TOML or stpipe .asdf file.")
+]
+Set = Annotated[
+    list[str] | None,
+    choice_option("step.parameter=value, stronger than recipe and table; repeatable.", "--set"),
+]
+Table = Annotated[Path | None, choice_option("CSV or ECSV with a row per exposure and columns step.parameter.")]
+Overwrite = Annotated[
+    bool,
+    choice_option(
+        "Make everything again, and replace files of the same names that detectorist did not make.",
+        "--overwrite",
+        "--force",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", "-j", min=1, help="Processes on this machine. Default: what memory allows.", rich_help_panel=HOW
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(help="Address of a Dask scheduler to use instead, as tcp://host:8786.", rich_help_panel=HOW),
+]
+MemoryLimit = Annotated[
+    str | None,
+    typer.Option(help="Memory for all processes together, as 8GB; long exposures go in chunks.", rich_help_panel=HOW),
+]
+ChunkInts = Annotated[
+    int | None,
+    typer.Option(min=2, help="Stage 1 in chunks of so many integrations; same results.", rich_help_panel=HOW),
+]
+Timeout = Annotated[
+    float | None, typer.Option(help="Seconds after which an exposure counts as crashed.", rich_help_panel=HOW)
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.", rich_help_panel=HOW)]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object per event on stdout.", rich_help_panel=HOW)]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print what every step says.")]
+
+
+class RunGroup(TyperGroup):
+    """A command per mode, made when it is asked for; and `run CAMPAIGN.toml` for `run campaign CAMPAIGN.toml`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the modes, and the command for campaign files."""
+        return [*mode_names(), *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command of a mode."""
+        if cmd_name in mode_names():
+            return command_of(load_mode(cmd_name))
+        return super().get_command(ctx, cmd_name)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the name of the command where a file stands in its place."""
+        known = self.list_commands(ctx)
+        if args and args[0] not in known and any(word.endswith(".toml") for word in args):
+            args = [CAMPAIGN, *args]
+        return super().parse_args(ctx, args)
+
 
 app = typer.Typer(
-    help="Reduce exposures: `run lrs FILES`, or `run CAMPAIGN.toml` for what a file describes.",
+    help="Reduce exposures: `run MODE FILES`, or `run CAMPAIGN.toml` for what a file describes.\n\n"
+    f"Example: detectorist run {mode_names()[0]} *_uncal.fits -o out",
     no_args_is_help=True,
-    cls=campaigns.RunGroup,
+    cls=RunGroup,
 )
-app.command("campaign")(campaigns.campaign)
-app.command("imaging")(run_imaging.imaging)
-app.command("coron")(coronagraphy.coron)
 
 
-@app.command("lrs")
-def lrs(
-    files: Annotated[
-        list[Path], typer.Argument(help="All segments of one exposure or more: _uncal.fits, or _rateints.fits.")
-    ],
-    output_dir: Annotated[Path, file_option("Folder for products.", "--output-dir", "-o")],
-    references: Annotated[
-        str | None,
-        file_option("Source of reference files: crds, sim, none, or a folder in CRDS's layout. Default: crds."),
-    ] = None,
-    wavelength_map: Annotated[
-        Path | None,
-        file_option("FITS file with a WAVELENGTH extension, instead of the WCS."),
-    ] = None,
-    recipe: Annotated[
-        str | None,
-        choice_option("short, long, best, or a TOML file. Default: short below 40 groups, else long."),
-    ] = None,
-    set_: Settings = None,
-    force: Annotated[
-        bool,
-        choice_option("Make stage-1 products again even where they are up to date.", "--force"),
-    ] = False,
-    table: Annotated[
-        Path | None,
-        choice_option("CSV or ECSV with a row per exposure and columns step.parameter."),
-    ] = None,
-    workers: campaigns.Workers = None,
-    scheduler: campaigns.Scheduler = None,
-    memory_limit: campaigns.MemoryLimit = None,
-    chunk_ints: campaigns.ChunkInts = None,
-    dry_run: campaigns.DryRun = False,
-    as_json: campaigns.Json = False,
+def command_of(mode: Mode) -> click.Command:
+    """Return `run MODE`: the options of all modes, and those that this one adds."""
+    own = mode.options()
+    own_names = list(inspect.signature(own).parameters)
+
+    def run(**values: Any) -> None:
+        wanted = own(**{name: values.pop(name) for name in own_names})
+        _run_mode(mode, wanted, **values)
+
+    run.__doc__ = f"{inspect.getdoc(own) or mode.title}".replace("\n\nExample:", f"\n\n{EXIT_CODES}\n\nExample:")
+    run.__signature__ = _merged(mode, own)  # type: ignore[attr-defined]
+    made = typer.Typer(add_completion=False)
+    made.command(mode.name, short_help=mode.title)(run)
+    return typer.main.get_command(made)
+
+
+def _merged(mode: Mode, own: Callable[..., Any]) -> inspect.Signature:
+    """Return the parameters that all modes share, with a mode's own before those on how it is run."""
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    common = list(inspect.signature(_common, eval_str=True).parameters.values())
+    if mode.output_dir:
+        common[1] = common[1].replace(default=Path(mode.output_dir))
+    hints = get_type_hints(own, include_extras=True)
+    added = [
+        one.replace(kind=keyword, annotation=hints[name]) for name, one in inspect.signature(own).parameters.items()
+    ]
+    place = next(number for number, one in enumerate(common) if one.name == "overwrite")
+    return inspect.Signature([one.replace(kind=keyword) for one in (*common[:place], *added, *common[place:])])
+
+
+def _common(
+    files: Files,
+    output_dir: OutputDir,
+    references: References = None,
+    recipe: Recipe = None,
+    set_: Set = None,
+    table: Table = None,
+    overwrite: Overwrite = False,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    memory_limit: MemoryLimit = None,
+    chunk_ints: ChunkInts = None,
+    timeout: Timeout = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
-    """Reduce MIRI LRS slitless time series from raw ramps to spectra through time.
+    """Hold the options that every mode has."""
 
-    Segments of one exposure are reduced here and now; several exposures, or any option on how it is run, make it a
-    campaign, which is resumed by content and looked at with `detectorist status`. Several exposures go to folders of
-    their own below OUTPUT_DIR.
 
-    Example: detectorist run lrs sim/*_uncal.fits -o out --references sim/crds
+def _run_mode(mode: Mode, wanted: Any, **values: Any) -> None:
+    from detectorist.campaign.campaign_file import expand
+    from detectorist.campaign.exposures import read_choices_as
+    from detectorist.campaign.plan import PlanRequest
+
+    recipe, output_dir = values["recipe"], values["output_dir"]
+    table = values["table"]
+    request = PlanRequest(
+        mode=mode.name,
+        files=expand([str(wanted.find(file)) for file in values["files"]], mode.suffixes),
+        output_dir=output_dir,
+        recipe=str(Path(recipe).resolve()) if recipe and recipe.endswith((".toml", ".asdf")) else recipe,
+        settings=wanted.settings,
+        choices=read_choices_as(table, wanted.columns, wanted.implied) if table else None,
+        allow_unmatched=not wanted.all_matched,
+        overrides=[*wanted.overrides, *(values["set_"] or [])],
+        references=folder_of_references(mode.name, values["references"], output_dir),
+        options=wanted.options,
+        subdir=wanted.subdir,
+        directly=True,
+        persistence_time_s=wanted.persistence_time_s,
+    )
+    execution = make_execution(values["workers"], values["scheduler"], values["memory_limit"], values["timeout"])
+    _conduct(request, execution, values["chunk_ints"], **{name: values[name] for name in _SHOWN})
+
+
+#: Options on what is shown and done, as `conduct` takes them.
+_SHOWN = ("dry_run", "as_json", "overwrite", "quiet", "verbose")
+
+
+def _conduct(request: PlanRequest, execution: Any, chunk_ints: int | None, **shown: bool) -> None:
+    options = {**request.options, **({"chunk_ints": chunk_ints} if chunk_ints else {})}
+    conduct(replace(request, options=options), execution, **shown)
+
+
+@app.command(CAMPAIGN)
+def campaign(
+    file: Annotated[Path, typer.Argument(help="TOML file that says which exposures, which recipe, and how.")],
+    output_dir: Annotated[
+        Path | None, file_option("Folder for products, instead of the file's.", "--output-dir", "-o")
+    ] = None,
+    references: References = None,
+    recipe: Recipe = None,
+    set_: Set = None,
+    overwrite: Overwrite = False,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    memory_limit: MemoryLimit = None,
+    chunk_ints: ChunkInts = None,
+    timeout: Timeout = None,
+    persistence_time: Annotated[
+        float | None,
+        choice_option("Seconds for which pixels that saturated are flagged in later exposures, instead of the file's."),
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run a campaign from a file: hundreds of exposures, resumed by content.
+
+    Exit codes: 0 all done, 2 bad arguments, 3 some exposures cannot be processed, 4 some crashed.
+
+    Example: detectorist run campaign.toml --dry-run
     """
-    from detectorist.cli.progress import progress_bar
-    from detectorist.cli.references import folder_of_references
-    from detectorist.modes.lrs.quality import summarise
-    from detectorist.modes.lrs.reduction import Request, reduce_lrs
+    from detectorist.campaign.campaign_file import read_campaign
 
-    references = folder_of_references(references, output_dir)
-    if campaigns.is_campaign("lrs", files, table, workers, scheduler, memory_limit, dry_run, as_json):
-        mapped = [f"wavelength_map={wavelength_map.resolve()}"] if wavelength_map else []
-        request = campaigns.request_from_options(
-            "lrs", files, output_dir, recipe, table, [*mapped, *(set_ or [])], references
-        )
-        execution = campaigns.make_execution(workers, scheduler, memory_limit)
-        campaigns.conduct(request, execution, chunk_ints, dry_run=dry_run, as_json=as_json, force=force, quiet=quiet)
-        return
-    chunked = [f"chunk_ints={chunk_ints}"] if chunk_ints else []
-    with progress_bar("reducing", quiet=quiet) as progress:
-        request = Request(
-            files=files,
-            output_dir=output_dir,
-            recipe=recipe,
-            settings=[*(set_ or []), *chunked],
-            references=references,
-            wavelength_map=wavelength_map,
-            force=force,
-            progress=progress,
-        )
-        spectra = reduce_lrs(request)
-    if not quiet:
-        with spectra.opened() as dataset:
-            print_lines([*summarise(dataset), f"products in {output_dir}"])
-    report_after_run(output_dir, quiet=quiet)
+    written = read_campaign(file)
+    request = written.request(output_dir)
+    changes = {
+        "recipe": recipe or request.recipe,
+        "overrides": set_ or (),
+        "references": folder_of_references(written.mode, references or request.references, request.output_dir),
+    }
+    if persistence_time is not None:
+        changes["persistence_time_s"] = persistence_time
+    how = written.execution
+    execution = make_execution(
+        workers or how.workers, scheduler or how.scheduler, memory_limit or how.memory_limit, timeout or how.timeout_s
+    )
+    shown = {"dry_run": dry_run, "as_json": as_json, "overwrite": overwrite, "quiet": quiet, "verbose": verbose}
+    _conduct(replace(request, **changes), execution, chunk_ints or how.chunk_ints, **shown)

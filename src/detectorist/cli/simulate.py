@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from detectorist.cli.lines import print_lines
-from detectorist.cli.options import Quiet, scene_option, size_option
 from detectorist.errors import ParameterError
+from detectorist.terminal.lines import print_lines
+from detectorist.terminal.options import Quiet, scene_option, size_option
 
 if TYPE_CHECKING:
-    from detectorist.simulate.builder import LrsObservation
-    from detectorist.simulate.coron import CoronObservation
-    from detectorist.simulate.imaging import ImagingObservation
+    from detectorist.simulate.coron.observation import CoronObservation
+    from detectorist.simulate.imaging.observation import ImagingObservation
+    from detectorist.simulate.lrs.observation import LrsObservation
 
 app = typer.Typer(help="Simulate raw exposures, with their truth and reference files.", no_args_is_help=True)
 
@@ -86,7 +86,7 @@ def lrs(
 
     Example: detectorist simulate lrs -o sim --ints 40 --groups 20 --seed 7
     """
-    from detectorist.simulate.builder import LrsScene
+    from detectorist.simulate.lrs.scene import LrsScene
 
     if groups is None:
         groups = 100 if preset is Preset.long else 20
@@ -147,7 +147,7 @@ def imaging(
 
     Example: detectorist simulate imaging -o sim --seed 3
     """
-    from detectorist.simulate.imaging import ImagingScene
+    from detectorist.simulate.imaging.scene import ImagingScene
 
     scene = ImagingScene().with_("sky", level_dn_s=sky).with_("wisps", strengths=wisp)
     if hot_pixels is not None:
@@ -210,7 +210,7 @@ def coron(
 
     Example: detectorist simulate coron -o sim --seed 5
     """
-    from detectorist.simulate.coron_scenes import SCENES
+    from detectorist.simulate.coron.scene import SCENES
 
     scene = SCENES[instrument.value]()
     if companion is not None:
@@ -231,7 +231,7 @@ def coron(
 def _write(
     observation: LrsObservation | ImagingObservation | CoronObservation, folder: Path, *, overwrite: bool, quiet: bool
 ) -> list[Path]:
-    from detectorist.cli.progress import progress_bar
+    from detectorist.terminal.progress import progress_bar
 
     with progress_bar("simulating", quiet=quiet) as progress:
         return observation.write(folder, overwrite=overwrite, progress=progress)

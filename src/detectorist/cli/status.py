@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from detectorist.cli import campaign as campaigns
+from detectorist.cli import run as options
+from detectorist.cli.conduct import make_execution, run_plan
 from detectorist.errors import InputError, ParameterError
+from detectorist.terminal.options import Quiet
 
 if TYPE_CHECKING:
     from detectorist.campaign.ledger import Entry, Ledger
@@ -31,22 +33,22 @@ def status(
 
     with _ledger(folder) as ledger:
         entries, run = ledger.entries(), ledger.last_run()
-    holder = lock.owner(folder)
+    running = lock.is_held(folder)
     if as_json:
-        print(json.dumps({"run": run, "running": holder, "jobs": [_plain(entry) for entry in entries.values()]}))
+        print(json.dumps({"run": run, "running": running, "jobs": [_plain(entry) for entry in entries.values()]}))
         return
-    for line in _report(entries, run, holder, every=every):
+    for line in _report(entries, run, running=running, every=every):
         typer.echo(line)
 
 
 def retry(
     folder: Folder,
-    workers: campaigns.Workers = None,
-    scheduler: campaigns.Scheduler = None,
-    memory_limit: campaigns.MemoryLimit = None,
-    timeout: campaigns.Timeout = None,
-    as_json: campaigns.Json = False,
-    quiet: campaigns.Quiet = False,
+    workers: options.Workers = None,
+    scheduler: options.Scheduler = None,
+    memory_limit: options.MemoryLimit = None,
+    timeout: options.Timeout = None,
+    as_json: options.Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Run once more what crashed, could not be processed, or was not finished.
 
@@ -55,9 +57,9 @@ def retry(
     from detectorist.campaign.plan import plan_retry
 
     _ledger(folder).close()
-    execution = campaigns.make_execution(workers, scheduler, memory_limit, timeout)
-    plan = plan_retry(folder, memory_bytes=campaigns.memory_per_job(execution))
-    campaigns.run_plan(plan, execution, as_json=as_json, quiet=quiet)
+    execution = make_execution(workers, scheduler, memory_limit, timeout)
+    plan = plan_retry(folder, memory_bytes=execution.memory_per_job)
+    run_plan(plan, execution, as_json=as_json, quiet=quiet)
 
 
 def _ledger(folder: Path) -> Ledger:
@@ -70,16 +72,16 @@ def _ledger(folder: Path) -> Ledger:
         raise ParameterError(error.message) from error
 
 
-def _report(entries: dict[str, Entry], run: dict[str, Any], holder: dict | None, *, every: bool) -> list[str]:
+def _report(entries: dict[str, Entry], run: dict[str, Any], *, running: bool, every: bool) -> list[str]:
     from detectorist.campaign.memory import format_bytes
     from detectorist.campaign.run import count_states
-    from detectorist.cli.campaign_view import counted
+    from detectorist.cli.events_view import counted
     from detectorist.modes import job
 
     counts = count_states({name: entry.state for name, entry in entries.items()})
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.get("started", 0)))
-    if holder:
-        lines = [f"running since {since} (process {holder.get('pid')} on {holder.get('host')})"]
+    if running:
+        lines = [f"running since {since} (process {run.get('pid')} on {run.get('host')})"]
     else:
         ended = "ended" if run.get("finished") else "was interrupted"
         lines = [f"not running; the last run began {since} and {ended}"]

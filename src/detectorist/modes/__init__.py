@@ -1,22 +1,29 @@
-"""The modes a campaign can run: how files form exposures, what a job needs, and the function that does it."""
+"""The modes: the one face that a wing shows to everything above it, and where wings are found.
+
+A mode says how files form exposures, what a job needs, and does it; with it come its options, its recipes, its commands
+and its section of the report. Nothing above this package names a mode: all of it goes through `load_mode`.
+"""
 
 from __future__ import annotations
 
 import importlib
-import re
+import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from detectorist.errors import ParameterError
+from detectorist.modes.job import ExposureInterval, Gathered, Job, JobRecord, Outcome, Prediction, Progress, Wanted
 from detectorist.parameters import nearest
+from detectorist.reduction.names import exposure_name
 
 if TYPE_CHECKING:
-    from detectorist.modes.job import Job
+    from detectorist.modes.section import Section
 
-#: Built-in modes: name -> "package.module:Class", imported when a campaign needs it.
+#: Built-in modes: name -> "package.module:Class", imported when it is asked for.
 MODES = {
     "lrs": "detectorist.modes.lrs.mode:LrsMode",
     "imaging": "detectorist.modes.imaging.mode:ImagingMode",
@@ -30,50 +37,29 @@ PIPELINES = {
     "Coron1Pipeline": "detectorist.modes.coron.pipeline",
 }
 
-_PRODUCT = re.compile(r"_(uncal|ramp|rateints|rate|calints|cal|crfints)$")
-
-Progress = Callable[[float, int, str], None]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a job is expected to take.
-
-    Attributes
-    ----------
-    memory_bytes : int
-        Peak of resident memory of its process; 0 where the input cannot tell.
-    disk_bytes : int
-        Products and scratch files together.
-    """
-
-    memory_bytes: int = 0
-    disk_bytes: int = 0
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a mode hands back: files written, what the steps recorded, and why nothing was done where that is so."""
-
-    products: Sequence[Path] = ()
-    steps: dict[str, Any] = field(default_factory=dict)
-    skipped: str = ""
-
-
-@dataclass(frozen=True)
-class ExposureInterval:
-    """What an exposure saw with, and when: detector, start and end (MJD, UTC)."""
-
-    detector: str
-    start_mjd: float
-    end_mjd: float
+#: Group of entry points under which other packages register modes of their own, as `name = "package.module:Class"`.
+ENTRY_POINTS = "detectorist.modes"
 
 
 class Mode(ABC):
     """One kind of reduction. Instances hold nothing: they are made again in every process."""
 
-    #: As campaign files call it.
+    #: As the command line and campaign files call it.
     name: ClassVar[str]
+    #: What it reduces, in a few words.
+    title: ClassVar[str] = ""
+    #: Its pipeline: "package.module:Class"; "" for none.
+    pipeline: ClassVar[str] = ""
+    #: Products of all exposures lie in one folder, told apart by their names; else each exposure has a folder.
+    together: ClassVar[bool] = False
+    #: Folder for products below the output folder; "" for none.
+    subdir: ClassVar[str] = ""
+    #: Folder for products unless another one is named; "" where one has to be named.
+    output_dir: ClassVar[str] = ""
+    #: Older names of recipes.
+    recipe_aliases: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    #: Commands beside `run`: name -> "package.module:function", or a typer app.
+    commands: ClassVar[Mapping[str, str]] = MappingProxyType({})
     #: Endings of the files that a folder or glob may contribute.
     suffixes: ClassVar[tuple[str, ...]] = ("_uncal.fits", "_uncal.fits.gz")
     #: Module with the kernel that takes longest to compile, as "engine/_ramp_tiles_nb"; "" for none.
@@ -96,9 +82,40 @@ class Mode(ABC):
     def reduce(self, job: Job, progress: Progress) -> Outcome:
         """Do the job; every product is written whole or not at all."""
 
+    def options(self) -> Callable[..., Wanted]:
+        """Return the function whose parameters are the mode's own options of `run`, and whose docstring is its help."""
+        module = f"{type(self).__module__.rpartition('.')[0]}.command"
+        if importlib.util.find_spec(module) is None:
+            return _no_options(self.title)
+        return importlib.import_module(module).options
+
+    def section(self) -> Section:
+        """Return what the mode contributes to the report."""
+        from detectorist.modes.section import Section
+
+        return Section()
+
+    def gather(self, files: Sequence[Path], output_dir: Path, steps: Mapping[str, Mapping[str, Any]]) -> Gathered:
+        """Return the files to reduce, and what exposures of one run say of each other; headers may be read, no data.
+
+        steps : mapping
+            {step: {parameter: value}} that recipe and settings give to all exposures.
+
+        What cannot be read stays among the files: it fails in its own job.
+        """
+        return Gathered(tuple(files))
+
+    def summarise(self, record: JobRecord) -> list[str]:
+        """Return a few lines for the terminal on an exposure that is done."""
+        return []
+
     def recipe_text(self, job: Job) -> str:
         """Return the recipe in full: what its name stands for is part of what products depend on."""
-        return job.recipe or ""
+        if not self.pipeline:
+            return job.recipe or ""
+        from detectorist.reduction.recipe import DEFAULT, read_recipe_text
+
+        return read_recipe_text(self.name, job.recipe or DEFAULT)
 
     def packages(self) -> tuple[str, ...]:
         """Return the packages whose release can change a product."""
@@ -141,11 +158,22 @@ class Mode(ABC):
         """Import and compile once what every worker needs."""
 
 
-def exposure_name(path: Path, *, segments: bool = True) -> str:
-    """Return a file's name without ending and product; without its segment too, unless `segments` is False."""
-    name = Path(path).name.removesuffix(".gz").removesuffix(".fits").removesuffix(".asdf")
-    name = _PRODUCT.sub("", name)
-    return re.sub(r"-seg\d+", "", name) if segments else name
+def _no_options(title: str) -> Callable[..., Wanted]:
+    def options() -> Wanted:
+        return Wanted()
+
+    options.__doc__ = title
+    return options
+
+
+def mode_names() -> list[str]:
+    """Return the names of all modes, built-in ones first."""
+    return list(_targets())
+
+
+def _targets() -> dict[str, str]:
+    others = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
+    return {**MODES, **{name: target for name, target in sorted(others.items()) if name not in MODES}}
 
 
 def load_mode(name: str) -> Mode:
@@ -156,10 +184,11 @@ def load_mode(name: str) -> Mode:
     ParameterError
         When there is no such mode; the message suggests the nearest name.
     """
-    target = MODES.get(name, name)
+    targets = _targets()
+    target = targets.get(name, name)
     module, colon, attribute = target.partition(":")
     if not colon:
-        raise ParameterError(f'no mode "{name}"{nearest(name, MODES)}: {", ".join(MODES)} are known')
+        raise ParameterError(f'no mode "{name}"{nearest(name, targets)}: {", ".join(targets)} are known')
     try:
         kind = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:

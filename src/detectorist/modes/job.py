@@ -1,10 +1,16 @@
-"""What travels between the processes of a campaign: a job goes out, a record comes back. Plain values only."""
+"""What a mode and the machinery above it tell each other; what travels between processes is made of plain values."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
+Progress = Callable[[float, int, str], None]
+
+#: Ending of the products that an exposure leaves to later ones on its detector.
+SATURATED = "_saturated.fits"
 #: States of a job in the ledger.
 WAITING, RUNNING = "waiting", "running"
 DONE, UNPROCESSABLE, CRASHED, SKIPPED = "done", "unprocessable", "crashed", "skipped"
@@ -40,6 +46,8 @@ class Job:
         Names of the earlier exposures that leave something to this one: it waits for them.
     left : tuple of str
         Absolute paths of what they left, known when the job starts.
+    together : bool
+        Its folder holds the products of other exposures too.
     """
 
     name: str
@@ -53,6 +61,11 @@ class Job:
     key: str = ""
     after: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    together: bool = False
+
+    def beside(self, name: str) -> Path:
+        """Return the path of a file beside the products; it bears the exposure's name where others lie there too."""
+        return Path(self.output_dir) / (f"{self.name}_{name}" if self.together else name)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as JSON can hold them."""
@@ -67,11 +80,22 @@ class Job:
 
 @dataclass(frozen=True)
 class Product:
-    """A file that a job wrote: path relative to the job's folder, size in bytes, time of change in ns, SHA-256."""
+    """A file that a job wrote.
+
+    Attributes
+    ----------
+    path : str
+        Relative to the job's folder.
+    size, mtime_ns, ctime_ns : int
+        Bytes, and times of the last change of content and of anything: who damages a file and sets its time back
+        changes the second.
+    sha256 : str
+    """
 
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int
     sha256: str
 
 
@@ -89,6 +113,7 @@ class InputFile:
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int
     inode: int
     sha256: str
     settled: bool
@@ -110,6 +135,10 @@ class JobRecord:
         Largest resident memory of the process while it did this job.
     steps : dict
         What the steps recorded.
+    resolved : dict
+        Every parameter in force, and what else is needed to do it again.
+    output_dir : str
+        Folder of its products.
     """
 
     name: str
@@ -125,8 +154,102 @@ class JobRecord:
     inputs: list[InputFile] = field(default_factory=list)
     products: list[Product] = field(default_factory=list)
     steps: dict[str, Any] = field(default_factory=dict)
+    resolved: dict[str, Any] = field(default_factory=dict)
+    output_dir: str = ""
 
     @property
     def seconds(self) -> float:
         """How long it took."""
         return self.finished - self.started
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a mode hands back: files written, what the steps recorded, parameters in force, why nothing was done."""
+
+    products: Sequence[Path] = ()
+    steps: dict[str, Any] = field(default_factory=dict)
+    skipped: str = ""
+    resolved: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a job is expected to take.
+
+    Attributes
+    ----------
+    memory_bytes : int
+        Peak of resident memory of its process; 0 where the input cannot tell.
+    disk_bytes : int
+        Products and scratch files together.
+    """
+
+    memory_bytes: int = 0
+    disk_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class ExposureInterval:
+    """What an exposure saw with, and when: detector, start and end (MJD, UTC)."""
+
+    detector: str
+    start_mjd: float
+    end_mjd: float
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The exposures of a run, seen together.
+
+    Attributes
+    ----------
+    files : tuple of Path
+        To be reduced.
+    settings : mapping
+        {exposure: settings}, the weakest there are, that follow from what the exposures are.
+    notes : tuple of str
+        What the user should know, a sentence each.
+    conclude : callable
+        Writes what a run leaves beside the products of its exposures, from their records; called at its end.
+    """
+
+    files: tuple[Path, ...]
+    settings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    conclude: Callable[[Sequence[JobRecord]], Any] = field(default=lambda records: None)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the options that only one mode has ask for.
+
+    Attributes
+    ----------
+    settings, overrides : sequence of str
+        "step.parameter=value": weaker than a table of exposures, and as strong as `--set`.
+    options : dict
+        Of the job: what changes how it is done.
+    find : callable
+        Returns the file that a name on the command line stands for.
+    columns : mapping
+        Columns of a table of exposures that are not named step.parameter: name -> step.parameter.
+    implied : mapping
+        {setting without its value: setting that comes with it} in a table of exposures.
+    all_matched : bool
+        Refuse a table with rows for exposures that are not there.
+    subdir : str, optional
+        Folder for products below the output folder, instead of the mode's own.
+    persistence_time_s : float
+        For so long after an exposure the next ones on its detector flag what saturated in it; 0: never.
+    """
+
+    settings: Sequence[str] = ()
+    overrides: Sequence[str] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+    find: Callable[[Path], Path] = field(default=lambda path: path)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    implied: Mapping[str, str] = field(default_factory=dict)
+    all_matched: bool = True
+    subdir: str | None = None
+    persistence_time_s: float = 0.0

@@ -1,8 +1,7 @@
-"""What a mode contributes to the report. One file per mode says it; a mode without a file gets its numbers shown."""
+"""What a mode contributes to the report; a mode that says nothing gets its numbers shown."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,18 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from detectorist.report.concerns import Check, Column
-from detectorist.report.gather import Exposure
+from detectorist.modes.exposure import Exposure
+from detectorist.modes.quality import Check, Column
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-#: Modes with a file of their own: mode -> "module:Class".
-KNOWN = {
-    "lrs": "detectorist.modes.lrs.report:LrsSections",
-    "imaging": "detectorist.modes.imaging.report:ImagingSections",
-    "coron": "detectorist.modes.coron.report:CoronSections",
-}
 
 
 @dataclass(frozen=True)
@@ -62,7 +54,7 @@ class Panel:
     beside: bool = False
 
 
-class Sections:
+class Section:
     """What any mode shows: the numbers of its exposures."""
 
     title: ClassVar[str] = "Exposures"
@@ -87,11 +79,3 @@ class Sections:
             There are many exposures: only what is quick to draw.
         """
         yield from ()
-
-
-def load_sections(mode: str) -> Sections:
-    """Return what a mode contributes."""
-    if mode not in KNOWN:
-        return Sections()
-    module, _, name = KNOWN[mode].partition(":")
-    return getattr(importlib.import_module(module), name)()

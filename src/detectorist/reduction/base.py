@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from configobj import Section
 from jwst.stpipe import Pipeline, Step
@@ -37,11 +37,37 @@ class DetectoristPipeline(FrozenHeap, Pipeline):
 
     #: References of one's own are made first: before that, their type need not be in CRDS.
     prefetch_references = False
+    #: Mode and name of the recipe that stands below all parameters given; () for the steps' own defaults.
+    default_recipe: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **self._above_recipe(kwargs))
         self.progress: Callable[[float, int, str], None] = lambda done, total, what: None
         self.reference_source = "crds"
+
+    @classmethod
+    def build_config(cls, input: Any, **kwargs: Any) -> Any:
+        """Return the parameters of a run: those given, above the default recipe, above what CRDS holds."""
+        return super().build_config(input, **cls._above_recipe(kwargs))
+
+    @classmethod
+    def build_bare_config(cls, input: Any, **kwargs: Any) -> Any:
+        """Return the parameters of a run without the default recipe, for who brings another one."""
+        return super().build_config(input, **kwargs)
+
+    @classmethod
+    def _above_recipe(cls, given: dict[str, Any]) -> dict[str, Any]:
+        if not cls.default_recipe:
+            return given
+        from detectorist.reduction.recipe import load_recipe
+
+        recipe = load_recipe(*cls.default_recipe)
+        chosen = given.get("steps") or {}
+        steps = {
+            name: {**recipe.steps.get(name, {}), **chosen.get(name, {})}
+            for name in dict.fromkeys((*recipe.steps, *chosen))
+        }
+        return {**recipe.parameters, **given, "steps": steps}
 
     def run(self, *args: Any) -> Any:
         """Run the pipeline."""

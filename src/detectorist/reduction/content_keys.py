@@ -8,12 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from astropy.io import fits
-from stdatamodels.jwst.datamodels import JwstDataModel
-
-from detectorist import models
-
-KEYWORD = "DT_KEY"
+#: Keywords of a product: what it was made from, a hash of its data as they were written, and who made it.
+KEYWORD, HASH_KEYWORD, VERSION_KEYWORD = "DT_KEY", "DT_HASH", "DT_VERS"
+_CHUNK_BYTES = 1 << 24
 #: Packages whose release can change a product.
 PACKAGES = ("detectorist", "jwst", "stcal", "stdatamodels", "numpy", "scipy", "numba")
 #: Parameters that say where things go, not what they are.
@@ -56,6 +53,8 @@ def file_hash(path: Path) -> str:
 
 def data_hash(path: Path) -> str:
     """Return a hash of the arrays of a FITS file: its headers hold the date of writing."""
+    from astropy.io import fits
+
     digest = hashlib.sha256()
     with fits.open(path) as hdus:
         for hdu in hdus:
@@ -65,18 +64,61 @@ def data_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def stamp(model: JwstDataModel, key: str | None) -> None:
-    """Write a key into the product it belongs to."""
-    if key is not None:
-        models.set_keyword(model, KEYWORD, key, "content this product was made from")
+def seal(path: Path, key: str | None) -> None:
+    """Write into a new product what it was made from, a hash of its data, who made it, and FITS checksums."""
+    from astropy.io import fits
+
+    digest = _hash_of_data(path)
+    with fits.open(path, mode="update", memmap=True) as hdus:
+        header = hdus[0].header
+        if key is not None:
+            header[KEYWORD] = (key, "content this product was made from")
+        header[HASH_KEYWORD] = (digest, "SHA-256 of all data below, as written")
+        header[VERSION_KEYWORD] = (version("detectorist"), "version of detectorist")
+        hdus[0].add_checksum()
 
 
-def key_of(product: Path) -> str | None:
-    """Return the key of a product on disk; None when there is no product, no key, or no whole file."""
+def is_whole(product: Path, key: str | None = None) -> bool:
+    """Tell whether a product of ours is on disk as it was written, and made from what `key` stands for."""
+    from astropy.io import fits
+
     try:
-        return fits.getheader(product, 0).get(KEYWORD)
-    except OSError:
+        header = fits.getheader(product, 0)
+        if key is not None and header.get(KEYWORD) != key:
+            return False
+        return header.get(HASH_KEYWORD) == _hash_of_data(product)
+    except (OSError, ValueError, TypeError, fits.VerifyError):
+        return False
+
+
+def made_by(product: Path) -> str | None:
+    """Return the version of this package that made a product; None for another file, or one that is not whole."""
+    from astropy.io import fits
+
+    try:
+        return fits.getheader(product, 0).get(VERSION_KEYWORD)
+    except (OSError, ValueError, fits.VerifyError):
         return None
+
+
+def _hash_of_data(path: Path) -> str:
+    """Return a hash of the bytes of all extensions, headers apart."""
+    from astropy.io import fits
+
+    with fits.open(path, memmap=True) as hdus:
+        places = [(hdu.fileinfo()["datLoc"], hdu.fileinfo()["datSpan"]) for hdu in hdus]
+    digest = hashlib.sha256()
+    with open(path, "rb") as handle:
+        for start, length in places:
+            handle.seek(start)
+            remaining = length
+            while remaining > 0:
+                block = handle.read(min(remaining, _CHUNK_BYTES))
+                if not block:
+                    raise OSError(f"{path}: ends before its data do")
+                digest.update(block)
+                remaining -= len(block)
+    return digest.hexdigest()
 
 
 def _by_content(value: Any) -> Any:

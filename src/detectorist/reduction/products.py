@@ -11,17 +11,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detectorist.errors import OutputError
+from detectorist.reduction import content_keys
 
 if TYPE_CHECKING:
     import xarray as xr
     from stdatamodels.jwst.datamodels import JwstDataModel
 
 
-def write_model(model: JwstDataModel, target: Path, *, never_over: Any = None) -> Path:
-    """Write a datamodel as FITS.
+#: What the name of a folder begins with in which a product is being written.
+PARTIAL = ".partial-"
+#: Folders below that of an exposure in which its products may lie.
+PRODUCT_FOLDERS = ("stage_1", "stage_2", "references", "figures")
+
+
+def write_model(model: JwstDataModel, target: Path, *, never_over: Any = None, key: str | None = None) -> Path:
+    """Write a datamodel as FITS, with checksums and a hash of its data by which it is known again.
 
     never_over : str or Path, optional
         An input that `target` must not replace.
+    key : str, optional
+        What it was made from, as `content_keys.content_key` says it.
 
     Raises
     ------
@@ -31,8 +40,35 @@ def write_model(model: JwstDataModel, target: Path, *, never_over: Any = None) -
     if isinstance(never_over, str | Path) and target.exists() and target.samefile(never_over):
         raise OutputError(f"{target}: is the input itself; choose another output folder")
     with whole_file(target) as partial:
-        model.save(str(partial))
+        model.save(str(partial), checksum=True)
+        content_keys.seal(partial, key)
     return target
+
+
+def require_ours(target: Path, source: Path, *, overwrite: bool) -> None:
+    """Refuse to replace the input, or a file that is none of ours unless told to.
+
+    Raises
+    ------
+    OutputError
+    """
+    if not target.exists():
+        return
+    if target.samefile(source):
+        raise OutputError(f"{target}: is the input itself; choose another output folder")
+    if not overwrite and content_keys.made_by(target) is None and _is_readable(target):
+        raise OutputError(f"{target}: not made by detectorist, and not overwritten; allow it, or choose another folder")
+
+
+def _is_readable(path: Path) -> bool:
+    """Tell whether a FITS file can be read: what is left of a damaged one may be replaced."""
+    from astropy.io import fits
+
+    try:
+        with fits.open(path) as hdus:
+            return all(hdu.header is not None for hdu in hdus)
+    except (OSError, ValueError, fits.VerifyError):
+        return False
 
 
 def write_dataset(dataset: xr.Dataset, target: Path) -> Path:
@@ -85,14 +121,13 @@ class WholeFile:
         self._made_folder = not target.parent.exists()
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            self._folder = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
+            self._folder = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=target.parent))
         self.partial = self._folder / target.name
 
     def publish(self) -> None:
         """Bring the file to the disk, then give it its final name."""
         with writing(self.target):
-            with open(self.partial, "rb") as handle:
-                os.fsync(handle.fileno())
+            sync(self.partial)
             os.replace(self.partial, self.target)
             _sync_folder(self.target.parent)
 
@@ -111,6 +146,12 @@ def writing(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(f"{target}: cannot be written ({error})") from error
+
+
+def sync(path: Path) -> None:
+    """Bring a file's content to the disk."""
+    with open(path, "rb") as handle:
+        os.fsync(handle.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from astropy.io import fits
+from detectorist.modes.job import ExposureInterval
 
-from detectorist.modes import ExposureInterval
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class RampSize:
 
 def ramp_size(path: Path) -> RampSize | None:
     """Return the size of a ramp or of rates; None where the file does not tell, as a damaged one."""
+    from astropy.io import fits
+
     try:
         with fits.open(path, memmap=True, lazy_load_hdus=True) as hdus:
             header = hdus["SCI"].header
@@ -49,6 +53,8 @@ def ramp_size(path: Path) -> RampSize | None:
 
 def read_interval(path: Path) -> ExposureInterval | None:
     """Return detector, start and end of a file; None where it does not tell, as a damaged one."""
+    from astropy.io import fits
+
     try:
         with fits.open(path, memmap=True, lazy_load_hdus=True) as hdus:
             header = hdus[0].header

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from detectorist.errors import ParameterError
+from detectorist.modes import load_mode
 from detectorist.parameters import nearest, parse_value
 
-#: Ramps shorter than this are reduced by the short recipe, unless one is named.
-LONG_RAMP_GROUPS = 40
+#: The recipe that is taken where none is named: in every mode the best there is, for any exposure.
+DEFAULT = "default"
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,16 @@ class Recipe:
 
 
 def builtin_recipes(mode: str) -> list[str]:
-    """Return the names of the recipes of a mode, as `--recipe` takes them: ["best", "long", "short"]."""
-    return sorted(item.name.removesuffix(".toml") for item in _folder(mode).iterdir() if item.name.endswith(".toml"))
+    """Return the names of the recipes of a mode, as `--recipe` takes them; the default first."""
+    folder = _folder(mode)
+    if not folder.is_dir():
+        return []
+    names = sorted(item.name.removesuffix(".toml") for item in folder.iterdir() if item.name.endswith(".toml"))
+    return sorted(names, key=lambda name: name != DEFAULT)
 
 
 def _folder(mode: str) -> Any:
-    return resources.files(f"detectorist.modes.{mode}") / "recipes"
+    return resources.files(type(load_mode(mode)).__module__.rpartition(".")[0]) / "recipes"
 
 
 def read_recipe_text(mode: str, name: str) -> str:
@@ -92,6 +97,7 @@ def read_recipe_text(mode: str, name: str) -> str:
         When there is neither; the message suggests the nearest name.
     """
     known = builtin_recipes(mode)
+    name = load_mode(mode).recipe_aliases.get(name, name)
     if name in known:
         return (_folder(mode) / f"{name}.toml").read_text()
     if Path(name).is_file():
@@ -101,14 +107,15 @@ def read_recipe_text(mode: str, name: str) -> str:
     )
 
 
-def load_recipe(mode: str, name: str) -> Recipe:
-    """Return the recipe `name` ("short", "long", "best", or the path of a TOML or stpipe .asdf file) of a mode.
+def load_recipe(mode: str, name: str | None = None) -> Recipe:
+    """Return a recipe of a mode by its name, or from a TOML or stpipe .asdf file; None: the default one.
 
     Raises
     ------
     ParameterError
         When there is no such recipe or it is not valid TOML or ASDF.
     """
+    name = name or DEFAULT
     if name.endswith(".asdf"):
         from detectorist.reduction.parameter_files import read_asdf
 
@@ -123,11 +130,6 @@ def load_recipe(mode: str, name: str) -> Recipe:
         if not isinstance(parameters, dict):
             raise ParameterError(f'recipe "{name}": steps.{step} is {parameters!r}; a table of parameters is needed')
     return Recipe(name, table.get("title", ""), table.get("parameters", {}), steps)
-
-
-def choose_lrs_recipe(n_groups: int) -> str:
-    """Return "short" or "long" by the number of groups of a ramp."""
-    return "short" if n_groups < LONG_RAMP_GROUPS else "long"
 
 
 def _require_known(names: Iterable[str], known: Iterable[str], what: str) -> None:

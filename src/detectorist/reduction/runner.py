@@ -16,6 +16,7 @@ from stpipe.exceptions import ValidationError
 
 from detectorist.crds_source import THREE_WAYS, ReferenceSource
 from detectorist.errors import DetectoristError, OutputError, ParameterError, ReferenceMissing
+from detectorist.modes.job import Job, Progress
 from detectorist.reduction import content_keys, products
 from detectorist.reduction.base import DetectoristPipeline
 from detectorist.reduction.recipe import Recipe
@@ -37,6 +38,12 @@ class Request:
         "step.parameter=value", stronger than the recipe.
     references : str or Path, optional
         As in `crds_source.use_references`.
+    overwrite : bool
+        Make everything again, and replace files of the products' names that are none of ours; never an input.
+    keep : bool
+        Replace no whole product of ours either.
+    prefix : str
+        What the names of files beside the products begin with, where the folder holds other exposures' too.
     """
 
     files: Sequence[str | Path]
@@ -44,9 +51,29 @@ class Request:
     recipe: str | None = None
     settings: Sequence[str] = ()
     references: str | Path | None = None
-    wavelength_map: Path | None = None
-    force: bool = False
+    overwrite: bool = False
+    keep: bool = False
+    prefix: str = ""
     progress: Callable[[float, int, str], None] = field(default=lambda done, total, what: None)
+
+    def beside(self, name: str) -> Path:
+        """Return the path of a file beside the products, as resolved.toml."""
+        return self.output_dir / f"{self.prefix}{name}"
+
+
+def request_of(job: Job, progress: Progress, settings: Sequence[str] = ()) -> Request:
+    """Return a job as a request; `settings` come on top of its own."""
+    return Request(
+        files=job.files,
+        output_dir=Path(job.output_dir),
+        recipe=job.recipe,
+        settings=(*job.settings, *settings),
+        references=job.references,
+        overwrite=bool(job.options.get("overwrite")),
+        keep=bool(job.options.get("keep")),
+        prefix=f"{job.name}_" if job.together else "",
+        progress=progress,
+    )
 
 
 def build_pipeline(kind: type[Step], dataset: str | None, **parameters: Any) -> Any:
@@ -61,7 +88,8 @@ def build_pipeline(kind: type[Step], dataset: str | None, **parameters: Any) -> 
         When stpipe refuses a value; its message names the parameter.
     """
     try:
-        config, config_file = kind.build_config(dataset, **parameters)
+        build = getattr(kind, "build_bare_config", kind.build_config)
+        config, config_file = build(dataset, **parameters)
         return kind.from_config_section(config, config_file=config_file)
     except DetectoristError:
         raise
@@ -77,6 +105,17 @@ def references_in_words(source: ReferenceSource) -> Iterator[None]:
     except (SystemExit, CrdsError) as error:
         gave_up = f"references from {source.name}: crds gave up ({error}); see detectorist.log"
         raise ReferenceMissing(THREE_WAYS if source.name == "none" else gave_up) from error
+
+
+def resolve(
+    kind: type, pipeline: Any, request: Request, recipe: Recipe, source: ReferenceSource, inputs: Sequence[str]
+) -> dict[str, Any]:
+    """Return every parameter in force, and what else is needed to do it again."""
+    return {
+        "pipeline": kind.__name__,
+        **describe_run(request, recipe, source, inputs),
+        **without_none(pipeline.get_pars()),
+    }
 
 
 def describe_run(request: Request, recipe: Recipe, source: ReferenceSource, inputs: Sequence[str]) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from detectorist.report.concerns import Column, is_number
-from detectorist.report.gather import Exposure, Run
-from detectorist.report.parameters import in_force
+from detectorist.modes.exposure import Exposure
+from detectorist.modes.quality import Column, is_number
+from detectorist.reduction.in_force import in_force
+from detectorist.report.gather import Run
 
 if TYPE_CHECKING:
     from detectorist.report.page import Group

@@ -1,9 +1,7 @@
-"""What a report is made from: the ledgers, records and resolved parameters below an output folder."""
+"""What a report is made from: the ledgers below an output folder, and headers of products."""
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,19 +12,10 @@ from astropy.io import fits
 from detectorist.campaign import ledger as ledgers
 from detectorist.campaign.ledger import Entry, Ledger
 from detectorist.errors import InputError
-from detectorist.modes import exposure_name
-from detectorist.modes.job import DONE
+from detectorist.modes.exposure import Exposure
 
-RESOLVED, RECORD = "resolved.toml", "record.json"
 #: How far below the folder a run may lie.
 DEEPEST = 3
-#: State of an exposure whose folder holds parameters and no record.
-UNFINISHED = "unfinished"
-FAILED = "failed"
-#: States in records of runs over a database -> states here; others are done.
-STATES = {"failed": FAILED}
-#: Pipelines by the name in resolved.toml -> mode.
-PIPELINES = {"LrsPipeline": "lrs", "ImagingPipeline": "imaging", "Coron1Pipeline": "coron"}
 #: Header cards worth showing: card -> label.
 CARDS = {
     "TARGPROP": "target",
@@ -47,43 +36,6 @@ CARDS = {
     "EFFEXPTM": "exposure time (s)",
     "CRDS_CTX": "CRDS context",
 }
-
-
-@dataclass
-class Exposure:
-    """One exposure and what became of it.
-
-    Attributes
-    ----------
-    numbers : dict
-        Of the exposure as a whole.
-    steps : dict
-        {part of the exposure: {step: numbers}}, as the steps recorded them.
-    resolved : dict
-        Every parameter in force; {} where the reduction did not get that far.
-    """
-
-    name: str
-    mode: str
-    state: str
-    folder: Path
-    files: tuple[str, ...] = ()
-    error: str = ""
-    message: str = ""
-    evidence: dict[str, Any] = field(default_factory=dict)
-    numbers: dict[str, Any] = field(default_factory=dict)
-    steps: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
-    resolved: dict[str, Any] = field(default_factory=dict)
-    settings: tuple[str, ...] = ()
-    seconds: float = 0.0
-    peak_bytes: int = 0
-    header: dict[str, Any] = field(default_factory=dict)
-    references: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def target(self) -> str:
-        """Name of the target, as the proposer wrote it."""
-        return str(self.header.get("target", ""))
 
 
 @dataclass
@@ -110,7 +62,7 @@ class Run:
 
 
 def gather(folder: Path) -> Run:
-    """Return the runs in a folder: a campaign with its ledger, single reductions, or any of these in folders below.
+    """Return the runs in a folder, or in folders below it.
 
     Raises
     ------
@@ -120,19 +72,16 @@ def gather(folder: Path) -> Run:
     folder = Path(folder)
     run = Run(folder, [])
     for found in sorted(set(_find_runs(folder, DEEPEST))):
-        if (found / ledgers.FILE).is_file():
-            run.exposures += _from_ledger(found, run)
-        else:
-            run.exposures += _from_folder(found)
+        run.exposures += _from_ledger(found, run)
     if not run.exposures:
-        raise InputError(f"{folder}: nothing to report on: no {ledgers.FILE} and no {RESOLVED} here or below")
+        raise InputError(f"{folder}: nothing to report on: no {ledgers.FILE} here or below")
     run.exposures.sort(key=lambda exposure: exposure.name)
     return run
 
 
 def _find_runs(folder: Path, deepest: int) -> Iterator[Path]:
-    """Yield folders with a ledger or resolved parameters; below such a folder everything belongs to it."""
-    if (folder / ledgers.FILE).is_file() or (folder / RESOLVED).is_file():
+    """Yield folders with a ledger; below such a folder everything belongs to it."""
+    if (folder / ledgers.FILE).is_file():
         yield folder
         return
     if deepest and folder.is_dir():
@@ -167,7 +116,8 @@ def _from_entry(entry: Entry, ledger_folder: Path) -> Exposure:
         evidence=record.numbers,
         numbers=numbers if isinstance(numbers, dict) else {},
         steps=_by_part(steps),
-        resolved=_own_parameters(_read_resolved(folder), job.name),
+        resolved=record.resolved,
+        log=folder / job.beside("detectorist.log").name,
         settings=job.settings,
         seconds=record.seconds,
         peak_bytes=record.peak_bytes,
@@ -175,62 +125,6 @@ def _from_entry(entry: Entry, ledger_folder: Path) -> Exposure:
     products = [folder / product.path for product in record.products if product.path.endswith(".fits")]
     _read_header(exposure, products)
     return exposure
-
-
-def _from_folder(folder: Path) -> list[Exposure]:
-    """Return the exposures of a folder without a ledger: one, or all that `resolved.toml` tells apart."""
-    resolved = _read_resolved(folder)
-    records = _read_json(folder / RECORD)
-    files = tuple(str(path) for path in resolved.get("inputs", ()))
-    if "exposures" not in resolved:
-        name = exposure_name(Path(files[0])) if files else folder.name
-        return [_make_exposure(name, folder, resolved, records, files)]
-    return [
-        _make_exposure(
-            name,
-            folder,
-            _own_parameters(resolved, name),
-            {name: records[name]} if name in records else {},
-            tuple(file for file in files if Path(file).name.startswith(name)),
-        )
-        for name in resolved["exposures"]
-    ]
-
-
-def _make_exposure(
-    name: str, folder: Path, resolved: dict[str, Any], records: dict[str, Any], files: tuple[str, ...]
-) -> Exposure:
-    steps = dict(records)
-    numbers = steps.pop("exposure", {})
-    facts: dict[str, Any] = {}
-    if name in steps and "exposure" in steps[name]:
-        steps[name] = dict(steps[name])
-        facts = steps[name].pop("exposure")
-    exposure = Exposure(
-        name=name,
-        mode=PIPELINES.get(resolved.get("pipeline", ""), resolved.get("pipeline", "")),
-        state=(STATES.get(facts.get("state", ""), DONE)) if records else UNFINISHED,
-        folder=folder,
-        files=files,
-        message=facts.get("message", "") if records else f"nothing in {RECORD}: not finished; see detectorist.log",
-        numbers={**numbers, **{key: value for key, value in facts.items() if key not in ("state", "message")}},
-        steps=_by_part(steps),
-        resolved=resolved,
-        settings=tuple(resolved.get("settings", ())),
-        seconds=facts.get("seconds", 0.0),
-    )
-    _read_header(exposure, sorted(folder.glob("stage_1/*.fits")) + sorted(folder.glob(f"{name}*.fits")))
-    return exposure
-
-
-def _own_parameters(resolved: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return parameters with the choices for one exposure in the place of the common ones."""
-    if "exposures" not in resolved:
-        return resolved
-    own = resolved["exposures"].get(name, {})
-    steps = {step: {**table, **own.get("steps", {}).get(step, {})} for step, table in resolved.get("steps", {}).items()}
-    settings = [*own.get("settings", ()), *resolved.get("settings", ())]
-    return {**resolved, "steps": steps, "settings": settings}
 
 
 def _by_part(steps: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
@@ -242,21 +136,6 @@ def _by_part(steps: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
 
 def _holds_tables(table: Any) -> bool:
     return isinstance(table, dict) and bool(table) and all(isinstance(value, dict) for value in table.values())
-
-
-def _read_resolved(folder: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads((folder / RESOLVED).read_text())
-    except (OSError, ValueError):
-        return {}
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        table = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return table if isinstance(table, dict) else {}
 
 
 def _read_header(exposure: Exposure, products: list[Path]) -> None:

@@ -19,14 +19,17 @@ from markupsafe import Markup
 from detectorist import __version__
 from detectorist.campaign.memory import format_bytes
 from detectorist.errors import InputError
+from detectorist.modes import load_mode
+from detectorist.modes.exposure import Exposure
 from detectorist.modes.job import DONE
-from detectorist.modes.section import Panel, Sections, load_sections
+from detectorist.modes.quality import Column, is_number
+from detectorist.modes.section import Panel, Section
 from detectorist.reduction import products
 from detectorist.report import compare as comparisons
-from detectorist.report.concerns import Column, Suspect, find_suspects, is_number
-from detectorist.report.gather import Exposure, Run, gather
+from detectorist.report.gather import Run, gather
 from detectorist.report.media import Media
 from detectorist.report.parameters import Parameter, find_changed, find_varying
+from detectorist.report.quality_checks import Suspect, find_suspects
 
 FILE, ASSETS = "report.html", "report_assets"
 #: Beyond so many exposures, pictures go to a folder beside the page and only quick ones are made.
@@ -44,7 +47,7 @@ class Group:
     """The exposures of one mode, with what is to be said of them together."""
 
     mode: str
-    sections: Sections
+    sections: Section
     exposures: list[Exposure]
     suspects: list[Suspect]
     defaults: dict[tuple[str, str], Any]
@@ -87,7 +90,7 @@ def write_report(
 
 def make_group(mode: str, exposures: list[Exposure]) -> Group:
     """Return the exposures of a mode with suspects and parameters worth marking."""
-    sections = load_sections(mode)
+    sections = load_mode(mode).section()
     for exposure in exposures:
         sections.complete(exposure)
     return Group(
@@ -126,7 +129,7 @@ class _Writer:
         suspects = sorted((one for group in self._groups for one in group.suspects), key=lambda one: -one.urgency)
         if self._compared:
             for exposure in self._compared.exposures:
-                load_sections(exposure.mode).complete(exposure)
+                load_mode(exposure.mode).section().complete(exposure)
         return {
             "version": __version__,
             "made": time.strftime("%Y-%m-%d %H:%M %Z"),
@@ -155,8 +158,6 @@ class _Writer:
         """Return bokeh's script where an interactive figure is on the page; asked for at its end."""
         if not self._interactive:
             return Markup()
-        from detectorist.report.interactive import bokeh_script
-
         return Markup("<script>{}</script>").format(_script(bokeh_script()))
 
     def _thumbnail(self, group: Group, exposure: Exposure) -> Markup:
@@ -252,7 +253,7 @@ def _alike(exposure: Exposure) -> dict[str, str]:
 def _warnings(exposure: Exposure) -> list[str]:
     """Return the warnings and errors of an exposure's log, each once."""
     try:
-        lines = (exposure.folder / "detectorist.log").read_text(errors="replace").splitlines()
+        lines = exposure.log.read_text(errors="replace").splitlines() if exposure.log else []
     except OSError:
         return []
     told = [line.split(" ", 2)[2] for line in lines if " WARNING " in line or " ERROR " in line]
@@ -269,6 +270,13 @@ def _text(name: str) -> Markup:
     """Return a style sheet or script of ours."""
     text = (resources.files("detectorist.report") / "templates" / name).read_text(encoding="utf-8")
     return Markup(text)
+
+
+def bokeh_script() -> str:
+    """Return bokeh's own script, to be put into the page."""
+    from bokeh.resources import Resources
+
+    return "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)
 
 
 def _script(text: str) -> Markup:

@@ -6,11 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from detectorist.reduction.content_keys import PLACES
-from detectorist.report.gather import Exposure
-
-#: Parameters that say where things go or how stpipe works, not what is done.
-SILENT = frozenset((*PLACES, "pre_hooks", "post_hooks", "output_ext", "output_use_model", "output_use_index"))
+from detectorist.modes.exposure import Exposure
+from detectorist.reduction.in_force import in_force
 
 
 @dataclass(frozen=True)
@@ -37,16 +34,6 @@ class Parameter:
     def path(self) -> str:
         """Its name as `--set` takes it."""
         return f"{self.step}.{self.name}" if self.step else self.name
-
-
-def in_force(resolved: dict[str, Any]) -> dict[tuple[str, str], Any]:
-    """Return {(step, parameter): value} of everything that says what is done."""
-    table = {("", name): value for name, value in resolved.items() if not isinstance(value, dict)}
-    for name in ("recipe", "title", "settings", "inputs", "pipeline"):
-        table.pop(("", name), None)
-    for step, parameters in resolved.get("steps", {}).items():
-        table.update({(step, name): value for name, value in parameters.items()})
-    return {path: value for path, value in table.items() if path[1] not in SILENT}
 
 
 def find_varying(exposures: Iterable[Exposure]) -> set[tuple[str, str]]:

@@ -146,7 +146,7 @@ def quick_steps():
 @pytest.fixture(scope="session")
 def coron_cache(tmp_path_factory):
     """The folder of a CRDS cache for both instruments."""
-    from detectorist.simulate.crds_cache import CacheBuilder
+    from detectorist.simulate.core.crds_cache import CacheBuilder
 
     date = "2026-01-01T00:00:00.000"
     builder = CacheBuilder(tmp_path_factory.mktemp("coron") / "crds", date=date)

@@ -87,7 +87,7 @@ class TestTelling:
         assert {NIRCAM_KEY, MIRI_KEY, NIRCAM_KEY.replace("SUB320A335R", "FULL")} < set(database.concatenations)
 
     def test_simulated_exposures_are_told_as_what_they_are(self, tmp_path):
-        from detectorist.simulate.coron_scenes import MiriCoronScene
+        from detectorist.simulate.coron.scene import MiriCoronScene
 
         scene = MiriCoronScene().only("background")
         files = scene.write(tmp_path / "sim", ints=1, groups=2, rolls=2, dithers=2)

@@ -56,9 +56,10 @@ def test_it_has_no_recipes():
 @pytest.mark.long
 def test_products_are_those_of_the_command(tmp_path):
     """Rates of both, one good exposure beside a damaged one, kept when they are there."""
-    from detectorist.modes.coron.database import Database
     from detectorist.modes.coron.run_obs import run_obs
-    from detectorist.simulate.coron_scenes import CoronScene
+
+    from detectorist.modes.coron.database import Database
+    from detectorist.simulate.coron.scene import CoronScene
 
     raw = tmp_path / "raw"
     good, cut = CoronScene().write(raw, ints=2, groups=4, rolls=2, dithers=0, seed=1)[:2]

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from detectorist.modes.coron.obs_plan import JUMP_THRESHOLD
+from detectorist.modes.coron.run_obs import run_obs, summarise
 from stdatamodels.jwst import datamodels
 from typer.testing import CliRunner
 
@@ -14,9 +16,7 @@ from detectorist import __version__
 from detectorist.cli.run import app
 from detectorist.errors import InputError, OutputError, ParameterError, ReferenceMissing
 from detectorist.modes.coron.database import Database
-from detectorist.modes.coron.obs_plan import JUMP_THRESHOLD
 from detectorist.modes.coron.pipeline import Coron1Pipeline
-from detectorist.modes.coron.run_obs import run_obs, summarise
 
 pytestmark = pytest.mark.usefixtures("coron_references")
 

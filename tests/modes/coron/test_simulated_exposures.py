@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import xarray as xr
+from detectorist.modes.coron.run_obs import run_obs
 from scipy.ndimage import binary_dilation
 from stdatamodels.jwst import datamodels
 
 from detectorist.modes.coron.database import Database
-from detectorist.modes.coron.run_obs import run_obs
-from detectorist.simulate.coron_scenes import CoronScene, MiriCoronScene
+from detectorist.simulate.coron.scene import CoronScene, MiriCoronScene
 
 pytestmark = pytest.mark.long
 

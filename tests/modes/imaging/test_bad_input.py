@@ -266,8 +266,8 @@ def test_a_file_that_is_not_there(tmp_path):
 
 
 def test_without_a_flat_it_is_measured_as_it_is(plain, tmp_path, caplog):
-    from detectorist.simulate.imaging import ImagingScene
-    from detectorist.simulate.imaging_references import build_imaging_cache
+    from detectorist.simulate.imaging.references import build_imaging_cache
+    from detectorist.simulate.imaging.scene import ImagingScene
 
     # References of another detector: for this one there is no flat.
     cache = build_imaging_cache(tmp_path / "crds", ImagingScene().with_detector(size=64, outputs=1), n_groups=2)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.filterwarnings("default")
 @pytest.fixture
 def small(tmp_path):
     """A small raw exposure with its references."""
-    from detectorist.simulate.imaging import ImagingScene
+    from detectorist.simulate.imaging.scene import ImagingScene
 
     scene = ImagingScene().with_detector(size=64, outputs=1, pattern="RAPID")
     scene.write(tmp_path / "sim", groups=3, seed=1)

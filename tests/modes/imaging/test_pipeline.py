@@ -17,7 +17,7 @@ from detectorist import models
 from detectorist.errors import AlreadyCorrected
 from detectorist.modes.imaging.pipeline import ImagingPipeline, stem_of
 from detectorist.modes.imaging.reduction import ImagingRequest, reduce_imaging
-from detectorist.simulate.imaging import ImagingScene
+from detectorist.simulate.imaging.scene import ImagingScene
 
 pytestmark = pytest.mark.filterwarnings("default")  # stock steps warn as they please
 

@@ -121,7 +121,7 @@ def test_only_one_step_expands_large_events(skipped, left_on, caplog):
 @pytest.mark.long
 def test_stripes_are_taken_off_groups_where_asked(tmp_path):
     from detectorist.modes.imaging.reduction import ImagingRequest, reduce_imaging
-    from detectorist.simulate.imaging import ImagingScene
+    from detectorist.simulate.imaging.scene import ImagingScene
 
     ImagingScene().with_detector(size=128, outputs=1, pattern="RAPID").write(tmp_path / "sim", groups=5, seed=2)
     files, references = sorted((tmp_path / "sim").glob("*_uncal.fits")), str(tmp_path / "sim" / "crds")

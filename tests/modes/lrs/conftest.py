@@ -8,7 +8,7 @@ import pytest
 @pytest.fixture(scope="session")
 def exposure(tmp_path_factory):
     """A folder with two segments of four integrations of eight groups each, `truth.nc` and `crds/`."""
-    from detectorist.simulate.builder import LrsScene
+    from detectorist.simulate.lrs.scene import LrsScene
 
     folder = tmp_path_factory.mktemp("exposure")
     LrsScene().write(folder, ints=8, groups=8, segments=2, seed=3)

@@ -177,7 +177,7 @@ def test_errors_that_say_nothing(reduce, rates, tmp_path, value):
 
 
 def test_one_integration(reduce, tmp_path):
-    from detectorist.simulate.builder import LrsScene
+    from detectorist.simulate.lrs.scene import LrsScene
 
     raw = tmp_path / "raw"
     files = LrsScene().write(raw, ints=1, groups=8, segments=1, seed=2)

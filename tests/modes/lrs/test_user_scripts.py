@@ -44,7 +44,7 @@ def test_bright(exposure, tmp_path):
 
 
 def test_faint(tmp_path):
-    from detectorist.simulate.builder import LrsScene
+    from detectorist.simulate.lrs.scene import LrsScene
 
     raw = tmp_path / "raw"
     LrsScene.for_long_ramps(60).write(raw, ints=2, groups=60, segments=2, seed=5)

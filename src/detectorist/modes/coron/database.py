@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +12,10 @@ from astropy.io import fits
 from astropy.table import Table, vstack
 
 from detectorist.errors import InputError, ParameterError
+from detectorist.modes.job import JobRecord
 from detectorist.parameters import nearest
+from detectorist.reduction.names import product_of, without_ending
+from detectorist.reduction.names import stem_of as exposure_stem
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +27,8 @@ LEFT_OUT_TYPES = ("NRC_TACQ", "NRC_TACONFIRM", "MIR_TACQ", "MIR_TACONFIRM")
 #: Orientations that differ by less than this belong to one roll, degrees.
 ROLL_TOLERANCE_DEG = 0.5
 TABLE_NAME = "database.ecsv"
-_STEM = re.compile(r"(?P<stem>.+)_(?P<kind>uncal|rateints|rate)\.fits(\.gz)?$")
+#: Products that an exposure can be known by.
+KNOWN_BY = ("uncal", "rateints", "rate")
 
 
 class _Column(NamedTuple):
@@ -135,7 +138,7 @@ class Database:
         known = {stem_of(row["FITSFILE"]): row["FITSFILE"] for table in self.obs.values() for row in table}
         rows: dict[str, list[dict[str, Any]]] = {}
         for file in files:
-            path = Path(file).resolve()
+            path = Path(file).absolute()
             stem = stem_of(path)
             if known.get(stem) == str(path):
                 log.warning("%s is listed twice and used once", path)
@@ -207,6 +210,25 @@ class Database:
             whole.write(partial, format="ascii.ecsv", overwrite=True)
         return path
 
+    def finish(self, records: Sequence[JobRecord]) -> Path:
+        """Let the rows of exposures that are done name their new rateints, save the table and return its path."""
+        self.take_products(records)
+        return self.save()
+
+    def take_products(self, records: Sequence[JobRecord]) -> None:
+        """Let the rows of exposures that are done name their new rateints."""
+        made = {
+            record.name: Path(record.output_dir) / product.path
+            for record in records
+            for product in record.products
+            if product_of(product.path) == "rateints"
+        }
+        for table in self.obs.values():
+            for index, row in enumerate(table):
+                path = made.get(stem_of(row["FITSFILE"]))
+                if path is not None:
+                    table["FITSFILE"][index], table["DATAMODL"][index] = str(path.resolve()), "STAGE1"
+
     @classmethod
     def load(cls, path: str | Path) -> Database:
         """Return the database that `save` wrote, edited by hand or not.
@@ -233,6 +255,37 @@ class Database:
         return database
 
 
+def read_files(files: Sequence[Path], output_dir: Path) -> tuple[Database, tuple[Path, ...], tuple[str, ...]]:
+    """Return the database of some files, the raw files to reduce, and what to tell of those that are not in it.
+
+    A table (.ecsv) stands for the files that it names. Target acquisition is left out; a file that cannot be read
+    stays among the files, so that it fails by itself.
+    """
+    tables = [path for path in files if path.suffix == ".ecsv"]
+    if tables:
+        if len(files) > 1:
+            raise ParameterError(f"{tables[0]}: a table of exposures stands alone, {len(files)} files are given")
+        database = Database.load(tables[0])
+        database.output_dir = output_dir
+        return database, tuple(uncals_of(database)), ()
+    database, kept, notes = Database(output_dir), [], []
+    for path in files:
+        try:
+            before = len(database)
+            database.read([path])
+        except InputError:
+            kept.append(path)
+            continue
+        if len(database) == before:
+            notes.append(f"{path.name}: target acquisition; left out")
+    return database, (*uncals_of(database), *kept), tuple(notes)
+
+
+def uncals_of(database: Database) -> list[Path]:
+    """Return the raw file of every row; the rate where there is none, which its job then says."""
+    return [Path(str(row["UNCALFILE"]) or str(row["FITSFILE"])) for table in database.obs.values() for row in table]
+
+
 def stem_of(path: str | Path) -> str:
     """Return the name of an exposure: that of its file without "_uncal.fits" and the like.
 
@@ -241,10 +294,9 @@ def stem_of(path: str | Path) -> str:
     InputError
         When the file is not named as a product of this kind.
     """
-    match = _STEM.match(Path(path).name)
-    if match is None:
+    if product_of(path) not in KNOWN_BY or without_ending(path) == Path(path).name:
         raise InputError(f"{path}: a file named *_uncal.fits, *_rateints.fits or *_rate.fits is needed")
-    return match["stem"]
+    return exposure_stem(path)
 
 
 def concatenation_of(row: Any) -> str:
@@ -272,7 +324,7 @@ def _read_row(path: Path) -> dict[str, Any] | None:
         )
     row = {name: _value(header.get(column.keyword), column.dtype) for name, column in COLUMNS.items() if column.keyword}
     row["ROLL_REF"] = _value(roll, "f8")
-    raw = path.name.endswith(("_uncal.fits", "_uncal.fits.gz"))
+    raw = product_of(path) == "uncal"
     uncal = path if raw else _find_uncal(path)
     row |= {"TYPE": "", "ROLL": 0, "DATAMODL": "STAGE0" if raw else "STAGE1"}
     row |= {"FITSFILE": str(path), "UNCALFILE": "" if uncal is None else str(uncal)}

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 from astropy.io import fits
 
-from detectorist.modes.section import Panel, Picture, Sections
-from detectorist.report.concerns import Check, Column
-from detectorist.report.gather import Exposure
-from detectorist.report.media import colour, limits_of, shrink
-from detectorist.report.parameters import in_force
+from detectorist.figures.pictures import colour, limits_of, shrink
+from detectorist.modes.exposure import Exposure
+from detectorist.modes.quality import Check, Column
+from detectorist.modes.section import Panel, Picture, Section
+from detectorist.reduction.in_force import in_force
 
 #: Flags in DQ of rates: of a pixel that cannot be used, one that saturated, one with a jump, an outlier.
 DO_NOT_USE, SATURATED, JUMP_DET, OUTLIER = 1, 2, 4, 16
@@ -34,7 +34,7 @@ _RECORDED = (
 )
 
 
-class CoronSections(Sections):
+class CoronSections(Section):
     """Stage 1 of coronagraphy."""
 
     title: ClassVar = "Coronagraphy"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from detectorist.campaign.order import SATURATED
-from detectorist.modes import ExposureInterval, Mode, Outcome, Prediction, Progress, exposure_name
-from detectorist.modes.job import Job
+from detectorist.modes import Mode
+from detectorist.modes.job import SATURATED, ExposureInterval, Job, JobRecord, Outcome, Prediction, Progress
+from detectorist.reduction.names import exposure_name
 from detectorist.reduction.ramp_sizes import ramp_size, read_interval
+
+if TYPE_CHECKING:
+    from detectorist.modes.section import Section
 
 #: Coefficients of memory and disk, in bytes, fitted to measured runs with benchmarks/campaign.py.
 BASE_BYTES, BYTES_PER_SAMPLE = 460e6, 17
@@ -20,6 +23,15 @@ class ImagingMode(Mode):
     """Raw ramps (or a rate image) of one exposure to a rate image without snowballs, wisps and 1/f noise."""
 
     name: ClassVar = "imaging"
+    title: ClassVar = "NIRCam images: raw ramps to rates without snowballs, wisps and 1/f noise"
+    pipeline: ClassVar = "detectorist.modes.imaging.pipeline:ImagingPipeline"
+    together: ClassVar = True
+    output_dir: ClassVar = "calibrated"
+    commands: ClassVar = {
+        "snowballs": "detectorist.modes.imaging.single_steps:snowballs",
+        "wisps": "detectorist.modes.imaging.wisps_command:app",
+        "destripe": "detectorist.modes.imaging.single_steps:destripe",
+    }
     kernel: ClassVar = "engine/_ramp_tiles_nb"
 
     def exposure_of(self, path: Path) -> str:
@@ -33,31 +45,25 @@ class ImagingMode(Mode):
         _build(job)
         use_references(job.references, optional=not any("_uncal" in file for file in job.files))
 
-    def recipe_text(self, job: Job) -> str:
-        """Return the text of the recipe."""
-        from detectorist.reduction.recipe import read_recipe_text
-
-        return read_recipe_text("imaging", job.recipe or "default")
-
     def reduce(self, job: Job, progress: Progress) -> Outcome:
         """Reduce the exposure into the job's folder."""
-        from detectorist.modes.imaging.reduction import ImagingRequest, reduce_imaging
+        from detectorist.modes.imaging.reduction import reduce_exposure
+        from detectorist.reduction.runner import request_of
 
-        folder = Path(job.output_dir)
-        made = reduce_imaging(
-            ImagingRequest(
-                files=job.files,
-                output_dir=folder,
-                recipe=job.recipe,
-                settings=(*job.settings, *_what_was_left(job, folder)),
-                references=job.references,
-                force=bool(job.options.get("force")),
-                progress=progress,
-            )
-        )
-        beside = [path for path in sorted(folder.iterdir()) if path.suffix in (".fits", ".pdf") and path not in made]
-        steps = json.loads((folder / "record.json").read_text())
-        return Outcome([*made, *beside, folder / "record.json", folder / "resolved.toml"], steps)
+        found = reduce_exposure(request_of(job, progress, _what_was_left(job)))
+        return Outcome(found.products, found.steps, resolved=found.resolved)
+
+    def section(self) -> Section:
+        """Return images before and after, and their numbers, for the report."""
+        from detectorist.modes.imaging.report import ImagingSections
+
+        return ImagingSections()
+
+    def summarise(self, record: JobRecord) -> list[str]:
+        """Return what was subtracted."""
+        from detectorist.modes.imaging.quality import summarise
+
+        return summarise(record.steps)
 
     def steps_of(self, job: Job) -> list[str]:
         """Return the steps that are not skipped."""
@@ -93,13 +99,13 @@ class ImagingMode(Mode):
         import detectorist.modes.imaging.reduction  # noqa: F401
 
 
-def _what_was_left(job: Job, folder: Path) -> tuple[str, ...]:
+def _what_was_left(job: Job) -> tuple[str, ...]:
     """Join what earlier exposures left into one file, and return the setting that names it."""
     if not job.left:
         return ()
     from detectorist.modes.imaging.saturated import join_saturated, write_saturated
 
-    target = folder / f"{job.name}_earlier{SATURATED}"
+    target = Path(job.output_dir) / f"{job.name}_earlier{SATURATED}"
     write_saturated(join_saturated([Path(path) for path in job.left]), target)
     return (f"flag_persistence.earlier={json.dumps(str(target))}",)
 
@@ -110,6 +116,6 @@ def _build(job: Job) -> Any:
     from detectorist.reduction.recipe import load_recipe
     from detectorist.reduction.runner import build_pipeline
 
-    recipe = load_recipe("imaging", job.recipe or "default").with_settings(job.settings)
+    recipe = load_recipe("imaging", job.recipe).with_settings(job.settings)
     recipe.check(ImagingPipeline)
     return build_pipeline(ImagingPipeline, None, steps=recipe.steps, **recipe.parameters)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from detectorist.reduction import products
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
 from detectorist.reduction.engine_steps import ENGINE_STEPS, EngineJumpStep, EngineRampFitStep
 from detectorist.reduction.headers import require_whole_file, sci_axes
+from detectorist.reduction.names import stem_of
 from detectorist.stage_1.flag_persistence import FlagPersistenceStep
 from detectorist.stage_1.snowballs import SnowballsStep
 from detectorist.stage_1.stripes import StripesStep
@@ -34,7 +34,6 @@ INTERIM = ("ramp", "rateints")
 #: Steps on the rate image in their order, and the ending of the copy that is kept from before each.
 RATE_STEPS = {"wisps": "prewisp", "stripes": "pre1f"}
 _KINDS = {4: RampModel, 3: CubeModel, 2: ImageModel}
-_PRODUCT = re.compile(r"_(uncal|ramp|rate|rateints)$")
 
 
 class ImagingJumpStep(EngineJumpStep):
@@ -90,6 +89,7 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
     """
 
     class_alias = "imaging"
+    default_recipe: ClassVar = ("imaging", "default")
 
     spec = """
         engine = option("auto", "stock", default="auto")  # compiled steps where they are proven, or stock
@@ -267,12 +267,6 @@ def kind_of_file(path: Path) -> type[JwstDataModel]:
     header = fits.getheader(path)
     _require_nircam(str(path), header.get("INSTRUME"), header.get("EXP_TYPE"))
     return _KINDS[len(axes)]
-
-
-def stem_of(filename: str) -> str:
-    """Return a file name without ending and product: the names of all products begin with it."""
-    name = filename.removesuffix(".gz").removesuffix(".fits").removesuffix(".asdf")
-    return _PRODUCT.sub("", name)
 
 
 def has_wisps(detector: str | None, band: str | None) -> bool:

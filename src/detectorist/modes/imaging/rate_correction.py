@@ -14,6 +14,7 @@ from detectorist.crds_source import use_references
 from detectorist.errors import InputError, OutputError
 from detectorist.modes.imaging.pipeline import RATE_STEPS
 from detectorist.reduction import products
+from detectorist.reduction.names import without_ending
 from detectorist.reduction.runner import build_pipeline, references_in_words, require_writable
 from detectorist.stage_1.stripes import StripesStep
 from detectorist.stage_1.subtract_1overf import product_of
@@ -100,6 +101,6 @@ def correct_rate_file(request: RateRequest) -> RateResult:
     if models.state(corrected, request.step) != "COMPLETE":
         return RateResult(source, None, step.record)
     ending = RATE_STEPS[request.step]
-    products.write_model(model, folder / f"{target.name.removesuffix('.gz').removesuffix('.fits')}_{ending}.fits")
+    products.write_model(model, folder / f"{without_ending(target)}_{ending}.fits")
     products.write_model(corrected, target)
     return RateResult(source, target, step.record)

@@ -11,11 +11,11 @@ import numpy as np
 from astropy.io import fits
 
 from detectorist.figures import imaging_quality, snowballs, wisps
-from detectorist.modes.section import Panel, Picture, Sections
-from detectorist.report.concerns import Check, Column
-from detectorist.report.gather import Exposure
-from detectorist.report.media import colour, limits_of
-from detectorist.report.parameters import in_force
+from detectorist.figures.pictures import colour, limits_of
+from detectorist.modes.exposure import Exposure
+from detectorist.modes.quality import Check, Column
+from detectorist.modes.section import Panel, Picture, Section
+from detectorist.reduction.in_force import in_force
 
 #: Flags in DQ of a rate: of a pixel that cannot be used, saturated, has a jump, sees no light.
 DO_NOT_USE, SATURATED, JUMP_DET, REFERENCE_PIXEL = 1, 2, 4, 1 << 31
@@ -25,7 +25,7 @@ THUMBNAIL_PIX, BRIEF_PIX = 96, 256
 CLIP_PCT = 4.0
 
 
-class ImagingSections(Sections):
+class ImagingSections(Section):
     """Rate images."""
 
     title: ClassVar = "NIRCam images"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from detectorist.modes import Mode, Outcome, Prediction, Progress, exposure_name
-from detectorist.modes.job import Job
+from detectorist.modes import Mode
+from detectorist.modes.job import Job, JobRecord, Outcome, Prediction, Progress
 from detectorist.reduction.ramp_sizes import RampSize, ramp_size
+
+if TYPE_CHECKING:
+    from detectorist.modes.section import Section
 
 #: Numbers of integrations per chunk that `with_memory` chooses from.
 _CHUNKS = (4, 8, 16, 32, 64, 128, 256, 512)
@@ -38,6 +40,9 @@ class LrsMode(Mode):
     """Raw ramps (or rateints) of one exposure, in any number of segments, to spectra through time."""
 
     name: ClassVar = "lrs"
+    title: ClassVar = "MIRI LRS slitless time series: raw ramps to spectra through time"
+    pipeline: ClassVar = "detectorist.modes.lrs.pipeline:LrsPipeline"
+    recipe_aliases: ClassVar = {"best": "default", "short": "exotic-short", "long": "exotic-long"}
     kernel: ClassVar = "engine/_ramp_tiles_nb"
 
     def check(self, job: Job) -> None:
@@ -48,40 +53,25 @@ class LrsMode(Mode):
         build(recipe)
         use_references(job.references, optional=not any("_uncal" in file for file in job.files))
 
-    def recipe_text(self, job: Job) -> str:
-        """Return the text of the recipe; of both standard ones where the length of the ramps decides."""
-        from detectorist.reduction.recipe import read_recipe_text
-
-        names = [job.recipe] if job.recipe else ["short", "long"]
-        return "\n".join(read_recipe_text("lrs", name) for name in names)
-
     def reduce(self, job: Job, progress: Progress) -> Outcome:
         """Reduce the exposure into the job's folder."""
-        from detectorist.modes.lrs.reduction import Request, reduce_lrs
+        from detectorist.modes.lrs.reduction import reduce_exposure
+        from detectorist.reduction.runner import request_of
 
-        folder = Path(job.output_dir)
-        reduce_lrs(
-            Request(
-                files=job.files,
-                output_dir=folder,
-                recipe=job.recipe,
-                settings=(*job.settings, *_chunking(job)),
-                references=job.references,
-                force=bool(job.options.get("force")),
-                progress=progress,
-            )
-        )
-        rates = [
-            folder / "stage_1" / f"{exposure_name(Path(file), segments=False)}_rateints.fits" for file in job.files
-        ]
-        made = [
-            *(path for path in rates if path.is_file()),
-            *sorted((folder / "stage_2").glob("*.nc")),
-            *sorted((folder / "figures").glob("*.png")),
-            folder / "resolved.toml",
-            folder / "record.json",
-        ]
-        return Outcome(made, json.loads((folder / "record.json").read_text()))
+        found = reduce_exposure(request_of(job, progress, _chunking(job)))
+        return Outcome(found.products, found.steps, resolved=found.resolved)
+
+    def section(self) -> Section:
+        """Return spectra, light curves and their numbers for the report."""
+        from detectorist.modes.lrs.report import LrsSections
+
+        return LrsSections()
+
+    def summarise(self, record: JobRecord) -> list[str]:
+        """Return what the numbers of the exposure say."""
+        from detectorist.modes.lrs.quality import summarise
+
+        return summarise(record.steps.get("exposure", {}))
 
     def steps_of(self, job: Job) -> list[str]:
         """Return the steps that are not skipped."""
@@ -111,7 +101,7 @@ class LrsMode(Mode):
         if not sizes:
             return Prediction()
         return Prediction(
-            predict_memory(sizes, job.options.get("chunk_ints"), decides=_decides(job, sizes)),
+            predict_memory(sizes, job.options.get("chunk_ints"), decides=_decides(job)),
             sum(_disk_bytes(size, job.options.get("chunk_ints")) for size in sizes)
             + (LINEARITY_BYTES if _own_linearity(job, sizes) else 0),
         )
@@ -122,9 +112,9 @@ class LrsMode(Mode):
         chosen = "chunk_ints" in job.options
         if not sizes or (not chosen and predict_memory(sizes, None) <= MARGIN * memory_bytes):
             return job, ""
-        predict = partial(predict_memory, sizes, decides=_decides(job, sizes))
+        predict = partial(predict_memory, sizes, decides=_decides(job))
         if not chosen:
-            reasons = reasons_against_chunks(job.recipe, job.settings, max(size.n_groups for size in sizes))
+            reasons = reasons_against_chunks(job.recipe, job.settings)
             if reasons:
                 return job, f"in one piece, although memory is short, since {'; '.join(reasons)}"
             fitting = [n for n in _CHUNKS if predict(n) <= MARGIN * memory_bytes]
@@ -138,31 +128,30 @@ class LrsMode(Mode):
 
 
 def _recipe(job: Job) -> Any:
-    size = ramp_size(Path(job.files[-1])) if job.recipe is None else None
-    return _load_recipe(job.recipe, (*job.settings, *_chunking(job)), size.n_groups if size else 0)
+    return _load_recipe(job.recipe, (*job.settings, *_chunking(job)))
 
 
-def _load_recipe(name: str | None, settings: Sequence[str], n_groups: int) -> Any:
+def _load_recipe(name: str | None, settings: Sequence[str]) -> Any:
     from detectorist.modes.lrs.pipeline import LrsPipeline
-    from detectorist.reduction.recipe import choose_lrs_recipe, load_recipe
+    from detectorist.reduction.recipe import load_recipe
 
-    recipe = load_recipe("lrs", name or choose_lrs_recipe(n_groups)).with_settings(settings)
+    recipe = load_recipe("lrs", name).with_settings(settings)
     recipe.check(LrsPipeline)
     return recipe
 
 
 @lru_cache(maxsize=64)
-def reasons_against_chunks(recipe: str | None, settings: tuple[str, ...], n_groups: int) -> tuple[str, ...]:
+def reasons_against_chunks(recipe: str | None, settings: tuple[str, ...]) -> tuple[str, ...]:
     """Return why a job with these parameters cannot go in chunks of integrations; none for most."""
     from detectorist.reduction.chunks import reasons_against
 
-    return tuple(reasons_against(build(_load_recipe(recipe, settings, n_groups))))
+    return tuple(reasons_against(build(_load_recipe(recipe, settings))))
 
 
 def build(recipe: Any) -> Any:
     """Return the pipeline of a recipe with every step constructed, so that stpipe has seen every value."""
     from detectorist.modes.lrs.pipeline import LrsPipeline
-    from detectorist.modes.lrs.reduction import build_pipeline
+    from detectorist.reduction.runner import build_pipeline
 
     return build_pipeline(LrsPipeline, None, steps=recipe.steps, **recipe.parameters)
 
@@ -172,27 +161,25 @@ def _chunking(job: Job) -> tuple[str, ...]:
     return (f"chunk_ints={chunk}",) if chunk else ()
 
 
-def _decides(job: Job, sizes: Sequence[RampSize]) -> bool:
-    return chooses_for_itself(job.recipe, job.settings, max(size.n_groups for size in sizes))
+def _decides(job: Job) -> bool:
+    return chooses_for_itself(job.recipe, job.settings)
 
 
 def _own_linearity(job: Job, sizes: Sequence[RampSize]) -> bool:
     n_groups = max(size.n_groups for size in sizes)
-    return n_groups > 0 and not _steps(job.recipe, job.settings, n_groups).get("set_custom_linearity", {}).get(
-        "skip", True
-    )
+    return n_groups > 0 and not _steps(job.recipe, job.settings).get("set_custom_linearity", {}).get("skip", True)
 
 
 @lru_cache(maxsize=64)
-def _steps(recipe: str | None, settings: tuple[str, ...], n_groups: int) -> dict[str, dict[str, Any]]:
-    from detectorist.reduction.recipe import choose_lrs_recipe, load_recipe
+def _steps(recipe: str | None, settings: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    from detectorist.reduction.recipe import load_recipe
 
-    return load_recipe("lrs", recipe or choose_lrs_recipe(n_groups)).with_settings(settings).steps
+    return load_recipe("lrs", recipe).with_settings(settings).steps
 
 
-def chooses_for_itself(recipe: str | None, settings: tuple[str, ...], n_groups: int) -> bool:
+def chooses_for_itself(recipe: str | None, settings: tuple[str, ...]) -> bool:
     """Tell whether steps look at the first integrations before the segment goes in chunks."""
-    steps = _steps(recipe, settings, n_groups)
+    steps = _steps(recipe, settings)
     words = (steps.get("drop_groups", {}).get("drop_groups"), steps.get("reference_pixel", {}).get("smoothing"))
     return "auto" in words
 

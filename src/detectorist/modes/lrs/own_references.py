@@ -43,6 +43,7 @@ def make_references(pipeline: Any, last: Segment) -> dict[str, dict[str, Any]]:
 def _make_gain(pipeline: Any, last: Segment) -> dict[str, Any]:
     gain = pipeline.set_custom_gain.run(_first_integrations(last, 1))
     path = products.write_model(gain, pipeline.folder / "references" / f"{last.stem}_gain.fits")
+    pipeline.written.append(path)
     for name in GAIN_STEPS:
         getattr(pipeline, name).override_gain = str(path)
     return {"state": "COMPLETE", **pipeline.set_custom_gain.record}
@@ -63,6 +64,7 @@ def _make_linearity(pipeline: Any, last: Segment) -> dict[str, Any]:
         log.warning("ramps stay as they are, uncorrected for non-linearity: %s", error.message)
         return {"state": "SKIPPED", "reason": error.message, **error.numbers}
     path = products.write_model(made, pipeline.folder / "references" / f"{last.stem}_linearity.fits")
+    pipeline.written.append(path)
     pipeline.linearity.override_linearity = str(path)
     return {"state": "COMPLETE", **step.record}
 

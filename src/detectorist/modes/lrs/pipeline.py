@@ -84,8 +84,7 @@ class LrsPipeline(DetectoristPipeline):
     `stage_2/stage_2_output.nc`, `references/` (a gain or linearity correction of one's own). A segment whose
     `_rateints.fits` was made from the same input with the same parameters, versions and references is not made again.
 
-    Recipes (`detectorist recipe show lrs`) say what runs. Without one, stock steps run with their own defaults, and our
-    steps on ramps only where asked for.
+    Recipes (`detectorist recipe show lrs`) say what runs; without one it is the recipe "default".
 
     Returns
     -------
@@ -99,6 +98,7 @@ class LrsPipeline(DetectoristPipeline):
     """
 
     class_alias = "lrs"
+    default_recipe: ClassVar = ("lrs", "default")
 
     spec = """
         extraction = option("box", "optimal", default="box")  # how spectra are extracted
@@ -146,6 +146,8 @@ class LrsPipeline(DetectoristPipeline):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        #: Products of a run, in the order in which they were written.
+        self.written: list[Path] = []
         self._template: Any = None
         self._location: Location | None = None
         self._reference_records: dict[str, dict[str, Any]] = {}
@@ -173,7 +175,7 @@ class LrsPipeline(DetectoristPipeline):
             spectra.finish()
         finally:
             spectra.discard()
-        self.frames.write(self.folder / "stage_2" / "frames.nc")
+        self.written += [target, self.frames.write(self.folder / "stage_2" / "frames.nc")]
         self.progress(len(segments), len(segments), "done")
         return spectra
 
@@ -211,14 +213,14 @@ class LrsPipeline(DetectoristPipeline):
             return models.open_as(segment.source, CubeModel)
         target = self._product_of(segment)
         key = content_keys.content_key(segment.source, self._parameters_of_stage_1(), self.reference_source)
-        if self.reuse and content_keys.key_of(target) == key:
+        if self.reuse and key is not None and content_keys.is_whole(target, key):
             log.info("%s: %s is up to date and used as it is", segment.name, target)
+            self.written.append(target)
             rates = models.open_as(target, CubeModel)
             self._repeat_dropped_groups(rates)
             return rates
         rates = self._fit_ramps(segment.source)
-        content_keys.stamp(rates, key)
-        products.write_model(rates, target, never_over=segment.source)
+        self.written.append(products.write_model(rates, target, never_over=segment.source, key=key))
         return rates
 
     def _fit_ramps(self, source: Any) -> CubeModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -65,9 +66,8 @@ def _share(quality: np.ndarray, bit: int) -> float:
     return 100.0 * float(((quality & bit) > 0).mean())
 
 
-def summarise(dataset: xr.Dataset) -> list[str]:
-    """Return a few lines on spectra through time, as `LrsSpectra.dataset` holds them."""
-    numbers = measure(dataset)
+def summarise(numbers: Mapping[str, Any]) -> list[str]:
+    """Return a few lines on spectra through time, from the numbers that `measure` found."""
     lines = [
         f"{numbers['n_integrations']} integrations, {numbers['n_wavelengths']} wavelengths",
         f"replaced near the trace: {numbers['replaced_pct']:.2f} % of all spectral elements",

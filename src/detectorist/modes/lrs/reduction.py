@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
-
-import tomli_w
 
 from detectorist.crds_source import ReferenceSource, use_references
 from detectorist.modes.lrs.pipeline import LrsPipeline
 from detectorist.modes.lrs.quality import measure
 from detectorist.modes.lrs.segments import Segment, order_segments
 from detectorist.modes.lrs.spectra import LrsSpectra
-from detectorist.reduction import products
-from detectorist.reduction.recipe import Recipe, choose_lrs_recipe, load_recipe
+from detectorist.reduction.recipe import Recipe, load_recipe
 from detectorist.reduction.runner import (
     Request,
     build_pipeline,
-    describe_run,
     log_file,
     references_in_words,
     require_writable,
-    without_none,
+    resolve,
 )
-
-__all__ = ["Request", "build_pipeline", "reduce_lrs"]
 
 log = logging.getLogger(__name__)
 
 
-def reduce_lrs(request: Request) -> LrsSpectra:
+@dataclass(frozen=True)
+class Reduced:
+    """What became of an exposure: its spectra, what the steps recorded, and every parameter in force."""
+
+    spectra: LrsSpectra
+    steps: dict[str, Any]
+    resolved: dict[str, Any]
+    products: tuple[Path, ...]
+
+
+def reduce_exposure(request: Request) -> Reduced:
     """Reduce one MIRI LRS exposure.
 
     Everything that can be known to fail is checked before the first ramp is read: headers of all files, names of all
@@ -43,28 +47,24 @@ def reduce_lrs(request: Request) -> LrsSpectra:
     DetectoristError
         One of its kinds, with a sentence that says which file or parameter, what was found and what is needed.
     """
-    recipe = _recipe_for(request)
+    recipe = load_recipe("lrs", request.recipe).with_settings(request.settings)
+    recipe.check(LrsPipeline)
     segments = order_segments(request.files, allow_gaps=bool(recipe.parameters.get("allow_gaps", False)))
-    if request.recipe is None:
-        n_groups = int(segments[-1].meta.get("exposure.ngroups") or 0)
-        recipe = load_recipe("lrs", choose_lrs_recipe(n_groups)).with_settings(request.settings)
-        recipe.check(LrsPipeline)
     require_writable(request.output_dir)
     source = use_references(request.references, optional=not segments[0].is_ramp)
-    with log_file(request.output_dir / "detectorist.log"):
+    with log_file(request.beside("detectorist.log")):
         pipeline = _build(request, recipe, source, segments)
-        _write_resolved(request, recipe, source, segments, pipeline)
         with references_in_words(source):
             spectra = pipeline.run(*[segment.source for segment in segments])
-        _write_record(pipeline, spectra, request.output_dir / "record.json")
-        _draw(spectra, request.output_dir / "figures")
-    return spectra
-
-
-def _recipe_for(request: Request) -> Recipe:
-    recipe = load_recipe("lrs", request.recipe or "short").with_settings(request.settings)
-    recipe.check(LrsPipeline)
-    return recipe
+        with spectra.opened() as dataset:
+            numbers = measure(dataset, pipeline.frames.photon_error)
+        figures = _draw(spectra, request.output_dir / "figures")
+    return Reduced(
+        spectra,
+        {"exposure": numbers, **pipeline.frames.records},
+        resolve(LrsPipeline, pipeline, request, recipe, source, [segment.name for segment in segments]),
+        (*pipeline.written, *figures),
+    )
 
 
 def _build(request: Request, recipe: Recipe, source: ReferenceSource, segments: list[Segment]) -> LrsPipeline:
@@ -75,9 +75,7 @@ def _build(request: Request, recipe: Recipe, source: ReferenceSource, segments: 
     elif not source.has_pipeline_parameters:
         log.warning("references from %s hold no parameters for stock steps: stock defaults apply", source.name)
     parameters = dict(recipe.parameters)
-    if request.wavelength_map is not None:
-        parameters["wavelength_map"] = str(request.wavelength_map)
-    if request.force:
+    if request.overwrite:
         parameters["reuse"] = False
     first = str(segments[0].source) if source.name != "none" else None
     pipeline: LrsPipeline = build_pipeline(
@@ -88,29 +86,13 @@ def _build(request: Request, recipe: Recipe, source: ReferenceSource, segments: 
     return pipeline
 
 
-def _write_resolved(
-    request: Request, recipe: Recipe, source: ReferenceSource, segments: list[Segment], pipeline: LrsPipeline
-) -> None:
-    """Write every parameter in force, and what else is needed to do it again."""
-    table = {
-        "pipeline": LrsPipeline.__name__,
-        **describe_run(request, recipe, source, [segment.name for segment in segments]),
-        **without_none(pipeline.get_pars()),
-    }
-    products.write_text(tomli_w.dumps(table), request.output_dir / "resolved.toml")
-
-
-def _write_record(pipeline: LrsPipeline, spectra: LrsSpectra, target: Path) -> None:
-    """Write the numbers of the exposure, and below them those of its steps, for whoever reads no FITS."""
-    with spectra.opened() as dataset:
-        numbers = measure(dataset, pipeline.frames.photon_error)
-    products.write_text(json.dumps({"exposure": numbers, **pipeline.frames.records}, default=str), target)
-
-
-def _draw(spectra: LrsSpectra, folder: Path) -> None:
+def _draw(spectra: LrsSpectra, folder: Path) -> list[Path]:
     from detectorist.figures import display, lrs
 
     with spectra.opened() as dataset:
         figures = lrs.overview(cast("Mapping[str, Any]", dataset))
+    written = []
     for name, figure in figures.items():
-        display.show_or_write(figure, f"{name}.png", folder=str(folder), path=str(folder / f"{name}.png"))
+        written.append(folder / f"{name}.png")
+        display.show_or_write(figure, f"{name}.png", folder=str(folder), path=str(written[-1]))
+    return written

@@ -12,11 +12,11 @@ import h5netcdf
 import numpy as np
 
 from detectorist.figures import lrs, lrs_quality
-from detectorist.modes.section import Panel, Sections
-from detectorist.report.concerns import Check, Column
-from detectorist.report.gather import Exposure
-from detectorist.report.media import colour
-from detectorist.report.parameters import in_force
+from detectorist.figures.pictures import colour
+from detectorist.modes.exposure import Exposure
+from detectorist.modes.quality import Check, Column
+from detectorist.modes.section import Panel, Section
+from detectorist.reduction.in_force import in_force
 
 #: Pixels of a thumbnail, width and height.
 THUMBNAIL_PIX = (120, 40)
@@ -35,7 +35,7 @@ SCATTER_UNCERTAINTY = 1.0
 CHANCE_SIGMA = 4.0
 
 
-class LrsSections(Sections):
+class LrsSections(Section):
     """Spectra through time."""
 
     title: ClassVar = "MIRI LRS time series"
@@ -129,7 +129,7 @@ class LrsSections(Sections):
     def defaults(self) -> dict[tuple[str, str], Any]:
         """Return the parameters of a bare LrsPipeline."""
         from detectorist.modes.lrs.pipeline import LrsPipeline
-        from detectorist.modes.lrs.reduction import build_pipeline
+        from detectorist.reduction.runner import build_pipeline
 
         return in_force(build_pipeline(LrsPipeline, None).get_pars())
 
@@ -218,7 +218,7 @@ class LrsSections(Sections):
 
 
 def _interactive(name: str, spectra: dict[str, np.ndarray]) -> dict[str, Any]:
-    from detectorist.report import interactive
+    from detectorist.modes.lrs import interactive
 
     return getattr(interactive, name)(spectra)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from stdatamodels.jwst.datamodels import JwstDataModel
 from detectorist.errors import InputError
 from detectorist.models import describe
 from detectorist.reduction.headers import read_header, require_consistent_ramp, sci_axes
+from detectorist.reduction.names import stem_of
 from detectorist.step import LRS_SLITLESS
 
 #: Metadata that all segments of one exposure share.
@@ -39,7 +39,6 @@ _LRS_HEADER = (
     ("subarray.xstart", 1),
     ("subarray.ystart", 529),
 )
-_PRODUCT = re.compile(r"_(uncal|ramp|rateints|calints|crfints)$")
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Segment:
     def stem(self) -> str:
         """File name without product and ending: products of this segment start with it."""
         filename = self.source.name if isinstance(self.source, Path) else describe(self.source)
-        return _PRODUCT.sub("", filename.removesuffix(".gz").removesuffix(".fits").removesuffix(".asdf"))
+        return stem_of(filename)
 
     @property
     def is_ramp(self) -> bool:

@@ -1,0 +1,49 @@
+"""Jobs done in this process, one after the other: what a single exposure needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from detectorist.campaign.local_pool import PoolEvent
+from detectorist.campaign.worker import run_job
+from detectorist.modes.job import Job
+
+
+class ThisProcess:
+    """Does a job when it is waited for.
+
+    Parameters
+    ----------
+    report : callable
+        Called as report(name, done, total, what) while a job is done.
+    """
+
+    size = 1
+
+    def __init__(self, report: Callable[[str, float, int, str], None]):
+        self._report = report
+        self._job: Job | None = None
+
+    @property
+    def free(self) -> int:
+        """How many more jobs can be started now."""
+        return 0 if self._job else 1
+
+    def prepare(self, mode: str, count: int) -> None:
+        """Import nothing ahead: the first job does."""
+
+    def start(self, job: Job) -> None:
+        """Take a job."""
+        self._job = job
+
+    def wait(self, timeout_s: float) -> list[PoolEvent]:
+        """Do the job and return its record."""
+        job, self._job = self._job, None
+        if job is None:
+            return []
+        record = run_job(job, lambda done, total, what: self._report(job.name, done, total, what))
+        return [PoolEvent("record", job.name, record)]
+
+    def close(self) -> None:
+        """Let go of a job that was not begun."""
+        self._job = None

@@ -1,0 +1,228 @@
+"""A run as people see it: planned, shown while it is done, summed up, and left with its exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from detectorist.cli import CRASHED, UNPROCESSABLE
+from detectorist.cli.report import report_after_run
+from detectorist.errors import OutputError, ParameterError
+
+if TYPE_CHECKING:
+    from detectorist.campaign.plan import Plan, PlanRequest
+    from detectorist.campaign.run import Execution
+
+#: Columns of a table that goes to a file or another program.
+WIDTH_OF_FILES = 240
+#: The page that a run leaves.
+REPORT = "report.html"
+
+
+def make_execution(
+    workers: int | None, scheduler: str | None, memory_limit: str | int | None, timeout_s: float | None = None
+) -> Execution:
+    """Return how to run, from options."""
+    from detectorist.campaign.memory import parse_bytes
+    from detectorist.campaign.run import Execution
+
+    if workers and scheduler:
+        raise ParameterError("--workers and --scheduler: a cluster has its own number of workers; give one of the two")
+    return Execution(workers, scheduler, parse_bytes(memory_limit) if memory_limit else None, timeout_s)
+
+
+def conduct(
+    request: PlanRequest,
+    execution: Execution,
+    *,
+    dry_run: bool = False,
+    as_json: bool = False,
+    overwrite: bool = False,
+    quiet: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Plan a run, and do it unless only the plan is wanted; leaves with the run's exit code."""
+    from detectorist.campaign.plan import plan_run
+
+    if overwrite:
+        request = replace(request, options={**request.options, "overwrite": True})
+    plan = plan_run(request, again=overwrite, memory_bytes=execution.memory_per_job)
+    if dry_run:
+        show_plan(plan, execution, as_json=as_json)
+        return
+    run_plan(plan, execution, as_json=as_json, quiet=quiet, verbose=verbose)
+
+
+def run_plan(
+    plan: Plan, execution: Execution, *, as_json: bool = False, quiet: bool = False, verbose: bool = False
+) -> None:
+    """Do a plan, show it, say what failed, and leave with the exit code."""
+    from rich.console import Console
+
+    from detectorist.campaign.run import run_campaign
+    from detectorist.cli.events_view import counted, shown
+    from detectorist.terminal.log import terminal_log
+
+    console = Console(stderr=as_json, quiet=quiet)
+    for note in plan.notes:
+        console.print(note, highlight=False, markup=False, soft_wrap=True)
+    try:
+        with shown(as_json=as_json, quiet=quiet) as report, terminal_log(verbose=verbose):
+            counts = run_campaign(plan, execution, report=report, command=" ".join(sys.argv))
+    except OutputError as error:
+        # A full disk or a lost cluster ends the run, and says nothing against the data.
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(CRASHED) from None
+    failed = failures(plan.output_dir, {planned.job.name for planned in plan.jobs})
+    for line in failed:
+        print(line, file=sys.stderr)
+    if not quiet:
+        for line in [*summaries(plan), f"{counted(counts)}; products in {plan.output_dir}"]:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if plan.to_run or not (plan.output_dir / REPORT).is_file():
+        report_after_run(plan.output_dir, quiet=quiet or as_json)
+    raise typer.Exit(exit_code(counts))
+
+
+def summaries(plan: Plan, *, most: int = 5) -> list[str]:
+    """Return a few lines on each of the first exposures that are done."""
+    from detectorist.campaign.ledger import Ledger
+    from detectorist.modes import load_mode
+    from detectorist.modes.job import DONE
+
+    with Ledger(plan.output_dir, read_only=True) as ledger:
+        entries = ledger.entries([planned.job.name for planned in plan.jobs[:most]])
+    lines = []
+    for entry in entries.values():
+        if entry.state == DONE:
+            told = load_mode(entry.job.mode).summarise(entry.record)
+            lines += [f"{entry.job.name}: {told[0]}", *(f"  {line}" for line in told[1:])] if told else []
+    return lines
+
+
+def exit_code(counts: dict[str, int]) -> int:
+    """Return 0 when all is done, 4 when something crashed, else 3 when something cannot be processed."""
+    from detectorist.modes import job
+
+    if counts.get(job.CRASHED):
+        return CRASHED
+    return UNPROCESSABLE if counts.get(job.UNPROCESSABLE) else 0
+
+
+def failures(folder: Path, names: set[str] | None = None, *, most: int = 10) -> list[str]:
+    """Return a line for each of the first failed jobs."""
+    from detectorist.campaign.ledger import Ledger
+    from detectorist.modes import job
+
+    with Ledger(folder, read_only=True) as ledger:
+        entries = ledger.entries()
+    failed = [
+        entry
+        for name, entry in entries.items()
+        if entry.state in (job.UNPROCESSABLE, job.CRASHED) and (names is None or name in names)
+    ]
+    lines = [f"{entry.job.name}: {entry.state}: {entry.record.message.splitlines()[0]}" for entry in failed[:most]]
+    if len(failed) > most:
+        lines.append(f"... and {len(failed) - most} more: detectorist status {folder}")
+    return lines
+
+
+def show_plan(plan: Plan, execution: Execution, *, as_json: bool) -> None:
+    """Print what would be done."""
+    from detectorist.modes import load_mode
+
+    described: dict[tuple, dict[str, Any]] = {}
+    for planned in plan.jobs:
+        what = (planned.job.recipe, planned.job.settings, planned.job.references)
+        if what not in described:
+            mode = load_mode(planned.job.mode)
+            described[what] = {
+                "first": planned.job.name,
+                "steps": mode.steps_of(planned.job),
+                "references": mode.references_of(planned.job),
+                "exposures": 0,
+            }
+        described[what]["exposures"] += 1
+    workers = plan.workers(execution.workers, execution.memory_limit)
+    if as_json:
+        _print_plan_json(plan, list(described.values()), workers)
+    else:
+        _print_plan(plan, list(described.values()), workers)
+
+
+def _print_plan_json(plan: Plan, described: list[dict[str, Any]], workers: int) -> None:
+    jobs = [
+        {
+            "name": planned.job.name,
+            "needed": planned.needed,
+            "reason": planned.reason,
+            "files": list(planned.job.files),
+            "settings": list(planned.job.settings),
+            "options": planned.job.options,
+            "after": list(planned.job.after),
+            "note": planned.note,
+            "memory_bytes": planned.prediction.memory_bytes,
+            "disk_bytes": planned.prediction.disk_bytes,
+        }
+        for planned in plan.jobs
+    ]
+    print(json.dumps({"workers": workers, "jobs": jobs, "configurations": described}))
+
+
+def _print_plan(plan: Plan, described: list[dict[str, Any]], workers: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from detectorist.campaign.memory import format_bytes
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDTH_OF_FILES
+    table = Table(box=None, pad_edge=False)
+    table.add_column("exposure", overflow="fold", no_wrap=True)
+    for name in ("files", "what", "memory", "disk"):
+        table.add_column(name)
+    for planned in plan.jobs:
+        memory, disk = planned.prediction.memory_bytes, planned.prediction.disk_bytes
+        chunk = planned.job.options.get("chunk_ints")
+        what = [("run: " if planned.needed else "keep: ") + planned.reason]
+        if chunk and planned.needed:
+            what.append(f"{chunk} integrations at a time")
+        if planned.job.after and planned.needed:
+            what.append(f"after {len(planned.job.after)} earlier exposures")
+        table.add_row(
+            planned.job.name,
+            str(len(planned.job.files)),
+            ", ".join([*what, *([planned.note] if planned.note else [])]),
+            format_bytes(memory) if memory else ("?" if planned.needed else ""),
+            format_bytes(disk) if disk else ("?" if planned.needed else ""),
+        )
+    console.print(table)
+    for one in described:
+        console.print(f"{one['exposures']} as {one['first']}:", markup=False, highlight=False)
+        console.print(f"  steps: {', '.join(one['steps'])}", markup=False, highlight=False, soft_wrap=True)
+        for kind, name in needed_references(one):
+            console.print(f"  reference {kind}: {name}", markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"{len(plan.to_run)} of {len(plan.jobs)} exposures to run, {workers} at a time, "
+        f"about {format_bytes(plan.disk_bytes)} to be written to {plan.output_dir}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def needed_references(described: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the references that these data have: most types that stock steps know are for other instruments."""
+    return [(kind, name) for kind, name in described["references"].items() if name != "N/A"]
+
+
+def _references(references: str | None, folder: Path) -> str | None:
+    from detectorist.cli.references import folder_of_references
+
+    return folder_of_references(references, folder)

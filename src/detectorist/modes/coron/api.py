@@ -1,0 +1,182 @@
+"""`run_obs(database)`: stage 1 for all exposures of a database, with the keywords that spaceKLIP's has."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from detectorist.errors import ParameterError
+from detectorist.modes.coron.choices import settings_by_type
+from detectorist.modes.coron.database import Database, stem_of, uncals_of
+from detectorist.modes.coron.keywords import settings_of
+from detectorist.modes.job import DONE, Gathered, Progress
+
+if TYPE_CHECKING:
+    from detectorist.campaign.ledger import Entry
+    from detectorist.campaign.plan import PlanRequest
+
+log = logging.getLogger(__name__)
+
+#: States of exposures in records.
+KEPT, FAILED = "kept", "failed"
+
+
+@dataclass(frozen=True)
+class ObsRecord:
+    """What became of one exposure.
+
+    Attributes
+    ----------
+    name : str
+        Of the exposure.
+    concatenation, type : str
+        As in the database.
+    state : str
+        "done", "kept" (products were up to date) or "failed".
+    products : tuple of Path
+        Empty where it failed.
+    error : str
+        Why it failed.
+    seconds : float
+    """
+
+    name: str
+    concatenation: str
+    type: str
+    state: str
+    products: tuple[Path, ...] = ()
+    error: str = ""
+    seconds: float = 0.0
+
+
+def run_obs(
+    database: Database,
+    steps: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    subdir: str = "stage1",
+    overwrite: bool = True,
+    quiet: bool = False,
+    verbose: bool = False,
+    *,
+    references: str | Path | None = None,
+    workers: int = 0,
+    progress: Progress | None = None,
+    **kwargs: Any,
+) -> list[ObsRecord]:
+    """Run `Coron1Pipeline` on the raw files of all exposures of a database, with the recipe "default".
+
+    Beyond the pipeline's own defaults: the dark is left out for subarrays, jumps are sought with thresholds of 4, and
+    persistence is left out. MIRI's emicorr is as in the standard pipeline: off, unless CRDS's parameters turn it on.
+    An exposure that fails does not stop the others. The database then names the new
+    rateints files; its raw files stay in the column UNCALFILE, so that it may be run again.
+
+    Parameters
+    ----------
+    database : Database
+    steps : mapping
+        {step: {parameter: value}}; stronger than everything below.
+    subdir : str
+        Folder for products, below the database's `output_dir`.
+    overwrite : bool
+        Make products again and replace those that this package made before; never an input or a foreign file. When
+        False, products that would come out the same are kept, and others of that name make the exposure fail.
+    quiet : bool
+        Show nothing.
+    verbose : bool
+        Print what every step says. The logs beside the products have it in any case.
+    references : str or Path, optional
+        "crds" or a folder in CRDS's layout; by default what the environment says.
+    workers : int
+        Processes; 0: this one.
+    progress : callable, optional
+        Called as progress(done, total, what); by default a bar on the terminal.
+    **kwargs
+        `skip_ktc`, `skip_fnoise` (the 1/f noise), `skip_fnoise_vert` (its columns), `skip_charge`, `skip_jump`,
+        `skip_dark`, `skip_ipc`, `skip_persistence`: True or False; not given or None stands for the default.
+        `save_intermediates`, `return_rateints`, `save_calibrated_ramp`, `rate_int_outliers`, `stage_1overf`: options
+        of the pipeline (`return_rateints` changes nothing here: both rates are saved).
+
+    Returns
+    -------
+    list of ObsRecord
+        In the order of the tables.
+
+    Raises
+    ------
+    ParameterError
+        For an unknown keyword, step or parameter, a wrong value, or an empty database: before anything is done.
+    ReferenceMissing
+        When there is no source of references.
+    OutputError
+        When the folder cannot be written.
+    """
+    from detectorist.campaign import api
+    from detectorist.campaign.run import Execution
+    from detectorist.terminal.log import terminal_log
+    from detectorist.terminal.progress import progress_bar
+
+    if not len(database):
+        raise ParameterError("the database has no exposure: read some files first")
+    for concern in database.check():
+        log.warning("%s", concern)
+    request = _request(database, subdir, settings_of(kwargs, steps), references, overwrite=overwrite)
+    with terminal_log(verbose=verbose), progress_bar("reducing", quiet=quiet or progress is not None) as bar:
+        began = time.time()
+        entries = api.run(
+            request,
+            Execution(workers=workers),
+            again=overwrite,
+            report=api.as_report(progress or bar),
+            command="run_obs",
+        )
+    database.take_products([entry.record for entry in entries.values() if entry.state == DONE])
+    return [
+        _record(name, str(row["TYPE"]), entries[stem_of(row["UNCALFILE"] or row["FITSFILE"])], began)
+        for name, table in database.obs.items()
+        for row in table
+    ]
+
+
+def _request(
+    database: Database,
+    subdir: str,
+    overrides: Sequence[str],
+    references: str | Path | None,
+    *,
+    overwrite: bool,
+) -> PlanRequest:
+    from detectorist.campaign.plan import PlanRequest
+
+    return PlanRequest(
+        mode="coron",
+        files=(),
+        output_dir=database.output_dir,
+        overrides=overrides,
+        references=None if references is None else str(references),
+        options={} if overwrite else {"keep": True},
+        subdir=subdir,
+        gathered=lambda steps: Gathered(tuple(uncals_of(database)), settings_by_type(database, steps)),
+    )
+
+
+def _record(concatenation: str, kind: str, entry: Entry, began: float) -> ObsRecord:
+    record = entry.record
+    if entry.state != DONE:
+        return ObsRecord(record.name, concatenation, kind, FAILED, error=record.message, seconds=record.seconds)
+    products = tuple(Path(record.output_dir) / one.path for one in record.products if one.path.endswith(".fits"))
+    state = KEPT if record.started < began else DONE
+    return ObsRecord(record.name, concatenation, kind, state, products, seconds=record.seconds)
+
+
+def summarise(records: Sequence[ObsRecord]) -> list[str]:
+    """Return a line per exposure: what it is, what became of it, how long it took."""
+    width = max((len(record.name) for record in records), default=0)
+    return [
+        f"{record.name:{width}}  {record.type:6}  {record.state:6}  {record.seconds:6.1f} s"
+        + (f"  {record.error}" if record.error else "")
+        for record in records
+    ]

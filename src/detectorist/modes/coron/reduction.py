@@ -1,0 +1,145 @@
+"""One coronagraphic exposure from its file to products, which appear when all of them are whole."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stdatamodels.jwst.datamodels import ImageModel, RampModel
+
+from detectorist import __version__, models
+from detectorist.crds_source import use_references
+from detectorist.detectors import MIRI_SUBARRAYS
+from detectorist.errors import InputError, OutputError
+from detectorist.modes.coron.pipeline import Coron1Pipeline
+from detectorist.reduction import content_keys, products
+from detectorist.reduction.headers import read_header, require_consistent_ramp, require_whole_file, sci_axes
+from detectorist.reduction.names import product_of, stem_of
+from detectorist.reduction.recipe import load_recipe
+from detectorist.reduction.runner import (
+    Request,
+    build_pipeline,
+    log_file,
+    references_in_words,
+    require_writable,
+    resolve,
+)
+
+log = logging.getLogger(__name__)
+
+#: What the names of an instrument's detectors begin with.
+DETECTORS = {"NIRCAM": "NRC", "MIRI": "MIR"}
+#: Products without which an exposure is not reduced.
+NEEDED = ("rate", "rateints")
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """What became of an exposure: all products, what the steps recorded, every parameter in force."""
+
+    products: tuple[Path, ...]
+    steps: dict[str, Any]
+    resolved: dict[str, Any]
+
+
+def reduce_exposure(request: Request) -> Reduced:
+    """Reduce one coronagraphic exposure. Products appear under their names when all of them are whole.
+
+    Raises
+    ------
+    InputError
+        When the file is no raw coronagraphic exposure, is not whole, contradicts itself, or no rate could be fitted.
+    OutputError
+        When a product would replace an input or a foreign file.
+    DetectoristError
+        As the steps say.
+    """
+    (file,) = request.files
+    uncal = Path(file)
+    require_sound(uncal)
+    recipe = load_recipe("coron", request.recipe).with_settings(request.settings)
+    recipe.check(Coron1Pipeline)
+    require_writable(request.output_dir)
+    source = use_references(request.references)
+    with log_file(request.beside("detectorist.log")):
+        partial = Path(tempfile.mkdtemp(prefix=products.PARTIAL, dir=request.output_dir))
+        try:
+            pipeline = build_pipeline(
+                Coron1Pipeline,
+                str(uncal),
+                steps=recipe.steps,
+                output_dir=str(partial),
+                save_results=True,
+                **recipe.parameters,
+            )
+            with references_in_words(source):
+                found = pipeline.run(str(uncal))
+            resolved = resolve(Coron1Pipeline, pipeline, request, recipe, source, [str(uncal)])
+            made = _require_whole(uncal, partial, found)
+            key = content_keys.content_key(uncal, pipeline.get_pars(), source.name)
+            written = tuple(_publish(path, request, uncal, key) for path in made)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return Reduced(written, _records(written), resolved)
+
+
+def _require_whole(uncal: Path, folder: Path, found: Any) -> list[Path]:
+    made = sorted(folder.glob("*.fits"))
+    needed = {f"{stem_of(uncal)}_{product}.fits" for product in NEEDED}
+    if found is None or not {path.name for path in made} >= needed:
+        raise InputError(f"{uncal}: no rate could be fitted; are all groups flagged?")
+    return made
+
+
+def _publish(path: Path, request: Request, uncal: Path, key: str | None) -> Path:
+    target = request.output_dir / path.name
+    products.require_ours(target, uncal, overwrite=request.overwrite)
+    if request.keep and content_keys.is_whole(target):
+        raise OutputError(f"{target}: made by detectorist {_how_else(target)}, and not overwritten; allow it")
+    with products.writing(target):
+        content_keys.seal(path, key)
+        products.sync(path)
+        return path.replace(target)
+
+
+def _how_else(target: Path) -> str:
+    """Say why a product of ours is not the one that would be made now."""
+    made_by = content_keys.made_by(target)
+    return "with other parameters or input" if made_by == __version__ else f"{made_by} (this is {__version__})"
+
+
+def _records(made: tuple[Path, ...]) -> dict[str, Any]:
+    """Return what the steps recorded in the rate."""
+    rate = next(path for path in made if product_of(path) == "rate")
+    with models.open_as(rate, ImageModel) as model:
+        return {alias: dict(numbers) for alias, numbers in models.records(model).items()}
+
+
+def require_sound(path: Path) -> None:
+    """Raise InputError for a file that is not whole or no ramp, or whose header contradicts its array or itself."""
+    meta = read_header(path)
+    if product_of(path) in NEEDED:
+        raise InputError(
+            f"{path}: only a rate is there; {stem_of(path)}_uncal.fits is needed beside it or one folder above"
+        )
+    instrument, detector = (str(meta.get(f"instrument.{key}") or "") for key in ("name", "detector"))
+    if not detector.startswith(DETECTORS.get(instrument, detector)):
+        raise InputError(f"{path}: instrument is {instrument}, detector is {detector}; one of the two is wrong")
+    if instrument == "MIRI":
+        _require_subarray(path, meta)
+    require_whole_file(path)
+    require_consistent_ramp(str(path), meta, sci_axes(path))
+    models.open_as(path, RampModel).close()
+
+
+def _require_subarray(path: Path, meta: dict[str, Any]) -> None:
+    name, found = meta.get("subarray.name"), (meta.get("subarray.ysize"), meta.get("subarray.xsize"))
+    if name is None or None in found:
+        return
+    known = MIRI_SUBARRAYS.get(name)
+    if known is None or found != (known.n_rows, known.n_cols):
+        raise InputError(f"{path}: {found[0]} x {found[1]} pixels called {name}, which is no subarray of that size")

@@ -1,0 +1,45 @@
+"""One exposure and what became of it, as reports and results read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Exposure:
+    """One exposure and what became of it.
+
+    Attributes
+    ----------
+    numbers : dict
+        Of the exposure as a whole.
+    steps : dict
+        {part of the exposure: {step: numbers}}, as the steps recorded them.
+    resolved : dict
+        Every parameter in force; {} where the reduction did not get that far.
+    """
+
+    name: str
+    mode: str
+    state: str
+    folder: Path
+    files: tuple[str, ...] = ()
+    error: str = ""
+    message: str = ""
+    evidence: dict[str, Any] = field(default_factory=dict)
+    numbers: dict[str, Any] = field(default_factory=dict)
+    steps: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    resolved: dict[str, Any] = field(default_factory=dict)
+    settings: tuple[str, ...] = ()
+    seconds: float = 0.0
+    peak_bytes: int = 0
+    header: dict[str, Any] = field(default_factory=dict)
+    references: dict[str, str] = field(default_factory=dict)
+    log: Path | None = None
+
+    @property
+    def target(self) -> str:
+        """Name of the target, as the proposer wrote it."""
+        return str(self.header.get("target", ""))

@@ -1,0 +1,156 @@
+"""`detectorist snowballs | destripe`: one correction of one file at a time, as the CEERS scripts are called."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from detectorist.modes.imaging.command import locate
+from detectorist.reduction.names import stem_of, without_ending
+from detectorist.terminal.lines import print_lines
+from detectorist.terminal.options import Quiet
+
+Output = Annotated[Path, typer.Option("--output-dir", "-o", help="Folder for products.")]
+Input = Annotated[Path, typer.Option(help="Folder in which the file is looked for when it is not found as given.")]
+References = Annotated[
+    str | None, typer.Option(help="Source of reference files: crds, none, or a folder in CRDS's layout.")
+]
+InPlace = Annotated[bool, typer.Option("--in-place", help="Write over the file given.")]
+MaskFile = Annotated[Path | None, typer.Option(help="FITS image, not zero on sources. Default: sources are detected.")]
+NoFlat = Annotated[bool, typer.Option("--no-flat", help="Measure without the flat field.")]
+
+
+class Method(StrEnum):
+    """How stripes are told."""
+
+    flicker = "flicker"
+    median = "median"
+
+
+class Grouping(StrEnum):
+    """How snowballs are found."""
+
+    default = "default"
+    ceers = "ceers"
+
+
+def snowballs(
+    file: Annotated[Path, typer.Argument(help="Raw exposure, _uncal.fits.")],
+    output_dir: Output = Path("calibrated"),
+    input_dir: Input = Path("uncals"),
+    references: References = None,
+    method: Annotated[Grouping, typer.Option(help="ceers: by disks of fixed radii.")] = Grouping.default,
+    maximum_cores: Annotated[
+        str, typer.Option("--maximum-cores", "--maximum_cores", help="none, quarter, half or all.")
+    ] = "none",
+    delete_interim: Annotated[
+        bool, typer.Option("--delete-interim", "--delete_interim", help="Keep no ramp and no rates of integrations.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run the standard stage 1 with snowballs flagged: raw ramps to a rate image, wisps and stripes still in it.
+
+    Example: detectorist snowballs jw01345001001_10201_00001_nrca3_uncal.fits
+    """
+    from detectorist.modes.imaging.reduction import reduce_exposure
+    from detectorist.reduction.runner import Request
+
+    settings = [
+        f'snowballs.method="{method.value}"',
+        f'jump.maximum_cores="{maximum_cores}"',
+        f'ramp_fit.maximum_cores="{maximum_cores}"',
+        "wisps.skip=true",
+        "stripes.skip=true",
+        f"delete_interim={str(delete_interim).lower()}",
+        f"save_calibrated_ramp={str(not delete_interim).lower()}",
+    ]
+    found = locate(file, input_dir)
+    prefix = f"{stem_of(found)}_"
+    made = reduce_exposure(Request([found], output_dir, settings=settings, references=references, prefix=prefix))
+    if not quiet:
+        print_lines([f"read {found}", f"wrote {made.rate}"])
+
+
+def destripe(
+    file: Annotated[Path, typer.Argument(help="Rate image, _rate.fits, or rates of integrations, _rateints.fits.")],
+    thresh: Annotated[
+        float | None,
+        typer.Option(
+            help="Masked part of an output's row above which the whole row's median is taken; chooses the median "
+            "method. Default there: 0.8.",
+            show_default=False,
+        ),
+    ] = None,
+    save_patterns: Annotated[
+        bool, typer.Option("--save-patterns", "--save_patterns", help="Write *_horiz.fits and *_vert.fits.")
+    ] = False,
+    method: Annotated[
+        Method | None,
+        typer.Option(
+            help="flicker: noise estimated in readout time; median: by rows and columns. Default: flicker, with "
+            "--thresh median.",
+            show_default=False,
+        ),
+    ] = None,
+    output_dir: Output = Path("calibrated"),
+    input_dir: Input = Path("calibrated"),
+    references: References = None,
+    mask_file: MaskFile = None,
+    no_flat: NoFlat = False,
+    in_place: InPlace = False,
+    quiet: Quiet = False,
+) -> None:
+    """Subtract the stripes of 1/f noise from a rate image.
+
+    A source mask *_1fmask.fits beside the product is used again, unless --mask-file names another.
+
+    Example: detectorist destripe jw01345001001_10201_00001_nrca3_rate.fits --thresh 0.15
+    """
+    from detectorist.errors import ParameterError
+
+    if thresh is not None and method is Method.flicker:
+        raise ParameterError("--thresh is for the median method; flicker has no threshold", parameter="thresh")
+    chosen = method or (Method.flicker if thresh is None else Method.median)
+    folder = file.parent if in_place else output_dir
+    earlier = folder / f"{without_ending(file)}_1fmask.fits"
+    if mask_file is None and earlier.is_file():
+        mask_file = earlier
+        if not quiet:
+            print_lines([f"source mask {earlier}"])
+    parameters = parameters_of_rate_step(mask_file, no_flat)
+    parameters |= {"method": chosen.value, "save_patterns": save_patterns, "save_mask": mask_file is None}
+    if thresh is not None:
+        parameters["thresh"] = thresh
+    correct("stripes", file, output_dir, input_dir, references, in_place, parameters, quiet)
+
+
+def parameters_of_rate_step(mask_file: Path | None, no_flat: bool) -> dict[str, Any]:
+    """Return the parameters of a step on rates that its options stand for."""
+    parameters: dict[str, Any] = {"apply_flat": not no_flat}
+    if mask_file is not None:
+        parameters["mask_file"] = str(mask_file)
+    return parameters
+
+
+def correct(
+    step: str,
+    file: Path,
+    output_dir: Path,
+    input_dir: Path,
+    references: str | None,
+    in_place: bool,
+    parameters: dict[str, Any],
+    quiet: bool,
+) -> None:
+    """Run a step on a rate file, and say what was read and written."""
+    from detectorist.modes.imaging.rate_correction import RateRequest, correct_rate_file
+
+    result = correct_rate_file(RateRequest(step, file, output_dir, input_dir, in_place, parameters, references))
+    if quiet:
+        return
+    reason = result.record.get("reason", "nothing to correct")
+    written = f"wrote {result.target}" if result.target else f"left alone: {reason}"
+    print_lines([f"read {result.source}", written])

@@ -1,0 +1,1 @@
+"""What simulations of several modes share: detectors, time, random numbers, reference and truth files."""

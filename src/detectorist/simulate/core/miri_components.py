@@ -1,0 +1,164 @@
+"""What a simulated MIRI detector is made of: a frozen set of parameters for each component, with their units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from detectorist.detectors import MIRI, MIRI_INTERFERENCE
+
+
+@dataclass(frozen=True)
+class Detector:
+    """The detector itself, its fixed patterns drawn once from its serial number: not from an exposure's seed.
+
+    Attributes
+    ----------
+    serial : int
+        Another number is another detector: other flat, pedestal, bad pixels; it needs its own reference files. The
+        default has its share of bad pixels on the trace (16), but none among the brightest rows' central pixels.
+    gain : float
+        e-/DN.
+    pedestal_dn, pedestal_scatter_dn : float
+        Zero level of a pixel, and its scatter from pixel to pixel.
+    saturation_dn : float
+        Raw DN from which the saturation reference calls a read saturated.
+    full_well_e : float
+        Electrons that a pixel holds.
+    """
+
+    serial: int = 4
+    gain: float = MIRI.gain
+    pedestal_dn: float = 9_000.0
+    pedestal_scatter_dn: float = 50.0
+    saturation_dn: float = 60_000.0
+    full_well_e: float = MIRI.full_well_e
+
+
+@dataclass(frozen=True)
+class ReadNoise:
+    """White noise of every read, DN rms."""
+
+    rms_dn: float = MIRI.read_noise_dn
+
+
+@dataclass(frozen=True)
+class ResetNoise:
+    """Offset of a pixel after a reset, different in every integration, DN rms (assumed)."""
+
+    rms_dn: float = 15.0
+
+
+@dataclass(frozen=True)
+class Dark:
+    """Dark current, e-/s, and its relative scatter from pixel to pixel (assumed)."""
+
+    rate_e_s: float = MIRI.dark_current_e_s
+    scatter: float = 0.3
+
+
+@dataclass(frozen=True)
+class Flat:
+    """Relative sensitivity of the pixels about 1: its scatter (assumed)."""
+
+    scatter: float = 0.005
+
+
+@dataclass(frozen=True)
+class Rscd:
+    """Signal missing at the start of a ramp, in proportion to the last one's end: only leaving out groups helps.
+
+    Attributes
+    ----------
+    fraction, first_fraction : float
+        Part of a ramp's final signal that the first group lacks, and in the first integration of an exposure, which
+        follows no illuminated one (assumed).
+    time_constant_groups : float
+        Decay of what is missing. The default spoils two groups; published reductions drop 5 to 12 of long ramps.
+    """
+
+    fraction: float = 0.005
+    first_fraction: float = 0.002
+    time_constant_groups: float = 0.5
+
+
+@dataclass(frozen=True)
+class ResetDecay:
+    """Charge of the reset switch: a decaying offset in the electronics, known to the reset reference (assumed sizes).
+
+    Attributes
+    ----------
+    amplitude_dn, first_amplitude_dn : float
+        In the first group, of later integrations and of the first.
+    scatter : float
+        Relative scatter from pixel to pixel.
+    time_constant_groups : float
+        Decay.
+    """
+
+    amplitude_dn: float = 250.0
+    first_amplitude_dn: float = 150.0
+    scatter: float = 0.1
+    time_constant_groups: float = 2.0
+
+
+@dataclass(frozen=True)
+class FirstFrame:
+    """What the first group of a ramp has too much or, negative, too little, DN (assumed)."""
+
+    offset_dn: float = -80.0
+
+
+@dataclass(frozen=True)
+class LastFrame:
+    """What the last group of a ramp lacks, DN, in even and odd rows, plus a part of the signal (assumed)."""
+
+    even_dn: float = 60.0
+    odd_dn: float = 25.0
+    fraction: float = 0.005
+
+
+@dataclass(frozen=True)
+class Emi:
+    """Electromagnetic interference: amplitudes (harmonic, DN); the phase is drawn for every integration."""
+
+    amplitudes_dn: tuple[tuple[int, float], ...] = MIRI_INTERFERENCE.harmonic_amplitudes_dn
+
+
+@dataclass(frozen=True)
+class OutputDrift:
+    """Drift of the outputs, seen by reference and science pixels alike (assumed sizes).
+
+    Attributes
+    ----------
+    walk_dn : float
+        Step of a random walk from group to group, per output.
+    odd_even_dn : float
+        Scatter of even and odd rows, per group and output.
+    slow_dn, slow_cycles : float
+        Amplitude of a wave along the rows, and its cycles over all rows.
+    """
+
+    walk_dn: float = 1.0
+    odd_even_dn: float = 2.0
+    slow_dn: float = 2.0
+    slow_cycles: float = 1.5
+
+
+@dataclass(frozen=True)
+class BadPixels:
+    """Parts of the pixels that are bad; all are in the mask reference (assumed sizes).
+
+    Attributes
+    ----------
+    hot_fraction : float
+        Pixels with an excess rate, log-uniform over `hot_dn_s`; flagged HOT, and DO_NOT_USE from 300 DN/s on.
+    dead_fraction : float
+        Pixels that see nothing; flagged DEAD and DO_NOT_USE.
+    unusable_fraction : float
+        Pixels of unreliable response, DO_NOT_USE: the pipeline makes NaN of them.
+    """
+
+    hot_fraction: float = 0.002
+    hot_dn_s: tuple[float, float] = (30.0, 3_000.0)
+    dead_fraction: float = 0.001
+    unusable_fraction: float = 0.001

@@ -1,0 +1,61 @@
+"""Writing what was simulated: the same content gives the same bytes, and nothing is overwritten unasked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from detectorist.errors import OutputError
+
+if TYPE_CHECKING:
+    from stdatamodels.jwst.datamodels import JwstDataModel
+
+
+def make_room(folder: Path, patterns: Sequence[str], *, overwrite: bool) -> None:
+    """Make the folder, and remove what an earlier simulation left in it where that is allowed.
+
+    patterns : sequence of str
+        Globs of what a simulation writes.
+
+    Raises
+    ------
+    OutputError
+        When there is something and `overwrite` is False, or the folder cannot be written.
+    """
+    present = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
+    if present and not overwrite:
+        raise OutputError(
+            f"{folder}: {present[0].name} is there already; choose another folder, or allow overwriting (--overwrite)"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in present:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"{folder}: cannot be written")
+
+
+def save_reproducibly(model: JwstDataModel, path: Path, date: str) -> Path:
+    """Save a datamodel so that the same content gives the same bytes, under a temporary name until it is complete.
+
+    date : str
+        What DATE says instead of the time of writing.
+    """
+    partial = path.with_name(f".partial_{path.name}")
+
+    def on_save(init: object) -> None:
+        type(model).on_save(model, init)
+        model.meta.filename, model.meta.date = path.name, date
+
+    object.__setattr__(model, "on_save", on_save)
+    try:
+        model.save(str(partial))
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path

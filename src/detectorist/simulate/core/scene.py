@@ -1,0 +1,74 @@
+"""What scenes of all modes have in common: components by name, changed by copying."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Collection
+from typing import Any, Self
+
+from detectorist.errors import ParameterError
+
+#: What `progress` is called with: integrations done, integrations in all, the file or work in hand.
+Progress = Callable[[float, int, str], None]
+
+
+class Scene:
+    """Components by name, each of which can be left out or changed; a scene itself never changes.
+
+    A subclass is a frozen dataclass with one field per component and a field `left_out` (frozenset of str). A field
+    `detector` is no component: it can be changed, but not left out.
+    """
+
+    left_out: frozenset[str]
+
+    @classmethod
+    def components(cls) -> tuple[str, ...]:
+        """Return the names of all components."""
+        return tuple(f.name for f in dataclasses.fields(cls) if f.name not in ("left_out", "detector"))
+
+    def has(self, name: str) -> bool:
+        """Tell whether a component is part of the scene."""
+        return name in self.components() and name not in self.left_out
+
+    def without(self, *names: str) -> Self:
+        """Return the scene without some of its components.
+
+        Raises
+        ------
+        ParameterError
+            For a name that is none of `components()`; the nearest one is suggested.
+        """
+        for name in names:
+            require_known(name, self.components(), "component")
+        return dataclasses.replace(self, left_out=self.left_out | set(names))
+
+    def only(self, *names: str) -> Self:
+        """Return the scene with no components but these."""
+        for name in names:
+            require_known(name, self.components(), "component")
+        return dataclasses.replace(self, left_out=frozenset(self.components()) - set(names))
+
+    def with_(self, component: str, **changes: Any) -> Self:
+        """Return the scene with other parameters of one component, put back in where it was left out.
+
+        Raises
+        ------
+        ParameterError
+            For a component or a parameter that does not exist; the nearest name is suggested.
+        """
+        require_known(component, (*self.components(), "detector"), "component")
+        current = getattr(self, component)
+        known = [f.name for f in dataclasses.fields(current)]
+        for name in changes:
+            require_known(name, known, f"parameter of {component}")
+        changed = dataclasses.replace(current, **changes)
+        return dataclasses.replace(self, **{component: changed}, left_out=self.left_out - {component})
+
+
+def require_known(name: str, known: Collection[str], what: str) -> None:
+    """Raise ParameterError for a name that is none of `known`; the nearest one is suggested."""
+    if name not in known:
+        nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+        hint = f' (did you mean "{nearest[0]}"?)' if nearest else ""
+        raise ParameterError(f'"{name}" is no {what}{hint}; known are {", ".join(known) or "none"}', found=name)

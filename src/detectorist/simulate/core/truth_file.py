@@ -1,0 +1,55 @@
+"""How a truth is stored: variables with units and meaning, the scene beside them, one NetCDF file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from detectorist.simulate.core.detector import CosmicRays
+
+    #: Dimensions, values, unit, meaning.
+    Variable = tuple[tuple[str, ...], np.ndarray, str, str]
+
+
+def with_attributes(variables: Mapping[str, Variable]) -> dict[str, tuple[Any, ...]]:
+    """Return variables as a dataset takes them: dimensions, values, {units, long_name}."""
+    return {
+        name: (dims, values, {"units": unit, "long_name": meaning})
+        for name, (dims, values, unit, meaning) in variables.items()
+    }
+
+
+def scene_as_text(scene: Any) -> str:
+    """Return every parameter of a scene, as JSON."""
+    names = (*scene.components(), "detector")
+    return json.dumps({name: dataclasses.asdict(getattr(scene, name)) for name in names})
+
+
+def first_group_struck(hits: CosmicRays | None, shape: tuple[int, int], n_groups: int) -> np.ndarray:
+    """Return the first group (from 0) in which each pixel was struck, int16 of `shape`; -1 where none was.
+
+    A hit in a group past the last one does not count.
+    """
+    first = np.full(shape, n_groups, np.int16)
+    if hits is not None:
+        np.minimum.at(first, (hits.row, hits.column), hits.group.astype(np.int16))
+    return np.where(first >= n_groups, np.int16(-1), first)
+
+
+def write_truth(dataset: xr.Dataset, path: Path, encoding: Mapping[str, Mapping[str, object]]) -> None:
+    """Write a truth as NetCDF under a temporary name until it is complete."""
+    partial = path.with_name(f".partial_{path.name}")
+    try:
+        dataset.to_netcdf(partial, engine="h5netcdf", encoding=encoding)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Simulated NIRCam images of fields of stars and galaxies."""

@@ -1,0 +1,142 @@
+"""1/f noise of frames that are averaged into groups, with a spectrum that may have a shoulder.
+
+Frames that are averaged into a group average what is faster than a frame, and keep what is slower: a series is drawn
+for the slow part through the whole integration, and one per group for the fast part, at a fraction of the cost of
+drawing every frame (`time_line.draw_flicker`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import fft
+
+from detectorist.detectors import PIXEL_TIME_S
+from detectorist.simulate.core.time_line import TimeLine
+
+#: Samples per frame of what is slower than a frame.
+_SLOW_SAMPLES = 64
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Power ~ 1 / (shoulder ** 2 + frequency ** 2) ** (slope / 2): flat below the shoulder, falling above it.
+
+    Attributes
+    ----------
+    slope : float
+    shoulder_hz : float
+        0 for a power law without a shoulder.
+    """
+
+    slope: float = 1.0
+    shoulder_hz: float = 1.0
+
+    def power(self, frequency_hz: np.ndarray) -> np.ndarray:
+        """Return the power density at frequencies above 0, in any unit."""
+        return (self.shoulder_hz**2 + frequency_hz**2) ** (-self.slope / 2)
+
+
+def draw_series(
+    n_samples: int, step_s: float, spectrum: Spectrum, band_hz: tuple[float, float], rng: np.random.Generator
+) -> np.ndarray:
+    """Return a Gaussian series with the power of `spectrum` within a band only, shape (n_samples,), float32.
+
+    Its variance is the sum of the power over the band, so that bands add up. Twice the length is drawn and half kept:
+    the ends do not meet. Cost: one FFT.
+    """
+    length = fft.next_fast_len(2 * n_samples, real=True)
+    frequency = fft.rfftfreq(length, step_s)
+    inside = (frequency >= band_hz[0]) & (frequency < band_hz[1]) & (frequency > 0)
+    amplitude = np.zeros(frequency.size, np.float32)
+    amplitude[inside] = length / 2 * np.sqrt(spectrum.power(frequency[inside]) * (frequency[1] - frequency[0]))
+    waves = rng.standard_normal((2, frequency.size), np.float32) * amplitude
+    return fft.irfft(waves[0] + 1j * waves[1], length)[:n_samples]
+
+
+def band_variance(step_s: float, spectrum: Spectrum, band_hz: tuple[float, float]) -> float:
+    """Return the variance of a series sampled every `step_s` that has the power of `spectrum` within a band."""
+    low, high = max(band_hz[0], 1e-9), min(band_hz[1], 0.5 / step_s)
+    frequency = np.geomspace(low, high, 4096)
+    return float(np.trapezoid(spectrum.power(frequency), frequency))
+
+
+@dataclass(frozen=True)
+class Flicker:
+    """The 1/f noise of an electronics.
+
+    Attributes
+    ----------
+    common, own, alternating : float
+        rms over a single frame of the part common to all outputs, of each output's own, and of what changes sign from
+        column to column; any unit.
+    spectrum : Spectrum
+    """
+
+    common: float
+    own: float
+    alternating: float
+    spectrum: Spectrum
+
+
+def draw_groups(
+    time_line: TimeLine,
+    flicker: Flicker,
+    *,
+    n_groups: int,
+    n_frames: int,
+    n_skipped: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return the 1/f noise of the groups of one integration, shape (n_groups, n_rows, n_cols), float32.
+
+    n_frames, n_skipped : int
+        Frames averaged into a group, and left out between groups.
+
+    Notes
+    -----
+    What is slower than a frame is one series through the integration, averaged at the times of the frames. What is
+    faster is independent between frames, and so drawn once for each group with a variance of 1 / n_frames.
+    Cost: about 0.1 s per group, output and part on a full frame.
+    """
+    n_clocks, frame_s = time_line.frame_clocks, time_line.frame_clocks * PIXEL_TIME_S
+    fast = (1.0 / frame_s, np.inf)
+    norm = np.sqrt(band_variance(PIXEL_TIME_S, flicker.spectrum, fast))
+    common, own = (np.float32(rms / norm) for rms in (flicker.common, flicker.own))
+
+    def slow_part() -> np.ndarray:
+        return _slow_part(time_line, flicker.spectrum, n_groups, n_frames, n_skipped, rng)
+
+    def fast_part() -> np.ndarray:
+        return draw_series(n_clocks, PIXEL_TIME_S, flicker.spectrum, fast, rng)
+
+    n_outputs = time_line.n_outputs
+    slow = common * slow_part()[:, None] + own * np.array([slow_part() for _ in range(n_outputs)]).swapaxes(0, 1)
+    sign = np.where(np.arange(time_line.n_cols) % 2 == 0, 1, -1).astype(np.float32)
+    noise = np.empty((n_groups, time_line.n_rows, time_line.n_cols), np.float32)
+    averaged = np.float32(1 / np.sqrt(n_frames))
+    for group in range(n_groups):
+        shared = common * fast_part() if common else np.zeros(n_clocks, np.float32)
+        series = np.array([shared + own * fast_part() if own else shared for _ in range(n_outputs)])
+        noise[group] = time_line.images(averaged * series + slow[group])[0]
+        if flicker.alternating > 0:
+            series = np.array([fast_part() for _ in range(n_outputs)])
+            noise[group] += averaged * np.float32(flicker.alternating / norm) * sign * time_line.images(series)[0]
+    return noise
+
+
+def _slow_part(
+    time_line: TimeLine, spectrum: Spectrum, n_groups: int, n_frames: int, n_skipped: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return what is slower than a frame, averaged over the frames of each group, shape (n_groups, frame_clocks)."""
+    period = n_frames + n_skipped
+    frame_s = time_line.frame_clocks * PIXEL_TIME_S
+    n_samples = (n_groups * period + 1) * _SLOW_SAMPLES
+    series = draw_series(n_samples, frame_s / _SLOW_SAMPLES, spectrum, (0.0, 1.0 / frame_s), rng)
+    times = np.arange(n_samples) / _SLOW_SAMPLES
+    frames = np.arange(n_groups)[:, None, None] * period + np.arange(n_frames)[:, None]
+    moments = np.linspace(0, 1, _SLOW_SAMPLES + 1)
+    averaged = np.interp(frames + moments, times, series).mean(axis=1)
+    clocks = np.arange(time_line.frame_clocks) / time_line.frame_clocks
+    return np.array([np.interp(clocks, moments, group) for group in averaged], np.float32)
