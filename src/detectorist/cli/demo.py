@@ -50,9 +50,9 @@ def show_lrs(folder: Path, *, ints: int, seed: int) -> list[str]:
     """Simulate a transit seen by MIRI LRS and reduce it with the recipe `best`; return what came of it."""
     from detectorist.modes.lrs.quality import summarise
     from detectorist.modes.lrs.reduction import Request, reduce_lrs
-    from detectorist.terminal.progress import progress_bar
     from detectorist.simulate.lrs.comparison import compare_lrs, draw_comparison
     from detectorist.simulate.lrs.scene import LrsScene
+    from detectorist.terminal.progress import progress_bar
 
     raw, reduced = folder / SIMULATED / "lrs", folder / "lrs"
     with progress_bar("simulating a transit") as progress:
@@ -68,8 +68,8 @@ def show_lrs(folder: Path, *, ints: int, seed: int) -> list[str]:
 def show_imaging(folder: Path, *, seed: int) -> list[str]:
     """Simulate a full frame of NIRCam with snowballs, wisps and 1/f noise, and reduce it; return what came of it."""
     from detectorist.modes.imaging.reduction import ImagingRequest, reduce_imaging
-    from detectorist.terminal.progress import progress_bar
     from detectorist.simulate.imaging.scene import ImagingScene
+    from detectorist.terminal.progress import progress_bar
 
     raw, reduced = folder / SIMULATED / "imaging", folder / "imaging"
     with progress_bar("simulating a deep field") as progress:
@@ -87,8 +87,8 @@ def show_coron(folder: Path, *, seed: int) -> list[str]:
     from detectorist.cli.coron import run_obs
     from detectorist.modes.coron.database import Database
     from detectorist.modes.coron.run_obs import summarise
-    from detectorist.terminal.progress import progress_bar
     from detectorist.simulate.coron.scene import CoronScene
+    from detectorist.terminal.progress import progress_bar
 
     raw, reduced = folder / SIMULATED / "coron", folder / "coron"
     with progress_bar("simulating a companion") as progress:

@@ -57,8 +57,8 @@ class DetectoristPipeline(FrozenHeap, Pipeline):
 
     @classmethod
     def _above_recipe(cls, given: dict[str, Any]) -> dict[str, Any]:
-        if not cls.default_recipe:
-            return given
+        if not cls.default_recipe or isinstance(given.get("steps"), Section):
+            return given  # stpipe has put everything together already
         from detectorist.reduction.recipe import load_recipe
 
         recipe = load_recipe(*cls.default_recipe)

@@ -37,8 +37,8 @@ class SetCustomLinearity(ReferenceStep):
     class_alias = "set_custom_linearity"
 
     spec = """
-        method = option("continued_line", "above_pedestal", default="continued_line")  # what the correction is fitted to
-        when = option("always", "needed", default="always")  # needed: in a pipeline, only where the reference is missing or no correction
+        method = option("continued_line", "above_pedestal", default="continued_line")  # what is fitted
+        when = option("always", "needed", default="always")  # needed: where the reference does not correct
         group_idx_start_fit = integer(default=10)  # first group of the section taken to be linear
         group_idx_end_fit = integer(default=40)  # its end (exclusive)
         group_idx_start_derive = integer(default=10)  # first group to be corrected
@@ -54,8 +54,8 @@ class SetCustomLinearity(ReferenceStep):
         fit = self._fit(model)
         if not np.isfinite(fit.left_pct).all() or not np.isfinite(fit.coefficients).all():
             raise InputError(
-                f"{models.describe(model)}: no linearity correction from these ramps: {fit.left_pct.round(3).tolist()} % "
-                "of the signal left by the four outputs; is there a source in the frame?",
+                f"{models.describe(model)}: no linearity correction from these ramps: {fit.left_pct.round(3).tolist()} "
+                "% of the signal left by the four outputs; is there a source in the frame?",
                 left_pct=fit.left_pct.tolist(),
             )
         if self.draw_corrections:

@@ -27,7 +27,7 @@ BACKGROUND_COLUMNS = ("bkg_col_left_start", "bkg_col_left_end", "bkg_col_right_s
 
 #: What both extractions take; the widths differ.
 SHARED_SPEC = """
-        trace_position = pass(default="constant")  # "constant", "gaussian_fits" (one per integration), "measured" (a line along the rows), or a column
+        trace_position = pass(default="constant")  # "constant", "measured", "gaussian_fits", or a column
         aperture_center = float(default=36)  # column of the trace when trace_position is "constant"
         aperture_left_width = integer(default={width})  # columns left of the center, inclusive
         aperture_right_width = integer(default={width})  # columns right of the center, inclusive

@@ -55,7 +55,7 @@ class BackgroundSubtractStep(DetectoristStep):
     subtracts: ClassVar = True
 
     spec = """
-        columns = option("given", "auto", default="given")  # auto: columns that the trace and its neighbours do not reach
+        columns = option("given", "auto", default="given")  # auto: those without light of the trace or a neighbour
         method = option("row_wise", "constant", "col_wise", default="row_wise")  # median or line per row, or one level
         bkg_col_left_start = integer(default=8)  # first column of the region left of the trace
         bkg_col_left_end = integer(default=17)  # its end (exclusive)

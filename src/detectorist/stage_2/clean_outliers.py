@@ -20,8 +20,9 @@ class CleanOutliersStep(DetectoristStep):
     """Find outliers by their deviation from a spatial profile (Horne 1986), frame by frame, and replace them.
 
     `process` returns `(CubeModel, P, O)`: the cleaned model (pixels replaced carry OUTLIER), the profiles
-    (n_ints, n_rows, n_cols), which sum to 1 in every row, and the number of pixels replaced within 0-4 columns of
-    its column (n_ints, n_rows, 5): column 36 or, for "measured", where the trace lies. P is the trace alone: a background is measured beside it and is no part of it.
+    (n_ints, n_rows, n_cols), which sum to 1 in every row, and the number of pixels replaced within 0-4 columns of its
+    column (n_ints, n_rows, 5): column 36 or, for "measured", where the trace lies. P is the trace alone: a background
+    is measured beside it and is no part of it.
     The profile of an integration without any usable pixel is flat; the integration stays as it is, with DO_NOT_USE.
     """
 
@@ -37,7 +38,7 @@ class CleanOutliersStep(DetectoristStep):
         outlier_threshold = float(default=4.0)  # sigma from the profile beyond which a pixel is an outlier
         spatial_profile_left_idx = integer(default=26)  # first column of the profile
         spatial_profile_right_idx = integer(default=47)  # column after the last of the profile
-        trace_position = pass(default="constant")  # "constant": column 36; "measured": the profile's columns move along with the trace
+        trace_position = pass(default="constant")  # "constant": column 36; "measured": the columns move along
         draw_cleaning_col = boolean(default=False)  # draw the columns of the trace before and after
         draw_spatial_profiles = boolean(default=False)  # draw the profiles
         no_clean = boolean(default=False)  # replace NaN only
@@ -107,9 +108,7 @@ class CleanOutliersStep(DetectoristStep):
             self.spatial_profile_right_idx + moved, n_cols
         )
 
-    def _draw(
-        self, model: CubeModel, before: np.ndarray, found: profile.Cleaning, columns: tuple[int, int]
-    ) -> None:
+    def _draw(self, model: CubeModel, before: np.ndarray, found: profile.Cleaning, columns: tuple[int, int]) -> None:
         from detectorist.figures import cleaning
 
         if self.draw_cleaning_col:

@@ -1,6 +1,6 @@
 """Which of the spoiled groups to leave out: the bias of a group that is kept against the noise of one that is lost.
 
-On a ramp of a dozen groups every one is worth 5 % of the noise, and the decay after the reset may spoil a third of them.
+On a ramp of a dozen groups each is worth 5 % of the noise, and the decay after the reset may spoil a third of them.
 What it does to all pixels alike goes with the background. What it does in proportion to a pixel's light changes all
 fluxes by the same factor, which a time series does not notice as long as that factor holds from one integration to the
 next.
@@ -34,9 +34,7 @@ class GroupChoice:
     noise: float  # of the light of all bright pixels in one integration, a share of it, with the groups kept
 
 
-def weigh_groups(
-    stack: GroupStack, *, n_sigma: float = 4.0, min_deviation: float = 0.003
-) -> GroupChoice:
+def weigh_groups(stack: GroupStack, *, n_sigma: float = 4.0, min_deviation: float = 0.003) -> GroupChoice:
     """Return which of the spoiled groups to drop: those that leave the least noise and unsteady bias together.
 
     Parameters as `find_spoiled_groups`. For each number of first groups, with and without the last one, the slope's

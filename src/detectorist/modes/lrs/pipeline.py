@@ -104,7 +104,7 @@ class LrsPipeline(DetectoristPipeline):
         extraction = option("box", "optimal", default="box")  # how spectra are extracted
         engine = option("auto", "stock", default="auto")  # compiled jump and ramp fit where they are proven, or stock
         wavelength_map = string(default=None)  # FITS file with a WAVELENGTH extension, used instead of the WCS
-        min_trace_sigma = float(default=8.0)  # least significance of the trace, below which nothing is extracted; 0: whatever
+        min_trace_sigma = float(default=8.0)  # a trace that stands out by less is refused; 0: none is
         allow_gaps = boolean(default=False)  # accept missing integrations between segments
         chunk_ints = integer(default=None)  # integrations per chunk of stage 1, for segments larger than memory
         reuse = boolean(default=True)  # keep stage-1 products that would come out the same
