@@ -8,6 +8,7 @@ import numpy as np
 from stdatamodels.jwst.datamodels import CubeModel, ReadnoiseModel
 
 from detectorist import models
+from detectorist.algorithms import dq
 from detectorist.algorithms.spectra.background import scatter_variance
 from detectorist.algorithms.spectra.extraction import extract_optimal, model_variance, rate_read_noise
 from detectorist.algorithms.spectra.moving_profile import follow_trace
@@ -45,6 +46,7 @@ class Extract1DOptimalStep(ExtractStep):
 
     spec = """
         median_spatial_profile = boolean(default=False)  # the median profile for all integrations
+        leave_out_replaced = boolean(default=False)  # pixels with OUTLIER, whose values are made up, do not count
         follow_trace = boolean(default=False)  # let the median profile follow steps, drift and slow changes of width
     """ + SHARED_SPEC.format(width=8)
 
@@ -71,7 +73,7 @@ class Extract1DOptimalStep(ExtractStep):
         electrons = self.units == "electron/s"
         gain = self.gain_of(model) if electrons or readnoise is not None else None
         spectra = extract_optimal(
-            model.data,
+            self._measured_values(model),
             profile,
             models.errors(model),
             aperture_center=center,
@@ -88,6 +90,13 @@ class Extract1DOptimalStep(ExtractStep):
         return self.finish(
             model, wavelengths, spectra, fit, aperture=aperture, background_noise=source, noise_from=noise
         )
+
+    def _measured_values(self, model: CubeModel) -> np.ndarray:
+        """Return the data with NaN where a pixel is to be left out."""
+        replaced = dq.has(models.flags(model), dq.OUTLIER)
+        if not self.leave_out_replaced or not replaced.any():
+            return model.data
+        return np.where(replaced, np.nan, model.data)
 
     @staticmethod
     def _profile(model: CubeModel, center: float) -> np.ndarray:

@@ -25,6 +25,7 @@ from stdatamodels.jwst.datamodels import CubeModel, JwstDataModel, RampModel
 
 from detectorist import models
 from detectorist.algorithms import dq
+from detectorist.algorithms.spectra.error_scale import measure_error_scale
 from detectorist.algorithms.spectra.location import Location, locate_trace
 from detectorist.errors import InputError, ParameterError
 from detectorist.modes.lrs.emicorr import OneByOneEmiCorrStep
@@ -73,6 +74,8 @@ RAMP_STEPS = (
     "group_background_subtract",
     "jump",
 )
+#: Share of a row's light in replaced pixels beyond which nothing was measured that could stand for it.
+MOST_UNMEASURED = 0.5
 #: Steps that spectra cannot be made without.
 NEEDED = ("clean_outliers", "background_subtract", "align_spectra")
 
@@ -104,6 +107,7 @@ class LrsPipeline(DetectoristPipeline):
         extraction = option("box", "optimal", default="box")  # how spectra are extracted
         engine = option("auto", "stock", default="auto")  # compiled jump and ramp fit where they are proven, or stock
         wavelength_map = string(default=None)  # FITS file with a WAVELENGTH extension, used instead of the WCS
+        calibrate_errors = boolean(default=False)  # scale errors to the scatter between integrations
         min_trace_sigma = float(default=8.0)  # a trace that stands out by less is refused; 0: none is
         allow_gaps = boolean(default=False)  # accept missing integrations between segments
         chunk_ints = integer(default=None)  # integrations per chunk of stage 1, for segments larger than memory
@@ -266,8 +270,9 @@ class LrsPipeline(DetectoristPipeline):
         rates = self._once(self.flat_field, "flat_field", rates)
         rates = self.inspect_dq_flags.run(rates)
         location = self._locate_trace(rates)
-        frames, profile, n_outliers, background = self._clean(rates)
+        frames, profile, n_outliers, background, unmeasured = self._clean(rates)
         wavelength, spectra, errors, widths = self._extract(frames, wavelengths, profile)
+        spectra, errors = self._hold_to_what_was_measured(spectra, errors, unmeasured)
         if self._template is None:
             self._template = self.align_spectra.template_from(frames)
         spectra, errors, x_shifts, y_shifts = self.align_spectra.run(frames, spectra, errors, self._template)
@@ -321,10 +326,11 @@ class LrsPipeline(DetectoristPipeline):
         """Run a stock step, unless the rates given have been through it."""
         return rates if models.state(rates, alias) == "COMPLETE" else step.run(rates)
 
-    def _clean(self, rates: CubeModel) -> tuple[CubeModel, np.ndarray, np.ndarray, np.ndarray]:
+    def _clean(self, rates: CubeModel) -> tuple[CubeModel, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Clean a copy, measure the background on it, subtract that from the frames themselves and clean these.
 
-        Outliers bias a background, and a background biases the profile that outliers are judged by.
+        Outliers bias a background, and a background biases the profile that outliers are judged by. The last of the
+        arrays returned is the share of every row's light, by its profile, in pixels that were replaced.
         """
         cleaned, n_outliers = self.clean_outliers.run(rates.copy())[::2]
         step = self.background_subtract
@@ -338,9 +344,32 @@ class LrsPipeline(DetectoristPipeline):
         models.set_background_variance(rates, variance)
         numbers = dict(models.records(subtracted)["background_subtract"])
         models.record_step(rates, "background_subtract", numbers.pop("state"), numbers)
+        before = np.array(rates.data)
         frames, profile, n_outliers = self.clean_outliers.run(rates)
         self.frames.add_after(frames, profile, background)
-        return frames, profile, n_outliers, background
+        unmeasured = np.where(before == frames.data, 0, profile).sum(axis=2)
+        return frames, profile, n_outliers, background, unmeasured
+
+    def _hold_to_what_was_measured(
+        self, spectra: np.ndarray, errors: np.ndarray, unmeasured: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return spectra without rows that were mostly made up, and errors as the scatter says, if asked to."""
+        made_up = unmeasured > MOST_UNMEASURED
+        if made_up.any():
+            log.warning(
+                "%d of %d spectral elements have more than half of their light in pixels that were not measured "
+                "(saturated, flagged or outlying in all groups): their flux is NaN",
+                made_up.sum(),
+                made_up.size,
+            )
+            spectra, errors = (np.where(made_up, np.nan, array) for array in (spectra, errors))
+        scale = np.ones(spectra.shape[1])
+        if self.calibrate_errors:
+            scale = measure_error_scale(spectra, errors)
+            log.info("errors scaled by %.3f to %.3f (median %.3f)", scale.min(), scale.max(), np.median(scale))
+        self._extraction_step.record["error_scale"] = float(np.median(scale))
+        self._extraction_step.record["elements_not_measured"] = int(made_up.sum())
+        return spectra, errors * scale
 
     @property
     def _extraction_step(self) -> Extract1DBoxStep | Extract1DOptimalStep:

@@ -206,9 +206,7 @@ class LrsSections(Section):
         number, column = found.example_integration, found.trace_column
         yield Panel("lrs_frames", "Frames, raw and cleaned", lambda: lrs_quality.draw_frames(frames, number))
         yield Panel("lrs_replaced", "Pixels replaced", lambda: lrs_quality.draw_replaced(frames["replaced"]))
-        yield Panel(
-            "lrs_profile", "Spatial profile", lambda: lrs_quality.draw_profile(frames["profile"], column)
-        )
+        yield Panel("lrs_profile", "Spatial profile", lambda: lrs_quality.draw_profile(frames["profile"], column))
 
     @staticmethod
     def _spectra(found: _Products) -> Iterator[Panel]:
