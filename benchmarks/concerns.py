@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
+from detectorist.report.concerns import Check
 
 from detectorist.modes.section import load_sections
-from detectorist.report.concerns import Check
 from detectorist.report.gather import Exposure, gather
 from validated import Rows
 
@@ -99,8 +99,9 @@ def imaging_exposure(folder: Path, seed: int, fault: Fault | None) -> Exposure:
 
 def coron_exposure(folder: Path, seed: int, fault: Fault | None, *, instrument: str) -> Exposure:
     """Simulate and reduce ten integrations of a target with its companion."""
-    from detectorist.modes.coron.database import Database
     from detectorist.modes.coron.run_obs import run_obs
+
+    from detectorist.modes.coron.database import Database
     from detectorist.reduction.recipe import Recipe
     from detectorist.simulate.coron.scene import SCENES
 

@@ -59,12 +59,12 @@ class Campaign:
             PlanRequest(MODE, sorted(self.raw.glob("*_uncal.txt")), self.out, overrides=settings, **kwargs)
         )
 
-    def plan(self, *settings, force=False, **kwargs):
-        return make_plan(self.jobs(*settings, **kwargs), self.out, force=force)
+    def plan(self, *settings, again=False, **kwargs):
+        return make_plan(self.jobs(*settings, **kwargs), self.out, again=again)
 
-    def run(self, *settings, force=False, workers=1, **execution):
+    def run(self, *settings, again=False, workers=1, **execution):
         self.events.clear()
-        plan = self.plan(*settings, force=force)
+        plan = self.plan(*settings, again=again)
         return run_campaign(plan, Execution(workers=workers, **execution), report=self.events.append)
 
     def started(self):

@@ -181,7 +181,7 @@ def test_bars_on_a_terminal():
     from rich.console import Console
 
     from detectorist.campaign.events import Event
-    from detectorist.cli.campaign_view import _Bars
+    from detectorist.cli.events_view import _Bars
 
     screen = io.StringIO()
     with _Bars(Console(file=screen, force_terminal=True, width=120)) as bars:

@@ -95,7 +95,7 @@ def test_a_campaign_on_two_workers(campaign, raw, cluster):
     run(campaign, cluster)
     assert sorted(campaign.started()) == ["c", "d"]
     before = {path: path.read_bytes() for path in campaign.out.rglob("*.txt")}
-    campaign.run(force=True)
+    campaign.run(again=True)
     assert {path: path.read_bytes() for path in campaign.out.rglob("*.txt")} == before
 
 

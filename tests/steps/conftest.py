@@ -6,9 +6,9 @@ import pytest
 @pytest.fixture(scope="session")
 def simulated_cache(tmp_path_factory):
     """The folder of a CRDS cache with references of an ordinary MIRI LRS detector."""
-    from detectorist.simulate.lrs.references import build_lrs_cache
+    from detectorist.simulate.lrs.references import build_cache
 
-    return build_lrs_cache(tmp_path_factory.mktemp("references") / "crds", n_groups=20)
+    return build_cache(tmp_path_factory.mktemp("references") / "crds", n_groups=20)
 
 
 @pytest.fixture

@@ -13,13 +13,13 @@ pytestmark = pytest.mark.thirdparty
 @pytest.fixture
 def miricoord_references(thirdparty, tmp_path):
     """A cache with miricoord's wavelengths and distortion in place of simulated ones."""
-    from detectorist.simulate.lrs.references import build_lrs_cache
+    from detectorist.simulate.lrs.references import build_cache
 
     files = {
         "specwcs": thirdparty / "miricoord_jwst_miri_specwcs_0003.fits",
         "distortion": thirdparty / "miricoord_jwst_miri_imager_distortion_flt9.asdf",
     }
-    crds_source.use_references(build_lrs_cache(tmp_path / "crds", n_groups=5, files=files))
+    crds_source.use_references(build_cache(tmp_path / "crds", n_groups=5, files=files))
 
 
 def test_wavelength_map_from_ground_references(thirdparty, miricoord_references):

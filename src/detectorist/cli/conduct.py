@@ -78,11 +78,11 @@ def run_plan(
         # A full disk or a lost cluster ends the run, and says nothing against the data.
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(CRASHED) from None
-    failed = failures(plan.output_dir, {planned.job.name for planned in plan.jobs})
-    for line in failed:
+    for line in failures(plan.output_dir, {planned.job.name for planned in plan.jobs}):
         print(line, file=sys.stderr)
     if not quiet:
-        for line in [*summaries(plan), f"{counted(counts)}; products in {plan.output_dir}"]:
+        done = counted(counts) if plan.to_run else f"nothing to do: {counted(counts)} before, unchanged since"
+        for line in [*summaries(plan), f"{done}; products in {plan.output_dir}"]:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
     if plan.to_run or not (plan.output_dir / REPORT).is_file():
         report_after_run(plan.output_dir, quiet=quiet or as_json)
@@ -220,9 +220,3 @@ def _print_plan(plan: Plan, described: list[dict[str, Any]], workers: int) -> No
 def needed_references(described: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the references that these data have: most types that stock steps know are for other instruments."""
     return [(kind, name) for kind, name in described["references"].items() if name != "N/A"]
-
-
-def _references(references: str | None, folder: Path) -> str | None:
-    from detectorist.cli.references import folder_of_references
-
-    return folder_of_references(references, folder)

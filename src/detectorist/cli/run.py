@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -78,17 +77,17 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print what every
 class RunGroup(TyperGroup):
     """A command per mode, made when it is asked for; and `run CAMPAIGN.toml` for `run campaign CAMPAIGN.toml`."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Return the modes, and the command for campaign files."""
         return [*mode_names(), *super().list_commands(ctx)]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the command of a mode."""
         if cmd_name in mode_names():
             return command_of(load_mode(cmd_name))
         return super().get_command(ctx, cmd_name)
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the name of the command where a file stands in its place."""
         known = self.list_commands(ctx)
         if args and args[0] not in known and any(word.endswith(".toml") for word in args):
@@ -104,7 +103,7 @@ app = typer.Typer(
 )
 
 
-def command_of(mode: Mode) -> click.Command:
+def command_of(mode: Mode) -> Any:
     """Return `run MODE`: the options of all modes, and those that this one adds."""
     own = mode.options()
     own_names = list(inspect.signature(own).parameters)
@@ -224,7 +223,7 @@ def campaign(
 
     written = read_campaign(file)
     request = written.request(output_dir)
-    changes = {
+    changes: dict[str, Any] = {
         "recipe": recipe or request.recipe,
         "overrides": set_ or (),
         "references": folder_of_references(written.mode, references or request.references, request.output_dir),

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, ClassVar
 
-from configobj import Section
+from configobj import ConfigObj, Section
 from jwst.stpipe import Pipeline, Step
+from stpipe import config_parser
 
 from detectorist.reduction.garbage_collection import FrozenHeap
 from detectorist.reduction.schemas import parsed_once
 from detectorist.step import DetectoristStep
+
+#: Whether parameters are being put together for a recipe other than the default one.
+_other_recipe: ContextVar[bool] = ContextVar("other_recipe", default=False)
 
 
 def off_by_default(step: type[Step]) -> type[Step]:
@@ -46,28 +51,37 @@ class DetectoristPipeline(FrozenHeap, Pipeline):
         self.reference_source = "crds"
 
     @classmethod
-    def build_config(cls, input: Any, **kwargs: Any) -> Any:
-        """Return the parameters of a run: those given, above the default recipe, above what CRDS holds."""
-        return super().build_config(input, **cls._above_recipe(kwargs))
+    def get_config_from_reference(cls, *args: Any, **kwargs: Any) -> Any:
+        """Return what CRDS holds for a dataset, below the default recipe: for `call` and `strun`."""
+        config = super().get_config_from_reference(*args, **kwargs)
+        if cls.default_recipe and not _other_recipe.get():
+            config_parser.merge_config(config, cls._default_config())
+        return config
 
     @classmethod
-    def build_bare_config(cls, input: Any, **kwargs: Any) -> Any:
-        """Return the parameters of a run without the default recipe, for who brings another one."""
-        return super().build_config(input, **kwargs)
+    def build_config_of_recipe(cls, dataset: str | None, **parameters: Any) -> Any:
+        """Return the parameters of a run by a recipe, which takes the place of the default one."""
+        token = _other_recipe.set(True)
+        try:
+            return cls.build_config(dataset, **parameters)
+        finally:
+            _other_recipe.reset(token)
 
     @classmethod
-    def _above_recipe(cls, given: dict[str, Any]) -> dict[str, Any]:
-        if not cls.default_recipe or isinstance(given.get("steps"), Section):
-            return given  # stpipe has put everything together already
+    def _default_config(cls) -> ConfigObj:
         from detectorist.reduction.recipe import load_recipe
 
         recipe = load_recipe(*cls.default_recipe)
-        chosen = given.get("steps") or {}
-        steps = {
-            name: {**recipe.steps.get(name, {}), **chosen.get(name, {})}
-            for name in dict.fromkeys((*recipe.steps, *chosen))
-        }
-        return {**recipe.parameters, **given, "steps": steps}
+        return ConfigObj({**recipe.parameters, "steps": recipe.steps}, interpolation=False)
+
+    @classmethod
+    def _above_recipe(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Return the parameters of a pipeline that is constructed by hand, above the default recipe."""
+        if not cls.default_recipe or isinstance(given.get("steps"), Section):
+            return given  # stpipe has put everything together already
+        config = cls._default_config()
+        config_parser.merge_config(config, ConfigObj({"steps": given.get("steps") or {}}, interpolation=False))
+        return {**{key: config[key] for key in config.scalars}, **given, "steps": config["steps"]}
 
     def run(self, *args: Any) -> Any:
         """Run the pipeline."""

@@ -73,7 +73,7 @@ def seal(path: Path, key: str | None) -> None:
         header = hdus[0].header
         if key is not None:
             header[KEYWORD] = (key, "content this product was made from")
-        header[HASH_KEYWORD] = (digest, "SHA-256 of all data below, as written")
+        header[HASH_KEYWORD] = digest
         header[VERSION_KEYWORD] = (version("detectorist"), "version of detectorist")
         hdus[0].add_checksum()
 

@@ -88,7 +88,7 @@ def build_pipeline(kind: type[Step], dataset: str | None, **parameters: Any) -> 
         When stpipe refuses a value; its message names the parameter.
     """
     try:
-        build = getattr(kind, "build_bare_config", kind.build_config)
+        build = getattr(kind, "build_config_of_recipe", kind.build_config)
         config, config_file = build(dataset, **parameters)
         return kind.from_config_section(config, config_file=config_file)
     except DetectoristError:

@@ -4,12 +4,12 @@ import numpy as np
 from numpy.testing import assert_array_equal
 from stdatamodels.jwst import datamodels
 
-from detectorist.simulate.coron.references import build_coron_cache
+from detectorist.simulate.coron.references import build_cache
 
 
 class TestReferences:
     def test_both_instruments_share_one_cache(self, tmp_path):
-        cache = build_coron_cache(tmp_path / "crds", n_groups=5)
+        cache = build_cache(tmp_path / "crds", n_groups=5)
         for instrument in ("nircam", "miri"):
             kinds = {path.name.split("_")[2] for path in (cache / "references/jwst" / instrument).iterdir()}
             common = {"mask", "saturation", "ipc", "linearity", "dark", "gain", "readnoise"}

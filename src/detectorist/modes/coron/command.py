@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from detectorist.errors import ParameterError
 from detectorist.modes.coron.keywords import SKIPS
 from detectorist.modes.job import Wanted
 
 FILES, CHOICES = "Input and output", "What is done"
 
-#: What can be left out, as `run_obs` calls it without "skip_".
-Skip = StrEnum("Skip", [name.removeprefix("skip_") for name in SKIPS])
+#: What can be left out: the keywords of `run_obs` without "skip_".
+NAMES = ", ".join(name.removeprefix("skip_") for name in SKIPS)
 
 
 def options(
@@ -27,8 +27,8 @@ def options(
         ),
     ] = False,
     skip: Annotated[
-        list[Skip] | None,
-        typer.Option(help="Leave a step out; repeatable.", rich_help_panel=CHOICES, show_default=False),
+        list[str] | None,
+        typer.Option(help=f"Leave something out: {NAMES}; repeatable.", rich_help_panel=CHOICES, show_default=False),
     ] = None,
 ) -> Wanted:
     """Reduce coronagraphic exposures of NIRCam or MIRI from raw ramps to rates.
@@ -40,6 +40,8 @@ def options(
     """
     overrides = ["rate_int_outliers=true"] if outliers else []
     for name in skip or []:
-        step, parameter, value = SKIPS[f"skip_{name.value}"]
+        if f"skip_{name}" not in SKIPS:
+            raise ParameterError(f"--skip {name}: one of {NAMES} is needed", parameter="skip")
+        step, parameter, value = SKIPS[f"skip_{name}"]
         overrides.append(f"{step}.{parameter}={str(value).lower()}")
     return Wanted(overrides=overrides, subdir=subdir)

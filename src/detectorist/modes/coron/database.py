@@ -379,7 +379,7 @@ def _tell_types(table: Table) -> None:
         table["TYPE"][index] = ("REF" if of_reference else "SCI") + ("_BG" if empty[index] else "")
 
 
-def _is_like_reference(table: Table, index: int, empty: np.ndarray, reference: np.ndarray) -> bool:
+def _is_like_reference(table: Table, index: Any, empty: np.ndarray, reference: np.ndarray) -> bool:
     """Tell whether an empty field was exposed as a reference star was, and no target."""
     alike = ~empty
     for name in ("READPATT", "NINTS", "NGROUPS"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,24 @@ def save_reproducibly(model: JwstDataModel, path: Path, date: str) -> Path:
     object.__setattr__(model, "on_save", on_save)
     try:
         model.save(str(partial))
+        if path.suffix == ".asdf":
+            sort_extensions(partial)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
     return path
+
+
+def sort_extensions(path: Path) -> None:
+    """Write an ASDF file again with the extensions that it names in the order of their names.
+
+    asdf lists them in the order of a set of objects, which is not the same from one process to the next.
+    """
+    import asdf
+
+    content = BytesIO()
+    with asdf.open(path) as file:
+        named = file["history"]["extensions"]
+        file["history"]["extensions"] = sorted(named, key=lambda one: str(one.get("extension_uri")))
+        file.write_to(content)
+    path.write_bytes(content.getvalue())

@@ -14,7 +14,7 @@ from detectorist.simulate.core.truth_file import write_truth
 from detectorist.simulate.coron.exposure import CoronExposures
 from detectorist.simulate.coron.header import fill_header
 from detectorist.simulate.coron.programme import REFERENCE, TARGET, Visit
-from detectorist.simulate.coron.references import build_coron_cache
+from detectorist.simulate.coron.references import build_cache
 from detectorist.simulate.coron.truth import TruthRecorder
 
 DATE = "2026-07-01T00:00:00.000"
@@ -37,7 +37,7 @@ class CoronObservation(CoronExposures):
                     progress(visit.number * self.n_ints + integration + 1, total, self.stem(visit))
 
             paths.append(self._write_visit(folder, visit, report))
-        build_coron_cache(folder / CACHE_NAME, self.scene, n_groups=max(self.n_groups, 40))
+        build_cache(folder / CACHE_NAME, self.scene, n_groups=max(self.n_groups, 40))
         return paths
 
     def _write_visit(self, folder: Path, visit: Visit, report: Callable[[int], None]) -> Path:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from stdatamodels.jwst.datamodels import JwstDataModel
 
 
-def build_coron_cache(
+def build_cache(
     root: Path | str,
     *scenes: CoronComponents,
     n_groups: int = 40,

@@ -12,7 +12,7 @@ from detectorist.simulate.core.scene import Progress
 from detectorist.simulate.core.truth_file import write_truth
 from detectorist.simulate.lrs.exposure import LrsExposure
 from detectorist.simulate.lrs.header import DEC_DEG, RA_DEG, ROOT_NAME, START_DATE, START_TIME, fill_header
-from detectorist.simulate.lrs.references import build_lrs_cache
+from detectorist.simulate.lrs.references import build_cache
 from detectorist.simulate.lrs.sky import SHAPE
 from detectorist.simulate.lrs.truth import TruthRecorder
 
@@ -40,7 +40,7 @@ class LrsObservation(LrsExposure):
                     progress(integration + 1, self.n_ints, f"segment {segment}")
             paths.append(self._write_segment(folder, segment, raw, times[first:end]))
         write_truth(recorder.dataset(times), folder / TRUTH_NAME, recorder.encoding())
-        build_lrs_cache(folder / CACHE_NAME, self.scene, n_groups=max(self.n_groups, 40))
+        build_cache(folder / CACHE_NAME, self.scene, n_groups=max(self.n_groups, 40))
         return paths
 
     def _write_segment(self, folder: Path, segment: int, raw: np.ndarray, times: np.ndarray) -> Path:

@@ -30,7 +30,7 @@ _WAVETABLE_SAMPLING = 40
 _ZERO_ROW = 300
 
 
-def build_lrs_cache(
+def build_cache(
     root: Path | str,
     scene: LrsComponents | None = None,
     *,

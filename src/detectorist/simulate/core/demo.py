@@ -1,0 +1,34 @@
+"""What a demonstration of a mode needs: an exposure with its truth, and what is to be said of the result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Raw exposures to be reduced, and how.
+
+    Attributes
+    ----------
+    files : sequence of Path
+    references : Path
+        Folder in CRDS's layout.
+    settings : sequence of str
+        "step.parameter=value".
+    """
+
+    files: Sequence[Path]
+    references: Path
+    settings: Sequence[str] = ()
+
+
+def rates_against_truth(rates: Sequence[Path], raw: Path) -> list[str]:
+    """Return how far rate images are from their truths, which lie beside the raw files."""
+    from detectorist.reduction.names import stem_of
+    from detectorist.simulate.core.image_comparison import compare_image
+
+    pairs = ((rate, raw / f"{stem_of(rate)}_truth.nc") for rate in rates)
+    return [line for rate, truth in pairs for line in (f"{rate.name}:", *compare_image(rate, truth).lines())]

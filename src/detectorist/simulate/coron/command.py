@@ -1,0 +1,84 @@
+"""`detectorist simulate coron`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from detectorist.errors import ParameterError
+from detectorist.simulate.core.commands import Overwrite, Seed, write_observation
+from detectorist.terminal.lines import print_lines
+from detectorist.terminal.options import Quiet, scene_option, size_option
+
+
+class Coronagraph(StrEnum):
+    """Instruments whose coronagraphs are simulated."""
+
+    nircam = "nircam"
+    miri = "miri"
+
+
+def simulate(
+    output_dir: Annotated[
+        Path, typer.Option("--output-dir", "-o", help="Folder for raw files, their truth and references crds/.")
+    ],
+    instrument: Annotated[Coronagraph, typer.Option(help="nircam: MASKA335R; miri: 4QPM at 11.4 micron.")] = (
+        Coronagraph.nircam
+    ),
+    ints: Annotated[int, size_option("Integrations per exposure.")] = 10,
+    groups: Annotated[
+        int | None,
+        size_option("Groups per integration. Default: 4, MIRI 12.", show_default=False),
+    ] = None,
+    pattern: Annotated[
+        str | None,
+        size_option(
+            "NIRCam's readout pattern, as SHALLOW4: groups of several frames come with a zeroframe. Default: RAPID.",
+            show_default=False,
+        ),
+    ] = None,
+    rolls: Annotated[int, size_option("Orientations on the target.")] = 2,
+    dithers: Annotated[int, size_option("Positions of the reference star behind the mask, up to 5.")] = 3,
+    backgrounds: Annotated[
+        bool | None,
+        size_option(
+            "Empty fields for both stars. Default: with MIRI only.",
+            "--backgrounds/--no-backgrounds",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Seed = 0,
+    companion: Annotated[
+        float | None,
+        scene_option("Rate of the companion, DN/s. Default: 150, MIRI 600.", show_default=False),
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        scene_option("Leave out an ingredient, as cosmic_rays, flicker, drift, spill, emi; repeatable."),
+    ] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate a star with a companion behind a coronagraph, and its reference star.
+
+    Example: detectorist simulate coron -o sim --seed 5
+    """
+    from detectorist.simulate.coron.scene import SCENES
+
+    scene = SCENES[instrument.value]()
+    if companion is not None:
+        scene = scene.with_("companion", rate_dn_s=companion)
+    if pattern is not None:
+        if instrument is Coronagraph.miri:
+            raise ParameterError("--pattern is NIRCam's; MIRI's coronagraphs are read with FASTR1")
+        scene = scene.with_("detector", pattern=pattern)
+    scene = scene.without(*(without or ()))
+    observation = scene.observe(
+        ints=ints, groups=groups, rolls=rolls, dithers=dithers, backgrounds=backgrounds, seed=seed
+    )
+    paths = write_observation(observation, output_dir, overwrite=overwrite, quiet=quiet)
+    lines = [f"{path} ({visit.kind})" for path, visit in zip(paths, observation.visits, strict=True)]
+    print_lines([*lines, f"truth: {output_dir}/*_truth.nc", f"references: {output_dir / 'crds'}"], quiet=quiet)

@@ -1,0 +1,23 @@
+"""A star with a companion behind a coronagraph of NIRCam, for the demonstration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from detectorist.simulate.core.demo import Demo, rates_against_truth
+from detectorist.simulate.core.scene import Progress
+from detectorist.simulate.coron.scene import CoronScene
+
+TITLE = "a companion behind a coronagraph of NIRCam"
+
+
+def simulate(raw: Path, *, seed: int, progress: Progress) -> Demo:
+    """Simulate two rolls on the target and its reference star."""
+    files = CoronScene().observe(seed=seed).write(raw, overwrite=True, progress=progress)
+    return Demo(files, raw / "crds", ["save_intermediates=true"])
+
+
+def compare(products: Sequence[Path], raw: Path) -> list[str]:
+    """Return how far the first rate of the target is from the truth."""
+    return rates_against_truth([path for path in products if path.name.endswith("_rate.fits")][:1], raw)

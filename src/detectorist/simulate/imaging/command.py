@@ -1,0 +1,69 @@
+"""`detectorist simulate imaging`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from detectorist.simulate.core.commands import Overwrite, Seed, write_observation
+from detectorist.terminal.lines import print_lines
+from detectorist.terminal.options import Quiet, scene_option, size_option
+
+
+def simulate(
+    output_dir: Annotated[
+        Path,
+        typer.Option(
+            "--output-dir", "-o", help="Folder for raw files, their truth, wisp templates wisps/, references crds/."
+        ),
+    ],
+    groups: Annotated[int, size_option("Groups per integration.")] = 9,
+    ints: Annotated[int, size_option("Integrations per exposure.")] = 1,
+    exposures: Annotated[int, size_option("Dithered exposures, a file each.")] = 1,
+    pattern: Annotated[str, size_option("Readout pattern, as RAPID, SHALLOW4, MEDIUM8.")] = "MEDIUM8",
+    subarray: Annotated[str, size_option("FULL, SUB640, SUB320 or SUB160.")] = "FULL",
+    size: Annotated[
+        int | None,
+        size_option("Rows and columns of a small frame of one's own, for trials.", show_default=False),
+    ] = None,
+    outputs: Annotated[
+        int | None,
+        size_option("Outputs it is read through: 1 or 4. Default: 4 on the full frame, else 1.", show_default=False),
+    ] = None,
+    seed: Seed = 0,
+    detector: Annotated[str, scene_option("Detector, as NRCA3 or NRCBLONG.")] = "NRCB4",
+    filter_: Annotated[str, scene_option("Filter, as F200W.", "--filter")] = "F200W",
+    sky: Annotated[float, scene_option("Level of the sky, DN/s.")] = 0.3,
+    wisp: Annotated[tuple[float, float], scene_option("Strengths of the wisps' two components.")] = (0.8, 0.8),
+    hot_pixels: Annotated[
+        Path | None,
+        scene_option("FITS map of the whole detector, not zero on hot pixels, instead of random ones."),
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        scene_option("Leave out an ingredient, as cosmic_rays, snowballs, wisps, flicker; repeatable."),
+    ] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate images of a field of stars and galaxies with one detector of NIRCam.
+
+    Example: detectorist simulate imaging -o sim --seed 3
+    """
+    from detectorist.simulate.imaging.scene import ImagingScene
+
+    scene = ImagingScene().with_("sky", level_dn_s=sky).with_("wisps", strengths=wisp)
+    if hot_pixels is not None:
+        scene = scene.with_("bad_pixels", hot_map=str(hot_pixels))
+    scene = scene.with_detector(
+        name=detector, filter=filter_, subarray=subarray, size=size, outputs=outputs, pattern=pattern
+    ).without(*(without or ()))
+    observation = scene.observe(ints=ints, groups=groups, exposures=exposures, seed=seed)
+    paths = write_observation(observation, output_dir, overwrite=overwrite, quiet=quiet)
+    lines = [str(path) for path in paths]
+    lines += [f"truth: {output_dir}/*_truth.nc", f"references: {output_dir / 'crds'}"]
+    if observation.wisp_templates is not None:
+        lines.append(f"wisp templates: {output_dir / 'wisps'}")
+    print_lines(lines, quiet=quiet)

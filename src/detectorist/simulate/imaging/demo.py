@@ -1,0 +1,24 @@
+"""A full frame of NIRCam with snowballs, wisps and 1/f noise, for the demonstration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from detectorist.simulate.core.demo import Demo, rates_against_truth
+from detectorist.simulate.core.scene import Progress
+from detectorist.simulate.imaging.scene import ImagingScene
+
+TITLE = "a deep field seen by NIRCam"
+
+
+def simulate(raw: Path, *, seed: int, progress: Progress) -> Demo:
+    """Simulate an exposure."""
+    files = ImagingScene().write(raw, seed=seed, overwrite=True, progress=progress)
+    return Demo(files, raw / "crds", [f"wisps.template_dir={json.dumps(str((raw / 'wisps').resolve()))}"])
+
+
+def compare(products: Sequence[Path], raw: Path) -> list[str]:
+    """Return how far the rate is from the truth."""
+    return rates_against_truth([path for path in products if path.name.endswith("_rate.fits")], raw)

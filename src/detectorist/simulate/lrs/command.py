@@ -1,0 +1,94 @@
+"""`detectorist simulate lrs`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from detectorist.simulate.core.commands import Overwrite, Seed, write_observation
+from detectorist.terminal.lines import print_lines
+from detectorist.terminal.options import Quiet, scene_option, size_option
+
+
+class Preset(StrEnum):
+    """Scenes with a name."""
+
+    short = "short"
+    long = "long"
+
+
+def simulate(
+    output_dir: Annotated[
+        Path, typer.Option("--output-dir", "-o", help="Folder for raw files, truth.nc and the references crds/.")
+    ],
+    ints: Annotated[int, size_option("Integrations.")] = 40,
+    groups: Annotated[
+        int | None,
+        size_option("Groups per integration. Default: 20, with --preset long 100.", show_default=False),
+    ] = None,
+    segments: Annotated[int, size_option("Files of the exposure.")] = 2,
+    seed: Seed = 0,
+    preset: Annotated[
+        Preset,
+        scene_option(
+            "long: a star that brings the ramps to where the response has lost some 6 %, "
+            "which sets in late; short: the ordinary response."
+        ),
+    ] = Preset.short,
+    star_mag: Annotated[
+        float | None,
+        scene_option(
+            "Magnitude of the star: 9 gives a brightest pixel of 3,500 DN/s. Default: 9, or as the preset says.",
+            show_default=False,
+        ),
+    ] = None,
+    depth: Annotated[
+        float | None,
+        scene_option("Transit depth outside the molecular band. Default: 0.01.", show_default=False),
+    ] = None,
+    trace_column: Annotated[
+        float | None,
+        scene_option("Column of the trace, from 0. Default: 36.", show_default=False),
+    ] = None,
+    gain: Annotated[
+        float | None,
+        scene_option("Gain of the detector, e-/DN. Default: 3.1.", show_default=False),
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        scene_option("Leave out an ingredient, as cosmic_rays, emi, drift, bad_pixels; repeatable."),
+    ] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+) -> None:
+    """Simulate a transit seen by MIRI's low-resolution spectrometer without a slit.
+
+    Example: detectorist simulate lrs -o sim --ints 40 --groups 20 --seed 7
+    """
+    from detectorist.simulate.lrs.scene import LrsScene
+
+    if groups is None:
+        groups = 100 if preset is Preset.long else 20
+    scene = LrsScene.for_long_ramps(groups) if preset is Preset.long else LrsScene()
+    star = {"mag": star_mag, "trace_column": trace_column}
+    for ingredient, changes in (("star", star), ("transit", {"depth": depth}), ("detector", {"gain": gain})):
+        scene = scene.with_(ingredient, **{name: value for name, value in changes.items() if value is not None})
+    scene = scene.without(*(without or ()))
+    exposure = scene.observe(ints=ints, groups=groups, segments=segments, seed=seed)
+    paths = write_observation(exposure, output_dir, overwrite=overwrite, quiet=quiet)
+    lines = [
+        *(str(path) for path in paths),
+        f"truth: {output_dir / 'truth.nc'}",
+        f"references: {output_dir / 'crds'}",
+        _saturation(exposure.saturation_group),
+    ]
+    print_lines(lines, quiet=quiet)
+
+
+def _saturation(group: int | None) -> str:
+    if group is None:
+        return "the brightest pixel does not saturate"
+    return f"the brightest pixel saturates in group {group} (from 0)"
