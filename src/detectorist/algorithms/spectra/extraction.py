@@ -47,7 +47,9 @@ def aperture_weights(
     aperture_left_width: float,
     aperture_right_width: float,
 ) -> np.ndarray:
-    """Return the weight of every pixel in the sum over an aperture, shape (1 or n_ints, 1 or n_rows, n_cols).
+    """Return the weight of every pixel in the sum over an aperture, shape (1 or n_ints, n_cols).
+
+    With a centre for every row the shape is (1 or n_ints, n_rows, n_cols).
 
     aperture_center : float or ndarray of float, shape (n_ints,) or (1 or n_ints, n_rows)
         Column, 0-based; pixel i reaches from i - 1/2 to i + 1/2. The aperture reaches from half a pixel left of
@@ -63,7 +65,8 @@ def aperture_weights(
         When the aperture is empty, not finite, or reaches beyond the columns there are.
     """
     low, high = _edges(n_cols, aperture_center, aperture_left_width, aperture_right_width)
-    return _light_left_of(high + 1, n_cols) - _light_left_of(low, n_cols)
+    weights = _light_left_of(high + 1, n_cols) - _light_left_of(low, n_cols)
+    return weights if np.ndim(aperture_center) == 2 else weights[:, 0]
 
 
 def _edges(n_cols: int, center, left_width: float, right_width: float) -> tuple[np.ndarray, np.ndarray]:
@@ -150,6 +153,7 @@ def extract_box(
         aperture_left_width=aperture_left_width,
         aperture_right_width=aperture_right_width,
     )
+    weights = weights[:, None] if weights.ndim == 2 else weights
     window = _window(weights)
     weights = weights[..., window] * _scale(units, gain, window)
     counts = weights != 0
