@@ -9,6 +9,7 @@ shift of each integration and widened as the width runs, both measured on all ro
 from __future__ import annotations
 
 import numpy as np
+from scipy.ndimage import shift
 
 #: A step is a change of the mean by this many times the error that the scatter from one integration to the next gives,
 #: and of at least these sizes, pixels: smaller ones change no flux.
@@ -16,8 +17,11 @@ STEP_SIGMA = 8.0
 LEAST_STEP_PIX = 0.02
 #: Integrations of a state with a profile of its own; shorter ones move and widen that of their nearest neighbour.
 MIN_MEMBERS = 8
-#: Integrations over which the width is averaged: a single one knows it no better than it knows the flux.
+#: Integrations over which the width is smoothed (a median): a single one knows it no better than it knows the flux, and
+#: one in which the antenna moved must not widen its neighbours.
 WIDTH_LENGTH = 11
+#: Shifts beyond this are made by interpolation; below it two derivatives do.
+LARGE_SHIFT_PIX = 0.25
 
 
 def follow_trace(profile: np.ndarray, center_pix: np.ndarray, sigma_pix: np.ndarray) -> np.ndarray:
@@ -48,10 +52,13 @@ def follow_trace(profile: np.ndarray, center_pix: np.ndarray, sigma_pix: np.ndar
     for s in np.unique(states):
         base, first, second, at, width = own[min(own, key=lambda other: abs(other - s))]
         members = np.flatnonzero(states == s)
-        smooth = _running_mean(sigma[members], WIDTH_LENGTH)
+        smooth = _running_median(sigma[members], WIDTH_LENGTH)
         for k, wide in zip(members, smooth, strict=True):
             moved, widened = center[k] - at, 0.5 * (wide**2 - width**2)
-            followed[k] = base - moved * first + (widened + 0.5 * moved**2) * second
+            if abs(moved) > LARGE_SHIFT_PIX:
+                followed[k] = shift(base + widened * second, (0, moved), order=3, mode="nearest")
+            else:
+                followed[k] = base - moved * first + (widened + 0.5 * moved**2) * second
     return followed
 
 
@@ -110,9 +117,8 @@ def _filled(series: np.ndarray) -> np.ndarray:
     return series
 
 
-def _running_mean(series: np.ndarray, length: int) -> np.ndarray:
-    """Return the mean over `length` values about each one, fewer near the ends, alike on both sides."""
-    total = np.concatenate([[0.0], np.cumsum(series)])
-    index = np.arange(series.size)
-    reach = np.minimum(length // 2, np.minimum(index, series.size - 1 - index))
-    return (total[index + reach + 1] - total[index - reach]) / (2 * reach + 1)
+def _running_median(series: np.ndarray, length: int) -> np.ndarray:
+    """Return the median of `length` values about each one, fewer near the ends, alike on both sides."""
+    size = series.size
+    reach = [min(length // 2, k, size - 1 - k) for k in range(size)]
+    return np.array([np.median(series[k - r : k + r + 1]) for k, r in enumerate(reach)])
