@@ -14,7 +14,7 @@ from detectorist.step import LRS_SLITLESS, DetectoristStep
 
 
 class SubtractGroupOffsetsStep(DetectoristStep):
-    """Measure the offset of every group on the faint half of the pixels, odd and even rows apart, and subtract it.
+    """Measure the offset of every group on the faint half of the columns, odd and even rows apart, and subtract it.
 
     The decay after a reset, the pull on the last frame and residual drift of the electronics offset all pixels of a
     group. Offsets are departures from straight lines through the middle of the ramps, so that slopes stay as they are

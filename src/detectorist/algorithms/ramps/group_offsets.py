@@ -13,7 +13,7 @@ import numpy as np
 
 from detectorist.algorithms.ramps.refpix import N_OUTPUTS
 
-#: Pixels up to this quantile of brightness are taken for those beside the star.
+#: Columns up to this quantile of brightness are taken for those beside the star.
 FAINT_QUANTILE = 0.5
 #: Pixels of each row parity needed.
 MIN_PIXELS = 100
@@ -53,7 +53,7 @@ def measure_group_offsets(data: np.ndarray, usable: np.ndarray) -> GroupOffsets:
     Notes
     -----
     The median over the pixels: cosmic rays and hot pixels do no harm. Each integration for itself. Two passes over the
-    faint half of the data.
+    faint half of the columns.
     """
     n_ints, n_groups = data.shape[:2]
     middle = middle_groups(n_groups)
@@ -77,12 +77,19 @@ def measure_group_offsets(data: np.ndarray, usable: np.ndarray) -> GroupOffsets:
 
 
 def _faint_pixels(ramps: np.ndarray, usable: np.ndarray, middle: slice) -> np.ndarray:
+    """Return the usable pixels of the fainter half of the columns.
+
+    Whole columns: pixels that were chosen by their own rise would be those whose noise happens to make it small.
+    """
     rise = ramps[middle.stop - 1].astype(float) - ramps[middle.start]
     known = usable & np.isfinite(rise)
+    light = np.full(rise.shape[1], np.nan)
+    for column in np.flatnonzero(known.any(axis=0)):
+        light[column] = np.median(rise[known[:, column], column])
     if not known.any():
         return known
     with np.errstate(invalid="ignore"):
-        return known & (rise <= np.quantile(rise[known], FAINT_QUANTILE))
+        return known & (light <= np.nanquantile(light, FAINT_QUANTILE))
 
 
 def _departures(ramps: np.ndarray, middle: slice) -> np.ndarray:

@@ -12,6 +12,8 @@ import numpy as np
 ROWS_PER_PIECE = 64
 #: Second differences (rows times integrations) that a scale takes: it is then known to 3 %.
 MIN_DIFFERENCES = 600
+#: Second differences whose rows scatter by this many times what is usual belong to an integration that was disturbed.
+DISTURBED = 2.0
 #: Scales beyond these are not the noise of a detector but something else, and are reported, not applied.
 LEAST, MOST = 0.5, 2.5
 
@@ -32,6 +34,7 @@ def measure_error_scale(flux: np.ndarray, error: np.ndarray) -> np.ndarray:
         difference = flux[:-2] - 2 * flux[1:-1] + flux[2:]
         expected = np.sqrt(error[:-2] ** 2 + 4 * error[1:-1] ** 2 + error[2:] ** 2)
         ratio = np.where(expected > 0, difference / expected, np.nan)
+    ratio[_disturbed(ratio)] = np.nan
     pieces = np.array_split(np.arange(flux.shape[1]), max(1, round(flux.shape[1] / ROWS_PER_PIECE)))
     for rows in pieces:
         values = ratio[:, rows]
@@ -42,3 +45,14 @@ def measure_error_scale(flux: np.ndarray, error: np.ndarray) -> np.ndarray:
         if LEAST <= found <= MOST:
             scale[rows] = found
     return scale
+
+
+def _disturbed(ratio: np.ndarray) -> np.ndarray:
+    """Return which second differences, (n,), involve an integration in which something happened to all rows."""
+    size = np.full(len(ratio), np.nan)
+    for k, row in enumerate(np.abs(ratio)):
+        known = row[np.isfinite(row)]
+        size[k] = np.median(known) if known.size else np.nan
+    known = size[np.isfinite(size)]
+    usual = np.median(known) if known.size else np.nan
+    return ~(size <= DISTURBED * usual)

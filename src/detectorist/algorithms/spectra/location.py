@@ -71,7 +71,7 @@ def locate_trace(data: np.ndarray, mask: np.ndarray | None = None) -> Location:
     """
     image = mean_image(data, mask)
     profile = np.full(image.shape[1], np.nan)
-    profile[N_REFERENCE:] = np.nanmedian(image[:, N_REFERENCE:], axis=0)
+    profile[N_REFERENCE:] = _nanmedian(image[:, N_REFERENCE:])
     if not np.isfinite(profile).any():
         raise TooFewPixels("no usable pixel to find the trace with", n_usable=0)
     left, scatter = _above_background(profile)
@@ -127,8 +127,7 @@ def _fit_line(image: np.ndarray, brightest: int) -> tuple[float, float, float, f
     """Return (centre, its row, tilt, sigma) of the trace from pieces of rows, brighter pieces counting more."""
     n_pieces = max(1, image.shape[0] // ROWS_PER_PIECE)
     length = image.shape[0] // n_pieces
-    known = np.where(np.isfinite(image), image, np.nan)
-    pieces = known[: n_pieces * length].reshape(n_pieces, length, -1)
+    pieces = _without_hot_pixels(image)[: n_pieces * length].reshape(n_pieces, length, -1)
     try:
         fit = fit_trace(pieces, trace_column=brightest)
     except TooFewPixels:
@@ -144,6 +143,12 @@ def _fit_line(image: np.ndarray, brightest: int) -> tuple[float, float, float, f
     tilt = float(light @ ((rows - row) * centers) / lever) if (light > 0).sum() > 2 and lever > 0 else 0.0
     sigma = float(light @ np.where(light > 0, fit.sigma_pix, 0.0) / light.sum())
     return float(light @ centers / light.sum()), row, tilt, sigma
+
+
+def _without_hot_pixels(image: np.ndarray) -> np.ndarray:
+    """Return the median over five rows of every pixel: no mask knows all hot pixels, and a spectrum is smooth."""
+    padded = np.pad(image, ((2, 2), (0, 0)), constant_values=np.nan)
+    return _nanmedian(np.stack([padded[k : k + len(image)] for k in range(5)]))
 
 
 def _free_columns(image: np.ndarray, location: Location) -> np.ndarray:
