@@ -1,12 +1,12 @@
 """LRS on scenes that others made: generator, standard pipeline and default recipe side by side, seed by seed.
 
-    python benchmarks/lrs_independent.py --scenes FOLDER --work FOLDER [SEED:GROUPS ...] [--stage scenes|stock|ours|table]
+    python benchmarks/lrs_independent.py --scenes FOLDER --work FOLDER [SEED:GROUPS ...] [--stage ours --stage table]
 
 FOLDER (or the environment variable DETECTORIST_SCENES) holds the package `scenes`: a generator (`python -m scenes.lrs`)
 and a scorer (`python -m scenes.score`) that share no code with this project, and the standard stage 1
-(`python -m scenes.stock`). Even seeds have a linearity reference that is exact, odd ones the identity. Every scene has a
-twin without electronic drifts and interference, which tells what noise alone allows. Scenes and standard products are
-kept in --work and not made again. Writes docs/validation/lrs_independent.json, from which the table of the page is made.
+(`python -m scenes.stock`). Even seeds have a linearity reference that is exact, odd ones the identity. Every scene has
+a twin without electronic drifts and interference, which tells what noise alone allows. Scenes and standard products
+are kept in --work and not made again. Writes docs/validation/lrs_independent.json and the page beside it.
 """
 
 from __future__ import annotations
@@ -55,11 +55,13 @@ class Case:
 
     @classmethod
     def parse(cls, text: str, work: Path) -> Case:
+        """Return the case of "SEED:GROUPS"."""
         seed, groups = text.split(":")
         return cls(int(seed), int(groups), work)
 
     @property
     def name(self) -> str:
+        """What its folders are called."""
         return f"{self.seed}_{self.groups}"
 
     def folder(self, what: str) -> Path:
@@ -151,6 +153,62 @@ def measure(case: Case, scenes: Path) -> dict[str, Any]:
     }
 
 
+#: Columns of the page: heading, figure, format.
+COLUMNS = (
+    ("white light / expected", "white", ".2f"),
+    ("... / noise alone", "white_over_twin", ".2f"),
+    ("depth error (sigma)", "depth_sigma", "+.1f"),
+    ("chi2, expected noise", "chi2_expected", ".2f"),
+    ("chi2, own errors", "chi2_own", ".2f"),
+    ("noise of a row / expected", "row_noise", ".2f"),
+    ("pull of the flux", "flux_pull", ".2f"),
+    ("brightest pixels (%)", "brightest", "+.2f"),
+    ("strong hits left (%)", "hits_left", ".3f"),
+    ("false flags (1e-6)", "false_flags", ".1f"),
+    ("background pull", "background_pull", ".2f"),
+    ("background bias (DN/s)", "background_bias", "+.2f"),
+    ("CPU (ms per integration)", "cpu_ms_per_int", ".0f"),
+)
+IN_UNITS = {
+    "brightest": lambda value: 100 * (value - 1),
+    "hits_left": lambda value: 100 * value,
+    "false_flags": lambda value: 1e6 * value,
+}
+
+
+def page_of(found: dict[str, Any]) -> str:
+    """Return the table as a page: every figure of ours beside that of the standard pipeline, and their means."""
+    lines = [
+        "# MIRI LRS on scenes of an independent generator",
+        "",
+        f"Measured {found['date']} by `benchmarks/lrs_independent.py`, with the default recipe on seeds it was not "
+        "tuned on. The generator and the scorer share no code with this project. Each cell is ours, then the standard "
+        "stage 1 with a plain box. *Expected* is the noise of optimal slopes of groups 4 to n - 2, so that what "
+        "keeps more groups can be below 1; *noise alone* is the same scene without drifts and interference, "
+        "reduced by the same recipe.",
+        "",
+        "| seed, groups, linearity reference | " + " | ".join(name for name, *_ in COLUMNS) + " |",
+        "|---" * (len(COLUMNS) + 1) + "|",
+    ]
+    for case in found["cases"]:
+        cells = [_cell(case, key, form) for _, key, form in COLUMNS]
+        lines.append(f"| {case['seed']}, {case['groups']}, {case['linearity']} | " + " | ".join(cells) + " |")
+    means = []
+    for _, key, form in COLUMNS:
+        both = [[case[who].get(key) for case in found["cases"]] for who in ("ours", "stock")]
+        means.append(", ".join(_format(sum(each) / len(each), key, form) for each in both if None not in each))
+    return "\n".join([*lines, "| mean | " + " | ".join(means) + " |", ""])
+
+
+def _cell(case: dict[str, Any], key: str, form: str) -> str:
+    both = [case[who].get(key) for who in ("ours", "stock")]
+    return ", ".join(_format(value, key, form) for value in both if value is not None)
+
+
+def _format(value: float, key: str, form: str) -> str:
+    return format(IN_UNITS.get(key, float)(value), form)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", default=CASES, metavar="SEED:GROUPS")
@@ -176,7 +234,9 @@ def main() -> None:
             print(json.dumps(rows[-1], indent=1), flush=True)
         print(f"{datetime.now(UTC):%H:%M:%S} {case.name}: {', '.join(stages)} done", flush=True)
     if rows:
-        TARGET.write_text(json.dumps({"date": f"{datetime.now(UTC):%Y-%m-%d}", "cases": rows}, indent=1) + "\n")
+        found = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "cases": rows}
+        TARGET.write_text(json.dumps(found, indent=1) + "\n")
+        TARGET.with_suffix(".md").write_text(page_of(found))
 
 
 if __name__ == "__main__":

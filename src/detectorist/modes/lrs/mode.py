@@ -105,7 +105,8 @@ class LrsMode(Mode):
 
         pipeline = build(_recipe(job))
         own = {"gain"} if not pipeline.set_custom_gain.skip else set()
-        own |= {"linearity"} if not pipeline.set_custom_linearity.skip else set()
+        linearity = pipeline.set_custom_linearity
+        own |= {"linearity"} if not linearity.skip and linearity.when == "always" else set()
         types = [
             kind
             for name in self.steps_of(job)
