@@ -133,10 +133,12 @@ class LrsSections(Section):
     def _frames(found: _Products) -> Iterator[Panel]:
         frames = found.frames
         assert frames is not None
-        number = found.example_integration
+        number, column = found.example_integration, found.trace_column
         yield Panel("lrs_frames", "Frames, raw and cleaned", lambda: time_series_quality.draw_frames(frames, number))
         yield Panel("lrs_replaced", "Pixels replaced", lambda: time_series_quality.draw_replaced(frames["replaced"]))
-        yield Panel("lrs_profile", "Spatial profile", lambda: time_series_quality.draw_profile(frames["profile"]))
+        yield Panel(
+            "lrs_profile", "Spatial profile", lambda: time_series_quality.draw_profile(frames["profile"], column)
+        )
 
     @staticmethod
     def _spectra(found: _Products) -> Iterator[Panel]:
@@ -170,6 +172,10 @@ class _Products:
     @property
     def example_integration(self) -> int:
         return int(self.frames["example_integration"]) if self.frames else 0
+
+    @property
+    def trace_column(self) -> int:
+        return int(self.frames["trace_column"]) if self.frames else 0
 
     @cached_property
     def white(self) -> Any:
