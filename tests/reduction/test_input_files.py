@@ -5,7 +5,6 @@ import gzip
 import numpy as np
 import pytest
 from astropy.io import fits
-from stdatamodels.jwst import datamodels
 
 from detectorist.errors import InputError
 from detectorist.reduction.checksums import data_sum

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 
-from detectorist.cli.exit_codes import BAD_ARGUMENTS, CRASHED, UNPROCESSABLE
-from detectorist.errors import DetectoristError, ParameterError, ReferenceMissing
+from detectorist.cli.exit_codes import BAD_ARGUMENTS, CRASHED, INTERRUPTED, UNPROCESSABLE
+from detectorist.errors import DetectoristError, OutputError, ParameterError, ReferenceMissing
 
 
 def main() -> None:
     """Run the command line; errors become one sentence and an exit code."""
     try:
+        _require_temporary_folder()
         from detectorist.cli.app import app
 
         app()
     except (ParameterError, ReferenceMissing) as error:
         _fail(error, BAD_ARGUMENTS)
+    except OutputError as error:
+        _fail(error, CRASHED)
     except DetectoristError as error:
         _fail(error, UNPROCESSABLE)
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept, the same command continues", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except Exception as error:
         kind = type(error).__name__
         print(
@@ -28,6 +32,14 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(CRASHED)
+
+
+def _require_temporary_folder() -> None:
+    """Raise OutputError where libraries would find no place for their scratch files."""
+    try:
+        tempfile.gettempdir()
+    except OSError as error:
+        raise OutputError(f"no temporary folder can be written ({error}); set TMPDIR to one that can") from error
 
 
 def _fail(error: DetectoristError, code: int) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from detectorist.errors import DetectoristError, OutputError
 from detectorist.terminal.options import Quiet
 
 
@@ -32,14 +33,16 @@ def report(
         typer.echo(f"report: {page}")
 
 
-def report_after_run(folder: Path, *, quiet: bool = False) -> None:
-    """Write the report at the end of a run, whose success is its own: trouble with the page is only told."""
+def report_after_run(folder: Path, *, quiet: bool = False) -> bool:
+    """Write the report at the end of a run, and return whether it found no room; trouble with the page is told."""
     from detectorist.report.page import write_report
 
     try:
         page = write_report(folder)
     except Exception as error:
-        typer.echo(f"no report: {type(error).__name__}: {error}; try again: detectorist report {folder}", err=True)
-        return
+        told = str(error) if isinstance(error, DetectoristError) else f"{type(error).__name__}: {error}"
+        typer.echo(f"no report: {told}; try again: detectorist report {folder}", err=True)
+        return isinstance(error, OutputError)
     if not quiet:
         typer.echo(f"report: {page}")
+    return False

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from detectorist.errors import ParameterError
 from detectorist.modes.job import ExposureInterval, Gathered, Job, JobRecord, Outcome, Prediction, Progress, Wanted
 from detectorist.parameters import nearest
-from detectorist.product_names import exposure_name, is_fits
+from detectorist.product_names import exposure_name
 
 if TYPE_CHECKING:
     from detectorist.modes.section import Section
@@ -85,20 +85,6 @@ class Mode(ABC):
         ParameterError
         """
 
-    def require_sound(self, job: Job) -> None:
-        """Refuse files that are damaged or contradict themselves; called in the job, before `reduce`.
-
-        Raises
-        ------
-        InputError
-        """
-        files = [Path(file) for file in job.files if is_fits(file)]
-        if files:
-            from detectorist.reduction.headers import require_sound
-
-            for file in files:
-                require_sound(file)
-
     @abstractmethod
     def reduce(self, job: Job, progress: Progress) -> Outcome:
         """Do the job; every product is written whole or not at all."""
@@ -122,10 +108,9 @@ class Mode(ABC):
         steps : mapping
             {step: {parameter: value}} that recipe and settings give to all exposures.
 
-        Target acquisition is left out, with a note. What cannot be read stays among the files: it fails in its own job.
+        Target acquisition is not among them. What cannot be read stays among the files: it fails in its own job.
         """
-        kept, notes = without_acquisitions(files)
-        return Gathered(kept, notes=notes)
+        return Gathered(tuple(files))
 
     def summarise(self, record: JobRecord) -> list[str]:
         """Return a few lines for the terminal on an exposure that is done."""
@@ -170,17 +155,6 @@ class Mode(ABC):
 
     def prepare(self) -> None:  # noqa: B027 - most modes have nothing to prepare
         """Import and compile once what every worker needs."""
-
-
-def without_acquisitions(files: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    """Return the files that are no target acquisition, and a line on each that is."""
-    if not any(is_fits(file) for file in files):
-        return tuple(files), ()
-    from detectorist.reduction.headers import is_target_acquisition
-
-    left_out = [file for file in files if is_target_acquisition(file)]
-    kept = tuple(file for file in files if file not in left_out)
-    return kept, tuple(f"{file.name}: target acquisition; left out" for file in left_out)
 
 
 def _no_options(title: str) -> Callable[..., Wanted]:

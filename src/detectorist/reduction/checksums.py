@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from astropy.io import fits
@@ -63,8 +63,7 @@ def _parts(path: Path) -> list[tuple[str, int, int, int]]:
 
 
 def _opened(path: Path) -> IO[bytes]:
-    handle = open(path, "rb")
-    if handle.read(2) != b"\x1f\x8b":
-        return handle
-    handle.close()
-    return gzip.open(path, "rb")  # type: ignore[return-value]
+    with open(path, "rb") as handle:
+        packed = handle.read(2) == b"\x1f\x8b"
+    opener: Any = gzip.open if packed else open
+    return opener(path, "rb")

@@ -57,7 +57,7 @@ def _all_flagged(hdus: fits.HDUList) -> bool:
 
 def _planes(hdus: fits.HDUList, name: str) -> Iterator[np.ndarray]:
     """Yield an image extension in parts along its first axis."""
-    shape = getattr(hdus[name], "shape", ()) if name in hdus else ()
+    shape: tuple[int, ...] = getattr(hdus[name], "shape", ()) if name in hdus else ()
     if len(shape) == 2:
         yield np.asarray(hdus[name].data)
     for number in range(shape[0] if len(shape) > 2 else 0):

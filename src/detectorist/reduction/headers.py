@@ -222,9 +222,7 @@ def _require_axes(name: str, meta: dict[str, Any], axes: tuple[int, ...]) -> Non
 
 def _require_integrations(name: str, meta: dict[str, Any], axes: tuple[int, ...]) -> None:
     """Compare the numbers of integrations with each other; an exposure in one file holds all of them."""
-    first, last, total = (
-        meta.get(f"exposure.{key}") for key in ("integration_start", "integration_end", "nints")
-    )
+    first, last, total = (meta.get(f"exposure.{key}") for key in ("integration_start", "integration_end", "nints"))
     if first is not None and first < 1:
         raise InputError(f"{name}: INTSTART is {first}; integrations are counted from 1", header=first)
     if total is None:
@@ -282,11 +280,8 @@ def _require_subarray(name: str, meta: dict[str, Any], found: tuple[int, ...], w
 
 
 def _require_times(name: str, meta: dict[str, Any]) -> None:
-    group, frame = meta.get("exposure.group_time"), meta.get("exposure.frame_time")
-    for keyword, value in (("TGROUP", group), ("TFRAME", frame)):
-        if not isinstance(value, int | float) or not value > 0:
-            found = "missing" if value is None else value
-            raise InputError(f"{name}: {keyword} is {found}; a positive number of seconds is needed")
+    group = _seconds(name, "TGROUP", meta.get("exposure.group_time"))
+    frame = _seconds(name, "TFRAME", meta.get("exposure.frame_time"))
     n_frames, gap = meta.get("exposure.nframes"), meta.get("exposure.groupgap")
     if n_frames is None or gap is None:
         return
@@ -297,3 +292,10 @@ def _require_times(name: str, meta: dict[str, Any]) -> None:
             group_time=group,
             expected=expected,
         )
+
+
+def _seconds(name: str, keyword: str, value: Any) -> float:
+    if not isinstance(value, int | float) or not value > 0:
+        found = "missing" if value is None else value
+        raise InputError(f"{name}: {keyword} is {found}; a positive number of seconds is needed")
+    return float(value)

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 #: Products without which an exposure is not reduced.
 NEEDED = ("rate", "rateints")
+#: MIRI has no superbias: what one group holds is mostly the pedestal.
+LEAST_GROUPS_MIRI = 2
 
 
 @dataclass(frozen=True)
@@ -128,10 +130,18 @@ def _type_of(model: ImageModel) -> str:
 
 
 def require_ramp(path: Path) -> None:
-    """Raise InputError for a file that is no ramp."""
-    read_header(path)
+    """Raise InputError for a file that is no ramp, or none that a slope can be fitted to."""
+    meta = read_header(path)
     if product_of(path) in NEEDED:
         raise InputError(
             f"{path}: only a rate is there; {stem_of(path)}_uncal.fits is needed beside it or one folder above"
+        )
+    if (
+        meta.get("instrument.name") == "MIRI"
+        and (meta.get("exposure.ngroups") or LEAST_GROUPS_MIRI) < LEAST_GROUPS_MIRI
+    ):
+        raise InputError(
+            f"{path}: {meta['exposure.ngroups']} group per integration; {LEAST_GROUPS_MIRI} are needed, for the first "
+            "one of MIRI holds the pedestal"
         )
     models.open_as(path, RampModel).close()
