@@ -462,6 +462,7 @@ class TestFrontEnds:
         assert isinstance(result.exception, ParameterError)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # astropy leaves damaged files open
 class TestDamage:
     def test_files_that_cannot_be_read_fail_alone(self, write_uncal, tmp_path, quick):
         good, empty, cut, lying = (write_uncal(number) for number in (1, 2, 3, 4))
