@@ -90,8 +90,8 @@ def seal(path: Path, key: str | None) -> None:
     with fits.open(path, mode="update", memmap=True) as hdus:
         header = hdus[0].header
         if key is not None:
-            header[KEYWORD] = (key, "what this product was made from")
-        header[HASH_KEYWORD] = (digest, "of all that follows this header")
+            header[KEYWORD] = (key, "what it was made from")
+        header[HASH_KEYWORD] = digest
         header[VERSION_KEYWORD] = (version("detectorist"), "version of detectorist")
         hdus[0].add_checksum()
 
