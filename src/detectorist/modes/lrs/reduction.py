@@ -58,7 +58,8 @@ def reduce_exposure(request: Request) -> Reduced:
         with references_in_words(source):
             spectra = pipeline.run(*[segment.source for segment in segments])
         with spectra.opened() as dataset:
-            numbers = measure(dataset, pipeline.frames.photon_error)
+            frames = pipeline.frames
+            numbers = measure(dataset, frames.photon_error, frames=frames.dataset(), records=frames.records)
         figures = _draw(spectra, request.output_dir / "figures")
     return Reduced(
         spectra,
