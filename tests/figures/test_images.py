@@ -367,7 +367,16 @@ def test_every_figure_has_a_picture_and_every_picture_a_figure():
     assert {path.stem for path in BASELINE.glob("*.png")} == set(FIGURES)
     modules = (
         *(alignment_figures, background, cleaning, dq_flags, extraction, image_quality, ktc, late_groups),
-        *(linearity_figures, lrs, time_series_quality, one_over_f, rateints_outliers, refpix, snowballs, sources),
+        *(
+            linearity_figures,
+            time_series,
+            time_series_quality,
+            one_over_f,
+            rateints_outliers,
+            refpix,
+            snowballs,
+            sources,
+        ),
         *(stripes, wisps),
     )
     here = Path(__file__).read_text()

@@ -72,6 +72,10 @@ class Mode(ABC):
         """Return the name of the exposure that a file belongs to."""
         return exposure_name(path)
 
+    def join(self, exposures: dict[str, list[Path]]) -> dict[str, list[Path]]:
+        """Return the exposures that are one reduction under one name; by default each is one."""
+        return exposures
+
     @abstractmethod
     def check(self, job: Job) -> None:
         """Refuse names and values of parameters that cannot be right; called before any exposure starts.
@@ -208,4 +212,4 @@ def group_exposures(mode: Mode, files: Iterable[Path]) -> dict[str, list[Path]]:
         if other != path:
             raise ParameterError(f"{other} and {path} have the same name: their products would too")
         found.setdefault(mode.exposure_of(path), []).append(path)
-    return dict(sorted(found.items()))
+    return mode.join(dict(sorted(found.items())))

@@ -75,7 +75,7 @@ def coordinates() -> Described:
             ("wavelength",),
             {"units": "microns", "standard_name": "radiation_wavelength", "long_name": "wavelength"},
         ),
-        "region_width": (("region_width",), {"units": "pixel", "long_name": "distance from column 36"}),
+        "region_width": (("region_width",), {"units": "pixel", "long_name": "distance from the trace"}),
     }
 
 
@@ -95,7 +95,7 @@ def variables(units: str) -> Described:
         "x_shift": _of(TEMPORAL, "pixel", "shift of the trace across dispersion, positive toward higher column"),
         "y_shift": _of(TEMPORAL, "pixel", "shift along dispersion, positive toward higher row"),
         "psf_sigma": _of(TEMPORAL, "pixel", "standard deviation of a Gaussian fitted to the trace"),
-        "n_outliers": _of((*SPECTRAL, "region_width"), "", "pixels replaced within region_width columns of column 36"),
+        "n_outliers": _of((*SPECTRAL, "region_width"), "", "pixels replaced within region_width columns of the trace"),
         "quality": _quality(),
         "time_mjd_utc": _of(TEMPORAL, "d", "mid-time of the integration, MJD, UTC"),
         "time_bjd_tdb": _of(TEMPORAL, "d", "mid-time at the solar system barycentre, Barycentric Julian Date, TDB"),

@@ -117,7 +117,7 @@ def _read_one(path: Path) -> TimeSeries:
         raise InputError(f"{path}: flux has shape {dataset['flux'].shape}, and {order.size} wavelengths are finite")
     rows = dataset["detector_row"].values if "detector_row" in dataset.variables else np.arange(wavelength.size)
     series = {
-        name: variable.values[:, order] if variable.dims[1:2] == ("wavelength",) else variable.values
+        str(name): variable.values[:, order] if variable.dims[1:2] == ("wavelength",) else variable.values
         for name, variable in dataset.variables.items()
         if variable.dims[:1] == ("integration_number",) and name not in ("flux", "flux_error")
     }

@@ -107,7 +107,7 @@ def compare_lrs(dataset: xr.Dataset, truth_path: str | Path, *, n_bins: int = 20
         ratio / ratio.mean() * white_truth,
         white_truth,
         float(ratio.std(ddof=1) / ratio.mean()),
-        _expected_scatter(truth, usable),
+        expected_scatter(truth, usable),
         *bins,
     )
 
@@ -129,7 +129,7 @@ def _has_transit(truth: xr.Dataset) -> bool:
     return "transit" not in truth.attrs["left_out"].split()
 
 
-def _expected_scatter(truth: xr.Dataset, usable: np.ndarray) -> float:
+def expected_scatter(truth: xr.Dataset, usable: np.ndarray) -> float:
     """Return the relative noise of the sum of a 9-pixel box over `usable` rows, mean over integrations."""
     column = round(json.loads(truth.attrs["scene"])["star"]["trace_column"])
     aperture = slice(column - _HALF_APERTURE_PIX, column + _HALF_APERTURE_PIX + 1)

@@ -56,7 +56,7 @@ def to_dataset(series: TimeSeries) -> xr.Dataset:
     return xr.Dataset(variables, coordinates, _attributes(series))
 
 
-def _attributes(series: TimeSeries) -> dict[str, str | int]:
+def _attributes(series: TimeSeries) -> dict[str, str | int | float]:
     """Return what Stage 4 asks a dataset for, and where this one comes from."""
     kept = {name: value for name, value in series.attributes.items() if isinstance(value, str | int | float)}
     return {**kept, "inst": "miri", "filter": "LRS", "data_format": "detectorist", "n_int": series.time_bjd_tdb.size}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -39,7 +40,7 @@ def to_dataset(series: TimeSeries) -> xr.Dataset:
 
     wavelength = np.full(n_rows, np.nan)
     wavelength[rows] = series.wavelength
-    variables = {
+    variables: dict[str, Any] = {
         "flux": (_SPECTRAL, on_rows(series.flux), {"units": series.units}),
         "flux_error": (_SPECTRAL, on_rows(series.flux_error), {"units": series.units}),
     }
@@ -48,7 +49,7 @@ def to_dataset(series: TimeSeries) -> xr.Dataset:
     for name in ("x_shift", "y_shift", "psf_sigma"):
         if name in series.series:
             variables[name] = (_TEMPORAL, series.series[name], {"units": "pixel"})
-    coordinates = {
+    coordinates: dict[str, Any] = {
         "integration_number": (_TEMPORAL, np.arange(1, series.time_bjd_tdb.size + 1), {"units": ""}),
         "wavelength": (("wavelength",), wavelength, {"units": "microns"}),
     }

@@ -140,7 +140,7 @@ class FitSettings:
         for name in self.fit_orbit or ():
             _require(name in ORBITAL, f"fit_orbit names {name!r}; {', '.join(ORBITAL)} can be fitted")
         for name, prior in self.priors.items():
-            good = len(prior) == 2 and np.isfinite(prior).all() and prior[1] > 0
+            good = bool(len(prior) == 2 and np.isfinite(prior).all() and prior[1] > 0)
             _require(good, f"prior of {name} is {prior}; a mean and a positive standard deviation are needed")
 
     @property
