@@ -18,7 +18,8 @@ demo: $(VENV)/installed  ## simulate, reduce and report, offline
 test: $(VENV)/installed  ## the suite, in under 15 minutes on 2 cores
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
 
-test-long: $(VENV)/installed  ## the tests that need more
+test-long: $(VENV)/installed  ## the tests that need more, and pictures of the report in out/screenshots
+	DETECTORIST_SCREENSHOTS=out/screenshots $(BIN)/python -m pytest -n 0 tests/report/test_browser.py
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "long"
 
 test-wheel: $(VENV)/installed  ## the wheel alone, without extras, in a new environment: simulate, run, report
