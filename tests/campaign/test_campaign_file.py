@@ -4,7 +4,7 @@ import pytest
 
 from detectorist.campaign.campaign_file import expand, read_campaign, setting
 from detectorist.campaign.memory import format_bytes, parse_bytes
-from detectorist.errors import InputError, ParameterError
+from detectorist.errors import ParameterError
 
 WHOLE = """
 mode = "lrs"
@@ -112,10 +112,10 @@ def test_globs_folders_names_and_exclusions(tmp_path):
     assert [path.name for path in found] == ["a_uncal.fits", "b_uncal.fits"]
     found = expand([f"{tmp_path}/*.fits"], ("_uncal.fits",), exclude=["*_rate.fits", "a_*"])
     assert [path.name for path in found] == ["b_uncal.fits"]
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(ParameterError, match="no such file"):
         expand([f"{tmp_path}/c*"], ("_uncal.fits",))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no such file ending in _uncal"):
+    with pytest.raises(ParameterError, match="no such file ending in _uncal"):
         expand([f"{tmp_path}/empty"], ("_uncal.fits",))
 
 

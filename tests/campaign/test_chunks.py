@@ -58,7 +58,7 @@ def rates(lrs_exposure, tmp_path):
     from detectorist.modes.lrs.pipeline import LrsPipeline
     from detectorist.modes.lrs.reduction import build_pipeline
     from detectorist.modes.lrs.segments import order_segments
-    from detectorist.reduction.recipe import load_recipe
+    from detectorist.reduction.recipe_files import load_recipe
 
     use_references(lrs_exposure / "crds")
 

@@ -86,14 +86,20 @@ def test_a_typo_in_the_file(detectorist, write):
 
 def test_one_line_per_event_without_a_terminal(detectorist, write):
     write(a="x y", b="bad")
-    _, out, err = detectorist("run", "campaign.toml", "-j", "1")
+    _, _, err = detectorist("run", "campaign.toml", "-j", "1")
     lines = [line.split(" ", 1)[1] for line in err.splitlines()]
     assert lines[0] == "2 exposures, 1 at a time"
     assert lines[1] == "a started"
     assert lines[2].startswith("a done in ")
     assert lines[4].endswith("s: the data are bad")
     assert lines[5] == "ended: 1 done, 1 unprocessable"
-    assert "b: unprocessable: the data are bad" in out
+    assert err.count("the data are bad") == 1
+
+
+def test_quiet_hides_no_failure(detectorist, write):
+    write(a="x y", b="bad")
+    code, out, err = detectorist("run", "campaign.toml", "-q")
+    assert (code, out, err) == (3, "", "b: unprocessable: the data are bad\n")
 
 
 def test_events_for_machines(detectorist, write):

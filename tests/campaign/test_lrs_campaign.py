@@ -107,8 +107,8 @@ def test_the_plan_names_steps_and_references(raw, lrs_exposure, tmp_path):
     )
     plan = json.loads(done.stdout)
     (configuration,) = plan["configurations"]
-    assert {"jump", "ramp_fit", "clean_outliers", "extract_1d_box"} <= set(configuration["steps"])
-    assert "emicorr" not in configuration["steps"]
+    assert {"jump", "ramp_fit", "clean_outliers", "reference_pixel"} <= set(configuration["steps"])
+    assert "group_background_subtract" not in configuration["steps"]
     assert configuration["references"]["gain"] == "made from the data"
     assert configuration["references"]["dark"].startswith("sim_miri_dark")
     assert plan["jobs"][0]["memory_bytes"] > 1e8
@@ -186,9 +186,10 @@ def test_chunks_are_chosen_by_memory(raw, plan, tmp_path):
 
     assert lrs.BLOCK_INTS == BLOCK_INTS
     assert lrs.DECIDING_SAMPLES == groups.DECIDING_SAMPLES
-    assert lrs.chooses_for_itself("best", (), 50)
-    assert not lrs.chooses_for_itself(None, (), 50)
-    assert lrs.chooses_for_itself("short", ("drop_groups.drop_groups=auto",), 5)
+    assert lrs.chooses_for_itself("best", ())
+    assert lrs.chooses_for_itself(None, ())
+    assert not lrs.chooses_for_itself("long", ())
+    assert lrs.chooses_for_itself("short", ("drop_groups.drop_groups=auto",))
     long = RampSize(333, 100, 416, 72)
     assert predict_memory([long], None) > 5e9
     assert predict_memory([long], 16) < 1.5e9
@@ -208,7 +209,7 @@ def test_the_best_recipe_goes_in_chunks_too():
     from detectorist.modes.lrs.mode import reasons_against_chunks
 
     for recipe in ("best", "short", "long", None):
-        assert reasons_against_chunks(recipe, (), 50) == ()
+        assert reasons_against_chunks(recipe, ()) == ()
 
 
 @pytest.mark.long

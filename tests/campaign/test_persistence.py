@@ -154,7 +154,7 @@ def test_images_are_given_one_table_of_all_that_was_left(tmp_path):
         for name, rows in {"a_saturated.fits": [(1, 2, 61000.0)], "b_saturated.fits": [(3, 4, 61000.1)]}.items()
     ]
     job = Job("c", "imaging", ("c_uncal.fits",), str(tmp_path), left=tuple(str(path) for path in left))
-    (setting,) = imaging._what_was_left(job, tmp_path)
+    (setting,) = imaging._what_was_left(job)
     assert setting == f'flag_persistence.earlier="{tmp_path}/c_earlier_saturated.fits"'
     assert list(read_saturated(tmp_path / "c_earlier_saturated.fits")["ROW"]) == [1, 3]
     mode = load_mode("imaging")

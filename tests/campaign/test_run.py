@@ -57,7 +57,7 @@ def test_records_are_complete(campaign, raw):
     entry = entries(campaign)["a"]
     assert 0.05 < entry.record.seconds < 5
     assert 10e6 < entry.record.peak_bytes < 500e6
-    assert [product.path for product in entry.record.products] == ["first.txt", "second.txt"]
+    assert [product.path for product in entry.record.products] == ["first.txt", "second.txt", "record.json"]
     assert entry.record.steps == {"fake": {"words": 1}}
     assert [Path(file.path).name for file in entry.record.inputs] == ["a_uncal.txt"]
 
@@ -152,11 +152,13 @@ def test_parameters_are_checked_once_for_all_exposures_and_not_again(campaign, r
 
 def test_two_runs_exclude_each_other(campaign, raw):
     raw(a="x")
+    campaign.run()
+    raw(b="y")
     with lock.exclusive(campaign.out):
-        assert lock.owner(campaign.out)["pid"] == os.getpid()
+        assert lock.is_held(campaign.out)
         with pytest.raises(OutputError, match=f"another run works in this folder .process {os.getpid()}"):
             campaign.run()
-    assert lock.owner(campaign.out) is None
+    assert not lock.is_held(campaign.out)
     campaign.run()
 
 

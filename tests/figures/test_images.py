@@ -18,25 +18,27 @@ from PIL import Image
 from detectorist.algorithms.ramps import linearity
 from detectorist.algorithms.spectra import alignment, trace
 from detectorist.algorithms.spectra.light_curves import LightCurve
+from detectorist.algorithms.spectra.quick_transit import fit_quick_transit
 from detectorist.figures import (
     alignment as alignment_figures,
 )
 from detectorist.figures import (
     background,
     cleaning,
+    coronagraph,
     dq_flags,
     extraction,
-    imaging_quality,
+    image_quality,
     ktc,
     late_groups,
-    lrs,
-    lrs_quality,
     one_over_f,
     rateints_outliers,
     refpix,
     snowballs,
     sources,
     stripes,
+    time_series,
+    time_series_quality,
     wisps,
 )
 from detectorist.figures import linearity as linearity_figures
@@ -185,7 +187,7 @@ def draw_refpix():
 
 def draw_rows():
     image, pattern, _, tier = simulated_image()
-    return imaging_quality.draw_rows(image, image - pattern, tier > 0)
+    return image_quality.draw_rows(image, image - pattern, tier > 0)
 
 
 def draw_stripes():
@@ -246,17 +248,33 @@ def draw_late_groups():
 def draw_lrs_frames():
     data, _, _ = simulated_cube()
     frames = {name: data[0] for name in ("raw", "clean", "example_raw", "example_clean")}
-    return lrs_quality.draw_frames(frames, 3)
+    return time_series_quality.draw_frames(frames, 3)
 
 
 def draw_white_light():
     flux = 1 + 5e-4 * rng().normal(size=24)
-    return lrs.draw_white_light(LightCurve(flux, np.full(24, 5e-4)), np.arange(24) / 20)
+    hours = np.arange(24) / 20
+    return time_series.draw_white_light(LightCurve(flux, np.full(24, 5e-4)), hours, fit_quick_transit(hours, flux))
 
 
 def draw_noise():
     flux = 1 + 5e-4 * rng().normal(size=64)
-    return lrs.draw_noise(LightCurve(flux, np.full(64, 5e-4)), np.full(64, 4e-4))
+    fit = fit_quick_transit(np.arange(64) / 20, flux)
+    return time_series.draw_noise(LightCurve(flux, np.full(64, 5e-4)), fit, np.full(64, 4e-4))
+
+
+def draw_radial_noise():
+    radius = np.arange(4.0, 60.0, 3.0)
+    noise = 1 + 30 * np.exp(-radius / 6)
+    return coronagraph.draw_radial_noise({"one": (radius, noise), "all": (radius, noise / 3)}, 1e4)
+
+
+def draw_flicker_spectrum():
+    white = rng().normal(size=(4, 64, 64))
+    mask = np.zeros((64, 64), bool)
+    mask[28:36, 28:36] = True
+    walk = np.cumsum(rng().normal(size=(4, 64, 1)), axis=1)
+    return coronagraph.draw_flicker_spectrum({"before": white + walk, "after": white}, mask)
 
 
 def of_spectra(draw):
@@ -273,17 +291,19 @@ FIGURES = {
     "flags": draw_flags,
     "late_groups": draw_late_groups,
     "linearity": draw_linearity,
-    "lrs_background": of_spectra(lrs_quality.draw_background),
-    "lrs_errors": of_spectra(lrs_quality.draw_errors),
+    "flicker_spectrum": draw_flicker_spectrum,
+    "radial_noise": draw_radial_noise,
+    "lrs_background": of_spectra(time_series_quality.draw_background),
+    "lrs_errors": of_spectra(time_series_quality.draw_errors),
     "lrs_frames": draw_lrs_frames,
-    "lrs_groups": lambda: lrs_quality.draw_groups([9.0, 2.0, 0.1, -0.1, 0.05, -4.0], [0, 1, 6]),
-    "lrs_light_curves_2d": of_spectra(lrs.draw_light_curves),
+    "lrs_groups": lambda: time_series_quality.draw_groups([9.0, 2.0, 0.1, -0.1, 0.05, -4.0], [0, 1, 6]),
+    "lrs_light_curves_2d": of_spectra(time_series.draw_light_curves),
     "lrs_noise": draw_noise,
-    "lrs_profile": lambda: lrs_quality.draw_profile(simulated_cube()[2][0]),
-    "lrs_replaced": lambda: lrs_quality.draw_replaced(rng().random((N_ROWS, N_COLS)) > 0.98),
-    "lrs_spectroscopic": of_spectra(lrs_quality.draw_spectroscopic),
-    "lrs_spectrum": of_spectra(lrs.draw_spectrum),
-    "lrs_trace": of_spectra(lrs.draw_trace),
+    "lrs_profile": lambda: time_series_quality.draw_profile(simulated_cube()[2][0]),
+    "lrs_replaced": lambda: time_series_quality.draw_replaced(rng().random((N_ROWS, N_COLS)) > 0.98),
+    "lrs_spectroscopic": of_spectra(time_series_quality.draw_spectroscopic),
+    "lrs_spectrum": of_spectra(time_series.draw_spectrum),
+    "lrs_trace": of_spectra(time_series.draw_trace),
     "lrs_white_light": draw_white_light,
     "offsets": draw_offsets,
     "profiles": draw_profiles,
@@ -366,8 +386,18 @@ def test_a_figure_looks_as_it_did(name, tmp_path):
 def test_every_figure_has_a_picture_and_every_picture_a_figure():
     assert {path.stem for path in BASELINE.glob("*.png")} == set(FIGURES)
     modules = (
-        *(alignment_figures, background, cleaning, dq_flags, extraction, imaging_quality, ktc, late_groups),
-        *(linearity_figures, lrs, lrs_quality, one_over_f, rateints_outliers, refpix, snowballs, sources),
+        *(alignment_figures, background, cleaning, dq_flags, extraction, image_quality, ktc, late_groups),
+        *(
+            linearity_figures,
+            time_series,
+            coronagraph,
+            time_series_quality,
+            one_over_f,
+            rateints_outliers,
+            refpix,
+            snowballs,
+            sources,
+        ),
         *(stripes, wisps),
     )
     here = Path(__file__).read_text()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from detectorist.errors import ParameterError
 from detectorist.parameters import nearest
-from detectorist.reduction.names import exposure_name
+from detectorist.product_names import exposure_name
 
 #: Cells that say nothing, as tables write them.
 EMPTY = ("", "--", "nan", "null")

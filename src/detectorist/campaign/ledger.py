@@ -207,6 +207,16 @@ class Ledger:
         return int(self._db.execute("PRAGMA user_version").fetchone()[0])
 
 
+def who_began(folder: Path) -> str:
+    """Return the process that began the newest run in a folder, in words; "" where that is not known."""
+    try:
+        with Ledger(folder, read_only=True) as ledger:
+            run = ledger.last_run()
+    except (InputError, OutputError):
+        return ""
+    return f"process {run['pid']} on {run['host']}" if run else ""
+
+
 def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     if not read_only:
         database = sqlite3.connect(path, timeout=10)

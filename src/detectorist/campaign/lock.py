@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,14 +16,14 @@ PATIENCE_S = 1.0
 
 
 @contextmanager
-def exclusive(folder: Path, holder: str = "") -> Iterator[None]:
+def exclusive(folder: Path, holder: Callable[[], str] = str) -> Iterator[None]:
     """Hold `folder` for this process; the system lets go of it when the process ends, however it ends.
 
     Parameters
     ----------
     folder : Path
-    holder : str
-        Whoever is likely to hold it, for the error.
+    holder : callable
+        Says who is likely to hold it, for the error.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def exclusive(folder: Path, holder: str = "") -> Iterator[None]:
         lock = FileLock(folder / FILE, timeout=PATIENCE_S)
         lock.acquire()
     except Timeout as error:
-        who = f" ({holder})" if holder else ""
+        who = f" ({said})" if (said := holder()) else ""
         message = f"{folder}: another run works in this folder{who}; wait for it or choose another folder"
         raise OutputError(message) from error
     except OSError as error:

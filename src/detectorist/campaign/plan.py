@@ -174,7 +174,7 @@ def _steps_in_force(mode: Mode, request: PlanRequest) -> dict[str, dict[str, Any
     """Return what recipe and settings give to all exposures: {step: {parameter: value}}."""
     if not mode.pipeline:
         return {}
-    from detectorist.reduction.recipe import load_recipe
+    from detectorist.reduction.recipe_files import load_recipe
 
     return load_recipe(request.mode, request.recipe).with_settings([*request.settings, *request.overrides]).steps
 
@@ -207,7 +207,14 @@ def make_jobs(request: PlanRequest, gathered: Gathered | None = None) -> list[Jo
                 files=tuple(str(path.absolute()) for path in files),
                 output_dir=str(folder.resolve()),
                 recipe=request.recipe,
-                settings=(*gathered.settings.get(name, ()), *weakest, *request.settings, *chosen, *request.overrides),
+                settings=(
+                    *gathered.settings.get(name, ()),
+                    *weakest,
+                    *request.settings,
+                    *chosen,
+                    *request.overrides,
+                    *gathered.overrides.get(name, ()),
+                ),
                 references=request.references,
                 options=dict(request.options),
                 together=mode.together,
@@ -343,7 +350,7 @@ def _with_keys(mode: Mode, jobs: Sequence[Job]) -> list[Job]:
         if job.references not in states:
             states[job.references] = _reference_state(job.references)
         if job.recipe not in recipes:
-            recipes[job.recipe] = mode.recipe_text(job)
+            recipes[job.recipe] = _recipe_text(mode, job.recipe)
         parts = {
             "mode": job.mode,
             "recipe": recipes[job.recipe],
@@ -354,6 +361,15 @@ def _with_keys(mode: Mode, jobs: Sequence[Job]) -> list[Job]:
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
         keyed.append(replace(job, key=digest[:32]))
     return keyed
+
+
+def _recipe_text(mode: Mode, name: str | None) -> str:
+    """Return a recipe in full: what its name stands for is part of what products depend on."""
+    if not mode.pipeline:
+        return name or ""
+    from detectorist.reduction.recipe_files import DEFAULT, read_recipe_text
+
+    return read_recipe_text(mode.name, name or DEFAULT)
 
 
 def _by_content(setting: str, seen: dict[str, str]) -> str:

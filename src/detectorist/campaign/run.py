@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from detectorist.campaign import events, lock
 from detectorist.campaign.events import Event, Report
 from detectorist.campaign.kernels import is_compiled
-from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same
+from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same, who_began
 from detectorist.campaign.local_pool import LocalPool, PoolEvent
 from detectorist.campaign.order import what_was_left
 from detectorist.campaign.plan import UNKNOWN_BYTES, Plan, PlannedJob, versions_of
@@ -111,7 +111,7 @@ def run_campaign(
     plan.require_disk()
     if not plan.to_run:
         return _nothing_to_do(plan, report)
-    with lock.exclusive(plan.output_dir):
+    with lock.exclusive(plan.output_dir, lambda: who_began(plan.output_dir)):
         sweep(plan)
         with Ledger(plan.output_dir) as ledger, _terminated_as_interrupted():
             packages = versions_of(load_mode(plan.jobs[0].job.mode)) if plan.jobs else {}

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from detectorist.cli.exit_codes import BAD_ARGUMENTS, CRASHED, UNPROCESSABLE
 from detectorist.errors import DetectoristError, ParameterError, ReferenceMissing
-
-#: Exit codes: bad arguments, data that cannot be processed, anything unforeseen.
-BAD_ARGUMENTS, UNPROCESSABLE, CRASHED = 2, 3, 4
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from detectorist.cli import CRASHED, UNPROCESSABLE
+from detectorist.cli.exit_codes import CRASHED, UNPROCESSABLE
 from detectorist.cli.report import report_after_run
 from detectorist.errors import OutputError, ParameterError
 
@@ -78,8 +78,9 @@ def run_plan(
         # A full disk or a lost cluster ends the run, and says nothing against the data.
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(CRASHED) from None
-    for line in failures(plan.output_dir, {planned.job.name for planned in plan.jobs}):
-        print(line, file=sys.stderr)
+    if quiet or not plan.to_run:  # else the events have told
+        for line in failures(plan.output_dir, {planned.job.name for planned in plan.jobs}):
+            print(line, file=sys.stderr)
     if not quiet:
         done = counted(counts) if plan.to_run else f"nothing to do: {counted(counts)} before, unchanged since"
         for line in [*summaries(plan), f"{done}; products in {plan.output_dir}"]:

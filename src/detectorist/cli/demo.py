@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from detectorist.cli.simulate import PACKAGE, simulated_modes
 from detectorist.terminal.lines import print_lines
+
+if TYPE_CHECKING:
+    from detectorist.campaign.ledger import Entry
 
 SIMULATED = "simulated"
 
@@ -47,6 +51,7 @@ def _show(mode: str, folder: Path, seed: int) -> None:
     from detectorist.campaign.api import as_report, run
     from detectorist.campaign.plan import PlanRequest
     from detectorist.modes import load_mode
+    from detectorist.modes.job import DONE
     from detectorist.terminal.progress import progress_bar
 
     scene: Any = import_module(f"{PACKAGE}.{mode}.demo")
@@ -59,8 +64,24 @@ def _show(mode: str, folder: Path, seed: int) -> None:
     )
     with progress_bar("reducing") as progress:
         entries = run(request, report=as_report(progress), command="demo")
-    products = []
-    for entry in entries.values():
+    for number, entry in enumerate(entries.values()):
         print_lines(load_mode(mode).summarise(entry.record) or [f"{entry.job.name}: {entry.state}"])
-        products += [Path(entry.record.output_dir) / product.path for product in entry.record.products]
-    print_lines([*scene.compare(products, raw), f"products: {reduced}"])
+        if entry.state == DONE:
+            lines = _against_truth(scene, entry, raw)
+            print_lines(lines if number == 0 else [])
+    print_lines([f"products: {reduced}"])
+
+
+def _against_truth(scene: Any, entry: Entry, raw: Path) -> list[str]:
+    """Return how far the products of an exposure are from the truth, and leave that for the report."""
+    from detectorist.reduction.products import write_text
+    from detectorist.report.gather import TRUTH
+
+    products = [Path(entry.record.output_dir) / product.path for product in entry.record.products]
+    lines = scene.compare(products, raw)
+    told = {
+        "numbers": scene.truths(entry.job.name, raw),
+        "lines": [line for line in lines if not line.endswith((":", ".png"))],
+    }
+    write_text(json.dumps(told), entry.job.beside(TRUTH))
+    return lines

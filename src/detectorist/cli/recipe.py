@@ -18,7 +18,7 @@ app = typer.Typer(help=f"Show the built-in recipes.{EXAMPLE} list {FIRST}", no_a
 @app.command("list", help=f"List the recipes of a mode.{EXAMPLE} list {FIRST}")
 def list_recipes(mode: Annotated[str, typer.Argument(help=MODE)]) -> None:
     """List the recipes of a mode."""
-    from detectorist.reduction.recipe import builtin_recipes, load_recipe
+    from detectorist.reduction.recipe_files import builtin_recipes, load_recipe
 
     for name in builtin_recipes(mode):
         typer.echo(f"{name:14s} {load_recipe(mode, name).title}")
@@ -40,11 +40,11 @@ def show(
     ] = False,
 ) -> None:
     """Print a recipe with its comments."""
-    from detectorist.reduction.recipe import read_recipe_text
+    from detectorist.reduction.recipe_files import read_recipe_text
 
     if not asdf:
         typer.echo(read_recipe_text(mode, name), nl=False)
         return
-    from detectorist.reduction.parameter_files import recipe_as_asdf
+    from detectorist.reduction.recipe_export import recipe_as_asdf
 
     typer.echo(recipe_as_asdf(mode, name), nl=False)

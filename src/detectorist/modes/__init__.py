@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from detectorist.errors import ParameterError
 from detectorist.modes.job import ExposureInterval, Gathered, Job, JobRecord, Outcome, Prediction, Progress, Wanted
 from detectorist.parameters import nearest
-from detectorist.reduction.names import exposure_name
+from detectorist.product_names import exposure_name
 
 if TYPE_CHECKING:
     from detectorist.modes.section import Section
@@ -60,6 +60,9 @@ class Mode(ABC):
     recipe_aliases: ClassVar[Mapping[str, str]] = MappingProxyType({})
     #: Commands beside `run`: name -> "package.module:function", or a typer app.
     commands: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    #: Formats of other programs that products can be written in: name -> "package.module:function", called as
+    #: function(sources, format, target or None, overwrite=...), which returns the files it wrote.
+    exports: ClassVar[Mapping[str, str]] = MappingProxyType({})
     #: Endings of the files that a folder or glob may contribute.
     suffixes: ClassVar[tuple[str, ...]] = ("_uncal.fits", "_uncal.fits.gz")
     #: Module with the kernel that takes longest to compile, as "engine/_ramp_tiles_nb"; "" for none.
@@ -112,14 +115,6 @@ class Mode(ABC):
     def summarise(self, record: JobRecord) -> list[str]:
         """Return a few lines for the terminal on an exposure that is done."""
         return []
-
-    def recipe_text(self, job: Job) -> str:
-        """Return the recipe in full: what its name stands for is part of what products depend on."""
-        if not self.pipeline:
-            return job.recipe or ""
-        from detectorist.reduction.recipe import DEFAULT, read_recipe_text
-
-        return read_recipe_text(self.name, job.recipe or DEFAULT)
 
     def packages(self) -> tuple[str, ...]:
         """Return the packages whose release can change a product."""

@@ -69,7 +69,7 @@ class DetectoristPipeline(FrozenHeap, Pipeline):
 
     @classmethod
     def _default_config(cls) -> ConfigObj:
-        from detectorist.reduction.recipe import load_recipe
+        from detectorist.reduction.recipe_files import load_recipe
 
         recipe = load_recipe(*cls.default_recipe)
         return ConfigObj({**recipe.parameters, "steps": recipe.steps}, interpolation=False)

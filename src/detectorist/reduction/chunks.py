@@ -61,7 +61,7 @@ def fit_in_chunks(pipeline: Any, path: Path, before: Sequence[str], *, chunk_int
 
     Parameters
     ----------
-    pipeline : LrsPipeline
+    pipeline : DetectoristPipeline
         Its steps are run as they are.
     path : Path
         Raw file.

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
-import tempfile
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import asdf
 
 from detectorist.errors import ParameterError
-from detectorist.modes import PIPELINES
-from detectorist.reduction.recipe import Recipe, load_recipe, read_recipe_text
+from detectorist.reduction.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
@@ -75,26 +71,3 @@ def known_to(recipe: Recipe, pipeline: type) -> Recipe:
     if lost:
         log.warning("%s: left out, not known here: %s", recipe.name, ", ".join(lost))
     return Recipe(recipe.name, recipe.title, own, {name: table for name, table in steps.items() if table})
-
-
-def recipe_as_asdf(mode: str, name: str) -> str:
-    """Return a recipe, with all defaults, as the text of an stpipe parameter file.
-
-    Raises
-    ------
-    ParameterError
-        As `load_recipe`, or when the recipe names no pipeline of ours.
-    """
-    from detectorist.reduction.runner import build_pipeline
-
-    recipe = load_recipe(mode, name)
-    kind = tomllib.loads(read_recipe_text(mode, name)).get("pipeline", "")
-    if kind not in PIPELINES:
-        raise ParameterError(f'recipe "{name}": pipeline is "{kind}"; one of {", ".join(PIPELINES)} is needed')
-    pipeline = getattr(importlib.import_module(PIPELINES[kind]), kind)
-    recipe.check(pipeline)
-    built = build_pipeline(pipeline, None, steps=recipe.steps, **recipe.parameters)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "recipe.asdf"
-        built.export_config(path)
-        return path.read_text()

@@ -11,7 +11,7 @@ from detectorist.reduction.in_force import in_force
 from detectorist.report.gather import Run
 
 if TYPE_CHECKING:
-    from detectorist.report.page import Group
+    from detectorist.report.group import Group
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ from detectorist.campaign import ledger as ledgers
 from detectorist.campaign.ledger import Entry, Ledger
 from detectorist.errors import InputError
 from detectorist.modes.exposure import Exposure
+from detectorist.modes.quality import is_number
 
+#: File beside the products of a simulated exposure: what is true of it.
+TRUTH = "truth.json"
 #: How far below the folder a run may lie.
 DEEPEST = 3
 #: Header cards worth showing: card -> label.
@@ -33,6 +37,7 @@ CARDS = {
     "SUBSIZE1": "columns",
     "SUBSIZE2": "rows",
     "DATE-OBS": "date",
+    "TGROUP": "group time (s)",
     "EFFEXPTM": "exposure time (s)",
     "CRDS_CTX": "CRDS context",
 }
@@ -122,9 +127,19 @@ def _from_entry(entry: Entry, ledger_folder: Path) -> Exposure:
         seconds=record.seconds,
         peak_bytes=record.peak_bytes,
     )
+    _read_truth(exposure, folder / job.beside(TRUTH).name)
     products = [folder / product.path for product in record.products if product.path.endswith(".fits")]
     _read_header(exposure, products)
     return exposure
+
+
+def _read_truth(exposure: Exposure, path: Path) -> None:
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    exposure.truth = {name: value for name, value in told.get("numbers", {}).items() if is_number(value)}
+    exposure.truth_lines = [str(line) for line in told.get("lines", ())]
 
 
 def _by_part(steps: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
@@ -139,16 +154,26 @@ def _holds_tables(table: Any) -> bool:
 
 
 def _read_header(exposure: Exposure, products: list[Path]) -> None:
-    """Fill in what a header says, from the first file that can be read: a product, else an input."""
-    for path in (*products, *(Path(file) for file in exposure.files)):
+    """Fill in what a header says: of the first file that knows the exposure, a product or else an input."""
+    headers = list(_headers((*products, *(Path(file) for file in exposure.files))))
+    # References that were made from the data say less of the exposure than its rates.
+    header = next((one for one in headers if "NINTS" in one), headers[0] if headers else {})
+    exposure.header = {label: header[card] for card, label in CARDS.items() if header.get(card) is not None}
+    for card, value in header.items():
+        if card.startswith("R_") and value and value != "N/A":
+            exposure.references[card[2:].lower()] = str(value).rpartition("/")[2]
+
+
+def _headers(files: Iterable[Path]) -> Iterator[fits.Header]:
+    """Yield the headers of files that can be read, up to the first that tells the number of integrations."""
+    for path in files:
         if not path.name.endswith((".fits", ".fits.gz")) or not path.is_file():
             continue
         try:
             header = fits.getheader(path, 0)
-            exposure.header = {label: header[card] for card, label in CARDS.items() if header.get(card) is not None}
+            str(header)  # a damaged card fails when it is read
         except (OSError, fits.VerifyError):
             continue
-        for card, value in header.items():
-            if card.startswith("R_") and value and value != "N/A":
-                exposure.references[card[2:].lower()] = str(value).rpartition("/")[2]
-        return
+        yield header
+        if "NINTS" in header:
+            return

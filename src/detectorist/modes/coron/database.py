@@ -14,8 +14,8 @@ from astropy.table import Table, vstack
 from detectorist.errors import InputError, ParameterError
 from detectorist.modes.job import JobRecord
 from detectorist.parameters import nearest
-from detectorist.reduction.names import product_of, without_ending
-from detectorist.reduction.names import stem_of as exposure_stem
+from detectorist.product_names import product_of, without_ending
+from detectorist.product_names import stem_of as exposure_stem
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from detectorist.errors import InputError
 from detectorist.modes import Mode
-from detectorist.modes.job import Gathered, Job, Outcome, Prediction, Progress
-from detectorist.reduction.names import exposure_name
+from detectorist.modes.job import Gathered, Job, JobRecord, Outcome, Prediction, Progress
+from detectorist.product_names import exposure_name
 from detectorist.reduction.ramp_sizes import ramp_size
 
 if TYPE_CHECKING:
@@ -38,13 +38,14 @@ class CoronMode(Mode):
 
     def gather(self, files: Sequence[Path], output_dir: Path, steps: Mapping[str, Mapping[str, Any]]) -> Gathered:
         """Tell what each exposure is, and what follows from it; a table of exposures (.ecsv) stands for its files."""
-        from detectorist.modes.coron.choices import settings_by_type
+        from detectorist.modes.coron.choices import matched_groups, settings_by_type
         from detectorist.modes.coron.database import read_files
 
         database, found, notes = read_files(files, output_dir)
         return Gathered(
             found,
             settings_by_type(database, steps),
+            matched_groups(database, steps),
             (*notes, *database.check()),
             database.finish,
         )
@@ -69,6 +70,12 @@ class CoronMode(Mode):
         from detectorist.modes.coron.report import CoronSections
 
         return CoronSections()
+
+    def summarise(self, record: JobRecord) -> list[str]:
+        """Return what the numbers of the exposure say."""
+        from detectorist.modes.coron.quality import summarise
+
+        return summarise(record.steps.get("exposure", {}))
 
     def steps_of(self, job: Job) -> list[str]:
         """Return the steps that are not skipped, of the exposure's instrument where its header tells it."""
@@ -118,7 +125,7 @@ def _pipeline_for(job: Job) -> tuple[Any, str]:
 def _build(job: Job) -> Any:
     """Return the pipeline of a job with every step constructed, so that stpipe has seen every value."""
     from detectorist.modes.coron.pipeline import Coron1Pipeline
-    from detectorist.reduction.recipe import load_recipe
+    from detectorist.reduction.recipe_files import load_recipe
     from detectorist.reduction.runner import build_pipeline
 
     recipe = load_recipe("coron", job.recipe).with_settings(job.settings)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from detectorist.modes import Mode
 from detectorist.modes.job import SATURATED, ExposureInterval, Job, JobRecord, Outcome, Prediction, Progress
-from detectorist.reduction.names import exposure_name
+from detectorist.product_names import exposure_name
 from detectorist.reduction.ramp_sizes import ramp_size, read_interval
 
 if TYPE_CHECKING:
@@ -60,10 +60,10 @@ class ImagingMode(Mode):
         return ImagingSections()
 
     def summarise(self, record: JobRecord) -> list[str]:
-        """Return what was subtracted."""
+        """Return what the numbers of the exposure say."""
         from detectorist.modes.imaging.quality import summarise
 
-        return summarise(record.steps)
+        return summarise(record.steps.get("exposure", {}))
 
     def steps_of(self, job: Job) -> list[str]:
         """Return the steps that are not skipped."""
@@ -113,7 +113,7 @@ def _what_was_left(job: Job) -> tuple[str, ...]:
 def _build(job: Job) -> Any:
     """Return the pipeline of a job with every step constructed, so that stpipe has seen every value."""
     from detectorist.modes.imaging.pipeline import ImagingPipeline
-    from detectorist.reduction.recipe import load_recipe
+    from detectorist.reduction.recipe_files import load_recipe
     from detectorist.reduction.runner import build_pipeline
 
     recipe = load_recipe("imaging", job.recipe).with_settings(job.settings)

@@ -16,11 +16,11 @@ from stdatamodels.jwst.datamodels import CubeModel, ImageModel, JwstDataModel, R
 from detectorist import models
 from detectorist.errors import InputError, TooFewPixels
 from detectorist.modes.imaging import saturated
+from detectorist.product_names import stem_of
 from detectorist.reduction import products
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
 from detectorist.reduction.engine_steps import ENGINE_STEPS, EngineJumpStep, EngineRampFitStep
 from detectorist.reduction.headers import require_whole_file, sci_axes
-from detectorist.reduction.names import stem_of
 from detectorist.stage_1.flag_persistence import FlagPersistenceStep
 from detectorist.stage_1.snowballs import SnowballsStep
 from detectorist.stage_1.stripes import StripesStep

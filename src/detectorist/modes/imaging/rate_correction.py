@@ -13,8 +13,8 @@ from detectorist import models
 from detectorist.crds_source import use_references
 from detectorist.errors import InputError, OutputError
 from detectorist.modes.imaging.pipeline import RATE_STEPS
+from detectorist.product_names import without_ending
 from detectorist.reduction import products
-from detectorist.reduction.names import without_ending
 from detectorist.reduction.runner import build_pipeline, references_in_words, require_writable
 from detectorist.stage_1.stripes import StripesStep
 from detectorist.stage_1.subtract_1overf import product_of

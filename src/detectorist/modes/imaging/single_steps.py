@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from detectorist.modes.imaging.command import locate
-from detectorist.reduction.names import stem_of, without_ending
+from detectorist.product_names import stem_of, without_ending
 from detectorist.terminal.lines import print_lines
 from detectorist.terminal.options import Quiet
 

@@ -46,6 +46,11 @@ class LrsMode(Mode):
     title: ClassVar = "MIRI LRS slitless time series: raw ramps to spectra through time"
     pipeline: ClassVar = "detectorist.modes.lrs.pipeline:LrsPipeline"
     recipe_aliases: ClassVar = {"best": "default", "short": "exotic-short", "long": "exotic-long"}
+    commands: ClassVar = {"spectrum": "detectorist.modes.lrs.spectrum.command:spectrum"}
+    exports: ClassVar = {
+        name: "detectorist.modes.lrs.export:export_spectra"
+        for name in ("eureka", "rainbow", "specutils", "light-curves", "exotic")
+    }
     kernel: ClassVar = "engine/_ramp_tiles_nb"
 
     def join(self, exposures: dict[str, list[Path]]) -> dict[str, list[Path]]:
@@ -60,8 +65,9 @@ class LrsMode(Mode):
         joined = {}
         for names in series.values():
             first, last = _EXPOSURE.fullmatch(names[0]), _EXPOSURE.fullmatch(names[-1])
-            one = len(names) == 1 or first is None or last is None
-            name = names[0] if one else f"{first[1]}_{first[2]}-{last[2]}_{first[3]}"
+            name = names[0]
+            if len(names) > 1 and first is not None and last is not None:
+                name = f"{first[1]}_{first[2]}-{last[2]}_{first[3]}"
             joined[name] = [path for member in names for path in exposures[member]]
         return joined
 
@@ -154,7 +160,7 @@ def _recipe(job: Job) -> Any:
 
 def _load_recipe(name: str | None, settings: Sequence[str]) -> Any:
     from detectorist.modes.lrs.pipeline import LrsPipeline
-    from detectorist.reduction.recipe import load_recipe
+    from detectorist.reduction.recipe_files import load_recipe
 
     recipe = load_recipe("lrs", name).with_settings(settings)
     recipe.check(LrsPipeline)
@@ -193,7 +199,7 @@ def _own_linearity(job: Job, sizes: Sequence[RampSize]) -> bool:
 
 @lru_cache(maxsize=64)
 def _steps(recipe: str | None, settings: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    from detectorist.reduction.recipe import load_recipe
+    from detectorist.reduction.recipe_files import load_recipe
 
     return load_recipe("lrs", recipe).with_settings(settings).steps
 

@@ -156,6 +156,8 @@ class LrsPipeline(DetectoristPipeline):
         self._location: Location | None = None
         self._reference_records: dict[str, dict[str, Any]] = {}
         self.frames = LrsFrames()
+        #: Written to the output; set by whoever reads a recipe.
+        self.recipe_name = ""
 
     def process(self, *sources: Any) -> LrsSpectra:
         """Reduce one exposure, given as any number of segments (paths or open models)."""
@@ -169,7 +171,7 @@ class LrsPipeline(DetectoristPipeline):
         if segments[-1].is_ramp:
             self._reference_records = make_references(self, segments[-1])
         target = self.folder / "stage_2" / "stage_2_output.nc"
-        spectra = LrsSpectra(target, author=self.author, contact=self.contact)
+        spectra = LrsSpectra(target, author=self.author, contact=self.contact, recipe=self.recipe_name)
         try:
             for number, segment in enumerate(segments):
                 self.progress(number, len(segments), f"{segment.stem}: detector")

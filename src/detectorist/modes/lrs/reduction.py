@@ -13,7 +13,8 @@ from detectorist.modes.lrs.pipeline import LrsPipeline
 from detectorist.modes.lrs.quality import measure
 from detectorist.modes.lrs.segments import Segment, order_segments
 from detectorist.modes.lrs.spectra import LrsSpectra
-from detectorist.reduction.recipe import Recipe, load_recipe
+from detectorist.reduction.recipe import Recipe
+from detectorist.reduction.recipe_files import load_recipe
 from detectorist.reduction.runner import (
     Request,
     build_pipeline,
@@ -57,7 +58,9 @@ def reduce_exposure(request: Request) -> Reduced:
         with references_in_words(source):
             spectra = pipeline.run(*[segment.source for segment in segments])
         with spectra.opened() as dataset:
-            numbers = measure(dataset, pipeline.frames.photon_error)
+            frames = pipeline.frames
+            photons = frames.photon_error[:, dataset["detector_row"].values]
+            numbers = measure(dataset, photons, frames=frames.dataset(), records=frames.records)
         figures = _draw(spectra, request.output_dir / "figures")
     return Reduced(
         spectra,
@@ -83,14 +86,15 @@ def _build(request: Request, recipe: Recipe, source: ReferenceSource, segments: 
     )
     pipeline.progress = request.progress
     pipeline.reference_source = source.name
+    pipeline.recipe_name = recipe.name
     return pipeline
 
 
 def _draw(spectra: LrsSpectra, folder: Path) -> list[Path]:
-    from detectorist.figures import display, lrs
+    from detectorist.figures import display, time_series
 
     with spectra.opened() as dataset:
-        figures = lrs.overview(cast("Mapping[str, Any]", dataset))
+        figures = time_series.overview(cast("Mapping[str, Any]", dataset))
     written = []
     for name, figure in figures.items():
         written.append(folder / f"{name}.png")

@@ -13,8 +13,8 @@ from stdatamodels.jwst.datamodels import JwstDataModel
 
 from detectorist.errors import InputError
 from detectorist.models import describe
+from detectorist.product_names import stem_of
 from detectorist.reduction.headers import read_header, require_consistent_ramp, sci_axes
-from detectorist.reduction.names import stem_of
 from detectorist.step import LRS_SLITLESS
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,8 @@ IDENTITY = (
 )
 #: Product endings that are ramps; everything else must be rates per integration.
 RAMPS = ("Level1bModel", "RampModel")
+#: Groups without which a ramp has no slope.
+MIN_GROUPS = 2
 #: What headers of this mode say, where they say anything: references are chosen by it.
 _LRS_HEADER = (
     ("instrument.detector", "MIRIMAGE"),
@@ -113,6 +115,7 @@ def order_segments(sources: Iterable[Any], *, allow_gaps: bool = False) -> list[
         _require_lrs(segment)
         if segment.is_ramp and isinstance(segment.source, Path):
             require_consistent_ramp(segment.name, segment.meta, sci_axes(segment.source))
+        _require_slope(segment)
     _require_one_series(segments)
     exposures: dict[str, list[Segment]] = {}
     for segment in segments:
@@ -157,6 +160,15 @@ def _require_lrs(segment: Segment) -> None:
     if model_type not in (*RAMPS, "CubeModel"):
         raise InputError(
             f"{segment.name}: a {model_type}; an uncal (ramps) or rateints (one image per integration) is needed"
+        )
+
+
+def _require_slope(segment: Segment) -> None:
+    """Refuse ramps of one group: the stock fit takes its counts, pedestal and all, for the light of its time."""
+    n_groups = segment.meta.get("exposure.ngroups")
+    if segment.is_ramp and n_groups is not None and n_groups < MIN_GROUPS:
+        raise InputError(
+            f"{segment.name}: {n_groups} group; a slope is fitted, {MIN_GROUPS} are needed", found=n_groups
         )
 
 

@@ -27,7 +27,7 @@ class Demo:
 
 def rates_against_truth(rates: Sequence[Path], raw: Path) -> list[str]:
     """Return how far rate images are from their truths, which lie beside the raw files."""
-    from detectorist.reduction.names import stem_of
+    from detectorist.product_names import stem_of
     from detectorist.simulate.core.image_comparison import compare_image
 
     pairs = ((rate, raw / f"{stem_of(rate)}_truth.nc") for rate in rates)

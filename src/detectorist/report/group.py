@@ -1,0 +1,64 @@
+"""The exposures of one mode, with what is to be said of them together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from detectorist.errors import ParameterError
+from detectorist.modes import load_mode
+from detectorist.modes.exposure import Exposure
+from detectorist.modes.job import DONE
+from detectorist.modes.quality import Column
+from detectorist.modes.section import Section
+from detectorist.report.parameters import find_varying
+from detectorist.report.quality_checks import Suspect, find_suspects
+
+
+@dataclass
+class Group:
+    """The exposures of one mode, with what is to be said of them together."""
+
+    mode: str
+    sections: Section
+    exposures: list[Exposure]
+    suspects: list[Suspect]
+    defaults: dict[tuple[str, str], Any]
+    varying: set[tuple[str, str]]
+
+    @property
+    def columns(self) -> list[Column]:
+        """The numbers that any of the exposures has."""
+        present = set().union(*(exposure.numbers for exposure in self.exposures))
+        return [column for column in self.sections.columns if column.key in present]
+
+    @property
+    def indexed(self) -> list[Column]:
+        """Those of them that stand in the table of exposures."""
+        return [column for column in self.columns if column.indexed]
+
+    @property
+    def done(self) -> list[Exposure]:
+        """The exposures that have products."""
+        return [exposure for exposure in self.exposures if exposure.state == DONE]
+
+
+def section_of(mode: str) -> Section:
+    """Return the section of a mode; the one that any mode has where its package is not installed here."""
+    try:
+        return load_mode(mode).section()
+    except ParameterError:
+        return Section()
+
+
+def make_group(mode: str, exposures: list[Exposure]) -> Group:
+    """Return the exposures of a mode with suspects and parameters worth marking."""
+    sections = section_of(mode)
+    return Group(
+        mode,
+        sections,
+        exposures,
+        find_suspects(exposures, sections.columns, sections.checks),
+        sections.defaults() if any(exposure.resolved for exposure in exposures) else {},
+        find_varying(exposures),
+    )

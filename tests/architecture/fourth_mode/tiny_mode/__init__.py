@@ -1,0 +1,1 @@
+"""A mode that counts the bytes of text files."""
