@@ -17,10 +17,10 @@ class SubtractGroupOffsetsStep(DetectoristStep):
     """Measure the offset of every group on the faint half of the columns, odd and even rows apart, and subtract it.
 
     The decay after a reset, the pull on the last frame and residual drift of the electronics offset all pixels of a
-    group. Offsets are departures from straight lines through the second half of the ramps, so that slopes stay as they
-    are and first groups come to lie on the same lines. What a bright pixel does on top of that is not corrected. For
-    linear ramps: after the linearity step. The noise of an offset is common to a group and goes with the background; it is in
-    the record (`noise_dn`). Reference columns are left alone.
+    group. Offsets are departures from straight lines through the second half of the ramps, so that slopes stay as
+    they are and first groups come to lie on the same lines. What a bright pixel does on top of that is not
+    corrected. For linear ramps: after the linearity step. The noise of an offset is common to a group and goes with
+    the background; it is in the record (`noise_dn`). Reference columns are left alone.
     """
 
     class_alias = "subtract_group_offsets"
