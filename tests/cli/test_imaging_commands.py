@@ -8,9 +8,10 @@ import pytest
 from astropy.io import fits
 from typer.testing import CliRunner
 
+from detectorist.campaign.exposures import read_choices_as
 from detectorist.cli.app import app
-from detectorist.cli.run_imaging import choices_for, locate
 from detectorist.errors import InputError, ParameterError
+from detectorist.modes.imaging.command import COLUMNS, IMPLIED, locate
 
 
 def run(*words):
@@ -121,22 +122,22 @@ def test_files_are_looked_for_in_the_input_folder(tmp_path):
 
 def test_a_table_of_choices_has_the_survey_s_columns_or_names_of_parameters(tmp_path):
     table = tmp_path / "choices.csv"
-    table.write_text("exposure,wisp_scale,mask_threshold\njw1_nrca3,0.8,0.15\njw1_nrca1,,0.8\n")
-    files = [tmp_path / "jw1_nrca3_uncal.fits", tmp_path / "jw1_nrcb1_rate.fits"]
-    assert choices_for(table, files) == {
-        "jw1_nrca3": ("wisps.scale=0.8", "stripes.thresh=0.15", "stripes.method=median"),
-        "jw1_nrcb1": (),
-    }
-    table.write_text("exposure,stripes.method,mask_threshold\njw1_nrca3,flicker,0.2\n")
-    assert choices_for(table, files)["jw1_nrca3"] == ("stripes.method=flicker", "stripes.thresh=0.2")
-    table.write_text("exposure,stripes.method\njw1_*,median\n")
-    assert choices_for(table, files)["jw1_nrcb1"] == ("stripes.method=median",)
-    table.write_text("exposure,threshold\njw1_nrca3,0.2\n")
+
+    def settings(text, name="jw1_nrca3"):
+        table.write_text(text)
+        return read_choices_as(table, COLUMNS, IMPLIED).settings_for(name)
+
+    survey = "exposure,wisp_scale,mask_threshold\njw1_nrca3,0.8,0.15\njw1_nrca1,,0.8\n"
+    assert settings(survey) == ("wisps.scale=0.8", "stripes.thresh=0.15", "stripes.method=median")
+    assert settings(survey, "jw1_nrcb1") == ()
+    chosen = "exposure,stripes.method,mask_threshold\njw1_nrca3,flicker,0.2\n"
+    assert settings(chosen) == ("stripes.method=flicker", "stripes.thresh=0.2")
+    assert settings("exposure,stripes.method\njw1_*,median\n", "jw1_nrcb1") == ("stripes.method=median",)
     with pytest.raises(ParameterError, match="threshold"):
-        choices_for(table, files)
+        settings("exposure,threshold\njw1_nrca3,0.2\n")
 
 
-def test_options_on_how_it_is_run_make_it_a_campaign(rate, tmp_path):
+def test_a_dry_run_shows_settings_from_weak_to_strong(rate, tmp_path):
     table = tmp_path / "choices.csv"
     table.write_text("exposure,wisp_scale\njw01345001001_10201_00001_nrca3,0.8\nanother_nrca1,0.9\n")
     words = ["run", "imaging", rate, "-o", tmp_path / "out", "--references", "none", "--table", table, "--dry-run"]
@@ -164,7 +165,7 @@ def test_a_field_as_a_campaign(rate, tmp_path):
     assert result.exit_code == 0, result.output
     assert "2 done" in result.output
     for path in (rate, other):
-        assert fits.getheader(out / path.name.removesuffix("_rate.fits") / path.name)["S_STRIPE"] == "COMPLETE"
+        assert fits.getheader(out / path.name)["S_STRIPE"] == "COMPLETE"
 
 
 def test_recipe_as_a_parameter_file_of_stpipe():

@@ -399,5 +399,5 @@ def test_what_is_wrong_is_marked_where_the_report_opens(opened, image_page):
     show(opened, image_page, 1300)
     (marked,) = opened.find_elements(By.CSS_SELECTOR, ".opening .merit-look")
     assert "rows / white" in marked.text
-    assert "good up to 1.5" in marked.text
+    assert "good up to 1" in marked.text
     assert "rows scatter 2.10 times" in opened.find_element(By.ID, "attention").text

@@ -103,6 +103,11 @@ app = typer.Typer(
 )
 
 
+@app.callback()
+def _root() -> None:
+    """Hold the commands, whose number is that of the modes."""
+
+
 def command_of(mode: Mode) -> Any:
     """Return `run MODE`: the options of all modes, and those that this one adds."""
     own = mode.options()

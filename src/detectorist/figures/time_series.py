@@ -57,12 +57,20 @@ _NEEDED = (
 )
 
 
+def median_in_time(values: np.ndarray) -> np.ndarray:
+    """Return the median over the integrations, NaN without a warning where there is no value."""
+    known = np.isfinite(values).any(axis=0)
+    median = np.full(values.shape[1:], np.nan)
+    median[known] = np.nanmedian(values[:, known], axis=0)
+    return median
+
+
 def draw_spectrum(arrays: Mapping[str, np.ndarray]) -> Figure:
     """Median spectrum and background over wavelength."""
     figure, axis = new_figure(size=(5.6, 3.3))
     order, wavelength = _by_wavelength(arrays["wavelength"])
-    axis.plot(wavelength, np.nanmedian(arrays["flux"], axis=0)[order], lw=1, label="star, in the aperture")
-    axis.plot(wavelength, np.nanmedian(arrays["background"], axis=0)[order], lw=1, label="background, per pixel")
+    axis.plot(wavelength, median_in_time(arrays["flux"])[order], lw=1, label="star, in the aperture")
+    axis.plot(wavelength, median_in_time(arrays["background"])[order], lw=1, label="background, per pixel")
     axis.set(xlabel="wavelength (µm)", ylabel="count rate (DN/s)", yscale="symlog")
     axis.legend(frameon=False)
     return figure
@@ -77,7 +85,7 @@ def draw_light_curves(arrays: Mapping[str, np.ndarray]) -> Figure:
     order, wavelength = _by_wavelength(arrays["wavelength"])
     flux = arrays["flux"][:, order]
     inside = (wavelength >= USEFUL_UM[0]) & (wavelength <= USEFUL_UM[1])
-    level = np.nanmedian(flux, axis=0)
+    level = median_in_time(flux)
     inside &= np.isfinite(level) & (level > 0)
     if not inside.any():
         inside = np.isfinite(level) & (level != 0)

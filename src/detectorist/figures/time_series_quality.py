@@ -24,7 +24,6 @@ SPECTRAL_COLOURS = ("#3a6fd8", "#1f9bb5", "#2a9d5c", "#93a31b", "#d99a00", "#d96
 LEAST_INTEGRATIONS = 8
 #: Columns to either side of the trace that the profile is drawn over.
 PROFILE_HALF_WIDTH = 12
-TRACE_COLUMN = 36
 
 
 def draw_frames(frames: Mapping[str, np.ndarray], example: int) -> Figure:
@@ -58,11 +57,11 @@ def draw_replaced(replaced: np.ndarray) -> Figure:
     return figure
 
 
-def draw_profile(profile: np.ndarray) -> Figure:
-    """Mean spatial profile as an image and as cuts, shape (n_rows, n_cols), share of the light of a row."""
+def draw_profile(profile: np.ndarray, trace_column: int = 36) -> Figure:
+    """Mean spatial profile about the trace as an image and as cuts, shape (n_rows, n_cols), share of a row's light."""
     profile = np.asarray(profile)
-    first = max(TRACE_COLUMN - PROFILE_HALF_WIDTH, 0)
-    shown = profile[:, first : TRACE_COLUMN + PROFILE_HALF_WIDTH + 1]
+    first = max(trace_column - PROFILE_HALF_WIDTH, 0)
+    shown = profile[:, first : trace_column + PROFILE_HALF_WIDTH + 1]
     figure, (upper, lower) = new_figure(2, 1, size=(5.6, 5.2))
     _along_rows(upper, shown, first_column=first, label="share of the row's light", limits=_limits(shown, 0, 100))
     upper.set_xlabel("row (dispersion)")

@@ -208,6 +208,8 @@ class Gathered:
         To be reduced.
     settings : mapping
         {exposure: settings}, the weakest there are, that follow from what the exposures are.
+    overrides : mapping
+        {exposure: settings}, the strongest there are: what was asked for all makes sense for this one only so.
     notes : tuple of str
         What the user should know, a sentence each.
     conclude : callable
@@ -216,6 +218,7 @@ class Gathered:
 
     files: tuple[Path, ...]
     settings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    overrides: Mapping[str, Sequence[str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     conclude: Callable[[Sequence[JobRecord]], Any] = field(default=lambda records: None)
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import xarray as xr
-from detectorist.modes.coron.run_obs import run_obs
 from scipy.ndimage import binary_dilation
 from stdatamodels.jwst import datamodels
 
+from detectorist.modes.coron.api import run_obs
 from detectorist.modes.coron.database import Database
 from detectorist.simulate.coron.scene import CoronScene, MiriCoronScene
 

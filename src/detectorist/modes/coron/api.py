@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from detectorist.errors import ParameterError
-from detectorist.modes.coron.choices import settings_by_type
+from detectorist.modes.coron.choices import matched_groups, settings_by_type
 from detectorist.modes.coron.database import Database, stem_of, uncals_of
 from detectorist.modes.coron.keywords import settings_of
 from detectorist.modes.job import DONE, Gathered, Progress
@@ -77,6 +77,7 @@ def run_obs(
     Parameters
     ----------
     database : Database
+        Exposures, as `Database(output_dir, files)` tells them apart; products go below its `output_dir`.
     steps : mapping
         {step: {parameter: value}}; stronger than everything below.
     subdir : str
@@ -116,11 +117,14 @@ def run_obs(
     """
     from detectorist.campaign import api
     from detectorist.campaign.run import Execution
+    from detectorist.modes.coron.pipeline import Coron1Pipeline
+    from detectorist.reduction.recipe import Recipe
     from detectorist.terminal.log import terminal_log
     from detectorist.terminal.progress import progress_bar
 
     if not len(database):
         raise ParameterError("the database has no exposure: read some files first")
+    Recipe("steps", steps={name: dict(table) for name, table in steps.items()}).check(Coron1Pipeline)
     for concern in database.check():
         log.warning("%s", concern)
     request = _request(database, subdir, settings_of(kwargs, steps), references, overwrite=overwrite)
@@ -159,7 +163,9 @@ def _request(
         references=None if references is None else str(references),
         options={} if overwrite else {"keep": True},
         subdir=subdir,
-        gathered=lambda steps: Gathered(tuple(uncals_of(database)), settings_by_type(database, steps)),
+        gathered=lambda steps: Gathered(
+            tuple(uncals_of(database)), settings_by_type(database, steps), matched_groups(database, steps)
+        ),
     )
 
 

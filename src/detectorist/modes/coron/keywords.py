@@ -33,7 +33,7 @@ def settings_of(keywords: Mapping[str, Any], steps: Mapping[str, Mapping[str, An
         For an unknown keyword.
     """
     known = (*SKIPS, *OPTIONS)
-    found = []
+    found: list[str] = []
     for name, value in keywords.items():
         if name not in known:
             raise ParameterError(f'no keyword "{name}"{nearest(name, known)}; known are {", ".join(known)}')

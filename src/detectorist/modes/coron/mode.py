@@ -38,13 +38,14 @@ class CoronMode(Mode):
 
     def gather(self, files: Sequence[Path], output_dir: Path, steps: Mapping[str, Mapping[str, Any]]) -> Gathered:
         """Tell what each exposure is, and what follows from it; a table of exposures (.ecsv) stands for its files."""
-        from detectorist.modes.coron.choices import settings_by_type
+        from detectorist.modes.coron.choices import matched_groups, settings_by_type
         from detectorist.modes.coron.database import read_files
 
         database, found, notes = read_files(files, output_dir)
         return Gathered(
             found,
             settings_by_type(database, steps),
+            matched_groups(database, steps),
             (*notes, *database.check()),
             database.finish,
         )

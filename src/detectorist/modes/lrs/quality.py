@@ -21,7 +21,7 @@ from detectorist.algorithms.spectra.light_curves import (
     sum_wavelengths,
 )
 from detectorist.algorithms.spectra.quick_transit import LEAST_INTEGRATIONS, QuickTransit, fit_quick_transit
-from detectorist.modes.lrs.spectra import NO_FLUX, REPLACED, SATURATED, TIME_FROM_HEADER
+from detectorist.modes.lrs.spectra_variables import NO_FLUX, REPLACED, SATURATED, TIME_FROM_HEADER
 from detectorist.modes.quality import Check, Column, without_unknown
 
 #: Standard deviation of a scatter, times the root of the number of integrations, over the scatter: of residuals, and,
@@ -144,8 +144,13 @@ CHECKS = (
     Check(
         "white_ratio_at_least",
         "the white light scatters at least {value:.2f} times as much as the errors explain (up to {high:g} is usual): "
+<<<<<<< HEAD
         "noise that wavelengths share is left, or the light changes otherwise than in a transit on a straight "
         "baseline. Look at the light curves, and at drift, width and background",
+=======
+        "noise that wavelengths share is left, or the light changes otherwise than in a transit on a straight line. "
+        "Look at the light curves, and at drift, width and background",
+>>>>>>> main
         high=1.15,
         urgency=2,
         of="white_ratio",
@@ -169,7 +174,7 @@ CHECKS = (
         "pull_width",
         "single wavelengths scatter {value:.2f} times their stated errors (1 is right, up to {high:g} is usual): "
         "the errors are too small. Look at the calibration of the errors",
-        high=1.15,
+        high=1.1,
     ),
     Check(
         "pull_width",
@@ -235,7 +240,7 @@ def measure(
     dataset : mapping of str to array
         As `LrsSpectra.dataset`.
     photon_error : ndarray of float, shape (n_ints, n_wavelengths), optional
-        Noise of the photons alone, as `LrsFrames.photon_error`.
+        Noise of the photons alone, as `LrsFrames.photon_error` at the rows of the dataset.
     frames : mapping of str to array, optional
         `raw` and `clean`, as `LrsFrames.dataset`.
     records : mapping

@@ -59,7 +59,8 @@ def reduce_exposure(request: Request) -> Reduced:
             spectra = pipeline.run(*[segment.source for segment in segments])
         with spectra.opened() as dataset:
             frames = pipeline.frames
-            numbers = measure(dataset, frames.photon_error, frames=frames.dataset(), records=frames.records)
+            photons = frames.photon_error[:, dataset["detector_row"].values]
+            numbers = measure(dataset, photons, frames=frames.dataset(), records=frames.records)
         figures = _draw(spectra, request.output_dir / "figures")
     return Reduced(
         spectra,
@@ -85,6 +86,7 @@ def _build(request: Request, recipe: Recipe, source: ReferenceSource, segments: 
     )
     pipeline.progress = request.progress
     pipeline.reference_source = source.name
+    pipeline.recipe_name = recipe.name
     return pipeline
 
 

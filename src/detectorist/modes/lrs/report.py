@@ -133,10 +133,12 @@ class LrsSections(Section):
     def _frames(found: _Products) -> Iterator[Panel]:
         frames = found.frames
         assert frames is not None
-        number = found.example_integration
+        number, column = found.example_integration, found.trace_column
         yield Panel("lrs_frames", "Frames, raw and cleaned", lambda: time_series_quality.draw_frames(frames, number))
         yield Panel("lrs_replaced", "Pixels replaced", lambda: time_series_quality.draw_replaced(frames["replaced"]))
-        yield Panel("lrs_profile", "Spatial profile", lambda: time_series_quality.draw_profile(frames["profile"]))
+        yield Panel(
+            "lrs_profile", "Spatial profile", lambda: time_series_quality.draw_profile(frames["profile"], column)
+        )
 
     @staticmethod
     def _spectra(found: _Products) -> Iterator[Panel]:
@@ -171,6 +173,10 @@ class _Products:
     def example_integration(self) -> int:
         return int(self.frames["example_integration"]) if self.frames else 0
 
+    @property
+    def trace_column(self) -> int:
+        return int(self.frames["trace_column"]) if self.frames else 0
+
     @cached_property
     def white(self) -> Any:
         """The white light curve; None where no wavelength has flux in all integrations."""
@@ -191,9 +197,8 @@ class _Products:
         if error is None or not np.isfinite(error).any():
             return None
         rows = self.spectra.get("detector_row")
-        return time_series_quality.white_light(
-            {**self.spectra, "flux_error": error if rows is None else error[:, rows]}
-        ).error
+        error = error if rows is None else error[:, rows]
+        return time_series_quality.white_light({**self.spectra, "flux_error": error}).error
 
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:
