@@ -1,4 +1,4 @@
-"""How often the report asks for eyes: on simulated exposures with nothing the matter, and on broken ones.
+"""How often the report raises a concern: on simulated exposures with nothing the matter, and on broken ones.
 
     python benchmarks/validation.py concerns --end-to-end 8   # clean exposures of each mode, twice; a third are broken
 
@@ -9,6 +9,7 @@ alarms and faults found are counted on others, too (`CHECKED_ON`, `BROKEN`).
 
 from __future__ import annotations
 
+import json
 import logging
 import tempfile
 from collections.abc import Callable, Sequence
@@ -19,10 +20,11 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
-from detectorist.report.concerns import Check
 
-from detectorist.modes.section import load_sections
-from detectorist.report.gather import Exposure, gather
+from detectorist.campaign.api import run
+from detectorist.campaign.plan import PlanRequest
+from detectorist.modes import load_mode
+from detectorist.modes.quality import Check
 from validated import Rows
 
 #: One broken exposure for so many clean ones.
@@ -58,9 +60,18 @@ class Fault:
     raw: Callable[[Path], None] = lambda folder: None
 
 
-def lrs_exposure(folder: Path, seed: int, fault: Fault | None) -> Exposure:
+Numbers = dict[str, Any]
+
+
+def reduce(mode: str, files: Sequence[Path], out: Path, references: Path, settings: Sequence[str] = ()) -> Numbers:
+    """Reduce exposures with the default recipe, and return the figures of merit of the first."""
+    request = PlanRequest(mode, files, out, overrides=settings, references=str(references), directly=True)
+    first = next(iter(run(request).values()))
+    return first.record.steps.get("exposure", {})
+
+
+def lrs_exposure(folder: Path, seed: int, fault: Fault | None) -> Numbers:
     """Simulate and reduce a time series of 24 integrations without a transit."""
-    from detectorist.modes.lrs.reduction import Request, reduce_lrs
     from detectorist.simulate.lrs.scene import LrsScene
 
     scene = LrsScene().without("transit")
@@ -68,19 +79,14 @@ def lrs_exposure(folder: Path, seed: int, fault: Fault | None) -> Exposure:
     files = scene.write(folder / "raw", ints=24, groups=14, segments=1, seed=seed)
     if fault:
         fault.raw(folder / "raw")
-    settings = fault.settings if fault else ()
-    reduce_lrs(
-        Request(files, folder / "out", recipe="best", references=str(folder / "raw" / "crds"), settings=settings)
-    )
-    return gather(folder / "out").exposures[0]
+    return reduce("lrs", files, folder / "out", folder / "raw" / "crds", fault.settings if fault else ())
 
 
-def imaging_exposure(folder: Path, seed: int, fault: Fault | None) -> Exposure:
+def imaging_exposure(folder: Path, seed: int, fault: Fault | None) -> Numbers:
     """Simulate and reduce a small frame read through four outputs.
 
     No galaxy is large: one alone may hide all of the wisp of a frame that small, which is one of the faults.
     """
-    from detectorist.modes.imaging.reduction import ImagingRequest, reduce_imaging
     from detectorist.simulate.imaging.scene import ImagingScene
 
     scene = ImagingScene().with_detector(size=512, outputs=4).with_("galaxies", large_per_frame=0.0)
@@ -89,20 +95,13 @@ def imaging_exposure(folder: Path, seed: int, fault: Fault | None) -> Exposure:
     files = scene.write(raw, groups=6, seed=seed)
     if fault:
         fault.raw(raw)
-    settings = tuple(one.format(raw=raw) for one in fault.settings) if fault else ()
-    request = ImagingRequest(
-        files, folder / "out", references=str(raw / "crds"), settings=settings, wisp_templates=raw / "wisps"
-    )
-    reduce_imaging(request)
-    return gather(folder / "out").exposures[0]
+    settings = [f"wisps.template_dir={json.dumps(str(raw / 'wisps'))}"]
+    settings += [one.format(raw=raw) for one in fault.settings] if fault else []
+    return reduce("imaging", files, folder / "out", raw / "crds", settings)
 
 
-def coron_exposure(folder: Path, seed: int, fault: Fault | None, *, instrument: str) -> Exposure:
+def coron_exposure(folder: Path, seed: int, fault: Fault | None, *, instrument: str) -> Numbers:
     """Simulate and reduce ten integrations of a target with its companion."""
-    from detectorist.modes.coron.run_obs import run_obs
-
-    from detectorist.modes.coron.database import Database
-    from detectorist.reduction.recipe import Recipe
     from detectorist.simulate.coron.scene import SCENES
 
     scene = fault.scene(SCENES[instrument]()) if fault else SCENES[instrument]()
@@ -110,10 +109,8 @@ def coron_exposure(folder: Path, seed: int, fault: Fault | None, *, instrument: 
     files = scene.write(raw, ints=10, rolls=1, dithers=0, backgrounds=False, seed=seed)
     if fault:
         fault.raw(raw)
-    steps = Recipe("concerns").with_settings(fault.settings).steps if fault else {}
-    database = Database(folder / "out", files)
-    run_obs(database, steps, references=str(raw / "crds"), quiet=True, rate_int_outliers=True)
-    return gather(folder / "out").exposures[0]
+    settings = ("rate_int_outliers=true", *(fault.settings if fault else ()))
+    return reduce("coron", files, folder / "out", raw / "crds", settings)
 
 
 def move_templates(raw: Path) -> None:
@@ -184,7 +181,7 @@ def lose_reference_columns(ramps: np.ndarray) -> np.ndarray:
     return ramps
 
 
-MODES: dict[str, Callable[[Path, int, Fault | None], Exposure]] = {
+MODES: dict[str, Callable[[Path, int, Fault | None], Numbers]] = {
     "lrs": lrs_exposure,
     "imaging": imaging_exposure,
     "coron_nircam": partial(coron_exposure, instrument="nircam"),
@@ -266,16 +263,15 @@ FAULTS: dict[str, dict[str, Fault]] = {
 
 def sections_of(mode: str) -> Any:
     """Return what the report knows of a mode."""
-    return load_sections(mode.partition("_")[0])
+    return load_mode(mode.partition("_")[0]).section()
 
 
 def numbers_of(mode: str, seed: int, fault: Fault | None = None) -> dict[str, float]:
     """Return the numbers that the report has of one exposure."""
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
-        exposure = MODES[mode](Path(folder), seed, fault)
-        sections_of(mode).complete(exposure)
-    return {key: float(value) for key, value in exposure.numbers.items() if isinstance(value, int | float)}
+        numbers = MODES[mode](Path(folder), seed, fault)
+    return {key: float(value) for key, value in numbers.items() if isinstance(value, int | float)}
 
 
 @dataclass
@@ -306,7 +302,7 @@ def describe(check: Check) -> str:
 def clean(mode: str, seeds: Sequence[int]) -> list[Tally]:
     """Return what each limit of a mode did on clean exposures; those without its number are left out."""
     every = [numbers_of(mode, seed) for seed in seeds]
-    checks = sections_of(mode).checks
+    checks = [check for check in sections_of(mode).checks if (check.low, check.high) != (None, None)]
     tallies = [Tally(check, [numbers[check.key] for numbers in every if check.key in numbers]) for check in checks]
     return [tally for tally in tallies if tally.values]
 
