@@ -9,7 +9,6 @@ alarms and faults found are counted on others, too (`CHECKED_ON`, `BROKEN`).
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
 from collections.abc import Callable, Sequence
@@ -21,10 +20,11 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from detectorist.campaign.api import run
-from detectorist.campaign.plan import PlanRequest
+from detectorist.campaign.api import reduce
 from detectorist.modes import load_mode
+from detectorist.modes.exposure import Exposure
 from detectorist.modes.quality import Check
+from detectorist.report.gather import gather
 from validated import Rows
 
 #: One broken exposure for so many clean ones.
@@ -60,17 +60,7 @@ class Fault:
     raw: Callable[[Path], None] = lambda folder: None
 
 
-Numbers = dict[str, Any]
-
-
-def reduce(mode: str, files: Sequence[Path], out: Path, references: Path, settings: Sequence[str] = ()) -> Numbers:
-    """Reduce exposures with the default recipe, and return the figures of merit of the first."""
-    request = PlanRequest(mode, files, out, overrides=settings, references=str(references), directly=True)
-    first = next(iter(run(request).values()))
-    return first.record.steps.get("exposure", {})
-
-
-def lrs_exposure(folder: Path, seed: int, fault: Fault | None) -> Numbers:
+def lrs_exposure(folder: Path, seed: int, fault: Fault | None) -> Exposure:
     """Simulate and reduce a time series of 24 integrations without a transit."""
     from detectorist.simulate.lrs.scene import LrsScene
 
@@ -79,14 +69,17 @@ def lrs_exposure(folder: Path, seed: int, fault: Fault | None) -> Numbers:
     files = scene.write(folder / "raw", ints=24, groups=14, segments=1, seed=seed)
     if fault:
         fault.raw(folder / "raw")
-    return reduce("lrs", files, folder / "out", folder / "raw" / "crds", fault.settings if fault else ())
+    settings = fault.settings if fault else ()
+    reduce("lrs", files, folder / "out", references=folder / "raw" / "crds", settings=settings)
+    return gather(folder / "out").exposures[0]
 
 
-def imaging_exposure(folder: Path, seed: int, fault: Fault | None) -> Numbers:
+def imaging_exposure(folder: Path, seed: int, fault: Fault | None) -> Exposure:
     """Simulate and reduce a small frame read through four outputs.
 
     No galaxy is large: one alone may hide all of the wisp of a frame that small, which is one of the faults.
     """
+    from detectorist.modes.imaging.command import template_setting
     from detectorist.simulate.imaging.scene import ImagingScene
 
     scene = ImagingScene().with_detector(size=512, outputs=4).with_("galaxies", large_per_frame=0.0)
@@ -95,12 +88,13 @@ def imaging_exposure(folder: Path, seed: int, fault: Fault | None) -> Numbers:
     files = scene.write(raw, groups=6, seed=seed)
     if fault:
         fault.raw(raw)
-    settings = [f"wisps.template_dir={json.dumps(str(raw / 'wisps'))}"]
-    settings += [one.format(raw=raw) for one in fault.settings] if fault else []
-    return reduce("imaging", files, folder / "out", raw / "crds", settings)
+    settings = tuple(one.format(raw=raw) for one in fault.settings) if fault else ()
+    settings = (template_setting(raw / "wisps"), *settings)
+    reduce("imaging", files, folder / "out", references=raw / "crds", settings=settings)
+    return gather(folder / "out").exposures[0]
 
 
-def coron_exposure(folder: Path, seed: int, fault: Fault | None, *, instrument: str) -> Numbers:
+def coron_exposure(folder: Path, seed: int, fault: Fault | None, *, instrument: str) -> Exposure:
     """Simulate and reduce ten integrations of a target with its companion."""
     from detectorist.simulate.coron.scene import SCENES
 
@@ -110,7 +104,8 @@ def coron_exposure(folder: Path, seed: int, fault: Fault | None, *, instrument: 
     if fault:
         fault.raw(raw)
     settings = ("rate_int_outliers=true", *(fault.settings if fault else ()))
-    return reduce("coron", files, folder / "out", raw / "crds", settings)
+    reduce("coron", files, folder / "out", references=raw / "crds", settings=settings)
+    return gather(folder / "out").exposures[0]
 
 
 def move_templates(raw: Path) -> None:
@@ -181,7 +176,7 @@ def lose_reference_columns(ramps: np.ndarray) -> np.ndarray:
     return ramps
 
 
-MODES: dict[str, Callable[[Path, int, Fault | None], Numbers]] = {
+MODES: dict[str, Callable[[Path, int, Fault | None], Exposure]] = {
     "lrs": lrs_exposure,
     "imaging": imaging_exposure,
     "coron_nircam": partial(coron_exposure, instrument="nircam"),
@@ -270,8 +265,8 @@ def numbers_of(mode: str, seed: int, fault: Fault | None = None) -> dict[str, fl
     """Return the numbers that the report has of one exposure."""
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
-        numbers = MODES[mode](Path(folder), seed, fault)
-    return {key: float(value) for key, value in numbers.items() if isinstance(value, int | float)}
+        exposure = MODES[mode](Path(folder), seed, fault)
+    return {key: float(value) for key, value in exposure.numbers.items() if isinstance(value, int | float)}
 
 
 @dataclass

@@ -20,8 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from detectorist.campaign.api import run
-from detectorist.campaign.plan import PlanRequest
+from detectorist.campaign.api import reduce
 from detectorist.modes import load_mode
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.job import DONE
@@ -86,9 +85,9 @@ def concerns_of(mode: str, scene: Path, out: Path, settings: Sequence[str]) -> d
     if mode == "imaging" and (scene / "wisps").is_dir():
         overrides.insert(0, f"wisps.template_dir={json.dumps(str(scene / 'wisps'))}")
     files = sorted(scene.glob("*_uncal.fits"))
-    request = PlanRequest(mode, files, out, overrides=overrides, references=str(scene / "crds"), directly=True)
     section, found = load_mode(mode).section(), {}
-    for name, entry in run(request).items():
+    entries = reduce(mode, files, out, references=scene / "crds", settings=overrides)
+    for name, entry in entries.items():
         numbers = entry.record.steps.get("exposure", {})
         exposure = Exposure(name, mode, entry.state, out, message=entry.record.message, numbers=numbers)
         # Each by itself: what exposures of one run are to each other is not judged here.
