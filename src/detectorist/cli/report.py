@@ -17,7 +17,7 @@ def report(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write report.html: what was run, what needs your eyes, and figures of every exposure.
+    """Write report.html: the science, what needs attention, and figures of every exposure.
 
     The page is one file that needs no network; beyond 100 exposures its pictures lie in a folder beside it.
 

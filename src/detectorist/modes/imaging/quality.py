@@ -45,6 +45,13 @@ COLUMNS = (
     Column("stripes_rms", "1/f noise", "DN/s", "Rms of the pattern of 1/f noise that was subtracted", ".4f"),
     Column("row_ratio", "rows / white", "", "Scatter of rows after the correction over what white noise gives", ".2f"),
     Column(
+        "uncorrected_row_ratio",
+        "rows / white",
+        "",
+        "Scatter of rows over what white noise gives, where 1/f noise was not subtracted",
+        ".2f",
+    ),
+    Column(
         "column_ratio",
         "columns / white",
         "",
@@ -70,6 +77,12 @@ CHECKS = (
         "row_ratio",
         "rows scatter {value:.2f} times as much as white noise explains after the correction (up to {high:g} is "
         "usual): 1/f noise is left, or light of sources is not masked. Look at the rows and at the source mask",
+        high=1.0,
+    ),
+    Check(
+        "uncorrected_row_ratio",
+        "rows scatter {value:.2f} times as much as white noise explains (up to {high:g} is usual): 1/f noise is in the "
+        "image, which was not corrected for it",
         high=1.5,
     ),
     Check(
@@ -209,18 +222,18 @@ def _of_pixels(image: RateImage, stripes: Mapping[str, Any]) -> dict[str, Any]:
     spikes = find_spikes(image.data, image.error, mask)
     return {
         "sky": float(np.median(level)) if level.size else None,
-        "row_ratio": _row_ratio(image.data, mask, stripes),
+        **_row_ratio(image.data, mask, stripes),
         "column_ratio": columns.rms / columns.white if columns.white > 0 else None,
         "spikes_ppm": 1e6 * float(spikes.sum()) / free if free else None,
     }
 
 
-def _row_ratio(data: np.ndarray, mask: np.ndarray, stripes: Mapping[str, Any]) -> float | None:
+def _row_ratio(data: np.ndarray, mask: np.ndarray, stripes: Mapping[str, Any]) -> dict[str, float]:
     """Return what the step measured on the flat-fielded image, else what the image itself shows."""
     if stripes.get("row_rms_white") and stripes.get("row_rms_after") is not None:
-        return stripes["row_rms_after"] / stripes["row_rms_white"]
+        return {"row_ratio": stripes["row_rms_after"] / stripes["row_rms_white"]}
     rows = measure_row_noise(data, mask)
-    return rows.rms / rows.white if rows.white > 0 else None
+    return {"uncorrected_row_ratio": rows.rms / rows.white} if rows.white > 0 else {}
 
 
 def _share(flags: np.ndarray, bit: int) -> float:
