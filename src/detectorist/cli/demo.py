@@ -1,29 +1,39 @@
-"""`detectorist demo`: simulate, reduce, and say how far from the truth the results are, in every mode."""
+"""`detectorist demo`: simulate, reduce, and compare the results with the truth, in every mode."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from detectorist.cli.simulate import PACKAGE, simulated_modes
 from detectorist.terminal.lines import print_lines
 
+if TYPE_CHECKING:
+    from detectorist.campaign.ledger import Entry
+    from detectorist.modes import Mode
+
+#: Folder for raw files, references and truths.
 SIMULATED = "simulated"
 
 
 def demo(
     output_dir: Annotated[Path, typer.Option("--output-dir", "-o", help="Folder for everything.")] = Path("out/demo"),
     mode: Annotated[
-        list[str] | None, typer.Option(help=f"Show this mode only: {', '.join(simulated_modes())}; repeatable.")
+        list[str] | None, typer.Option(help=f"Run this mode only: {', '.join(simulated_modes())}. Repeatable.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the simulations.")] = 1,
+    seed: Annotated[int, typer.Option(help="Random seed of the simulations.")] = 1,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep raw files, reference files and intermediate products (about 2 GB).")
+    ] = False,
 ) -> None:
-    """Simulate and reduce an exposure of every mode, and compare the results with the truth.
+    """Simulate and reduce exposures of every mode, and compare the results with the simulated truth.
 
-    Needs no network.
+    Needs no network and takes a few minutes. Open report.html in the output folder afterwards.
 
     Example: detectorist demo -o out/demo
     """
@@ -34,14 +44,16 @@ def demo(
     known = simulated_modes()
     for name in mode or ():
         if name not in known:
-            raise ParameterError(f'no mode "{name}"{nearest(name, known)}: {", ".join(known)} are known')
+            raise ParameterError(f'no mode "{name}"{nearest(name, known)}: one of {", ".join(known)} is needed')
     for name in mode or known:
-        _show(name, output_dir, seed)
+        unneeded = _show(name, output_dir, seed)
+        if not keep:
+            _delete(unneeded)
     report_after_run(output_dir)
 
 
-def _show(mode: str, folder: Path, seed: int) -> None:
-    """Simulate and reduce what stands for a mode, and print what came of it."""
+def _show(mode: str, folder: Path, seed: int) -> list[Path]:
+    """Simulate and reduce the example of a mode and print the comparison; return what the report does not need."""
     from rich.console import Console
 
     from detectorist.campaign.api import as_report, run
@@ -59,8 +71,27 @@ def _show(mode: str, folder: Path, seed: int) -> None:
     )
     with progress_bar("reducing") as progress:
         entries = run(request, report=as_report(progress), command="demo")
-    products = []
-    for entry in entries.values():
-        print_lines(load_mode(mode).summarise(entry.record) or [f"{entry.job.name}: {entry.state}"])
-        products += [Path(entry.record.output_dir) / product.path for product in entry.record.products]
+    products = [Path(entry.record.output_dir) / one.path for entry in entries.values() for one in entry.record.products]
+    print_lines(_summary(load_mode(mode), list(entries.values())))
     print_lines([*scene.compare(products, raw), f"products: {reduced}"])
+    return [
+        *made.files,
+        made.references,
+        *(path for path in products if path.suffix == ".fits" and not path.name.endswith(tuple(made.kept))),
+    ]
+
+
+def _summary(mode: Mode, entries: Sequence[Entry], *, most: int = 2) -> list[str]:
+    """Return the numbers of the first exposures, and how many more there are."""
+    lines = []
+    for entry in entries[:most]:
+        lines += [f"{entry.job.name}:", *(mode.summarise(entry.record) or [f"{entry.state} {entry.record.message}"])]
+    return [*lines, *([f"and {len(entries) - most} more exposures"] if len(entries) > most else [])]
+
+
+def _delete(paths: Sequence[Path]) -> None:
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
