@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 from html import escape
 from pathlib import Path
+from typing import Any
 
 TABLE = Path(__file__).parents[2] / "tests" / "architecture" / "test_imports.py"
 #: Small modules that every room may use; drawn as one box.
-BASE = ("errors", "parameters", "detectors", "crds_source", "entry_points", "times")
+BASE = ("errors", "parameters", "detectors", "product_names", "crds_source", "entry_points", "times")
+#: Tables of the test that the picture is drawn from, in their order.
+TABLES = ("FACTS", "BELOW_STEPS", "ALLOWED")
 WHAT = {
     "algorithms": "functions of arrays",
     "engine": "stage 1, compiled",
@@ -18,8 +21,12 @@ WHAT = {
     "reference": "steps: references",
     "stage_1": "steps: ramps",
     "stage_2": "steps: integrations",
-    "pipelines": "order of steps, recipes",
-    "campaign": "many exposures",
+    "reduction": "one exposure to products",
+    "modes": "what a mode is; the registry",
+    "wings": "modes/*: one folder a mode",
+    "pipelines": "the classes, by name",
+    "campaign": "plan, ledger, execution",
+    "terminal": "lines, options, progress",
     "report": "one page per run",
     "simulate": "scenes with truth",
     "cli": "the command",
@@ -30,14 +37,14 @@ WIDTH, HEIGHT, GAP_X, GAP_Y = 168, 46, 26, 44
 
 def allowed_imports() -> dict[str, set[str]]:
     """Return the table ALLOWED of the architecture test, read without importing it."""
+    found: dict[str, Any] = {}
     for node in ast.parse(TABLE.read_text()).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "ALLOWED":
-            # set() is no literal.
-            return {
-                key.value: ast.literal_eval(value) if isinstance(value, ast.Set) else set()
-                for key, value in zip(node.value.keys, node.value.values, strict=True)
-            }
-    raise ValueError(f"{TABLE}: no table ALLOWED")
+        name = getattr(node.targets[0], "id", "") if isinstance(node, ast.Assign) else ""
+        if name in TABLES:
+            found[name] = eval(compile(ast.Expression(node.value), str(TABLE), "eval"), {"set": set}, found)
+    if "ALLOWED" not in found:
+        raise ValueError(f"{TABLE}: no table ALLOWED")
+    return found["ALLOWED"]
 
 
 def graph() -> dict[str, set[str]]:

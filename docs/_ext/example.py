@@ -2,7 +2,7 @@
 
 import example
 ramps = example.ramps()      # RampModel: what `_uncal.fits` holds
-rates = example.rates()      # CubeModel: what `_rateints.fits` holds, from the recipe `best`
+rates = example.rates()      # CubeModel: what `_rateints.fits` holds, from the recipe `default`
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ def make() -> None:
     """Simulate and reduce the exposure, unless it is there already."""
     if (FOLDER / "complete").is_file():
         return
-    from detectorist.modes.lrs.reduction import Request, reduce_lrs
+    from detectorist import reduce_lrs
     from detectorist.simulate.lrs.scene import LrsScene
 
     logging.disable(logging.WARNING)
     try:
         files = LrsScene().write(RAW, ints=N_INTS, groups=N_GROUPS, segments=1, seed=SEED, overwrite=True)
-        reduce_lrs(Request(files, REDUCED, recipe="best", references=str(RAW / "crds")))
+        reduce_lrs(files, REDUCED, references=RAW / "crds")
     finally:
         logging.disable(logging.NOTSET)
     (FOLDER / "complete").touch()

@@ -173,16 +173,18 @@ def parameter_row(parameter) -> list[str]:
 
 def all_commands():
     """Return (words, click command) of every command that does something."""
+    import click
     import typer
 
     from detectorist.cli.app import app
 
     def walk(words: str, command):
-        children = getattr(command, "commands", {})
-        if not children:
+        context = click.Context(command)
+        names = command.list_commands(context) if hasattr(command, "list_commands") else ()
+        if not names:
             yield words, command
-        for name, child in children.items():
-            yield from walk(f"{words} {name}", child)
+        for name in names:
+            yield from walk(f"{words} {name}", command.get_command(context, name))
 
     return list(walk("detectorist", typer.main.get_command(app)))
 
@@ -238,9 +240,11 @@ def make_example(app) -> None:
 
 PACKAGES = {
     "steps": ("Steps", ["detectorist.reference", "detectorist.stage_1", "detectorist.stage_2"]),
-    "pipelines": (
-        "Pipelines",
-        ["detectorist.pipelines", "detectorist.reduction.engine_steps", "detectorist.crds_source"],
+    "pipelines": ("Pipelines", ["detectorist.pipelines", "detectorist.crds_source"]),
+    "reduction": ("Reduction", ["detectorist.reduction", "detectorist.reduction.engine_steps"]),
+    "modes": (
+        "Modes",
+        ["detectorist.modes", *(f"detectorist.modes.{name}" for name in ("lrs", "imaging", "coron"))],
     ),
     "algorithms": ("Algorithms", ["detectorist.algorithms"]),
     "engine": ("Engine", ["detectorist.engine"]),
@@ -252,7 +256,10 @@ PACKAGES = {
     "campaign": ("Campaigns", ["detectorist.campaign"]),
     "base": (
         "Base",
-        [f"detectorist.{name}" for name in ("step", "models", "times", "parameters", "errors", "detectors")],
+        [
+            f"detectorist.{name}"
+            for name in ("step", "models", "times", "parameters", "errors", "detectors", "product_names")
+        ],
     ),
 }
 #: Packages whose `__init__` hands on all that is public.

@@ -4,6 +4,7 @@ STAGE_1 = {
     "DropGroupsStep": "drop_groups",
     "ReferencePixelStep": "reference_pixel",
     "GroupBackgroundSubtractStep": "group_background_subtract",
+    "SubtractGroupOffsetsStep": "subtract_group_offsets",
     "DropIntegrationsStep": "drop_integrations",
     "RegroupStep": "regroup",
     "SnowballsStep": "snowballs",

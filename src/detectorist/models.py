@@ -29,6 +29,7 @@ STATE_KEYWORDS = {
     "flag_persistence": "S_FLGPER",
     "wisps": "S_WISPS",
     "stripes": "S_STRIPE",
+    "subtract_group_offsets": "S_GRPOFF",
     "subtract_ktc": "S_KTC",
     "subtract_1overf": "S_1OVERF",
     "apply_rateints_outliers": "S_RIOUTL",

@@ -6,6 +6,7 @@ whole exposure; then its times are picked by integration number or reconstructed
 
 from __future__ import annotations
 
+import logging
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,10 @@ from detectorist.models import describe
 
 SECONDS_PER_DAY = 86400.0
 
+log = logging.getLogger(__name__)
+
+#: Share of the mid-times that must be valid: else all times are computed from the header.
+LEAST_KNOWN = 0.5
 #: Columns of INT_TIMES; BJD columns are Julian dates minus 2400000.5, as the standard pipeline writes them.
 TABLE_DTYPE = np.dtype(
     [
@@ -56,7 +61,8 @@ def integration_times(model: JwstDataModel) -> IntegrationTimes:
     mjd = table["int_mid_MJD_UTC"].copy()
     bjd = table["int_mid_BJD_TDB"].copy()
     if n_ints > 1:
-        spacing = float(np.median(np.diff(bjd if np.isfinite(bjd).all() else mjd))) * SECONDS_PER_DAY
+        better = bjd if np.isfinite(bjd).sum() >= np.isfinite(mjd).sum() else mjd
+        spacing = float(np.nanmedian(np.diff(better))) * SECONDS_PER_DAY
     else:
         spacing = header_cycle_s(model)
     return IntegrationTimes(mjd, bjd, spacing, table, bool(reason), reason)
@@ -104,14 +110,32 @@ def _rows_of_segment(model: JwstDataModel, n_ints: int) -> tuple[np.ndarray | No
         table = table[[place[int(number)] for number in wanted]]
     elif len(table) != n_ints:
         return None, f"INT_TIMES has {len(table)} rows for {n_ints} integrations"
+    for name in TABLE_DTYPE.names[1:]:
+        table[name][~(table[name] > 0)] = np.nan  # zero stands for "not computed"
     mid = table["int_mid_MJD_UTC"]
-    if not np.isfinite(mid).all() or (mid <= 0).any() or (np.diff(mid) <= 0).any():
+    known = np.isfinite(mid)
+    if known.mean() < LEAST_KNOWN or (np.diff(mid[known]) <= 0).any():
         return None, "INT_TIMES has mid-times that are missing or do not increase"
     table["integration_number"] = wanted
-    for name in ("int_start_BJD_TDB", "int_mid_BJD_TDB", "int_end_BJD_TDB"):
-        if (table[name] <= 0).any():  # zero stands for "not computed"
-            table[name] = np.nan
+    _warn_of_bad_rows(model, table)
     return table, ""
+
+
+def _warn_of_bad_rows(model: JwstDataModel, table: np.ndarray) -> None:
+    """Say once which integrations have lost a time that the others have."""
+    lost = np.zeros(len(table), bool)
+    for name in TABLE_DTYPE.names[1:]:
+        missing = np.isnan(table[name])
+        lost |= missing & (not missing.all())
+    if lost.any():
+        numbers = table["integration_number"][lost]
+        log.warning(
+            "%s: INT_TIMES has no valid time for %d of %d integrations (number %s): these times are NaN",
+            describe(model),
+            lost.sum(),
+            len(table),
+            ", ".join(str(number) for number in numbers[:5]) + (", ..." if lost.sum() > 5 else ""),
+        )
 
 
 def _from_header(model: JwstDataModel, n_ints: int) -> np.ndarray:

@@ -8,10 +8,10 @@ import pytest
 from astropy.io import fits
 from typer.testing import CliRunner
 
-from detectorist.cli.app import app
 from detectorist.campaign.exposures import read_choices_as
-from detectorist.modes.imaging.command import COLUMNS, IMPLIED, locate
+from detectorist.cli.app import app
 from detectorist.errors import InputError, ParameterError
+from detectorist.modes.imaging.command import COLUMNS, IMPLIED, locate
 
 
 def run(*words):

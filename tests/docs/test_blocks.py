@@ -27,12 +27,13 @@ def blocks(language):
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
     """A folder with a simulated exposure in `sim` and its reduction in `out`."""
-    from detectorist.modes.lrs.reduction import Request, reduce_lrs
+    from detectorist import reduce_lrs
     from detectorist.simulate.lrs.scene import LrsScene
 
     folder = tmp_path_factory.mktemp("blocks")
     files = LrsScene().write(folder / "sim", ints=6, groups=12, segments=1, seed=7)
-    reduce_lrs(Request(files, folder / "out", recipe="best", references=str(folder / "sim" / "crds")))
+    (entry,) = reduce_lrs(files, folder / "out", references=folder / "sim" / "crds").values()
+    assert entry.state == "done", entry.record.message
     return folder
 
 

@@ -73,14 +73,12 @@ def test_options_of_exotic_miri_are_parameters_here(lrs_steps):
 
 
 def test_steps_and_options_of_spaceklip_exist():
-    from detectorist.modes.coron.run_obs import run_obs
+    from detectorist import run_obs
+    from detectorist.modes.coron.keywords import OPTIONS, SKIPS
     from detectorist.pipelines import Coron1Pipeline
 
     known = set(Coron1Pipeline.step_defs)
-    keywords = set(inspect.signature(run_obs).parameters) | {
-        "skip_ktc", "skip_fnoise", "skip_fnoise_vert", "skip_charge", "skip_jump", "skip_dark", "skip_ipc",
-        "skip_persistence",
-    }  # fmt: skip
+    keywords = set(inspect.signature(run_obs).parameters) | set(SKIPS) | set(OPTIONS)
     pipeline = own_parameters(Coron1Pipeline)
     seen = set()
     for row in table("spaceklip", "Steps and options, in their order"):
@@ -103,15 +101,17 @@ def test_steps_and_options_of_spaceklip_exist():
 
 
 def test_keywords_of_run_obs_are_accepted():
-    from detectorist.modes.coron import run_obs as module
+    from detectorist.modes.coron.keywords import settings_of
 
-    text = inspect.getsource(module)
-    for row in table("spaceklip", "Steps and options, in their order"):
-        for name in in_backticks(row[0]):
-            assert name.removeprefix("skip_") in text, name
+    rows = table("spaceklip", "Steps and options, in their order")
+    names = [name for row in rows for name in in_backticks(row[0])]
+    assert {"skip_ktc", "skip_persistence", "save_intermediates", "save_calibrated_ramp"} <= set(names)
+    for name in names:
+        settings_of({name: True}, {})  # refuses what it does not know
 
 
 def test_settings_of_the_ceers_scripts_are_options_here():
+    import click
     import typer
 
     from detectorist.cli.app import app
@@ -121,7 +121,7 @@ def test_settings_of_the_ceers_scripts_are_options_here():
     for path in (("run", "imaging"), ("snowballs",), ("wisps",), ("destripe",)):
         command = group
         for word in path:
-            command = command.commands[word]
+            command = command.get_command(click.Context(command), word)
         for one in (command, *getattr(command, "commands", {}).values()):
             options |= {name for parameter in one.params for name in (*parameter.opts, *parameter.secondary_opts)}
     for heading in ("Calls", "Settings at the top of the scripts"):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from detectorist import __version__, entry_points
+from detectorist import __version__, entry_points, modes
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -19,7 +19,7 @@ GENERATED = ("_build", "_ext", "_static", "packages")
 PAGES = sorted(p for p in DOCS.rglob("*.md") if not set(GENERATED) & set(p.relative_to(DOCS).parts))
 TEXTS = [ROOT / "README.md", *PAGES]
 STEPS = [name for name, _, is_pipeline in entry_points.get_steps() if not is_pipeline]
-PIPELINES = [name for name, _, is_pipeline in entry_points.get_steps() if is_pipeline]
+PIPELINES = [f"detectorist.pipelines.{name}" for name in modes.PIPELINES]
 
 #: What numpydoc may not find: no docstring, unknown or misplaced sections, summaries that are none, parameters that
 #: are not there or have no description.
@@ -131,14 +131,12 @@ def test_pictures_of_the_readme_exist():
 
 
 def public_names():
-    """Return the dotted names that scripts use: all steps, and the pipelines."""
-    names = list(STEPS)
-    for path in sorted((ROOT / "src" / "detectorist" / "modes").glob("*.py")):
-        names += [
-            f"detectorist.pipelines.{path.stem}.{name}"
-            for name in re.findall(r"^class (\w+Pipeline)\(", path.read_text(), flags=re.M)
-        ]
-    return names
+    """Return the dotted names that scripts use: all steps, the pipelines, and the functions of the package itself."""
+    import detectorist
+
+    lazily = [name for name in ("Database", "run_obs") if name in dir(detectorist)]
+    assert len(lazily) == 2
+    return [*STEPS, *PIPELINES, *(f"detectorist.{name}" for name in lazily), "detectorist.campaign.api.reduce"]
 
 
 @pytest.mark.parametrize("name", public_names())
@@ -146,15 +144,15 @@ def test_public_names_have_valid_docstrings(name):
     from numpydoc.validate import validate
 
     module, _, attribute = name.rpartition(".")
-    step = getattr(import_module(module), attribute)
-    for path in (f"{step.__module__}.{attribute}", f"{step.__module__}.{attribute}.process"):
-        if path.endswith(".process") and "process" not in vars(step):
+    found = getattr(import_module(module), attribute)
+    for path in (f"{found.__module__}.{attribute}", f"{found.__module__}.{attribute}.process"):
+        if path.endswith(".process") and "process" not in getattr(found, "__dict__", {}):
             continue
-        found = [f"{code}: {text}" for code, text in validate(path)["errors"] if code in FORBIDDEN]
-        assert not found, f"{path}: {found}"
+        wrong = [f"{code}: {text}" for code, text in validate(path)["errors"] if code in FORBIDDEN]
+        assert not wrong, f"{path}: {wrong}"
 
 
-def modules():
+def public_modules():
     """Return the modules whose names are public: no underscore, no `__init__`."""
     folder = ROOT / "src" / "detectorist"
     return [
@@ -178,7 +176,7 @@ def public_definitions(path):
 def test_every_public_name_is_described():
     missing = [
         name
-        for path in modules()
+        for path in public_modules()
         for name, node in public_definitions(path)
         if not ast.get_docstring(node, clean=False)
     ]
@@ -191,7 +189,7 @@ def test_every_public_docstring_is_valid():
     from numpydoc.validate import validate
 
     wrong = {}
-    for path in modules():
+    for path in public_modules():
         for name, _ in public_definitions(path):
             found = [
                 f"{code}: {text}" for code, text in validate(name)["errors"] if code in FORBIDDEN - {"PR03", "PR07"}
@@ -227,10 +225,25 @@ def test_parameters_of_every_step_can_be_tabled(extensions):
             assert what, f"{name}: {parameter} has no comment in the spec"
 
 
+def test_the_rooms_are_drawn(extensions):
+    """Every room of the package is in the picture, which is made from the tests' own table."""
+    import architecture
+
+    picture = architecture.draw()
+    rooms = {path.stem for path in (ROOT / "src" / "detectorist").iterdir() if not path.name.startswith(("_", "py."))}
+    shown = set(re.findall(r'font-weight="600">([^<]+)<', picture))
+    assert rooms - set(architecture.BASE) | {"wings", "small modules"} == shown
+    assert shown - {"small modules"} <= set(architecture.WHAT)
+    assert picture.count("marker-end") > len(shown)
+
+
 def test_help_of_every_command_is_complete(extensions):
     """One sentence, an example, and a word on every argument and option."""
     from from_code import all_commands
 
+    shown = [words for words, _ in all_commands()]
+    for mode in modes.mode_names():
+        assert f"detectorist run {mode}" in shown
     for words, command in all_commands():
         assert "Example: detectorist" in (command.help or ""), f"{words} shows no example"
         example = " ".join(command.help.partition("Example: detectorist")[2].split())

@@ -1,4 +1,4 @@
-"""Products: whole or not at all, never over an input, reused only when nothing changed."""
+"""Products: whole or not at all, and never in the place of an input or of a foreign file."""
 
 import os
 import resource
@@ -6,10 +6,9 @@ import resource
 import numpy as np
 import pytest
 import xarray as xr
-from astropy.io import fits
 
 from detectorist.errors import OutputError
-from detectorist.reduction import content_keys, products
+from detectorist.reduction import products
 
 
 def leftovers(folder):
@@ -78,45 +77,20 @@ def test_a_dataset_survives(tmp_path):
         xr.testing.assert_identical(got.load(), dataset)
 
 
-def test_the_key_changes_with_everything_that_matters(tmp_path):
+@pytest.mark.filterwarnings("ignore")  # astropy's, on damaged files
+@pytest.mark.parametrize("length", [0, 10, 3000])
+def test_what_is_left_of_a_file_may_be_replaced_and_a_foreign_file_may_not(tmp_path, make_lrs_rateints, length):
     source = tmp_path / "a_uncal.fits"
-    source.write_bytes(b"1")
-
-    def key(parameters=None, references="crds"):
-        return content_keys.content_key(source, parameters or {"jump": {"x": 1, "output_dir": "a"}}, references)
-
-    first = key()
-    assert key({"jump": {"x": 1, "output_dir": "elsewhere"}}) == first
-    assert key({"jump": {"x": 2}}) != first
-    assert key(references=str(tmp_path)) != first
-    source.write_bytes(b"2")
-    assert key() != first
-
-
-def test_a_reference_of_ones_own_counts_by_its_arrays(tmp_path):
-    source = tmp_path / "a_uncal.fits"
-    source.write_bytes(b"1")
-
-    def key(date, value):
-        primary = fits.PrimaryHDU()
-        primary.header["DATE"] = date
-        hdus = fits.HDUList([primary, fits.ImageHDU(np.full(3, value), name="SCI")])
-        hdus.writeto(tmp_path / "gain.fits", overwrite=True)
-        return content_keys.content_key(source, {"jump": {"override_gain": str(tmp_path / "gain.fits")}}, "crds")
-
-    assert key("2020", 1.0) == key("2021", 1.0)
-    assert key("2021", 1.0) != key("2021", 2.0)
-
-
-def test_an_open_model_has_no_key(make_lrs_rateints):
-    assert content_keys.content_key(make_lrs_rateints(2, 4, 40), {}, "crds") is None
-
-
-def test_the_stamp_is_read_back(tmp_path, make_lrs_rateints):
-    model = make_lrs_rateints(2, 4, 40)
-    content_keys.stamp(model, "abc")
-    path = products.write_model(model, tmp_path / "a_rateints.fits")
-    assert content_keys.key_of(path) == "abc"
-    assert content_keys.key_of(tmp_path / "missing.fits") is None
-    path.write_bytes(b"broken")
-    assert content_keys.key_of(path) is None
+    source.write_bytes(b"raw")
+    target = tmp_path / "a_rateints.fits"
+    products.require_ours(target, source, overwrite=False)
+    make_lrs_rateints(2, 4, 40).save(str(target))
+    with pytest.raises(OutputError, match="a_rateints.fits: not made by detectorist"):
+        products.require_ours(target, source, overwrite=False)
+    products.require_ours(target, source, overwrite=True)
+    target.write_bytes(target.read_bytes()[:length])
+    products.require_ours(target, source, overwrite=False)
+    products.write_model(make_lrs_rateints(2, 4, 40), target)
+    products.require_ours(target, source, overwrite=False)
+    with pytest.raises(OutputError, match="is the input itself"):
+        products.require_ours(target, target, overwrite=True)

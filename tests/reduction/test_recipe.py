@@ -1,26 +1,40 @@
 """Recipes: every name checked, every layer in its order."""
 
+from importlib import import_module
+
 import pytest
 
 from detectorist.errors import ParameterError
+from detectorist.modes import PIPELINES, load_mode, mode_names
 from detectorist.modes.lrs.pipeline import LrsPipeline
-from detectorist.modes.lrs.reduction import build_pipeline
 from detectorist.reduction.recipe import Recipe
-from detectorist.reduction.recipe_files import builtin_recipes, choose_lrs_recipe, load_recipe
+from detectorist.reduction.recipe_files import DEFAULT, builtin_recipes, load_recipe
+from detectorist.reduction.runner import build_pipeline
+
+BUILTIN = [(mode, name) for mode in mode_names() for name in builtin_recipes(mode)]
 
 
-@pytest.mark.parametrize("name", builtin_recipes("lrs"))
-def test_builtin_recipes_construct(name):
-    recipe = load_recipe("lrs", name)
-    recipe.check(LrsPipeline)
-    pipeline = build_pipeline(LrsPipeline, None, steps=recipe.steps, **recipe.parameters)
+def pipeline_of(mode):
+    module, _, name = load_mode(mode).pipeline.partition(":")
+    assert PIPELINES[name] == module
+    return getattr(import_module(module), name)
+
+
+@pytest.mark.parametrize(("mode", "name"), BUILTIN)
+def test_builtin_recipes_construct(mode, name):
+    recipe, kind = load_recipe(mode, name), pipeline_of(mode)
+    recipe.check(kind)
+    assert recipe.title
+    pipeline = build_pipeline(kind, None, steps=recipe.steps, **recipe.parameters)
+    for parameter, value in recipe.parameters.items():
+        assert getattr(pipeline, parameter) == value, parameter
     for step, table in recipe.steps.items():
         for parameter, value in table.items():
             assert getattr(getattr(pipeline, step), parameter) == value, (step, parameter)
 
 
 def test_the_published_values():
-    short, long = load_recipe("lrs", "short").steps, load_recipe("lrs", "long").steps
+    short, long = load_recipe("lrs", "exotic-short").steps, load_recipe("lrs", "exotic-long").steps
     jump = {
         "rejection_threshold": 15.0,
         "four_group_rejection_threshold": 15.0,
@@ -45,9 +59,43 @@ def test_the_published_values():
     assert long["extract_1d_box"]["aperture_left_width"] == 3
 
 
-@pytest.mark.parametrize(("n_groups", "name"), [(5, "short"), (39, "short"), (40, "long"), (300, "long")])
-def test_choice_by_number_of_groups(n_groups, name):
-    assert choose_lrs_recipe(n_groups) == name
+@pytest.mark.parametrize("mode", mode_names())
+def test_every_mode_has_a_default_and_lists_it_first(mode):
+    assert builtin_recipes(mode)[0] == DEFAULT
+    assert load_recipe(mode) == load_recipe(mode, DEFAULT)
+
+
+@pytest.mark.parametrize(("old", "new"), [("best", "default"), ("short", "exotic-short"), ("long", "exotic-long")])
+def test_older_names_stand_for_the_same(old, new):
+    former, recipe = load_recipe("lrs", old), load_recipe("lrs", new)
+    assert (former.steps, former.parameters, former.title) == (recipe.steps, recipe.parameters, recipe.title)
+    assert old not in builtin_recipes("lrs")
+
+
+@pytest.mark.parametrize("mode", [mode for mode in mode_names() if pipeline_of(mode).default_recipe])
+def test_a_pipeline_without_a_recipe_takes_the_default(mode):
+    """However it is made: by hand, by `call` or by `strun` (both from a configuration); what is given is stronger."""
+    kind, recipe = pipeline_of(mode), load_recipe(mode)
+    step, (name, value) = next((step, next(iter(table.items()))) for step, table in recipe.steps.items())
+    config = kind.get_config_from_reference("nowhere.fits", disable=True)
+    for pipeline in (kind(), kind.from_config_section(config)):
+        for one, table in recipe.steps.items():
+            for parameter, wanted in table.items():
+                assert getattr(getattr(pipeline, one), parameter) == wanted, (one, parameter)
+        assert all(getattr(pipeline, parameter) == wanted for parameter, wanted in recipe.parameters.items())
+    other = {True: False, False: True}.get(value, value)
+    assert getattr(getattr(kind(steps={step: {name: other}}), step), name) == other
+
+
+def test_another_recipe_takes_the_place_of_the_default():
+    """What only the default one says is the step's own default then."""
+    pipeline = build_pipeline(LrsPipeline, None, steps={"jump": {"rejection_threshold": 7.0}})
+    assert pipeline.jump.rejection_threshold == 7.0
+    for step in ("set_custom_gain", "reference_pixel"):
+        assert not load_recipe("lrs").steps[step]["skip"]
+        assert getattr(pipeline, step).skip
+    assert pipeline.drop_groups.drop_groups is None
+    assert load_recipe("lrs").steps["drop_groups"]["drop_groups"] is not None
 
 
 def test_settings_are_stronger_than_the_recipe():
@@ -83,8 +131,8 @@ def test_unknown_names_suggest_the_nearest(setting, suggestion):
 
 
 def test_unknown_recipe_suggests_the_nearest():
-    with pytest.raises(ParameterError, match='did you mean "short"'):
-        load_recipe("lrs", "shrot")
+    with pytest.raises(ParameterError, match='did you mean "exotic-short"'):
+        load_recipe("lrs", "exotic-shrot")
 
 
 def test_broken_toml_names_the_file(tmp_path):

@@ -1,10 +1,9 @@
 """Output folders as runs leave them, made without running anything."""
 
-import json
+from pathlib import Path
 
 import numpy as np
 import pytest
-import tomli_w
 import xarray as xr
 from astropy.io import fits
 from PIL import Image
@@ -35,8 +34,6 @@ class LrsFolder:
         (folder / "figures").mkdir()
         for figure in ("white_light", "light_curves_2d", "trace"):
             Image.fromarray(rng.integers(0, 255, (60, 90, 3), np.uint8)).save(folder / "figures" / f"{figure}.png")
-        record = self.record(stem, numbers)
-        (folder / "record.json").write_text(json.dumps(record))
         resolved = {
             "pipeline": "LrsPipeline",
             "recipe": "best",
@@ -48,10 +45,9 @@ class LrsFolder:
             "versions": {"detectorist": "0.1.0", "jwst": "3.0.0"},
             "steps": {"clean_outliers": {"outlier_threshold": 4.0, "poly_order": 4, **(parameters or {})}},
         }
-        (folder / "resolved.toml").write_text(tomli_w.dumps(resolved))
         log = "2026-07-01 00:00:00,000 detectorist WARNING a <b>warning</b>\n" * 3
         (folder / "detectorist.log").write_text(log + "2026-07-01 00:00:00,000 stpipe INFO nothing\n")
-        return record
+        return self.record(stem, numbers), resolved
 
     @staticmethod
     def record(stem, numbers=None):
@@ -64,12 +60,17 @@ class LrsFolder:
             "times_from_header": False,
             "x_rms_pix": 0.003,
             "y_rms_pix": 0.004,
+            "motion_pix": 0.005,
             "width_pix": 1.8,
             "background_level": 30.0,
             "white_expected_ppm": 500.0,
             "white_photon_ppm": 400.0,
             "white_scatter_ppm": 510.0,
             "white_ratio": 1.02,
+            "white_ratio_error": 0.15,
+            "white_ratio_at_least": 0.7,
+            "depth_pct": 1.21,
+            "depth_error_pct": 0.02,
             "pull_width": 1.01,
             **(numbers or {}),
         }
@@ -113,10 +114,45 @@ class LrsFolder:
 
 @pytest.fixture
 def single(tmp_path):
-    """The folder of one reduction without a ledger."""
-    folder = tmp_path / "single"
-    LrsFolder().write(folder, "jw01_04103_00001_mirimage", target=EVIL, header={"FILTER": "P750L"})
+    """The folder of one exposure: products and ledger in one place."""
+    folder, name = tmp_path / "single", "jw01_04103_00001_mirimage"
+    steps, resolved = LrsFolder().write(folder, name, target=EVIL, header={"FILTER": "P750L"})
+    write_ledger(folder, [(Job(name, "lrs", (f"raw/{name}-seg001_uncal.fits",), str(folder)), steps, resolved)])
     return folder
+
+
+def write_ledger(folder, done, *, command="detectorist run"):
+    """Write the ledger of a run whose jobs, (job, steps, resolved) each, are done; products are all FITS files."""
+    with Ledger(folder) as ledger:
+        ledger.begin_run(command, {"detectorist": "0.1.0"})
+        ledger.enter([job for job, _, _ in done])
+        for job, steps, resolved in done:
+            ledger.finish(done_record(job, steps, resolved))
+        ledger.end_run()
+
+
+def done_record(job, steps, resolved, *, seconds=10.0):
+    """Return the record of a job that is done."""
+    folder = Path(job.output_dir)
+    found = [path for path in sorted(folder.rglob("*.fits")) if job.name in path.name or not job.together]
+    products = [Product(str(path.relative_to(folder)), 1, 1, 1, "") for path in found]
+    return JobRecord(
+        job.name,
+        DONE,
+        started=1.0,
+        finished=1.0 + seconds,
+        products=products,
+        steps=steps,
+        resolved=resolved,
+        peak_bytes=int(1e9),
+        output_dir=job.output_dir,
+    )
+
+
+@pytest.fixture(name="write_ledger")
+def _write_ledger():
+    """The function that writes a ledger."""
+    return write_ledger
 
 
 def write_campaign(folder, n_done=3, *, failures=True, lrs=None, target=EVIL, numbers=None):
@@ -133,25 +169,14 @@ def write_campaign(folder, n_done=3, *, failures=True, lrs=None, target=EVIL, nu
         ledger.begin_run("detectorist run campaign.toml --set x=<b>", {"detectorist": "0.1.0"})
         ledger.enter(jobs)
         for index, job in enumerate(jobs[:n_done]):
-            record = lrs.write(
+            steps, resolved = lrs.write(
                 folder / job.name,
                 job.name,
                 target=target if index == 0 else f"star {index}",
                 numbers=(numbers or {}).get(index),
                 parameters={"outlier_threshold": 6.5} if index == 1 else None,
             )
-            product = Product("stage_1/" + f"{job.name}-seg001_rateints.fits", 1, 1, "")
-            ledger.finish(
-                JobRecord(
-                    job.name,
-                    DONE,
-                    started=1.0,
-                    finished=11.0 + index,
-                    products=[product],
-                    steps=record,
-                    peak_bytes=int(1e9),
-                )
-            )
+            ledger.finish(done_record(job, steps, resolved, seconds=10.0 + index))
         if failures:
             sentence = f"raw/{bad[0]}_uncal.fits: SCI is empty; <b>data</b> are needed"
             ledger.finish(JobRecord(bad[0], UNPROCESSABLE, "InputError", sentence, {"n_found": 0}))

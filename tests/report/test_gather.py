@@ -1,14 +1,15 @@
-"""What a report is made from: ledgers, single folders, folders of these."""
+"""What a report is made from: ledgers, and folders of these."""
 
+import json
 import shutil
 
 import pytest
 
 from detectorist.errors import InputError
-from detectorist.report.gather import UNFINISHED, gather
+from detectorist.report.gather import gather
 
 
-def test_a_single_reduction_needs_no_ledger(single):
+def test_an_exposure_with_its_own_ledger(single):
     run = gather(single)
     (exposure,) = run.exposures
     assert (exposure.name, exposure.mode, exposure.state) == ("jw01_04103_00001_mirimage", "lrs", "done")
@@ -20,11 +21,14 @@ def test_a_single_reduction_needs_no_ledger(single):
     assert exposure.references == {"flat": "flat_0001.fits"}
 
 
-def test_a_reduction_that_ended_early_is_told(single):
-    (single / "record.json").unlink()
+def test_the_truth_of_a_simulated_exposure_is_read(single):
+    told = {"numbers": {"depth_pct": 1.2, "odd": "text"}, "lines": ["0.3 sigma off"]}
+    (single / "truth.json").write_text(json.dumps(told))
     (exposure,) = gather(single).exposures
-    assert exposure.state == UNFINISHED
-    assert "not finished" in exposure.message
+    assert exposure.truth == {"depth_pct": 1.2}
+    assert exposure.truth_lines == ["0.3 sigma off"]
+    (single / "truth.json").write_text("{")
+    assert gather(single).exposures[0].truth == {}
 
 
 def test_a_ledger_knows_states_and_reasons(campaign):
@@ -53,13 +57,11 @@ def test_runs_below_a_folder_come_together(single, campaign, tmp_path):
     assert list(run.modes) == ["lrs"]
 
 
-def test_broken_files_do_not_stop_the_report(single):
-    (single / "record.json").write_text("{")
-    (single / "resolved.toml").write_text("= nonsense")
+def test_broken_products_do_not_stop_the_report(single):
     next((single / "stage_1").glob("*.fits")).write_bytes(b"no FITS")
     (exposure,) = gather(single).exposures
-    assert exposure.numbers == {}
     assert exposure.header == {}
+    assert exposure.numbers["pull_width"] == 1.01
 
 
 def test_nothing_to_report_on_is_said(tmp_path):

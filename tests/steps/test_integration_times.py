@@ -185,3 +185,22 @@ def test_simulated_times_are_read_to_the_millisecond(tmp_path):
             assert_allclose((again.mjd_utc - found.mjd_utc) * 86400, 0, atol=1e-3)
             assert_allclose(again.spacing_s, found.spacing_s, rtol=1e-3)
     assert_allclose(np.diff(mids) * 86400, spacings[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("column", ["int_mid_BJD_TDB", "int_mid_MJD_UTC"])
+@pytest.mark.parametrize("wrong", [0.0, np.nan, -1.0])
+def test_one_bad_row_costs_that_row(make_lrs_ramp, caplog, column, wrong):
+    ramp = make_lrs_ramp(n_ints=5, n_groups=8)
+    table = table_of([1, 2, 3, 4, 5])
+    table[column][2] = wrong
+    ramp.int_times = table
+    with caplog.at_level(logging.WARNING, logger="detectorist"):
+        got, duration = GetIntegrationTimes.call(ramp)
+    assert_allclose(duration, 2.0, atol=1e-5)
+    assert np.isnan(got[column][2])
+    good = [0, 1, 3, 4]
+    for name in ("int_mid_BJD_TDB", "int_mid_MJD_UTC"):
+        assert_array_equal(got[name][good], table_of([1, 2, 3, 4, 5])[name][good])
+    assert [r.getMessage() for r in caplog.records] == [
+        f"{ramp.meta.filename}: INT_TIMES has no valid time for 1 of 5 integrations (number 3): these times are NaN"
+    ]

@@ -1,16 +1,16 @@
 """The choices of CEERS epoch 1, 690 exposures: every row is matched by name and drives its exposure."""
 
+import json
 import os
-import tomllib
 
 import numpy as np
 import pytest
 from stdatamodels.jwst.datamodels import ImageModel
+from typer.testing import CliRunner
 
-from detectorist.campaign.plan import PlanRequest, make_jobs
-from detectorist.cli.run_imaging import choices_for, read_table
-from detectorist.modes.imaging import reduction as imaging_reduction
-from detectorist.modes.imaging.reduction import ImagingRequest, Reduced, reduce_imaging
+from detectorist.cli.app import app
+from detectorist.modes.imaging.pipeline import ImagingPipeline
+from detectorist.reduction.recipe_files import load_recipe
 
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.long]
 
@@ -37,34 +37,36 @@ def files(table, tmp_path):
     return paths
 
 
-def test_every_row_is_listed_with_what_it_chooses(table, files, tmp_path, monkeypatch):
+def plan(*words):
+    """Return the jobs of `run imaging` by name, as a dry run prints them."""
+    words = ["run", "imaging", *map(str, words), "--references", "none", "--dry-run", "--json"]
+    result = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert result.exit_code == 0
+    return {job["name"]: job for job in json.loads(result.stdout)["jobs"]}
+
+
+def test_every_row_drives_its_exposure(table, files, tmp_path):
     """Each exposure gets the recipe with its own choices; what is done with it then is tested elsewhere."""
-    recipes = {}
-
-    def reduce_one(request, recipe, source, exposure):
-        recipes[exposure.stem] = recipe
-        return Reduced(tmp_path / exposure.path.name, {})
-
-    monkeypatch.setattr(imaging_reduction, "_reduce_one", reduce_one)
-    request = ImagingRequest(files, tmp_path, references="none", choices=choices_for(table, files))
-    assert len(reduce_imaging(request)) == 690
-    listed = tomllib.loads((tmp_path / "resolved.toml").read_text())["exposures"]
-    rows = [line.split(",") for line in table.read_text().splitlines()[1:]]
-    assert list(listed) == [name for name, _, _ in rows]
-    for name, scale, threshold in rows:
-        steps = listed[name]["steps"]
-        assert steps["stripes"]["thresh"] == recipes[name].steps["stripes"]["thresh"] == float(threshold)
-        assert steps["stripes"]["method"] == "median"
-        assert steps["wisps"].get("scale") == (float(scale) if scale else None)
-    assert sum("scale" in one["steps"]["wisps"] for one in listed.values()) == 132
-
-
-def test_a_campaign_makes_a_job_of_every_row(table, files, tmp_path):
-    request = PlanRequest("imaging", files, tmp_path, choices=read_table(table), references="none")
-    jobs = {job.name: job.settings for job in make_jobs(request)}
+    jobs = plan(files[0].parent, "-o", tmp_path / "out", "--table", table)
     assert len(jobs) == 690
-    assert jobs["jw01345052001_02201_00003_nrcb3"] == (
+    rows = [line.split(",") for line in table.read_text().splitlines()[1:]]
+    recipe = load_recipe("imaging")
+    for name, scale, threshold in rows:
+        changed = recipe.with_settings(jobs[name]["settings"])
+        changed.check(ImagingPipeline)
+        assert changed.steps["stripes"]["thresh"] == float(threshold)
+        assert changed.steps["stripes"]["method"] == "median"
+        assert changed.steps["wisps"].get("scale") == (float(scale) if scale else None)
+    assert sum(any("wisps.scale" in setting for setting in job["settings"]) for job in jobs.values()) == 132
+    assert jobs["jw01345052001_02201_00003_nrcb3"]["settings"] == [
         "wisps.scale=1.19",
         "stripes.thresh=0.1",
         "stripes.method=median",
-    )
+    ]
+    assert not (tmp_path / "out").exists()
+
+
+def test_rows_of_exposures_that_are_not_there_do_no_harm(table, files, tmp_path):
+    (job,) = plan(files[5], "-o", tmp_path / "out", "--table", table, "--set", "stripes.thresh=0.5").values()
+    assert job["settings"][-1] == "stripes.thresh=0.5"  # what is said for all is stronger than the table
+    assert len(job["settings"]) > 1

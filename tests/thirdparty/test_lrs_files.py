@@ -7,8 +7,9 @@ import jwst
 import numpy as np
 import pytest
 
-from detectorist.modes.lrs.reduction import Request, reduce_lrs
+from detectorist.modes.lrs.reduction import reduce_exposure
 from detectorist.modes.lrs.spectra import TIME_FROM_HEADER
+from detectorist.reduction.runner import Request
 
 pytestmark = [pytest.mark.thirdparty, pytest.mark.filterwarnings("default")]
 
@@ -28,14 +29,15 @@ def test_spectrum_agrees_with_an_independent_extraction(thirdparty, tmp_path):
     request = Request(
         [thirdparty / "eureka_ngts10_lrs_rateints.fits"],
         tmp_path,
-        wavelength_map=thirdparty / "eureka_ngts10_lrs_calints.fits",
+        recipe="exotic-short",
         settings=[
+            f"wavelength_map={thirdparty / 'eureka_ngts10_lrs_calints.fits'}",
             "extract_1d_box.trace_position=gaussian_fits",
             "extract_1d_box.aperture_left_width=8",
             "extract_1d_box.aperture_right_width=8",
         ],
     )
-    dataset = reduce_lrs(request).dataset
+    dataset = reduce_exposure(request).spectra.dataset
     assert dataset.sizes["integration_number"] == 4
     assert (dataset["quality"].values & TIME_FROM_HEADER).all()
     assert (np.diff(dataset["time_mjd_utc"]) > 0).all()
@@ -60,13 +62,14 @@ def test_rates_that_need_references_say_so(thirdparty, tmp_path):
     from detectorist.errors import ReferenceMissing
 
     with pytest.raises(ReferenceMissing, match="three ways"):
-        reduce_lrs(Request([thirdparty / "eureka_ngts10_lrs_rateints.fits"], tmp_path))
+        reduce_exposure(Request([thirdparty / "eureka_ngts10_lrs_rateints.fits"], tmp_path))
 
 
-def test_the_file_in_the_jwst_package_is_reduced_in_spite_of_its_defects(tmp_path):
+@pytest.mark.parametrize("recipe", ["default", "exotic-short"])
+def test_the_file_in_the_jwst_package_is_reduced_in_spite_of_its_defects(tmp_path, recipe):
     """INT_TIMES has 3 rows for 10 integrations, ERR holds thousands of NaN, SCI spans millions."""
     path = Path(jwst.__file__).parent / "stpipe" / "tests" / "data" / "miri_data.fits"
-    dataset = reduce_lrs(Request([path], tmp_path)).dataset
+    dataset = reduce_exposure(Request([path], tmp_path, recipe=recipe)).spectra.dataset
     assert dataset.sizes["integration_number"] == 10
     useful = ((dataset["wavelength"] > 5.2) & (dataset["wavelength"] < 11.5)).values
     assert useful.sum() > 200

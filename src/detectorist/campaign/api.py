@@ -69,6 +69,7 @@ def reduce(
     files : path or iterable of paths
         Raw exposures, or folders of them.
     output_dir : str or Path
+        Folder for products; those of several exposures get folders of their own where the mode keeps them apart.
     recipe : str, optional
         Name or path; by default the mode's best.
     steps : mapping, optional

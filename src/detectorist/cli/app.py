@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from detectorist import __version__
-from detectorist.cli import demo, inspect, recipe, report, run, simulate, status, verify
+from detectorist.cli import demo, export, inspect, recipe, report, run, simulate, status, verify
 from detectorist.cli.of_modes import commands_of_modes
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.add_typer(simulate.app, name="simulate")
 app.add_typer(run.app, name="run")
 app.add_typer(recipe.app, name="recipe")
 app.command("demo")(demo.demo)
+app.command("export")(export.export)
 app.command("inspect")(inspect.inspect)
 app.command("report")(report.report)
 app.command("status")(status.status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
 from importlib import import_module
@@ -15,7 +16,6 @@ from detectorist.terminal.lines import print_lines
 
 if TYPE_CHECKING:
     from detectorist.campaign.ledger import Entry
-    from detectorist.modes import Mode
 
 #: Folder for raw files, references and truths.
 SIMULATED = "simulated"
@@ -59,6 +59,7 @@ def _show(mode: str, folder: Path, seed: int) -> list[Path]:
     from detectorist.campaign.api import as_report, run
     from detectorist.campaign.plan import PlanRequest
     from detectorist.modes import load_mode
+    from detectorist.modes.job import DONE
     from detectorist.terminal.progress import progress_bar
 
     scene: Any = import_module(f"{PACKAGE}.{mode}.demo")
@@ -71,22 +72,31 @@ def _show(mode: str, folder: Path, seed: int) -> list[Path]:
     )
     with progress_bar("reducing") as progress:
         entries = run(request, report=as_report(progress), command="demo")
+    mine = load_mode(mode)
+    for number, entry in enumerate(entries.values()):
+        lines = [f"{entry.job.name}:", *(mine.summarise(entry.record) or [f"{entry.state} {entry.record.message}"])]
+        lines += _against_truth(scene, entry, raw) if entry.state == DONE else []
+        print_lines(lines if number == 0 or entry.state != DONE else [])
+    others = f" ({len(entries) - 1} more exposures)" if len(entries) > 1 else ""
+    print_lines([f"products: {reduced}{others}"])
     products = [Path(entry.record.output_dir) / one.path for entry in entries.values() for one in entry.record.products]
-    print_lines(_summary(load_mode(mode), list(entries.values())))
-    print_lines([*scene.compare(products, raw), f"products: {reduced}"])
-    return [
-        *made.files,
-        made.references,
-        *(path for path in products if path.suffix == ".fits" and not path.name.endswith(tuple(made.kept))),
-    ]
+    unneeded = [path for path in products if path.suffix == ".fits" and not path.name.endswith(tuple(made.kept))]
+    return [*made.files, made.references, *unneeded]
 
 
-def _summary(mode: Mode, entries: Sequence[Entry], *, most: int = 2) -> list[str]:
-    """Return the numbers of the first exposures, and how many more there are."""
-    lines = []
-    for entry in entries[:most]:
-        lines += [f"{entry.job.name}:", *(mode.summarise(entry.record) or [f"{entry.state} {entry.record.message}"])]
-    return [*lines, *([f"and {len(entries) - most} more exposures"] if len(entries) > most else [])]
+def _against_truth(scene: Any, entry: Entry, raw: Path) -> list[str]:
+    """Return how far the products of an exposure are from the truth, and leave that for the report."""
+    from detectorist.reduction.products import write_text
+    from detectorist.report.gather import TRUTH
+
+    products = [Path(entry.record.output_dir) / product.path for product in entry.record.products]
+    lines = scene.compare(products, raw)
+    told = {
+        "numbers": scene.truths(entry.job.name, raw),
+        "lines": [line for line in lines if not line.endswith((":", ".png"))],
+    }
+    write_text(json.dumps(told), entry.job.beside(TRUTH))
+    return lines
 
 
 def _delete(paths: Sequence[Path]) -> None:

@@ -19,18 +19,24 @@ def draw_rows(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> Figure
     """
     figure, (upper, lower) = new_figure(2, 1, size=(5.6, 5.4))
     for image, label, colour in ((before, "before", COLOURS[1]), (after, "after", COLOURS[0])):
-        level = row_levels(image, mask)
-        upper.plot(level, lw=0.7, color=colour, label=label, alpha=0.9)
-        known = np.nan_to_num(level)
-        power = np.abs(np.fft.rfft(known))[1:] ** 2 / known.size
-        frequency = np.fft.rfftfreq(known.size)[1:]
-        lower.loglog(*_binned(frequency, power), lw=1.2, color=colour, label=label)
+        upper.plot(row_levels(image, mask), lw=0.7, color=colour, label=label, alpha=0.9)
+        lower.loglog(*binned_power(image[None], mask), lw=1.2, color=colour, label=label)
     lower.axhline(white_level(after, mask), ls="--", lw=1, color=COLOURS[6], label="white noise alone")
     upper.set(xlabel="row", ylabel="median of the row (DN/s)")
     lower.set(xlabel="frequency (1/row)", ylabel="power of row medians (DN²/s²)")
     for axis in (upper, lower):
         axis.legend(frameon=False, fontsize=8)
     return figure
+
+
+def binned_power(images: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (frequency in 1/row, power of row medians), means over images and logarithmic bins of frequency.
+
+    images : ndarray of float, shape (n, ny, nx). mask : ndarray of bool, shape (ny, nx), True where not to be used.
+    """
+    levels = np.nan_to_num(np.array([row_levels(image, mask) for image in images]))
+    power = (np.abs(np.fft.rfft(levels, axis=1))[:, 1:] ** 2 / levels.shape[1]).mean(axis=0)
+    return _binned(np.fft.rfftfreq(levels.shape[1])[1:], power)
 
 
 def row_levels(image: np.ndarray, mask: np.ndarray) -> np.ndarray:

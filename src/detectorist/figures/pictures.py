@@ -1,6 +1,9 @@
-"""Images as coloured pixels."""
+"""Images as colours: a stretch that shows faint structure beside bright sources, and what a colour stands for."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib import colormaps
@@ -9,6 +12,92 @@ from detectorist.figures.style import DIFFERENCE_CMAP, IMAGE_CMAP
 
 #: Pixels of an image along its longer side.
 LARGEST_PIX = 640
+#: Colours of a stretch; the last index stands for what is not known.
+N_COLOURS, UNKNOWN = 255, 255
+#: Least distance of ticks on a colour bar, as a share of it; round values of one step that are tried.
+LEAST_APART, MOST_TRIED = 0.12, 60
+#: Colour of what is not known.
+GREY = 128
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """How values become colours.
+
+    Attributes
+    ----------
+    low, high : float
+        Values of the first and the last colour.
+    soft : float
+        Linear within so much of `middle`, logarithmic beyond (asinh); 0 for linear throughout.
+    middle : float
+    difference : bool
+        Colours diverge from the middle.
+    """
+
+    low: float
+    high: float
+    soft: float = 0.0
+    middle: float = 0.0
+    difference: bool = False
+
+    def scale(self, values: np.ndarray) -> np.ndarray:
+        """Return values between 0 (low) and 1 (high); what lies beyond is beyond."""
+        bent = self._bend(np.asarray(values, float))
+        low, high = self._bend(np.array([self.low, self.high]))
+        return (bent - low) / (high - low)
+
+    def indexes(self, image: np.ndarray) -> np.ndarray:
+        """Return the colours of an image as uint8, 0 to 254; 255 where it is not finite."""
+        finite = np.isfinite(image)
+        scaled = np.clip(self.scale(np.where(finite, image, self.low)), 0, 1)
+        return np.where(finite, np.round(scaled * (N_COLOURS - 1)), UNKNOWN).astype(np.uint8)
+
+    def palette(self) -> np.ndarray:
+        """Return the colours, uint8 of shape (256, 3), the last one that of unknown values."""
+        colours = colormaps[DIFFERENCE_CMAP if self.difference else IMAGE_CMAP].resampled(N_COLOURS)
+        table = np.round(255 * colours(np.arange(N_COLOURS))[:, :3]).astype(np.uint8)
+        return np.concatenate([table, np.full((1, 3), GREY, np.uint8)])
+
+    def ticks(self) -> list[float]:
+        """Return values for a colour bar: round ones, the roundest first, far enough apart to be read."""
+        found: list[float] = []
+        for value in _round_values(self.low, self.high):
+            place = self._place(value)
+            if all(abs(place - self._place(other)) > LEAST_APART for other in found):
+                found.append(value)
+        return sorted(found)
+
+    def _place(self, value: float) -> float:
+        return float(self.scale(np.array([value]))[0])
+
+    def _bend(self, values: np.ndarray) -> np.ndarray:
+        away = values - self.middle
+        return np.arcsinh(away / self.soft) if self.soft > 0 else away
+
+
+def stretch_of(*images: np.ndarray, top: float = 99.8) -> Stretch:
+    """Return one stretch for images of the same field: linear within the noise of the sky, logarithmic above.
+
+    top : float
+        Percentile of the last colour.
+    """
+    finite = np.concatenate([image[np.isfinite(image)] for image in images])
+    if not finite.size:
+        return Stretch(0.0, 1.0)
+    level = float(np.median(finite))
+    below = finite[finite <= level]
+    noise = 1.4826 * float(np.median(level - below)) or 1e-12
+    high = max(float(np.percentile(finite, top)), level + 4 * noise)
+    low = max(level - 4 * noise, float(finite.min()))
+    return Stretch(low, high, soft=2 * noise, middle=level) if high > low else Stretch(low, low + 1)
+
+
+def difference_stretch(image: np.ndarray, percentile: float = 0.5) -> Stretch:
+    """Return a stretch with white at 0 that leaves out `percentile` % on either side."""
+    low, high = limits_of(image, percentile)
+    limit = max(abs(low), abs(high)) or 1.0
+    return Stretch(-limit, limit, difference=True)
 
 
 def limits_of(image: np.ndarray, percentile: float = 1.0) -> tuple[float, float]:
@@ -20,20 +109,14 @@ def limits_of(image: np.ndarray, percentile: float = 1.0) -> tuple[float, float]
     return float(low), float(high) if high > low else float(low) + 1.0
 
 
-def colour(
-    image: np.ndarray, limits: tuple[float, float], *, difference: bool = False, largest_pix: int = LARGEST_PIX
-) -> np.ndarray:
+def coloured(image: np.ndarray, stretch: Stretch, *, largest_pix: int = LARGEST_PIX) -> np.ndarray:
     """Return an image as uint8 of shape (ny, nx, 3), first row at the bottom of the page, shrunk to `largest_pix`.
 
     Pixels that are not finite are grey. Shrinking averages blocks of pixels: what is left of the noise is that of the
     mean.
     """
     small = shrink(np.asarray(image, float), largest_pix)
-    low, high = limits
-    scaled = np.clip((small - low) / (high - low), 0, 1)
-    coloured = colormaps[DIFFERENCE_CMAP if difference else IMAGE_CMAP](np.nan_to_num(scaled), bytes=True)[..., :3]
-    coloured[~np.isfinite(small)] = 128
-    return np.ascontiguousarray(coloured[::-1])
+    return np.ascontiguousarray(stretch.palette()[stretch.indexes(small)][::-1])
 
 
 def shrink(image: np.ndarray, largest_pix: int) -> np.ndarray:
@@ -48,3 +131,21 @@ def shrink(image: np.ndarray, largest_pix: int) -> np.ndarray:
     count = known.sum(axis=(1, 3))
     total = np.where(known, cut, 0).sum(axis=(1, 3))
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _round_values(low: float, high: float) -> Iterator[float]:
+    """Yield round values between two: 0, multiples of 5, 2 and 1 times powers of ten, the largest first."""
+    if low <= 0 <= high:
+        yield 0.0
+    power = int(np.floor(np.log10(max(abs(low), abs(high), 1e-30))))
+    for step in (one * 10.0**k for k in range(power, power - 4, -1) for one in (5, 2, 1)):
+        first, last = int(np.ceil(low / step)), int(np.floor(high / step))
+        if last - first < MOST_TRIED:
+            yield from (round(n * step, 3 - power + 1) for n in range(first, last + 1))
+        else:
+            yield from (
+                round(sign * n * step, 3 - power + 1)
+                for n in range(1, 10)
+                for sign in (1, -1)
+                if first <= sign * n <= last
+            )

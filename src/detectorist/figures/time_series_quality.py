@@ -7,16 +7,23 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from detectorist.algorithms.spectra.light_curves import USEFUL_UM, LightCurve, point_to_point_scatter, sum_wavelengths
+from detectorist.algorithms.spectra.light_curves import (
+    USEFUL_UM,
+    LightCurve,
+    hours_since_first,
+    point_to_point_scatter,
+    sum_wavelengths,
+)
 from detectorist.figures.style import COLOURS, DIFFERENCE_CMAP, IMAGE_CMAP, new_figure
 
 #: Width (micron) of the bins of spectroscopic light curves.
 BIN_UM = 1.0
+#: Colours of the bins, blue to red as their light is; told apart on a white page and on a dark one.
+SPECTRAL_COLOURS = ("#3a6fd8", "#1f9bb5", "#2a9d5c", "#93a31b", "#d99a00", "#d9622b", "#c2415f", "#9a55b8")
 #: Second differences need that many integrations to tell a scatter.
 LEAST_INTEGRATIONS = 8
 #: Columns to either side of the trace that the profile is drawn over.
 PROFILE_HALF_WIDTH = 12
-TRACE_COLUMN = 36
 
 
 def draw_frames(frames: Mapping[str, np.ndarray], example: int) -> Figure:
@@ -50,11 +57,11 @@ def draw_replaced(replaced: np.ndarray) -> Figure:
     return figure
 
 
-def draw_profile(profile: np.ndarray) -> Figure:
-    """Mean spatial profile as an image and as cuts, shape (n_rows, n_cols), share of the light of a row."""
+def draw_profile(profile: np.ndarray, trace_column: int = 36) -> Figure:
+    """Mean spatial profile about the trace as an image and as cuts, shape (n_rows, n_cols), share of a row's light."""
     profile = np.asarray(profile)
-    first = max(TRACE_COLUMN - PROFILE_HALF_WIDTH, 0)
-    shown = profile[:, first : TRACE_COLUMN + PROFILE_HALF_WIDTH + 1]
+    first = max(trace_column - PROFILE_HALF_WIDTH, 0)
+    shown = profile[:, first : trace_column + PROFILE_HALF_WIDTH + 1]
     figure, (upper, lower) = new_figure(2, 1, size=(5.6, 5.2))
     _along_rows(upper, shown, first_column=first, label="share of the row's light", limits=_limits(shown, 0, 100))
     upper.set_xlabel("row (dispersion)")
@@ -88,20 +95,17 @@ def draw_background(arrays: Mapping[str, np.ndarray]) -> Figure:
 
 
 def draw_spectroscopic(arrays: Mapping[str, np.ndarray]) -> Figure:
-    """Light curves of bins of 1 micron, one above the other."""
+    """Light curves of bins of 1 micron, one above the other, as far apart as their scatter asks for."""
     hours = hours_of(arrays)
     curves = spectroscopic(arrays)
     figure, axis = new_figure(size=(5.6, 0.9 + 0.56 * max(len(curves), 1)))
-    step = 100 * 5 * float(np.nanmedian([np.median(curve.error) for _, curve in curves])) if curves else 1.0
-    for number, (start, curve) in enumerate(curves):
-        level = number * step
-        colour = COLOURS[number % 6]
-        axis.errorbar(
-            hours, 100 * (curve.flux - 1) + level, 100 * curve.error, fmt=".", ms=3, lw=0.5, alpha=0.8, color=colour
-        )
+    for (start, curve), level, colour in zip(curves, offsets([c for _, c in curves]), SPECTRAL_COLOURS, strict=False):
+        axis.axhline(100 * level, lw=0.5, color=colour, alpha=0.5)
+        shifted = 100 * (curve.flux - 1 + level)
+        axis.errorbar(hours, shifted, 100 * curve.error, fmt=".", ms=3, lw=0.5, alpha=0.8, color=colour)
         axis.annotate(
             f"{start:g}-{start + BIN_UM:g} µm",
-            (1.01, level),
+            (1.01, 100 * level),
             xycoords=("axes fraction", "data"),
             fontsize=8,
             va="center",
@@ -110,6 +114,21 @@ def draw_spectroscopic(arrays: Mapping[str, np.ndarray]) -> Figure:
         )
     axis.set(xlabel="time from the first integration (h)", ylabel="flux over its median - 1 (%), shifted")
     return figure
+
+
+def offsets(curves: Sequence[LightCurve]) -> list[float]:
+    """Return how far to shift each light curve so that it clears the one below by their scatter, the first by nothing.
+
+    What counts is the range of the curve, outliers apart, and two standard deviations from point to point.
+    """
+    levels: list[float] = []
+    top = 0.0
+    for curve in curves:
+        low, high = np.percentile(curve.flux, [1, 99]) - 1
+        gap = 2 * point_to_point_scatter(curve.flux) if curve.flux.size >= 3 else float(np.median(curve.error))
+        levels.append(top + gap - float(low) if levels else 0.0)
+        top = levels[-1] + float(high) + gap
+    return levels
 
 
 def white_light(arrays: Mapping[str, np.ndarray], range_um: tuple[float, float] = USEFUL_UM) -> LightCurve:
@@ -188,9 +207,7 @@ def relative_flux(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
 
 def hours_of(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return the time since the first integration; its number where times are unknown."""
-    time = np.asarray(arrays["time_mjd_utc"], float)
-    hours = 24 * (time - time[0])
-    return hours if np.isfinite(hours).all() else np.arange(time.size, dtype=float)
+    return hours_since_first(np.asarray(arrays["time_mjd_utc"], float))
 
 
 def _along_rows(axis, image: np.ndarray, *, label: str, limits: tuple[float, float], first_column: int = 0) -> None:

@@ -60,6 +60,9 @@ class Mode(ABC):
     recipe_aliases: ClassVar[Mapping[str, str]] = MappingProxyType({})
     #: Commands beside `run`: name -> "package.module:function", or a typer app.
     commands: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    #: Formats of other programs that products can be written in: name -> "package.module:function", called as
+    #: function(sources, format, target or None, overwrite=...), which returns the files it wrote.
+    exports: ClassVar[Mapping[str, str]] = MappingProxyType({})
     #: Endings of the files that a folder or glob may contribute.
     suffixes: ClassVar[tuple[str, ...]] = ("_uncal.fits", "_uncal.fits.gz")
     #: Module with the kernel that takes longest to compile, as "engine/_ramp_tiles_nb"; "" for none.
@@ -68,6 +71,10 @@ class Mode(ABC):
     def exposure_of(self, path: Path) -> str:
         """Return the name of the exposure that a file belongs to."""
         return exposure_name(path)
+
+    def join(self, exposures: dict[str, list[Path]]) -> dict[str, list[Path]]:
+        """Return the exposures that are one reduction under one name; by default each is one."""
+        return exposures
 
     @abstractmethod
     def check(self, job: Job) -> None:
@@ -205,4 +212,4 @@ def group_exposures(mode: Mode, files: Iterable[Path]) -> dict[str, list[Path]]:
         if other != path:
             raise ParameterError(f"{other} and {path} have the same name: their products would too")
         found.setdefault(mode.exposure_of(path), []).append(path)
-    return dict(sorted(found.items()))
+    return mode.join(dict(sorted(found.items())))

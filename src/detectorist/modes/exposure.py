@@ -19,6 +19,10 @@ class Exposure:
         {part of the exposure: {step: numbers}}, as the steps recorded them.
     resolved : dict
         Every parameter in force; {} where the reduction did not get that far.
+    truth : dict
+        What some of the numbers should be, where the exposure was simulated.
+    truth_lines : list of str
+        How far the products are from the truth, in words.
     """
 
     name: str
@@ -38,6 +42,8 @@ class Exposure:
     header: dict[str, Any] = field(default_factory=dict)
     references: dict[str, str] = field(default_factory=dict)
     log: Path | None = None
+    truth: dict[str, float] = field(default_factory=dict)
+    truth_lines: list[str] = field(default_factory=list)
 
     @property
     def target(self) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 
@@ -21,6 +23,10 @@ class Column:
         How it is written, as for `format`.
     compared : bool
         A value unlike those of the other exposures is worth a look.
+    indexed : bool
+        It stands in the table of exposures; all numbers stand with their exposure.
+    error : str
+        Key of its standard deviation; "" where that is not known.
     """
 
     key: str
@@ -29,32 +35,83 @@ class Column:
     meaning: str = ""
     form: str = ".3g"
     compared: bool = True
+    indexed: bool = True
+    error: str = ""
+
+    def text(self, value: Any, error: Any = None) -> str:
+        """Return a value of this column with its error, where that is known, and its unit."""
+        if not is_number(value):
+            return str(value)
+        form = ".0f" if self.form == "d" else self.form
+        shown = f"{value:{form}} ± {error:{form}}" if is_number(error) else f"{value:{form}}"
+        return f"{shown} {self.unit}" if self.unit else shown
+
+    def told(self, numbers: Mapping[str, Any]) -> str:
+        """Return the value that an exposure has, as text."""
+        return self.text(numbers[self.key], numbers.get(self.error))
 
 
 @dataclass(frozen=True)
 class Check:
-    """A number that should lie between limits.
+    """A number that should lie between limits, or a text that should not be there.
 
     Attributes
     ----------
-    low, high : float, optional
     reason : str
-        A sentence; {value}, {low} and {high} are filled in.
+        A sentence; {value}, {low}, {high} and other numbers of the exposure are filled in.
+    low, high : float, optional
+        With neither of them, any text under `key` is a concern.
+    urgency : float
+        Of a value at its limit, or of the text.
+    of : str
+        Key of the column that it speaks of, where that is another one: of a ratio, say, what it is at least.
     """
 
     key: str
     reason: str
     low: float | None = None
     high: float | None = None
+    urgency: float = 1.0
+    of: str = ""
 
-    def apply(self, value: float) -> Concern | None:
+    @property
+    def column(self) -> str:
+        """Key of the column whose goodness it tells."""
+        return self.of or self.key
+
+    def apply(self, value: Any, numbers: Mapping[str, Any] = MappingProxyType({})) -> Concern | None:
         """Return a concern where the value lies outside; its urgency grows with the logarithm of the excess."""
-        words = self.reason.format(value=value, low=self.low, high=self.high)
+        known = {**numbers, "value": value, "low": self.low, "high": self.high}
+        if self.high is None and self.low is None:
+            told = isinstance(value, str) and bool(value)
+            return Concern(self.urgency, self.reason.format_map(known)) if told else None
+        if not is_number(value):
+            return None
+        words = self.reason.format_map(known)
         if self.high is not None and value > self.high:
-            return Concern(1 + octaves(value, self.high), words)
+            return Concern(self.urgency + octaves(value, self.high), words)
         if self.low is not None and value < self.low:
-            return Concern(1 + octaves(self.low, value), words)
+            return Concern(self.urgency + octaves(self.low, value), words)
         return None
+
+
+def good_in_words(column: Column, checks: Iterable[Check]) -> str:
+    """Return what values of a column are good, from its checks: "good below 1.15"; "" where nothing says it."""
+    own = [check for check in checks if check.column == column.key]
+    lows = [check.low for check in own if check.low is not None]
+    highs = [check.high for check in own if check.high is not None]
+    if lows and highs:
+        return f"good between {max(lows):g} and {min(highs):g}"
+    if highs:
+        return f"good up to {min(highs):g}"
+    return f"good from {max(lows):g}" if lows else ""
+
+
+def without_unknown(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the numbers that are known, as plain values: what is None or not finite is left out."""
+    plain = {name: value.item() if hasattr(value, "item") else value for name, value in numbers.items()}
+    unknown = (value is None or (isinstance(value, float) and not math.isfinite(value)) for value in plain.values())
+    return {name: plain[name] for name, left_out in zip(plain, unknown, strict=True) if not left_out}
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from detectorist.figures.pictures import Stretch
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.quality import Check, Column
 
@@ -18,10 +21,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Picture:
-    """An image of an exposure, coloured, as `media.colour` returns it."""
+    """An image of an exposure.
 
-    pixels: np.ndarray
+    Attributes
+    ----------
+    image : ndarray of float, shape (ny, nx)
+    label : str
+        "name: what it shows"; the name stands on its button.
+    stretch : Stretch
+        The same for pictures that are compared.
+    unit : str
+    x_label, y_label : str
+    """
+
+    image: np.ndarray
     label: str
+    stretch: Stretch
+    unit: str = "DN/s"
+    x_label: str = "column (pixel)"
+    y_label: str = "row (pixel)"
+
+
+@dataclass(frozen=True)
+class Opening:
+    """An exposure and the figure of its science."""
+
+    exposure: Exposure
+    panel: Panel
 
 
 @dataclass(frozen=True)
@@ -31,12 +57,12 @@ class Panel:
     Attributes
     ----------
     key : str
-        Names its note in notes.toml.
+        Names its note in the section's `notes`.
     title : str
     draw : callable, optional
         Returns a matplotlib figure.
     pictures : list of Picture
-        Shown one over the other, with buttons to choose.
+        Shown one over the other, with buttons to choose and a slider between the first two.
     beside : bool
         Show the pictures side by side instead.
     interactive : callable, optional
@@ -55,14 +81,29 @@ class Panel:
 
 
 class Section:
-    """What any mode shows: the numbers of its exposures."""
+    """What any mode shows: the numbers of its exposures.
+
+    Attributes
+    ----------
+    title : str
+    columns : tuple of Column
+        Numbers of an exposure, as they stand in the ledger under "exposure".
+    checks : tuple of Check
+        What they should be.
+    merits : tuple of str
+        Keys of the numbers that open the report.
+    """
 
     title: ClassVar[str] = "Exposures"
     columns: ClassVar[tuple[Column, ...]] = ()
     checks: ClassVar[tuple[Check, ...]] = ()
+    merits: ClassVar[tuple[str, ...]] = ()
 
-    def complete(self, exposure: Exposure) -> None:
-        """Add to `exposure.numbers` what the records of the steps say; called once, before anything else."""
+    def notes(self) -> dict[str, dict[str, str]]:
+        """Return {key of a figure: what it shows, good, bad, what to do then}: notes.toml beside the module."""
+        package = type(self).__module__.rpartition(".")[0]
+        file = resources.files(package) / "notes.toml"
+        return tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
     def defaults(self) -> dict[tuple[str, str], Any]:
         """Return {(step, parameter): value} of the bare pipeline."""
@@ -71,6 +112,10 @@ class Section:
     def thumbnail(self, exposure: Exposure) -> np.ndarray | None:
         """Return a tiny coloured picture, uint8 of shape (ny, nx, 3)."""
         return None
+
+    def opening(self, exposures: Sequence[Exposure]) -> Iterator[Opening]:
+        """Yield what the report opens with: the science that a few of the exposures, which are done, show."""
+        yield from ()
 
     def panels(self, exposure: Exposure, *, brief: bool = False) -> Iterator[Panel]:
         """Yield the figures of an exposure.

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-#: Keywords of a product: what it was made from, a hash of its data as they were written, and who made it.
+import numpy as np
+
+if TYPE_CHECKING:
+    from astropy.io.fits import HDUList
+
+#: Keywords of a product: what it was made from, a hash of its content as it was written, and who made it.
 KEYWORD, HASH_KEYWORD, VERSION_KEYWORD = "DT_KEY", "DT_HASH", "DT_VERS"
 _CHUNK_BYTES = 1 << 24
+#: Minus zero, in 32 bits of ones' complement.
+_ALL_ONES = (1 << 32) - 1
 #: Packages whose release can change a product.
 PACKAGES = ("detectorist", "jwst", "stcal", "stdatamodels", "numpy", "scipy", "numba")
 #: Parameters that say where things go, not what they are.
@@ -64,31 +73,53 @@ def data_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def seal(path: Path, key: str | None) -> None:
-    """Write into a new product what it was made from, a hash of its data, who made it, and FITS checksums."""
+@contextmanager
+def _opened(path: Path) -> Iterator[HDUList]:
+    """Open a FITS file to be read, and close it also where astropy cannot make anything of it."""
     from astropy.io import fits
 
-    digest = _hash_of_data(path)
+    with open(path, "rb") as handle, fits.open(handle) as hdus:
+        yield hdus
+
+
+def seal(path: Path, key: str | None) -> None:
+    """Write into a new product what it was made from, a hash of its content, who made it, and FITS checksums."""
+    from astropy.io import fits
+
+    digest = _hash_of_content(path)
     with fits.open(path, mode="update", memmap=True) as hdus:
         header = hdus[0].header
         if key is not None:
             header[KEYWORD] = (key, "what it was made from")
-        header[HASH_KEYWORD] = digest
+        header[HASH_KEYWORD] = (digest, "of all that follows this header")
         header[VERSION_KEYWORD] = (version("detectorist"), "version of detectorist")
         hdus[0].add_checksum()
 
 
 def is_whole(product: Path, key: str | None = None) -> bool:
-    """Tell whether a product of ours is on disk as it was written, and made from what `key` stands for."""
+    """Tell whether a product of ours is on disk as it was written, and made from what `key` stands for.
+
+    The first header is known by its own checksum, all that follows by a hash.
+    """
     from astropy.io import fits
 
     try:
-        header = fits.getheader(product, 0)
-        if key is not None and header.get(KEYWORD) != key:
-            return False
-        return header.get(HASH_KEYWORD) == _hash_of_data(product)
+        with _opened(product) as hdus:
+            header, length = hdus[0].header, hdus[0].fileinfo()["datLoc"]
+            if key is not None and header.get(KEYWORD) != key:
+                return False
+            return _is_whole_header(product, length) and header.get(HASH_KEYWORD) == _hash_of_content(product)
     except (OSError, ValueError, TypeError, fits.VerifyError):
         return False
+
+
+def _is_whole_header(path: Path, length: int) -> bool:
+    """Tell whether the words of a header without data add up to what the FITS standard (4.0, section 4.4.2.7) asks."""
+    with open(path, "rb") as handle:
+        total = int(np.frombuffer(handle.read(length), ">u4").sum(dtype=np.uint64))
+    while total > _ALL_ONES:
+        total = (total & _ALL_ONES) + (total >> 32)
+    return total == _ALL_ONES
 
 
 def made_by(product: Path) -> str | None:
@@ -96,29 +127,22 @@ def made_by(product: Path) -> str | None:
     from astropy.io import fits
 
     try:
-        return fits.getheader(product, 0).get(VERSION_KEYWORD)
+        with _opened(product) as hdus:
+            return hdus[0].header.get(VERSION_KEYWORD)
     except (OSError, ValueError, fits.VerifyError):
         return None
 
 
-def _hash_of_data(path: Path) -> str:
-    """Return a hash of the bytes of all extensions, headers apart."""
-    from astropy.io import fits
-
-    with fits.open(path, memmap=True) as hdus:
-        places = [(hdu.fileinfo()["datLoc"], hdu.fileinfo()["datSpan"]) for hdu in hdus]
+def _hash_of_content(path: Path) -> str:
+    """Return a hash of a FITS file from the end of its first header: arrays, metadata and all other headers."""
+    with _opened(path) as hdus:
+        start = hdus[0].fileinfo()["datLoc"]
     digest = hashlib.sha256()
     with open(path, "rb") as handle:
-        for start, length in places:
-            handle.seek(start)
-            remaining = length
-            while remaining > 0:
-                block = handle.read(min(remaining, _CHUNK_BYTES))
-                if not block:
-                    raise OSError(f"{path}: ends before its data do")
-                digest.update(block)
-                remaining -= len(block)
-    return digest.hexdigest()
+        handle.seek(start)
+        while block := handle.read(_CHUNK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()[:32]
 
 
 def _by_content(value: Any) -> Any:

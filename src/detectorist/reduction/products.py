@@ -65,7 +65,7 @@ def _is_readable(path: Path) -> bool:
     from astropy.io import fits
 
     try:
-        with fits.open(path) as hdus:
+        with open(path, "rb") as handle, fits.open(handle) as hdus:
             return all(hdu.header is not None for hdu in hdus)
     except (OSError, ValueError, fits.VerifyError):
         return False

@@ -114,8 +114,18 @@ def resolve(
     return {
         "pipeline": kind.__name__,
         **describe_run(request, recipe, source, inputs),
-        **without_none(pipeline.get_pars()),
+        **_as_asked(without_none(pipeline.get_pars())),
+        "output_dir": str(request.output_dir),
     }
+
+
+def _as_asked(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the suffixes that stpipe gives to steps as they run: what was kept from before has run no step."""
+    steps = {
+        step: {name: value for name, value in table.items() if (name, value) != ("suffix", step)}
+        for step, table in parameters.get("steps", {}).items()
+    }
+    return {**parameters, "steps": steps}
 
 
 def describe_run(request: Request, recipe: Recipe, source: ReferenceSource, inputs: Sequence[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,10 @@ from detectorist.campaign import ledger as ledgers
 from detectorist.campaign.ledger import Entry, Ledger
 from detectorist.errors import InputError
 from detectorist.modes.exposure import Exposure
+from detectorist.modes.quality import is_number
 
+#: File beside the products of a simulated exposure: what is true of it.
+TRUTH = "truth.json"
 #: How far below the folder a run may lie.
 DEEPEST = 3
 #: Header cards worth showing: card -> label.
@@ -33,6 +37,7 @@ CARDS = {
     "SUBSIZE1": "columns",
     "SUBSIZE2": "rows",
     "DATE-OBS": "date",
+    "TGROUP": "group time (s)",
     "EFFEXPTM": "exposure time (s)",
     "CRDS_CTX": "CRDS context",
 }
@@ -122,9 +127,19 @@ def _from_entry(entry: Entry, ledger_folder: Path) -> Exposure:
         seconds=record.seconds,
         peak_bytes=record.peak_bytes,
     )
+    _read_truth(exposure, folder / job.beside(TRUTH).name)
     products = [folder / product.path for product in record.products if product.path.endswith(".fits")]
     _read_header(exposure, products)
     return exposure
+
+
+def _read_truth(exposure: Exposure, path: Path) -> None:
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    exposure.truth = {name: value for name, value in told.get("numbers", {}).items() if is_number(value)}
+    exposure.truth_lines = [str(line) for line in told.get("lines", ())]
 
 
 def _by_part(steps: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
@@ -140,11 +155,14 @@ def _holds_tables(table: Any) -> bool:
 
 def _read_header(exposure: Exposure, products: list[Path]) -> None:
     """Fill in what a header says, from the first file that can be read: a product, else an input."""
-    for path in (*products, *(Path(file) for file in exposure.files)):
+    files = (*products, *(Path(file) for file in exposure.files))
+    for path in files:
         if not path.name.endswith((".fits", ".fits.gz")) or not path.is_file():
             continue
         try:
             header = fits.getheader(path, 0)
+            if "NINTS" not in header and path != files[-1]:
+                continue  # a reference that was made from the data: the exposure says more of itself
             exposure.header = {label: header[card] for card, label in CARDS.items() if header.get(card) is not None}
         except (OSError, fits.VerifyError):
             continue

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from detectorist.errors import ParameterError
 from detectorist.modes import load_mode
 from detectorist.modes.exposure import Exposure
+from detectorist.modes.job import DONE
 from detectorist.modes.quality import Column
 from detectorist.modes.section import Section
 from detectorist.report.parameters import find_varying
@@ -30,12 +32,28 @@ class Group:
         present = set().union(*(exposure.numbers for exposure in self.exposures))
         return [column for column in self.sections.columns if column.key in present]
 
+    @property
+    def indexed(self) -> list[Column]:
+        """Those of them that stand in the table of exposures."""
+        return [column for column in self.columns if column.indexed]
+
+    @property
+    def done(self) -> list[Exposure]:
+        """The exposures that have products."""
+        return [exposure for exposure in self.exposures if exposure.state == DONE]
+
+
+def section_of(mode: str) -> Section:
+    """Return the section of a mode; the one that any mode has where its package is not installed here."""
+    try:
+        return load_mode(mode).section()
+    except ParameterError:
+        return Section()
+
 
 def make_group(mode: str, exposures: list[Exposure]) -> Group:
     """Return the exposures of a mode with suspects and parameters worth marking."""
-    sections = load_mode(mode).section()
-    for exposure in exposures:
-        sections.complete(exposure)
+    sections = section_of(mode)
     return Group(
         mode,
         sections,

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import time
-import tomllib
 from collections.abc import Callable, Iterator
-from functools import cache
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +17,26 @@ from markupsafe import Markup
 from detectorist import __version__
 from detectorist.campaign.memory import format_bytes
 from detectorist.errors import InputError
-from detectorist.modes import load_mode
+from detectorist.figures.pictures import coloured
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.job import DONE
 from detectorist.modes.quality import is_number
-from detectorist.modes.section import Panel
+from detectorist.modes.section import Panel, Picture
 from detectorist.reduction import products
 from detectorist.report import compare as comparisons
+from detectorist.report import image_view
 from detectorist.report.gather import Run, gather
 from detectorist.report.group import Group, make_group
 from detectorist.report.media import Media
+from detectorist.report.merits import merits_of, numbers_of
 from detectorist.report.parameters import Parameter, find_changed
 from detectorist.report.quality_checks import Suspect
 
 FILE, ASSETS = "report.html", "report_assets"
 #: Beyond so many exposures, pictures go to a folder beside the page and only quick ones are made.
 MOST_INLINE = 100
+#: Pixels along the longer side of images: in the page, and among many exposures.
+IMAGE_PIX, BRIEF_PIX = 384, 256
 #: Suspects shown without unfolding.
 FIRST_SUSPECTS = 12
 #: Lines of a log shown for an exposure.
@@ -83,6 +86,7 @@ class _Writer:
         self._many = many
         self._done = 0
         self._interactive = False
+        self._notes = {key: note for group in groups for key, note in group.sections.notes().items()}
 
     def write(self, target: Path) -> None:
         """Write the page piece by piece: the whole of it need not be in memory."""
@@ -94,9 +98,6 @@ class _Writer:
     def _context(self) -> dict[str, Any]:
         exposures = self._run.exposures
         suspects = sorted((one for group in self._groups for one in group.suspects), key=lambda one: -one.urgency)
-        if self._compared:
-            for exposure in self._compared.exposures:
-                load_mode(exposure.mode).section().complete(exposure)
         return {
             "version": __version__,
             "made": time.strftime("%Y-%m-%d %H:%M %Z"),
@@ -114,6 +115,9 @@ class _Writer:
             "style": _text("style.css"),
             "script": _text("script.js"),
             "bokeh_element": self._bokeh,
+            "openings": self._openings,
+            "merits": merits_of,
+            "numbers": numbers_of,
             "thumbnail": self._thumbnail,
             "panels": self._panels,
             "changed": self._changed,
@@ -126,6 +130,13 @@ class _Writer:
         if not self._interactive:
             return Markup()
         return Markup("<script>{}</script>").format(_script(bokeh_script()))
+
+    def _openings(self, group: Group) -> Iterator[dict[str, Any]]:
+        """Yield what the report opens with, as markup: where there are several modes, one exposure of each."""
+        most = 1 if len(self._groups) > 1 else None
+        for opening in islice(group.sections.opening(group.done), most):
+            made = self._panel(opening.panel, f"{opening.exposure.name}_opening", interactive=True, whole=True)
+            yield {"exposure": opening.exposure, "panel": made}
 
     def _thumbnail(self, group: Group, exposure: Exposure) -> Markup:
         if exposure.state != DONE:
@@ -152,8 +163,9 @@ class _Writer:
             made["other"] = self._panel(theirs[panel.key], f"{exposure.name}_other") if panel.key in theirs else None
             yield made
 
-    def _panel(self, panel: Panel, name: str, *, interactive: bool = False) -> dict[str, Any]:
-        note = notes().get(panel.key, {})
+    def _panel(self, panel: Panel, name: str, *, interactive: bool = False, whole: bool = False) -> dict[str, Any]:
+        """Return a panel as markup; `whole`: images have axes, however many exposures there are."""
+        note = self._notes.get(panel.key, {})
         made: dict[str, Any] = {
             "key": panel.key,
             "title": panel.title,
@@ -169,12 +181,19 @@ class _Writer:
         elif panel.draw:
             made["figure"] = self._media.figure(panel.draw(), name=f"{name}_{panel.key}", label=label)
         for number, picture in enumerate(panel.pictures):
-            drawn = self._media.image(picture.pixels, name=f"{name}_{panel.key}_{number}", label=picture.label)
+            drawn = self._picture(picture, f"{name}_{panel.key}_{number}", whole=whole or not self._many)
             made["pictures"].append({"image": drawn, "label": picture.label})
         if interactive and panel.interactive and not self._many:
             self._interactive = True
             made["interactive"] = _json(panel.interactive())
         return made
+
+    def _picture(self, picture: Picture, name: str, *, whole: bool) -> Markup:
+        """Return an image with axes and colour bar; among many exposures the pixels alone, as a file."""
+        if whole:
+            return image_view.draw(picture, largest_pix=IMAGE_PIX)
+        pixels = coloured(picture.image, picture.stretch, largest_pix=BRIEF_PIX)
+        return self._media.image(pixels, name=name, label=picture.label)
 
 
 def _totals(exposures: list[Exposure], suspects: list[Suspect]) -> dict[str, Any]:
@@ -225,12 +244,6 @@ def _warnings(exposure: Exposure) -> list[str]:
         return []
     told = [line.split(" ", 2)[2] for line in lines if " WARNING " in line or " ERROR " in line]
     return list(dict.fromkeys(told))[:MOST_WARNINGS]
-
-
-@cache
-def notes() -> dict[str, dict[str, str]]:
-    """Return the note of every figure: what it shows, good, bad, what to do then."""
-    return tomllib.loads((resources.files("detectorist.report") / "notes.toml").read_text(encoding="utf-8"))
 
 
 def _text(name: str) -> Markup:

@@ -1,4 +1,4 @@
-"""What needs somebody's eyes, by evidence, most urgent first, with the reason in words."""
+"""Which exposures need attention, by their numbers, most urgent first, with the reason in words."""
 
 from __future__ import annotations
 
@@ -60,8 +60,7 @@ def _of_state(exposure: Exposure) -> Iterable[Concern]:
 
 def _of_limits(exposure: Exposure, checks: list[Check]) -> Iterable[Concern]:
     for check in checks:
-        value = exposure.numbers.get(check.key)
-        if is_number(value) and (concern := check.apply(float(value))):
+        if concern := check.apply(exposure.numbers.get(check.key), exposure.numbers):
             yield concern
 
 

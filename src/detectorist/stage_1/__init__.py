@@ -11,6 +11,7 @@ from detectorist.stage_1.regroup import RegroupStep
 from detectorist.stage_1.snowballs import SnowballsStep
 from detectorist.stage_1.stripes import StripesStep
 from detectorist.stage_1.subtract_1overf import SubtractOneOverFStep
+from detectorist.stage_1.subtract_group_offsets import SubtractGroupOffsetsStep
 from detectorist.stage_1.subtract_ktc import SubtractKtcStep
 from detectorist.stage_1.wisps import WispsStep
 
@@ -25,6 +26,7 @@ __all__ = [
     "RegroupStep",
     "SnowballsStep",
     "StripesStep",
+    "SubtractGroupOffsetsStep",
     "SubtractKtcStep",
     "SubtractOneOverFStep",
     "WispsStep",

@@ -8,7 +8,7 @@ from stdatamodels.jwst.datamodels import RampModel
 
 from detectorist import models
 from detectorist.algorithms import dq
-from detectorist.algorithms.ramps import groups
+from detectorist.algorithms.ramps import group_choice, groups
 from detectorist.parameters import indices_to_drop, parse_index_list
 from detectorist.step import LRS_SLITLESS, DetectoristStep
 
@@ -33,13 +33,14 @@ class DropGroupsStep(DetectoristStep):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         #: What "auto" has chosen, where whoever runs the step has let it `decide` on another part of the exposure.
-        self.decided: groups.SpoiledGroups | None = None
+        self.decided: group_choice.GroupChoice | None = None
 
     @staticmethod
-    def decide(model: RampModel) -> groups.SpoiledGroups:
+    def decide(model: RampModel) -> group_choice.GroupChoice:
         """Return the choice of "auto" for a ramp."""
         first = slice(groups.count_deciding(model.data.shape))
-        return groups.find_spoiled_groups(groups.stack_differences(model.data[first], models.group_flags(model)[first]))
+        stack = groups.stack_differences(model.data[first], models.group_flags(model)[first])
+        return group_choice.weigh_groups(stack)
 
     def process(self, input_data):
         """Return the ramp with DO_NOT_USE on the groups."""
@@ -52,7 +53,13 @@ class DropGroupsStep(DetectoristStep):
         if wanted == "auto":
             choice = self.decided or self.decide(model)
             chosen = list(choice.groups)
-            numbers = {"chosen": "auto", "deviation_pct": [round(100 * d, 3) for d in choice.deviation]}
+            numbers = {
+                "chosen": "auto",
+                "spoiled": list(choice.spoiled.groups),
+                "deviation_pct": [round(100 * d, 3) for d in choice.spoiled.deviation],
+                "bias_ppm": round(1e6 * choice.bias, 1),
+                "noise_ppm": round(1e6 * choice.noise, 1),
+            }
         else:
             size, file = model.data.shape[1], models.describe(model)
             chosen = indices_to_drop(wanted, size, name="drop_groups", of="groups", file=file)

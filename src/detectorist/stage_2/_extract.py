@@ -14,6 +14,7 @@ from detectorist import __version__, models
 from detectorist.algorithms import dq
 from detectorist.algorithms.spectra.background import measure_background
 from detectorist.algorithms.spectra.extraction import Spectra
+from detectorist.algorithms.spectra.location import Location, locate_trace
 from detectorist.algorithms.spectra.trace import TraceFit, fit_trace
 from detectorist.errors import InputError, OutputError, ParameterError, TooFewPixels
 from detectorist.parameters import parse_int_or_word, parse_value
@@ -26,7 +27,7 @@ BACKGROUND_COLUMNS = ("bkg_col_left_start", "bkg_col_left_end", "bkg_col_right_s
 
 #: What both extractions take; the widths differ.
 SHARED_SPEC = """
-        trace_position = pass(default="constant")  # "constant", "gaussian_fits" (one per integration), or a column
+        trace_position = pass(default="constant")  # "constant", "measured", "gaussian_fits", or a column
         aperture_center = float(default=36)  # column of the trace when trace_position is "constant"
         aperture_left_width = integer(default={width})  # columns left of the center, inclusive
         aperture_right_width = integer(default={width})  # columns right of the center, inclusive
@@ -59,10 +60,22 @@ class ExtractStep(DetectoristStep):
             raise InputError(f"{models.describe(model)}: SCI has not one finite value; nothing can be extracted")
         return model
 
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        #: Where the trace lies, where whoever runs the step has located it on another part of the exposure.
+        self.location: Location | None = None
+
     def locate(self, model: CubeModel) -> tuple[float | np.ndarray, TraceFit]:
-        """Return the centre of the aperture, one or one per integration, and the fits of the trace."""
-        position = parse_int_or_word(self.trace_position, name="trace_position", words=("constant", "gaussian_fits"))
-        fit = fit_trace(model.data, models.errors(model))
+        """Return the centre of the aperture and the fits of the trace.
+
+        The centre is a number, one per integration, or, for "measured", one per row, shape (1, n_rows).
+        """
+        words = ("constant", "gaussian_fits", "measured")
+        position = parse_int_or_word(self.trace_position, name="trace_position", words=words)
+        around = None if self.location is None else self.location.column
+        fit = fit_trace(model.data, models.errors(model), trace_column=around)
+        if position == "measured":
+            return self._measured(model), fit
         if position == "constant":
             return float(self.aperture_center), fit
         if position != "gaussian_fits":
@@ -77,6 +90,13 @@ class ExtractStep(DetectoristStep):
                 (~known).sum(),
             )
         return np.where(known, fit.center_pix, np.median(fit.center_pix[known])), fit
+
+    def _measured(self, model: CubeModel) -> np.ndarray:
+        """Return the column of the trace at every row, shape (1, n_rows), the aperture kept inside the image."""
+        location = self.location or locate_trace(model.data, dq.has(models.flags(model), dq.DO_NOT_USE))
+        center = location.center_at(np.arange(model.data.shape[1]))
+        low, high = self.aperture_left_width, model.data.shape[2] - 1 - self.aperture_right_width
+        return np.clip(center, low, high)[None]
 
     def wavelengths(self, model: CubeModel, wavelength_map: Any, center: float | np.ndarray) -> np.ndarray:
         """Return the wavelength of every row at the centre of the aperture, micron."""

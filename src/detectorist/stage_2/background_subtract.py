@@ -9,7 +9,10 @@ from stdatamodels.jwst.datamodels import CubeModel
 
 from detectorist import models
 from detectorist.algorithms import dq
-from detectorist.algorithms.spectra.background import measure_background
+from detectorist.algorithms.spectra.background import Background, measure_background
+from detectorist.algorithms.spectra.background_shape import fit_shape, measure_levels
+from detectorist.algorithms.spectra.location import MIN_BACKGROUND_COLUMNS, Location, locate_trace, mean_image
+from detectorist.errors import TooFewPixels
 from detectorist.step import LRS_SLITLESS, DetectoristStep
 
 
@@ -18,6 +21,13 @@ class Subtracted(NamedTuple):
 
     model: CubeModel
     background: np.ndarray  #: (n_ints, n_rows, n_cols), unit of SCI
+
+
+class BackgroundPlan(NamedTuple):
+    """What "auto" chose: the columns and, for "col_wise", the background's course across them (n_rows, n_cols)."""
+
+    columns: np.ndarray
+    shape: np.ndarray | None
 
 
 class BackgroundSubtractStep(DetectoristStep):
@@ -30,6 +40,10 @@ class BackgroundSubtractStep(DetectoristStep):
     instead (extension BKG_VAR; `detectorist.models.background_variance`) and our extractions add it once: n**2
     times in a box of n pixels. Someone who sums pixels otherwise has to do the same.
 
+    With `columns` "auto" the regions are those that neither the trace (wherever it lies) nor a neighbour reaches, and
+    "col_wise" takes gradient and curvature, which it measures as smooth functions of the row on the mean image, to be
+    the same in all integrations: a level for each row and integration is what is left to measure.
+
     Two values are returned, the model and the background. A script that subtracts the background by hand
     (`proc.data -= background`) gives the extraction the columns instead, as its `bkg_col_*` parameters.
     `save_results` writes the model.
@@ -41,6 +55,7 @@ class BackgroundSubtractStep(DetectoristStep):
     subtracts: ClassVar = True
 
     spec = """
+        columns = option("given", "auto", default="given")  # auto: those without light of the trace or a neighbour
         method = option("row_wise", "constant", "col_wise", default="row_wise")  # median or line per row, or one level
         bkg_col_left_start = integer(default=8)  # first column of the region left of the trace
         bkg_col_left_end = integer(default=17)  # its end (exclusive)
@@ -50,28 +65,48 @@ class BackgroundSubtractStep(DetectoristStep):
         draw_background = boolean(default=False)  # draw the background, its noise and its columns
     """
 
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        #: What "auto" has chosen, where whoever runs the step has let it `decide` on another part of the exposure.
+        self.decided: BackgroundPlan | None = None
+
+    def decide(self, model: CubeModel, location: Location | None = None) -> BackgroundPlan:
+        """Choose the columns of the background and, for "col_wise", measure its course across them.
+
+        location : of the trace, where it is known; else it is measured here.
+
+        Raises
+        ------
+        TooFewPixels
+            When the trace and its neighbours leave fewer than eight columns.
+        """
+        unusable = unusable_pixels(model)
+        location = location or locate_trace(model.data, unusable)
+        columns = np.array(location.background_columns, int)
+        if columns.size < MIN_BACKGROUND_COLUMNS:
+            raise TooFewPixels(
+                f"{models.describe(model)}: {columns.size} columns without light of the trace at column "
+                f"{location.center_pix:.1f} or of a neighbour: {MIN_BACKGROUND_COLUMNS} are needed for a background",
+                n_usable=int(columns.size),
+                needed=MIN_BACKGROUND_COLUMNS,
+            )
+        if self.method != "col_wise":
+            return BackgroundPlan(columns, None)
+        return BackgroundPlan(columns, fit_shape(mean_image(model.data, unusable), columns, center=location.center_pix))
+
     def process(self, input_data: Any) -> Subtracted:
         """Return (model, background)."""
         model = self.open_input(input_data, CubeModel)
-        found = measure_background(
-            model.data,
-            models.errors(model),
-            dq.has(models.flags(model), dq.DO_NOT_USE | dq.OUTLIER | dq.REFERENCE_PIXEL),
-            method=self.method,
-            bkg_col_left_start=self.bkg_col_left_start,
-            bkg_col_left_end=self.bkg_col_left_end,
-            bkg_col_right_start=self.bkg_col_right_start,
-            bkg_col_right_end=self.bkg_col_right_end,
-            smoothing_length=self.smoothing_length,
-        )
+        columns = None
+        if self.columns == "auto":
+            plan = self.decided or self.decide(model)
+            columns, found = plan.columns, self._measure(model, plan)
+        else:
+            found = self._measure(model, None)
         if self.draw_background:
             from detectorist.figures.background import draw_background
 
-            regions = (
-                (self.bkg_col_left_start, self.bkg_col_left_end),
-                (self.bkg_col_right_start, self.bkg_col_right_end),
-            )
-            before = np.array(model.data)
+            before, regions = np.array(model.data), self._regions(columns)
             self.draw(lambda: draw_background(before, found.image, found.variance, regions=regions), model)
         model.data = model.data - found.image
         models.set_background_variance(model, found.variance)
@@ -81,14 +116,44 @@ class BackgroundSubtractStep(DetectoristStep):
             model,
             f"{self.method} background subtracted, median {level:.2f} with a noise of {noise:.3f} per row",
             method=self.method,
-            columns=[self.bkg_col_left_start, self.bkg_col_left_end, self.bkg_col_right_start, self.bkg_col_right_end],
+            columns=[edge for region in self._regions(columns) for edge in region],
             level=level,
             noise=noise,
             rows_bridged=int((found.n_used == 0).sum()),
         )
         return Subtracted(model, found.image)
 
+    def _measure(self, model: CubeModel, plan: BackgroundPlan | None) -> Background:
+        arrays = (model.data, models.errors(model), unusable_pixels(model))
+        if plan is not None and plan.shape is not None:
+            return measure_levels(*arrays, columns=plan.columns, shape=plan.shape)
+        return measure_background(
+            *arrays,
+            method=self.method,
+            bkg_col_left_start=self.bkg_col_left_start,
+            bkg_col_left_end=self.bkg_col_left_end,
+            bkg_col_right_start=self.bkg_col_right_start,
+            bkg_col_right_end=self.bkg_col_right_end,
+            smoothing_length=self.smoothing_length,
+            columns=None if plan is None else plan.columns,
+        )
+
+    def _regions(self, columns: np.ndarray | None) -> tuple[tuple[int, int], ...]:
+        """Return the columns as ranges, ends exclusive."""
+        if columns is None:
+            return (
+                (self.bkg_col_left_start, self.bkg_col_left_end),
+                (self.bkg_col_right_start, self.bkg_col_right_end),
+            )
+        parts = np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1)
+        return tuple((int(part[0]), int(part[-1]) + 1) for part in parts)
+
     def save_model(self, model: Any, *args: Any, **kwargs: Any) -> Any:
         """Save under a name without the number that stpipe gives to each of several results."""
         kwargs.pop("idx", None)
         return super().save_model(model, *args, **kwargs)
+
+
+def unusable_pixels(model: CubeModel) -> np.ndarray:
+    """Return where a pixel's value is bad or made up, or that of a reference pixel."""
+    return dq.has(models.flags(model), dq.DO_NOT_USE | dq.OUTLIER | dq.REFERENCE_PIXEL)

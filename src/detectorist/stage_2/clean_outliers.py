@@ -10,8 +10,9 @@ from stdatamodels.jwst.datamodels import CubeModel
 from detectorist import models
 from detectorist.algorithms import dq
 from detectorist.algorithms.spectra import profile
+from detectorist.algorithms.spectra.location import N_REFERENCE, Location, locate_trace
 from detectorist.errors import InputError, ParameterError
-from detectorist.parameters import parse_index_list
+from detectorist.parameters import parse_index_list, parse_int_or_word
 from detectorist.step import LRS_SLITLESS, DetectoristStep
 
 
@@ -19,8 +20,9 @@ class CleanOutliersStep(DetectoristStep):
     """Find outliers by their deviation from a spatial profile (Horne 1986), frame by frame, and replace them.
 
     `process` returns `(CubeModel, P, O)`: the cleaned model (pixels replaced carry OUTLIER), the profiles
-    (n_ints, n_rows, n_cols), which sum to 1 in every row, and the number of pixels replaced within 0-4 columns of
-    column 36 (n_ints, n_rows, 5). P is the trace alone: a background is measured beside it and is no part of it.
+    (n_ints, n_rows, n_cols), which sum to 1 in every row, and the number of pixels replaced within 0-4 columns of its
+    column (n_ints, n_rows, 5): column 36 or, for "measured", where the trace lies. P is the trace alone: a background
+    is measured beside it and is no part of it.
     The profile of an integration without any usable pixel is flat; the integration stays as it is, with DO_NOT_USE.
     """
 
@@ -36,10 +38,16 @@ class CleanOutliersStep(DetectoristStep):
         outlier_threshold = float(default=4.0)  # sigma from the profile beyond which a pixel is an outlier
         spatial_profile_left_idx = integer(default=26)  # first column of the profile
         spatial_profile_right_idx = integer(default=47)  # column after the last of the profile
+        trace_position = pass(default="constant")  # "constant": column 36; "measured": the columns move along
         draw_cleaning_col = boolean(default=False)  # draw the columns of the trace before and after
         draw_spatial_profiles = boolean(default=False)  # draw the profiles
         no_clean = boolean(default=False)  # replace NaN only
     """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        #: Where the trace lies, where whoever runs the step has located it on another part of the exposure.
+        self.location: Location | None = None
 
     def process(self, input_data: Any) -> tuple[CubeModel, np.ndarray, np.ndarray]:
         """Return the cleaned model, the profiles P and the counts O."""
@@ -48,6 +56,8 @@ class CleanOutliersStep(DetectoristStep):
         err, flags = models.errors(model), models.flags(model)
         if not np.isfinite(model.data).any():
             raise InputError(f"{models.describe(model)}: SCI has not one finite value")
+        trace_column = self._trace_column(model, flags)
+        columns = self._profile_columns(trace_column, model.data.shape[2])
         found = profile.clean_outliers(
             model.data,
             err,
@@ -56,13 +66,14 @@ class CleanOutliersStep(DetectoristStep):
             dq_bits_to_mask=parse_index_list(self.dq_bits_to_mask, name="dq_bits_to_mask"),
             poly_order=self.poly_order,
             outlier_threshold=self.outlier_threshold,
-            spatial_profile_left_idx=self.spatial_profile_left_idx,
-            spatial_profile_right_idx=self.spatial_profile_right_idx,
+            spatial_profile_left_idx=columns[0],
+            spatial_profile_right_idx=columns[1],
+            trace_column=trace_column,
             no_clean=self.no_clean,
         )
         before = model.data.copy() if self.draw_cleaning_col else model.data
         write_back(model, err, flags, found)
-        self._draw(model, before, found)
+        self._draw(model, before, found, columns)
         self.complete(model, summarise(found), **numbers_of(found))
         return model, found.profile, found.counts
 
@@ -79,10 +90,27 @@ class CleanOutliersStep(DetectoristStep):
             )
         return widths if heights is None else heights
 
-    def _draw(self, model: CubeModel, before: np.ndarray, found: profile.Cleaning) -> None:
+    def _trace_column(self, model: CubeModel, flags: np.ndarray) -> int:
+        words = ("constant", "measured")
+        position = parse_int_or_word(self.trace_position, name="trace_position", words=words)
+        if position == "constant":
+            return profile.TRACE_COLUMN
+        if position != "measured":
+            return int(position)
+        return (self.location or locate_trace(model.data, dq.has(flags, dq.DO_NOT_USE))).column
+
+    def _profile_columns(self, trace_column: int, n_cols: int) -> tuple[int, int]:
+        """Return the columns of the profile (end exclusive), moved along with the trace, within the image."""
+        moved = trace_column - profile.TRACE_COLUMN
+        if not moved:
+            return self.spatial_profile_left_idx, self.spatial_profile_right_idx
+        return max(self.spatial_profile_left_idx + moved, N_REFERENCE), min(
+            self.spatial_profile_right_idx + moved, n_cols
+        )
+
+    def _draw(self, model: CubeModel, before: np.ndarray, found: profile.Cleaning, columns: tuple[int, int]) -> None:
         from detectorist.figures import cleaning
 
-        columns = (self.spatial_profile_left_idx, self.spatial_profile_right_idx)
         if self.draw_cleaning_col:
             self.draw(
                 lambda: cleaning.draw_cleaned_columns(before, model.data, found.replaced, columns=columns),

@@ -8,8 +8,10 @@ import numpy as np
 from stdatamodels.jwst.datamodels import CubeModel, ReadnoiseModel
 
 from detectorist import models
+from detectorist.algorithms import dq
 from detectorist.algorithms.spectra.background import scatter_variance
 from detectorist.algorithms.spectra.extraction import extract_optimal, model_variance, rate_read_noise
+from detectorist.algorithms.spectra.moving_profile import follow_trace
 from detectorist.algorithms.spectra.profile import clean_outliers
 from detectorist.errors import ParameterError
 from detectorist.stage_2._extract import SHARED_SPEC, ExtractStep
@@ -42,9 +44,11 @@ class Extract1DOptimalStep(ExtractStep):
 
     class_alias = "extract_1d_optimal"
 
-    spec = "median_spatial_profile = boolean(default=False)  # the median profile for all integrations" + (
-        SHARED_SPEC.format(width=8)
-    )
+    spec = """
+        median_spatial_profile = boolean(default=False)  # the median profile for all integrations
+        leave_out_replaced = boolean(default=False)  # pixels with OUTLIER, whose values are made up, do not count
+        follow_trace = boolean(default=False)  # let the median profile follow steps, drift and slow changes of width
+    """ + SHARED_SPEC.format(width=8)
 
     def process(
         self,
@@ -61,18 +65,21 @@ class Extract1DOptimalStep(ExtractStep):
         profile = self._profile(model, middle) if P is None else np.asarray(P)
         if profile.shape not in (model.data.shape, model.data.shape[1:]):
             raise ParameterError(f"{models.describe(model)}: P has shape {profile.shape}; {model.data.shape} is needed")
+        follows = self.median_spatial_profile and self.follow_trace and profile.ndim == 3
+        if follows:
+            profile = follow_trace(profile, fit.center_pix, fit.sigma_pix)
         variance, source = self.background_variance(model)
         reach = (np.min(center) - self.aperture_left_width, np.max(center) + self.aperture_right_width)
         electrons = self.units == "electron/s"
         gain = self.gain_of(model) if electrons or readnoise is not None else None
         spectra = extract_optimal(
-            model.data,
+            self._measured_values(model),
             profile,
             models.errors(model),
             aperture_center=center,
             aperture_left_width=self.aperture_left_width,
             aperture_right_width=self.aperture_right_width,
-            median_spatial_profile=self.median_spatial_profile,
+            median_spatial_profile=self.median_spatial_profile and not follows,
             variance=None if readnoise is None else self._variance(model, profile, readnoise, gain, reach),
             background_variance=variance,
             units=self.units,
@@ -83,6 +90,13 @@ class Extract1DOptimalStep(ExtractStep):
         return self.finish(
             model, wavelengths, spectra, fit, aperture=aperture, background_noise=source, noise_from=noise
         )
+
+    def _measured_values(self, model: CubeModel) -> np.ndarray:
+        """Return the data with NaN where a pixel is to be left out."""
+        replaced = dq.has(models.flags(model), dq.OUTLIER)
+        if not self.leave_out_replaced or not replaced.any():
+            return model.data
+        return np.where(replaced, np.nan, model.data)
 
     @staticmethod
     def _profile(model: CubeModel, center: float) -> np.ndarray:

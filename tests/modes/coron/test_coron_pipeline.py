@@ -85,10 +85,11 @@ def test_nircam_rates_are_better_and_errors_right(make_exposure, coron_reference
 
 def test_miri_rates_and_the_standard_pipeline_agree(make_exposure, coron_references):
     exposure = make_exposure("MIRI", n_ints=3)
-    ours = run(exposure)
+    ours = run(exposure, {"ramp_fit": {"complete_variances": False, "rc_pixels": "keep"}})
     stock = Detector1Pipeline.call(exposure.model, steps=QUIET)
     for name in ("data", "err", "var_poisson", "var_rnoise", "dq"):
         np.testing.assert_array_equal(getattr(ours, name), getattr(stock, name), err_msg=name)
+    ours = run(exposure)
     keep = good(exposure) & np.isfinite(ours.data)
     assert 0.9 < pull_width(((ours.data - exposure.rate) / ours.err)[keep]) < 1.15
 
@@ -98,6 +99,8 @@ def test_nircam_without_our_steps_is_the_standard_pipeline(make_exposure, coron_
     off = {name: {"skip": True} for name in ("subtract_ktc", "subtract_1overf")}
     off["refpix"] = dict.fromkeys(("nlower", "nupper", "nleft", "nright"), 0)
     off["saturation"] = {"grow_diagonal": True}
+    off["jump"] = {**QUIET.get("jump", {}), "destripe": False}
+    off["ramp_fit"] = {"complete_variances": False, "rc_pixels": "keep"}
     ours = run(exposure, off)
     stock = Detector1Pipeline.call(exposure.model, steps=QUIET)
     for name in ("data", "err", "dq"):

@@ -11,7 +11,8 @@ from astropy.io import fits
 from stdatamodels.jwst.datamodels import ImageModel
 from typer.testing import CliRunner
 
-from detectorist.cli import run_imaging
+from detectorist.campaign import api
+from detectorist.cli import conduct
 from detectorist.cli.app import app
 from detectorist.errors import (
     AlreadyCorrected,
@@ -24,12 +25,8 @@ from detectorist.errors import (
 from detectorist.modes.imaging import reduction as imaging_reduction
 from detectorist.modes.imaging.pipeline import ImagingPipeline
 from detectorist.modes.imaging.rate_correction import RateRequest, correct_rate_file
-from detectorist.modes.imaging.reduction import (
-    ExposuresFailed,
-    ImagingRequest,
-    read_exposure,
-    reduce_imaging,
-)
+from detectorist.modes.imaging.reduction import read_exposure, reduce_exposure
+from detectorist.reduction.runner import Request
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -186,7 +183,8 @@ def test_another_instrument(run, tmp_path, step):
     with pytest.raises(InputError, match="MIRI"):
         run(step, miri)
     with pytest.raises(InputError, match="NIRCam image"):
-        reduce_imaging(ImagingRequest([miri], tmp_path / "out", references="none"))
+        reduce_exposure(Request([miri], tmp_path / "out", references="none"))
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").glob("*.fits"))
 
 
 @pytest.mark.long
@@ -243,7 +241,7 @@ def test_rates_of_several_integrations(run, tmp_path):
     with pytest.raises(InputError, match="2 dimensions|one image"):
         run("wisps", tmp_path / "cube_rateints.fits")
     with pytest.raises(InputError, match=r"cube_rateints\.fits: a CubeModel; ramps \(uncal\) or a rate image"):
-        reduce_imaging(ImagingRequest([tmp_path / "cube_rateints.fits"], tmp_path / "all", references="none"))
+        reduce_exposure(Request([tmp_path / "cube_rateints.fits"], tmp_path / "all", references="none"))
     with pytest.raises(InputError, match=r"cube_rateints\.fits: holds rates of integrations"):
         ImagingPipeline().run(str(tmp_path / "cube_rateints.fits"))
 
@@ -294,29 +292,31 @@ def several(tmp_path):
     return [good[0], flagged, miri, good[1]]
 
 
+def reduce_all(files, folder, *settings):
+    """Reduce several rates here, one after the other, and return the ledger's entries by the numbers of exposures."""
+    entries = api.reduce("imaging", files, folder, settings=settings, references="none", workers=0)
+    return {name.split("_")[1]: entry for name, entry in entries.items()}
+
+
 def test_one_exposure_does_not_stop_the_others(several, tmp_path):
-    said = []
-    request = ImagingRequest(
-        several, tmp_path / "out", references="none", progress=lambda *news: said.append(" ".join(map(str, news)))
-    )
-    with pytest.raises(ExposuresFailed, match="2 of 4 exposures") as caught:
-        reduce_imaging(request)
-    made, failed = caught.value.numbers["made"], caught.value.numbers["failed"]
-    assert made == [str(tmp_path / "out" / several[n].name) for n in (0, 3)]
-    assert all(fits.getheader(path)["S_STRIPE"] == "COMPLETE" for path in made)
-    assert {name: what["error"] for name, what in failed.items()} == {
-        "jw1_2_nrcb1": "TooFewPixels",
-        "jw1_3_mirimage": "InputError",
+    found = reduce_all(several, tmp_path / "out")
+    assert {name: entry.state for name, entry in found.items()} == {
+        "1": "done",
+        "2": "unprocessable",
+        "3": "unprocessable",
+        "4": "done",
     }
-    assert all(what["state"] == "unprocessable" for what in failed.values())
-    # What its header tells is known before anything is reduced.
-    assert "jw1_3_mirimage: unprocessable" in said[0]
-    record = json.loads((tmp_path / "out" / "record.json").read_text())
-    assert record["jw1_1_nrcb1"]["stripes"]["state"] == "COMPLETE"
-    assert record["jw1_2_nrcb1"]["exposure"]["state"] == "failed"
-    log = (tmp_path / "out" / "detectorist.log").read_text()
-    assert "jw1_3_mirimage: unprocessable" in log
-    assert "Traceback" not in log
+    assert found["2"].record.error == "TooFewPixels"
+    assert found["3"].record.error == "InputError"
+    assert "MIRI" in found["3"].record.message
+    made = sorted(path.name for path in (tmp_path / "out").glob("*_rate.fits"))
+    assert made == [several[0].name, several[3].name]
+    for number in "14":
+        entry, folder = found[number], tmp_path / "out"
+        assert fits.getheader(folder / f"{entry.job.name}_rate.fits")["S_STRIPE"] == "COMPLETE"
+        assert json.loads((folder / f"{entry.job.name}_record.json").read_text())["stripes"]["state"] == "COMPLETE"
+        assert (folder / f"{entry.job.name}_resolved.toml").is_file()
+    assert not list((tmp_path / "out").glob("jw1_[23]*.json"))
 
 
 def test_a_crash_does_not_stop_the_others_and_leaves_its_traceback(several, tmp_path, monkeypatch):
@@ -330,52 +330,76 @@ def test_a_crash_does_not_stop_the_others_and_leaves_its_traceback(several, tmp_
         return correct_stripes(self, model)
 
     monkeypatch.setattr(StripesStep, "process", fail_once)
-    with pytest.raises(ExposuresFailed) as caught:
-        reduce_imaging(ImagingRequest([several[0], several[3]], tmp_path / "out", references="none"))
-    assert caught.value.numbers["failed"]["jw1_1_nrcb1"]["state"] == "crashed"
-    assert caught.value.numbers["made"] == [str(tmp_path / "out" / several[3].name)]
-    log = (tmp_path / "out" / "detectorist.log").read_text()
+    found = reduce_all([several[0], several[3]], tmp_path / "out")
+    assert [entry.state for entry in found.values()] == ["crashed", "done"]
+    assert found["1"].record.message == "out of luck"
+    log = (tmp_path / "out" / "jw1_1_nrcb1_detectorist.log").read_text()
     assert "Traceback" in log
     assert "out of luck" in log
+    # What crashed is tried again, and only that.
+    monkeypatch.setattr(StripesStep, "process", correct_stripes)
+    before = (tmp_path / "out" / several[3].name).stat().st_mtime_ns
+    assert [entry.state for entry in reduce_all([several[0], several[3]], tmp_path / "out").values()] == ["done"] * 2
+    assert (tmp_path / "out" / several[3].name).stat().st_mtime_ns == before
 
 
-def test_a_full_disk_or_a_wrong_parameter_stops_all(several, tmp_path, monkeypatch):
-    request = ImagingRequest(
-        [several[0], several[3]], tmp_path / "out", references="none", settings=["stripes.thresh=7"]
-    )
+def test_a_wrong_parameter_stops_all_before_anything_is_done(several, tmp_path):
     with pytest.raises(ParameterError, match="thresh"):
-        reduce_imaging(request)
+        reduce_all([several[0], several[3]], tmp_path / "out", "stripes.thresh=7")
     assert not (tmp_path / "out").exists()
 
-    def full(model, target, **_):
-        raise OutputError(f"{target}: cannot be written (No space left on device)")
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(several, tmp_path, monkeypatch):
+    write = imaging_reduction.products.write_model
+
+    def full(model, target, **kwargs):
+        if target.name.endswith("_rate.fits"):
+            raise OutputError(f"{target}: cannot be written (No space left on device)")
+        return write(model, target, **kwargs)
 
     monkeypatch.setattr(imaging_reduction.products, "write_model", full)
-    with pytest.raises(OutputError, match="jw1_1.*No space"):
-        reduce_imaging(ImagingRequest([several[0], several[3]], tmp_path / "out", references="none"))
+    (entry,) = reduce_all([several[0]], tmp_path / "out").values()
+    assert entry.state == "crashed"
+    assert entry.record.message.endswith("jw1_1_nrcb1_rate.fits: cannot be written (No space left on device)")
+    assert entry.record.products == []
+    assert not list((tmp_path / "out").glob(".partial-*"))
+    monkeypatch.undo()
+    (entry,) = reduce_all([several[0]], tmp_path / "out").values()
+    assert entry.state == "done"
 
 
 def test_a_product_never_takes_the_place_of_its_input(several, tmp_path):
-    with pytest.raises(InputError, match="is the input itself"):
-        reduce_imaging(ImagingRequest([several[0]], tmp_path, references="none"))
+    before = several[0].read_bytes()
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match="is the input itself"):
+            reduce_exposure(Request([several[0]], tmp_path, references="none", overwrite=overwrite))
+    assert several[0].read_bytes() == before
 
 
-@pytest.mark.parametrize(("chosen", "code"), [((0, 3), 0), ((0, 1, 2), 3), ((1, 2), 3), ((2,), None)])
+def test_a_product_takes_no_foreign_place_unless_told(several, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    foreign = out / several[0].name
+    foreign.write_bytes(several[3].read_bytes())
+    with pytest.raises(OutputError, match="not made by detectorist, and not overwritten"):
+        reduce_exposure(Request([several[0]], out, references="none"))
+    assert foreign.read_bytes() == several[3].read_bytes()
+    reduce_exposure(Request([several[0]], out, references="none", overwrite=True))
+    reduce_exposure(Request([several[0]], out, references="none"))  # by now it is ours
+    assert fits.getheader(foreign)["S_STRIPE"] == "COMPLETE"
+
+
+@pytest.mark.parametrize(("chosen", "code"), [((0, 3), 0), ((0, 1, 2), 3), ((1, 2), 3), ((2,), 3)])
 def test_exit_codes_of_several_exposures(several, tmp_path, chosen, code, monkeypatch):
-    if code == 0:
-        monkeypatch.setattr(run_imaging, "report_after_run", lambda *_, **__: None)
+    reported = []
+    monkeypatch.setattr(conduct, "report_after_run", lambda folder, **_: reported.append(folder))
     files = [str(several[n]) for n in chosen]
     words = ["run", "imaging", *files, "-o", str(tmp_path / "out"), "--references", "none"]
-    result = CliRunner().invoke(app, words)
-    if code is None:  # a single file ends with its own error
-        assert isinstance(result.exception, InputError)
-        return
+    result = CliRunner().invoke(app, words, catch_exceptions=False)
     assert result.exit_code == code, result.output
     text = " ".join(result.output.split())
-    if code:
-        assert "jw1_3_mirimage: unprocessable" in text
-        assert "2 unprocessable" in text
-        assert ("1 done," in text) == (0 in chosen)
-        assert (tmp_path / "out" / "report.html").is_file() == (0 in chosen)
-    else:
-        assert "2 done" in text
+    assert reported == [tmp_path / "out"]
+    assert ("jw1_3_mirimage: unprocessable" in text) == (2 in chosen)
+    n_done, n_bad = len({0, 3} & {*chosen}), len({1, 2} & {*chosen})
+    assert (f"{n_done} done" in text) == (n_done > 0)
+    assert (f"{n_bad} unprocessable" in text) == (n_bad > 0)

@@ -5,9 +5,11 @@ from astropy.io import fits
 from jwst.pipeline import Detector1Pipeline
 from stdatamodels.jwst.datamodels import Level1bModel
 
+from detectorist.campaign import api
 from detectorist.errors import InputError, ParameterError, ReferenceMissing
 from detectorist.modes.imaging.pipeline import ImagingPipeline
-from detectorist.modes.imaging.reduction import ImagingRequest, reduce_imaging
+from detectorist.modes.imaging.reduction import reduce_exposure
+from detectorist.reduction.runner import Request
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -24,14 +26,14 @@ def small(tmp_path):
 
 def reduce_small(small, folder, files=None, **changes):
     files = files or sorted(small.glob("*_uncal.fits"))
-    return reduce_imaging(ImagingRequest(files, folder, references=str(small / "crds"), **changes))
+    return reduce_exposure(Request(files, folder, references=str(small / "crds"), **changes))
 
 
 def test_interim_files_are_optional(small, tmp_path):
     settings = ["wisps.skip=true", "stripes.skip=true", "save_calibrated_ramp=true", "delete_interim=true"]
     made = reduce_small(small, tmp_path / "out", settings=settings)
-    names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {made[0].name, "resolved.toml", "record.json", "detectorist.log"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {made.rate.name, "detectorist.log"}
+    assert made.products == (made.rate,)
 
 
 @pytest.mark.long
@@ -78,7 +80,7 @@ def test_what_is_wrong_is_found_before_any_ramp_is_read(small, tmp_path):
     empty = tmp_path / "no_templates"
     empty.mkdir()
     for changes, kind, words in (
-        ({"wisp_templates": empty}, ReferenceMissing, "NRCB4 in F200W"),
+        ({"settings": [f'wisps.template_dir="{empty}"']}, ReferenceMissing, "NRCB4 in F200W"),
         ({"settings": ["stripes.metod=median"]}, ParameterError, "method"),
         ({"settings": ["stripes.method=mean"]}, ParameterError, "method"),
         ({"recipe": "defualt"}, ParameterError, "default"),
@@ -90,14 +92,15 @@ def test_what_is_wrong_is_found_before_any_ramp_is_read(small, tmp_path):
 
 def test_without_templates_wisps_stay_in_and_it_is_said(small, tmp_path):
     made = reduce_small(small, tmp_path / "out", settings=["stripes.skip=true"])
-    assert "S_WISPS" not in fits.getheader(made[0])
+    assert "S_WISPS" not in fits.getheader(made.rate)
     assert "wisps stay in" in (tmp_path / "out" / "detectorist.log").read_text()
 
 
-def test_files_of_one_exposure(small, tmp_path):
+def test_two_files_of_one_name(small, tmp_path):
     path = next(small.glob("*_uncal.fits"))
     other = tmp_path / "elsewhere" / path.name
     other.parent.mkdir()
     other.write_bytes(path.read_bytes())
-    with pytest.raises(InputError, match="one exposure"):
-        reduce_small(small, tmp_path / "out", [path, other])
+    with pytest.raises(ParameterError, match="have the same name: their products would too"):
+        api.reduce("imaging", [path, other], tmp_path / "out", references=small / "crds")
+    assert not (tmp_path / "out").exists()

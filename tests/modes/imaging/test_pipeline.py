@@ -3,7 +3,6 @@
 import json
 import shutil
 import tomllib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +13,12 @@ from jwst.stpipe import Step
 from stdatamodels.jwst.datamodels import CubeModel, ImageModel
 
 from detectorist import models
+from detectorist.campaign import api
 from detectorist.errors import AlreadyCorrected
-from detectorist.modes.imaging.pipeline import ImagingPipeline, stem_of
-from detectorist.modes.imaging.reduction import ImagingRequest, reduce_imaging
+from detectorist.modes.imaging.command import template_setting
+from detectorist.modes.imaging.pipeline import ImagingPipeline
+from detectorist.modes.imaging.reduction import reduce_exposure
+from detectorist.reduction.runner import Request
 from detectorist.simulate.imaging.scene import ImagingScene
 
 pytestmark = pytest.mark.filterwarnings("default")  # stock steps warn as they please
@@ -34,24 +36,38 @@ def simulated(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def request_of(simulated):
-    def make(folder, **changes):
-        wanted = {
-            "files": sorted(simulated.glob("*_uncal.fits")),
-            "output_dir": folder,
-            "references": str(simulated / "crds"),
-            "wisp_templates": simulated / "wisps",
-        }
-        return ImagingRequest(**{**wanted, **changes})
+def reduce(simulated):
+    """Return a function that reduces the exposure, or files that are given, as `detectorist run imaging` does it."""
 
-    return make
+    def run(folder, files=None, *settings, **changes):
+        files = files or sorted(simulated.glob("*_uncal.fits"))
+        settings = (template_setting(simulated / "wisps"), *settings)
+        found = api.reduce("imaging", files, folder, settings=settings, references=simulated / "crds", **changes)
+        (entry,) = found.values()
+        assert entry.state == "done", entry.record.message
+        return entry
+
+    return run
 
 
 @pytest.fixture(scope="session")
-def reduced(request_of, tmp_path_factory):
+def reduced(reduce, tmp_path_factory):
     folder = tmp_path_factory.mktemp("reduced")
-    reduce_imaging(request_of(folder))
+    reduce(folder)
     return folder
+
+
+def beside(folder, name):
+    """Return the path of what is written beside the products."""
+    return folder / f"{STEM}_{name}"
+
+
+def record_in(folder):
+    return json.loads(beside(folder, "record.json").read_text())
+
+
+def resolved_in(folder):
+    return tomllib.loads(beside(folder, "resolved.toml").read_text())
 
 
 @pytest.fixture(scope="session")
@@ -127,7 +143,7 @@ def test_files_have_the_names_of_the_survey(reduced):
     names = {path.name for path in reduced.iterdir()}
     endings = (".fits", "_prewisp.fits", "_pre1f.fits", "_1fmask.fits", "_segm_cold.fits", "_wisp.pdf")
     assert {f"{STEM}_rate{ending}" for ending in endings} <= names
-    assert {f"{STEM}_rateints.fits", "resolved.toml", "record.json", "detectorist.log"} <= names
+    assert {f"{STEM}_{name}" for name in ("rateints.fits", "resolved.toml", "record.json", "detectorist.log")} <= names
     assert [path for path in reduced.rglob(".partial-*")] == []
 
 
@@ -149,64 +165,62 @@ def test_the_product_tells_what_was_done(reduced):
     history = " ".join(str(line) for line in header["HISTORY"])
     assert all(word in history for word in ("snowballs", "wisps", "stripes"))
     assert "S_FLAT" not in header
-    record = json.loads((reduced / "record.json").read_text())[STEM]
-    assert record["stripes"]["method"] == "flicker"
-    resolved = tomllib.loads((reduced / "resolved.toml").read_text())
+    assert record_in(reduced)["stripes"]["method"] == "flicker"
+    resolved = resolved_in(reduced)
+    assert resolved["recipe"] == "default"
     assert resolved["steps"]["jump"]["expand_large_events"] is False
-    assert resolved["exposures"][STEM]["steps"]["wisps"]["template_dir"].endswith("wisps")
+    assert resolved["steps"]["wisps"]["template_dir"].endswith("wisps")
+    assert resolved["references"]["context"] == "jwst_sim.pmap"
 
 
-def test_a_second_run_makes_nothing_again_and_a_changed_parameter_does(request_of, reduced, tmp_path):
-    folder = tmp_path / "copy"
-    shutil.copytree(reduced, folder)
-    target = folder / f"{STEM}_rate.fits"
-    before = target.stat().st_mtime_ns
-    reduce_imaging(request_of(folder))
-    assert target.stat().st_mtime_ns == before
-    reduce_imaging(request_of(folder, settings=["stripes.skip=true", "delete_interim=true"]))
-    assert target.stat().st_mtime_ns != before
+def test_a_second_run_makes_nothing_again_and_a_changed_parameter_does(reduce, reduced, tmp_path):
+    before = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in reduced.iterdir()}
+    reduce(reduced)
+    assert {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in reduced.iterdir()} == before
+    start = rate_before_wisps(reduced, tmp_path)
+    target = tmp_path / "out" / f"{STEM}_rate.fits"
+    reduce(tmp_path / "out", [start])
+    assert fits.getheader(target)["S_STRIPE"] == "COMPLETE"
+    reduce(tmp_path / "out", [start], "stripes.skip=true")
     assert "S_STRIPE" not in fits.getheader(target)
 
 
-def test_rates_are_a_start_too(request_of, reduced, rate, tmp_path):
-    start = tmp_path / "start" / f"{STEM}_rate.fits"
+def rate_before_wisps(reduced, folder):
+    """Return a rate to start from, as another folder would hold it."""
+    start = folder / "start" / f"{STEM}_rate.fits"
     start.parent.mkdir()
     shutil.copyfile(reduced / f"{STEM}_rate_prewisp.fits", start)
-    reduce_imaging(request_of(tmp_path / "out", files=[start]))
-    with ImageModel(tmp_path / "out" / f"{STEM}_rate.fits") as model:
+    return start
+
+
+def test_rates_are_a_start_too(reduce, reduced, rate, simulated, tmp_path):
+    reduce(tmp_path / "out", [rate_before_wisps(reduced, tmp_path)])
+    made = tmp_path / "out" / f"{STEM}_rate.fits"
+    with ImageModel(made) as model:
         np.testing.assert_allclose(model.data, rate["data"], rtol=1e-4, atol=1e-5, equal_nan=True)
     with pytest.raises(AlreadyCorrected, match="wisps"):
-        reduce_imaging(request_of(tmp_path / "again", files=[tmp_path / "out" / f"{STEM}_rate.fits"]))
+        reduce_exposure(
+            Request(
+                [made],
+                tmp_path / "again",
+                settings=[template_setting(simulated / "wisps")],
+                references=simulated / "crds",
+            )
+        )
+    assert not list((tmp_path / "again").glob("*.fits"))
 
 
-def test_choices_of_single_exposures_win_over_the_recipe(request_of, reduced, tmp_path):
-    start = tmp_path / f"{STEM}_rate.fits"
-    shutil.copyfile(reduced / f"{STEM}_rate_prewisp.fits", start)
-    choices = {STEM: ("wisps.scale=0.5", "stripes.thresh=0.3")}
-    folder = tmp_path / "out"
-    settings = ["stripes.save_patterns=true"]
-    reduce_imaging(request_of(folder, files=[start], recipe="ceers", choices=choices, settings=settings))
+def test_choices_of_single_exposures_win_over_the_recipe(reduce, reduced, tmp_path):
+    table = tmp_path / "choices.csv"
+    table.write_text(f"exposure,wisps.scale,stripes.thresh\n{STEM},0.5,0.3\n")
+    folder, start = tmp_path / "out", rate_before_wisps(reduced, tmp_path)
+    reduce(folder, [start], "stripes.save_patterns=true", recipe="ceers", table=table)
     assert all((folder / f"{STEM}_rate_{pattern}.fits").is_file() for pattern in ("horiz", "vert"))
-    record = json.loads((folder / "record.json").read_text())[STEM]
+    record, resolved = record_in(folder), resolved_in(folder)
     assert record["wisps"]["scale"] == [0.5]
     assert record["stripes"]["method"] == "median"
-    resolved = tomllib.loads((folder / "resolved.toml").read_text())
-    assert resolved["exposures"][STEM]["settings"] == list(choices[STEM])
-    assert resolved["exposures"][STEM]["steps"]["stripes"]["thresh"] == 0.3
-
-
-def test_every_row_of_the_survey_s_table_is_accepted(thirdparty):
-    from detectorist.cli.run_imaging import choices_for
-
-    table = thirdparty / "ceers_epoch1_overrides.csv"
-    rows = table.read_text().splitlines()[1:]
-    files = [Path(f"{row.split(',')[0]}_uncal.fits") for row in rows]
-    choices = choices_for(table, files)
-    assert len(choices) == 690
-    assert all(any("stripes.thresh" in setting for setting in settings) for settings in choices.values())
-    assert sum(any("wisps.scale" in setting for setting in settings) for settings in choices.values()) == 132
-    wanted = ("wisps.scale=1.19", "stripes.thresh=0.1", "stripes.method=median")
-    assert choices["jw01345052001_02201_00003_nrcb3"] == wanted
+    assert {"wisps.scale=0.5", "stripes.thresh=0.3"} <= set(resolved["settings"])
+    assert resolved["steps"]["stripes"]["thresh"] == 0.3
 
 
 def test_the_standard_pipeline_is_left_alone():
@@ -223,26 +237,23 @@ def test_rates_of_the_integrations_are_corrected_as_well(reduced, rate):
         assert [models.state(rateints, name) for name in ("snowballs", "wisps", "stripes")] == ["COMPLETE"] * 3
 
 
-def test_large_events_are_left_to_the_snowballs_step(request_of, reduced, tmp_path):
+def test_large_events_are_left_to_the_snowballs_step(reduce, reduced, tmp_path):
     """Parameters from CRDS, and those of users, turn the jump step's own rule on."""
-    start = tmp_path / "start" / f"{STEM}_rate.fits"
-    start.parent.mkdir()
-    shutil.copyfile(reduced / f"{STEM}_rate_prewisp.fits", start)
-    settings = ["jump.expand_large_events=true", "stripes.skip=true"]
-    reduce_imaging(request_of(tmp_path, files=[start], settings=settings))
-    resolved = tomllib.loads((tmp_path / "resolved.toml").read_text())
-    assert resolved["steps"]["jump"]["expand_large_events"] is False
-    assert "expand_large_events is turned off" in (tmp_path / "detectorist.log").read_text()
+    start = rate_before_wisps(reduced, tmp_path)
+    reduce(tmp_path / "out", [start], "jump.expand_large_events=true", "stripes.skip=true")
+    assert resolved_in(tmp_path / "out")["steps"]["jump"]["expand_large_events"] is False
+    assert "expand_large_events is turned off" in beside(tmp_path / "out", "detectorist.log").read_text()
 
 
 def test_one_ramp_fit_only(reduced):
-    log = (reduced / "detectorist.log").read_text()
+    log = beside(reduced, "detectorist.log").read_text()
     assert log.count("Step ramp_fit running") == 1
     assert log.index("Step snowballs done") < log.index("Step ramp_fit running")
 
 
-def test_a_parameter_file_of_stpipe_is_a_recipe(request_of, reduced, tmp_path):
-    from detectorist.reduction.parameter_files import read_asdf, recipe_as_asdf
+def test_a_parameter_file_of_stpipe_is_a_recipe(reduce, reduced, tmp_path):
+    from detectorist.reduction.parameter_files import read_asdf
+    from detectorist.reduction.recipe_export import recipe_as_asdf
     from detectorist.reduction.recipe_files import load_recipe
 
     path = tmp_path / "mine.asdf"
@@ -252,11 +263,8 @@ def test_a_parameter_file_of_stpipe_is_a_recipe(request_of, reduced, tmp_path):
     pipeline = Step.from_config_file(str(path))  # as strun does
     assert isinstance(pipeline, ImagingPipeline)
     assert (pipeline.stripes.method, pipeline.snowballs.grow_radii) == ("median", [7, 35])
-    start = tmp_path / f"{STEM}_rate.fits"
-    shutil.copyfile(reduced / f"{STEM}_rate_prewisp.fits", start)
-    reduce_imaging(request_of(tmp_path / "out", files=[start], recipe=str(path)))
-    record = json.loads((tmp_path / "out" / "record.json").read_text())[STEM]
-    assert record["stripes"]["method"] == "median"
+    reduce(tmp_path / "out", [rate_before_wisps(reduced, tmp_path)], recipe=str(path))
+    assert record_in(tmp_path / "out")["stripes"]["method"] == "median"
 
 
 def test_parameters_of_other_releases_are_left_out_of_parameter_files(tmp_path, caplog):
@@ -270,16 +278,3 @@ def test_parameters_of_other_releases_are_left_out_of_parameter_files(tmp_path, 
         recipe = known_to(read_asdf(path), ImagingPipeline)
     assert "save_forgotten_ramp" in caplog.text
     recipe.check(ImagingPipeline)
-
-
-@pytest.mark.parametrize(
-    ("name", "stem"),
-    [
-        (f"{STEM}_uncal.fits", STEM),
-        (f"{STEM}_rate.fits.gz", STEM),
-        (f"{STEM}_rateints.fits", STEM),
-        ("mine.fits", "mine"),
-    ],
-)
-def test_names_of_products(name, stem):
-    assert stem_of(name) == stem

@@ -120,7 +120,8 @@ def test_only_one_step_expands_large_events(skipped, left_on, caplog):
 
 @pytest.mark.long
 def test_stripes_are_taken_off_groups_where_asked(tmp_path):
-    from detectorist.modes.imaging.reduction import ImagingRequest, reduce_imaging
+    from detectorist.modes.imaging.reduction import reduce_exposure
+    from detectorist.reduction.runner import Request
     from detectorist.simulate.imaging.scene import ImagingScene
 
     ImagingScene().with_detector(size=128, outputs=1, pattern="RAPID").write(tmp_path / "sim", groups=5, seed=2)
@@ -128,7 +129,7 @@ def test_stripes_are_taken_off_groups_where_asked(tmp_path):
     noise = {}
     for where in ("rate", "groups"):
         folder, settings = tmp_path / where, ["wisps.skip=true", f"stripes_on={where}"]
-        path = reduce_imaging(ImagingRequest(files, folder, references=references, settings=settings))[0]
+        path = reduce_exposure(Request(files, folder, references=references, settings=settings)).rate
         with ImageModel(path) as rate, CubeModel(folder / path.name.replace("_rate", "_rateints")) as rateints:
             assert [models.state(model, "stripes") for model in (rate, rateints)] == ["COMPLETE"] * 2
             record = models.records(rate)["stripes"]

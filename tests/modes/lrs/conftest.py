@@ -1,8 +1,12 @@
 """A small simulated exposure, made once, and the references to reduce it."""
 
 import os
+import sys
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # test modules share `nuisance`
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from detectorist.campaign import api
 from detectorist.cli import main
 from detectorist.errors import InputError, OutputError, ParameterError, ReferenceMissing
-from detectorist.modes.lrs.reduction import Request, reduce_lrs
+from detectorist.modes.lrs.reduction import reduce_exposure
+from detectorist.reduction.runner import Request
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -21,7 +23,7 @@ def reduce(exposure, tmp_path):
 
     def run(files, *settings, **kwargs):
         kwargs.setdefault("references", str(exposure / "crds"))
-        return reduce_lrs(Request(files, tmp_path / "out", settings=settings, **kwargs))
+        return reduce_exposure(Request(files, tmp_path / "out", settings=settings, **kwargs)).spectra
 
     return run
 
@@ -31,7 +33,7 @@ def rates(exposure, tmp_path_factory):
     """One segment's count rates."""
     folder = tmp_path_factory.mktemp("rates")
     files = sorted(exposure.glob("*_uncal.fits"))[:1]
-    reduce_lrs(Request(files, folder, references=str(exposure / "crds")))
+    reduce_exposure(Request(files, folder, references=str(exposure / "crds")))
     return next((folder / "stage_1").glob("*_rateints.fits"))
 
 
@@ -46,7 +48,7 @@ def products_in(folder):
         ("drop_groups.drop_groups=[0,1,2,3,4,5,6,7]", ParameterError, "all"),
         ("set_custom_gain.gain_value=0", ParameterError, "gain"),
         ("clean_outliers.skip=true", ParameterError, "clean_outliers.skip is True: no spectra"),
-        ("extract_1d_box.skip=true", ParameterError, "extract_1d_box.skip is True: no spectra"),
+        ("extract_1d_optimal.skip=true", ParameterError, "extract_1d_optimal.skip is True: no spectra"),
         ("ramp_fit.skip=true", ParameterError, "ramp_fit.skip is True: no spectra"),
         ("extraction=magic", ParameterError, "magic"),
         ("clean_outlier.poly_order=3", ParameterError, 'did you mean "clean_outliers"'),
@@ -61,7 +63,7 @@ def test_parameters(reduce, segments, tmp_path, setting, kind, words):
 @pytest.mark.parametrize(
     ("setting", "kind", "words"),
     [
-        ("extract_1d_box.aperture_center=200", ParameterError, "196 to 204"),
+        ("extract_1d_optimal.aperture_center=200", ParameterError, "192 to 208|196 to 204"),
         ("background_subtract.bkg_col_left_start=30", ParameterError, "30.*22|left"),
         ("background_subtract.bkg_col_right_end=90", ParameterError, "90"),
         ("clean_outliers.outlier_threshold=-1", ParameterError, "outlier_threshold"),
@@ -75,8 +77,8 @@ def test_parameters_of_stage_2(reduce, rates, tmp_path, setting, kind, words):
 
 
 def test_unknown_recipe(reduce, segments):
-    with pytest.raises(ParameterError, match='did you mean "best"'):
-        reduce(segments, recipe="bset")
+    with pytest.raises(ParameterError, match='did you mean "default"'):
+        reduce(segments, recipe="defualt")
 
 
 def test_truncated_file(reduce, segments, tmp_path):
@@ -122,10 +124,10 @@ def test_output_folder_of_the_input_keeps_the_input(exposure, tmp_path):
     """Rates reduced into the folder they came from are read, never replaced."""
     rates = tmp_path / "stage_1"
     rates.mkdir()
-    reduce_lrs(Request(sorted(exposure.glob("*_uncal.fits"))[:1], tmp_path, references=str(exposure / "crds")))
+    reduce_exposure(Request(sorted(exposure.glob("*_uncal.fits"))[:1], tmp_path, references=str(exposure / "crds")))
     path = next(rates.glob("*_rateints.fits"))
     before = path.read_bytes()
-    reduce_lrs(Request([path], tmp_path, references=str(exposure / "crds"), force=True))
+    reduce_exposure(Request([path], tmp_path, references=str(exposure / "crds"), overwrite=True))
     assert path.read_bytes() == before
 
 
@@ -192,26 +194,57 @@ def test_one_group(reduce, segments, tmp_path):
         hdus[0].header["NGROUPS"] = 1
 
     path = _with_data(segments[0], tmp_path / segments[0].name, change)
-    with pytest.raises(ParameterError, match="all"):
+    with pytest.raises(InputError, match=r"seg001.*1 group; .*2 are needed"):
         reduce([path])
 
 
-@pytest.mark.parametrize(
-    ("words", "code", "sentence"),
-    [
-        (["run", "lrs", "missing_uncal.fits", "-o", "{out}"], 3, "missing_uncal.fits: no such file"),
-        (["run", "lrs", "{segment}", "-o", "{out}", "--recipe", "shrt"], 2, 'did you mean "short"'),
-        (["run", "lrs", "{segment}", "-o", "{out}", "--set", "jump.skp=true"], 2, 'did you mean "skip"'),
-        (["run", "lrs", "{segment}", "-o", "{out}", "--references", "{out}"], 2, "server_config"),
-    ],
-)
-def test_command_line(segments, tmp_path, monkeypatch, capsys, words, code, sentence):
-    filled = [word.format(segment=segments[0], out=tmp_path / "out") for word in words]
-    monkeypatch.setattr(sys, "argv", ["detectorist", *filled])
+def run_command(words, monkeypatch, capsys):
+    """Return exit code and what was said on stderr."""
+    monkeypatch.setattr(sys, "argv", ["detectorist", *map(str, words)])
     with pytest.raises(SystemExit) as left:
         main()
-    assert left.value.code == code
-    said = capsys.readouterr().err
+    return left.value.code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["missing_uncal.fits"], "missing_uncal.fits: no such file"),
+        (["{segment}", "missing_uncal.fits"], "missing_uncal.fits: no such file"),
+        (["{segment}", "--recipe", "shrt"], 'did you mean "exotic-short"'),
+        (["{segment}", "--set", "jump.skp=true"], 'did you mean "skip"'),
+        (["{segment}", "--set", "clean_outliers.poly_order=four"], "poly_order"),
+        (["{segment}", "--references", "{out}"], "server_config"),
+    ],
+)
+def test_bad_arguments(segments, exposure, tmp_path, monkeypatch, capsys, words, sentence):
+    out = tmp_path / "out"
+    filled = [word.format(segment=segments[0], out=out) for word in words]
+    code, said = run_command(["run", "lrs", "--references", exposure / "crds", "-o", out, *filled], monkeypatch, capsys)
+    assert code == 2
     assert sentence in said
+    assert said.startswith("error: ")
+    assert len(said.strip().splitlines()) == 1
+    assert not out.exists()
+
+
+def test_files_that_cannot_be_reduced(segments, exposure, tmp_path, monkeypatch, capsys):
+    cut = tmp_path / segments[0].name
+    cut.write_bytes(segments[0].read_bytes()[:1_000_000])
+    words = ["run", "lrs", cut, "-o", tmp_path / "out", "--references", exposure / "crds", "--quiet"]
+    code, said = run_command(words, monkeypatch, capsys)
+    assert code == 3
+    assert f"{cut}: " in said
+    assert "is the file complete?" in said
     assert "Traceback" not in said
-    assert len(said.strip().splitlines()) <= 4
+    assert products_in(tmp_path / "out") == []
+
+
+def test_one_bad_exposure_does_not_stop_the_others(segments, exposure, tmp_path):
+    good, bad = (tmp_path / segments[0].name.replace("_00001-", f"_0000{number}-") for number in (1, 2))
+    shutil.copy(segments[0], good)
+    bad.write_bytes(b"not FITS at all")
+    entries = api.reduce("lrs", [good, bad], tmp_path / "out", references=exposure / "crds", workers=0)
+    assert [entry.state for entry in entries.values()] == ["done", "unprocessable"]
+    assert "not readable" in list(entries.values())[1].record.message
+    assert [path.parent.parent.name for path in (tmp_path / "out").rglob("stage_2_output.nc")] == [next(iter(entries))]

@@ -1,6 +1,7 @@
 """The LRS pipeline from raw ramps to spectra: contract of the output, reuse, provenance, one exposure in segments."""
 
 import json
+import shutil
 import tomllib
 
 import numpy as np
@@ -9,17 +10,21 @@ import xarray as xr
 from astropy.io import fits
 
 from detectorist import __version__
-from detectorist.modes.lrs.reduction import Request, reduce_lrs
+from detectorist.campaign import api
+from detectorist.modes.lrs.reduction import reduce_exposure
+from detectorist.reduction.recipe_files import load_recipe
+from detectorist.reduction.runner import Request
 
 pytestmark = pytest.mark.filterwarnings("default")  # stock steps warn as they please
 
 
 @pytest.fixture(scope="session")
 def reduced(exposure, tmp_path_factory):
-    """The exposure reduced by the short recipe."""
+    """The exposure reduced as `detectorist run lrs` does it."""
     folder = tmp_path_factory.mktemp("reduced")
     files = sorted(exposure.glob("*_uncal.fits"), reverse=True)  # order must not matter
-    reduce_lrs(Request(files, folder, references=str(exposure / "crds")))
+    (entry,) = api.reduce("lrs", files, folder, references=exposure / "crds").values()
+    assert entry.state == "done", entry.record.message
     return folder
 
 
@@ -30,8 +35,11 @@ def dataset(reduced):
 
 
 def test_output_keeps_its_contract(dataset):
-    n_ints, n_rows = 8, 416
-    assert dataset.sizes == {"integration_number": n_ints, "wavelength": n_rows, "region_width": 5}
+    n_ints = 8
+    assert dict(dataset.sizes) == {"integration_number": n_ints, "wavelength": 386, "region_width": 5}
+    assert np.isfinite(dataset["wavelength"]).all()
+    assert (np.diff(dataset["wavelength"]) > 0).all()
+    assert (np.diff(dataset["detector_row"]) < 0).all()
     expected = {
         "flux": "DN/s",
         "flux_error": "DN/s",
@@ -48,8 +56,11 @@ def test_output_keeps_its_contract(dataset):
     assert list(dataset["integration_number"].values) == list(range(1, n_ints + 1))
     assert list(dataset["region_width"].values) == list(range(5))
     assert dataset.attrs["code"] == f"detectorist {__version__}"
-    assert {"author", "contact"} <= set(dataset.attrs)
-    assert {"time_bjd_tdb", "time_mjd_utc", "quality"} <= set(dataset.data_vars)
+    assert {"target", "program", "observation", "visit", "recipe", "crds_context", "jwst_version"} <= set(dataset.attrs)
+    assert {"conventions", "history"} <= set(dataset.attrs)
+    assert not {"author", "contact"} & set(dataset.attrs)
+    assert {"time_bjd_tdb", "time_mjd_utc", "quality", "exposure"} <= set(dataset.data_vars)
+    assert np.abs(dataset["time_bjd_tdb"] - 2400000.5 - dataset["time_mjd_utc"]).max() < 0.01  # whole Julian dates
 
 
 def test_values_make_sense(dataset, exposure):
@@ -81,9 +92,14 @@ def test_gain_of_ones_own_is_a_file_and_named_in_the_products(reduced):
 
 def test_resolved_parameters_are_written(reduced):
     resolved = tomllib.loads((reduced / "resolved.toml").read_text())
-    assert resolved["recipe"] == "short"
-    assert resolved["steps"]["jump"]["rejection_threshold"] == 15.0
-    assert resolved["steps"]["clean_outliers"]["outlier_threshold"] == 5.0
+    assert resolved["recipe"] == "default"
+    recipe = load_recipe("lrs")
+    for step, parameters in recipe.steps.items():
+        got = {name: resolved["steps"][step][name] for name in parameters}
+        # The groups that were chosen stand for "auto", so that the exposure can be reduced the same way once more.
+        assert got == ({"drop_groups": [7]} if step == "drop_groups" else parameters), step
+    assert recipe.parameters.items() <= resolved.items()
+    assert resolved["steps"]["align_spectra"]["draw_trace_positions"] is False  # what no recipe names is there too
     assert resolved["references"]["context"] == "jwst_sim.pmap"
     assert "jwst" in resolved["versions"]
 
@@ -100,30 +116,64 @@ def test_nothing_is_left_of_writing(reduced):
     assert [path for path in reduced.rglob(".partial-*")] == []
 
 
-def test_a_second_run_reuses_stage_1_and_gives_the_same(reduced, exposure, segments, dataset):
-    files = sorted((reduced / "stage_1").glob("*_rateints.fits"))
-    before = [path.stat().st_mtime_ns for path in files]
-    again = reduce_lrs(Request(segments, reduced, references=str(exposure / "crds")))
-    assert [path.stat().st_mtime_ns for path in files] == before
-    xr.testing.assert_identical(again.dataset["flux"], dataset["flux"])
+def states_of(folder):
+    """Return what tells of every file in a folder whether it has been written again."""
+    return {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_changed_parameter_makes_stage_1_again(reduced, exposure, segments, tmp_path):
-    import shutil
+def test_a_second_run_does_nothing(reduced, exposure, segments):
+    before = states_of(reduced)
+    (entry,) = api.reduce("lrs", segments, reduced, references=exposure / "crds").values()
+    assert entry.state == "done"
+    assert states_of(reduced) == before
 
+
+@pytest.fixture
+def again(reduced, exposure, segments, tmp_path):
+    """Return a function that reduces the exposure once more, into a copy of what was made of it."""
     folder = tmp_path / "copy"
     shutil.copytree(reduced, folder)
-    first = sorted((folder / "stage_1").glob("*_rateints.fits"))[0]
-    before = first.stat().st_mtime_ns
-    reduce_lrs(
-        Request(segments[:1], folder, references=str(exposure / "crds"), settings=["jump.rejection_threshold=12"])
-    )
-    assert first.stat().st_mtime_ns != before
+
+    def reduce(files=segments, **changes):
+        return reduce_exposure(Request(files, folder, references=str(exposure / "crds"), **changes))
+
+    return reduce
+
+
+def rates_in(folder):
+    return {path.name: path.stat().st_mtime_ns for path in sorted((folder / "stage_1").glob("*_rateints.fits"))}
+
+
+def test_stage_1_that_would_come_out_the_same_is_kept(again, reduced, dataset, tmp_path):
+    before = rates_in(tmp_path / "copy")
+    got = again().spectra.dataset
+    assert rates_in(tmp_path / "copy") == before
+    xr.testing.assert_identical(got["flux"], dataset["flux"])
+    xr.testing.assert_identical(got["flux_error"], dataset["flux_error"])
+
+
+@pytest.mark.parametrize(
+    "changes", [{"settings": ["jump.rejection_threshold=12"]}, {"overwrite": True}], ids=["parameter", "overwrite"]
+)
+def test_stage_1_that_would_come_out_differently_is_made_again(again, segments, tmp_path, changes):
+    before = rates_in(tmp_path / "copy")
+    again(segments[:1], **changes)
+    after = rates_in(tmp_path / "copy")
+    first, second = sorted(before)
+    assert after[first] != before[first]
+    assert after[second] == before[second]
+
+
+def test_a_parameter_of_stage_2_makes_no_stage_1_again(again, dataset, tmp_path):
+    before = rates_in(tmp_path / "copy")
+    got = again(settings=["clean_outliers.outlier_threshold=3.5"]).spectra.dataset
+    assert rates_in(tmp_path / "copy") == before
+    assert not got["flux"].equals(dataset["flux"])
 
 
 def test_rateints_are_a_start_too(reduced, exposure, dataset, tmp_path):
     rates = sorted((reduced / "stage_1").glob("*_rateints.fits"))
-    got = reduce_lrs(Request(rates, tmp_path, references=str(exposure / "crds"))).dataset
+    got = reduce_exposure(Request(rates, tmp_path, references=str(exposure / "crds"))).spectra.dataset
     np.testing.assert_allclose(got["flux"], dataset["flux"], rtol=1e-6, equal_nan=True)
     assert not (tmp_path / "stage_1").exists()
 
@@ -158,7 +208,9 @@ def test_numbers_of_the_exposure_and_its_steps_are_written(reduced, dataset):
     assert numbers["x_rms_pix"] == pytest.approx(float(np.std(dataset["x_shift"])))
     assert len(record) == 2  # a block for each segment
     for steps in record.values():
-        assert {"drop_groups", "clean_outliers", "background_subtract", "extract_1d_box", "align_spectra"} <= set(steps)
+        assert {"drop_groups", "clean_outliers", "background_subtract", "extract_1d_optimal", "align_spectra"} <= set(
+            steps
+        )
         assert all(numbers["state"] in ("COMPLETE", "SKIPPED") for numbers in steps.values())
 
 

@@ -13,7 +13,9 @@ def write(tmp_path, make_lrs_rateints, make_lrs_ramp):
         model.meta.exposure.integration_start = first
         model.meta.exposure.integration_end = None if first is None else first + n_ints - 1
         for key, value in meta.items():
-            setattr(model.meta.observation, key, value)
+            setattr(
+                model.meta.observation if "number" in key and "segment" not in key else model.meta.exposure, key, value
+            )
         path = tmp_path / name
         model.save(str(path))
         return path
@@ -43,7 +45,7 @@ def test_a_segment_given_twice(write):
 def test_two_exposures(write):
     one = write("a_rateints.fits", 1, observation_number="001")
     other = write("b_rateints.fits", 3, observation_number="002")
-    with pytest.raises(InputError, match=r"different exposures: observation.observation_number is 001 and 002"):
+    with pytest.raises(InputError, match=r"different time series: observation.observation_number is 001 and 002"):
         order_segments([one, other])
 
 
@@ -99,3 +101,28 @@ def test_a_rate_is_not_a_rateints(tmp_path, make_lrs_rateints):
     rate.save(str(tmp_path / "a_rate.fits"))
     with pytest.raises(InputError, match=r"a_rate.fits: a ImageModel; an uncal"):
         order_segments([tmp_path / "a_rate.fits"])
+
+
+def test_exposures_of_a_phase_curve_are_one_series_in_time(write):
+    """Each exposure counts its integrations from 1; what comes between two is a gap in time and no missing segment."""
+    late = write("c_rateints.fits", 1, exposure_number="2", start_time=60000.5)
+    second = write("b_rateints.fits", 3, exposure_number="1", start_time=60000.1)
+    first = write("a_rateints.fits", 1, exposure_number="1", start_time=60000.1)
+    assert [segment.source for segment in order_segments([late, second, first])] == [first, second, late]
+
+
+def test_segments_missing_at_either_end_are_said(write, caplog):
+    middle = write("b_rateints.fits", 3, segment_number=2, segment_total=3, nints=6)
+    order_segments([middle])
+    assert "segment 1 of 3 missing: integrations 1-2 of the exposure of" in caplog.text
+    assert "segment 3 of 3 missing: integrations 5-6" in caplog.text
+
+
+@pytest.mark.parametrize("keyword", ["INTSTART", "INTEND"])
+@pytest.mark.parametrize("bare", [0, 1])
+def test_the_file_whose_keyword_is_missing_is_named(write, keyword, bare):
+    names = ("integration_start", "integration_end")
+    lacking = {names[keyword == "INTEND"]: None}
+    files = [write(f"{k}_rateints.fits", 1 + 2 * k, **(lacking if k == bare else {})) for k in (0, 1)]
+    with pytest.raises(InputError, match=rf"{bare}_rateints.fits: no number .* \({keyword}\)"):
+        order_segments(files)

@@ -28,8 +28,11 @@ def make_segment(n_ints, first=0, rng=None):
         n_outliers=rng.integers(0, 9, (n_ints, N_ROWS, 5)).astype(np.int16),
         quality=rng.integers(0, 16, (n_ints, N_ROWS)).astype(np.uint8),
         time_mjd_utc=times,
-        time_bjd_tdb=times + 0.003,
+        time_bjd_tdb=times + 2400000.503,
+        integration_number=np.arange(first + 1, first + n_ints + 1),
+        exposure=np.ones(n_ints, np.int16),
         units="DN/s",
+        origin={"target": "WASP-43", "program": "01366"},
     )
 
 
@@ -41,21 +44,55 @@ def write(path, segments):
     return spectra
 
 
-def test_blocks_are_joined_as_they_are(tmp_path):
+def test_blocks_are_joined_in_order_of_wavelength(tmp_path):
     segments = [make_segment(3), make_segment(70, 3), make_segment(1, 73)]
     found = write(tmp_path / "stage_2" / "x.nc", segments).dataset
-    assert dict(found.sizes) == {"integration_number": 74, "wavelength": N_ROWS, "region_width": 5}
+    rows = np.arange(N_ROWS - 1, 4, -1)  # the first five have no wavelength, all others fall with the row
+    assert dict(found.sizes) == {"integration_number": 74, "wavelength": N_ROWS - 5, "region_width": 5}
+    np.testing.assert_array_equal(found["detector_row"], rows)
+    np.testing.assert_array_equal(found["wavelength"], segments[0].wavelength[rows])
     for name, variable in found.data_vars.items():
+        if name == "detector_row":
+            continue
         wanted = np.concatenate([getattr(segment, name) for segment in segments])
         assert variable.dtype == wanted.dtype
-        np.testing.assert_array_equal(variable, wanted)
-    np.testing.assert_array_equal(found["wavelength"], segments[0].wavelength)
+        np.testing.assert_array_equal(variable, wanted[:, rows] if wanted.ndim > 1 else wanted)
     np.testing.assert_array_equal(found["integration_number"], np.arange(1, 75))
     np.testing.assert_array_equal(found["region_width"], np.arange(5))
     assert found["flux"].attrs["units"] == "DN/s"
     assert found["wavelength"].attrs["units"] == "microns"
-    assert found.attrs["author"] == "someone"
     assert "integration_number" not in found.data_vars
+
+
+def test_wavelengths_can_be_selected(tmp_path):
+    found = write(tmp_path / "x.nc", [make_segment(3)]).dataset
+    near = found.flux.sel(wavelength=7, method="nearest")
+    assert near.dims == ("integration_number",)
+    assert abs(float(near.wavelength) - 7) < 0.15
+    part = found.flux.sel(wavelength=slice(6, 8))
+    assert part.wavelength.min() >= 6
+    assert part.wavelength.max() <= 8
+    assert part.sizes["wavelength"] == int(((found.wavelength >= 6) & (found.wavelength <= 8)).sum())
+
+
+def test_attributes_tell_the_origin_and_are_never_blank(tmp_path):
+    found = write(tmp_path / "x.nc", [make_segment(3)]).dataset.attrs
+    assert found["author"] == "someone"
+    assert found["target"] == "WASP-43"
+    assert found["program"] == "01366"
+    assert found["conventions"] == found["Conventions"] == "CF-1.11"
+    assert found["history"].startswith(found["code"])
+    assert not {"contact", "recipe", "visit"} & set(found)
+    assert all(str(value) for value in found.values())
+
+
+def test_no_wavelength_at_all(tmp_path):
+    spectra = LrsSpectra(tmp_path / "x.nc")
+    segment = make_segment(2)
+    segment.wavelength[:] = np.nan
+    with pytest.raises(InputError, match="no row of the detector has a wavelength"):
+        spectra.add(segment)
+    spectra.discard()
 
 
 def test_it_can_be_written_again_by_xarray(tmp_path):

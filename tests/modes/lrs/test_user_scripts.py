@@ -32,15 +32,21 @@ def run(script, exposure, out, n_groups):
         return opened.load()
 
 
-def test_bright(exposure, tmp_path):
-    from detectorist.modes.lrs.reduction import Request, reduce_lrs
+def assert_same_as_recipe(got, recipe, exposure, folder):
+    """The pipeline runs the same steps with the same values: the spectra are the same."""
+    from detectorist.modes.lrs.reduction import reduce_exposure
+    from detectorist.reduction.runner import Request
 
+    files = sorted(exposure.glob("*_uncal.fits"))
+    request = Request(files, folder, recipe=recipe, references=str(exposure / "crds"))
+    ours = reduce_exposure(request).spectra.dataset
+    np.testing.assert_allclose(got["flux"].values, ours["flux"].values, rtol=1e-5, equal_nan=True)
+
+
+def test_bright(exposure, tmp_path):
     got = run("lrs_bright.py", exposure, tmp_path / "script", 8)
     assert got.sizes["integration_number"] == 8
-    # The pipeline runs the same steps with the same values: the spectra are the same.
-    files = sorted(exposure.glob("*_uncal.fits"))
-    ours = reduce_lrs(Request(files, tmp_path / "ours", references=str(exposure / "crds"))).dataset
-    np.testing.assert_allclose(got["flux"].values, ours["flux"].values, rtol=1e-5, equal_nan=True)
+    assert_same_as_recipe(got, "exotic-short", exposure, tmp_path / "ours")
 
 
 def test_faint(tmp_path):
@@ -53,3 +59,4 @@ def test_faint(tmp_path):
     assert got.sizes["integration_number"] == 2
     assert np.isfinite(got["flux"].values[:, useful]).all()
     assert (np.median(got["flux"].values[:, useful], axis=0) > 0).all()
+    assert_same_as_recipe(got, "exotic-long", raw, tmp_path / "ours")

@@ -18,6 +18,7 @@ from scipy import ndimage
 from detectorist.algorithms import dq
 from detectorist.algorithms.blas_threads import one_thread
 from detectorist.algorithms.byte_order import native
+from detectorist.algorithms.flicker.star_light import light_fit
 from detectorist.algorithms.flicker.stripe_models import Stripes, estimate_spectrum, estimate_stripes, scaled_noise
 from detectorist.algorithms.images.halo import separate_star
 from detectorist.algorithms.ramps.ktc import measure_ktc
@@ -194,6 +195,21 @@ def stripes_of_ramps(
     return StripeStack(stripes, variance + common, common, star, measured)
 
 
+def ramps_about_mean(
+    ramp: np.ndarray, groupdq: np.ndarray, times_s: np.ndarray, mask: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return ramps without the mean slope of all integrations and without each one's level, and where they are good.
+
+    Arguments as in `stripes_of_ramps`; both results have the shape (n_ints * n_groups, ny, nx). A pixel without a
+    whole ramp in any integration is good in none.
+    """
+    good = _unflagged(ramp, groupdq, mask, None, 1.0)
+    mean, n_used = robust_mean(*_slopes(ramp, good, times_s))
+    good &= n_used > 0
+    residual = _ramp_residual(ramp, good, mean, times_s)
+    return residual.reshape(-1, *mean.shape), good.reshape(-1, *mean.shape)
+
+
 def robust_mean(cube: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean over axis 0 without masked values and outliers, 0 where nothing is left, and their number."""
     left_out = mask
@@ -262,7 +278,7 @@ def _column_power(found) -> float | None:
     return float(np.mean(powers)) if powers else None
 
 
-def _stripes_of_mean(mean, mask, n_ints, noise, column_power, estimate: Callable):
+def _stripes_of_mean(mean, mask, n_ints, noise, column_power, estimate: partial):
     """Return star, stripes and what these add to the variance, each (ny, nx), of a mean over integrations.
 
     `noise` and `column_power` are those of differences from that mean, which have 1 - 1/n of the variance of one
@@ -273,7 +289,12 @@ def _stripes_of_mean(mean, mask, n_ints, noise, column_power, estimate: Callable
         known["noise"] = scaled_noise(noise, 1.0 / (n_ints - 1))
     if n_ints > 1 and column_power is not None:
         known["column_power"] = column_power / (n_ints - 1)
-    separated = separate_star(mean, mask, _weighted(partial(estimate, gap_pix=COMPANION_GAP_PIX, **known)))
+    separated = separate_star(
+        mean,
+        mask,
+        _weighted(partial(estimate, gap_pix=COMPANION_GAP_PIX, **known)),
+        fit_light=light_fit(known.get("noise"), estimate.keywords["readout"]),
+    )
     if separated.stripes is None:
         zero = np.zeros(mean.shape, np.float32)
         return mean, zero, zero

@@ -141,7 +141,7 @@ def _unresolved(inner, noise, readout) -> float:
         if not usable.any():
             continue
         level = float(np.median(values[usable]))
-        run = _Run(noise, readout, values.shape, BLOCK_PIX)
+        run = SmootherRun(noise, readout, values.shape, BLOCK_PIX)
         offsets, nothing = np.full(values.shape[1], level, np.float32), np.zeros(values.shape, np.float32)
         pattern, variance = run.smooth(values, usable.astype(np.float32), offsets, nothing, np.inf, want_variance=True)
         left.append(float(np.mean((values - pattern - level)[usable] ** 2) + variance[usable].mean()))
@@ -254,7 +254,7 @@ def smooth_flicker(
     weight = np.where(usable, 1 if weight is None else weight, 0).astype(np.float32)
     level = float(np.median(values[usable]))
     offsets = np.full(nx, level, np.float32)
-    first = _Run(noise, readout, (ny, nx), 2 * BLOCK_PIX)
+    first = SmootherRun(noise, readout, (ny, nx), 2 * BLOCK_PIX)
     limit = clip_sigma * np.sqrt(noise.white + noise.own.sum())
     pattern, _ = first.smooth(values, weight, offsets, np.zeros((ny, nx), np.float32), limit)
     limit = clip_sigma * np.sqrt(noise.white)
@@ -267,7 +267,7 @@ def smooth_flicker(
         if gap_pix > 0:
             found = shrunk_columns(left, near, power=column_power, gap_pix=gap_pix)
     used = usable & (np.abs(values - offsets - pattern) <= limit) & (gap_pix == 0)
-    second = _Run(noise, readout, (ny, nx), BLOCK_PIX)
+    second = SmootherRun(noise, readout, (ny, nx), BLOCK_PIX)
     pattern, variance = second.smooth(values, weight, offsets, pattern, limit, want_variance=True, gap_pix=gap_pix)
     return SmoothedFlicker(pattern, variance, used, *found, level)
 
@@ -276,7 +276,7 @@ def smooth_flicker(
 _LEAST_VARIANCE = 1e-6
 
 
-class _Run:
+class SmootherRun:
     """One run of the smoother over blocks of a given length."""
 
     def __init__(self, noise: FlickerNoise, readout: Readout, shape: tuple[int, int], block_pix: int):
@@ -308,6 +308,30 @@ class _Run:
         if want_variance:
             self.kernels.paint(spread, variance, self.layout, False)
         return pattern, variance
+
+    def averages(self, values, weight):
+        """Return means and counts, (n_cells,), of the blocks of an image."""
+        means, counts = np.zeros((2, self.shape[0] * self.n_blocks), np.float32)
+        zero = np.zeros(self.shape, np.float32)
+        limit = np.float32(np.inf)
+        self.kernels.block_means(values, weight, zero[0], zero, limit, self.layout, means, counts)
+        return means, counts
+
+    def centres(self):
+        """Return row and column, (n_cells,) each, of the centres of the blocks on the image."""
+        block, reverse_columns, reverse_rows = self.layout
+        ny, nx = self.shape
+        first = np.arange(self.n_blocks) * block
+        x = (first + np.minimum(first + block, nx) - 1) / 2
+        x = nx - 1 - x if reverse_columns else x
+        y = np.arange(ny)[::-1] if reverse_rows else np.arange(ny)
+        return np.repeat(y, self.n_blocks), np.tile(x, ny)
+
+    def informed(self, means, counts):
+        """Return the product of block values (n_cells,) and the inverse covariance of white and 1/f noise."""
+        line, spread = np.zeros((2, means.size), np.float32)
+        self.kernels.smooth(means, counts, self.white, self.own, self.factors, self.n_blocks, False, line, spread)
+        return (means - line) * counts / self.white
 
     def _variances(self) -> np.ndarray:
         """Return the variances of the processes, none of them 0."""

@@ -31,6 +31,10 @@ ROUGH_BOX_PIX = 9
 #: distance from the light, in units of the noise.
 OUTLIER_SIGMA = (3.0, 5.0)
 LEAST_KEPT = 0.25
+#: Boxes (rows, columns) in which light that is longer along the rows than a speckle shows, what their mean may be in
+#: units of its usual scatter, and the part of a box that must be usable.
+LUMP_BOXES = ((1, 9), (1, 25), (3, 9), (3, 25), (9, 9), (9, 25), (3, 75))
+LUMP_SIGMA, LEAST_SHARE = 3.0, 0.3
 #: Search for point sources: running median along a row, width of a source, threshold in robust sigma.
 ROW_MEDIAN_PIX, POINT_SIGMA_PIX, POINT_CUT_SIGMA = 25, 1.0, 5.0
 N_PASSES = 3
@@ -44,7 +48,14 @@ class Separated(NamedTuple):
     weight: np.ndarray  # (ny, nx) float32, what a pixel counted for in the stripes, 0 to 1
 
 
-def separate_star(image: np.ndarray, mask: np.ndarray, estimate: Callable, *, noise: float | None = None) -> Separated:
+def separate_star(
+    image: np.ndarray,
+    mask: np.ndarray,
+    estimate: Callable,
+    *,
+    noise: float | None = None,
+    fit_light: Callable | None = None,
+) -> Separated:
     """Split an image into star and stripes.
 
     Parameters
@@ -58,11 +69,14 @@ def separate_star(image: np.ndarray, mask: np.ndarray, estimate: Callable, *, no
         does not.
     noise : float, optional
         Noise of a pixel, unit of the image; by default from the differences of neighbours along the rows.
+    fit_light : callable, optional
+        `fit_light(image, weight, rings)` returns the light (ny, nx) that medians in rings have missed, told together
+        with the stripes: `image` is without `rings`, and has stripes.
 
     Notes
     -----
-    Light and stripes are estimated in turn, three times. What the rings do not tell (a spike along the rows
-    fainter than the noise of a pixel) goes to the stripes. Cost: three stripe estimates.
+    Light and stripes are estimated in turn, three times. What neither rings nor `fit_light` tell (a spike along the
+    rows fainter than the noise of a pixel) goes to the stripes. Cost: three stripe estimates.
     """
     usable = np.isfinite(image) & ~mask
     noise = pixel_noise(image, usable) if noise is None else noise
@@ -70,12 +84,18 @@ def separate_star(image: np.ndarray, mask: np.ndarray, estimate: Callable, *, no
         return Separated(image.copy(), None, usable.astype(np.float32))
     centre = star_centre(image, usable)
     usable &= ~compact_sources(image - ring_profile(image, usable, centre), usable)
-    star, stripes, weight = image, None, usable.astype(np.float32)
-    for _ in range(N_PASSES):
-        halo = ring_profile(star, usable, centre)
+    star, light, stripes, weight = image, image, None, usable.astype(np.float32)
+    for k in range(N_PASSES):
+        rings = ring_medians(star, usable, centre)
+        halo = rings.image(image.shape)
         weight = calm_weight(star - halo, halo, usable, noise)
+        if k > 0:  # before, lumps are stripes
+            weight *= even_weight(star - light, usable)
+        light = halo
+        if fit_light is not None:
+            light = halo + fit_light(image - halo, weight, rings)
         try:
-            stripes = estimate(image - halo, weight)
+            stripes = estimate(image - light, weight)
         except TooFewPixels:
             break
         star = image - stripes.pattern
@@ -104,8 +124,26 @@ def star_centre(image: np.ndarray, usable: np.ndarray) -> tuple[float, float]:
     return float(y), float(x)
 
 
+class Rings(NamedTuple):
+    """Light in rings about a star."""
+
+    centre: tuple[float, float]  # y, x
+    radii: np.ndarray  # (n_rings,), mean distance of the pixels of each ring
+    light: np.ndarray  # (n_rings,)
+
+    def image(self, shape: tuple[int, int]) -> np.ndarray:
+        """Return (ny, nx) the light, straight lines between the rings."""
+        yy, xx = np.ogrid[: shape[0], : shape[1]]
+        return np.interp(np.hypot(yy - self.centre[0], xx - self.centre[1]), self.radii, self.light)
+
+
 def ring_profile(image: np.ndarray, usable: np.ndarray, centre: tuple[float, float]) -> np.ndarray:
-    """Return (ny, nx) the median of the usable pixels in rings about `centre`, straight lines between.
+    """Return (ny, nx) the median of the usable pixels in rings about `centre`, straight lines between."""
+    return ring_medians(image, usable, centre).image(image.shape)
+
+
+def ring_medians(image: np.ndarray, usable: np.ndarray, centre: tuple[float, float]) -> Rings:
+    """Return the medians of the usable pixels in rings about `centre`.
 
     Rings widen outward: the light there is smooth, and every ring takes what it holds of the stripes for
     light.
@@ -119,8 +157,8 @@ def ring_profile(image: np.ndarray, usable: np.ndarray, centre: tuple[float, flo
     values, distance = image[usable][order], radius[usable][order]
     starts = np.searchsorted(ring[order], np.arange(n_rings + 1))
     known = [slice(first, last) for first, last in pairwise(starts) if last > first]
-    medians = [np.median(values[part]) for part in known]
-    return np.interp(radius, [distance[part].mean() for part in known], medians)
+    medians = np.array([np.median(values[part]) for part in known])
+    return Rings(centre, np.array([distance[part].mean() for part in known]), medians)
 
 
 def compact_sources(residual: np.ndarray, usable: np.ndarray) -> np.ndarray:
@@ -158,6 +196,27 @@ def calm_weight(residual: np.ndarray, halo: np.ndarray, usable: np.ndarray, nois
     weight = _falling(rough / limit, *ROUGHNESS) * _falling(bright / limit, *BRIGHT_SIGMA)
     weight *= _falling(np.abs(residual) / np.sqrt(usual), *OUTLIER_SIGMA)
     return np.where(usable, weight, 0.0).astype(np.float32)
+
+
+def even_weight(residual: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """Return (ny, nx) float32, 1 where no lump of light is left, less where boxes of several shapes show one.
+
+    residual : (ny, nx), what is left of the image without stripes and light.
+
+    A lump so many times the usual scatter of a box's mean is noise that the box's pixels share: they count for as much
+    as makes their mean as uncertain as that.
+    """
+    filled, count = np.where(usable, residual, 0.0), usable.astype(float)
+    weight = np.ones(residual.shape, np.float32)
+    for box in LUMP_BOXES:
+        share = ndimage.uniform_filter(count, box)
+        mean = ndimage.uniform_filter(filled, box) / np.sqrt(np.maximum(share, 1e-6))
+        told = share > LEAST_SHARE
+        usual = 1.4826 * np.median(np.abs(mean[told])) if told.any() else 0.0
+        if usual > 0:
+            lumps = ndimage.maximum_filter(np.where(told, np.abs(mean), 0.0), box) / usual
+            weight = np.minimum(weight, 1 / np.maximum(lumps / LUMP_SIGMA, 1) ** 2)
+    return weight.astype(np.float32)
 
 
 def _falling(values, first, last):

@@ -45,6 +45,8 @@ class GroupStack:
     signal: np.ndarray  # same shape, accumulated signal half-way between the groups, DN
     middle: slice  # differences taken to be sound
     n_pixels: int
+    slope: np.ndarray  # (2, n_bins) slope over the middle groups, DN per group; 0 in an empty bin
+    total_slope: float  # DN per group, sum over the pixels
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def stack_differences(data: np.ndarray, groupdq: np.ndarray | None = None) -> Gr
     n_bins = min(MAX_BINS, len(rows) // (2 * MIN_PIXELS_PER_BIN))
     if n_groups < 3 or n_bins < 1:
         empty = np.empty((2, 0, max(n_differences, 0)))
-        return GroupStack(empty, empty, empty, middle, 0)
+        return GroupStack(empty, empty, empty, middle, 0, np.empty((2, 0)), 0.0)
     ramps = data[:, :, rows, columns].astype(float)
     differences = np.diff(ramps, axis=1)
     level = differences[:, middle].mean(axis=1)
@@ -114,7 +116,7 @@ def stack_differences(data: np.ndarray, groupdq: np.ndarray | None = None) -> Gr
     ratio = differences / slopes[:, None]
     signal = 0.5 * (ramps[:, 1:] + ramps[:, :-1]) - ramps[:, :1] + slopes[:, None]
     shape = (2, n_bins, n_differences)
-    stacked, error, at_signal = np.empty(shape), np.empty(shape), np.empty(shape)
+    stacked, error, at_signal, of_bin = np.empty(shape), np.empty(shape), np.empty(shape), np.zeros(shape[:2])
     for parity in (0, 1):
         members = np.flatnonzero(rows % 2 == parity)
         members = members[np.argsort(slope[members], kind="stable")]
@@ -124,8 +126,9 @@ def stack_differences(data: np.ndarray, groupdq: np.ndarray | None = None) -> Gr
                 continue
             stacked[parity, k], error[parity, k] = _stack(ratio[:, :, chosen])
             at_signal[parity, k] = np.median(signal[:, :, chosen], axis=(0, 2))
+            of_bin[parity, k] = np.median(slope[chosen])
     stacked /= stacked[..., middle].mean(axis=-1, keepdims=True)
-    return GroupStack(stacked, error, at_signal, middle, len(rows))
+    return GroupStack(stacked, error, at_signal, middle, len(rows), of_bin, float(slope.sum()))
 
 
 def find_spoiled_groups(stack: GroupStack, *, n_sigma: float = 4.0, min_deviation: float = 0.003) -> SpoiledGroups:
@@ -232,8 +235,20 @@ def _stack(ratio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return middle, np.maximum(error, 1e-6)
 
 
-def _fit_departures(stack: GroupStack, parity: int) -> tuple[np.ndarray, np.ndarray]:
-    """Fit non-linearity and departures of the groups outside the middle; return departures and errors.
+@dataclass(frozen=True)
+class Residuals:
+    """What the differences of one row parity leave of the course that accumulated signal explains, in logarithms."""
+
+    left: np.ndarray  # (n_bins, n_groups - 1)
+    error: np.ndarray  # same shape, of the stack alone
+    design: np.ndarray  # (n_bins, n_groups - 1, n_terms), powers of the signal
+    covariance: np.ndarray  # (n_terms, n_terms)
+    inside: np.ndarray  # (n_groups - 1,) bool, the middle
+    excess: float  # variance of the middle over that expected, 1 at least
+
+
+def residuals_of(stack: GroupStack, parity: int) -> Residuals:
+    """Fit non-linearity to the middle groups, and take it out of all.
 
     In logarithms the response at one signal over that at another is a difference of the same polynomial, whatever the
     brightness of the pixel.
@@ -262,12 +277,18 @@ def _fit_departures(stack: GroupStack, parity: int) -> tuple[np.ndarray, np.ndar
     if n_middle > 1:
         dof = max(n_bins * (n_middle - 1) - n_terms, 1)
         excess = max(1.0, float(np.square(left / error)[:, inside].sum() / dof))
-    weight = 1 / error**2
-    departure = (left * weight).sum(axis=0) / weight.sum(axis=0)
-    lever = (design * weight[..., None]).sum(axis=0) / weight.sum(axis=0)[:, None]
-    variance = excess * (1 / weight.sum(axis=0) + np.einsum("gi,ij,gj->g", lever, covariance, lever))
-    variance += _common_scatter(departure[inside]) ** 2
-    departure[inside] = 0.0
+    return Residuals(left, error, design, covariance, inside, excess)
+
+
+def _fit_departures(stack: GroupStack, parity: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the departures of the groups outside the middle, and their errors."""
+    found = residuals_of(stack, parity)
+    weight = 1 / found.error**2
+    departure = (found.left * weight).sum(axis=0) / weight.sum(axis=0)
+    lever = (found.design * weight[..., None]).sum(axis=0) / weight.sum(axis=0)[:, None]
+    variance = found.excess * (1 / weight.sum(axis=0) + np.einsum("gi,ij,gj->g", lever, found.covariance, lever))
+    variance += _common_scatter(departure[found.inside]) ** 2
+    departure[found.inside] = 0.0
     return np.expm1(departure), np.sqrt(variance)
 
 

@@ -48,6 +48,7 @@ class LinearityFit:
     left_pct: np.ndarray  # (4,) rms departure of corrected mean ramps from straight lines, % of their signal
     measured: list[np.ndarray]  # per output (n_ramps, n_groups used), DN
     lines: list[np.ndarray]  # per output, same shape: the continued straight lines, DN
+    pedestal_dn: float = 0.0  # counts at which the correction's slope is 1
 
 
 def fit_linearity(

@@ -101,6 +101,7 @@ def measure_background(
     bkg_col_right_start: int = 56,
     bkg_col_right_end: int = 72,
     smoothing_length: int | None = None,
+    columns: np.ndarray | None = None,
 ) -> Background:
     """Measure the background of every row from two regions of columns.
 
@@ -118,6 +119,8 @@ def measure_background(
         along each row, fitted by least squares without residuals beyond 5 robust sigmas.
     bkg_col_left_start, bkg_col_left_end, bkg_col_right_start, bkg_col_right_end : int
         Columns of the regions, ends exclusive.
+    columns : ndarray of int, optional
+        Columns of the background, instead of the two regions.
     smoothing_length : int, optional
         Rows of a running median over the levels (and slopes). An even length is centred by averaging the
         two windows it allows. Near the first and last row the window shrinks on both sides alike, so that
@@ -146,23 +149,24 @@ def measure_background(
         raise ParameterError(
             f"smoothing_length is {smoothing_length}: at least 1 row is needed, or None for no smoothing"
         )
-    columns = background_columns(
-        data.shape[-1],
-        bkg_col_left_start=bkg_col_left_start,
-        bkg_col_left_end=bkg_col_left_end,
-        bkg_col_right_start=bkg_col_right_start,
-        bkg_col_right_end=bkg_col_right_end,
-    )
+    if columns is None:
+        columns = background_columns(
+            data.shape[-1],
+            bkg_col_left_start=bkg_col_left_start,
+            bkg_col_left_end=bkg_col_left_end,
+            bkg_col_right_start=bkg_col_right_start,
+            bkg_col_right_end=bkg_col_right_end,
+        )
     if method == "constant":
-        values = _gather(data, columns, mask)
-        known = None if err is None else _known_variance(_gather(err, columns, None), values)
-        return _constant(data, values, _noise_variance(values, known))
+        values = gather(data, columns, mask)
+        known = None if err is None else known_variance(gather(err, columns, None), values)
+        return _constant(data, values, noise_variance(values, known))
     at = None if method == "row_wise" else _trace_column(data, mask) - columns.mean()
     rows = _measure_rows(data, err, mask, columns, at)
     level, slope, n_used = rows.level, None if at is None else rows.slope, rows.n_used
     variance = rows.noise * rows.leverage
-    level, variance = _bridge_empty_rows(level, variance, n_used)
-    slope = None if slope is None else _bridge_empty_rows(slope, variance, n_used)[0]
+    level, variance = bridge_empty_rows(level, variance, n_used)
+    slope = None if slope is None else bridge_empty_rows(slope, variance, n_used)[0]
     if smoothing_length is not None and smoothing_length > 1:
         level, variance = _smooth(level, variance, smoothing_length)
         slope = None if slope is None else _smooth(slope, variance, smoothing_length)[0]
@@ -181,7 +185,7 @@ def scatter_variance(data: np.ndarray, mask: np.ndarray | None = None, *, column
     Robust, pooled over the integrations and smoothed over 15 rows; NaN and `mask` (True excluded) as in
     `measure_background`. Raises TooFewPixels when no pixel is usable.
     """
-    return _noise_variance(_gather(data, columns, mask), None)
+    return noise_variance(gather(data, columns, mask), None)
 
 
 def median_variance(n: np.ndarray | int) -> np.ndarray:
@@ -206,7 +210,7 @@ def sorted_median(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.take_along_axis(ordered, middle, axis=-1).mean(axis=-1, dtype=float), n
 
 
-def _gather(array: np.ndarray, columns: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+def gather(array: np.ndarray, columns: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
     """Return a copy of the columns with NaN where a pixel is excluded or not finite."""
     values = np.take(array, columns, axis=-1)
     if values.dtype.kind != "f":
@@ -237,23 +241,23 @@ def _measure_rows(data, err, mask, columns: np.ndarray, at: float | None) -> _Ro
     step = max(1, BLOCK_VALUES // (columns.size * int(np.prod(per_row[1:]))))
     for start in range(0, len(data), step):
         block = slice(start, start + step)
-        values = _gather(data[block], columns, None if mask is None else mask[block])
+        values = gather(data[block], columns, None if mask is None else mask[block])
         if at is None:
             level[block], n_used[block] = sorted_median(values)
             leverage[block] = median_variance(n_used[block])
         else:
             level[block], slope[block], leverage[block], n_used[block] = _fit_lines(values, x, at=at)
         if err is not None:
-            known[block] = _known_variance(_gather(err[block], columns, None), values)
+            known[block] = known_variance(gather(err[block], columns, None), values)
     if not np.isfinite(known).all():
-        values = _gather(data, columns, mask)
+        values = gather(data, columns, mask)
         if at is not None:
             values -= slope[..., None] * x
-        known = _noise_variance(values, known)
+        known = noise_variance(values, known)
     return _Rows(level, slope, leverage, n_used, known)
 
 
-def _noise_variance(values: np.ndarray, known: np.ndarray | None) -> np.ndarray:
+def noise_variance(values: np.ndarray, known: np.ndarray | None) -> np.ndarray:
     """Return `known`, the variance of one pixel of every row, completed by the scatter of the values."""
     if known is not None and np.isfinite(known).all():
         return known
@@ -273,7 +277,7 @@ def _noise_variance(values: np.ndarray, known: np.ndarray | None) -> np.ndarray:
     return scatter if known is None else np.where(np.isfinite(known), known, scatter)
 
 
-def _known_variance(err: np.ndarray, values: np.ndarray) -> np.ndarray:
+def known_variance(err: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Return the variance that enters a median of pixels of unequal errors, NaN where none is known.
 
     The median's variance is pi/2 over the square of the sum of 1/sigma, so 1/sigma is what has to be averaged
@@ -339,7 +343,7 @@ def _trace_column(data: np.ndarray, mask: np.ndarray | None) -> float:
     return float(find_trace_column(frames[few], mask))
 
 
-def _bridge_empty_rows(level: np.ndarray, variance: np.ndarray, n_used: np.ndarray):
+def bridge_empty_rows(level: np.ndarray, variance: np.ndarray, n_used: np.ndarray):
     """Interpolate rows without a usable pixel from their neighbours; a frame without any stays NaN."""
     if (n_used > 0).all():
         return level, variance

@@ -49,7 +49,9 @@ def aperture_weights(
 ) -> np.ndarray:
     """Return the weight of every pixel in the sum over an aperture, shape (1 or n_ints, n_cols).
 
-    aperture_center : float or ndarray of float, shape (n_ints,)
+    With a centre for every row the shape is (1 or n_ints, n_rows, n_cols).
+
+    aperture_center : float or ndarray of float, shape (n_ints,) or (1 or n_ints, n_rows)
         Column, 0-based; pixel i reaches from i - 1/2 to i + 1/2. The aperture reaches from half a pixel left of
         center - left width to half a pixel right of center + right width: at a whole number every pixel counts
         fully or not at all, both ends inclusive (36, 4, 4: columns 32-40). At a fraction the light up to each edge
@@ -63,12 +65,14 @@ def aperture_weights(
         When the aperture is empty, not finite, or reaches beyond the columns there are.
     """
     low, high = _edges(n_cols, aperture_center, aperture_left_width, aperture_right_width)
-    return _light_left_of(high + 1, n_cols) - _light_left_of(low, n_cols)
+    weights = _light_left_of(high + 1, n_cols) - _light_left_of(low, n_cols)
+    return weights if np.ndim(aperture_center) == 2 else weights[:, 0]
 
 
 def _edges(n_cols: int, center, left_width: float, right_width: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first and last column of the aperture, possibly fractional, shape (1 or n_ints,) each."""
+    """Return the first and last column of the aperture, possibly fractional, shape (1 or n_ints, 1 or n_rows)."""
     center = np.atleast_1d(np.asarray(center, float))
+    center = center[:, None] if center.ndim == 1 else center
     low, high = center - left_width, center + right_width
     text = f"aperture of columns {np.min(low):g} to {np.max(high):g}"
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
@@ -85,7 +89,7 @@ def _edges(n_cols: int, center, left_width: float, right_width: float) -> tuple[
 
 
 def _light_left_of(edge: np.ndarray, n_cols: int) -> np.ndarray:
-    """Return the weights that give the light left of column coordinate `edge` - 1/2, shape (n, n_cols)."""
+    """Return the weights that give the light left of column coordinate `edge` - 1/2, shape (*edge.shape, n_cols)."""
     edge = np.clip(edge, 0, n_cols)
     base = np.minimum(np.floor(edge), n_cols - 1)
     t = edge - base
@@ -95,10 +99,10 @@ def _light_left_of(edge: np.ndarray, n_cols: int) -> np.ndarray:
     here = after - (t + 1) * t * (t - 2) / 2
     straight = (base < 1) | (base > n_cols - 2)
     before, after, here = np.where(straight, [np.zeros_like(t), np.zeros_like(t), t], [before, after, here])
-    columns, base = np.arange(n_cols), base[:, None]
+    columns, base = np.arange(n_cols), base[..., None]
     weights = (columns < base).astype(float)
     for offset, change in ((-1, -before), (0, here), (1, after)):
-        weights += np.where(columns == base + offset, change[:, None], 0.0)
+        weights += np.where(columns == base + offset, change[..., None], 0.0)
     return weights
 
 
@@ -149,8 +153,9 @@ def extract_box(
         aperture_left_width=aperture_left_width,
         aperture_right_width=aperture_right_width,
     )
+    weights = weights[:, None] if weights.ndim == 2 else weights
     window = _window(weights)
-    weights = weights[:, None, window] * _scale(units, gain, window)
+    weights = weights[..., window] * _scale(units, gain, window)
     counts = weights != 0
     pixels, n_missing = _split_missing(data[..., window].astype(float), counts)
     variance = complete_variance(data[..., window], None if err is None else err[..., window])
@@ -217,12 +222,12 @@ def extract_optimal(
         raise ParameterError(f"profile has shape {profile.shape}; {data.shape} is needed")
     low, high = _edges(data.shape[-1], aperture_center, aperture_left_width, aperture_right_width)
     columns = np.arange(data.shape[-1])
-    inside = (columns >= low[:, None] - 0.5) & (columns < high[:, None] + 0.5)
+    inside = (columns >= low[..., None] - 0.5) & (columns < high[..., None] + 0.5)
     window = _window(inside)
     scale = _scale(units, gain, window)
     finite = np.isfinite(data[..., window])
-    pixels, n_missing = _split_missing(data[..., window] * scale, inside[:, None, window])
-    shape = _profile_within(profile[..., window], inside[:, window], scale, median_spatial_profile)
+    pixels, n_missing = _split_missing(data[..., window] * scale, inside[..., window])
+    shape = _profile_within(profile[..., window], inside[..., window], scale, median_spatial_profile)
     if variance is None:
         variance = complete_variance(data[..., window], None if err is None else err[..., window])
     else:
@@ -299,7 +304,7 @@ def rate_read_noise(cds_noise: np.ndarray | float, *, n_groups: int, group_time_
 
 
 def _window(weights: np.ndarray) -> slice:
-    used = np.nonzero(weights.any(axis=0))[0]
+    used = np.nonzero(weights.any(axis=tuple(range(weights.ndim - 1))))[0]
     if used.size == 0:
         raise ParameterError("aperture contains no pixel")
     return slice(int(used[0]), int(used[-1]) + 1)
@@ -342,7 +347,7 @@ def _profile_within(profile: np.ndarray, inside: np.ndarray, scale: np.ndarray, 
     profile = profile[None] if profile.ndim == 2 else profile
     if median and len(profile) > 1:
         profile = np.median(profile, axis=0, keepdims=True)
-    shape = np.where(inside[:, None] & (profile > 0), profile, 0.0).astype(float) * scale
+    shape = np.where(inside & (profile > 0), profile, 0.0).astype(float) * scale
     total = _rowsum(shape)[..., None]
     return np.divide(shape, total, out=np.zeros_like(shape), where=total > 0)
 

@@ -26,6 +26,12 @@ class LightCurve:
     error: np.ndarray
 
 
+def hours_since_first(time_mjd: np.ndarray) -> np.ndarray:
+    """Return times as hours since the first, shape (n_ints,); their numbers, from 0, where any is unknown."""
+    hours = 24 * (np.asarray(time_mjd, float) - float(time_mjd[0]))
+    return hours if np.isfinite(hours).all() else np.arange(hours.size, dtype=float)
+
+
 def sum_wavelengths(
     wavelength: np.ndarray,
     flux: np.ndarray,
@@ -72,17 +78,25 @@ def point_to_point_scatter(flux: np.ndarray) -> float:
     return float(np.sqrt(np.mean(second[usable] ** 2) / 6))
 
 
-def scatter_of_bins(flux: np.ndarray, *, max_bins: int = 12) -> tuple[np.ndarray, np.ndarray]:
-    """Return (bin sizes, standard deviation of bin means) for bins of 1, 2, 4, ... integrations.
+def scatter_of_bins(
+    flux: np.ndarray, *, max_bins: int = 12, least_bins: int = 4
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (bin sizes, standard deviations of bin means, their errors) for bins of 1, 2, 4, ... integrations.
 
-    White noise falls with the square root of the bin size. At least four bins are kept.
+    flux : ndarray of float, shape (n_ints,)
+        What is left of a light curve without its transit: a transit scatters too.
+    least_bins : int
+        Larger bins, of which there would be fewer, are left out.
+
+    White noise falls with the square root of the bin size. The errors are those of normally distributed means.
     """
-    sizes, scatters = [], []
+    sizes, scatters, errors = [], [], []
     for size in 2 ** np.arange(max_bins):
         n_bins = flux.size // size
-        if n_bins < 4:
+        if n_bins < least_bins:
             break
         means = flux[: n_bins * size].reshape(n_bins, size).mean(axis=1)
         sizes.append(int(size))
         scatters.append(float(means.std(ddof=1)))
-    return np.array(sizes), np.array(scatters)
+        errors.append(scatters[-1] / np.sqrt(2 * (n_bins - 1)))
+    return np.array(sizes), np.array(scatters), np.array(errors)

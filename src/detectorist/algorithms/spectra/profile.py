@@ -18,7 +18,7 @@ from detectorist.errors import InputError, ParameterError
 
 #: Heights of windows where the caller names none: shorter toward short wavelengths (high rows, steep spectra).
 WINDOW_HEIGHTS = (150, 100, 50, 40, 30, 24)
-#: Column about which cleaned pixels are counted: the trace of MIRI LRS slitless spectra.
+#: Column of the trace of MIRI LRS slitless spectra, where nobody says better.
 TRACE_COLUMN = 36
 #: Distances from that column for which cleaned pixels are counted.
 N_REGIONS = 5
@@ -33,7 +33,7 @@ class Cleaning:
     errors: np.ndarray  #: (n_replaced,) float32, their standard deviations: row flux, profile, level
     unusable: np.ndarray  #: (n_ints,) bool, integrations without a single usable pixel: left as they are
     profile: np.ndarray  #: float32, share of the row's light in each pixel; >= 0, sums to 1 in every row
-    counts: np.ndarray  #: (n_ints, n_rows, 5) int16, pixels replaced within 0-4 columns of column 36, cumulative
+    counts: np.ndarray  #: (n_ints, n_rows, 5) int16, pixels replaced within 0-4 columns of the trace, cumulative
     level: np.ndarray  #: (n_ints, n_rows) float, background of each row as seen beside the profile
     flux: np.ndarray  #: (n_ints, n_rows) float, light of each row in the profile; NaN where it was interpolated
     measured: np.ndarray  #: (n_ints, n_rows) bool, rows with a profile of their own; others carry the nearest one
@@ -67,6 +67,7 @@ def clean_outliers(
     outlier_threshold: float = 4.0,
     spatial_profile_left_idx: int = 26,
     spatial_profile_right_idx: int = 47,
+    trace_column: int = TRACE_COLUMN,
     no_clean: bool = False,
 ) -> Cleaning:
     """Find outlying, flagged and non-finite pixels of spectral frames, and what they should hold.
@@ -95,6 +96,8 @@ def clean_outliers(
     spatial_profile_left_idx, spatial_profile_right_idx : int
         Columns of the profile, end exclusive. With fewer than 6 columns outside no level is measured, and a background
         counts as part of the profile.
+    trace_column : int
+        Column about which replaced pixels are counted.
     no_clean : bool
         Replace non-finite pixels only. The profile is the same.
 
@@ -152,7 +155,7 @@ def clean_outliers(
             result[name][k] = value
     if result["unusable"].all():
         raise InputError(f"none of {len(data)} integrations has a finite pixel that may be used", n_ints=len(data))
-    near = np.abs(np.arange(data.shape[2]) - TRACE_COLUMN)
+    near = np.abs(np.arange(data.shape[2]) - trace_column)
     by_distance = [result["replaced"][:, :, near == k].sum(axis=2) for k in range(N_REGIONS)]
     return Cleaning(
         values=np.concatenate(values),

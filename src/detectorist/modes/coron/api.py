@@ -77,6 +77,7 @@ def run_obs(
     Parameters
     ----------
     database : Database
+        Exposures, as `Database(output_dir, files)` tells them apart; products go below its `output_dir`.
     steps : mapping
         {step: {parameter: value}}; stronger than everything below.
     subdir : str

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from detectorist.errors import InputError
 from detectorist.modes import Mode
-from detectorist.modes.job import Gathered, Job, Outcome, Prediction, Progress
+from detectorist.modes.job import Gathered, Job, JobRecord, Outcome, Prediction, Progress
 from detectorist.product_names import exposure_name
 from detectorist.reduction.ramp_sizes import ramp_size
 
@@ -70,6 +70,12 @@ class CoronMode(Mode):
         from detectorist.modes.coron.report import CoronSections
 
         return CoronSections()
+
+    def summarise(self, record: JobRecord) -> list[str]:
+        """Return what the numbers of the exposure say."""
+        from detectorist.modes.coron.quality import summarise
+
+        return summarise(record.steps.get("exposure", {}))
 
     def steps_of(self, job: Job) -> list[str]:
         """Return the steps that are not skipped, of the exposure's instrument where its header tells it."""

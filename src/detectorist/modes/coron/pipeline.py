@@ -13,7 +13,7 @@ from detectorist import models
 from detectorist.algorithms import dq
 from detectorist.algorithms.combine import combine_integrations
 from detectorist.errors import InputError
-from detectorist.modes.coron.steps import CoronRampFitStep, CoronRefPixStep, CoronSaturationStep
+from detectorist.modes.coron.steps import CoronJumpStep, CoronRampFitStep, CoronRefPixStep, CoronSaturationStep
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
 from detectorist.reduction.engine_steps import ENGINE_STEPS
 from detectorist.stage_1.mask_groups import MaskGroupsStep, median_ramp
@@ -91,6 +91,7 @@ class Coron1Pipeline(DetectoristPipeline, Detector1Pipeline):
         **Detector1Pipeline.step_defs,
         **ENGINE_STEPS,
         "saturation": CoronSaturationStep,
+        "jump": CoronJumpStep,
         "refpix": CoronRefPixStep,
         "subtract_ktc": SubtractKtcStep,
         "subtract_1overf": SubtractOneOverFStep,

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stdatamodels.jwst.datamodels import ImageModel, RampModel
+import numpy as np
+from stdatamodels.jwst.datamodels import CubeModel, ImageModel, RampModel
 
 from detectorist import __version__, models
 from detectorist.crds_source import use_references
 from detectorist.detectors import MIRI_SUBARRAYS
 from detectorist.errors import InputError, OutputError
 from detectorist.modes.coron.pipeline import Coron1Pipeline
+from detectorist.modes.coron.quality import measure
 from detectorist.product_names import product_of, stem_of
 from detectorist.reduction import content_keys, products
 from detectorist.reduction.headers import read_header, require_consistent_ramp, require_whole_file, sci_axes
@@ -113,10 +115,19 @@ def _how_else(target: Path) -> str:
 
 
 def _records(made: tuple[Path, ...]) -> dict[str, Any]:
-    """Return what the steps recorded in the rate."""
-    rate = next(path for path in made if product_of(path) == "rate")
-    with models.open_as(rate, ImageModel) as model:
-        return {alias: dict(numbers) for alias, numbers in models.records(model).items()}
+    """Return what the steps recorded in the rate, and the figures of merit of the exposure."""
+    rate, rateints = (next(path for path in made if product_of(path) == product) for product in NEEDED)
+    with models.open_as(rate, ImageModel) as model, models.open_as(rateints, CubeModel) as cube:
+        steps = {alias: dict(numbers) for alias, numbers in models.records(model).items()}
+        arrays = (np.asarray(model.data, float), np.asarray(cube.data, float), np.asarray(models.errors(cube), float))
+        numbers = measure(*arrays, np.asarray(models.flags(cube)), steps)
+        return {"exposure": {"type": _type_of(model), **numbers}, **steps}
+
+
+def _type_of(model: ImageModel) -> str:
+    """Return what the header says of an exposure: SCI, REF, or a background of these."""
+    kind = "REF" if model.meta.exposure.psf_reference else "SCI"
+    return f"{kind}_BG" if model.meta.observation.bkgdtarg else kind
 
 
 def require_sound(path: Path) -> None:

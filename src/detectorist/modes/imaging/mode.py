@@ -60,10 +60,10 @@ class ImagingMode(Mode):
         return ImagingSections()
 
     def summarise(self, record: JobRecord) -> list[str]:
-        """Return what was subtracted."""
+        """Return what the numbers of the exposure say."""
         from detectorist.modes.imaging.quality import summarise
 
-        return summarise(record.steps)
+        return summarise(record.steps.get("exposure", {}))
 
     def steps_of(self, job: Job) -> list[str]:
         """Return the steps that are not skipped."""

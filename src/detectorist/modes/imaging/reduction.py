@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from astropy.io import fits
 from stdatamodels.jwst.datamodels import ImageModel
 
 from detectorist import models
 from detectorist.crds_source import ReferenceSource, use_references
 from detectorist.errors import InputError
 from detectorist.modes.imaging.pipeline import RATE_STEPS, ImagingPipeline, has_wisps
+from detectorist.modes.imaging.quality import RateImage, measure
 from detectorist.product_names import stem_of
 from detectorist.reduction import content_keys, products
 from detectorist.reduction.headers import read_header, require_consistent_ramp, require_whole_file, sci_axes
@@ -152,10 +155,34 @@ def _reduce(request: Request, pipeline: ImagingPipeline, source: ReferenceSource
     if not isinstance(rate, ImageModel):
         raise InputError(f"{exposure.path}: no pixel could be fitted; are all groups saturated or flagged?")
     key = content_keys.content_key(exposure.path, _what_counts(pipeline, exposure), source.name)
-    products.write_model(rate, _target_of(request, exposure), never_over=exposure.path, key=key)
+    target = _target_of(request, exposure)
+    products.write_model(rate, target, never_over=exposure.path, key=key)
     record = dict(models.records(rate))
+    image = RateImage(
+        np.asarray(rate.data),
+        np.asarray(models.errors(rate)),
+        np.asarray(models.flags(rate)),
+        _sources_beside(target),
+        _n_samples(rate) if exposure.is_ramp else 0,
+        has_wisps(rate.meta.instrument.detector, rate.meta.instrument.filter),
+    )
     rate.close()
-    return record
+    return {"exposure": measure(image, record), **record}
+
+
+def _sources_beside(rate: Path) -> np.ndarray | None:
+    """Return where the step that measures 1/f noise has seen sources; None where it kept no mask."""
+    path = rate.with_name(rate.name.replace("_rate.fits", "_rate_1fmask.fits"))
+    try:
+        with fits.open(path, memmap=False) as hdus:
+            return next(np.asarray(hdu.data) > 0 for hdu in hdus if hdu.data is not None)
+    except (OSError, StopIteration):
+        return None
+
+
+def _n_samples(rate: ImageModel) -> int:
+    told = (rate.meta.exposure.nints, rate.meta.exposure.ngroups)
+    return int(np.prod([int(one or 0) for one in told])) * rate.data.size
 
 
 def _build(request: Request, recipe: Recipe, source: ReferenceSource, exposure: Exposure) -> ImagingPipeline:

@@ -11,11 +11,12 @@ from stdatamodels.jwst.datamodels import CubeModel
 
 from detectorist import __version__, models
 from detectorist.algorithms import dq
+from detectorist.algorithms.spectra.location import Location
+from detectorist.algorithms.spectra.profile import TRACE_COLUMN
 from detectorist.reduction import products
 
 #: Columns to either side of the trace whose photons count for the limit.
 APERTURE_PIX = 4
-TRACE_COLUMN = 36
 #: Lists longer than that are no summary: they are in the products.
 MOST_VALUES = 256
 
@@ -25,12 +26,15 @@ class LrsFrames:
 
     Attributes
     ----------
+    location : Location or None
+        Where the trace lies.
     records : dict
         {block of integrations: {step: numbers}}, as the steps recorded them.
     """
 
     def __init__(self) -> None:
         self.records: dict[str, dict[str, Any]] = {}
+        self.location: Location | None = None
         self._sums: dict[str, np.ndarray] = {}
         self._photon_error: list[np.ndarray] = []
         self._n_ints = 0
@@ -63,21 +67,30 @@ class LrsFrames:
         self._add("replaced", dq.has(models.flags(frames), dq.OUTLIER).sum(axis=0))
         self._add("profile", _sum(profile))
         self._add("background", _sum(background))
-        self._photon_error.append(_photon_error(frames))
+        self._photon_error.append(_photon_error(frames, self.trace_column))
         if self._is_example:
             self._example["clean"] = np.array(data[int(self._example["index"])], np.float32)
         self._n_ints += len(data)
 
-    def add_records(self, frames: CubeModel, *others: Any) -> None:
-        """Keep what the steps recorded on a block; `others` are steps that return no model."""
+    def add_records(self, frames: CubeModel, *others: Any, made: dict[str, dict[str, Any]] | None = None) -> None:
+        """Keep what the steps recorded on a block.
+
+        others : steps that return no model. made : records of references made from the data.
+        """
         first = int(frames.meta.exposure.integration_start or 1)
         stem = Path(models.describe(frames)).stem.rpartition("_")[0]
-        found = {alias: dict(numbers) for alias, numbers in models.records(frames).items()}
+        found = {**(made or {})}
+        found.update({alias: dict(numbers) for alias, numbers in models.records(frames).items()})
         found.update({step.class_alias: {"state": "COMPLETE", **step.record} for step in others})
         self.records[f"{stem}, integrations {first} to {first + len(frames.data) - 1}"] = {
             alias: {name: value for name, value in numbers.items() if np.size(value) <= MOST_VALUES}
             for alias, numbers in found.items()
         }
+
+    @property
+    def trace_column(self) -> int:
+        """Column of the trace."""
+        return TRACE_COLUMN if self.location is None else self.location.column
 
     @property
     def photon_error(self) -> np.ndarray:
@@ -104,7 +117,14 @@ class LrsFrames:
             name: (dims, np.asarray(array, np.float32), {"long_name": text})
             for name, (dims, array, text) in described.items()
         }
-        attributes = {"code": f"detectorist {__version__}", "example_integration": self._example_number}
+        attributes: dict[str, Any] = {
+            "code": f"detectorist {__version__}",
+            "example_integration": self._example_number,
+            "trace_column": self.trace_column,
+        }
+        if self.location is not None:
+            attributes["trace_tilt"] = self.location.tilt
+            attributes["trace_significance"] = self.location.significance
         return xr.Dataset(variables, attrs=attributes)
 
     def write(self, target: Path) -> Path:
@@ -120,10 +140,10 @@ def _sum(images: np.ndarray) -> np.ndarray:
     return np.sum(images, axis=0, dtype=float, where=np.isfinite(images))
 
 
-def _photon_error(frames: CubeModel) -> np.ndarray:
+def _photon_error(frames: CubeModel, column: int) -> np.ndarray:
     """Return the square root of VAR_POISSON summed over the aperture; NaN where the rates do not say it."""
     variance = getattr(frames, "var_poisson", None)
     if variance is None or np.shape(variance) != frames.data.shape:
         return np.full(frames.data.shape[:2], np.nan, np.float32)
-    aperture = slice(TRACE_COLUMN - APERTURE_PIX, TRACE_COLUMN + APERTURE_PIX + 1)
+    aperture = slice(max(column - APERTURE_PIX, 0), column + APERTURE_PIX + 1)
     return np.sqrt(np.nansum(np.asarray(variance)[:, :, aperture], axis=2, dtype=float))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -15,6 +16,8 @@ from detectorist.reduction.ramp_sizes import RampSize, ramp_size
 if TYPE_CHECKING:
     from detectorist.modes.section import Section
 
+#: Name of an exposure: program to activity, number of the exposure, detector.
+_EXPOSURE = re.compile(r"(jw\d{11}_\w{5})_(\d{5})_(\w+)")
 #: Numbers of integrations per chunk that `with_memory` chooses from.
 _CHUNKS = (4, 8, 16, 32, 64, 128, 256, 512)
 #: Share of its memory that a job is planned to take: a prediction may be short, and a worker that exceeds is ended.
@@ -43,7 +46,30 @@ class LrsMode(Mode):
     title: ClassVar = "MIRI LRS slitless time series: raw ramps to spectra through time"
     pipeline: ClassVar = "detectorist.modes.lrs.pipeline:LrsPipeline"
     recipe_aliases: ClassVar = {"best": "default", "short": "exotic-short", "long": "exotic-long"}
+    commands: ClassVar = {"spectrum": "detectorist.modes.lrs.spectrum.command:spectrum"}
+    exports: ClassVar = {
+        name: "detectorist.modes.lrs.export:export_spectra"
+        for name in ("eureka", "rainbow", "specutils", "light-curves", "exotic")
+    }
     kernel: ClassVar = "engine/_ramp_tiles_nb"
+
+    def join(self, exposures: dict[str, list[Path]]) -> dict[str, list[Path]]:
+        """Return exposures of one visit and activity, as a phase curve has them, as one time series.
+
+        Its name has the first and the last exposure's number: jw01366011001_04103_00001-00003_mirimage.
+        """
+        series: dict[tuple[str, ...], list[str]] = {}
+        for name in exposures:
+            matched = _EXPOSURE.fullmatch(name)
+            series.setdefault((matched[1], matched[3]) if matched else (name,), []).append(name)
+        joined = {}
+        for names in series.values():
+            first, last = _EXPOSURE.fullmatch(names[0]), _EXPOSURE.fullmatch(names[-1])
+            name = names[0]
+            if len(names) > 1 and first is not None and last is not None:
+                name = f"{first[1]}_{first[2]}-{last[2]}_{first[3]}"
+            joined[name] = [path for member in names for path in exposures[member]]
+        return joined
 
     def check(self, job: Job) -> None:
         """Refuse unknown steps, parameters and values, and a source of references that is none."""
@@ -85,7 +111,8 @@ class LrsMode(Mode):
 
         pipeline = build(_recipe(job))
         own = {"gain"} if not pipeline.set_custom_gain.skip else set()
-        own |= {"linearity"} if not pipeline.set_custom_linearity.skip else set()
+        linearity = pipeline.set_custom_linearity
+        own |= {"linearity"} if not linearity.skip and linearity.when == "always" else set()
         types = [
             kind
             for name in self.steps_of(job)

@@ -24,10 +24,13 @@ from jwst.srctype.srctype_step import SourceTypeStep
 from stdatamodels.jwst.datamodels import CubeModel, JwstDataModel, RampModel
 
 from detectorist import models
-from detectorist.algorithms.ramps.linearity import TRACE_COLUMNS
+from detectorist.algorithms import dq
+from detectorist.algorithms.spectra.error_scale import measure_error_scale
+from detectorist.algorithms.spectra.location import Location, locate_trace
 from detectorist.errors import InputError, ParameterError
 from detectorist.modes.lrs.emicorr import OneByOneEmiCorrStep
 from detectorist.modes.lrs.frames import LrsFrames
+from detectorist.modes.lrs.own_references import make_references
 from detectorist.modes.lrs.segments import Segment, order_segments
 from detectorist.modes.lrs.spectra import LrsSpectra, SegmentSpectra
 from detectorist.modes.lrs.wavelengths import read_wavelength_map
@@ -36,7 +39,12 @@ from detectorist.reduction.base import DetectoristPipeline, off_by_default
 from detectorist.reduction.engine_steps import EngineJumpStep, EngineRampFitStep
 from detectorist.reduction.headers import flag_missing_samples
 from detectorist.reference import GetWavelengthMap, SetCustomGain, SetCustomLinearity
-from detectorist.stage_1 import DropGroupsStep, GroupBackgroundSubtractStep, ReferencePixelStep
+from detectorist.stage_1 import (
+    DropGroupsStep,
+    GroupBackgroundSubtractStep,
+    ReferencePixelStep,
+    SubtractGroupOffsetsStep,
+)
 from detectorist.stage_2 import (
     AlignSpectraStep,
     BackgroundSubtractStep,
@@ -62,13 +70,14 @@ RAMP_STEPS = (
     "linearity",
     "rscd",
     "dark_current",
+    "subtract_group_offsets",
     "group_background_subtract",
     "jump",
 )
+#: Share of a row's light in replaced pixels beyond which nothing was measured that could stand for it.
+MOST_UNMEASURED = 0.5
 #: Steps that spectra cannot be made without.
 NEEDED = ("clean_outliers", "background_subtract", "align_spectra")
-#: Steps that use the gain, and so take a gain of one's own.
-GAIN_STEPS = ("jump", "ramp_fit", "gain_scale")
 
 
 class LrsPipeline(DetectoristPipeline):
@@ -98,6 +107,8 @@ class LrsPipeline(DetectoristPipeline):
         extraction = option("box", "optimal", default="box")  # how spectra are extracted
         engine = option("auto", "stock", default="auto")  # compiled jump and ramp fit where they are proven, or stock
         wavelength_map = string(default=None)  # FITS file with a WAVELENGTH extension, used instead of the WCS
+        calibrate_errors = boolean(default=False)  # scale errors to the scatter between integrations
+        min_trace_sigma = float(default=8.0)  # a trace that stands out by less is refused; 0: none is
         allow_gaps = boolean(default=False)  # accept missing integrations between segments
         chunk_ints = integer(default=None)  # integrations per chunk of stage 1, for segments larger than memory
         reuse = boolean(default=True)  # keep stage-1 products that would come out the same
@@ -120,6 +131,7 @@ class LrsPipeline(DetectoristPipeline):
         "linearity": LinearityStep,
         "rscd": RscdStep,
         "dark_current": DarkCurrentStep,
+        "subtract_group_offsets": off_by_default(SubtractGroupOffsetsStep),
         "group_background_subtract": off_by_default(GroupBackgroundSubtractStep),
         "jump": EngineJumpStep,
         "ramp_fit": EngineRampFitStep,
@@ -141,7 +153,11 @@ class LrsPipeline(DetectoristPipeline):
         #: Products of a run, in the order in which they were written.
         self.written: list[Path] = []
         self._template: Any = None
+        self._location: Location | None = None
+        self._reference_records: dict[str, dict[str, Any]] = {}
         self.frames = LrsFrames()
+        #: Written to the output; set by whoever reads a recipe.
+        self.recipe_name = ""
 
     def process(self, *sources: Any) -> LrsSpectra:
         """Reduce one exposure, given as any number of segments (paths or open models)."""
@@ -149,13 +165,13 @@ class LrsPipeline(DetectoristPipeline):
         segments = order_segments(sources, allow_gaps=self.allow_gaps)
         if segments[-1].is_ramp:
             self._refuse_to_skip("ramp_fit")
-        self._template = None
+        self._template = self._location = None
         self.frames = LrsFrames()
         self.choose_engine(self.engine)
         if segments[-1].is_ramp:
-            self._make_references(segments[-1])
+            self._reference_records = make_references(self, segments[-1])
         target = self.folder / "stage_2" / "stage_2_output.nc"
-        spectra = LrsSpectra(target, author=self.author, contact=self.contact)
+        spectra = LrsSpectra(target, author=self.author, contact=self.contact, recipe=self.recipe_name)
         try:
             for number, segment in enumerate(segments):
                 self.progress(number, len(segments), f"{segment.stem}: detector")
@@ -214,7 +230,7 @@ class LrsPipeline(DetectoristPipeline):
         return rates
 
     def _fit_ramps(self, source: Any) -> CubeModel:
-        if self._in_chunks(source):
+        if self.in_chunks(source):
             rates = chunks.fit_in_chunks(self, source, RAMP_STEPS[:-1], chunk_ints=self.chunk_ints)
             self._repeat_dropped_groups(rates)
             return self.gain_scale.run(rates)
@@ -230,7 +246,7 @@ class LrsPipeline(DetectoristPipeline):
         ramps.close()
         return self.gain_scale.run(rates)
 
-    def _in_chunks(self, source: Any) -> bool:
+    def in_chunks(self, source: Any) -> bool:
         """Tell whether stage 1 of a segment goes in chunks: a file that holds more than one of them."""
         return (
             bool(self.chunk_ints)
@@ -244,31 +260,6 @@ class LrsPipeline(DetectoristPipeline):
         if self.drop_groups.drop_groups == "auto" and chosen is not None:
             self.drop_groups.drop_groups = list(chosen)
 
-    def _make_references(self, last: Segment) -> None:
-        """Make gain and linearity of one's own from the last segment, as files: pipelines take no open models."""
-        folder = self.folder / "references"
-        in_chunks = self._in_chunks(last.source)
-        if not self.set_custom_gain.skip:
-            gain = self.set_custom_gain.run(
-                exposure_parts.read_integrations(last.source, 0, 1) if in_chunks else last.source
-            )
-            path = products.write_model(gain, folder / f"{last.stem}_gain.fits")
-            self.written.append(path)
-            for name in GAIN_STEPS:
-                getattr(self, name).override_gain = str(path)
-        if not self.set_custom_linearity.skip:
-            step = self.set_custom_linearity
-            rows = slice(step.row_idx_start_used, step.row_idx_end_used)
-            source = (
-                exposure_parts.only_pixels(last.source, rows, TRACE_COLUMNS, self.chunk_ints)
-                if in_chunks
-                else last.source
-            )
-            linearity = step.run(source)
-            path = products.write_model(linearity, folder / f"{last.stem}_linearity.fits")
-            self.written.append(path)
-            self.linearity.override_linearity = str(path)
-
     def _parameters_of_stage_1(self) -> dict[str, Any]:
         names = (*RAMP_STEPS, "ramp_fit", "gain_scale", "set_custom_gain", "set_custom_linearity")
         return {name: getattr(self, name).get_pars() for name in names}
@@ -280,12 +271,14 @@ class LrsPipeline(DetectoristPipeline):
         rates, wavelengths = self._locate_wavelengths(rates)
         rates = self._once(self.flat_field, "flat_field", rates)
         rates = self.inspect_dq_flags.run(rates)
-        frames, profile, n_outliers, background = self._clean(rates)
+        location = self._locate_trace(rates)
+        frames, profile, n_outliers, background, unmeasured = self._clean(rates)
         wavelength, spectra, errors, widths = self._extract(frames, wavelengths, profile)
+        spectra, errors = self._hold_to_what_was_measured(spectra, errors, unmeasured)
         if self._template is None:
             self._template = self.align_spectra.template_from(frames)
         spectra, errors, x_shifts, y_shifts = self.align_spectra.run(frames, spectra, errors, self._template)
-        self.frames.add_records(frames, self._extraction_step, self.align_spectra)
+        self.frames.add_records(frames, self._extraction_step, self.align_spectra, made=self._reference_records)
         return SegmentSpectra.collect(
             frames,
             electrons=self._extraction_step.units == "electron/s",
@@ -297,7 +290,31 @@ class LrsPipeline(DetectoristPipeline):
             y_shift=y_shifts,
             psf_sigma=widths,
             n_outliers=n_outliers,
+            trace_column=location.column,
         )
+
+    def _locate_trace(self, rates: CubeModel) -> Location:
+        """Return where the trace lies in the first integrations: for all of them, so that no seam shows.
+
+        Raises
+        ------
+        InputError
+            When no column stands out: what would be extracted is noise.
+        """
+        if self._location is None:
+            location = locate_trace(rates.data, dq.has(models.flags(rates), dq.DO_NOT_USE))
+            if not location.significance >= self.min_trace_sigma:
+                raise InputError(
+                    f"{models.describe(rates)}: no trace found: the brightest column stands out by "
+                    f"{location.significance:.1f} sigma, {self.min_trace_sigma:g} are needed (min_trace_sigma)",
+                    significance=location.significance,
+                    needed=self.min_trace_sigma,
+                )
+            self._location = self.frames.location = location
+            self.background_subtract.decided = None
+            for step in (self.clean_outliers, self.extract_1d_box, self.extract_1d_optimal):
+                step.location = location
+        return self._location
 
     def _locate_wavelengths(self, rates: CubeModel) -> tuple[CubeModel, np.ndarray]:
         if self.wavelength_map:
@@ -311,13 +328,17 @@ class LrsPipeline(DetectoristPipeline):
         """Run a stock step, unless the rates given have been through it."""
         return rates if models.state(rates, alias) == "COMPLETE" else step.run(rates)
 
-    def _clean(self, rates: CubeModel) -> tuple[CubeModel, np.ndarray, np.ndarray, np.ndarray]:
+    def _clean(self, rates: CubeModel) -> tuple[CubeModel, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Clean a copy, measure the background on it, subtract that from the frames themselves and clean these.
 
-        Outliers bias a background, and a background biases the profile that outliers are judged by.
+        Outliers bias a background, and a background biases the profile that outliers are judged by. The last of the
+        arrays returned is the share of every row's light, by its profile, in pixels that were replaced.
         """
         cleaned, n_outliers = self.clean_outliers.run(rates.copy())[::2]
-        subtracted, background = self.background_subtract.run(cleaned)
+        step = self.background_subtract
+        if step.columns == "auto" and step.decided is None:
+            step.decided = step.decide(cleaned, self._location)
+        subtracted, background = step.run(cleaned)
         self.frames.add_before(rates, n_outliers)
         rates.data = rates.data - background
         variance = models.background_variance(subtracted)
@@ -325,9 +346,32 @@ class LrsPipeline(DetectoristPipeline):
         models.set_background_variance(rates, variance)
         numbers = dict(models.records(subtracted)["background_subtract"])
         models.record_step(rates, "background_subtract", numbers.pop("state"), numbers)
+        before = np.array(rates.data)
         frames, profile, n_outliers = self.clean_outliers.run(rates)
         self.frames.add_after(frames, profile, background)
-        return frames, profile, n_outliers, background
+        unmeasured = np.where(before == frames.data, 0, profile).sum(axis=2)
+        return frames, profile, n_outliers, background, unmeasured
+
+    def _hold_to_what_was_measured(
+        self, spectra: np.ndarray, errors: np.ndarray, unmeasured: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return spectra without rows that were mostly made up, and errors as the scatter says, if asked to."""
+        made_up = unmeasured > MOST_UNMEASURED
+        if made_up.any():
+            log.warning(
+                "%d of %d spectral elements have more than half of their light in pixels that were not measured "
+                "(saturated, flagged or outlying in all groups): their flux is NaN",
+                made_up.sum(),
+                made_up.size,
+            )
+            spectra, errors = (np.where(made_up, np.nan, array) for array in (spectra, errors))
+        scale = np.ones(spectra.shape[1])
+        if self.calibrate_errors:
+            scale = measure_error_scale(spectra, errors)
+            log.info("errors scaled by %.3f to %.3f (median %.3f)", scale.min(), scale.max(), np.median(scale))
+        self._extraction_step.record["error_scale"] = float(np.median(scale))
+        self._extraction_step.record["elements_not_measured"] = int(made_up.sum())
+        return spectra, errors * scale
 
     @property
     def _extraction_step(self) -> Extract1DBoxStep | Extract1DOptimalStep:

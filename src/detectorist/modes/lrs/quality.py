@@ -1,65 +1,408 @@
-"""The numbers of a reduction that people ask for first."""
+"""Figures of merit of spectra through time: measured once, when an exposure is reduced, and read by all who show them.
+
+`measure` says how each number is defined; COLUMNS name them, CHECKS say what is good.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
-from detectorist.algorithms.spectra.light_curves import USEFUL_UM, point_to_point_scatter, sum_wavelengths
-from detectorist.modes.lrs.spectra import NO_FLUX, REPLACED, SATURATED, TIME_FROM_HEADER
+from detectorist.algorithms.spectra.frame_checks import background_disagreement, find_trace_column
+from detectorist.algorithms.spectra.light_curves import (
+    USEFUL_UM,
+    LightCurve,
+    hours_since_first,
+    point_to_point_scatter,
+    scatter_of_bins,
+    sum_wavelengths,
+)
+from detectorist.algorithms.spectra.quick_transit import LEAST_INTEGRATIONS, QuickTransit, fit_quick_transit
+from detectorist.modes.lrs.spectra_variables import NO_FLUX, REPLACED, SATURATED, TIME_FROM_HEADER
+from detectorist.modes.quality import Check, Column, without_unknown
+
+#: Standard deviation of a scatter, times the root of the number of integrations, over the scatter: of residuals, and,
+#: measured on white noise, of second differences.
+SCATTER_UNCERTAINTY, STEPS_UNCERTAINTY = 0.71, 1.0
+#: Parameters of a transit on a baseline, and of the baseline alone.
+TRANSIT_PARAMETERS, BASELINE_PARAMETERS = 6, 2
+#: Standard deviations by which a scatter from few integrations may be too large by chance.
+CHANCE_SIGMA = 2.5
+#: Deviations from both neighbours in time beyond which light is that of a cosmic ray.
+SPIKE_SIGMA = 6.0
+#: Bins that a scatter of bins needs.
+LEAST_BINS = 8
+#: What the depth of a transit may depend on: variable -> its name for people.
+REGRESSORS = {"x_shift": "movement across dispersion", "y_shift": "movement along dispersion", "psf_sigma": "width"}
+
+#: Names of the numbers that open the report.
+MERITS = ("white_scatter_ppm", "white_ratio", "depth_pct", "red_ratio", "pull_width", "motion_pix")
+COLUMNS = (
+    Column("n_integrations", "integrations", form="d", compared=False),
+    Column(
+        "white_scatter_ppm",
+        "white-light scatter",
+        "ppm",
+        "Scatter of the white light curve, 5 to 12 µm, about transit and straight baseline",
+        ".0f",
+    ),
+    Column(
+        "white_ratio",
+        "scatter / expected",
+        "",
+        "White-light scatter over what the stated errors explain",
+        ".2f",
+        error="white_ratio_error",
+    ),
+    Column(
+        "pull_width", "scatter / error", "", "Scatter over stated error, median over wavelengths; 1 is right", ".2f"
+    ),
+    Column(
+        "depth_pct",
+        "transit depth",
+        "%",
+        "Light lost in the transit, white light: a first look without knowledge of the orbit",
+        ".3f",
+        compared=False,
+        error="depth_error_pct",
+    ),
+    Column("transit_mid_h", "mid-transit", "h", "From the first integration", ".4f", compared=False, indexed=False),
+    Column("transit_duration_h", "duration", "h", "First to last contact", ".3f", compared=False, indexed=False),
+    Column(
+        "red_ratio",
+        "scatter in bins",
+        "",
+        "Scatter of the residuals in bins over that of white noise, for the bin size where it is largest",
+        ".2f",
+        error="red_ratio_error",
+    ),
+    Column(
+        "depth_shift_sigma",
+        "depth shift",
+        "sigma",
+        "Largest change of the depth when movement or width of the trace is part of the fit",
+        ".1f",
+        compared=False,
+        indexed=False,
+    ),
+    Column("replaced_pct", "replaced", "%", "Spectral elements with a pixel replaced near the trace", ".1f"),
+    Column(
+        "spikes_ppm",
+        "spikes",
+        "ppm",
+        "Spectral elements brighter than before and after by 6 sigma: cosmic rays left",
+        ".0f",
+        compared=False,
+    ),
+    Column("jumps_pct", "jumps", "%", "Pixels with a cosmic ray in their ramp", ".2f", indexed=False),
+    Column(
+        "saturated_pct",
+        "saturated",
+        "%",
+        "Spectral elements with a saturated pixel near the trace",
+        ".1f",
+        indexed=False,
+    ),
+    Column("motion_pix", "motion", "pixel", "Movement of the trace, rms of both axes", ".4f"),
+    Column("trace_column", "trace", "", "Column of the trace", ".2f", indexed=False),
+    Column(
+        "aperture_offset_pix",
+        "off centre",
+        "pixel",
+        "Distance of the trace from the middle of the aperture",
+        ".2f",
+        indexed=False,
+    ),
+    Column("background_level", "background", "DN/s", "Median background of a pixel", ".1f", indexed=False),
+    Column(
+        "background_error_pct",
+        "background error",
+        "%",
+        "Half the difference of the background left and right of the trace, in the aperture, of the star's light",
+        ".2f",
+        indexed=False,
+    ),
+    Column("groups_used", "groups used", "", "Groups of a ramp that were fitted", "d", indexed=False),
+)
+CHECKS = (
+    Check(
+        "no_trace",
+        "no trace was found: {value}; what was extracted is not a star's spectrum. Look at the frames",
+        urgency=6,
+    ),
+    Check("no_white_light", "there is no white light curve: {value}", urgency=6),
+    Check(
+        "aperture_offset_pix",
+        "the trace lies {value:.1f} pixels from the middle of the aperture (up to {high:g} is usual): light is lost, "
+        'and movements change the flux. Set trace_position = "measured" or the aperture_center of the extraction',
+        high=1.5,
+        urgency=3,
+    ),
+    Check(
+        "white_ratio_at_least",
+        "the white light scatters at least {value:.2f} times as much as the errors explain (up to {high:g} is usual): "
+        "noise that wavelengths share is left, or the light changes otherwise than in a transit on a straight line. "
+        "Look at the light curves, and at drift, width and background",
+        high=1.15,
+        urgency=2,
+        of="white_ratio",
+    ),
+    Check(
+        "red_ratio_at_least",
+        "bins of the white light scatter at least {value:.2f} times as much as white noise (up to {high:g} is usual): "
+        "noise lasts longer than an integration, or the transit is not well fitted. Errors of fitted depths must allow "
+        "for it",
+        high=1.15,
+        of="red_ratio",
+    ),
+    Check(
+        "depth_shift_sigma",
+        "the transit depth changes by {value:.1f} of its errors (up to {high:g} is usual) when the {depth_shift_by} "
+        "of the trace is part of the fit: use it as a regressor, and look for light lost at the edge of the aperture",
+        high=2.0,
+        urgency=2,
+    ),
+    Check(
+        "pull_width",
+        "single wavelengths scatter {value:.2f} times their stated errors (1 is right, up to {high:g} is usual): "
+        "the errors are too small. Look at the calibration of the errors",
+        high=1.15,
+    ),
+    Check(
+        "pull_width",
+        "single wavelengths scatter only {value:.2f} times their stated errors (1 is right): the errors are too large. "
+        "Is the gain right?",
+        low=0.9,
+    ),
+    Check(
+        "background_error_pct",
+        "the background regions left and right of the trace disagree: the star's light may be off by {value:.2f} % "
+        "(up to {high:g} % is usual). Move the columns of the background, or subtract a sloping one: method col_wise",
+        high=1.0,
+    ),
+    Check(
+        "spikes_ppm",
+        "{value:.0f} in a million spectral elements are brighter than before and after by 6 sigma (up to {high:g} is "
+        "usual): cosmic rays are left. Lower clean_outliers.outlier_threshold",
+        high=400.0,
+    ),
+    Check(
+        "replaced_pct",
+        "{value:.1f} % of the spectral elements have a replaced pixel near the trace (up to {high:g} % is usual): "
+        "look at the map of replaced pixels; the threshold may be too low",
+        high=10.0,
+    ),
+    Check(
+        "saturated_pct",
+        "{value:.1f} % of the spectral elements have a saturated pixel near the trace (up to {high:g} % is usual)",
+        high=5.0,
+    ),
+    Check(
+        "no_flux_pct",
+        "{value:.1f} % of the spectral elements between 5 and 12 µm have no flux (up to {high:g} % is usual)",
+        high=0.5,
+    ),
+    Check(
+        "motion_pix",
+        "the trace moved by {value:.3f} pixel rms (up to {high:g} is usual): look at shifts and widths",
+        high=0.05,
+    ),
+    Check(
+        "times_computed",
+        "the file has no times of its integrations: they were computed from the start of the exposure",
+        high=0.5,
+    ),
+    Check(
+        "reference_columns_lost",
+        "{value:.0f} reference columns could not be used: drifts of these outputs are left in",
+        high=0.5,
+    ),
+)
 
 
-def measure(dataset: xr.Dataset, photon_error: np.ndarray | None = None) -> dict[str, Any]:
-    """Return the numbers of spectra through time, as `LrsSpectra.dataset` holds them.
+def measure(
+    dataset: Any,
+    photon_error: np.ndarray | None = None,
+    *,
+    frames: Any = None,
+    records: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Return the numbers of spectra through time.
 
+    dataset : mapping of str to array
+        As `LrsSpectra.dataset`.
     photon_error : ndarray of float, shape (n_ints, n_wavelengths), optional
-        Noise of the photons alone, as `LrsFrames.photon_error`.
+        Noise of the photons alone, as `LrsFrames.photon_error` at the rows of the dataset.
+    frames : mapping of str to array, optional
+        `raw` and `clean`, as `LrsFrames.dataset`.
+    records : mapping
+        {part of the exposure: {step: numbers}}.
 
     Returns
     -------
     dict
-        Plain numbers; what cannot be measured is left out. Scatters are from one integration to the next (second
-        differences), blind to a transit and to slow trends. `pull_width` is the median over wavelengths of scatter
-        over stated error: 1 where the errors are right.
+        Plain numbers; what cannot be measured is left out. `white_scatter_ppm` is the standard deviation of what the
+        first look at a transit leaves of the white light; with fewer than 12 integrations, and for single wavelengths,
+        scatter is from one integration to the next (second differences), blind to a transit and to slow trends.
+        `pull_width` is the median over wavelengths of scatter over stated error: 1 where the errors are right.
     """
-    flux, error = np.asarray(dataset["flux"]), np.asarray(dataset["flux_error"])
-    quality, wavelength = np.asarray(dataset["quality"]), np.asarray(dataset["wavelength"])
-    useful = (wavelength >= USEFUL_UM[0]) & (wavelength <= USEFUL_UM[1])
-    numbers: dict[str, Any] = {
-        "n_integrations": flux.shape[0],
-        "n_wavelengths": flux.shape[1],
+    arrays = {name: np.asarray(dataset[name]) for name in _READ}
+    numbers = {**_of_spectra(arrays), **_of_records(records), **_of_frames(frames, records)}
+    try:
+        white = sum_wavelengths(arrays["wavelength"], arrays["flux"], arrays["flux_error"])
+    except ValueError as problem:
+        return without_unknown({**numbers, "no_white_light": str(problem)})
+    numbers |= _of_white_light(white, arrays, photon_error)
+    return without_unknown({**numbers, **_of_transit(white, arrays), **_of_wavelengths(arrays)})
+
+
+_READ = ("flux", "flux_error", "quality", "wavelength", "background", "time_mjd_utc", *REGRESSORS)
+
+
+def _of_spectra(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    quality, useful = arrays["quality"], _useful(arrays)
+    x_rms, y_rms = float(np.nanstd(arrays["x_shift"])), float(np.nanstd(arrays["y_shift"]))
+    return {
+        "n_integrations": arrays["flux"].shape[0],
+        "n_wavelengths": arrays["flux"].shape[1],
         "replaced_pct": _share(quality, REPLACED),
         "saturated_pct": _share(quality, SATURATED),
         "no_flux_pct": _share(quality[:, useful], NO_FLUX) if useful.any() else 100.0,
         "times_from_header": bool((quality & TIME_FROM_HEADER).any()),
-        "x_rms_pix": float(np.nanstd(dataset["x_shift"])),
-        "y_rms_pix": float(np.nanstd(dataset["y_shift"])),
-        "width_pix": float(np.nanmedian(dataset["psf_sigma"])),
-        "background_level": float(np.nanmedian(dataset["background"])),
+        "times_computed": int((quality & TIME_FROM_HEADER).any()),
+        "x_rms_pix": x_rms,
+        "y_rms_pix": y_rms,
+        "motion_pix": float(np.hypot(x_rms, y_rms)),
+        "width_pix": float(np.nanmedian(arrays["psf_sigma"])),
+        "background_level": float(np.nanmedian(arrays["background"])),
     }
-    try:
-        white = sum_wavelengths(wavelength, flux, error)
-    except ValueError as problem:
-        return {**numbers, "no_white_light": str(problem)}
-    numbers["white_expected_ppm"] = 1e6 * float(np.median(white.error))
-    if photon_error is not None and np.isfinite(photon_error).any():
-        used = useful & np.isfinite(flux).all(axis=0)
+
+
+def _of_white_light(white: LightCurve, arrays: Mapping[str, np.ndarray], photons: np.ndarray | None) -> dict[str, Any]:
+    numbers = {"white_expected_ppm": 1e6 * float(np.median(white.error))}
+    if photons is not None and np.isfinite(photons).any():
+        flux = arrays["flux"]
+        used = _useful(arrays) & np.isfinite(flux).all(axis=0)
         total = np.median(flux[:, used].sum(axis=1))
-        photons = np.sqrt(np.nansum(photon_error[:, used].astype(float) ** 2, axis=1))
-        numbers["white_photon_ppm"] = 1e6 * float(np.median(photons) / abs(total))
-    if flux.shape[0] >= 3:
-        numbers["white_scatter_ppm"] = 1e6 * point_to_point_scatter(white.flux)
-        numbers["white_ratio"] = numbers["white_scatter_ppm"] / numbers["white_expected_ppm"]
-        pulls = [
-            point_to_point_scatter(flux[:, i]) / np.nanmedian(error[:, i])
-            for i in np.flatnonzero(useful)
-            if np.nanmedian(error[:, i]) > 0
-        ]
-        numbers["pull_width"] = float(np.nanmedian(pulls)) if pulls else None
-    return {name: value for name, value in numbers.items() if value is not None}
+        noise = np.sqrt(np.nansum(photons[:, used].astype(float) ** 2, axis=1))
+        numbers["white_photon_ppm"] = 1e6 * float(np.median(noise) / abs(total))
+    return numbers
+
+
+def fit_white_light(white: LightCurve, arrays: Mapping[str, Any]) -> QuickTransit:
+    """Return transit and baseline of a white light curve, with what its depth depends on."""
+    return fit_quick_transit(
+        hours_since_first(arrays["time_mjd_utc"]),
+        white.flux,
+        regressors={name: np.asarray(arrays[name], float) for name in REGRESSORS},
+    )
+
+
+def _of_transit(white: LightCurve, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Return the first look at a transit, and the noise of what it leaves."""
+    fit = fit_white_light(white, arrays)
+    numbers = _of_scatter(white, fit)
+    if fit.found:
+        name, shift = max(fit.depth_shifts.items(), key=lambda one: abs(one[1]))
+        numbers |= {
+            "depth_pct": 100 * fit.depth,
+            "depth_error_pct": 100 * fit.depth_error,
+            "transit_mid_h": fit.mid_h,
+            "transit_duration_h": fit.duration_h,
+            "depth_shift_sigma": abs(shift),
+            "depth_shift_by": REGRESSORS[name],
+        }
+    sizes, scatters, errors = scatter_of_bins(white.flux - fit.model, least_bins=LEAST_BINS)
+    if sizes.size > 1 and scatters[0] > 0:
+        ratio, uncertainty = (
+            scatters * np.sqrt(sizes) / scatters[0],
+            np.hypot(errors / scatters, errors[0] / scatters[0]),
+        )
+        worst = 1 + int((ratio / (1 + CHANCE_SIGMA * uncertainty))[1:].argmax())
+        numbers["red_ratio"] = float(ratio[worst])
+        numbers["red_ratio_error"] = float(ratio[worst] * uncertainty[worst])
+        numbers["red_ratio_at_least"] = float(ratio[worst] / (1 + CHANCE_SIGMA * uncertainty[worst]))
+    return numbers
+
+
+def _of_scatter(white: LightCurve, fit: QuickTransit) -> dict[str, Any]:
+    """Return the scatter of the white light, and what it is of the one expected from the errors."""
+    n = white.flux.size
+    if n < 3:
+        return {}
+    if n >= LEAST_INTEGRATIONS:
+        free = n - (TRANSIT_PARAMETERS if fit.found else BASELINE_PARAMETERS)
+        scatter, uncertainty = np.sqrt(((white.flux - fit.model) ** 2).sum() / free), SCATTER_UNCERTAINTY / np.sqrt(n)
+    else:
+        scatter, uncertainty = point_to_point_scatter(white.flux), STEPS_UNCERTAINTY / np.sqrt(n)
+    ratio = float(scatter / np.median(white.error))
+    return {
+        "white_scatter_ppm": 1e6 * float(scatter),
+        "white_ratio": ratio,
+        "white_ratio_error": ratio * uncertainty,
+        # What a scatter from few integrations says for certain.
+        "white_ratio_at_least": ratio / (1 + CHANCE_SIGMA * uncertainty),
+    }
+
+
+def _of_wavelengths(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Return scatter over error of single wavelengths, and how many values a cosmic ray has made brighter."""
+    flux, error, useful = arrays["flux"], arrays["flux_error"], _useful(arrays)
+    if flux.shape[0] < 3:
+        return {}
+    scatter = np.array([point_to_point_scatter(flux[:, i]) for i in np.flatnonzero(useful)])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        level = np.nanmedian(np.where(error[:, useful] > 0, error[:, useful], np.nan), axis=0)
+        pulls = scatter / level
+        above = flux[1:-1, useful] - (flux[:-2, useful] + flux[2:, useful]) / 2
+        spikes = np.nanmean(above > SPIKE_SIGMA * np.sqrt(1.5) * scatter)
+    known = np.isfinite(pulls)
+    return {"pull_width": float(np.median(pulls[known])) if known.any() else None, "spikes_ppm": 1e6 * float(spikes)}
+
+
+def _of_records(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what the steps recorded of the exposure as a whole."""
+    parts = list(records.values())
+    chosen = parts[0].get("drop_groups", {}) if parts else {}
+    counted = [part["inspect_dq_flags"] for part in parts if "inspect_dq_flags" in part]
+    n_pixels = sum(one.get("n_pixels", 0) for one in counted)
+    n_jumps = sum(one.get("counts", {}).get("JUMP_DET", 0) for one in counted)
+    lost = [part.get("reference_pixel", {}).get("columns_unmeasured", 0) for part in parts]
+    return {
+        "groups_used": int(chosen["n_groups"]) - len(chosen.get("groups") or ()) if chosen.get("n_groups") else None,
+        "jumps_pct": 100.0 * n_jumps / n_pixels if n_pixels else None,
+        "reference_columns_lost": max(lost, default=0),
+    }
+
+
+def _of_frames(frames: Mapping[str, Any] | None, records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return where the trace lies, and how far the two background regions agree."""
+    if frames is None:
+        return {}
+    raw, clean = (np.asarray(frames[name], float) for name in ("raw", "clean"))
+    column = find_trace_column(raw)
+    if column is None:
+        return {"no_trace": "no column stands out from the others in the mean frame"}
+    parts = list(records.values())
+    steps = parts[0] if parts else {}
+    numbers: dict[str, Any] = {"trace_column": column}
+    aperture = next((steps[name].get("aperture") for name in _EXTRACTIONS if name in steps), None)
+    if aperture is not None and len(aperture) == 2:
+        numbers["aperture_offset_pix"] = abs(column - float(np.mean(aperture)))
+        width = float(aperture[1]) - float(aperture[0]) + 1
+        regions = steps.get("background_subtract", {}).get("columns") or ()
+        numbers["background_error_pct"] = background_disagreement(clean, column, regions, width)
+    return numbers
+
+
+_EXTRACTIONS = ("extract_1d_optimal", "extract_1d_box")
+
+
+def _useful(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    return (arrays["wavelength"] >= USEFUL_UM[0]) & (arrays["wavelength"] <= USEFUL_UM[1])
 
 
 def _share(quality: np.ndarray, bit: int) -> float:
@@ -69,17 +412,21 @@ def _share(quality: np.ndarray, bit: int) -> float:
 def summarise(numbers: Mapping[str, Any]) -> list[str]:
     """Return a few lines on spectra through time, from the numbers that `measure` found."""
     lines = [
-        f"{numbers['n_integrations']} integrations, {numbers['n_wavelengths']} wavelengths",
-        f"replaced near the trace: {numbers['replaced_pct']:.2f} % of all spectral elements",
+        f"{numbers['n_integrations']} integrations, {numbers['n_wavelengths']} wavelengths; "
+        f"replaced near the trace: {numbers['replaced_pct']:.2f} % of all spectral elements"
     ]
     if "no_white_light" in numbers:
         return [*lines, f"no white light curve: {numbers['no_white_light']}"]
-    lines.append(
-        f"white light {USEFUL_UM[0]:g}-{USEFUL_UM[1]:g} um: expected scatter {numbers['white_expected_ppm']:.0f} ppm"
-    )
+    expected = f"white light {USEFUL_UM[0]:g}-{USEFUL_UM[1]:g} um: {numbers['white_expected_ppm']:.0f} ppm expected"
     if "white_ratio" in numbers:
         found, ratio = numbers["white_scatter_ppm"], numbers["white_ratio"]
-        lines[-1] += f", found {found:.0f} ppm from one integration to the next ({ratio:.2f} x)"
+        expected += f", {found:.0f} ppm found ({ratio:.2f} x)"
+    lines.append(expected)
+    if "depth_pct" in numbers:
+        lines.append(
+            f"transit: {numbers['depth_pct']:.4f} +- {numbers['depth_error_pct']:.4f} % deep, "
+            f"{numbers['transit_duration_h']:.3f} h long (a first look)"
+        )
     lines.append(
         f"trace moved by {numbers['x_rms_pix']:.4f} (x) and {numbers['y_rms_pix']:.4f} (y) pixel rms; "
         f"width {numbers['width_pix']:.3f} pixel"

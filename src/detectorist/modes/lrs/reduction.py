@@ -58,7 +58,9 @@ def reduce_exposure(request: Request) -> Reduced:
         with references_in_words(source):
             spectra = pipeline.run(*[segment.source for segment in segments])
         with spectra.opened() as dataset:
-            numbers = measure(dataset, pipeline.frames.photon_error)
+            frames = pipeline.frames
+            photons = frames.photon_error[:, dataset["detector_row"].values]
+            numbers = measure(dataset, photons, frames=frames.dataset(), records=frames.records)
         figures = _draw(spectra, request.output_dir / "figures")
     return Reduced(
         spectra,
@@ -84,6 +86,7 @@ def _build(request: Request, recipe: Recipe, source: ReferenceSource, segments: 
     )
     pipeline.progress = request.progress
     pipeline.reference_source = source.name
+    pipeline.recipe_name = recipe.name
     return pipeline
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +12,10 @@ import h5netcdf
 import numpy as np
 
 from detectorist.figures import time_series, time_series_quality
-from detectorist.figures.pictures import colour
+from detectorist.figures.pictures import Stretch, coloured
 from detectorist.modes.exposure import Exposure
-from detectorist.modes.quality import Check, Column
-from detectorist.modes.section import Panel, Section
+from detectorist.modes.lrs import quality
+from detectorist.modes.section import Opening, Panel, Section
 from detectorist.reduction.in_force import in_force
 
 #: Pixels of a thumbnail, width and height.
@@ -28,103 +28,17 @@ DRAWN = {
     "trace": ("lrs_trace", "Shifts and width of the trace"),
     "noise": ("lrs_noise", "Noise against bin size"),
 }
-#: Standard deviation of a scatter from second differences, times the root of the number of integrations,
-#: over the scatter: measured on white noise.
-SCATTER_UNCERTAINTY = 1.0
-#: Standard deviations by which a scatter from few integrations may be too large by chance.
-CHANCE_SIGMA = 4.0
+#: Exposures whose science opens the report.
+MOST_OPENINGS = 2
 
 
 class LrsSections(Section):
     """Spectra through time."""
 
     title: ClassVar = "MIRI LRS time series"
-    columns: ClassVar = (
-        Column("n_integrations", "integrations", form="d", compared=False),
-        Column("white_scatter_ppm", "white scatter", "ppm", "White light, from one integration to the next", ".0f"),
-        Column("white_ratio", "over expected", "", "That scatter over what the stated errors explain", ".2f"),
-        Column("pull_width", "pull width", "", "Scatter over stated error, median over wavelengths; 1 is right", ".2f"),
-        Column("replaced_pct", "replaced", "%", "Spectral elements with a pixel replaced near the trace", ".1f"),
-        Column("jumps_pct", "jumps", "%", "Pixels with a cosmic ray in their ramp", ".2f"),
-        Column("saturated_pct", "saturated", "%", "Spectral elements with a saturated pixel near the trace", ".1f"),
-        Column("motion_pix", "motion", "pixel", "Movement of the trace, rms of both axes", ".4f"),
-        Column("background_level", "background", "DN/s", "Median background of a pixel", ".1f"),
-        Column("groups_used", "groups used", "", "Groups of a ramp that were fitted", "d"),
-    )
-    checks: ClassVar = (
-        Check(
-            "white_ratio_at_least",
-            "white light scatters at least {value:.2f} times as much as the errors explain (up to {high:g} is usual): "
-            "noise that wavelengths share is left; look at the light curves and at drift, width and background",
-            high=1.1,
-        ),
-        Check(
-            "pull_width",
-            "single wavelengths scatter {value:.2f} times their stated errors (expected 1, up to {high:g} is usual): "
-            "errors are too small; look at the calibration of errors",
-            high=1.1,
-        ),
-        Check(
-            "pull_width",
-            "single wavelengths scatter only {value:.2f} times their stated errors (expected 1): errors are too large; "
-            "is the gain right?",
-            low=0.9,
-        ),
-        Check(
-            "replaced_pct",
-            "{value:.1f} % of the spectral elements have a replaced pixel near the trace (up to {high:g} % is usual): "
-            "look at the map of replaced pixels; the threshold may be too low",
-            high=10.0,
-        ),
-        Check(
-            "saturated_pct",
-            "{value:.1f} % of the spectral elements have a saturated pixel near the trace (up to {high:g} % is usual)",
-            high=5.0,
-        ),
-        Check(
-            "no_flux_pct",
-            "{value:.1f} % of the spectral elements between 5 and 12 µm have no flux (up to {high:g} % is usual)",
-            high=0.5,
-        ),
-        Check(
-            "motion_pix",
-            "the trace moved by {value:.3f} pixel rms (up to {high:g} is usual): look at shifts and widths",
-            high=0.05,
-        ),
-        Check(
-            "times_computed",
-            "the file has no times of its integrations: they were computed from the start of the exposure",
-            high=0.5,
-        ),
-        Check(
-            "reference_columns_lost",
-            "{value:.0f} reference columns could not be used: drifts of these outputs are left in",
-            high=0.5,
-        ),
-    )
-
-    def complete(self, exposure: Exposure) -> None:
-        """Add the movement of the trace, groups used, and what the reference pixels could not do."""
-        numbers = exposure.numbers
-        if "x_rms_pix" in numbers:
-            numbers["motion_pix"] = float(np.hypot(numbers["x_rms_pix"], numbers["y_rms_pix"]))
-        if "white_ratio" in numbers:
-            # What a scatter from few integrations says for certain.
-            uncertainty = SCATTER_UNCERTAINTY / np.sqrt(numbers["n_integrations"])
-            numbers["white_ratio_at_least"] = numbers["white_ratio"] / (1 + CHANCE_SIGMA * uncertainty)
-        if "times_from_header" in numbers:
-            numbers["times_computed"] = int(numbers["times_from_header"])
-        steps = next(iter(exposure.steps.values()), {})
-        chosen = steps.get("drop_groups", {})
-        if chosen.get("n_groups"):
-            numbers["groups_used"] = int(chosen["n_groups"]) - len(chosen.get("groups") or ())
-        counted = [part["inspect_dq_flags"] for part in exposure.steps.values() if "inspect_dq_flags" in part]
-        n_pixels = sum(one.get("n_pixels", 0) for one in counted)
-        if n_pixels:
-            n_jumps = sum(one.get("counts", {}).get("JUMP_DET", 0) for one in counted)
-            numbers["jumps_pct"] = 100.0 * n_jumps / n_pixels
-        lost = [part.get("reference_pixel", {}).get("columns_unmeasured", 0) for part in exposure.steps.values()]
-        numbers["reference_columns_lost"] = max(lost, default=0)
+    columns: ClassVar = quality.COLUMNS
+    checks: ClassVar = quality.CHECKS
+    merits: ClassVar = quality.MERITS
 
     def defaults(self) -> dict[tuple[str, str], Any]:
         """Return the parameters of a bare LrsPipeline."""
@@ -145,7 +59,14 @@ class LrsSections(Section):
         columns = np.linspace(0, relative.shape[1] - 1, THUMBNAIL_PIX[0]).astype(int)
         small = relative[np.ix_(rows, columns)]
         limit = float(np.nanpercentile(np.abs(small), 98)) if np.isfinite(small).any() else 1.0
-        return colour(small, (-limit or -1.0, limit or 1.0), difference=True)
+        return coloured(small, Stretch(-limit or -1.0, limit or 1.0, difference=True))
+
+    def opening(self, exposures: Sequence[Exposure]) -> Iterator[Opening]:
+        """Yield the white light curve of the first exposures, with transit, baseline and residuals."""
+        for exposure in exposures[:MOST_OPENINGS]:
+            panel = next(self._light(_Products(exposure.folder)), None)
+            if panel is not None and panel.key == "lrs_white_light":
+                yield Opening(exposure, panel)
 
     def panels(self, exposure: Exposure, *, brief: bool = False) -> Iterator[Panel]:
         """Yield the figures that the products allow."""
@@ -153,8 +74,7 @@ class LrsSections(Section):
             yield from self._drawn(exposure.folder / "figures")
             return
         found = _Products(exposure.folder)
-        if found.spectra is not None:
-            yield from self._light(found)
+        yield from self._light(found)
         if found.frames is not None:
             yield from self._frames(found)
         if found.spectra is not None:
@@ -177,14 +97,15 @@ class LrsSections(Section):
     @staticmethod
     def _light(found: _Products) -> Iterator[Panel]:
         spectra = found.spectra
-        assert spectra is not None
-        white = found.white
+        if spectra is None:
+            return
+        white, fit = found.white, found.fit
         hours = time_series_quality.hours_of(spectra)
         if white is not None:
             yield Panel(
                 "lrs_white_light",
                 "White light curve",
-                lambda: time_series.draw_white_light(white, hours),
+                lambda: time_series.draw_white_light(white, hours, fit),
                 interactive=lambda: _interactive("draw_white_light", spectra),
             )
         yield Panel("lrs_light_curves_2d", "All light curves at once", lambda: time_series.draw_light_curves(spectra))
@@ -194,21 +115,30 @@ class LrsSections(Section):
             lambda: time_series_quality.draw_spectroscopic(spectra),
             interactive=lambda: _interactive("draw_spectroscopic", spectra),
         )
-        yield Panel("lrs_spectrum", "Spectrum", lambda: time_series.draw_spectrum(spectra))
+        yield Panel(
+            "lrs_spectrum",
+            "Spectrum",
+            lambda: time_series.draw_spectrum(spectra),
+            interactive=lambda: _interactive("draw_spectrum", spectra),
+        )
         yield Panel("lrs_trace", "Shifts and width of the trace", lambda: time_series.draw_trace(spectra))
         if white is not None and white.flux.size >= time_series_quality.LEAST_INTEGRATIONS:
             yield Panel(
-                "lrs_noise", "Noise against bin size", lambda: time_series.draw_noise(white, found.white_photon_error)
+                "lrs_noise",
+                "Noise against bin size",
+                lambda: time_series.draw_noise(white, fit, found.white_photon_error),
             )
 
     @staticmethod
     def _frames(found: _Products) -> Iterator[Panel]:
         frames = found.frames
         assert frames is not None
-        number = found.example_integration
+        number, column = found.example_integration, found.trace_column
         yield Panel("lrs_frames", "Frames, raw and cleaned", lambda: time_series_quality.draw_frames(frames, number))
         yield Panel("lrs_replaced", "Pixels replaced", lambda: time_series_quality.draw_replaced(frames["replaced"]))
-        yield Panel("lrs_profile", "Spatial profile", lambda: time_series_quality.draw_profile(frames["profile"]))
+        yield Panel(
+            "lrs_profile", "Spatial profile", lambda: time_series_quality.draw_profile(frames["profile"], column)
+        )
 
     @staticmethod
     def _spectra(found: _Products) -> Iterator[Panel]:
@@ -243,6 +173,10 @@ class _Products:
     def example_integration(self) -> int:
         return int(self.frames["example_integration"]) if self.frames else 0
 
+    @property
+    def trace_column(self) -> int:
+        return int(self.frames["trace_column"]) if self.frames else 0
+
     @cached_property
     def white(self) -> Any:
         """The white light curve; None where no wavelength has flux in all integrations."""
@@ -251,12 +185,19 @@ class _Products:
         except ValueError:
             return None
 
+    @cached_property
+    def fit(self) -> Any:
+        """Transit and baseline of the white light curve, as its numbers have it."""
+        return None if self.white is None else quality.fit_white_light(self.white, self.spectra)
+
     @property
     def white_photon_error(self) -> np.ndarray | None:
         """What photons alone would give as error of the white light curve."""
         error = self.frames["photon_error"] if self.frames else None
         if error is None or not np.isfinite(error).any():
             return None
+        rows = self.spectra.get("detector_row")
+        error = error if rows is None else error[:, rows]
         return time_series_quality.white_light({**self.spectra, "flux_error": error}).error
 
 

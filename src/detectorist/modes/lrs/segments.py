@@ -1,8 +1,9 @@
-"""An exposure comes in segments: put them in order, and refuse a set that is not one whole exposure."""
+"""A time series comes in exposures, and these in segments: put them in order, refuse what does not belong to it."""
 
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +17,13 @@ from detectorist.product_names import stem_of
 from detectorist.reduction.headers import read_header, require_consistent_ramp, sci_axes
 from detectorist.step import LRS_SLITLESS
 
-#: Metadata that all segments of one exposure share.
+log = logging.getLogger(__name__)
+
+#: Metadata that all segments of one time series share; long ones are several exposures of a visit.
 IDENTITY = (
     "observation.program_number",
     "observation.observation_number",
     "observation.visit_number",
-    "observation.visit_group",
-    "observation.activity_id",
-    "observation.exposure_number",
     "instrument.detector",
     "subarray.name",
     "exposure.ngroups",
@@ -31,6 +31,8 @@ IDENTITY = (
 )
 #: Product endings that are ramps; everything else must be rates per integration.
 RAMPS = ("Level1bModel", "RampModel")
+#: Groups without which a ramp has no slope.
+MIN_GROUPS = 2
 #: What headers of this mode say, where they say anything: references are chosen by it.
 _LRS_HEADER = (
     ("instrument.detector", "MIRIMAGE"),
@@ -67,6 +69,12 @@ class Segment:
         return stem_of(filename)
 
     @property
+    def exposure(self) -> str:
+        """What its exposure is called within the time series."""
+        keys = ("visit_group", "sequence_id", "activity_id", "exposure_number")
+        return "_".join(str(self.meta.get(f"observation.{key}") or "") for key in keys)
+
+    @property
     def is_ramp(self) -> bool:
         """Whether stage 1 has still to be run."""
         return self.meta.get("model_type") in RAMPS
@@ -83,7 +91,9 @@ class Segment:
 
 
 def order_segments(sources: Iterable[Any], *, allow_gaps: bool = False) -> list[Segment]:
-    """Return the segments of one MIRI LRS exposure in the order of time.
+    """Return the segments of one MIRI LRS time series in the order of time, those of an exposure together.
+
+    What lacks at either end of an exposure is said in the log: the files may not be there yet.
 
     Parameters
     ----------
@@ -95,7 +105,8 @@ def order_segments(sources: Iterable[Any], *, allow_gaps: bool = False) -> list[
     ------
     InputError
         When a file cannot be read or is of another mode; when ramps and rates are mixed, or segments of different
-        exposures; when a segment is given twice or one in between is missing.
+        visits or settings; when a segment is given twice, one in between is missing, or one of several does not say
+        which integrations it holds.
     """
     segments = [_read(source) for source in sources]
     if not segments:
@@ -104,10 +115,26 @@ def order_segments(sources: Iterable[Any], *, allow_gaps: bool = False) -> list[
         _require_lrs(segment)
         if segment.is_ramp and isinstance(segment.source, Path):
             require_consistent_ramp(segment.name, segment.meta, sci_axes(segment.source))
-    _require_one_exposure(segments)
-    segments.sort(key=lambda segment: (segment.first or 0, segment.name))
-    _require_contiguous(segments, allow_gaps=allow_gaps)
-    return segments
+        _require_slope(segment)
+    _require_one_series(segments)
+    exposures: dict[str, list[Segment]] = {}
+    for segment in segments:
+        exposures.setdefault(segment.exposure, []).append(segment)
+    ordered = []
+    for _, members in sorted(exposures.items(), key=lambda item: _begin(item[1])):
+        members.sort(key=lambda segment: (segment.first or 0, segment.name))
+        if len(members) > 1:
+            _require_contiguous(members, allow_gaps=allow_gaps)
+        _say_what_lacks(members)
+        ordered += members
+    return ordered
+
+
+def _begin(members: list[Segment]) -> tuple[float, str]:
+    """Return when an exposure began (MJD, 0 where headers do not say), and its name: what exposures are sorted by."""
+    starts = [segment.meta.get("exposure.start_time") for segment in members]
+    known = [float(start) for start in starts if isinstance(start, int | float)]
+    return min(known, default=0.0), members[0].exposure
 
 
 def _read(source: Any) -> Segment:
@@ -136,7 +163,16 @@ def _require_lrs(segment: Segment) -> None:
         )
 
 
-def _require_one_exposure(segments: list[Segment]) -> None:
+def _require_slope(segment: Segment) -> None:
+    """Refuse ramps of one group: the stock fit takes its counts, pedestal and all, for the light of its time."""
+    n_groups = segment.meta.get("exposure.ngroups")
+    if segment.is_ramp and n_groups is not None and n_groups < MIN_GROUPS:
+        raise InputError(
+            f"{segment.name}: {n_groups} group; a slope is fitted, {MIN_GROUPS} are needed", found=n_groups
+        )
+
+
+def _require_one_series(segments: list[Segment]) -> None:
     kinds = {segment.is_ramp for segment in segments}
     if len(kinds) > 1:
         ramp = next(s.name for s in segments if s.is_ramp)
@@ -147,17 +183,27 @@ def _require_one_exposure(segments: list[Segment]) -> None:
         for key in IDENTITY:
             if first.meta.get(key) != other.meta.get(key):
                 raise InputError(
-                    f"{first.name} and {other.name} are of different exposures: "
+                    f"{first.name} and {other.name} are of different time series: "
                     f"{key} is {first.meta.get(key)} and {other.meta.get(key)}"
                 )
 
 
+def _require_numbers(segments: list[Segment]) -> None:
+    """Refuse segments of one exposure that do not say which of its integrations they hold."""
+    for segment in segments:
+        for keyword, value in (("INTSTART", segment.first), ("INTEND", segment.last)):
+            if value is None:
+                raise InputError(
+                    f"{segment.name}: no number of its {'first' if keyword == 'INTSTART' else 'last'} integration "
+                    f"({keyword}); several segments cannot be put in order"
+                )
+
+
 def _require_contiguous(segments: list[Segment], *, allow_gaps: bool) -> None:
+    _require_numbers(segments)
     for before, after in itertools.pairwise(segments):
-        if before.last is None or after.first is None:
-            raise InputError(
-                f"{after.name}: no number of its first integration (INTSTART); several segments cannot be put in order"
-            )
+        assert before.last is not None  # else refused
+        assert after.first is not None
         if after.first <= before.last:
             raise InputError(
                 f"{before.name} and {after.name} both hold integration {after.first}: is a segment given twice?"
@@ -169,3 +215,28 @@ def _require_contiguous(segments: list[Segment], *, allow_gaps: bool) -> None:
                 missing_from=before.last + 1,
                 missing_to=after.first - 1,
             )
+
+
+def _say_what_lacks(segments: list[Segment]) -> None:
+    """Warn of segments that lie before the first or behind the last of an exposure."""
+    first, last = segments[0], segments[-1]
+    total = last.meta.get("exposure.segment_total")
+    if first.first is not None and first.first > 1:
+        _warn(_missing(1, first.meta.get("exposure.segment_number"), total), 1, first.first - 1, first.name)
+    n_ints = last.meta.get("exposure.nints")
+    if last.last is not None and isinstance(n_ints, int) and n_ints > last.last:
+        number = last.meta.get("exposure.segment_number")
+        after = number + 1 if isinstance(number, int) else None
+        behind = total + 1 if isinstance(total, int) else None
+        _warn(_missing(after, behind, total), last.last + 1, n_ints, last.name)
+
+
+def _missing(first: int | None, stop: int | None, total: int | None) -> str:
+    """Return "segment 1 of 2", "segments 1 to 3 of 5", or no more than "segments" where headers do not say."""
+    if not (isinstance(first, int) and isinstance(stop, int) and isinstance(total, int)) or stop <= first:
+        return "segments"
+    return f"segment {first} of {total}" if stop == first + 1 else f"segments {first} to {stop - 1} of {total}"
+
+
+def _warn(which: str, first: int, last: int, name: str) -> None:
+    log.warning("%s missing: integrations %d-%d of the exposure of %s", which, first, last, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,19 +15,16 @@ import numpy as np
 import xarray as xr
 from stdatamodels.jwst.datamodels import CubeModel
 
-from detectorist import __version__, models
+from detectorist import models
 from detectorist.algorithms import dq
 from detectorist.errors import InputError
+from detectorist.modes.lrs import spectra_variables as described
+from detectorist.modes.lrs.spectra_variables import NO_FLUX, REPLACED, SATURATED, TIME_FROM_HEADER
+from detectorist.modes.lrs.time_series import MJD_ZERO
 from detectorist.reduction import products
 from detectorist.times import integration_times
 
 log = logging.getLogger(__name__)
-
-#: Bits of the variable `quality`.
-NO_FLUX = 1  # the flux is not a number
-REPLACED = 2  # a pixel within 4 columns of the trace was replaced
-SATURATED = 4  # a pixel within 4 columns of the trace is saturated in part of the ramp
-TIME_FROM_HEADER = 8  # INT_TIMES had no row: the time was computed from the exposure's start
 
 #: Integrations in one piece of the file, of spectra and of single numbers.
 CHUNK_INTS, CHUNK_OF_SERIES = 64, 1024
@@ -37,7 +34,11 @@ NEAR_TRACE_PIX = 4
 
 @dataclass(frozen=True)
 class SegmentSpectra:
-    """The spectra of one segment: arrays over (n_ints, ...), wavelength over (n_rows,) in micron."""
+    """The spectra of one segment: arrays over (n_ints, ...), wavelength over (n_rows,) in micron.
+
+    Rows are those of the detector: the wavelength of some is not a number, and falls from one to the next. Times are
+    MJD (UTC) and whole BJD (TDB); `origin` holds attributes for the file.
+    """
 
     wavelength: np.ndarray
     flux: np.ndarray
@@ -50,7 +51,10 @@ class SegmentSpectra:
     quality: np.ndarray
     time_mjd_utc: np.ndarray
     time_bjd_tdb: np.ndarray
+    integration_number: np.ndarray
+    exposure: np.ndarray
     units: str
+    origin: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def collect(
@@ -75,7 +79,10 @@ class SegmentSpectra:
         return cls(
             quality=quality.astype(np.uint8),
             time_mjd_utc=times.mjd_utc,
-            time_bjd_tdb=times.bjd_tdb,
+            time_bjd_tdb=times.bjd_tdb + MJD_ZERO,
+            integration_number=times.table["integration_number"].astype(np.int64),
+            exposure=np.full(len(quality), _exposure_number(frames), np.int16),
+            origin=described.origin_of(frames),
             units="electron/s" if electrons else frames.meta.bunit_data or "DN/s",
             **arrays,
         )
@@ -84,24 +91,26 @@ class SegmentSpectra:
 class LrsSpectra:
     """All segments of an exposure, joined in a NetCDF file that grows with them: none is kept in memory.
 
+    Wavelengths ascend; rows of the detector without one are left out, and `detector_row` tells which are there.
     Nothing has the final name until `finish`.
 
     Parameters
     ----------
     path : Path
         Of the file.
-    author, contact : str
-        Written to it.
+    author, contact, recipe : str
+        Written to it, where known.
 
     Attributes
     ----------
     path : Path
     """
 
-    def __init__(self, path: Path, *, author: str = "", contact: str = ""):
+    def __init__(self, path: Path, *, author: str = "", contact: str = "", recipe: str = ""):
         self.path = path
-        self._attributes = {"author": author, "contact": contact, "code": f"detectorist {__version__}"}
+        self._attributes = described.file_attributes(author=author, contact=contact, recipe=recipe)
         self._wavelength: np.ndarray | None = None
+        self._rows = np.zeros(0, np.intp)
         self._n_ints = 0
         self._product = products.WholeFile(path)
         with products.writing(path):
@@ -112,15 +121,16 @@ class LrsSpectra:
         with products.writing(self.path):
             if self._wavelength is None:
                 self._wavelength = segment.wavelength
+                self._rows = _ascending(segment.wavelength)
                 self._begin(segment)
             elif not np.array_equal(self._wavelength, segment.wavelength, equal_nan=True):
                 raise InputError("two segments have different wavelength maps: are they of one exposure?")
             before, self._n_ints = self._n_ints, self._n_ints + len(segment.flux)
             self._file.resize_dimension("integration_number", self._n_ints)
-            rows = slice(before, self._n_ints)
-            self._file["integration_number"][rows] = np.arange(before + 1, self._n_ints + 1)
-            for name in _described(segment.units):
-                self._file[name][rows] = getattr(segment, name)
+            new = slice(before, self._n_ints)
+            self._file["integration_number"][new] = segment.integration_number
+            for name in described.variables(segment.units):
+                self._file[name][new] = self._chosen(name, segment)
             self._file.flush()
 
     def finish(self) -> None:
@@ -136,26 +146,44 @@ class LrsSpectra:
             self._file.close()
         self._product.discard()
 
+    def _chosen(self, name: str, segment: SegmentSpectra) -> np.ndarray:
+        """Return a variable on the wavelengths of the file."""
+        values = getattr(segment, name)
+        return values[:, self._rows] if values.ndim > 1 else values
+
     def _begin(self, segment: SegmentSpectra) -> None:
         """Make the variables."""
-        spectral, regions = len(segment.wavelength), segment.n_outliers.shape[2]
-        self._file.dimensions = {"integration_number": None, "wavelength": spectral, "region_width": regions}
-        self._file.attrs.update(self._attributes)
-        coordinates: dict[str, tuple[tuple[str, ...], str, np.ndarray]] = {
-            "integration_number": (("integration_number",), "", np.empty(0, np.int64)),
-            "wavelength": (("wavelength",), "microns", segment.wavelength),
-            "region_width": (("region_width",), "pixel", np.arange(regions)),
+        regions = segment.n_outliers.shape[2]
+        self._file.dimensions = {
+            "integration_number": None,
+            "wavelength": self._rows.size,
+            "region_width": regions,
         }
-        for name, (dims, unit, values) in coordinates.items():
-            made = self._make(name, dims, values, {"units": unit})
-            if name != "integration_number":
-                made[:] = values
-        for name, (dims, unit, text) in _described(segment.units).items():
-            self._make(name, dims, getattr(segment, name), {"units": unit, "long_name": text})
+        self._file.attrs.update({**self._attributes, **segment.origin, "history": self._history(segment)})
+        fixed = {"wavelength": segment.wavelength[self._rows], "region_width": np.arange(regions)}
+        for name, (dims, attributes) in described.coordinates().items():
+            made = self._make(name, dims, fixed.get(name, np.empty(0, np.int64)), attributes, fill=False)
+            if name in fixed:
+                made[:] = fixed[name]
+        dims, attributes = described.detector_row()
+        self._make("detector_row", dims, self._rows, attributes, fill=False)[:] = self._rows
+        for name, (dims, attributes) in described.variables(segment.units).items():
+            self._make(name, dims, self._chosen(name, segment), attributes)
 
-    def _make(self, name: str, dims: tuple[str, ...], values: np.ndarray, attributes: dict[str, str]) -> Any:
-        """Make a variable that grows, compressed when it is a spectrum per integration."""
-        options: dict[str, Any] = {"fillvalue": np.nan} if values.dtype.kind == "f" else {}
+    def _history(self, segment: SegmentSpectra) -> str:
+        """Return what was done, without a date: the same input gives the same file."""
+        recipe = f", recipe {self._attributes['recipe']}" if "recipe" in self._attributes else ""
+        versions = f"jwst {segment.origin['jwst_version']}" if "jwst_version" in segment.origin else "jwst"
+        return f"{self._attributes['code']}, {versions}: ramps to rates, background, spectra, alignment{recipe}"
+
+    def _make(
+        self, name: str, dims: tuple[str, ...], values: np.ndarray, attributes: dict[str, Any], *, fill: bool = True
+    ) -> Any:
+        """Make a variable that grows, compressed when it is a spectrum per integration.
+
+        A coordinate has no fill value: none of it is missing.
+        """
+        options: dict[str, Any] = {"fillvalue": np.nan} if fill and values.dtype.kind == "f" else {}
         if dims[0] == "integration_number":
             options["chunks"] = (CHUNK_INTS, *values.shape[1:]) if len(dims) > 1 else (CHUNK_OF_SERIES,)
         if len(dims) > 1:
@@ -180,35 +208,15 @@ class LrsSpectra:
         products.write_dataset(self.dataset, Path(path).with_suffix(".nc"))
 
 
-def _described(units: str) -> dict[str, tuple[tuple[str, ...], str, str]]:
-    """Return dimensions, unit and description of every variable."""
-    spectral, temporal = ("integration_number", "wavelength"), ("integration_number",)
-    return {
-        "flux": (spectral, units, "count rate in the aperture"),
-        "flux_error": (spectral, units, "standard deviation of flux"),
-        "background": (
-            spectral,
-            "DN/s" if units == "electron/s" else units,
-            "subtracted background, median over columns, per pixel",
-        ),
-        "x_shift": (temporal, "pixel", "shift of the trace across dispersion, positive toward higher column"),
-        "y_shift": (temporal, "pixel", "shift along dispersion, positive toward higher row"),
-        "psf_sigma": (temporal, "pixel", "standard deviation of a Gaussian fitted to the trace"),
-        "n_outliers": (
-            (*spectral, "region_width"),
-            "",
-            "pixels replaced within region_width columns of column 36",
-        ),
-        "quality": (
-            spectral,
-            "",
-            f"bits: {NO_FLUX} no flux, {REPLACED} pixel replaced near the trace, {SATURATED} saturated near the "
-            f"trace, {TIME_FROM_HEADER} time computed from the header",
-        ),
-        "time_mjd_utc": (temporal, "d", "mid-time of the integration, MJD, UTC"),
-        "time_bjd_tdb": (
-            temporal,
-            "d",
-            "mid-time at the solar system barycentre, TDB, as BJD minus 2400000.5",
-        ),
-    }
+def _ascending(wavelength: np.ndarray) -> np.ndarray:
+    """Return the rows that have a wavelength, in ascending order of it; of equal ones the first."""
+    known = np.flatnonzero(np.isfinite(wavelength))
+    if known.size == 0:
+        raise InputError("no row of the detector has a wavelength; is the wavelength map right?")
+    return known[np.unique(wavelength[known], return_index=True)[1]]
+
+
+def _exposure_number(frames: CubeModel) -> int:
+    """Return the number of the exposure as its header has it, 1 where that says none."""
+    number = str(frames.meta.observation.exposure_number or "")
+    return int(number) if number.isdigit() else 1

@@ -58,7 +58,7 @@
   const filters = document.getElementById("filters");
   const search = document.getElementById("search");
   const state = document.getElementById("state");
-  const onlyEyes = document.getElementById("only-eyes");
+  const onlyFlagged = document.getElementById("only-attention");
   const shown = document.getElementById("shown");
   const rows = tables.flatMap((table) => Array.from(table.tBodies[0].rows));
   const reasons = new Map(all(".suspects > li").map((item) => [item.querySelector("a").hash, item.textContent]));
@@ -71,7 +71,7 @@
     let count = 0;
     rows.forEach((row, index) => {
       const fits = (!state.value || row.dataset.state === state.value)
-        && (!onlyEyes.checked || "eyes" in row.dataset)
+        && (!onlyFlagged.checked || "attention" in row.dataset)
         && words.every((word) => texts[index].includes(word));
       row.hidden = !fits;
       count += fits;
@@ -105,16 +105,20 @@
     if (link && link.hash === location.hash) reveal();
   });
 
-  // Pictures of one field, one over the other.
+  // Pictures of one field, one over the other: buttons, a slider between the first two, and blinking.
   for (const stack of all("[data-blink]")) {
     const frames = all(".frame", stack);
     if (frames.length < 2) continue;
     const bar = document.createElement("p");
     bar.className = "buttons";
+    const nameOf = (frame) => frame.querySelector("figcaption").textContent.split(":")[0];
     let timer = 0;
     const show = (index) => {
+      stack.classList.remove("sliding");
+      slider.hidden = true;
       frames.forEach((frame, number) => { frame.hidden = number !== index; });
       buttons.forEach((button, number) => button.setAttribute("aria-pressed", String(number === index)));
+      slide.setAttribute("aria-pressed", "false");
     };
     const make = (text, act) => {
       const button = document.createElement("button");
@@ -125,9 +129,22 @@
       return button;
     };
     const stop = () => { clearInterval(timer); timer = 0; blink.setAttribute("aria-pressed", "false"); };
-    const buttons = frames.map((frame, index) => make(
-      frame.querySelector("figcaption").textContent.split(":")[0], () => { stop(); show(index); },
-    ));
+    const buttons = frames.map((frame, index) => make(nameOf(frame), () => { stop(); show(index); }));
+    const slider = document.createElement("input");
+    Object.assign(slider, { type: "range", min: "0", max: "100", value: "50", hidden: true });
+    slider.setAttribute("aria-label", `Boundary between ${nameOf(frames[0])} and ${nameOf(frames[1])}`);
+    const cut = () => stack.style.setProperty("--cut", `${slider.value}%`);
+    slider.addEventListener("input", cut);
+    const slide = make("Slider", () => {
+      stop();
+      show(0);
+      frames[1].hidden = false;
+      stack.classList.add("sliding");
+      slider.hidden = false;
+      buttons.forEach((button) => button.setAttribute("aria-pressed", "false"));
+      slide.setAttribute("aria-pressed", "true");
+      cut();
+    });
     const blink = make("Blink", () => {
       if (timer) { stop(); return; }
       let index = 0;
@@ -136,8 +153,47 @@
       timer = setInterval(() => { index = 1 - index; show(index); }, 700);
     });
     blink.setAttribute("aria-pressed", "false");
-    stack.prepend(bar);
+    stack.prepend(bar, slider);
     show(0);
+  }
+
+  // Values of an image under the cursor: its colours are looked up in its palette.
+  const readOff = (view, told) => {
+    const image = view.querySelector("image");
+    let pixels = null;
+    const load = () => {
+      const picture = new Image();
+      picture.addEventListener("load", () => {
+        const canvas = document.createElement("canvas");
+        [canvas.width, canvas.height] = [picture.width, picture.height];
+        const context = canvas.getContext("2d");
+        context.drawImage(picture, 0, 0);
+        pixels = context.getImageData(0, 0, picture.width, picture.height);
+      });
+      picture.src = image.getAttribute("href");
+    };
+    const known = JSON.parse(view.dataset.view);
+    const indexes = new Map(known.palette.map((colour, index) => [colour.join(), index]));
+    const [left, top, width, height] = known.box;
+    view.addEventListener("pointerenter", () => { if (!pixels) load(); });
+    view.addEventListener("pointerleave", () => { told.textContent = ""; });
+    view.addEventListener("pointermove", (event) => {
+      const place = new DOMPoint(event.clientX, event.clientY).matrixTransform(view.getScreenCTM().inverse());
+      const [x, y] = [(place.x - left) / width, (place.y - top) / height];
+      if (!pixels || x < 0 || y < 0 || x >= 1 || y >= 1) { told.textContent = ""; return; }
+      const [column, row] = [Math.floor(x * pixels.width), Math.floor(y * pixels.height)];
+      const start = 4 * (row * pixels.width + column);
+      const index = indexes.get(Array.from(pixels.data.slice(start, start + 3)).join());
+      const beyond = index === 0 ? "\u2264 " : index === 254 ? "\u2265 " : "";
+      const value = index === undefined || index === 255 ? "no value" : `${beyond}${known.values[index]} ${known.unit}`;
+      told.textContent = `column ${Math.floor(x * known.shape[1])}, row ${Math.floor((1 - y) * known.shape[0])}: ${value}`;
+    });
+  };
+  for (const view of all("svg.view")) {
+    const told = document.createElement("output");
+    told.className = "readout";
+    view.parentNode.append(told);
+    readOff(view, told);
   }
 
   // Light curves to zoom, drawn when they come into view; without bokeh the still drawing stays.

@@ -23,3 +23,15 @@ def simulate(raw: Path, *, seed: int, progress: Progress) -> Demo:
 def compare(products: Sequence[Path], raw: Path) -> list[str]:
     """Return how far the first rate of the target is from the truth."""
     return rates_against_truth([path for path in products if path.name.endswith("_rate.fits")][:1], raw)
+
+
+def truths(exposure: str, raw: Path) -> dict[str, float]:
+    """Return what figures of merit of the exposure should be."""
+    import numpy as np
+    import xarray as xr
+
+    with xr.open_dataset(raw / f"{exposure}_truth.nc", engine="h5netcdf") as truth:
+        known = {"pull_width": 1.0, "row_ratio": 1.0, "spikes_ppm": 0.0}
+        if "ktc" in truth:
+            known["ktc_rms_dn"] = float(np.std(truth["ktc"].values - truth["ktc"].values.mean(axis=0)))
+        return known

@@ -28,3 +28,19 @@ def simulate(raw: Path, *, seed: int, progress: Progress) -> Demo:
 def compare(products: Sequence[Path], raw: Path) -> list[str]:
     """Return how far the rate is from the truth."""
     return rates_against_truth([path for path in products if path.name.endswith("_rate.fits")], raw)
+
+
+def truths(exposure: str, raw: Path) -> dict[str, float]:
+    """Return what figures of merit of the exposure should be."""
+    import numpy as np
+    import xarray as xr
+
+    with xr.open_dataset(raw / f"{exposure}_truth.nc", engine="h5netcdf") as truth:
+        stripes = truth["stripes"].values
+        return {
+            "row_ratio": 1.0,
+            "column_ratio": 1.0,
+            "stripes_rms": float(np.std(stripes.mean(axis=0))),
+            "snowballs": float(truth.sizes["snowball"]),
+            "sky": float(np.median(truth["rate"].values[4:-4:8, 4:-4:8])),
+        }

@@ -92,7 +92,7 @@ def compare_lrs(dataset: xr.Dataset, truth_path: str | Path, *, n_bins: int = 20
             f"{dataset.sizes['integration_number']}"
         )
     um = truth["wavelength"].values
-    flux, error = dataset["flux"].values.astype(float), dataset["flux_error"].values.astype(float)
+    flux, error = (_on_rows(dataset, name, um.size) for name in ("flux", "flux_error"))
     usable = (um >= USEFUL_UM[0]) & (um <= USEFUL_UM[1]) & np.isfinite(flux).all(axis=0)
     if not usable.any():
         raise InputError(f"no wavelength between {USEFUL_UM[0]} and {USEFUL_UM[1]} um has flux in all integrations")
@@ -107,9 +107,19 @@ def compare_lrs(dataset: xr.Dataset, truth_path: str | Path, *, n_bins: int = 20
         ratio / ratio.mean() * white_truth,
         white_truth,
         float(ratio.std(ddof=1) / ratio.mean()),
-        _expected_scatter(truth, usable),
+        expected_scatter(truth, usable),
         *bins,
     )
+
+
+def _on_rows(dataset: xr.Dataset, name: str, n_rows: int) -> np.ndarray:
+    """Return a variable on all rows of the detector, shape (n_ints, n_rows), NaN where a row has no wavelength."""
+    values = dataset[name].values.astype(float)
+    if "detector_row" not in dataset:
+        return values
+    found = np.full((len(values), n_rows), np.nan)
+    found[:, dataset["detector_row"].values] = values
+    return found
 
 
 _NO_BINS = (np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0))
@@ -119,7 +129,7 @@ def _has_transit(truth: xr.Dataset) -> bool:
     return "transit" not in truth.attrs["left_out"].split()
 
 
-def _expected_scatter(truth: xr.Dataset, usable: np.ndarray) -> float:
+def expected_scatter(truth: xr.Dataset, usable: np.ndarray) -> float:
     """Return the relative noise of the sum of a 9-pixel box over `usable` rows, mean over integrations."""
     column = round(json.loads(truth.attrs["scene"])["star"]["trace_column"])
     aperture = slice(column - _HALF_APERTURE_PIX, column + _HALF_APERTURE_PIX + 1)

@@ -1,12 +1,13 @@
-"""Who needs eyes, in which order, and why."""
+"""Which exposures need attention, in which order, and why."""
 
 from pathlib import Path
 
 import pytest
 
+from detectorist.modes.exposure import Exposure
 from detectorist.modes.lrs.report import LrsSections
-from detectorist.report.concerns import Check, Column, find_suspects, is_number
-from detectorist.report.gather import Exposure
+from detectorist.modes.quality import Check, Column, good_in_words, is_number
+from detectorist.report.quality_checks import find_suspects
 
 COLUMN = Column("noise", "noise", "ppm")
 HIGH = Check("noise", "noise is {value:.1f} (up to {high:g} is usual)", high=2.0)
@@ -70,28 +71,54 @@ def test_what_is_no_number_is_not_compared(value):
         ({"pull_width": 1.2}, "errors are too small"),
         ({"pull_width": 0.8}, "errors are too large"),
         ({"replaced_pct": 30.0}, "30.0 % of the spectral elements have a replaced pixel"),
-        ({"x_rms_pix": 0.3, "y_rms_pix": 0.4}, "moved by 0.500 pixel"),
-        ({"times_from_header": True}, "computed from the start of the exposure"),
-        ({"white_ratio": 3.0, "n_integrations": 100}, "at least 2.14 times"),
+        ({"motion_pix": 0.5}, "moved by 0.500 pixel"),
+        ({"times_computed": 1}, "computed from the start of the exposure"),
+        ({"white_ratio_at_least": 2.14}, "at least 2.14 times"),
+        ({"red_ratio_at_least": 1.5}, "bins of the white light scatter at least 1.50 times"),
+        (
+            {"depth_shift_sigma": 3.0, "depth_shift_by": "width"},
+            "changes by 3.0 of its errors (up to 2 is usual) when the",
+        ),
+        ({"aperture_offset_pix": 4.0}, "4.0 pixels from the middle of the aperture"),
+        ({"background_error_pct": 3.0}, "may be off by 3.00 %"),
+        ({"spikes_ppm": 2000.0}, "2000 in a million spectral elements"),
+        ({"no_trace": "nothing stands out"}, "no trace was found: nothing stands out"),
+        ({"no_white_light": "no flux"}, "there is no white light curve: no flux"),
     ],
 )
 def test_lrs_says_what_is_the_matter(numbers, words):
     sections = LrsSections()
-    one = exposure("e", **numbers)
-    sections.complete(one)
-    (suspect,) = find_suspects([one], sections.columns, sections.checks)
+    (suspect,) = find_suspects([exposure("e", **numbers)], sections.columns, sections.checks)
     assert words in suspect.concerns[0].words
 
 
-def test_a_scatter_from_few_integrations_accuses_nobody():
-    sections = LrsSections()
-    one = exposure("e", white_ratio=2.0, n_integrations=12, pull_width=1.05)
-    sections.complete(one)
-    assert find_suspects([one], sections.columns, sections.checks) == []
+def test_a_text_is_a_concern_where_none_should_be():
+    check = Check("why", "it failed: {value}", urgency=5)
+    assert check.apply("no light").words == "it failed: no light"
+    assert check.apply("no light").urgency == 5
+    assert check.apply("") is None
+    assert check.apply(None) is None
+    assert check.apply(3.0) is None
 
 
-def test_jumps_are_counted_over_all_segments():
-    one = exposure("e")
-    one.steps = {f"seg{i}": {"inspect_dq_flags": {"counts": {"JUMP_DET": i}, "n_pixels": 100}} for i in (1, 3)}
-    LrsSections().complete(one)
-    assert one.numbers["jumps_pct"] == 2.0
+def test_reasons_name_other_numbers_of_the_exposure():
+    check = Check("shift", "moved by {value:g} with {name}", high=1.0)
+    assert check.apply(2.0, {"name": "the width"}).words == "moved by 2 with the width"
+
+
+def test_what_is_good_follows_from_the_checks():
+    column = Column("noise", "noise", "ppm", form=".1f")
+    low = Check("noise", "", low=0.5)
+    assert good_in_words(column, [HIGH]) == "good up to 2"
+    assert good_in_words(column, [low]) == "good from 0.5"
+    assert good_in_words(column, [HIGH, low, Check("other", "", high=9)]) == "good between 0.5 and 2"
+    assert good_in_words(column, [Check("noise_at_least", "", high=3.0, of="noise")]) == "good up to 3"
+    assert good_in_words(column, []) == ""
+
+
+def test_values_are_shown_with_error_and_unit():
+    column = Column("depth", "depth", "%", form=".2f", error="depth_error")
+    assert column.told({"depth": 1.234, "depth_error": 0.02}) == "1.23 ± 0.02 %"
+    assert column.told({"depth": 1.234}) == "1.23 %"
+    assert column.text("none") == "none"
+    assert Column("n", "n", form="d").text(3) == "3"

@@ -1,0 +1,243 @@
+"""LRS on scenes that others made: generator, standard pipeline and default recipe side by side, seed by seed.
+
+    python benchmarks/lrs_independent.py --scenes FOLDER --work FOLDER [SEED:GROUPS ...] [--stage ours --stage table]
+
+FOLDER (or the environment variable DETECTORIST_SCENES) holds the package `scenes`: a generator (`python -m scenes.lrs`)
+and a scorer (`python -m scenes.score`) that share no code with this project, and the standard stage 1
+(`python -m scenes.stock`). Even seeds have a linearity reference that is exact, odd ones the identity. Every scene has
+a twin without electronic drifts and interference, which tells what noise alone allows. Scenes and standard products
+are kept in --work and not made again. Writes docs/validation/lrs_independent.json and the page beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+TARGET = ROOT / "docs" / "validation" / "lrs_independent.json"
+#: None of these seeds was looked at while the recipe was made.
+CASES = ("2410:12", "2411:12", "2430:30", "2431:30", "2460:60", "2461:60", "2500:100", "2501:100")
+OWN_BOX = "own box on rateints"
+#: Figures of the scorer: name here, section of the scores (None: the rates; the rest: spectra), its name there.
+FIGURES = {
+    "white": ("spectra", "white_over_expected"),
+    "white_about_fit": ("spectra", "white_scatter_about_fit_over_expected"),
+    "depth_sigma": ("spectra", "depth_error_sigma"),
+    "chi2_expected": ("spectra", "chi2_dof_expected_noise"),
+    "chi2_own": ("spectra", "chi2_dof_product_errors"),
+    "row_noise": ("spectra", "noise_over_expected_per_row"),
+    "flux_pull": ("spectra", "flux_pull_mad"),
+    "bin_rms_ppm": ("spectra", "depth_bin_rms_ppm"),
+    "brightest": (None, "pixel_brightest_tenth_ratio"),
+    "hits_left": (None, "strong_cosmic_rays_left_beyond_5_sigma"),
+    "background_pull": (None, "pixel_background_pull_mad"),
+    "background_bias": (None, "pixel_background_bias_DNs"),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scene: its seed and the groups of its ramps."""
+
+    seed: int
+    groups: int
+    work: Path
+
+    @classmethod
+    def parse(cls, text: str, work: Path) -> Case:
+        """Return the case of "SEED:GROUPS"."""
+        seed, groups = text.split(":")
+        return cls(int(seed), int(groups), work)
+
+    @property
+    def name(self) -> str:
+        """What its folders are called."""
+        return f"{self.seed}_{self.groups}"
+
+    def folder(self, what: str) -> Path:
+        """Return the folder of scene, twin, stock, ours or ours_twin."""
+        return self.work / what / self.name
+
+
+def run(command: list[str], cwd: Path, log: Path) -> float:
+    """Run a command, its words in a log; return the CPU time it took in seconds."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    with log.open("w") as handle:
+        done = subprocess.run(command, cwd=cwd, stdout=handle, stderr=subprocess.STDOUT, env=environment, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)}: exit code {done.returncode}, see {log}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def make_scenes(case: Case, scenes: Path) -> None:
+    for what, extra in (("scene", []), ("twin", ["--clean"])):
+        folder = case.folder(what)
+        if not (folder / "truth.npz").is_file():
+            command = [sys.executable, "-m", "scenes.lrs", str(folder), "--seed", str(case.seed)]
+            run([*command, "--groups", str(case.groups), *extra], scenes, folder.with_suffix(".log"))
+
+
+def reduce_by_standard(case: Case, scenes: Path) -> None:
+    folder = case.folder("stock")
+    if not (folder / "cpu.json").is_file():
+        command = [sys.executable, "-m", "scenes.stock", str(case.folder("scene")), str(folder)]
+        cpu = run(command, scenes, folder.with_suffix(".log"))
+        (folder / "cpu.json").write_text(json.dumps(cpu))
+
+
+def reduce_by_default(case: Case, scene: str, target: str) -> None:
+    source, folder = case.folder(scene), case.folder(target)
+    shutil.rmtree(folder, ignore_errors=True)
+    files = [str(path) for path in sorted(source.glob("*_uncal.fits"))]
+    command = [sys.executable, "-c", "from detectorist.cli import main; main()", "run", "lrs", *files]
+    cpu = run([*command, "-o", str(folder), "--references", str(source / "crds")], ROOT, folder.with_suffix(".log"))
+    (folder / "cpu.json").write_text(json.dumps(cpu))
+
+
+def score(case: Case, scenes: Path, scene: str, products: str) -> dict[str, Any]:
+    target = case.folder(products).with_suffix(".json")
+    command = [sys.executable, "-m", "scenes.score", "lrs", str(case.folder(scene)), str(case.folder(products))]
+    run([*command, "--json", str(target)], scenes, target.with_suffix(".score.log"))
+    return json.loads(target.read_text())
+
+
+def figures_of(scores: dict[str, Any]) -> dict[str, float]:
+    spectra = scores.get("stage_2_output.nc") or scores[OWN_BOX]
+    found = {name: (spectra if section else scores).get(key, float("nan")) for name, (section, key) in FIGURES.items()}
+    # Any box extracts the same rates: what the two stages 1 differ by, without the extraction.
+    found["box_white"] = scores[OWN_BOX]["white_over_expected"]
+    found["box_depth_sigma"] = scores[OWN_BOX]["depth_error_sigma"]
+    return found
+
+
+def false_flags(case: Case, products: str) -> float:
+    """Return the share of samples flagged as jumps where no cosmic ray was: of pixels without any hit in the frame."""
+    import numpy as np
+    from astropy.io import fits
+
+    truth = np.load(case.folder("scene") / "truth.npz")
+    files = sorted(case.folder(products).rglob("*_rateints.fits"))
+    flags = np.concatenate([fits.getdata(path, "DQ") for path in files])
+    hit = np.zeros(flags.shape, bool)
+    k, _, y, x, _ = truth["cosmic_rays"].T.astype(int)
+    hit[k, y, x] = True
+    sound = ~(hit | truth["hot"] | truth["dead"] | truth["warm"] | truth["ref"])
+    return float(((flags & 4) > 0)[sound].mean() / case.groups)
+
+
+def measure(case: Case, scenes: Path) -> dict[str, Any]:
+    ours, twin = (score(case, scenes, a, b) for a, b in (("scene", "ours"), ("twin", "ours_twin")))
+    stock = figures_of(score(case, scenes, "scene", "stock"))
+    found = figures_of(ours)
+    found["white_over_twin"] = found["white"] / figures_of(twin)["white"]
+    n_ints = ours["stage_2_output.nc"]["integrations"]
+    for name, numbers in (("ours", found), ("stock", stock)):
+        numbers["false_flags"] = false_flags(case, name)
+        numbers["cpu_ms_per_int"] = 1e3 * json.loads((case.folder(name) / "cpu.json").read_text()) / n_ints
+    return {"seed": case.seed, "groups": case.groups, "linearity": "identity" if case.seed % 2 else "exact"} | {
+        "ours": found,
+        "stock": stock,
+    }
+
+
+#: Columns of the page: heading, figure, format.
+COLUMNS = (
+    ("white light / expected", "white", ".2f"),
+    ("... / noise alone", "white_over_twin", ".2f"),
+    ("depth error (sigma)", "depth_sigma", "+.1f"),
+    ("chi2, expected noise", "chi2_expected", ".2f"),
+    ("chi2, own errors", "chi2_own", ".2f"),
+    ("noise of a row / expected", "row_noise", ".2f"),
+    ("pull of the flux", "flux_pull", ".2f"),
+    ("brightest pixels (%)", "brightest", "+.2f"),
+    ("strong hits left (%)", "hits_left", ".3f"),
+    ("false flags (1e-6)", "false_flags", ".1f"),
+    ("background pull", "background_pull", ".2f"),
+    ("background bias (DN/s)", "background_bias", "+.2f"),
+    ("CPU (ms per integration)", "cpu_ms_per_int", ".0f"),
+)
+IN_UNITS = {
+    "brightest": lambda value: 100 * (value - 1),
+    "hits_left": lambda value: 100 * value,
+    "false_flags": lambda value: 1e6 * value,
+}
+
+
+def page_of(found: dict[str, Any]) -> str:
+    """Return the table as a page: every figure of ours beside that of the standard pipeline, and their means."""
+    lines = [
+        "# MIRI LRS on scenes of an independent generator",
+        "",
+        f"Measured {found['date']} by `benchmarks/lrs_independent.py`, with the default recipe on seeds it was not "
+        "tuned on. The generator and the scorer share no code with this project. Each cell is ours, then the standard "
+        "stage 1 with a plain box. *Expected* is the noise of optimal slopes of groups 4 to n - 2, so that what "
+        "keeps more groups can be below 1; *noise alone* is the same scene without drifts and interference, "
+        "reduced by the same recipe.",
+        "",
+        "| seed, groups, linearity reference | " + " | ".join(name for name, *_ in COLUMNS) + " |",
+        "|---" * (len(COLUMNS) + 1) + "|",
+    ]
+    for case in found["cases"]:
+        cells = [_cell(case, key, form) for _, key, form in COLUMNS]
+        lines.append(f"| {case['seed']}, {case['groups']}, {case['linearity']} | " + " | ".join(cells) + " |")
+    means = []
+    for _, key, form in COLUMNS:
+        both = [[case[who].get(key) for case in found["cases"]] for who in ("ours", "stock")]
+        means.append(", ".join(_format(sum(each) / len(each), key, form) for each in both if None not in each))
+    return "\n".join([*lines, "| mean | " + " | ".join(means) + " |", ""])
+
+
+def _cell(case: dict[str, Any], key: str, form: str) -> str:
+    both = [case[who].get(key) for who in ("ours", "stock")]
+    return ", ".join(_format(value, key, form) for value in both if value is not None)
+
+
+def _format(value: float, key: str, form: str) -> str:
+    return format(IN_UNITS.get(key, float)(value), form)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", default=CASES, metavar="SEED:GROUPS")
+    parser.add_argument("--scenes", type=Path, default=os.environ.get("DETECTORIST_SCENES"))
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--stage", choices=("scenes", "stock", "ours", "table"), action="append")
+    wanted = parser.parse_args()
+    if wanted.scenes is None:
+        raise SystemExit("--scenes or DETECTORIST_SCENES: the folder that holds the package `scenes` is needed")
+    stages = wanted.stage or ("scenes", "stock", "ours", "table")
+    cases = [Case.parse(text, wanted.work.resolve()) for text in wanted.cases]
+    rows = []
+    for case in cases:
+        if "scenes" in stages:
+            make_scenes(case, wanted.scenes)
+        if "stock" in stages:
+            reduce_by_standard(case, wanted.scenes)
+        if "ours" in stages:
+            reduce_by_default(case, "scene", "ours")
+            reduce_by_default(case, "twin", "ours_twin")
+        if "table" in stages:
+            rows.append(measure(case, wanted.scenes))
+            print(json.dumps(rows[-1], indent=1), flush=True)
+        print(f"{datetime.now(UTC):%H:%M:%S} {case.name}: {', '.join(stages)} done", flush=True)
+    if rows:
+        found = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "cases": rows}
+        TARGET.write_text(json.dumps(found, indent=1) + "\n")
+        TARGET.with_suffix(".md").write_text(page_of(found))
+
+
+if __name__ == "__main__":
+    main()

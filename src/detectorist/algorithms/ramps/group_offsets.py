@@ -1,0 +1,113 @@
+"""What all pixels of a group share beyond the straight course of their ramps.
+
+The decay after a reset, the pull on the last frame and what drift the reference pixels leave move the dark pixels of a
+group together, odd and even rows apart. Measured on pixels beside the star, against straight lines through the middle
+of their ramps, it can be subtracted: groups that would have to be dropped stay usable, and slopes do not change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from detectorist.algorithms.ramps.refpix import N_OUTPUTS
+
+#: Columns up to this quantile of brightness are taken for those beside the star.
+FAINT_QUANTILE = 0.5
+#: Pixels of each row parity needed.
+MIN_PIXELS = 100
+#: Groups of the middle that a line takes at least.
+MIN_MIDDLE = 3
+
+
+@dataclass(frozen=True)
+class GroupOffsets:
+    """Offsets of the groups, and how well they are known."""
+
+    offset: np.ndarray  # (n_ints, n_groups, 2) DN, even and odd rows; 0 where not measurable
+    noise_dn: float  # standard error of an offset, typical
+    n_pixels: int  # behind each, of the row parity with fewer
+
+
+def middle_groups(n_groups: int) -> slice:
+    """Return the groups that lines are laid through: no first third, not the last one."""
+    return slice(max(1, n_groups // 3), n_groups - 1)
+
+
+def measure_group_offsets(data: np.ndarray, usable: np.ndarray) -> GroupOffsets:
+    """Measure, integration by integration, the offset of every group that the faint pixels share.
+
+    Parameters
+    ----------
+    data : ndarray of float, shape (n_ints, n_groups, ny, nx)
+        Ramps, DN, linear. The first four columns are reference pixels and do not take part.
+    usable : ndarray of bool, shape (n_ints, ny, nx)
+        False where a pixel must not be used.
+
+    Returns
+    -------
+    GroupOffsets
+        Zero with fewer than five groups, and where fewer than 100 pixels of a row parity are usable.
+
+    Notes
+    -----
+    The median over the pixels: cosmic rays and hot pixels do no harm. Each integration for itself. Two passes over the
+    faint half of the columns.
+    """
+    n_ints, n_groups = data.shape[:2]
+    middle = middle_groups(n_groups)
+    offset = np.zeros((n_ints, n_groups, 2))
+    if middle.stop - middle.start < MIN_MIDDLE:
+        return GroupOffsets(offset, 0.0, 0)
+    usable = usable.copy()
+    usable[..., :N_OUTPUTS] = False
+    noise, counts = [], [0, 0]
+    for k, ramps in enumerate(data):
+        faint = _faint_pixels(ramps, usable[k], middle)
+        for parity in (0, 1):
+            left = _departures(ramps[:, parity::2][:, faint[parity::2]], middle)
+            counts[parity] = left.shape[1]
+            if left.shape[1] < MIN_PIXELS:
+                continue
+            offset[k, :, parity] = np.median(left, axis=1)
+            spread = 1.4826 * np.median(np.abs(left - offset[k, :, parity, None]), axis=1)
+            noise.append(1.25 * np.median(spread) / np.sqrt(left.shape[1]))
+    return GroupOffsets(offset, float(np.median(noise)) if noise else 0.0, min(counts))
+
+
+def _faint_pixels(ramps: np.ndarray, usable: np.ndarray, middle: slice) -> np.ndarray:
+    """Return the usable pixels of the fainter half of the columns.
+
+    Whole columns: pixels that were chosen by their own rise would be those whose noise happens to make it small.
+    """
+    rise = ramps[middle.stop - 1].astype(float) - ramps[middle.start]
+    known = usable & np.isfinite(rise)
+    light = np.full(rise.shape[1], np.nan)
+    for column in np.flatnonzero(known.any(axis=0)):
+        light[column] = np.median(rise[known[:, column], column])
+    if not known.any():
+        return known
+    with np.errstate(invalid="ignore"):
+        return known & (light <= np.nanquantile(light, FAINT_QUANTILE))
+
+
+def _departures(ramps: np.ndarray, middle: slice) -> np.ndarray:
+    """Return ramps (n_groups, n_pixels) less the straight lines through their middle."""
+    groups = np.arange(len(ramps), dtype=float)
+    centre = groups[middle].mean()
+    lever = groups[middle] - centre
+    taken = ramps[middle].astype(float)
+    slope = lever @ taken / (lever @ lever)
+    return ramps - taken.mean(axis=0) - np.outer(groups - centre, slope)
+
+
+def subtract_group_offsets(data: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """Return ramps less the offsets of their groups, reference columns as they are.
+
+    data : (n_ints, n_groups, ny, nx) DN. offset : (n_ints, n_groups, 2) DN, even and odd rows.
+    """
+    corrected = np.array(data)
+    for parity in (0, 1):
+        corrected[:, :, parity::2, N_OUTPUTS:] -= offset[:, :, parity, None, None].astype(corrected.dtype)
+    return corrected

@@ -1,0 +1,55 @@
+"""What the standard fit of ramps leaves out of variances of slopes: frames averaged in a group, and corrected IPC."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def photon_share(n_groups: np.ndarray, read_part: np.ndarray, *, n_frames: int, group_gap: int) -> np.ndarray:
+    """Return the variance that photons give to a slope over that of the standard fit, rate / (gain time).
+
+    n_groups : ndarray
+        Groups in the ramp, 2 or more; below, the result is 1.
+    read_part : ndarray, shape of `n_groups`
+        Part of read noise in the variance of the slope, 0 to 1.
+    n_frames, group_gap : int
+        Frames averaged in a group, and left out after it.
+
+    The standard variance is that of last minus first group, each a single frame. Averaged, these groups hold the
+    frames of their own in part only: less noise. Where read noise rules, all groups count, and the early and late
+    photons of a ramp less than those between: more noise. The weights of the standard fit pass from one case to the
+    other with the signal-to-noise ratio; so does the result, linearly.
+    """
+    number = np.asarray(n_groups, np.float32)
+    most = max(2, int(np.ceil(number.max(initial=2))))
+    table = np.array([_shares(n, n_frames, group_gap) for n in range(2, most + 1)])
+    photons, reads = (np.interp(number, np.arange(2, most + 1), column) for column in table.T)
+    part = np.clip(np.nan_to_num(read_part), 0, 1)
+    return np.where(number >= 2, photons * (1 - part) + reads * part, 1).astype(np.float32)
+
+
+def _shares(n_groups, n_frames, group_gap):
+    """Return the shares of weights that photons ask for (the ends alone), and of those of read noise (a line)."""
+    period = n_frames + group_gap
+    groups = np.arange(n_groups) - (n_groups - 1) / 2
+    ends = np.zeros(n_groups)
+    ends[[0, -1]] = -1 / (n_groups - 1), 1 / (n_groups - 1)
+    shares = []
+    for weight in (ends, groups / (groups**2).sum()):
+        of_frames = np.zeros((n_groups, period))
+        of_frames[:, :n_frames] = weight[:, None] / n_frames
+        # A photon counts in its own frame and in all later ones.
+        counts = np.cumsum(of_frames.ravel()[::-1])
+        shares.append((counts**2).sum() * (n_groups - 1) / period)
+    return shares
+
+
+def deconvolved_share(kernel: np.ndarray) -> float:
+    """Return the variance of read noise after the correction of IPC over that before.
+
+    kernel : (n, n), or (n, n, ny, nx) with one for each pixel, of which the typical one counts.
+
+    Read noise arises behind the coupling of pixels, so that the kernel that undoes the coupling amplifies it; what it
+    makes of the photon noise was there before.
+    """
+    return float(np.median(np.sum(np.asarray(kernel, float) ** 2, axis=(0, 1))))

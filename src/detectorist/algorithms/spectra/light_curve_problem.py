@@ -1,0 +1,148 @@
+"""A light curve as an equation: baseline times star and planet, with what is known, what is not, and derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from detectorist.algorithms.spectra.baselines import Baseline
+from detectorist.algorithms.spectra.limb_darkening import from_unit_cube, to_unit_cube
+from detectorist.algorithms.spectra.transit_models import PlanetModel
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A parameter to be fitted.
+
+    Attributes
+    ----------
+    name : str
+        As PlanetModel knows it, or `settling_d`, the time scale of settling in days.
+    start, low, high : float
+        Where the search begins, and between which values.
+    step : float
+        For numerical derivatives: changes the flux by far more than the model is exact to, 1 ppm.
+    prior : (mean, standard deviation), optional
+        What is known from elsewhere.
+    """
+
+    name: str
+    start: float
+    low: float
+    high: float
+    step: float
+    prior: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class LightCurveProblem:
+    """Flux = (baseline columns @ coefficients) * planet_model(values).
+
+    Attributes
+    ----------
+    time, flux, error : ndarray of float, shape (n_ints,)
+        Days, relative flux (1 in the median) and its stated standard deviation.
+    exposure : ndarray of int, shape (n_ints,)
+    planet_model : PlanetModel
+        On the same times.
+    baseline : Baseline
+    unknowns : sequence of Unknown
+        Limb darkening, if unknown, last: u1, u2.
+    known : mapping of str to float
+        The values that are held.
+    used : ndarray of bool, shape (n_ints,)
+        True for integrations that count.
+    """
+
+    time: np.ndarray
+    flux: np.ndarray
+    error: np.ndarray
+    exposure: np.ndarray
+    planet_model: PlanetModel
+    baseline: Baseline
+    unknowns: Sequence[Unknown]
+    known: Mapping[str, float] = field(default_factory=dict)
+    used: np.ndarray | None = None
+
+    @property
+    def usable(self) -> np.ndarray:
+        """True for integrations that count, shape (n_ints,)."""
+        return np.ones(self.time.size, bool) if self.used is None else self.used
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the unknowns, then of the coefficients of the baseline."""
+        planet = tuple(unknown.name for unknown in self.unknowns)
+        return planet + self.baseline.all_names(settling="settling_d" in {*planet, *self.known})
+
+    # --- unknowns as the search sees them: limb darkening in the unit cube, where every place is physical
+
+    @property
+    def n_limb_darkening(self) -> int:
+        """How many of the unknowns are coefficients of limb darkening; they are the last."""
+        return sum(unknown.name in self.planet_model.limb_darkening_names for unknown in self.unknowns)
+
+    def place_of(self, values: np.ndarray) -> np.ndarray:
+        """Return unknowns as the search sees them."""
+        n_plain = len(values) - self.n_limb_darkening
+        return np.concatenate([values[:n_plain], to_unit_cube(self.planet_model.law, values[n_plain:])])
+
+    def values_at(self, place: np.ndarray) -> np.ndarray:
+        """Return unknowns from what the search sees: the inverse of `place_of`."""
+        n_plain = len(place) - self.n_limb_darkening
+        return np.concatenate([place[:n_plain], from_unit_cube(self.planet_model.law, place[n_plain:])])
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the bounds of the search."""
+        n_plain = len(self.unknowns) - self.n_limb_darkening
+        low = [unknown.low for unknown in self.unknowns[:n_plain]] + [0.0] * self.n_limb_darkening
+        high = [unknown.high for unknown in self.unknowns[:n_plain]] + [1.0] * self.n_limb_darkening
+        return np.array(low), np.array(high)
+
+    def within_bounds(self, values: np.ndarray) -> np.ndarray:
+        """Return unknowns, those beyond their bounds at these."""
+        return self.values_at(np.clip(self.place_of(values), *self.bounds()))
+
+    # --- the model
+
+    def parts(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (flux of star and planet (n_ints,), columns of the baseline (n_ints, n_terms))."""
+        named = dict(self.known)
+        named.update(zip((unknown.name for unknown in self.unknowns), values, strict=True))
+        return self.planet_model(named), self.baseline.design(named.get("settling_d"))
+
+    def linear(self, values: np.ndarray) -> np.ndarray:
+        """Return the columns that multiply the coefficients of the baseline, shape (n_ints, n_terms)."""
+        planet, columns = self.parts(values)
+        return columns * planet[:, None]
+
+    def derivatives(self, values: np.ndarray, coefficients: np.ndarray, *, in_cube: bool = False) -> np.ndarray:
+        """Return the derivatives of the flux by unknowns, then coefficients, shape (n_ints, n_unknowns + n_terms).
+
+        in_cube : bool
+            By limb darkening as the search sees it.
+        """
+        columns = []
+        place = self.place_of(values) if in_cube else np.array(values, float)
+        n_plain = len(values) - self.n_limb_darkening
+        for k, unknown in enumerate(self.unknowns):
+            step = unknown.step
+            up, down = place.copy(), place.copy()
+            up[k] += step
+            down[k] -= step
+            if in_cube and k >= n_plain:
+                up[k], down[k] = min(up[k], 1.0), max(down[k], 0.0)
+            ends = [self.values_at(p) if in_cube else p for p in (up, down)]
+            high, low = (self.linear(end) @ coefficients for end in ends)
+            columns.append((high - low) / (up[k] - down[k]))
+        return np.column_stack([*columns, self.linear(values)])
+
+    def derivative_of_known(self, unknown: Unknown, values: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+        """Return the derivative of the flux by a value that is held, shape (n_ints,)."""
+        ends = []
+        for sign in (1, -1):
+            known = {**self.known, unknown.name: self.known[unknown.name] + sign * unknown.step}
+            ends.append(replace(self, known=known).linear(values) @ coefficients)
+        return (ends[0] - ends[1]) / (2 * unknown.step)

@@ -1,0 +1,44 @@
+"""The numbers of an exposure as they are shown: value, what is good, whether it is, and the truth where it is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from detectorist.modes.exposure import Exposure
+from detectorist.modes.quality import good_in_words
+from detectorist.report.group import Group
+
+
+def merits_of(group: Group, exposure: Exposure) -> list[dict[str, Any]]:
+    """Return the figures of merit that open the report: value, what is good, whether it is, and the truth if known."""
+    columns = {column.key: column for column in group.sections.columns}
+    found = []
+    for key in group.sections.merits:
+        column, value = columns[key], exposure.numbers.get(key)
+        if value is None:
+            continue
+        checks = [check for check in group.sections.checks if check.column == key]
+        concerned = any(check.apply(exposure.numbers.get(check.key), exposure.numbers) for check in checks)
+        found.append(
+            {
+                "column": column,
+                "value": column.told(exposure.numbers),
+                "good": good_in_words(column, checks),
+                "state": "look" if concerned else "fine" if checks else "",
+                "truth": column.text(exposure.truth[key]) if key in exposure.truth else "",
+            }
+        )
+    return found
+
+
+def numbers_of(group: Group, exposure: Exposure) -> list[dict[str, Any]]:
+    """Return every number of an exposure that has a name, with what is good."""
+    return [
+        {
+            "column": column,
+            "value": column.told(exposure.numbers),
+            "good": good_in_words(column, group.sections.checks),
+        }
+        for column in group.sections.columns
+        if column.key in exposure.numbers
+    ]

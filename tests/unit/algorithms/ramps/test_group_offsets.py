@@ -1,0 +1,72 @@
+"""Offsets that all pixels of a group share: measured within their errors, and nothing else is changed."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from detectorist.algorithms.ramps.group_offsets import measure_group_offsets, middle_groups, subtract_group_offsets
+
+NY, NX = 120, 72
+
+
+def make_ramps(rng, n_groups=20, n_ints=3, offset=None):
+    """Return straight ramps of a star on a sky with read noise, and what was added to their groups."""
+    rate = 8 + 900 * np.exp(-0.5 * ((np.arange(NX) - 37) / 1.6) ** 2) + np.zeros((NY, 1))
+    ramps = 9000 + 50 * rng.normal(size=(NY, NX)) + rate * np.arange(n_groups)[:, None, None]
+    ramps = ramps + 6 * rng.normal(size=(n_ints, n_groups, NY, NX))
+    if offset is None:
+        offset = 160 * np.exp(-np.arange(n_groups) / 1.4)[:, None] * [1.0, 0.8]
+        offset[-1] -= [7.5, 13.0]
+    ramps[:, :, :, 4:] += offset[:, np.arange(NY) % 2][:, :, None]
+    return ramps.astype(np.float32), offset
+
+
+def usable(ramps):
+    return np.ones((len(ramps), NY, NX), bool)
+
+
+@pytest.mark.parametrize("n_groups", [20, 60])
+def test_offsets_come_back_within_their_errors(rng, n_groups):
+    ramps, true = make_ramps(rng, n_groups)
+    found = measure_group_offsets(ramps, usable(ramps))
+    # Lines through the middle hold a little of a decay that has not ended there.
+    groups, middle = np.arange(n_groups), middle_groups(n_groups)
+    expected = true - np.stack([np.polyval(np.polyfit(groups[middle], t[middle], 1), groups) for t in true.T], axis=1)
+    pull = (found.offset - expected) / found.noise_dn
+    assert abs(np.std(pull) - 1) < 0.25
+    assert np.abs(pull).max() < 5
+
+
+def test_slopes_of_the_middle_stay_and_first_groups_come_back(rng):
+    ramps, _ = make_ramps(rng)
+    found = measure_group_offsets(ramps, usable(ramps))
+    corrected = subtract_group_offsets(ramps, found.offset)
+    assert corrected.dtype == ramps.dtype
+    assert_array_equal(corrected[..., :4], ramps[..., :4])
+    first = np.median(np.diff(corrected[:, :3, :, 30:44], axis=1), axis=(0, 1))
+    later = np.median(np.diff(corrected[:, 8:15, :, 30:44], axis=1), axis=(0, 1))
+    assert abs(np.median(first - later)) < 0.5
+
+
+def test_integrations_and_cosmic_rays_do_not_matter_to_each_other(rng):
+    ramps, _ = make_ramps(rng)
+    alone = measure_group_offsets(ramps[1:2], usable(ramps[1:2]))
+    together = measure_group_offsets(ramps, usable(ramps))
+    assert_array_equal(alone.offset[0], together.offset[1])
+    hit = ramps.copy()
+    for y, x in zip(rng.integers(0, NY, 60), rng.integers(4, NX, 60), strict=True):
+        hit[1, rng.integers(0, 20) :, y, x] += 2000
+    assert_allclose(measure_group_offsets(hit, usable(hit)).offset[1], together.offset[1], atol=4 * together.noise_dn)
+
+
+@pytest.mark.parametrize("n_groups", [1, 2, 4])
+def test_short_ramps_stay_as_they_are(rng, n_groups):
+    ramps, _ = make_ramps(rng, n_groups, offset=np.ones((n_groups, 2)))
+    assert not measure_group_offsets(ramps, usable(ramps)).offset.any()
+
+
+def test_without_usable_pixels_there_is_nothing_to_measure(rng):
+    ramps, _ = make_ramps(rng)
+    found = measure_group_offsets(ramps, np.zeros((3, NY, NX), bool))
+    assert not found.offset.any()
+    assert found.n_pixels == 0

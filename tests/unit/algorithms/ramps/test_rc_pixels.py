@@ -1,0 +1,50 @@
+"""RC pixels: the bend is left out, a ramp that bends to its end is told, straight ones stay whole."""
+
+import numpy as np
+
+from detectorist.algorithms.ramps.rc_pixels import first_straight_group
+
+N_INTS, N_GROUPS, N_PIX = 10, 8, 400
+NOISE = 8.0
+
+
+def ramps(rng, amplitude, tau):
+    times = np.arange(1, N_GROUPS + 1, dtype=float)[:, None]
+    lines = 30 * times + amplitude * (1 - np.exp(-times / tau)) + 35 * rng.normal(size=(N_INTS, 1, N_PIX))
+    return lines + NOISE / np.sqrt(2) * rng.normal(size=(N_INTS, N_GROUPS, N_PIX))
+
+
+def first(ramp, unusable=None):
+    unusable = np.zeros(ramp.shape, bool) if unusable is None else unusable
+    return first_straight_group(ramp, unusable, noise=np.full(ramp.shape[2], NOISE))
+
+
+def test_straight_ramps_stay_whole(rng):
+    assert (first(ramps(rng, 0.0, 1.0)) == 0).mean() > 0.95
+
+
+def test_what_is_left_of_a_bend_is_within_the_errors(rng):
+    amplitude, tau = 10 ** rng.uniform(3, 4.5, N_PIX), rng.uniform(0.3, 0.9, N_PIX)
+    ramp = ramps(rng, amplitude, tau)
+    start = first(ramp)
+    assert (start < N_GROUPS).mean() > 0.5
+    pulls = []
+    for pixel in np.nonzero(start < N_GROUPS)[0]:
+        rises = np.diff(ramp[:, start[pixel] :, pixel], axis=1)
+        n = rises.shape[1]
+        pulls.append((rises.mean() - 30) / (NOISE / n / np.sqrt(N_INTS)))
+    assert (np.abs(pulls) > 5).mean() < 0.02
+
+
+def test_a_ramp_that_bends_to_its_end_has_no_straight_part(rng):
+    assert (first(ramps(rng, 30_000.0, 6.0)) == N_GROUPS).all()
+
+
+def test_unusable_groups_tell_nothing(rng):
+    ramp = ramps(rng, 0.0, 1.0)
+    unusable = np.zeros(ramp.shape, bool)
+    ramp[:, 3], unusable[:, 3] = 1e5, True
+    unusable[..., 0] = True
+    found = first(ramp, unusable)
+    assert found[0] == N_GROUPS
+    assert (found[1:] <= 5).mean() > 0.95

@@ -1,0 +1,71 @@
+"""Where the trace lies, whether there is one, and which columns are free of it and of neighbours."""
+
+import numpy as np
+import pytest
+
+from detectorist.algorithms.spectra.background_shape import fit_shape, measure_levels
+from detectorist.algorithms.spectra.location import locate_trace, mean_image
+from detectorist.errors import TooFewPixels
+
+NY, NX = 416, 72
+ROWS, COLUMNS = np.arange(NY), np.arange(NX)
+
+
+def make(rng, *, column=37.4, tilt=0.0025, peak=500.0, neighbour=None, gradient=0.004, n_ints=12):
+    spectrum = peak * np.exp(-(395 - ROWS) / 120.0) * (ROWS < 396)
+    center = column + tilt * (ROWS - 250)
+    image = spectrum[:, None] * np.exp(-0.5 * ((COLUMNS - center[:, None]) / 1.6) ** 2)
+    sky = (30 + 150 * ((400 - ROWS) / 400) ** 3)[:, None] * (1 + gradient * (COLUMNS - 36))
+    if neighbour:
+        share, at = neighbour
+        image = image + share * spectrum[:, None] * np.exp(-0.5 * ((COLUMNS - at) / 1.6) ** 2)
+    return (image + sky + 4 * rng.normal(size=(n_ints, NY, NX))).astype(np.float32), sky
+
+
+@pytest.mark.parametrize(("column", "tilt"), [(35.1, 0.0), (37.4, 0.0025), (39.2, -0.004), (36.0, 0.01)])
+def test_the_line_comes_back(rng, column, tilt):
+    data, _ = make(rng, column=column, tilt=tilt)
+    data[:, rng.integers(0, NY, 50), rng.integers(0, NX, 50)] = 1e4
+    found = locate_trace(data)
+    assert abs(found.center_at(250) - column) < 0.03
+    assert abs(found.tilt - tilt) < 3e-4
+    assert found.significance > 50
+    free = np.array(found.background_columns)
+    assert free.min() >= 4
+    line = column + tilt * (ROWS - 250)
+    assert np.min(np.abs(free[:, None] - line)) >= 7.5
+    assert free.size > 25
+
+
+@pytest.mark.parametrize("gradient", [0.0, 0.02])
+def test_noise_and_gradients_are_no_trace(rng, gradient):
+    data, _ = make(rng, peak=0.0, gradient=gradient)
+    assert locate_trace(data).significance < 5
+
+
+@pytest.mark.parametrize(("share", "at"), [(0.02, 60), (0.02, 12)])
+def test_a_neighbour_is_left_out_of_the_background(rng, share, at):
+    data, sky = make(rng, neighbour=(share, at))
+    columns = np.array(locate_trace(data).background_columns)
+    assert np.abs(columns - at).min() > 2
+    found = measure_levels(data, columns=columns, shape=fit_shape(mean_image(data), columns, center=37.4))
+    bright = slice(300, 390)
+    error = (found.image[:, bright, 37] - sky[bright, 37]).mean()
+    sigma = np.sqrt(found.variance[:, bright].mean() / (len(data) * 90))
+    # The shape, measured on the same pixels, is about as uncertain as the levels.
+    assert abs(error) < 5 * sigma
+
+
+def test_levels_are_as_uncertain_as_they_say(rng):
+    data, sky = make(rng, gradient=0.01)
+    columns = np.array(locate_trace(data).background_columns)
+    shape = fit_shape(mean_image(data), columns, center=37.4)
+    found = measure_levels(data, columns=columns, shape=shape)
+    pull = (found.image[:, 100:390, 37] - sky[100:390, 37]) / np.sqrt(found.variance[:, 100:390])
+    assert abs(pull.mean()) < 0.3
+    assert abs(pull.std() - 1) < 0.08
+
+
+def test_nothing_usable(rng):
+    with pytest.raises(TooFewPixels):
+        locate_trace(np.full((2, 40, 72), np.nan, np.float32))
