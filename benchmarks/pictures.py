@@ -9,6 +9,7 @@ recipe `default`, and writes docs/images/MODE.png. What stands in the titles is 
 from __future__ import annotations
 
 import argparse
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,11 @@ from detectorist.figures.style import COLOURS, new_figure
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 #: Pixels fainter than this, DN/s, hold sky and no source.
 SKY_DN_S = 0.01
-AMPLIFIERS, FRAME = 4, 512
+AMPLIFIERS = 4
+#: Pixels of a full frame that one pixel of the picture averages, along both axes.
+BINNING = 6
+#: Colours of the files: noise does not compress, so fewer of them keep the files small.
+COLOURS_OF_FILE = 48
 STANDARD, OURS = "standard stage 1", "detectorist"
 
 
@@ -53,12 +58,23 @@ def row_scatter(image: np.ndarray, error: np.ndarray, amplifiers: int) -> float:
     return float(1.4826 * np.median(np.abs(pulls - np.median(pulls))))
 
 
-def show_both(images: tuple[np.ndarray, np.ndarray], titles: tuple[str, str], unit: str) -> Figure:
-    """Return two images side by side with one stretch."""
+def binned(image: np.ndarray) -> np.ndarray:
+    """Return the mean of usable pixels in square bins."""
+    ny, nx = (size - size % BINNING for size in image.shape)
+    with np.errstate(invalid="ignore"):
+        blocks = image[:ny, :nx].reshape(ny // BINNING, BINNING, nx // BINNING, BINNING)
+        return np.nansum(blocks, axis=(1, 3)) / np.isfinite(blocks).sum(axis=(1, 3))
+
+
+def show_both(images: tuple[np.ndarray, np.ndarray], titles: tuple[str, str], unit: str, bins: int = 1) -> Figure:
+    """Return two images side by side with one stretch; `bins` are the detector's pixels along one of theirs."""
     figure, axes = new_figure(1, 2, size=(9, 4.4), sharey=True)
     low, high = np.nanpercentile(images[0], [2, 98])
     for axis, image, title in zip(axes, images, titles, strict=True):
-        drawn = axis.imshow(image, origin="lower", vmin=low, vmax=high, cmap="cividis", interpolation="nearest")
+        extent = (-0.5, bins * image.shape[1] - 0.5, -0.5, bins * image.shape[0] - 0.5)
+        drawn = axis.imshow(
+            image, origin="lower", vmin=low, vmax=high, cmap="cividis", interpolation="nearest", extent=extent
+        )
         axis.set(title=title, xlabel="column (pixel)")
     axes[0].set_ylabel("row (pixel)")
     figure.colorbar(drawn, ax=list(axes), label=unit, shrink=0.85)
@@ -71,7 +87,7 @@ def draw_imaging(work: Path, seed: int) -> Figure:
 
     from detectorist.simulate.imaging.scene import ImagingScene
 
-    raw = ImagingScene().with_detector(size=FRAME, outputs=AMPLIFIERS).write(work / "raw", seed=seed, overwrite=True)
+    raw = ImagingScene().write(work / "raw", seed=seed, overwrite=True)
     standard = standard_stage_1(raw, work / "raw" / "crds", work / "standard")
     found = reduce_imaging(
         raw,
@@ -90,9 +106,9 @@ def draw_imaging(work: Path, seed: int) -> Figure:
         data, error, flags = (plane[0] if plane.ndim == 3 else plane for plane in planes)
         sky = (flags & 1 == 0) & (truth["bad_pixels"].values == 0) & (sources < SKY_DN_S)
         scatter = row_scatter(np.where(sky, data - clean, np.nan), error, AMPLIFIERS)
-        images.append(data)
+        images.append(binned(np.where(flags & 1, np.nan, data)))
         titles.append(f"{name}\nrows of the sky scatter {scatter:.1f} × their errors")
-    return show_both((images[0], images[1]), (titles[0], titles[1]), "DN/s")
+    return show_both((images[0], images[1]), (titles[0], titles[1]), "DN/s", BINNING)
 
 
 def draw_coron(work: Path, seed: int) -> Figure:
@@ -108,11 +124,12 @@ def draw_coron(work: Path, seed: int) -> Figure:
     images, titles = [], []
     for name, path in ((STANDARD, standard[0]), (OURS, next((work / "ours").rglob("*_rateints.fits")))):
         with datamodels.CubeModel(str(path)) as rate:
-            data, error, flags = (np.array(one) for one in (rate.data, rate.err, rate.dq))
+            data, flags = (np.array(one) for one in (rate.data, rate.dq))
         data = np.where(flags & 1, np.nan, data)
         difference = data[0] - np.nanmedian(data, axis=0)
         images.append(difference)
-        titles.append(f"{name}\nrows scatter {row_scatter(difference, error[0], 1):.1f} × their errors")
+        rows = np.nanmean(difference, axis=1)
+        titles.append(f"{name}\nmeans of rows scatter by {np.std(rows):.2f} DN/s")
     return show_both((images[0], images[1]), (titles[0], titles[1]), "integration 1 − median of all (DN/s)")
 
 
@@ -148,6 +165,15 @@ def _draw_white(axis: Axes, name: str, compared: Any) -> None:
 DRAWN: dict[str, Callable[[Path, int], Figure]] = {"lrs": draw_lrs, "imaging": draw_imaging, "coron": draw_coron}
 
 
+def save_small(figure: Figure, target: Path) -> None:
+    """Write a figure as a PNG of few colours."""
+    from PIL import Image
+
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=90)
+    Image.open(drawn).convert("RGB").quantize(COLOURS_OF_FILE).save(target, optimize=True)
+
+
 def main() -> None:
     """Draw the pictures of the modes that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -157,7 +183,7 @@ def main() -> None:
     wanted = parser.parse_args()
     for mode in wanted.mode or list(DRAWN):
         target = IMAGES / f"{mode}.png"
-        DRAWN[mode](wanted.work / mode, wanted.seed).savefig(target, dpi=90)
+        save_small(DRAWN[mode](wanted.work / mode, wanted.seed), target)
         print(f"{target}: {target.stat().st_size / 1000:.0f} kB")
 
 

@@ -79,9 +79,17 @@ def _show(mode: str, folder: Path, seed: int) -> list[Path]:
         print_lines(lines if number == 0 or entry.state != DONE else [])
     others = f" ({len(entries) - 1} more exposures)" if len(entries) > 1 else ""
     print_lines([f"products: {reduced}{others}"])
-    products = [Path(entry.record.output_dir) / one.path for entry in entries.values() for one in entry.record.products]
-    unneeded = [path for path in products if path.suffix == ".fits" and not path.name.endswith(tuple(made.kept))]
+    unneeded = [path for entry in entries.values() for path in _not_kept(entry, made.kept)]
     return [*made.files, made.references, *unneeded]
+
+
+def _not_kept(entry: Entry, kept: Sequence[str] | None) -> list[Path]:
+    """Return the FITS products of an exposure that are not named after it with one of the endings."""
+    if kept is None:
+        return []
+    names = {f"{entry.job.name}{ending}" for ending in kept}
+    products = [Path(entry.record.output_dir) / one.path for one in entry.record.products]
+    return [path for path in products if path.suffix == ".fits" and path.name not in names]
 
 
 def _against_truth(scene: Any, entry: Entry, raw: Path) -> list[str]:

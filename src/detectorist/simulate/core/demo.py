@@ -19,13 +19,14 @@ class Demo:
     settings : sequence of str
         "step.parameter=value".
     kept : sequence of str
-        Endings of the FITS products that the report needs; others are deleted unless the user keeps everything.
+        What follows the exposure's name in the FITS products that the report needs; others are deleted unless the
+        user keeps everything. None: all are needed.
     """
 
     files: Sequence[Path]
     references: Path
     settings: Sequence[str] = ()
-    kept: Sequence[str] = (".fits",)
+    kept: Sequence[str] | None = None
 
 
 def rates_against_truth(rates: Sequence[Path], raw: Path) -> list[str]:

@@ -10,13 +10,19 @@ from detectorist.simulate.core.scene import Progress
 from detectorist.simulate.coron.scene import CoronScene
 
 TITLE = "NIRCam coronagraphy: a faint companion"
-#: Endings of the products that are kept: the report draws from them.
+#: Of every exposure, and of the reference star: few, so that the demonstration stays small.
+INTEGRATIONS, DITHERS = 6, 1
+#: Products that are kept, after the exposure's name: the report draws from them.
 KEPT = ("_rate.fits", "_rateints.fits", "_ktc.fits", "_1overf.fits")
 
 
 def simulate(raw: Path, *, seed: int, progress: Progress) -> Demo:
     """Simulate two rolls on the target and its reference star."""
-    files = CoronScene().observe(seed=seed).write(raw, overwrite=True, progress=progress)
+    files = (
+        CoronScene()
+        .observe(ints=INTEGRATIONS, dithers=DITHERS, seed=seed)
+        .write(raw, overwrite=True, progress=progress)
+    )
     return Demo(files, raw / "crds", ["save_intermediates=true"], KEPT)
 
 

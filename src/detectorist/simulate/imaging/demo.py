@@ -13,8 +13,8 @@ from detectorist.simulate.imaging.scene import ImagingScene
 TITLE = "NIRCam: a deep field"
 #: A quarter of the full frame's area, read through four amplifiers as the full frame is.
 SIZE, AMPLIFIERS = 1024, 4
-#: Endings of the products that are kept: the report draws from them.
-KEPT = ("_rate.fits", "_rateints.fits", "_prewisp.fits", "_pre1f.fits", "_1fmask.fits", "_segm_cold.fits")
+#: Products that are kept, after the exposure's name: the report draws from them.
+KEPT = tuple(f"_{name}.fits" for name in ("rate", "rate_prewisp", "rate_pre1f", "rate_1fmask", "rate_segm_cold"))
 
 
 def simulate(raw: Path, *, seed: int, progress: Progress) -> Demo:
