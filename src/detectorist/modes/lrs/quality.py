@@ -144,8 +144,8 @@ CHECKS = (
     Check(
         "white_ratio_at_least",
         "the white light scatters at least {value:.2f} times as much as the errors explain (up to {high:g} is usual): "
-        "noise that wavelengths share is left, or the light changes otherwise than in a transit on a straight line. "
-        "Look at the light curves, and at drift, width and background",
+        "noise that wavelengths share is left, or the light changes otherwise than in a transit on a straight "
+        "baseline. Look at the light curves, and at drift, width and background",
         high=1.15,
         urgency=2,
         of="white_ratio",
