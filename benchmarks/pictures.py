@@ -30,7 +30,7 @@ AMPLIFIERS = 4
 #: Pixels of a full frame that one pixel of the picture averages, along both axes.
 BINNING = 6
 #: Colours of the files: noise does not compress, so fewer of them keep the files small.
-COLOURS_OF_FILE = 48
+COLOURS_OF_FILE = 64
 STANDARD, OURS = "standard stage 1", "detectorist"
 
 
@@ -67,9 +67,9 @@ def binned(image: np.ndarray) -> np.ndarray:
 
 
 def show_both(images: tuple[np.ndarray, np.ndarray], titles: tuple[str, str], unit: str, bins: int = 1) -> Figure:
-    """Return two images side by side with one stretch; `bins` are the detector's pixels along one of theirs."""
+    """Return two images with one stretch, that of the sky in the second; `bins`: detector pixels per pixel of theirs."""
     figure, axes = new_figure(1, 2, size=(9, 4.4), sharey=True)
-    low, high = np.nanpercentile(images[0], [2, 98])
+    low, high = np.nanpercentile(images[1], [1, 97 if bins == 1 else 90])
     for axis, image, title in zip(axes, images, titles, strict=True):
         extent = (-0.5, bins * image.shape[1] - 0.5, -0.5, bins * image.shape[0] - 0.5)
         drawn = axis.imshow(
@@ -171,7 +171,9 @@ def save_small(figure: Figure, target: Path) -> None:
 
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=90)
-    Image.open(drawn).convert("RGB").quantize(COLOURS_OF_FILE).save(target, optimize=True)
+    Image.open(drawn).convert("RGB").quantize(COLOURS_OF_FILE, method=Image.Quantize.MAXCOVERAGE).save(
+        target, optimize=True
+    )
 
 
 def main() -> None:
