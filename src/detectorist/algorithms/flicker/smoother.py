@@ -54,7 +54,7 @@ class Flicker:
     """Estimated noise of one image.
 
     pattern : ndarray of float32, shape (ny, nx)
-        1/f noise, mean zero: the level of the sky stays with the image.
+        1/f noise, mean zero over the pixels used: the level of the sky stays with the image.
     variance : ndarray of float32, shape (ny, nx)
         Posterior variance of `pattern`.
     used : ndarray of bool, shape (ny, nx)
@@ -62,7 +62,7 @@ class Flicker:
     fast_variance : float
         Variance of the part of the noise that is faster than the smoother resolves and stays in every pixel.
     columns : ndarray of float64, shape (nx,)
-        Constant of each column, mean zero; 0 where not asked for.
+        Constant of each column, mean zero over the pixels used; 0 where not asked for.
     column_variance : ndarray of float64, shape (nx,)
     noise : FlickerNoise
     level : float
@@ -159,13 +159,14 @@ def estimate_flicker(
     if columns:
         offsets, column_variance = _column_offsets(image, usable, offsets, level, expected, clip)
     pattern = blocks.paint(time_line, straight=True)
-    pattern -= np.float32(pattern.mean(dtype=float))
+    # What is under masks is known less well and must not move the sky.
+    pattern -= np.float32(pattern.mean(dtype=float, where=usable))
     return Flicker(
         pattern=pattern,
         variance=blocks.paint(spread, straight=False),
         used=usable,
         fast_variance=fast_variance(image, usable, offsets, expected, clip, noise, readout),
-        columns=offsets - offsets.mean(),
+        columns=offsets - np.average(offsets, weights=usable.sum(axis=0)),
         column_variance=column_variance,
         noise=noise,
         level=level,
