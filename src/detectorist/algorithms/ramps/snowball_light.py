@@ -14,6 +14,9 @@ BRIGHTER_SIGMA = 5.0
 LEAST_PIXELS = 20
 #: Where the ring begins outside a saturated core, and its width: beyond what spills over, within the wings of a star.
 STAR_RING_PIX = (4.0, 5.0)
+#: Of what a pixel takes in a group at the edge of a star's saturated region, its wings have at least this part: half a
+#: per cent is far less than a point source shows, and more than the gradient of a galaxy.
+STAR_SHARE = 0.005
 #: The surroundings with which a ring is compared begin so much farther out, and are so wide.
 AROUND = (1.3, 1.8)
 
@@ -38,7 +41,8 @@ class RampLight:
         if not told:
             return True  # nothing to tell it by: leave it
         value, error = np.median(np.array(told), axis=0)
-        return bool(value > BRIGHTER_SIGMA * error / np.sqrt(len(told)))
+        full = float(self.data[0, round(y), round(x)])
+        return bool(value > max(BRIGHTER_SIGMA * error / np.sqrt(len(told)), STAR_SHARE * full))
 
     def has_charge(self, y: float, x: float, ring: tuple[float, float], group: int, others: list[int]) -> bool:
         """Tell whether a ring gained more in a group than in others, both against its surroundings."""
