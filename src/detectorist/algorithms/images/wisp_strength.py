@@ -36,6 +36,8 @@ DEVIATES_SIGMA, MISFIT = 4.5, 0.15
 STRIPES = 1.3
 #: Structure of a galaxy reaches over so many bins, which are one measurement where it outweighs the noise.
 STRUCTURE_BINS = 20.0
+#: Width (sigma, bins) of the surroundings from which the misfit of a place is told.
+MISFIT_BINS = 2.5
 #: Most and least of a galaxy's light that is structure, squared.
 STRUCTURE_RANGE = (1e-5, 0.25)
 #: Distance of the places between which the strength varies, pixel; the scatter of strengths that is tried, and how
@@ -211,12 +213,21 @@ def _fit_robustly(bins):
         excluded = ~bins.ok | ndimage.maximum_filter(_left(rest, scale, bins) > limit, 3)
         if round_ > 4 and np.abs(scale - before).max() < SETTLED:
             break
-    independent = STRIPES * bins.white + STRUCTURE_BINS * structure * light**2
+    independent = STRIPES * bins.white + STRUCTURE_BINS * np.maximum(
+        structure * light**2, _local_misfit(left, used, bins)
+    )
     return scale, _Sharp(rest, variance, independent, used, excluded)
 
 
 def _left(rest, scale, bins):
     return rest[0] - np.tensordot(scale, rest[1 : 1 + bins.n], 1)
+
+
+def _local_misfit(left, used, bins):
+    """Return the variance of residuals about every bin that noise does not explain, as around the core of a galaxy."""
+    excess = np.where(used, left**2 - STRIPES * bins.white, 0)
+    seen = ndimage.gaussian_filter(used.astype(float), MISFIT_BINS)
+    return np.maximum(ndimage.gaussian_filter(excess, MISFIT_BINS) / np.maximum(seen, 1e-3), 0)
 
 
 def _structure(left, light, white, seen, before):

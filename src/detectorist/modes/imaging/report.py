@@ -13,6 +13,7 @@ from astropy.io import fits
 from detectorist.figures import imaging_quality, snowballs, wisps
 from detectorist.figures.pictures import colour, limits_of
 from detectorist.modes.exposure import Exposure
+from detectorist.modes.imaging.quality import least_strength_seen
 from detectorist.modes.quality import Check, Column
 from detectorist.modes.section import Panel, Picture, Section
 from detectorist.reduction.in_force import in_force
@@ -63,6 +64,12 @@ class ImagingSections(Section):
             high=0.1,
         ),
         Check(
+            "wisp_unseen",
+            "the wisp cannot be measured and stays in the image: one of {value:.2f} of its template would not have "
+            "been found (up to {high:g} is usual); sources hide it, or too few pixels with its light are usable",
+            high=0.3,
+        ),
+        Check(
             "flicker_over_white",
             "1/f noise is {value:.2f} times the white noise of a pixel (up to {high:g} is usual): is light of sources "
             "taken for stripes? Look at the source mask",
@@ -93,6 +100,8 @@ class ImagingSections(Section):
         if wisp.get("scale") and wisp.get("state") == "COMPLETE":
             numbers["wisp_scale"], numbers["wisp_error"] = wisp["scale"][0], wisp["scale_error"][0]
             numbers["wisp_error_share"] = wisp["scale_error"][0] / max(abs(wisp["scale"][0]), 1e-6)
+        if wisp.get("measured") is False:
+            numbers["wisp_unseen"] = least_strength_seen(wisp["scale_error"])
         if stripes.get("masked_fraction") is not None:
             numbers["masked_pct"] = 100 * stripes["masked_fraction"]
         if wisp.get("hidden") is not None:
