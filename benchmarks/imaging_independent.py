@@ -2,9 +2,9 @@
 
     DETECTORIST_SCENES=FOLDER python benchmarks/imaging_independent.py WORK --seeds 2201 2202
 
-FOLDER holds a package `scenes` with `imaging` (python -m scenes.imaging DIR --seed N), `stock` (the standard pipeline on
-it) and `score` (products against the truth). WORK is for scenes and products, 2 GB a seed while it runs. What was found
-is added to WORK/independent.json seed by seed and printed as a table, seed by seed and detector by detector.
+FOLDER holds a package `scenes` with `imaging` (python -m scenes.imaging DIR --seed N), `stock` (the standard pipeline
+on it) and `score` (products against the truth). WORK is for scenes and products, 2 GB a seed while it runs. What was
+found is added to WORK/independent.json seed by seed and printed as a table, seed by seed and detector by detector.
 """
 
 from __future__ import annotations
