@@ -245,6 +245,8 @@ def summarise(numbers: Mapping[str, Any]) -> list[str]:
         parts.append(f"{numbers['snowballs']:.0f} snowballs")
     if "wisp_scale" in numbers:
         parts.append(f"wisp {numbers['wisp_scale']:.3f} +- {numbers['wisp_error']:.3f} of its template")
+    if "wisp_unmeasured" in numbers:
+        parts.append(f"wisp not measured: {numbers['wisp_unmeasured']}")
     if "stripes_rms" in numbers:
         parts.append(f"1/f noise of {numbers['stripes_rms']:.4f} DN/s rms removed")
     if "row_ratio" in numbers:
