@@ -105,7 +105,6 @@ def test_cosmic_rays_left_are_counted_and_stars_are_not(image, rng):
             {"measured": False, "scale_error": [0.2]},
             "the wisp could not be measured: one of 0.60 of its template",
         ),
-        ("wisps", {"scale": [0.0], "state": "SKIPPED", "scale_error": [0.7], "reason": "no wisp"}, "measured: no wisp"),
         ("wisps", {"scale": [0.0], "state": "SKIPPED", "reason": "no significant wisp"}, ""),
         ("wisps", {"scale_error": [0.12]}, "known to 15% only"),
         ("wisps", {"residual_ratio": 2.0}, "the template does not fit"),
