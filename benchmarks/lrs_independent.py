@@ -184,8 +184,8 @@ def page_of(found: dict[str, Any]) -> str:
         "# MIRI LRS on scenes of an independent generator",
         "",
         f"Measured {found['date']} by `benchmarks/lrs_independent.py`, with the default recipe. Seeds with a star were "
-        "looked at while settings of the recipe were chosen, the others were not. The generator and the scorer share no "
-        "code with this project. Each cell is ours, then the standard stage 1 with a plain box. *Expected* is the noise "
+        "looked at while settings of the recipe were chosen, others were not. The generator and the scorer share no "
+        "code with this project. Each cell is ours, then the standard stage 1, plain box. *Expected* is the noise "
         "of optimal slopes of groups 4 to n - 2, so that what keeps more groups can be below 1; *noise alone* is the "
         "same scene without drifts and interference, reduced by the same recipe.",
         "",
