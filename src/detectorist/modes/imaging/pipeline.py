@@ -92,10 +92,10 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
     default_recipe: ClassVar = ("imaging", "default")
 
     spec = """
-        engine = option("auto", "stock", default="auto")  # compiled steps where they are proven, or stock
+        engine = option("auto", "stock", default="auto")  # auto: compiled steps where supported; stock: standard code
         save_uncorrected = boolean(default=True)  # keep *_rate_prewisp.fits and *_rate_pre1f.fits
-        delete_interim = boolean(default=False)  # write no ramp and no rates of the integrations
-        stripes_on = option("rate", "groups", default="rate")  # stripes: off the rate, or off ramps
+        delete_interim = boolean(default=False)  # delete ramps and rates of integrations
+        stripes_on = option("rate", "groups", default="rate")  # where 1/f noise is subtracted: rates or ramps
     """
 
     step_defs: ClassVar = {
