@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 OUT ?= out/demo
 
-.PHONY: demo test test-long docs lint format clean
+.PHONY: demo test test-long test-wheel docs lint format clean
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -18,8 +18,13 @@ demo: $(VENV)/installed  ## simulate, reduce and report, offline
 test: $(VENV)/installed  ## the suite, in under 15 minutes on 2 cores
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
 
-test-long: $(VENV)/installed  ## the tests that need more
+test-long: $(VENV)/installed  ## the tests that need more, and pictures of the report in out/screenshots
+	DETECTORIST_SCREENSHOTS=out/screenshots $(BIN)/python -m pytest -n 0 tests/report/test_browser.py
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "long"
+
+test-wheel: $(VENV)/installed  ## the wheel alone, without extras, in a new environment: simulate, run, report
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir build/wheel .
+	bash tests/wheel.sh "$$(ls -t build/wheel/detectorist-*.whl | head -1)" $(PYTHON)
 
 $(VENV)/docs-installed: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --editable ".[docs]"

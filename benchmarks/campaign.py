@@ -5,9 +5,9 @@ python benchmarks/campaign.py overhead --dask    the same on a Dask scheduler an
 python benchmarks/campaign.py speedup            8 exposures of MIRI LRS on one worker and on two, products compared
 python benchmarks/campaign.py speedup --mode imaging --size 2048x5      the same with NIRCam full frames
 python benchmarks/campaign.py prediction         predicted and measured memory and disk, a table
-python benchmarks/campaign.py memory lrs:333x100:long:16 --folder F    peak of one exposure (2 GB) in chunks
-python benchmarks/campaign.py memory lrs:100x20:best --folder F        ... in one piece, for comparison with
-python benchmarks/campaign.py memory lrs:100x20:best:8 --folder F      ... this one: are the products identical?
+python benchmarks/campaign.py memory lrs:333x100:exotic-long:16 --folder F peak of one exposure (2 GB) in chunks
+python benchmarks/campaign.py memory lrs:100x20:default --folder F     ... in one piece, for comparison with
+python benchmarks/campaign.py memory lrs:100x20:default:8 --folder F   ... this one: are the products identical?
 """
 
 from __future__ import annotations
@@ -204,7 +204,7 @@ class Case:
             self.mode,
             self.simulate(folder),
             out,
-            recipe=recipe or ("short" if self.mode == "lrs" else None),
+            recipe=recipe or ("exotic-short" if self.mode == "lrs" else None),
             references=str(folder / "crds"),
             options={"chunk_ints": int(chunk)} if chunk else {},
         )
@@ -213,9 +213,9 @@ class Case:
 #: None of these was used to fit the coefficients of the predictions.
 HELD_OUT = (
     "lrs:12x30",
-    "lrs:100x20:best",
-    "lrs:70x45:long",
-    "lrs:150x30:best:10",
+    "lrs:100x20:default",
+    "lrs:70x45:exotic-long",
+    "lrs:150x30:default:10",
     "imaging:400x7",
     "imaging:1024x6",
     "coron:5x6",
@@ -226,7 +226,7 @@ HELD_OUT = (
 def measure(case: Case, folder: Path) -> tuple[list[str], Path]:
     """Reduce an exposure in a worker of its own; return a row of the table, and the folder of its products."""
     out = folder / f"out_{'_'.join(case.parts[1:])}"
-    plan = make_plan(make_jobs(case.request(folder / "raw", out)), out, force=True)
+    plan = make_plan(make_jobs(case.request(folder / "raw", out)), out, again=True)
     with _largest_size(out) as sizes:
         run_campaign(plan, Execution(workers=1))
     with Ledger(out, read_only=True) as ledger:

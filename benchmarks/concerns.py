@@ -1,4 +1,4 @@
-"""How often the report asks for eyes: on simulated exposures with nothing the matter, and on broken ones.
+"""How often the report raises a concern: on simulated exposures with nothing the matter, and on broken ones.
 
     python benchmarks/validation.py concerns --end-to-end 8   # clean exposures of each mode, twice; a third are broken
 
@@ -19,10 +19,12 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
-from detectorist.report.concerns import Check
 
-from detectorist.modes.section import load_sections
-from detectorist.report.gather import Exposure, gather
+from detectorist.campaign.api import reduce
+from detectorist.modes import load_mode
+from detectorist.modes.exposure import Exposure
+from detectorist.modes.quality import Check
+from detectorist.report.gather import gather
 from validated import Rows
 
 #: One broken exposure for so many clean ones.
@@ -60,7 +62,6 @@ class Fault:
 
 def lrs_exposure(folder: Path, seed: int, fault: Fault | None) -> Exposure:
     """Simulate and reduce a time series of 24 integrations without a transit."""
-    from detectorist.modes.lrs.reduction import Request, reduce_lrs
     from detectorist.simulate.lrs.scene import LrsScene
 
     scene = LrsScene().without("transit")
@@ -69,9 +70,7 @@ def lrs_exposure(folder: Path, seed: int, fault: Fault | None) -> Exposure:
     if fault:
         fault.raw(folder / "raw")
     settings = fault.settings if fault else ()
-    reduce_lrs(
-        Request(files, folder / "out", recipe="best", references=str(folder / "raw" / "crds"), settings=settings)
-    )
+    reduce("lrs", files, folder / "out", references=folder / "raw" / "crds", settings=settings)
     return gather(folder / "out").exposures[0]
 
 
@@ -80,7 +79,7 @@ def imaging_exposure(folder: Path, seed: int, fault: Fault | None) -> Exposure:
 
     No galaxy is large: one alone may hide all of the wisp of a frame that small, which is one of the faults.
     """
-    from detectorist.modes.imaging.reduction import ImagingRequest, reduce_imaging
+    from detectorist.modes.imaging.command import template_setting
     from detectorist.simulate.imaging.scene import ImagingScene
 
     scene = ImagingScene().with_detector(size=512, outputs=4).with_("galaxies", large_per_frame=0.0)
@@ -90,19 +89,13 @@ def imaging_exposure(folder: Path, seed: int, fault: Fault | None) -> Exposure:
     if fault:
         fault.raw(raw)
     settings = tuple(one.format(raw=raw) for one in fault.settings) if fault else ()
-    request = ImagingRequest(
-        files, folder / "out", references=str(raw / "crds"), settings=settings, wisp_templates=raw / "wisps"
-    )
-    reduce_imaging(request)
+    settings = (template_setting(raw / "wisps"), *settings)
+    reduce("imaging", files, folder / "out", references=raw / "crds", settings=settings)
     return gather(folder / "out").exposures[0]
 
 
 def coron_exposure(folder: Path, seed: int, fault: Fault | None, *, instrument: str) -> Exposure:
     """Simulate and reduce ten integrations of a target with its companion."""
-    from detectorist.modes.coron.run_obs import run_obs
-
-    from detectorist.modes.coron.database import Database
-    from detectorist.reduction.recipe import Recipe
     from detectorist.simulate.coron.scene import SCENES
 
     scene = fault.scene(SCENES[instrument]()) if fault else SCENES[instrument]()
@@ -110,9 +103,8 @@ def coron_exposure(folder: Path, seed: int, fault: Fault | None, *, instrument: 
     files = scene.write(raw, ints=10, rolls=1, dithers=0, backgrounds=False, seed=seed)
     if fault:
         fault.raw(raw)
-    steps = Recipe("concerns").with_settings(fault.settings).steps if fault else {}
-    database = Database(folder / "out", files)
-    run_obs(database, steps, references=str(raw / "crds"), quiet=True, rate_int_outliers=True)
+    settings = ("rate_int_outliers=true", *(fault.settings if fault else ()))
+    reduce("coron", files, folder / "out", references=raw / "crds", settings=settings)
     return gather(folder / "out").exposures[0]
 
 
@@ -266,7 +258,7 @@ FAULTS: dict[str, dict[str, Fault]] = {
 
 def sections_of(mode: str) -> Any:
     """Return what the report knows of a mode."""
-    return load_sections(mode.partition("_")[0])
+    return load_mode(mode.partition("_")[0]).section()
 
 
 def numbers_of(mode: str, seed: int, fault: Fault | None = None) -> dict[str, float]:
@@ -274,7 +266,6 @@ def numbers_of(mode: str, seed: int, fault: Fault | None = None) -> dict[str, fl
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
         exposure = MODES[mode](Path(folder), seed, fault)
-        sections_of(mode).complete(exposure)
     return {key: float(value) for key, value in exposure.numbers.items() if isinstance(value, int | float)}
 
 
@@ -306,7 +297,7 @@ def describe(check: Check) -> str:
 def clean(mode: str, seeds: Sequence[int]) -> list[Tally]:
     """Return what each limit of a mode did on clean exposures; those without its number are left out."""
     every = [numbers_of(mode, seed) for seed in seeds]
-    checks = sections_of(mode).checks
+    checks = [check for check in sections_of(mode).checks if (check.low, check.high) != (None, None)]
     tallies = [Tally(check, [numbers[check.key] for numbers in every if check.key in numbers]) for check in checks]
     return [tally for tally in tallies if tally.values]
 

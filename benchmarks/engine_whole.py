@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from rich.table import Table
@@ -62,31 +61,8 @@ def first_calls() -> Table:
 
 
 def _in_a_new_process(cache: str) -> dict[str, float]:
-    command = [sys.executable, __file__, "--call-all"]
+    command = [sys.executable, str(Path(__file__).with_name("engine.py")), "--call-all"]
     done = subprocess.run(
         command, env={**os.environ, "NUMBA_CACHE_DIR": cache}, capture_output=True, text=True, check=True
     )
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def call_all() -> dict[str, float]:
-    """Call every kernel of the benchmark once on small arrays; imports of libraries are not counted."""
-    import logging
-    import warnings
-
-    import numba  # noqa: F401 - its own import is not the kernels'
-
-    from engine import SMALL as MODES
-    from engine import all_jobs
-
-    logging.disable(logging.CRITICAL)
-    warnings.simplefilter("ignore")
-    jobs = list(all_jobs(MODES))
-    wall, cpu = time.perf_counter(), time.process_time()
-    for job in jobs:
-        job.ours(1)
-    return {"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - wall}
-
-
-if __name__ == "__main__":
-    print(json.dumps(call_all()))

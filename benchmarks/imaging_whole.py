@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,15 +93,15 @@ def reduce_and_compare(frame: Frame, seed: int) -> Compared:
     import xarray as xr
     from astropy.io import fits
 
-    from detectorist.modes.imaging.reduction import ImagingRequest, reduce_imaging
+    from detectorist.modes.imaging.command import template_setting
+    from detectorist.modes.imaging.reduction import reduce_exposure
+    from detectorist.reduction.runner import Request
 
     with tempfile.TemporaryDirectory() as folder:
         raw, out = Path(folder) / "raw", Path(folder) / "out"
         paths = frame.scene().write(raw, groups=frame.groups, seed=seed)
-        request = ImagingRequest(paths, out, references=str(raw / "crds"))
-        if (raw / "wisps").is_dir():
-            request = replace(request, wisp_templates=raw / "wisps")
-        (rate,) = reduce_imaging(request)
+        settings = [template_setting(raw / "wisps")] if (raw / "wisps").is_dir() else []
+        rate = reduce_exposure(Request(paths, out, settings=settings, references=str(raw / "crds"))).rate
         data, err, dq = (fits.getdata(rate, name) for name in ("SCI", "ERR", "DQ"))
         with xr.open_dataset(paths[0].with_name(paths[0].name.replace("uncal.fits", "truth.nc"))) as opened:
             truth = opened.load()

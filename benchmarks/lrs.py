@@ -206,7 +206,8 @@ def end_to_end_table(n_seeds: int, recipe: str) -> Table:
 
     200 integrations, since the scatter of n values is itself known to 1 / sqrt(2 n) only.
     """
-    from detectorist.modes.lrs.reduction import Request, reduce_lrs
+    from detectorist.modes.lrs.reduction import reduce_exposure
+    from detectorist.reduction.runner import Request
     from detectorist.simulate.lrs.comparison import compare_lrs
     from detectorist.simulate.lrs.scene import LrsScene
 
@@ -216,8 +217,8 @@ def end_to_end_table(n_seeds: int, recipe: str) -> Table:
         with tempfile.TemporaryDirectory() as folder:
             raw = Path(folder) / "raw"
             files = LrsScene().write(raw, ints=200, groups=20, segments=4, seed=seed)
-            spectra = reduce_lrs(Request(files, Path(folder) / "out", recipe=recipe, references=str(raw / "crds")))
-            got = compare_lrs(spectra.dataset, raw / "truth.nc")
+            request = Request(files, Path(folder) / "out", recipe=recipe, references=str(raw / "crds"))
+            got = compare_lrs(reduce_exposure(request).spectra.dataset, raw / "truth.nc")
         chi2, n_bins = chi2 + got.chi2, n_bins + got.depth.size
         table.add_row(
             str(seed),
@@ -242,7 +243,7 @@ def main() -> None:
     parser.add_argument("--variants", action="store_true", help="quality on scenes that differ")
     parser.add_argument("--seed", type=int, default=20261120, help="of the scene that is made where none is given")
     parser.add_argument("--end-to-end", type=int, metavar="SEEDS", default=0, help="number of simulated exposures")
-    parser.add_argument("--recipe", default="best", help="recipe of --end-to-end")
+    parser.add_argument("--recipe", default="default", help="recipe of --end-to-end")
     chosen = parser.parse_args()
     console = Console()
     if chosen.end_to_end:

@@ -207,7 +207,8 @@ def cpu_times(rows: Rows, folder: Path) -> None:
 
 def end_to_end(rows: Rows, n_seeds: int, n_ints: int) -> None:
     """Simulate, reduce and compare whole exposures; measure linearity on long ramps."""
-    from detectorist.modes.lrs.reduction import Request, reduce_lrs
+    from detectorist.modes.lrs.reduction import reduce_exposure
+    from detectorist.reduction.runner import Request
     from detectorist.simulate.lrs.comparison import compare_lrs
     from detectorist.simulate.lrs.scene import LrsScene
 
@@ -217,9 +218,9 @@ def end_to_end(rows: Rows, n_seeds: int, n_ints: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             raw = Path(folder) / "raw"
             files = LrsScene().write(raw, ints=n_ints, groups=20, segments=2, seed=seed)
-            request = Request(files, Path(folder) / "out", recipe="best", references=str(raw / "crds"))
+            request = Request(files, Path(folder) / "out", references=str(raw / "crds"))
             start = time.process_time()
-            spectra = reduce_lrs(request)
+            spectra = reduce_exposure(request).spectra
             seconds = time.process_time() - start
             got = compare_lrs(spectra.dataset, raw / "truth.nc")
         scene = f"seed {seed}"

@@ -31,7 +31,7 @@ ALLOWED = {
     "stage_1": BELOW_STEPS,
     "stage_2": BELOW_STEPS | {"reference"},
     "terminal": set(),
-    "modes": set(),
+    "modes": {"figures"},
     "pipelines": {"modes"},
     "reduction": {"models", "step", "algorithms", "engine", "crds_source", "modes"},
     "wings": BELOW_STEPS | {"reference", "stage_1", "stage_2", "reduction", "modes", "terminal"},

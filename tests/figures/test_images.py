@@ -18,12 +18,14 @@ from PIL import Image
 from detectorist.algorithms.ramps import linearity
 from detectorist.algorithms.spectra import alignment, trace
 from detectorist.algorithms.spectra.light_curves import LightCurve
+from detectorist.algorithms.spectra.quick_transit import fit_quick_transit
 from detectorist.figures import (
     alignment as alignment_figures,
 )
 from detectorist.figures import (
     background,
     cleaning,
+    coronagraph,
     dq_flags,
     extraction,
     image_quality,
@@ -251,12 +253,28 @@ def draw_lrs_frames():
 
 def draw_white_light():
     flux = 1 + 5e-4 * rng().normal(size=24)
-    return time_series.draw_white_light(LightCurve(flux, np.full(24, 5e-4)), np.arange(24) / 20)
+    hours = np.arange(24) / 20
+    return time_series.draw_white_light(LightCurve(flux, np.full(24, 5e-4)), hours, fit_quick_transit(hours, flux))
 
 
 def draw_noise():
     flux = 1 + 5e-4 * rng().normal(size=64)
-    return time_series.draw_noise(LightCurve(flux, np.full(64, 5e-4)), np.full(64, 4e-4))
+    fit = fit_quick_transit(np.arange(64) / 20, flux)
+    return time_series.draw_noise(LightCurve(flux, np.full(64, 5e-4)), fit, np.full(64, 4e-4))
+
+
+def draw_radial_noise():
+    radius = np.arange(4.0, 60.0, 3.0)
+    noise = 1 + 30 * np.exp(-radius / 6)
+    return coronagraph.draw_radial_noise({"one": (radius, noise), "all": (radius, noise / 3)}, 1e4)
+
+
+def draw_flicker_spectrum():
+    white = rng().normal(size=(4, 64, 64))
+    mask = np.zeros((64, 64), bool)
+    mask[28:36, 28:36] = True
+    walk = np.cumsum(rng().normal(size=(4, 64, 1)), axis=1)
+    return coronagraph.draw_flicker_spectrum({"before": white + walk, "after": white}, mask)
 
 
 def of_spectra(draw):
@@ -273,6 +291,8 @@ FIGURES = {
     "flags": draw_flags,
     "late_groups": draw_late_groups,
     "linearity": draw_linearity,
+    "flicker_spectrum": draw_flicker_spectrum,
+    "radial_noise": draw_radial_noise,
     "lrs_background": of_spectra(time_series_quality.draw_background),
     "lrs_errors": of_spectra(time_series_quality.draw_errors),
     "lrs_frames": draw_lrs_frames,
@@ -370,6 +390,7 @@ def test_every_figure_has_a_picture_and_every_picture_a_figure():
         *(
             linearity_figures,
             time_series,
+            coronagraph,
             time_series_quality,
             one_over_f,
             rateints_outliers,

@@ -7,17 +7,22 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+from astropy.io import fits
 
 webdriver = pytest.importorskip("selenium.webdriver")
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
-WIDTHS = (1280, 768, 390)
+WIDTHS = (1300, 768, 390)
+#: Where pictures of the pages go, if anywhere: artefacts of `make test-long`.
+SCREENSHOTS = os.environ.get("DETECTORIST_SCREENSHOTS")
 
 pytestmark = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="no Chromium with its driver here: apt-get install chromium chromium-driver"
@@ -53,6 +58,13 @@ def show(browser, page, width, scheme="light"):
         browser.get_log(kind)
     browser.get("about:blank")
     browser.get(page.as_uri())
+
+
+def keep_picture(browser, name):
+    """Keep what the browser shows, where pictures are wanted."""
+    if SCREENSHOTS:
+        Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
+        browser.save_screenshot(str(Path(SCREENSHOTS) / f"{name}.png"))
 
 
 def unfold_and_scroll(browser):
@@ -98,7 +110,7 @@ def test_it_renders_without_errors_and_without_requests(opened):
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:", "about:"))] == []
     # The interactive light curves took the place of the still ones.
     plots = opened.find_elements(By.CSS_SELECTOR, ".interactive:not([hidden])")
-    assert len(plots) == 6
+    assert len(plots) == 2 + 3 * 3  # what the report opens with; white light, bins and spectrum of each exposure
     assert all(plot.size["height"] > 200 for plot in plots)
     assert opened.find_elements(By.CSS_SELECTOR, "[data-still]:not([hidden])") == []
 
@@ -119,10 +131,8 @@ def test_it_fits_every_width(opened, campaign_page, width, scheme):
     )
     bright = [sum(int(part) for part in re.findall(r"\d+", value)[:3]) for value in (ink, paper)]
     assert (bright[0] > bright[1]) == (scheme == "dark")
-    folder = os.environ.get("DETECTORIST_SCREENSHOTS")
-    if folder:
-        opened.execute_script("scrollTo(0, 0)")
-        opened.save_screenshot(str(Path(folder) / f"report_{width}_{scheme}.png"))
+    opened.execute_script("scrollTo(0, 0)")
+    keep_picture(opened, f"time_series_{width}_{scheme}")
 
 
 def test_columns_sort_both_ways_and_empty_cells_stay_last(opened):
@@ -163,7 +173,7 @@ def test_search_and_filters_leave_what_fits(opened):
     ]
     WebDriverWait(opened, 10).until(lambda page: names(page) == done)
     state.select_by_index(0)
-    opened.find_element(By.ID, "only-eyes").click()
+    opened.find_element(By.ID, "only-attention").click()
     assert len(names(opened)) == 3
 
 
@@ -263,3 +273,131 @@ def test_the_html_is_valid(campaign_page, tmp_path):
     messages = [message for file in json.loads(done.stdout or "[]") for message in file["messages"]]
     assert [(one["ruleId"], one["message"], one["line"]) for one in messages if one["severity"] == 2] == []
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def image_page(tmp_path_factory):
+    """The report of images: one before and after, with a bright source at a known place."""
+    from detectorist.campaign.ledger import Ledger
+    from detectorist.modes.job import DONE, Job, JobRecord, Product
+    from detectorist.report.page import write_report
+
+    folder, rng = tmp_path_factory.mktemp("images"), np.random.default_rng(1)
+    job = Job("jw1_00001_nrcb4", "imaging", ("raw/jw1_00001_nrcb4_uncal.fits",), str(folder), together=True)
+    rate = 0.3 + 0.01 * rng.normal(size=(120, 160))
+    rate[86:98, 36:48] = 7.0
+    striped = rate + 0.05 * rng.normal(size=(120, 1))
+    for kind, image in (("rate", rate), ("rate_pre1f", striped)):
+        hdus = [fits.PrimaryHDU(header=fits.Header({"NINTS": 1})), fits.ImageHDU(image, name="SCI")]
+        fits.HDUList(hdus).writeto(folder / f"{job.name}_{kind}.fits")
+    steps = {"exposure": {"row_ratio": 2.1, "sky": 0.3}, "stripes": {"state": "COMPLETE"}}
+    with Ledger(folder) as ledger:
+        ledger.begin_run("", {})
+        ledger.enter([job])
+        product = Product(f"{job.name}_rate.fits", 1, 1, 1, "")
+        ledger.finish(JobRecord(job.name, DONE, products=[product], steps=steps, output_dir=str(folder)))
+    return write_report(folder)
+
+
+def test_the_first_screen_shows_the_science(opened):
+    shown = opened.execute_script("""
+        return [...document.querySelectorAll('.opening .opening-figure, .opening .merits')]
+            .slice(0, 2).map(one => one.getBoundingClientRect()).map(box => [box.top, box.bottom, box.height])
+    """)
+    assert all(top < 300 and bottom <= 900 and height > 200 for top, bottom, height in shown)
+    order = opened.execute_script("return [...document.querySelectorAll('main > section')].map(one => one.id)")
+    assert order[:3] == ["science", "attention", "index"]
+    merits = opened.find_element(By.CSS_SELECTOR, ".opening .merits").text
+    assert "scatter / expected" in merits
+    assert "1.02 ± 0.15" in merits
+    assert "good up to 1.15" in merits
+    assert "1.210 ± 0.020 %" in merits
+
+
+@pytest.mark.parametrize("width", [1300, 390])
+def test_tables_need_no_scrolling(opened, campaign_page, width):
+    show(opened, campaign_page, width)
+    script = "return [...document.querySelectorAll('.scroll')].map(one => one.scrollWidth - one.clientWidth)"
+    index = opened.execute_script(script)[0]
+    assert index <= 0
+    opened.execute_script("document.getElementById('index').scrollIntoView()")
+    keep_picture(opened, f"table_{width}")
+
+
+def test_values_stand_under_the_cursor(opened, image_page):
+    show(opened, image_page, 1300)
+    view = opened.find_element(By.CSS_SELECTOR, ".opening svg.view")
+    box = opened.execute_script("return JSON.parse(arguments[0].dataset.view).box", view)
+    width, height = view.size["width"], view.size["height"]
+    scale = width / float(view.get_dom_attribute("viewBox").split()[2])
+    # The middle of the source, row 92 and column 42, first row at the bottom.
+    x, y = box[0] + box[2] * 42.5 / 160, box[1] + box[3] * (1 - 92.5 / 120)
+    actions = ActionChains(opened)
+    move = (round(x * scale - width / 2), round(y * scale - height / 2))
+    actions.move_to_element_with_offset(view, *move).pause(0.5).move_by_offset(0, 1).perform()
+    told = opened.find_element(By.CSS_SELECTOR, ".opening .readout").text
+    keep_picture(opened, "image_values")
+    column, row, value = re.match(r"column (\d+), row (\d+): \D*([\d.]+) DN/s", told).groups()
+    assert abs(int(column) - 42) <= 1
+    assert abs(int(row) - 92) <= 1
+    assert float(value) == pytest.approx(7.0, rel=0.1)
+
+
+def test_before_and_after_are_compared_with_a_slider_and_by_blinking(opened, image_page):
+    show(opened, image_page, 1300)
+    stack = opened.find_element(By.CSS_SELECTOR, ".opening [data-blink]")
+    frames = stack.find_elements(By.CSS_SELECTOR, ".frame")
+    buttons = {button.text: button for button in stack.find_elements(By.TAG_NAME, "button")}
+    assert list(buttons) == ["before", "after", "difference", "Slider", "Blink"]
+    assert [frame.is_displayed() for frame in frames] == [True, False, False]
+    buttons["difference"].click()
+    assert [frame.is_displayed() for frame in frames] == [False, False, True]
+    buttons["Slider"].click()
+    assert [frame.is_displayed() for frame in frames] == [True, True, False]
+    tops = [frame.find_element(By.TAG_NAME, "svg").location for frame in frames[:2]]
+    assert tops[0] == tops[1]  # the two images cover each other
+    slider = stack.find_element(By.CSS_SELECTOR, "input[type=range]")
+    slider.send_keys(*[Keys.ARROW_LEFT] * 20)
+    assert opened.execute_script("return arguments[0].style.getPropertyValue('--cut')", stack) == "30%"
+    keep_picture(opened, "image_slider")
+    buttons["Blink"].click()
+    WebDriverWait(opened, 5).until(lambda page: frames[1].is_displayed() and not frames[0].is_displayed())
+    WebDriverWait(opened, 5).until(lambda page: frames[0].is_displayed() and not frames[1].is_displayed())
+    buttons["before"].click()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_of_images_has_the_colour_of_the_page(opened, image_page, scheme):
+    show(opened, image_page, 1300, scheme)
+    fill, ink = opened.execute_script("""
+        const text = document.querySelector('svg.view text');
+        return [getComputedStyle(text).fill, getComputedStyle(document.body).color];
+    """)
+    assert fill == ink
+    words = [one.text for one in opened.find_elements(By.CSS_SELECTOR, ".opening svg.view text") if one.text]
+    assert "column (pixel)" in words
+    assert "DN/s" in words
+    keep_picture(opened, f"image_{scheme}")
+
+
+def test_it_prints_on_white_with_all_images(opened, image_page):
+    show(opened, image_page, 1300, "dark")
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        paper = opened.execute_script("return getComputedStyle(document.body).backgroundColor")
+        assert paper == "rgb(255, 255, 255)"
+        frames = opened.find_elements(By.CSS_SELECTOR, ".opening .frame")
+        assert len(frames) == 3
+        assert all(frame.is_displayed() for frame in frames)
+        assert not opened.find_element(By.CSS_SELECTOR, ".top").is_displayed()
+        keep_picture(opened, "print")
+    finally:
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_what_is_wrong_is_marked_where_the_report_opens(opened, image_page):
+    show(opened, image_page, 1300)
+    (marked,) = opened.find_elements(By.CSS_SELECTOR, ".opening .merit-look")
+    assert "rows / white" in marked.text
+    assert "good up to 1" in marked.text
+    assert "rows scatter 2.10 times" in opened.find_element(By.ID, "attention").text

@@ -47,7 +47,7 @@ def plan(*words):
 
 def test_every_row_drives_its_exposure(table, files, tmp_path):
     """Each exposure gets the recipe with its own choices; what is done with it then is tested elsewhere."""
-    jobs = plan(files[0].parent, "-o", tmp_path / "out", "--table", table)
+    jobs = plan(files[0].parent / "*_rate.fits", "-o", tmp_path / "out", "--table", table)
     assert len(jobs) == 690
     rows = [line.split(",") for line in table.read_text().splitlines()[1:]]
     recipe = load_recipe("imaging")

@@ -79,7 +79,7 @@ def run_plan(
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(CRASHED) from None
     except KeyboardInterrupt:
-        print("interrupted; what was finished is kept, the same command continues", file=sys.stderr)
+        print("interrupted: finished products are kept; run the same command again to continue", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
     if quiet or not plan.to_run:  # else the events have told
         for line in failures(plan.output_dir, {planned.job.name for planned in plan.jobs}):

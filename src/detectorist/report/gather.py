@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -154,19 +154,26 @@ def _holds_tables(table: Any) -> bool:
 
 
 def _read_header(exposure: Exposure, products: list[Path]) -> None:
-    """Fill in what a header says, from the first file that can be read: a product, else an input."""
-    files = (*products, *(Path(file) for file in exposure.files))
+    """Fill in what a header says: of the first file that knows the exposure, a product or else an input."""
+    headers = list(_headers((*products, *(Path(file) for file in exposure.files))))
+    # References that were made from the data say less of the exposure than its rates.
+    header = next((one for one in headers if "NINTS" in one), headers[0] if headers else {})
+    exposure.header = {label: header[card] for card, label in CARDS.items() if header.get(card) is not None}
+    for card, value in header.items():
+        if card.startswith("R_") and value and value != "N/A":
+            exposure.references[card[2:].lower()] = str(value).rpartition("/")[2]
+
+
+def _headers(files: Iterable[Path]) -> Iterator[fits.Header]:
+    """Yield the headers of files that can be read, up to the first that tells the number of integrations."""
     for path in files:
         if not path.name.endswith((".fits", ".fits.gz")) or not path.is_file():
             continue
         try:
             header = fits.getheader(path, 0)
-            if "NINTS" not in header and path != files[-1]:
-                continue  # a reference that was made from the data: the exposure says more of itself
-            exposure.header = {label: header[card] for card, label in CARDS.items() if header.get(card) is not None}
+            str(header)  # a damaged card fails when it is read
         except (OSError, fits.VerifyError):
             continue
-        for card, value in header.items():
-            if card.startswith("R_") and value and value != "N/A":
-                exposure.references[card[2:].lower()] = str(value).rpartition("/")[2]
-        return
+        yield header
+        if "NINTS" in header:
+            return

@@ -312,6 +312,12 @@ def test_hopeless_exposures_are_survived(make_exposure, coron_references):
     assert run(single_group).data.shape == one.rate.shape
 
 
+def test_one_group_of_miri_is_refused(make_exposure, coron_references):
+    exposure = make_exposure("MIRI", n_ints=2, n_groups=1)
+    with pytest.raises(InputError, match=r"1 group per integration \(NGROUPS\); MIRI needs at least 2"):
+        run(exposure)
+
+
 def test_another_instrument_is_refused(make_exposure, coron_references):
     exposure = make_exposure()
     exposure.model.meta.instrument.name, exposure.model.meta.instrument.detector = "NIRISS", "NIS"

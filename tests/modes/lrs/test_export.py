@@ -155,7 +155,7 @@ def test_lightkurve_reads_light_curves(series, tmp_path):
     path = export_spectra(series, "light-curves", tmp_path / "curves", bins=3)[0]
     curve = lightkurve.LightCurve.read(path, format="ascii.ecsv")
     np.testing.assert_allclose(curve.time.jd, series.time_bjd_tdb, rtol=0, atol=1e-8)
-    assert curve.flux_err[0] == pytest.approx(1.5 / 1000 / np.sqrt(N_UM - 1), rel=0.1)
+    assert float(curve.flux_err[0]) == pytest.approx(1.5 / 1000 / np.sqrt(N_UM - 1), rel=0.1)
     assert curve.meta["LABEL"] == "WASP 43"
 
 

@@ -209,8 +209,8 @@ def even_weight(residual: np.ndarray, usable: np.ndarray) -> np.ndarray:
     filled, count = np.where(usable, residual, 0.0), usable.astype(float)
     weight = np.ones(residual.shape, np.float32)
     for box in LUMP_BOXES:
-        share = ndimage.uniform_filter(count, box)
-        mean = ndimage.uniform_filter(filled, box) / np.sqrt(np.maximum(share, 1e-6))
+        share = ndimage.uniform_filter(count, box, mode="constant")
+        mean = ndimage.uniform_filter(filled, box, mode="constant") / np.sqrt(np.maximum(share, 1e-6))
         told = share > LEAST_SHARE
         usual = 1.4826 * np.median(np.abs(mean[told])) if told.any() else 0.0
         if usual > 0:

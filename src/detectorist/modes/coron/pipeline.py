@@ -63,6 +63,8 @@ RAMP_STEPS = {
 }
 
 
+#: Fewest groups of an integration, where more than one are needed.
+LEAST_GROUPS = {"MIRI": 2}
 #: Steps that keep what they subtracted: attribute, and suffix of its product.
 SUBTRACTED = {"subtract_ktc": ("offsets", "ktc"), "subtract_1overf": ("stripes", "1overf")}
 
@@ -82,8 +84,8 @@ class Coron1Pipeline(DetectoristPipeline, Detector1Pipeline):
 
     spec = """
         save_intermediates = boolean(default=False)  # save the result of every step, kTC offsets and stripes
-        return_rateints = boolean(default=False)  # return the rates of the integrations, not that of the exposure
-        rate_int_outliers = boolean(default=False)  # flag outliers across integrations in the ramps and fit those again
+        return_rateints = boolean(default=False)  # return the rates of the integrations instead of that of the exposure
+        rate_int_outliers = boolean(default=False)  # flag outliers across integrations in the ramps and refit them
         stage_1overf = option("ints", "groups", default="ints")  # where 1/f noise is removed
     """
 
@@ -106,6 +108,7 @@ class Coron1Pipeline(DetectoristPipeline, Detector1Pipeline):
         instrument = ramp.meta.instrument.name
         if instrument not in RAMP_STEPS:
             raise InputError(f"{models.describe(ramp)}: instrument is {instrument}; NIRCAM or MIRI is needed")
+        _require_groups(ramp, instrument)
         self.dark_current.output_dir = self.ramp_fit.output_dir = self.output_dir
         as_read = None if self.mask_groups.skip else median_ramp(ramp)
         for name in RAMP_STEPS[instrument]:
@@ -194,6 +197,17 @@ class Coron1Pipeline(DetectoristPipeline, Detector1Pipeline):
     def _scale(self, model: JwstDataModel, suffix: str) -> JwstDataModel:
         self.gain_scale.suffix = suffix
         return self.gain_scale.run(model)
+
+
+def _require_groups(ramp: RampModel, instrument: str) -> None:
+    """Raise InputError for MIRI ramps of one group: without a superbias, it is mostly the offset of a pixel."""
+    n_groups = ramp.data.shape[1]
+    if n_groups < LEAST_GROUPS.get(instrument, 1):
+        raise InputError(
+            f"{models.describe(ramp)}: {n_groups} group per integration (NGROUPS); {instrument} needs at least "
+            f"{LEAST_GROUPS[instrument]}, since nothing tells the light in a single one from the offset of its pixel",
+            n_groups=n_groups,
+        )
 
 
 def combine_into(rate: ImageModel, rateints: CubeModel, var_poisson: np.ndarray, var_read: np.ndarray) -> None:

@@ -32,7 +32,7 @@ from detectorist.reduction.runner import (
     require_writable,
     resolve,
 )
-from detectorist.stage_1.wisps import template_paths
+from detectorist.stage_1.wisp_files import band_of, template_paths
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,10 @@ class Exposure:
 
         Raises ReferenceMissing when the folder holds none for its detector and filter.
         """
-        detector, band = (str(self.meta.get(f"instrument.{name}") or "") for name in ("detector", "filter"))
+        detector, wheel, pupil = (
+            str(self.meta.get(f"instrument.{name}") or "") for name in ("detector", "filter", "pupil")
+        )
+        band = band_of(wheel, pupil)
         if folder is None or not has_wisps(detector, band):
             return []
         return template_paths(folder, detector.upper(), band.upper(), str(self.path))
@@ -160,7 +163,7 @@ def _reduce(request: Request, pipeline: ImagingPipeline, source: ReferenceSource
         np.asarray(models.flags(rate)),
         _sources_beside(target),
         _n_samples(rate) if exposure.is_ramp else 0,
-        has_wisps(rate.meta.instrument.detector, rate.meta.instrument.filter),
+        has_wisps(rate.meta.instrument.detector, band_of(rate.meta.instrument.filter, rate.meta.instrument.pupil)),
     )
     rate.close()
     return {"exposure": measure(image, record), **record}
@@ -184,11 +187,13 @@ def _n_samples(rate: ImageModel) -> int:
 def _build(request: Request, recipe: Recipe, source: ReferenceSource, exposure: Exposure) -> ImagingPipeline:
     steps = {name: dict(table) for name, table in recipe.steps.items()}
     if source.name == "none":
-        log.warning("no source of references: wisps and stripes are measured without a flat field")
+        log.warning("no reference files are set: wisps and 1/f noise are measured without a flat field")
         for name in RATE_STEPS:
             steps.setdefault(name, {})["apply_flat"] = False
     elif not source.has_pipeline_parameters:
-        log.warning("references from %s hold no parameters for stock steps: stock defaults apply", source.name)
+        log.warning(
+            "references from %s include no step parameters (pars-*): standard steps use their defaults", source.name
+        )
     dataset = str(exposure.path) if source.name != "none" and exposure.is_ramp else None
     pipeline: ImagingPipeline = build_pipeline(
         ImagingPipeline, dataset, steps=steps, output_dir=str(request.output_dir), **recipe.parameters

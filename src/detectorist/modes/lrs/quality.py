@@ -138,14 +138,14 @@ CHECKS = (
         "aperture_offset_pix",
         "the trace lies {value:.1f} pixels from the middle of the aperture (up to {high:g} is usual): light is lost, "
         'and movements change the flux. Set trace_position = "measured" or the aperture_center of the extraction',
-        high=1.5,
+        high=1.0,
         urgency=3,
     ),
     Check(
         "white_ratio_at_least",
         "the white light scatters at least {value:.2f} times as much as the errors explain (up to {high:g} is usual): "
-        "noise that wavelengths share is left, or the light changes otherwise than in a transit on a straight line. "
-        "Look at the light curves, and at drift, width and background",
+        "noise that wavelengths share is left, or the light changes otherwise than in a transit on a straight "
+        "baseline. Look at the light curves, and at drift, width and background",
         high=1.15,
         urgency=2,
         of="white_ratio",
@@ -169,7 +169,7 @@ CHECKS = (
         "pull_width",
         "single wavelengths scatter {value:.2f} times their stated errors (1 is right, up to {high:g} is usual): "
         "the errors are too small. Look at the calibration of the errors",
-        high=1.15,
+        high=1.1,
     ),
     Check(
         "pull_width",
@@ -181,7 +181,7 @@ CHECKS = (
         "background_error_pct",
         "the background regions left and right of the trace disagree: the star's light may be off by {value:.2f} % "
         "(up to {high:g} % is usual). Move the columns of the background, or subtract a sloping one: method col_wise",
-        high=1.0,
+        high=0.2,
     ),
     Check(
         "spikes_ppm",

@@ -15,6 +15,7 @@ SECONDS_PER_DAY = 86_400.0
 _LIGHT_AU_DAY = 173.144632674
 #: The observatory circles the point L2, farther from the Sun than Earth by this part of the distance between them.
 _L2_FRACTION = 0.01
+_AU_KM = 149_597_870.7
 
 
 @dataclass(frozen=True)
@@ -75,16 +76,30 @@ def barycentric_mjd(mjd_utc: np.ndarray, ra_deg: float, dec_deg: float) -> np.nd
     Light time from L2 to the barycentre along the line of sight; the orbit about L2 (below 3 s) is left out. Needs no
     file: Earth's place is astropy's built-in one.
     """
-    from astropy.coordinates import get_body_barycentric
     from astropy.time import Time
 
     time = Time(mjd_utc, format="mjd", scale="utc")
-    earth = get_body_barycentric("earth", time, ephemeris="builtin").xyz.to_value("au")
-    sun = get_body_barycentric("sun", time, ephemeris="builtin").xyz.to_value("au")
-    observatory = earth + _L2_FRACTION * (earth - sun)
+    observatory = sum(_earth_and_beyond(time))
     ra, dec = np.radians(ra_deg), np.radians(dec_deg)
     toward_star = np.array([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
     return time.tdb.mjd + toward_star @ observatory.reshape(3, -1) / _LIGHT_AU_DAY
+
+
+def _earth_and_beyond(time) -> tuple[np.ndarray, np.ndarray]:
+    """Return Earth from the barycentre, and the observatory from Earth, (3, ...) each, au."""
+    from astropy.coordinates import get_body_barycentric
+
+    earth = get_body_barycentric("earth", time, ephemeris="builtin").xyz.to_value("au")
+    sun = get_body_barycentric("sun", time, ephemeris="builtin").xyz.to_value("au")
+    return earth, _L2_FRACTION * (earth - sun)
+
+
+def observatory_km(mjd_utc: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the place of the observatory from the barycentre, and from Earth, (3,) each, km."""
+    from astropy.time import Time
+
+    earth, beyond = _earth_and_beyond(Time(mjd_utc, format="mjd", scale="utc"))
+    return (earth + beyond) * _AU_KM, beyond * _AU_KM
 
 
 def integration_times(clock: Clock, *, ra_deg: float, dec_deg: float) -> np.ndarray:

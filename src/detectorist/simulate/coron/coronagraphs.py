@@ -25,6 +25,8 @@ class CoronMode:
         NOUTPUTS and FASTAXIS.
     v2_v3_arcsec : (float, float)
         Place in the telescope's focal plane.
+    v3_to_y_deg : float
+        V3I_YANG: from V3 to the columns of the detector.
     """
 
     instrument: str
@@ -44,6 +46,7 @@ class CoronMode:
     pupil: str | None = None
     module: str | None = None
     channel: str | None = None
+    v3_to_y_deg: float = 0.0
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -51,7 +54,7 @@ class CoronMode:
         return self.subarray.n_rows, self.subarray.n_cols
 
 
-#: Place of the subarray and of the mask in it: tests of the standard pipeline and flight headers, to a few pixels.
+#: Places of subarray and mask as in a flight header of 2023.
 NIRCAM_335R = CoronMode(
     instrument="NIRCAM",
     detector="NRCALONG",
@@ -64,12 +67,13 @@ NIRCAM_335R = CoronMode(
     read_pattern="RAPID",
     aperture="NRCA5_MASK335R",
     template="NIRCam Coronagraphic Imaging",
-    subarray=Subarray("SUB320A335R", 486, 1508, 320, 320),
-    centre=(149.9, 174.4),
+    subarray=Subarray("SUB320A335R", 492, 1502, 320, 320),
+    centre=(149.1, 173.2),
     pixel_scale_arcsec=0.063,
     n_outputs=1,
     fast_axis=NIRCAM["NRCALONG"].fast_axis,
-    v2_v3_arcsec=(107.5, -405.0),
+    v2_v3_arcsec=(107.309, -405.150),
+    v3_to_y_deg=0.0543,
 )
 MIRI_1140 = CoronMode(
     instrument="MIRI",

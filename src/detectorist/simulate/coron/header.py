@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from detectorist.simulate.core.exposure_times import fill_times
+from detectorist.simulate.core.flight_header import complete_header
 from detectorist.simulate.coron.coronagraphs import CoronMode
 from detectorist.simulate.coron.exposure import CoronExposures
 from detectorist.simulate.coron.programme import REFERENCE, TARGET, Visit
@@ -42,8 +43,6 @@ def fill_header(model: JwstDataModel, exposures: CoronExposures, visit: Visit) -
     meta.exposure.type = mode.exposure_type
     meta.exposure.readpatt = exposures.scene.detector.pattern if exposures.is_nircam else mode.read_pattern
     meta.exposure.noutputs = mode.n_outputs
-    meta.exposure.integration_start, meta.exposure.integration_end = 1, exposures.n_ints
-    meta.exposure.segment_number = meta.exposure.total_segments = 1
     meta.exposure.psf_reference = visit.is_reference
     meta.exposure.self_reference_survey = False
     meta.visit.tsovisit = False
@@ -59,13 +58,13 @@ def fill_header(model: JwstDataModel, exposures: CoronExposures, visit: Visit) -
     wcs = meta.wcsinfo
     wcs.ra_ref, wcs.dec_ref, wcs.roll_ref = ra_deg, dec_deg, visit.roll_deg
     wcs.v2_ref, wcs.v3_ref = mode.v2_v3_arcsec
-    wcs.v3yangle, wcs.vparity, wcs.velosys = 0.0, -1, 0.0
+    wcs.v3yangle, wcs.vparity, wcs.velosys = mode.v3_to_y_deg, -1, 0.0
     wcs.crpix1, wcs.crpix2 = mode.centre[0] + 1, mode.centre[1] + 1
     wcs.cdelt1 = wcs.cdelt2 = mode.pixel_scale_arcsec / 3600
     wcs.crval1, wcs.crval2 = ra_deg, dec_deg
-    meta.pointing.pa_v3 = visit.roll_deg
     meta.velocity_aberration.scale_factor = 1.0
     meta.bunit_data = "DN"
+    complete_header(model, label=f"{name} at {visit.roll_deg:g} deg")
 
 
 def _fill_observation(meta: Any, exposures: CoronExposures, visit: Visit) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from astropy.time import Time
 
 from detectorist.simulate.core.exposure_times import SECONDS_PER_DAY
+from detectorist.simulate.core.flight_header import complete_header
 from detectorist.simulate.core.nircam_detector import Window
 from detectorist.simulate.imaging.components import ImagingComponents
 from detectorist.simulate.imaging.exposure import ImagingExposures
@@ -71,7 +72,8 @@ def fill_header(model: JwstDataModel, exposures: ImagingExposures, number: int) 
     wcs.velosys = 0.0
     meta.velocity_aberration.scale_factor = 1.0
     meta.bunit_data = "DN"
-    model.meta.exposure.gain_factor = None
+    meta.exposure.gain_factor = None
+    complete_header(model, label="simulated field")
     assert detector.name == window.facts.name
     return start
 
@@ -107,8 +109,6 @@ def _fill_exposure(meta: JwstDataModel, exposures: ImagingExposures, start: Star
     meta.integration_time = integration_s
     meta.exposure_time = meta.effective_exposure_time = integration_s * n_ints
     meta.duration = exposure_s
-    meta.integration_start, meta.integration_end = 1, n_ints
-    meta.segment_number = meta.total_segments = 1
     meta.start_time = start.mjd
     meta.mid_time = start.mjd + exposure_s / 2 / SECONDS_PER_DAY
     meta.end_time = start.mjd + exposure_s / SECONDS_PER_DAY

@@ -8,6 +8,7 @@ import numpy as np
 
 from detectorist.detectors import LRS_SLITLESS, MIRI
 from detectorist.simulate.core.exposure_times import fill_times
+from detectorist.simulate.core.flight_header import complete_header
 from detectorist.simulate.lrs.exposure import LrsExposure
 from detectorist.simulate.lrs.sky import SUBARRAY
 
@@ -49,6 +50,9 @@ def fill_header(model: JwstDataModel, exposure: LrsExposure, segment: int, times
     wcs.velosys = 0.0
     meta.velocity_aberration.scale_factor = 1.0
     meta.bunit_data = "DN"
+    meta.observation.visit_group, meta.observation.activity_id = "04", "03"
+    meta.observation.exposure_number = "1"
+    complete_header(model, label="simulated transit")
 
 
 def _fill_exposure(meta: JwstDataModel, exposure: LrsExposure, segment: int, times: np.ndarray) -> None:

@@ -1,0 +1,86 @@
+"""Light of a star and slow 1/f noise in one image: each gets its own."""
+
+import numpy as np
+import pytest
+
+from detectorist.algorithms.flicker.smoother import alternating_readout
+from detectorist.algorithms.flicker.stack import StackNoise
+from detectorist.algorithms.flicker.star_light import fit_light, light_fit
+from detectorist.algorithms.images.halo import Rings, even_weight
+
+NY, NX = 120, 120
+WHITE = 0.1
+CENTRE = (57.0, 62.0)
+SCALES = np.array([6.0, 60.0, 600.0, 6000.0])
+POWERS = np.array([0.0, 0.0, 0.02, 0.04])
+
+
+@pytest.fixture
+def noise():
+    return StackNoise(WHITE**2, SCALES, np.zeros(4), POWERS)
+
+
+def stripes(rng):
+    """Ornstein-Uhlenbeck processes on the readout time line, 12 pixel times between rows."""
+    total = np.zeros(NY * (NX + 12))
+    for scale, power in zip(SCALES, POWERS, strict=True):
+        decay, kicks = np.exp(-1 / scale), rng.normal(size=total.size)
+        value = np.sqrt(power) * kicks[0]
+        for k, kick in enumerate(kicks):
+            value = decay * value + np.sqrt(power * (1 - decay**2)) * kick
+            total[k] += value
+    return total.reshape(NY, NX + 12)[:, :NX]
+
+
+def halo(elongation):
+    yy, xx = np.mgrid[:NY, :NX] - np.array(CENTRE)[:, None, None]
+    radius, angle = np.hypot(yy, xx), np.arctan2(yy, xx)
+    return radius, 40 / (1 + radius / 4) ** 2 * (1 + elongation * np.cos(2 * angle))
+
+
+@pytest.mark.parametrize("elongation", [0.0, 0.3])
+def test_faint_light_is_no_stripe(rng, noise, elongation):
+    radius, light = halo(elongation)
+    weight = (radius > 15).astype(np.float32)
+    radii = np.geomspace(3, 90, 14)
+    rings = Rings(CENTRE, radii, 40 / (1 + radii / 4) ** 2)
+    readout = alternating_readout(NX)
+    left = []
+    for _ in range(4):
+        image = light + stripes(rng) + WHITE * rng.normal(size=light.shape)
+        found = fit_light(image - rings.image(image.shape), weight, rings, noise, readout=readout)
+        error = rings.image(image.shape) + found - light
+        # The level of the sky is nobody's: what the halo's side of it holds counts, in DN/s.
+        left.append(error[(radius > 15) & (radius < 30)].mean() - error[radius > 40].mean())
+    assert abs(np.mean(left)) < 0.03  # of 0.6 to 1.8 of light
+
+
+def test_waves_that_are_not_there_are_not_found(rng, noise):
+    radius, light = halo(0.0)
+    radii = np.geomspace(3, 90, 14)
+    rings = Rings(CENTRE, radii, 40 / (1 + radii / 4) ** 2)
+    image = light + stripes(rng) + WHITE * rng.normal(size=light.shape) - rings.image(light.shape)
+    found = fit_light(image, (radius > 15).astype(np.float32), rings, noise, readout=alternating_readout(NX))
+    ring = (radius > 30) & (radius < 50)
+    yy, xx = np.mgrid[:NY, :NX] - np.array(CENTRE)[:, None, None]
+    second = np.cos(2 * np.arctan2(yy, xx))[ring]
+    assert abs((found[ring] * second).sum() / (second**2).sum()) < 0.02
+
+
+def test_without_a_spectrum_there_is_no_fit(noise):
+    readout = alternating_readout(NX)
+    assert light_fit(None, readout) is None
+    assert light_fit(StackNoise(1.0, SCALES, np.zeros(4), np.zeros(4)), readout) is None
+    assert light_fit(noise, alternating_readout(NX, 4)) is None
+    assert light_fit(noise, readout) is not None
+
+
+def test_lumps_count_for_less(rng):
+    residual, usable = rng.normal(size=(100, 200)), np.ones((100, 200), bool)
+    calm = even_weight(residual, usable)
+    assert (calm > 0.7).mean() > 0.95
+    residual[50:52, 60:140] += 1.0  # a sigma of a pixel, 160 of them
+    weight = even_weight(residual, usable)
+    assert weight[50:52, 70:130].max() < 0.5
+    assert np.median(weight[:30]) == 1
+    assert (even_weight(residual, ~usable) == 1).all()
