@@ -53,6 +53,13 @@ def test_a_good_file_passes(write):
     require_sound(write())
 
 
+def test_an_ending_that_jwst_does_not_open_is_said(write):
+    path = write()
+    path = path.rename(path.with_suffix(".FITS"))
+    with pytest.raises(InputError, match=r"\.FITS: jwst opens files whose names end in \.fits"):
+        require_sound(path)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [

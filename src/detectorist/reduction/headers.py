@@ -59,6 +59,8 @@ def require_sound(path: Path) -> None:
     InputError
         With the name of the file, what was found and what is needed.
     """
+    if not path.name.endswith((".fits", ".fits.gz")):
+        raise InputError(f"{path}: jwst opens files whose names end in .fits or .fits.gz, in small letters; rename it")
     meta = read_header(path)
     require_whole_file(path)
     require_checksums(path)

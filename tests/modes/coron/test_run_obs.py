@@ -1,5 +1,6 @@
 """Stage 1 over a database: what runs with which parameters, what is written, and what goes wrong one by one."""
 
+import gzip
 import logging
 from pathlib import Path
 
@@ -513,3 +514,24 @@ def test_a_script_as_spaceklip_users_write_it(write_uncal, tmp_path):
     assert made == {f"{stem}_{kind}.fits" for stem in stems for kind in ("rate", "rateints")}
     (table,) = database.obs.values()
     assert [Path(path).name for path in table["FITSFILE"]] == [f"{stem}_rateints.fits" for stem in stems]
+
+
+@pytest.mark.parametrize("name", ["{stem}_uncal.fits.gz", "{upper}_UNCAL.fits", "linked_uncal.fits"])
+def test_names_as_files_have_them(write_uncal, tmp_path, name):
+    """Compressed, in capitals, or a link whose own name counts: the rates are those of the plain file."""
+    uncal = write_uncal(1)
+    stem = uncal.name.removesuffix("_uncal.fits")
+    other = tmp_path / "other" / name.format(stem=stem, upper=stem.upper())
+    other.parent.mkdir()
+    if other.name.endswith(".gz"):
+        other.write_bytes(gzip.compress(uncal.read_bytes(), 1))
+    elif "linked" in name:
+        (tmp_path / "other" / "3f2a9c").write_bytes(uncal.read_bytes())
+        other.symlink_to("3f2a9c")
+    else:
+        other.write_bytes(uncal.read_bytes())
+    plain, odd = run_obs(Database(tmp_path / "plain", [uncal])), run_obs(Database(tmp_path / "odd", [other]))
+    assert [record.state for record in (*plain, *odd)] == ["done", "done"], odd[0].error
+    for a, b in zip(plain[0].products, odd[0].products, strict=True):
+        np.testing.assert_array_equal(fits.getdata(a, "SCI"), fits.getdata(b, "SCI"))
+    assert odd[0].products[0].name.startswith(other.name.partition("_")[0])

@@ -78,7 +78,7 @@ def reduce_exposure(request: Request) -> Reduced:
                 **recipe.parameters,
             )
             with references_in_words(source):
-                found = pipeline.run(str(uncal))
+                found = pipeline.run(_as_named(uncal))
             resolved = resolve(Coron1Pipeline, pipeline, request, recipe, source, [str(uncal)])
             made = _require_whole(uncal, partial, found)
             key = content_keys.content_key(uncal, pipeline.get_pars(), source.name)
@@ -86,6 +86,16 @@ def reduce_exposure(request: Request) -> Reduced:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return Reduced(written, _records(written), resolved)
+
+
+def _as_named(uncal: Path) -> Any:
+    """Return a file for the pipeline, as a model where stpipe could not make the names of products from its own."""
+    usual = f"{stem_of(uncal)}_uncal.fits"
+    if uncal.name == usual:
+        return str(uncal)
+    ramps = models.open_as(uncal, RampModel)
+    ramps.meta.filename = usual
+    return ramps
 
 
 def _require_whole(uncal: Path, folder: Path, found: Any) -> list[Path]:
