@@ -18,6 +18,11 @@ VARIABLE = "NUMBA_CACHE_DIR"
 _KERNELS = Path(__file__).parent / "engine"
 
 
+def is_chosen() -> bool:
+    """Tell whether the environment names the folder."""
+    return bool(os.environ.get(VARIABLE))
+
+
 def folders() -> list[Path]:
     """Return the folders in which numba may keep the kernels of this package, as it looks for them."""
     chosen = os.environ.get(VARIABLE)

@@ -17,5 +17,6 @@ def is_compiled(module: str) -> bool:
         return True
     own = Path(__file__).parents[1] / module
     pattern = f"{own.name}.*py{sys.version_info.major}{sys.version_info.minor}*.nbi"
-    places = [own.parent / "__pycache__", *numba_cache.folders()]
+    beside = [] if numba_cache.is_chosen() else [own.parent / "__pycache__"]
+    places = [*beside, *numba_cache.folders()]
     return any(next(place.rglob(pattern), None) is not None for place in places)

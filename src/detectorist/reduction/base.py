@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from configobj import ConfigObj, Section
 from jwst.stpipe import Pipeline, Step
+from stdatamodels.jwst import datamodels
 from stpipe import config_parser
 
 from detectorist.reduction.garbage_collection import FrozenHeap
@@ -97,6 +98,15 @@ class DetectoristPipeline(FrozenHeap, Pipeline):
     def get_stpipe_loggers() -> tuple[str, ...]:
         """Let stpipe show and record our log lines beside its own."""
         return DetectoristStep.get_stpipe_loggers()
+
+    @classmethod
+    def _get_crds_parameters(cls, dataset: Any) -> Any:
+        """Return what CRDS chooses parameters by, also of a file without ASDF, which stpipe refuses here."""
+        try:
+            return super()._get_crds_parameters(dataset)
+        except KeyError:
+            with datamodels.open(dataset) as model:
+                return super()._get_crds_parameters(model)
 
     @classmethod
     def _get_config_from_parameters(cls, crds_parameters, crds_observatory):

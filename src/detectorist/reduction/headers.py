@@ -88,13 +88,13 @@ def read_header(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     try:
-        flat = read_metadata(path, flatten=True) if _has_tree(path) else _read_without_tree(path)
+        flat = read_metadata(path, flatten=True) if has_tree(path) else _read_without_tree(path)
     except Exception as error:
         raise InputError(f"{path}: not readable as a JWST product ({error}); is the file complete?") from error
     return {key.removeprefix("meta."): value for key, value in flat.items()}
 
 
-def _has_tree(path: Path) -> bool:
+def has_tree(path: Path) -> bool:
     """Tell whether a file holds its metadata as ASDF too; other programs write FITS files without."""
     with fits.open(path) as hdus:
         return "ASDF" in hdus

@@ -19,7 +19,7 @@ from detectorist.modes.coron.pipeline import Coron1Pipeline
 from detectorist.modes.coron.quality import measure
 from detectorist.product_names import product_of, stem_of
 from detectorist.reduction import content_keys, products
-from detectorist.reduction.headers import read_header
+from detectorist.reduction.headers import has_tree, read_header
 from detectorist.reduction.recipe_files import load_recipe
 from detectorist.reduction.runner import (
     Request,
@@ -89,9 +89,9 @@ def reduce_exposure(request: Request) -> Reduced:
 
 
 def _as_named(uncal: Path) -> Any:
-    """Return a file for the pipeline, as a model where stpipe could not make the names of products from its own."""
+    """Return a file for the pipeline, as a model where stpipe makes other names of its own, or reads ASDF only."""
     usual = f"{stem_of(uncal)}_uncal.fits"
-    if uncal.name == usual:
+    if uncal.name == usual and has_tree(uncal):
         return str(uncal)
     ramps = models.open_as(uncal, RampModel)
     ramps.meta.filename = usual

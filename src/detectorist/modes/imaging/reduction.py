@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
-from stdatamodels.jwst.datamodels import ImageModel
+from stdatamodels.jwst.datamodels import ImageModel, RampModel
 
 from detectorist import models
 from detectorist.crds_source import ReferenceSource, use_references
@@ -20,7 +20,7 @@ from detectorist.modes.imaging.pipeline import RATE_STEPS, ImagingPipeline, has_
 from detectorist.modes.imaging.quality import RateImage, measure
 from detectorist.product_names import stem_of
 from detectorist.reduction import content_keys, products
-from detectorist.reduction.headers import read_header
+from detectorist.reduction.headers import has_tree, read_header
 from detectorist.reduction.parameter_files import known_to
 from detectorist.reduction.recipe import Recipe
 from detectorist.reduction.recipe_files import load_recipe
@@ -150,7 +150,7 @@ def _target_of(request: Request, exposure: Exposure) -> Path:
 def _reduce(request: Request, pipeline: ImagingPipeline, source: ReferenceSource, exposure: Exposure) -> dict[str, Any]:
     """Run the pipeline, write the rate, and return what the steps recorded."""
     with references_in_words(source):
-        rate = pipeline.run(str(exposure.path))
+        rate = pipeline.run(_as_read(exposure))
     if not isinstance(rate, ImageModel):
         raise InputError(f"{exposure.path}: no pixel could be fitted; are all groups saturated or flagged?")
     key = content_keys.content_key(exposure.path, _what_counts(pipeline, exposure), source.name)
@@ -167,6 +167,15 @@ def _reduce(request: Request, pipeline: ImagingPipeline, source: ReferenceSource
     )
     rate.close()
     return {"exposure": measure(image, record), **record}
+
+
+def _as_read(exposure: Exposure) -> Any:
+    """Return a file for the pipeline, as a model where stpipe, which asks for ASDF, could not read its header."""
+    if has_tree(exposure.path):
+        return str(exposure.path)
+    model = models.open_as(exposure.path, RampModel if exposure.is_ramp else ImageModel)
+    model.meta.filename = exposure.path.name
+    return model
 
 
 def _sources_beside(rate: Path) -> np.ndarray | None:
