@@ -28,6 +28,7 @@ def parse_value(value: Any) -> Any:
         except (ValueError, SyntaxError):
             return text
         return list(parsed) if isinstance(parsed, tuple) else parsed
+    value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, list | tuple | range):
         # A comma-separated option arrives as pieces of a list: "[0", "1", "2]".
         if any(isinstance(item, str) for item in value):

@@ -8,9 +8,11 @@ the result back, and ends with `complete` or `skip`, which leave the same eviden
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from jwst.stpipe import Step
 from stdatamodels.jwst.datamodels import JwstDataModel
 
@@ -56,8 +58,19 @@ class DetectoristStep(Step):
     """
 
     def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **_without_arrays(kwargs))
         self.record: dict[str, Any] = {}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set a parameter, arrays of indices as lists; anything else as it is."""
+        if isinstance(value, np.ndarray) and re.search(rf"^\s*{name} = pass\b", self.spec, re.MULTILINE):
+            value = _without_arrays({name: value})[name]
+        super().__setattr__(name, value)
+
+    @classmethod
+    def call(cls, *args: Any, **kwargs: Any) -> Any:
+        """Make a step with the parameters given and run it."""
+        return super().call(*args, **_without_arrays(kwargs))
 
     @classmethod
     def _get_config_from_parameters(cls, crds_parameters, crds_observatory):
@@ -133,3 +146,11 @@ class DetectoristStep(Step):
         )
         if written is not None:
             log.info("%s: figure written to %s", models.describe(model), written)
+
+
+def _without_arrays(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters with arrays of integers as lists: stpipe compares values with ==, which arrays refuse."""
+    return {
+        name: value.tolist() if isinstance(value, np.ndarray) and value.dtype.kind in "iu" else value
+        for name, value in parameters.items()
+    }

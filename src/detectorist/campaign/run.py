@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import signal
 import threading
@@ -323,16 +324,24 @@ def _ended_in_order() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    last = {"time": -math.inf}
+    first = {"time": math.inf}
 
     def interrupt(number: int, frame: Any) -> None:
-        before, last["time"] = last["time"], time.monotonic()
-        if last["time"] - before > PATIENCE_S:
+        if first["time"] == math.inf:
+            first["time"] = time.monotonic()
             raise KeyboardInterrupt
+        if time.monotonic() - first["time"] > PATIENCE_S:
+            put_back()
+            os.kill(os.getpid(), number)
 
     handlers = {number: signal.signal(number, interrupt) for number in _ENDING}
+
+    def put_back() -> None:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
     try:
         yield
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        if first["time"] == math.inf:  # else the process is about to end: the next signal after a while puts them back
+            put_back()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -79,6 +80,8 @@ def run_plan(
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(CRASHED) from None
     except KeyboardInterrupt:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # it is ending; a second one would change how
         print("interrupted: finished products are kept; run the same command again to continue", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
     if quiet or not plan.to_run:  # else the events have told

@@ -63,9 +63,20 @@ def require_sound(path: Path) -> None:
         raise InputError(f"{path}: jwst opens files whose names end in .fits or .fits.gz, in small letters; rename it")
     meta = read_header(path)
     require_whole_file(path)
+    _require_counts(path)
     require_checksums(path)
     require_consistent(str(path), meta, sci_axes(path))
     require_content(path)
+
+
+def _require_counts(path: Path) -> None:
+    """Refuse words where a keyword counts something: jwst would leave the keyword out."""
+    with fits.open(path) as hdus:
+        headers = [hdu.header for hdu in hdus if hdu.name in ("PRIMARY", "SCI")]
+        found = {keyword: header[keyword] for header in headers for keyword in _COUNTS.values() if keyword in header}
+    for keyword, value in found.items():
+        if isinstance(value, str) or (isinstance(value, float) and not value.is_integer()):
+            raise InputError(f"{path}: {keyword} is {value!r}; a whole number is needed")
 
 
 def is_target_acquisition(path: Path) -> bool:

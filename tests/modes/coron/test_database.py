@@ -133,9 +133,11 @@ class TestReading:
 
     def test_unreadable_files_are_named(self, tmp_path):
         (tmp_path / "a_uncal.fits").write_text("no FITS")
-        for name in ("a_uncal.fits", "b_uncal.fits"):
-            with pytest.raises(InputError, match=f"{name}: cannot be read"):
-                Database(tmp_path, [tmp_path / name])
+        database = Database(tmp_path, [tmp_path / "a_uncal.fits"])
+        assert len(database) == 0
+        assert "a_uncal.fits: cannot be read" in database.unreadable[tmp_path / "a_uncal.fits"]
+        with pytest.raises(InputError, match=r"b_uncal\.fits: no such file"):
+            Database(tmp_path, [tmp_path / "b_uncal.fits"])
         with pytest.raises(InputError, match="a file named"):
             Database(tmp_path, [tmp_path / "a_cal.fits"])
 
