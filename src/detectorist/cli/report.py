@@ -17,7 +17,7 @@ def report(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write report.html: what was run, which exposures need attention, and figures of every exposure.
+    """Write report.html: the results, what needs attention, and figures of every exposure.
 
     The page needs no network. With more than 100 exposures its pictures are in a folder beside it.
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from detectorist.figures.pictures import Stretch
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.quality import Check, Column
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from detectorist.figures.pictures import Stretch
 
 
 @dataclass(frozen=True)

@@ -242,7 +242,7 @@ class TestBadInput:
     def test_no_references(self, database, monkeypatch):
         for name in ("CRDS_PATH", "CRDS_SERVER_URL"):
             monkeypatch.delenv(name)
-        with pytest.raises(ReferenceMissing, match="three ways"):
+        with pytest.raises(ReferenceMissing, match="no source of reference files is set"):
             run_obs(database)
 
     def test_a_folder_that_cannot_be_written(self, database, tmp_path):

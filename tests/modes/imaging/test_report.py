@@ -108,7 +108,7 @@ def test_the_report_opens_with_the_images(folder):
     first = text[: text.index('id="attention"')]
     assert "rows / white" in first
     assert "2.40" in first
-    assert "good up to 1.5" in first
+    assert "good up to 1" in first
     assert "merit-look" in first
     assert first.count('class="view"') == 6
 

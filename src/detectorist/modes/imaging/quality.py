@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -14,8 +14,8 @@ from detectorist.algorithms.images.residuals import measure_row_noise
 from detectorist.algorithms.images.spikes import find_spikes
 from detectorist.modes.quality import Check, Column, without_unknown
 
-#: A wisp of which more is hidden, or whose strength is less certain, has not been measured.
-MOST_HIDDEN, MOST_UNCERTAIN = 0.9, 0.5
+#: A wisp is found from so many of its errors; one of any strength may hide where none of its light is seen.
+FOUND_SIGMA, ANY_STRENGTH = 3.0, 99.0
 #: Pixels between those whose median is the level of the image.
 LEVEL_EVERY = 8
 
@@ -45,6 +45,13 @@ COLUMNS = (
     Column("stripes_rms", "1/f noise", "DN/s", "Rms of the pattern of 1/f noise that was subtracted", ".4f"),
     Column("row_ratio", "rows / white", "", "Scatter of rows after the correction over what white noise gives", ".2f"),
     Column(
+        "uncorrected_row_ratio",
+        "rows / white",
+        "",
+        "Scatter of rows over what white noise gives, where 1/f noise was not subtracted",
+        ".2f",
+    ),
+    Column(
         "column_ratio",
         "columns / white",
         "",
@@ -70,6 +77,12 @@ CHECKS = (
         "row_ratio",
         "rows scatter {value:.2f} times as much as white noise explains after the correction (up to {high:g} is "
         "usual): 1/f noise is left, or light of sources is not masked. Look at the rows and at the source mask",
+        high=1.0,
+    ),
+    Check(
+        "uncorrected_row_ratio",
+        "rows scatter {value:.2f} times as much as white noise explains (up to {high:g} is usual): 1/f noise is in the "
+        "image, which was not corrected for it",
         high=1.5,
     ),
     Check(
@@ -191,11 +204,9 @@ def _of_wisps(wisp: Mapping[str, Any], known: bool) -> dict[str, Any]:
 def _why_unmeasured(wisp: Mapping[str, Any]) -> str | None:
     if not wisp:
         return "no template was given for this detector and filter, which show wisps"
-    hidden, error = wisp.get("hidden"), (wisp.get("scale_error") or [float("nan")])[0]
-    if hidden is not None and hidden > MOST_HIDDEN:
-        return f"{100 * hidden:.0f} % of it lie under sources"
-    if wisp.get("state") == "SKIPPED" and not error <= MOST_UNCERTAIN:
-        return str(wisp.get("reason") or "its strength is not known")
+    if wisp.get("measured") is False:
+        strength = least_strength_seen(wisp.get("scale_error") or [float("nan")])
+        return f"one of {strength:.2f} of its template would not have been found"
     return None
 
 
@@ -209,18 +220,18 @@ def _of_pixels(image: RateImage, stripes: Mapping[str, Any]) -> dict[str, Any]:
     spikes = find_spikes(image.data, image.error, mask)
     return {
         "sky": float(np.median(level)) if level.size else None,
-        "row_ratio": _row_ratio(image.data, mask, stripes),
+        **_row_ratio(image.data, mask, stripes),
         "column_ratio": columns.rms / columns.white if columns.white > 0 else None,
         "spikes_ppm": 1e6 * float(spikes.sum()) / free if free else None,
     }
 
 
-def _row_ratio(data: np.ndarray, mask: np.ndarray, stripes: Mapping[str, Any]) -> float | None:
+def _row_ratio(data: np.ndarray, mask: np.ndarray, stripes: Mapping[str, Any]) -> dict[str, float]:
     """Return what the step measured on the flat-fielded image, else what the image itself shows."""
     if stripes.get("row_rms_white") and stripes.get("row_rms_after") is not None:
-        return stripes["row_rms_after"] / stripes["row_rms_white"]
+        return {"row_ratio": stripes["row_rms_after"] / stripes["row_rms_white"]}
     rows = measure_row_noise(data, mask)
-    return rows.rms / rows.white if rows.white > 0 else None
+    return {"uncorrected_row_ratio": rows.rms / rows.white} if rows.white > 0 else {}
 
 
 def _share(flags: np.ndarray, bit: int) -> float:
@@ -234,8 +245,16 @@ def summarise(numbers: Mapping[str, Any]) -> list[str]:
         parts.append(f"{numbers['snowballs']:.0f} snowballs")
     if "wisp_scale" in numbers:
         parts.append(f"wisp {numbers['wisp_scale']:.3f} +- {numbers['wisp_error']:.3f} of its template")
+    if "wisp_unmeasured" in numbers:
+        parts.append(f"wisp not measured: {numbers['wisp_unmeasured']}")
     if "stripes_rms" in numbers:
         parts.append(f"1/f noise of {numbers['stripes_rms']:.4f} DN/s rms removed")
     if "row_ratio" in numbers:
         parts.append(f"rows scatter {numbers['row_ratio']:.2f} x white noise")
     return ["; ".join(parts)] if parts else []
+
+
+def least_strength_seen(errors: Sequence[float]) -> float:
+    """Return the strength of the weakest wisp that errors of the strengths let be found, the worst of several."""
+    worst = FOUND_SIGMA * float(np.max(np.nan_to_num(np.asarray(errors, float), nan=np.inf)))
+    return min(worst, ANY_STRENGTH)

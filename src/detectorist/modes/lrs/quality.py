@@ -138,7 +138,7 @@ CHECKS = (
         "aperture_offset_pix",
         "the trace lies {value:.1f} pixels from the middle of the aperture (up to {high:g} is usual): light is lost, "
         'and movements change the flux. Set trace_position = "measured" or the aperture_center of the extraction',
-        high=1.5,
+        high=1.0,
         urgency=3,
     ),
     Check(
@@ -169,7 +169,7 @@ CHECKS = (
         "pull_width",
         "single wavelengths scatter {value:.2f} times their stated errors (1 is right, up to {high:g} is usual): "
         "the errors are too small. Look at the calibration of the errors",
-        high=1.15,
+        high=1.1,
     ),
     Check(
         "pull_width",
@@ -181,7 +181,7 @@ CHECKS = (
         "background_error_pct",
         "the background regions left and right of the trace disagree: the star's light may be off by {value:.2f} % "
         "(up to {high:g} % is usual). Move the columns of the background, or subtract a sloping one: method col_wise",
-        high=1.0,
+        high=0.2,
     ),
     Check(
         "spikes_ppm",

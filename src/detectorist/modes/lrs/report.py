@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import h5netcdf
 import numpy as np
 
+from detectorist.algorithms.spectra.profile import TRACE_COLUMN
 from detectorist.figures import time_series, time_series_quality
 from detectorist.figures.pictures import Stretch, coloured
 from detectorist.modes.exposure import Exposure
@@ -175,7 +176,7 @@ class _Products:
 
     @property
     def trace_column(self) -> int:
-        return int(self.frames["trace_column"]) if self.frames else 0
+        return int((self.frames or {}).get("trace_column", TRACE_COLUMN))
 
     @cached_property
     def white(self) -> Any:

@@ -36,9 +36,10 @@ def test_scatter_of_two_values_is_unknown():
 
 def test_bins_of_white_noise_fall_with_the_square_root(rng):
     flux = rng.normal(size=2**14)
-    sizes, scatters = scatter_of_bins(flux)
+    sizes, scatters, errors = scatter_of_bins(flux)
     assert sizes[0] == 1
     assert sizes[-1] * 4 <= flux.size
     expected_error = 1 / np.sqrt(2 * (flux.size // sizes - 1))
+    assert_allclose(errors / scatters, expected_error)
     pull = (scatters * np.sqrt(sizes) - 1) / expected_error
     assert np.abs(pull).max() < 4.5
