@@ -60,8 +60,8 @@ def main() -> None:
                 scores = {who: score(folder, Path(products) / who, who) for who in (OURS, STANDARD)}
             Console().print(table_of(folder.name, scores))
             rows.collect(folder.name, figures(scores))
-    if chosen.store:
-        print(store(rows, "coron_whole", script="benchmarks/coron_whole.py", peer="standard pipeline"))
+            if chosen.store:  # after each scene: reductions take minutes
+                print(store(rows, "coron_whole", script="benchmarks/coron_whole.py"))
 
 
 def score(folder: Path, products: Path, who: str) -> dict[str, dict[str, float]]:

@@ -4,6 +4,7 @@ step-parameters   the parameters of a step or pipeline, from its `spec`
 validation        measured figures, from `docs/validation/*.json`
 commands          every command with its arguments and options
 architecture      the picture of the package's rooms
+limits            what the report measures for a mode, and the limits it holds the numbers to
 """
 
 from __future__ import annotations
@@ -271,6 +272,24 @@ _COMPLETE = (
 )
 
 
+class Limits(SphinxDirective):
+    """The numbers of a mode's exposures in the report, with what is good: `{limits} MODE`."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        from detectorist.modes import load_mode
+        from detectorist.modes.quality import good_in_words
+
+        section = load_mode(self.arguments[0]).section()
+        rows = [
+            [f"`{column.key}`", column.meaning, column.unit, good_in_words(column, section.checks)]
+            for column in section.columns
+        ]
+        return [make_table(["number", "what it is", "unit", "limit"], rows)]
+
+
 def write_reference(app) -> None:
     """Write a page of the API reference for each package: all its public modules, as they are at this moment."""
     folder = Path(app.srcdir) / "api" / "packages"
@@ -300,6 +319,7 @@ def setup(app):
     app.add_directive("commands", Commands)
     app.add_directive("engine-steps", EngineSteps)
     app.add_directive("architecture", Architecture)
+    app.add_directive("limits", Limits)
     app.connect("builder-inited", write_reference)
     app.connect("builder-inited", make_example)
     # After numpydoc (priority 500), which would take the rubric for text of the class.

@@ -1,4 +1,4 @@
-"""From raw JWST exposures to science-ready products, where the standard pipeline leaves off."""
+"""Reduction of raw JWST exposures: MIRI LRS time series, NIRCam images, coronagraphy."""
 
 from functools import partial
 from importlib import import_module

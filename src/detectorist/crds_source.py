@@ -15,9 +15,9 @@ from pathlib import Path
 from detectorist.errors import ReferenceMissing
 
 SERVERLESS = "https://jwst-crds-serverless.stsci.edu"
-THREE_WAYS = """no source of reference files. There are three ways to have one:
-  1. STScI's CRDS: set CRDS_SERVER_URL=https://jwst-crds.stsci.edu and CRDS_PATH to a folder for its files;
-  2. a folder you have (a CRDS cache, or one that `detectorist simulate` wrote): --references FOLDER;
+THREE_WAYS = """no source of reference files is set. Use one of:
+  1. STScI's CRDS: set CRDS_SERVER_URL=https://jwst-crds.stsci.edu, and CRDS_PATH to a folder for the downloaded files;
+  2. an existing CRDS cache, or one written by `detectorist simulate`: --references FOLDER;
   3. simulated references, for simulated or trial data: --references sim."""
 
 
@@ -80,14 +80,18 @@ def _context_of(folder: Path) -> str:
     config = folder / "config" / "jwst" / "server_config"
     if not config.is_file():
         raise ReferenceMissing(
-            f"{folder}: no folder of reference files: config/jwst/server_config, mappings/, references/ are needed"
+            f"{folder}: not a CRDS cache; it must contain config/jwst/server_config, mappings/ and references/"
         )
     try:
         context = ast.literal_eval(config.read_text())["operational_context"]
     except (ValueError, SyntaxError, KeyError, TypeError) as error:
-        raise ReferenceMissing(f"{config}: no operational_context can be read from it ({error})") from error
+        raise ReferenceMissing(
+            f"{config}: the operational_context cannot be read ({error}); is the cache complete?"
+        ) from error
     if not (folder / "mappings" / "jwst" / context).is_file():
-        raise ReferenceMissing(f"{folder}: mappings/jwst/{context}, named by its server_config, is missing")
+        raise ReferenceMissing(
+            f"{folder}: mappings/jwst/{context}, named in its server_config, is missing; copy the whole cache"
+        )
     return str(context)
 
 

@@ -84,9 +84,9 @@ def require_sound_tree(model: JwstDataModel) -> None:
     history = model.instance.get("history", {})
     entries = history.get("entries", []) if isinstance(history, dict) else history
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ValueError("its history is no list of entries")
+        raise ValueError("the history is not a list of entries")
     if not isinstance(model.instance.get("meta", {}), dict):
-        raise ValueError("its metadata are no table")
+        raise ValueError("the metadata are not a table")
 
 
 def _converted(model: JwstDataModel, kind: type[JwstDataModel], copy: bool) -> JwstDataModel:

@@ -105,7 +105,7 @@ class DetectoristStep(Step):
                     found=found,
                 )
         if 0 in model.data.shape:
-            raise InputError(f"{name}: SCI has shape {model.data.shape}; at least one of everything is needed")
+            raise InputError(f"{name}: SCI has shape {model.data.shape}; no axis may be empty")
 
     def complete(self, model: JwstDataModel, summary: str = "", **numbers: Any) -> JwstDataModel:
         """Stamp `model` as corrected, with `numbers` as the record; `summary` says it in words. Returns `model`."""

@@ -72,7 +72,7 @@ SHORT = 'mode = "lrs"\ninputs = ["a"]\noutput_dir = "o"\n'
         (SHORT + "[exposures]\ntable = 'x'\ncolumn = {}", r'no key "exposures.column" \(did you mean "columns"\?\)'),
         (SHORT + '[execution]\nworkers = "two"', "execution.workers is 'two'"),
         (SHORT + "[execution]\nworkers = 0", "execution.workers is 0"),
-        (SHORT + '[execution]\nmemory_limit = "lots"', '"lots": a size as 1.5GB or 800MiB is needed'),
+        (SHORT + '[execution]\nmemory_limit = "lots"', '"lots": a size such as 1.5GB or 800MiB is needed'),
         ('mode = "lrs"\ninputs = ["a"]', '"output_dir" is missing'),
         ('mode = "lrs"\ninput = ["a"]\noutput_dir = "b"', r'no key "input" \(did you mean "inputs"\?\)'),
         (SHORT + "persistence_time = -1", "persistence_time is -1"),

@@ -96,7 +96,7 @@ def test_what_is_not_covered_runs_in_stock(kind, parameters, reason, ramp, refer
     ours, stock = (run(k, ramp, references, **parameters) for k in (kind, kind.stock))
     ours, stock = (r[0] if isinstance(r, tuple) else r for r in (ours, stock))
     np.testing.assert_array_equal(ours.data, stock.data)
-    assert any(f"{kind.class_alias}: stock code, since" in line and reason in line for line in caught())
+    assert any(f"{kind.class_alias}: standard code, because" in line and reason in line for line in caught())
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -108,7 +108,7 @@ def test_stock_on_request(ramp, references, caught):
 def test_every_group_unusable_is_left_to_stock(ramp, references, caught):
     ramp.groupdq[:] |= 1
     assert run(EngineRampFitStep, ramp, references) == (None, None)
-    assert any("stock code" in line for line in caught())
+    assert any("standard code" in line for line in caught())
 
 
 def test_they_keep_the_names_of_the_stock_steps():

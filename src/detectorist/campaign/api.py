@@ -73,15 +73,15 @@ def reduce(
     recipe : str, optional
         Name or path; by default the mode's best.
     steps : mapping, optional
-        {step: {parameter: value}}; stronger than the recipe.
+        {step: {parameter: value}}; overrides the recipe.
     settings : sequence of str
-        "step.parameter=value"; the strongest.
+        "step.parameter=value"; overrides everything else.
     table : str or Path, optional
         CSV or ECSV with a row per exposure and columns step.parameter.
     references : str or Path, optional
         "crds", "none", or a folder in CRDS's layout; by default what the environment says.
     overwrite : bool
-        Make everything again, and replace files of the same names that are none of ours; never an input.
+        Redo everything, and overwrite files of the same names that detectorist did not write; never an input.
     workers : int, optional
         Processes; by default what memory allows, this one for a single exposure. 0: this one in any case.
     scheduler : str, optional

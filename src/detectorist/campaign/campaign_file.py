@@ -103,7 +103,7 @@ def read_campaign(path: Path) -> CampaignFile:
     except (OSError, UnicodeDecodeError) as error:
         raise ParameterError(f"{path}: cannot be read ({error})") from error
     except tomllib.TOMLDecodeError as error:
-        raise ParameterError(f"{path}: not valid TOML ({error})") from error
+        raise ParameterError(f"{path}: not valid TOML ({error}); correct the file") from error
     try:
         campaign = CampaignFile.model_validate(table)
     except ValidationError as error:
@@ -129,7 +129,10 @@ def expand(patterns: Iterable[str], suffixes: tuple[str, ...], *, exclude: Itera
         else:
             matches = [Path(item) for item in glob.glob(str(path), recursive=True)]
         if not matches:
-            raise ParameterError(f"{pattern}: no such file" + (f" ending in {suffixes[0]}" if path.is_dir() else ""))
+            raise ParameterError(
+                f"{pattern}: no such file"
+                + (f" ending in {suffixes[0]} in this folder" if path.is_dir() else "; check the path")
+            )
         found.update(item.absolute() for item in matches)
     for pattern in exclude:
         found = {path for path in found if not (path.match(pattern) or str(path) == pattern)}

@@ -43,7 +43,9 @@ class DaskPool:
         try:
             self._client = Client(address, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
-            raise ParameterError(f"scheduler {address}: no Dask scheduler answers there ({error})") from error
+            raise ParameterError(
+                f"scheduler {address}: no Dask scheduler answers ({error}); check the address and that it runs"
+            ) from error
         self._futures: dict[str, Any] = {}
         self._events: queue.Queue[PoolEvent] = queue.Queue()
         self._client.subscribe_topic(TOPIC, self._hear_progress)
@@ -105,7 +107,9 @@ class DaskPool:
                 reason = f"was lost ({type(event.value.exception()).__name__})"
                 events.append(PoolEvent("died", event.name, reason))
             elif event.value.status != "finished":
-                raise OutputError(f"scheduler {self.address}: a job was cancelled; the same command continues")
+                raise OutputError(
+                    f"scheduler {self.address}: a job was cancelled; give the same command again to continue"
+                )
         return events
 
     def _fetch(self, finished: list[PoolEvent]) -> list[JobRecord]:
@@ -128,14 +132,19 @@ class DaskPool:
             raise self._lost() from error
 
     def _lost(self) -> OutputError:
-        return OutputError(f"scheduler {self.address}: the connection is lost; the same command continues")
+        return OutputError(
+            f"scheduler {self.address}: the connection was lost; give the same command again to continue"
+        )
 
     def _wait_for_workers(self) -> None:
         deadline = time.monotonic() + CONNECT_S
         self._count_workers()
         while self.size == 0:
             if time.monotonic() > deadline:
-                raise ParameterError(f"scheduler {self.address}: it has no workers")
+                raise ParameterError(
+                    f"scheduler {self.address}: it has no workers; start some with "
+                    f"`dask worker {self.address} --nthreads 1`"
+                )
             time.sleep(0.1)
             self._count_workers()
 

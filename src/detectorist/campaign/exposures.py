@@ -145,7 +145,7 @@ def require_safe_name(name: str, where: str) -> str:
     ParameterError
     """
     if not name or name.startswith((".", "~", "-")) or any(sign in name for sign in ("/", "\\", "\0", "\n")):
-        raise ParameterError(f"{where}: exposure {name!r} is no name of an exposure: a name without folders is needed")
+        raise ParameterError(f"{where}: {name!r} is not the name of an exposure; give the name without a folder")
     return name
 
 
@@ -162,7 +162,7 @@ def _read_lines(path: Path) -> tuple[list[str], list[list[str]]]:
         return _read_ecsv(path)
     lines = [line for line in csv.reader(text.splitlines()) if line and not line[0].startswith("#")]
     if not lines:
-        raise ParameterError(f"{path}: an empty table")
+        raise ParameterError(f"{path}: an empty table; a header and one row per exposure are needed")
     return [name.strip() for name in lines[0]], lines[1:]
 
 

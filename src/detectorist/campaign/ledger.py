@@ -76,10 +76,12 @@ class Ledger:
                 self._db.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
                 found = VERSION
             if found != VERSION:
-                raise OutputError(f"{self.path}: made by another version of detectorist; choose another folder")
+                raise OutputError(
+                    f"{self.path}: written by another version of detectorist; choose another output folder"
+                )
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._db.close()
 
     def __enter__(self) -> Ledger:
@@ -87,7 +89,7 @@ class Ledger:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self.close()
 
     # --- runs

@@ -61,7 +61,7 @@ def parse_bytes(text: str | int | float) -> int:
     except (ValueError, KeyError):
         size = 0.0
     if size < 1:
-        raise ParameterError(f'"{text}": a size as 1.5GB or 800MiB is needed')
+        raise ParameterError(f'"{text}": a size such as 1.5GB or 800MiB is needed')
     return int(size)
 
 

@@ -140,8 +140,8 @@ class Plan:
             raise OutputError(f"{self.output_dir}: cannot be written ({error})") from error
         if self.disk_bytes + SPARE_DISK_BYTES > free:
             raise OutputError(
-                f"{self.output_dir}: about {memory.format_bytes(self.disk_bytes)} will be written and "
-                f"{memory.format_bytes(free)} are free",
+                f"{self.output_dir}: about {memory.format_bytes(self.disk_bytes)} are needed and only "
+                f"{memory.format_bytes(free)} are free; make room or choose another output folder",
                 needed_bytes=self.disk_bytes,
                 free_bytes=free,
             )

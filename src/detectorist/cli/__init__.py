@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+import tempfile
+import traceback
+from pathlib import Path
 
 from detectorist.cli.exit_codes import BAD_ARGUMENTS, CRASHED, UNPROCESSABLE
 from detectorist.errors import DetectoristError, ParameterError, ReferenceMissing
 
 
 def main() -> None:
-    """Run the command line; errors become one sentence and an exit code."""
+    """Run the command line; an error becomes one sentence and an exit code."""
     try:
         from detectorist.cli.app import app
 
@@ -19,15 +22,19 @@ def main() -> None:
     except DetectoristError as error:
         _fail(error, UNPROCESSABLE)
     except KeyboardInterrupt:
-        print("interrupted; what was finished is kept, the same command continues", file=sys.stderr)
+        print("interrupted: finished products are kept; run the same command again to continue", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
-        kind = type(error).__name__
-        print(
-            f"error: {kind}: {error} (unforeseen; the traceback is in detectorist.log of the output folder)",
-            file=sys.stderr,
-        )
+        print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"unexpected: please report it with the traceback in {_save_traceback()}", file=sys.stderr)
         sys.exit(CRASHED)
+
+
+def _save_traceback() -> Path:
+    """Write the traceback of the error being handled to a file of its own."""
+    with tempfile.NamedTemporaryFile("w", prefix="detectorist-", suffix=".txt", delete=False) as file:
+        file.write(traceback.format_exc())
+    return Path(file.name)
 
 
 def _fail(error: DetectoristError, code: int) -> None:

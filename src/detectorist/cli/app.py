@@ -12,7 +12,7 @@ from detectorist.cli.of_modes import commands_of_modes
 
 app = typer.Typer(
     name="detectorist",
-    help="From raw JWST exposures to science-ready products, where the standard pipeline leaves off.",
+    help="Reduce raw JWST exposures: MIRI LRS time series, NIRCam images, coronagraphy (stage 1).",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -44,7 +44,7 @@ def _print_version(wanted: bool) -> None:
 def _root(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave."),
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
     """Hold the options of the command itself."""

@@ -1,8 +1,10 @@
-"""`detectorist demo`: simulate, reduce, and say how far from the truth the results are, in every mode."""
+"""`detectorist demo`: simulate, reduce, and compare the results with the truth, in every mode."""
 
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,19 +17,23 @@ from detectorist.terminal.lines import print_lines
 if TYPE_CHECKING:
     from detectorist.campaign.ledger import Entry
 
+#: Folder for raw files, references and truths.
 SIMULATED = "simulated"
 
 
 def demo(
     output_dir: Annotated[Path, typer.Option("--output-dir", "-o", help="Folder for everything.")] = Path("out/demo"),
     mode: Annotated[
-        list[str] | None, typer.Option(help=f"Show this mode only: {', '.join(simulated_modes())}; repeatable.")
+        list[str] | None, typer.Option(help=f"Run this mode only: {', '.join(simulated_modes())}. Repeatable.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the simulations.")] = 1,
+    seed: Annotated[int, typer.Option(help="Random seed of the simulations.")] = 1,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep raw files, reference files and intermediate products (about 2 GB).")
+    ] = False,
 ) -> None:
-    """Simulate and reduce an exposure of every mode, and compare the results with the truth.
+    """Simulate and reduce exposures of every mode, and compare the results with the simulated truth.
 
-    Needs no network.
+    Needs no network and takes a few minutes. Open report.html in the output folder afterwards.
 
     Example: detectorist demo -o out/demo
     """
@@ -38,14 +44,16 @@ def demo(
     known = simulated_modes()
     for name in mode or ():
         if name not in known:
-            raise ParameterError(f'no mode "{name}"{nearest(name, known)}: {", ".join(known)} are known')
+            raise ParameterError(f'no mode "{name}"{nearest(name, known)}: one of {", ".join(known)} is needed')
     for name in mode or known:
-        _show(name, output_dir, seed)
+        unneeded = _show(name, output_dir, seed)
+        if not keep:
+            _delete(unneeded)
     report_after_run(output_dir)
 
 
-def _show(mode: str, folder: Path, seed: int) -> None:
-    """Simulate and reduce what stands for a mode, and print what came of it."""
+def _show(mode: str, folder: Path, seed: int) -> list[Path]:
+    """Simulate and reduce the example of a mode and print the comparison; return what the report does not need."""
     from rich.console import Console
 
     from detectorist.campaign.api import as_report, run
@@ -64,12 +72,24 @@ def _show(mode: str, folder: Path, seed: int) -> None:
     )
     with progress_bar("reducing") as progress:
         entries = run(request, report=as_report(progress), command="demo")
+    mine = load_mode(mode)
     for number, entry in enumerate(entries.values()):
-        print_lines(load_mode(mode).summarise(entry.record) or [f"{entry.job.name}: {entry.state}"])
-        if entry.state == DONE:
-            lines = _against_truth(scene, entry, raw)
-            print_lines(lines if number == 0 else [])
-    print_lines([f"products: {reduced}"])
+        lines = [f"{entry.job.name}:", *(mine.summarise(entry.record) or [f"{entry.state} {entry.record.message}"])]
+        lines += _against_truth(scene, entry, raw) if entry.state == DONE else []
+        print_lines(lines if number == 0 or entry.state != DONE else [])
+    others = f" ({len(entries) - 1} more exposures)" if len(entries) > 1 else ""
+    print_lines([f"products: {reduced}{others}"])
+    unneeded = [path for entry in entries.values() for path in _not_kept(entry, made.kept)]
+    return [*made.files, made.references, *unneeded]
+
+
+def _not_kept(entry: Entry, kept: Sequence[str] | None) -> list[Path]:
+    """Return the FITS products of an exposure that are not named after it with one of the endings."""
+    if kept is None:
+        return []
+    names = {f"{entry.job.name}{ending}" for ending in kept}
+    products = [Path(entry.record.output_dir) / one.path for one in entry.record.products]
+    return [path for path in products if path.suffix == ".fits" and path.name not in names]
 
 
 def _against_truth(scene: Any, entry: Entry, raw: Path) -> list[str]:
@@ -85,3 +105,11 @@ def _against_truth(scene: Any, entry: Entry, raw: Path) -> list[str]:
     }
     write_text(json.dumps(told), entry.job.beside(TRUTH))
     return lines
+
+
+def _delete(paths: Sequence[Path]) -> None:
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""How a campaign shows itself: bars on a terminal, one line per event elsewhere, JSON for machines."""
+"""How a run is shown: bars on a terminal, one line per event in a log file, JSON for machines."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def shown(*, as_json: bool = False, quiet: bool = False) -> Iterator[Report]:
-    """Yield a function that shows the events of a campaign."""
+    """Yield a function that shows the events of a run."""
     console = Console(stderr=True, quiet=quiet)
     if as_json:
         yield _print_json
@@ -47,7 +47,8 @@ def _print_json(event: Event) -> None:
 
 
 def _print_line(console: Console, event: Event) -> None:
-    if event.kind != events.PROGRESS:
+    # The summary of the run repeats what the last event says.
+    if event.kind not in (events.PROGRESS, events.ENDED):
         console.print(line_of(event), highlight=False, markup=False, soft_wrap=True)
 
 
@@ -62,13 +63,11 @@ def line_of(event: Event) -> str:
     if event.kind == events.FINISHED:
         text = f": {event.text}" if event.text else ""
         return f"{clock} {event.name} {numbers['state']} in {numbers['seconds']:.1f} s{text}"
-    if event.kind == events.ENDED:
-        return f"{clock} ended: {counted(numbers)}"
     return f"{clock} {event.name} {event.kind}" + (f": {event.text}" if event.text else "")
 
 
 def counted(counts: dict[str, int]) -> str:
-    """Return "3 done, 1 crashed": states that have jobs."""
+    """Return "3 done, 1 crashed": the states that any job is in."""
     return ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "nothing to do"
 
 

@@ -1,4 +1,4 @@
-"""What the command says to the shell."""
+"""Exit codes of the command."""
 
-#: Bad arguments, data that cannot be processed, anything unforeseen.
+#: Bad arguments, data that cannot be processed, an unexpected error.
 BAD_ARGUMENTS, UNPROCESSABLE, CRASHED = 2, 3, 4

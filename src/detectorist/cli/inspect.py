@@ -1,4 +1,4 @@
-"""`detectorist inspect`: what is in a file, what was done to it, and how many pixels carry which flag."""
+"""`detectorist inspect`: what a file holds, which steps have been run, and how many pixels carry each flag."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 
 def inspect(files: Annotated[list[Path], typer.Argument(help="JWST products of any kind.")]) -> None:
-    """Print mode, size, steps that were run, our records and the flags of products.
+    """Print the mode, size, steps already run, records of our steps and counts of DQ flags.
 
     Example: detectorist inspect out/stage_1/*_rateints.fits
     """

@@ -1,4 +1,4 @@
-"""`detectorist recipe`: the built-in recipes, to read and to start from."""
+"""`detectorist recipe`: the built-in recipes, to read and to adapt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ EXAMPLE = "\n\nExample: detectorist recipe"
 FIRST = mode_names()[0]
 MODE = f"Mode: {', '.join(mode_names())}."
 
-app = typer.Typer(help=f"Show the built-in recipes.{EXAMPLE} list {FIRST}", no_args_is_help=True)
+app = typer.Typer(
+    help=f"List and print the built-in recipes (parameter files).{EXAMPLE} list {FIRST}", no_args_is_help=True
+)
 
 
 @app.command("list", help=f"List the recipes of a mode.{EXAMPLE} list {FIRST}")
@@ -26,17 +28,17 @@ def list_recipes(mode: Annotated[str, typer.Argument(help=MODE)]) -> None:
 
 @app.command(
     "show",
-    help="Print a recipe with its comments; save it, change it, and give it to --recipe."
+    help="Print a recipe with its comments; save it, edit it, and pass it to --recipe."
     f"{EXAMPLE} show {FIRST} > mine.toml",
 )
 def show(
     mode: Annotated[str, typer.Argument(help=MODE)],
     name: Annotated[
         str,
-        typer.Argument(help="Recipe of that mode."),
+        typer.Argument(help="Name of a recipe; see `detectorist recipe list MODE`."),
     ] = "default",
     asdf: Annotated[
-        bool, typer.Option("--asdf", help="Print it as a parameter file of stpipe, for strun and --recipe.")
+        bool, typer.Option("--asdf", help="Print it as an stpipe parameter file (ASDF), for strun and --recipe.")
     ] = False,
 ) -> None:
     """Print a recipe with its comments."""

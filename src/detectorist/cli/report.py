@@ -11,15 +11,15 @@ from detectorist.terminal.options import Quiet
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="Output folder of a run, or a folder with several of them.")],
+    folder: Annotated[Path, typer.Argument(help="Output folder of a run, or a folder that contains several.")],
     compare: Annotated[
-        Path | None, typer.Option(help="Another output folder: both runs side by side, exposure by exposure.")
+        Path | None, typer.Option(help="Another output folder: compare the two runs exposure by exposure.")
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write report.html: the science, what needs attention, and figures of every exposure.
+    """Write report.html: the results, what needs attention, and figures of every exposure.
 
-    The page is one file that needs no network; beyond 100 exposures its pictures lie in a folder beside it.
+    The page needs no network. With more than 100 exposures its pictures are in a folder beside it.
 
     Example: detectorist report out
     """
@@ -33,13 +33,16 @@ def report(
 
 
 def report_after_run(folder: Path, *, quiet: bool = False) -> None:
-    """Write the report at the end of a run, whose success is its own: trouble with the page is only told."""
+    """Write the report at the end of a run; a failure here is reported and does not change the run's exit code."""
     from detectorist.report.page import write_report
 
     try:
         page = write_report(folder)
     except Exception as error:
-        typer.echo(f"no report: {type(error).__name__}: {error}; try again: detectorist report {folder}", err=True)
+        typer.echo(
+            f"the report could not be written ({type(error).__name__}: {error}); try: detectorist report {folder}",
+            err=True,
+        )
         return
     if not quiet:
         typer.echo(f"report: {page}")

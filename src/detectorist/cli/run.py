@@ -1,4 +1,4 @@
-"""`detectorist run MODE FILES` and `detectorist run CAMPAIGN.toml`: faces of one way to run."""
+"""`detectorist run MODE FILES` and `detectorist run CAMPAIGN.toml`: two ways into the same run."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from detectorist.terminal.options import Quiet, choice_option, file_option
 if TYPE_CHECKING:
     from detectorist.campaign.plan import PlanRequest
 
-HOW = "How it is run"
+HOW = "Execution"
 CAMPAIGN = "campaign"
 EXIT_CODES = (
-    "Exit codes: 0 all done, 2 bad arguments, 3 some exposures cannot be processed, 4 some crashed. The same command "
-    "continues what was interrupted; what is up to date is kept."
+    "An interrupted run continues when the same command is given again; products that are up to date are kept. "
+    "Exit codes: 0 all done, 2 bad arguments, 3 some exposures cannot be processed, 4 some crashed."
 )
 
-Files = Annotated[list[Path], typer.Argument(help="Exposures, or folders of them.", show_default=False)]
+Files = Annotated[list[Path], typer.Argument(help="Exposures, or folders that contain them.", show_default=False)]
 OutputDir = Annotated[Path, file_option("Folder for products.", "--output-dir", "-o")]
 References = Annotated[
     str | None,
-    file_option("Source of reference files: crds, sim, none, or a folder in CRDS's layout. Default: crds."),
+    file_option("Where reference files come from: crds, sim, none, or a CRDS cache folder. Default: crds."),
 ]
 Recipe = Annotated[
     str | None, choice_option("Name of a recipe (detectorist recipe list), or a TOML or stpipe .asdf file.")
 ]
 Set = Annotated[
     list[str] | None,
-    choice_option("step.parameter=value, stronger than recipe and table; repeatable.", "--set"),
+    choice_option("step.parameter=value; overrides the recipe and the table. Repeatable.", "--set"),
 ]
-Table = Annotated[Path | None, choice_option("CSV or ECSV with a row per exposure and columns step.parameter.")]
+Table = Annotated[Path | None, choice_option("CSV or ECSV table: one row per exposure, columns named step.parameter.")]
 Overwrite = Annotated[
     bool,
     choice_option(
-        "Make everything again, and replace files of the same names that detectorist did not make.",
+        "Redo everything, and overwrite files of the same names that detectorist did not write (never an input).",
         "--overwrite",
         "--force",
     ),
@@ -51,27 +51,39 @@ Overwrite = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
-        "--workers", "-j", min=1, help="Processes on this machine. Default: what memory allows.", rich_help_panel=HOW
+        "--workers", "-j", min=1, help="Number of processes. Default: what CPUs and memory allow.", rich_help_panel=HOW
     ),
 ]
 Scheduler = Annotated[
     str | None,
-    typer.Option(help="Address of a Dask scheduler to use instead, as tcp://host:8786.", rich_help_panel=HOW),
+    typer.Option(
+        help="Run on a Dask cluster instead: its scheduler's address, e.g. tcp://host:8786.", rich_help_panel=HOW
+    ),
 ]
 MemoryLimit = Annotated[
     str | None,
-    typer.Option(help="Memory for all processes together, as 8GB; long exposures go in chunks.", rich_help_panel=HOW),
+    typer.Option(
+        help="Memory for all processes together, e.g. 8GB; long exposures are then processed in chunks.",
+        rich_help_panel=HOW,
+    ),
 ]
 ChunkInts = Annotated[
     int | None,
-    typer.Option(min=2, help="Stage 1 in chunks of so many integrations; same results.", rich_help_panel=HOW),
+    typer.Option(
+        min=2,
+        help="Run stage 1 on this many integrations at a time, to save memory; the results are identical.",
+        rich_help_panel=HOW,
+    ),
 ]
 Timeout = Annotated[
-    float | None, typer.Option(help="Seconds after which an exposure counts as crashed.", rich_help_panel=HOW)
+    float | None,
+    typer.Option(help="Seconds after which an exposure is stopped and counted as crashed.", rich_help_panel=HOW),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.", rich_help_panel=HOW)]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object per event on stdout.", rich_help_panel=HOW)]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print what every step says.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print what would be done, without doing it.", rich_help_panel=HOW)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per event on stdout.", rich_help_panel=HOW)]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print the log of every step.")]
 
 
 class RunGroup(TyperGroup):
@@ -96,7 +108,7 @@ class RunGroup(TyperGroup):
 
 
 app = typer.Typer(
-    help="Reduce exposures: `run MODE FILES`, or `run CAMPAIGN.toml` for what a file describes.\n\n"
+    help="Reduce exposures: `run MODE FILES`, or `run CAMPAIGN.toml` for a run described by a file.\n\n"
     f"Example: detectorist run {mode_names()[0]} *_uncal.fits -o out",
     no_args_is_help=True,
     cls=RunGroup,
@@ -196,9 +208,9 @@ def _conduct(request: PlanRequest, execution: Any, chunk_ints: int | None, **sho
 
 @app.command(CAMPAIGN)
 def campaign(
-    file: Annotated[Path, typer.Argument(help="TOML file that says which exposures, which recipe, and how.")],
+    file: Annotated[Path, typer.Argument(help="TOML file that names the exposures, the recipe and how to run.")],
     output_dir: Annotated[
-        Path | None, file_option("Folder for products, instead of the file's.", "--output-dir", "-o")
+        Path | None, file_option("Folder for products; overrides the file.", "--output-dir", "-o")
     ] = None,
     references: References = None,
     recipe: Recipe = None,
@@ -211,14 +223,14 @@ def campaign(
     timeout: Timeout = None,
     persistence_time: Annotated[
         float | None,
-        choice_option("Seconds for which pixels that saturated are flagged in later exposures, instead of the file's."),
+        choice_option("Time (s) for which saturated pixels are flagged in later exposures; overrides the file."),
     ] = None,
     dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Run a campaign from a file: hundreds of exposures, resumed by content.
+    """Run a campaign from a file: any number of exposures; up-to-date products are kept.
 
     Exit codes: 0 all done, 2 bad arguments, 3 some exposures cannot be processed, 4 some crashed.
 

@@ -36,7 +36,7 @@ class SimulateGroup(TyperGroup):
 
 
 app = typer.Typer(
-    help="Simulate raw exposures, with their truth and reference files.\n\n"
+    help="Simulate raw exposures, with the truth and the reference files they need.\n\n"
     f"Example: detectorist simulate {mode_names()[0]} -o sim",
     no_args_is_help=True,
     cls=SimulateGroup,

@@ -1,4 +1,4 @@
-"""`detectorist status OUT` and `detectorist retry OUT`: what a campaign has done, and what failed once more."""
+"""`detectorist status OUT` and `detectorist retry OUT`: the state of a run, and another try at what failed."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from detectorist.terminal.options import Quiet
 if TYPE_CHECKING:
     from detectorist.campaign.ledger import Entry, Ledger
 
-Folder = Annotated[Path, typer.Argument(help="Output folder of a campaign.")]
+Folder = Annotated[Path, typer.Argument(help="Output folder of a run.")]
 
 
 def status(
     folder: Folder,
-    as_json: Annotated[bool, typer.Option("--json", help="The whole ledger as JSON.")] = False,
-    every: Annotated[bool, typer.Option("--all", help="A line for every exposure, not only for what failed.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole ledger as JSON.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="List every exposure, not only those that failed.")] = False,
 ) -> None:
-    """Show what a campaign has done, from its ledger; also while it runs.
+    """Show the state of a run, from its ledger; works while it runs, too.
 
     Example: detectorist status out
     """
@@ -50,7 +50,7 @@ def retry(
     as_json: options.Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run once more what crashed, could not be processed, or was not finished.
+    """Run again the exposures that crashed, could not be processed, or were not finished.
 
     Example: detectorist retry out --workers 1
     """

@@ -1,4 +1,4 @@
-"""`detectorist verify`: stock code and compiled engine on exposures, compared value by value."""
+"""`detectorist verify`: the standard stage 1 and the compiled engine, compared value by value."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def verify(
         str | None, typer.Option(help="Source of reference files: crds, or a folder in CRDS's layout. Default: crds.")
     ] = None,
     output_dir: Annotated[
-        Path | None, typer.Option("--output-dir", "-o", help="Keep both sets of products of each file in this folder.")
+        Path | None, typer.Option("--output-dir", "-o", help="Keep both sets of products of every file in this folder.")
     ] = None,
 ) -> None:
-    """Run stage 1 with stock code and with the engine, and print what differs: nothing, one hopes.
+    """Run stage 1 with the standard code and with the compiled engine, and print any differences.
 
-    Leaves with status 1 when anything differs.
+    No difference is expected. Exits with status 1 when any value or flag differs.
 
     Example: detectorist verify sim/*_uncal.fits --references sim/crds
     """
@@ -47,7 +47,7 @@ def verify(
         _print(result, console)
         differing += not result.identical
     if len(files) > 1:
-        same = f"{len(files) - differing} of {len(files)} exposures are the same in every value"
+        same = f"{len(files) - differing} of {len(files)} exposures are identical in every value"
         console.print(same, highlight=False)
     if differing:
         raise typer.Exit(1)
@@ -56,17 +56,17 @@ def verify(
 def _print(result: Verification, console: Console) -> None:
     from rich.table import Table
 
-    table = Table("product", "array", "values", "differing", "worst", title="stock against engine")
+    table = Table("product", "array", "values", "differing", "worst", title="standard code against engine")
     for entry in result.differences:
         worst = f"{entry.worst_ulp:.3g} ulp" if entry.worst_ulp else ""
         worst = worst or ", ".join(f"{name} {count}" for name, count in entry.flags.items())
         table.add_row(entry.product, entry.extension, f"{entry.n_values:,}", f"{entry.n_differing:,}", worst)
     console.print(table)
     costs = Table("", "CPU s", "wall s", "peak MiB", title="cost of the whole run")
-    for name, cost in (("stock", result.stock), ("engine", result.engine)):
+    for name, cost in (("standard", result.stock), ("engine", result.engine)):
         costs.add_row(name, f"{cost.cpu_s:.2f}", f"{cost.wall_s:.2f}", f"{cost.peak_mib:.0f}")
     console.print(costs)
     for step, how in result.steps.items():
         console.print(f"{step}: {how}", highlight=False, markup=False)
-    same = "every value and every flag is the same" if result.identical else "the products DIFFER"
+    same = "every value and every flag is identical" if result.identical else "the products DIFFER"
     console.print(same, highlight=False, markup=False)

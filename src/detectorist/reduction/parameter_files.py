@@ -69,5 +69,5 @@ def known_to(recipe: Recipe, pipeline: type) -> Recipe:
         steps[step] = {key: value for key, value in table.items() if key in known}
         lost += [f"{step}.{key}" for key in table if key not in known]
     if lost:
-        log.warning("%s: left out, not known here: %s", recipe.name, ", ".join(lost))
+        log.warning("%s: unknown parameters ignored: %s", recipe.name, ", ".join(lost))
     return Recipe(recipe.name, recipe.title, own, {name: table for name, table in steps.items() if table})

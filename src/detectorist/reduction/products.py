@@ -38,7 +38,7 @@ def write_model(model: JwstDataModel, target: Path, *, never_over: Any = None, k
         When the file cannot be written, or is that input.
     """
     if isinstance(never_over, str | Path) and target.exists() and target.samefile(never_over):
-        raise OutputError(f"{target}: is the input itself; choose another output folder")
+        raise OutputError(f"{target}: would overwrite the input; choose another output folder")
     with whole_file(target) as partial:
         model.save(str(partial), checksum=True)
         content_keys.seal(partial, key)
@@ -55,9 +55,12 @@ def require_ours(target: Path, source: Path, *, overwrite: bool) -> None:
     if not target.exists():
         return
     if target.samefile(source):
-        raise OutputError(f"{target}: is the input itself; choose another output folder")
+        raise OutputError(f"{target}: would overwrite the input; choose another output folder")
     if not overwrite and content_keys.made_by(target) is None and _is_readable(target):
-        raise OutputError(f"{target}: not made by detectorist, and not overwritten; allow it, or choose another folder")
+        raise OutputError(
+            f"{target}: was not written by detectorist and is not overwritten; choose "
+            "another output folder, or allow it with --overwrite"
+        )
 
 
 def _is_readable(path: Path) -> bool:

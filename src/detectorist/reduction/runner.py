@@ -35,7 +35,7 @@ class Request:
     recipe : str, optional
         Name or path; None takes the mode's own choice.
     settings : sequence of str
-        "step.parameter=value", stronger than the recipe.
+        "step.parameter=value"; override the recipe.
     references : str or Path, optional
         As in `crds_source.use_references`.
     overwrite : bool

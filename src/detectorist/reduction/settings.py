@@ -15,5 +15,5 @@ def setting(name: str, value: Any) -> str:
         plain = value.tolist() if hasattr(value, "tolist") else value
         text = tomli_w.dumps({"v": plain}, multiline_strings=False)
     except (TypeError, ValueError) as error:
-        raise ParameterError(f"{name} is {value!r}: a number, a text, true, false or a list is needed") from error
+        raise ParameterError(f"{name} is {value!r}: a number, string, true, false or a list is needed") from error
     return f"{name}={' '.join(text.partition('=')[2].split())}"

@@ -22,7 +22,7 @@ MIRI_FRAME = (1024, 1032)
 
 
 class ReferenceStep(DetectoristStep):
-    """A step that hands out a reference and leaves its input alone."""
+    """A step that returns a reference and does not change its input."""
 
     instruments: ClassVar = ("MIRI",)
     exposure_types: ClassVar = (LRS_SLITLESS,)

@@ -22,9 +22,9 @@ class GetDefaultGain(ReferenceStep):
     reference_file_types: ClassVar = ["gain"]
 
     spec = """
-        median_value = boolean(default=False)  # return the median as a number, not the model
+        median_value = boolean(default=False)  # return the median instead of the model
         save = boolean(default=False)  # write the model to save_path
-        save_path = string(default=None)  # a file (.fits) or a folder; by default beside the products
+        save_path = string(default=None)  # file (.fits) or folder; default: next to the products
     """
 
     #: What a subclass for another reference changes.

@@ -17,7 +17,7 @@ class GetIntegrationTimes(ReferenceStep):
     """Return the table of times of this segment and the duration of an integration in seconds.
 
     The duration is the median spacing of the mid-times, resets between integrations included. Where INT_TIMES is
-    missing, empty or short, both come from the header of the exposure, with a warning. `save_results` writes the table
+    missing, empty or short, both are computed from the header, with a warning. `save_results` writes the table
     as `<input>_get_integration_times.fits`.
     """
 

@@ -27,7 +27,7 @@ class GetWavelengthMap(ReferenceStep):
         trim_col_start = integer(default=0)  # first column of the map
         trim_col_end = integer(default=72)  # its end (exclusive)
         save = boolean(default=False)  # write the map to save_path
-        save_path = string(default=None)  # a file (.fits) or a folder; by default beside the products
+        save_path = string(default=None)  # file (.fits) or folder; default: next to the products
     """
 
     def process(self, input_data):

@@ -12,9 +12,9 @@ from detectorist.reference._base import MIRI_FRAME, ReferenceStep, as_full_frame
 class SetCustomGain(ReferenceStep):
     """Make a gain reference with one value, for `override_gain` of the jump, ramp-fitting and gain-scale steps.
 
-    The default, 3.1 electrons per DN, is what Bell et al. (2023, arXiv:2301.06350) measured on flight data. The model
-    is of the full frame, and stock steps cut the subarray of any exposure out of it. It can be handed to a step as it
-    is; inside a pipeline save it and hand over the path.
+    The default, 3.1 electrons per DN, was measured on flight data by Bell et al. (2023, arXiv:2301.06350). The model
+    covers the full frame; standard steps cut out the subarray. A step accepts the model itself; inside a pipeline,
+    save it and pass the path.
     """
 
     class_alias = "set_custom_gain"

@@ -20,16 +20,16 @@ log = logging.getLogger(__name__)
 class SetCustomLinearity(ReferenceStep):
     """Make a linearity reference, for `override_linearity` of the linearity step, from raw ramps.
 
-    Method "continued_line": the straight line through a section of each ramp that is taken to be linear is continued
-    over the rest, and for each of the four outputs (column mod 4) a polynomial is fitted that turns measured DN into
-    it: constant 0, linear term 1, orders 2 to 4 from the trace on columns 34 to 38. It is a polynomial of the measured
-    counts with their pedestal, because those are what the standard step puts into it; a ramp may shift as a whole,
-    what is fitted is its shape. It takes long ramps, 40 groups and more. Ends of ranges are exclusive; -1 is up to the
+    Method "continued_line": the straight line through a section of each ramp that is taken to be linear is
+    extrapolated over the rest, and for each of the four amplifiers (column mod 4) a polynomial is fitted that converts
+    measured DN to it: constant 0, linear term 1, orders 2 to 4 from the trace on columns 34 to 38. It is a polynomial
+    in the measured counts including the pedestal, as the standard step requires; each ramp has a free offset, so only
+    its shape is fitted. It needs long ramps, of 40 groups or more. Ends of ranges are exclusive; -1 is up to the
     last group but one.
 
     Method "above_pedestal": the correction is a function of the counts above the pedestal, where its slope is 1, and
     is fitted to ramps of all brightnesses about the trace, wherever that lies, averaged over the first integrations.
-    No section has to be linear, and ramps of nine groups will do; the ranges of groups and rows are not used.
+    No section has to be linear, and nine groups are enough; the ranges of groups and rows are not used.
 
     Not corrected: reference columns 0 to 3, whose coefficients are 0.
     """
@@ -38,14 +38,14 @@ class SetCustomLinearity(ReferenceStep):
 
     spec = """
         method = option("continued_line", "above_pedestal", default="continued_line")  # what is fitted
-        when = option("always", "needed", default="always")  # needed: where the reference does not correct
+        when = option("always", "needed", default="always")  # needed: only if the reference corrects nothing
         group_idx_start_fit = integer(default=10)  # first group of the section taken to be linear
         group_idx_end_fit = integer(default=40)  # its end (exclusive)
         group_idx_start_derive = integer(default=10)  # first group to be corrected
         group_idx_end_derive = integer(default=-1)  # end (exclusive); -1: up to the last but one
         row_idx_start_used = integer(default=350)  # first row of the trace
         row_idx_end_used = integer(default=386)  # its end (exclusive)
-        draw_corrections = boolean(default=False)  # draw the corrections of the four outputs
+        draw_corrections = boolean(default=False)  # draw the corrections of the four amplifiers
     """
 
     def process(self, input_data):

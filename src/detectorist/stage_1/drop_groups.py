@@ -16,8 +16,8 @@ from detectorist.step import LRS_SLITLESS, DetectoristStep
 class DropGroupsStep(DetectoristStep):
     """Set DO_NOT_USE on groups, in all pixels and integrations.
 
-    Spoiled are the first groups (reset switch charge decay, RSCD) and the last one (pulled down before the next
-    reset). "auto" finds them in the first integrations of the data (as many as make 64 million samples); to treat all
+    The first groups are affected by reset switch charge decay (RSCD), the last one is pulled down by the next
+    reset. "auto" finds them in the first integrations of the data (as many as make 64 million samples); to treat all
     segments of an exposure alike, decide on one and give the list (`record["groups"]`, or
     `detectorist.algorithms.ramps.groups.choose_groups`) to the others.
     """
@@ -27,7 +27,7 @@ class DropGroupsStep(DetectoristStep):
     exposure_types: ClassVar = (LRS_SLITLESS,)
 
     spec = """
-        drop_groups = pass(default=None)  # zero-indexed, negative from the end; "auto": from the data; None: none
+        drop_groups = pass(default=None)  # zero-indexed, negative from the end; "auto": from the data
     """
 
     def __init__(self, *args, **kwargs):

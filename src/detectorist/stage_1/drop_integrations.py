@@ -21,9 +21,9 @@ PER_INTEGRATION = ("data", "groupdq", "zeroframe", "refout")
 class DropIntegrationsStep(DetectoristStep):
     """Remove integrations: arrays, times and every count in the header stay consistent.
 
-    The integrations that stay are numbered on from the first of the segment; their old numbers are in the record. The
-    times of INT_TIMES are those of the integrations that stay, and are written down first where the file had none,
-    because the header alone could not tell them any more.
+    The remaining integrations are renumbered from the first of the segment; their old numbers are in the record.
+    INT_TIMES keeps their rows; if the file has no INT_TIMES, the table is created first, because afterwards the times
+    can no longer be computed from the header.
     """
 
     class_alias = "drop_integrations"

@@ -1,4 +1,4 @@
-"""Flag pixels that still glow because they saturated in an earlier exposure."""
+"""Flag persistence: pixels that saturated in an earlier exposure and still release charge."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ TABLE_DTYPE = np.dtype([("ROW", "<i2"), ("COLUMN", "<i2"), ("END_MJD", "<f8")])
 
 
 class FlagPersistenceStep(DetectoristStep):
-    """Leave groups out in which pixels glow that saturated in an earlier exposure on the same detector.
+    """Exclude groups affected by persistence: of pixels that saturated earlier on the same detector.
 
-    Cores of snowballs and saturated stars are traps filled with charge, which comes out for 2500 to 4000 s. Groups
+    Saturated stars and cores of snowballs fill traps, which release charge for 2500 to 4000 s. Groups
     that begin within that time after the end of the integration in which a pixel saturated get DO_NOT_USE, the pixel
     gets PERSISTENCE. Belongs between jump detection (and the search for snowballs) and the ramp fit.
 
@@ -36,8 +36,8 @@ class FlagPersistenceStep(DetectoristStep):
 
     spec = """
         earlier = string(default=None)  # FITS table of pixels that saturated earlier: ROW, COLUMN (from 0), END_MJD
-        persistence_time = float(min=0.0, default=4000.0)  # how long such a pixel glows, s
-        exclude = boolean(default=True)  # leave the glowing groups out of the fit; else only flag the pixel
+        persistence_time = float(min=0.0, default=4000.0)  # how long such a pixel is affected, s
+        exclude = boolean(default=True)  # exclude the affected groups from the fit; else only flag the pixel
     """
 
     def __init__(self, *args, **kwargs):
@@ -67,7 +67,7 @@ class FlagPersistenceStep(DetectoristStep):
         model.groupdq, model.pixeldq = found.groupdq, found.pixeldq
         return self.complete(
             model,
-            f"{found.n_pixels} pixels glow from earlier exposures, {found.n_lost} of them in all groups; "
+            f"{found.n_pixels} pixels have persistence from earlier exposures, {found.n_lost} of them in all groups; "
             f"{len(self.saturated)} saturate in this one",
             n_glowing=found.n_pixels,
             n_lost=found.n_lost,

@@ -17,9 +17,9 @@ class GroupBackgroundSubtractStep(DetectoristStep):
     """Measure the background in two regions of columns, group by group, and subtract it.
 
     Ramps carry no errors, so the noise of the background is in the record only (`noise_dn`, for one group). It is
-    common to a row: to have it in the errors of spectra, give the same columns to the extraction
-    (`bkg_col_left_start`...). A frame without any usable background pixel, as that of a group dropped before, is
-    left as it is.
+    common to a row: to include it in the errors of spectra, pass the same columns to the extraction
+    (`bkg_col_left_start`...). A frame without any usable background pixel, such as that of a dropped group, is
+    not changed.
     """
 
     class_alias = "group_background_subtract"

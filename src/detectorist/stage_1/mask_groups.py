@@ -27,14 +27,14 @@ class MaskGroupsStep(DetectoristStep):
 
     spec = """
         mask_method = option("basic", "advanced", "custom", default="basic")  # see the documentation
-        cropwidth = integer(min=1, default=None)  # half-width of the crop about the star, pixels; None: 20, advanced 30
+        cropwidth = integer(min=1, default=None)  # half-width of the crop on the star, pixels; None: 20, advanced 30
         edgewidth = integer(min=1, default=None)  # width of its border, which is compared; None: 10, advanced 20
         threshold = float(min=0, max=100, default=85)  # advanced: percentile above which border pixels are compared
         custom_group = integer(min=0, default=None)  # custom: last group that is kept, zero-indexed
         mask_sigma_med = float(default=3)  # only pixels this many sigma above the median lose groups
-        mask_window = integer(min=0, default=2)  # and pixels so near to one of these
+        mask_window = integer(min=0, default=2)  # and pixels within this distance of one of these
         science_files = pass(default=None)  # files of the science target: a list, or one name
-        draw_late_groups = boolean(default=False)  # draw the star and how many groups each pixel loses
+        draw_late_groups = boolean(default=False)  # draw the star and the number of groups that each pixel loses
     """
 
     def process(self, input_data, as_read=None):

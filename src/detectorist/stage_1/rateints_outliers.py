@@ -29,8 +29,8 @@ class RateintsOutliersStep(DetectoristStep):
 
     spec = """
         sigma_cut = float(min=0.0, default=10.0)  # deviation from the other integrations, in standard deviations
-        nint_min = integer(min=3, default=10)  # fewer integrations are not judged
-        draw_outliers = boolean(default=False)  # draw where and in which integrations they are
+        nint_min = integer(min=3, default=10)  # least number of integrations; with fewer nothing is flagged
+        draw_outliers = boolean(default=False)  # draw the positions and integrations of the outliers
     """
 
     def process(self, input_data, rateints=None):

@@ -17,12 +17,12 @@ from detectorist.step import LRS_SLITLESS, DetectoristStep
 
 
 class ReferencePixelStep(DetectoristStep):
-    """Correct every group for the drift of its output since the first group.
+    """Correct every group for the drift of its amplifier since the first group.
 
-    The standard pipeline has no such correction for subarrays, although this one touches the reference columns at the
-    left edge of the detector. All columns are corrected, the reference columns too, so that what is left in them
-    shows how well it went. The correction's own noise is common to all pixels of a row that share an output, so it
-    is no part of a pixel's independent error: its rms in DN is in the record (`correction_noise_dn`), to be added in
+    The standard pipeline has no such correction for subarrays, although this one includes the reference columns at the
+    left edge of the detector. All columns are corrected, including the reference columns, whose residuals show its
+    quality. The correction's own noise is common to all pixels of a row that share an amplifier, so it
+    is not part of a pixel's independent error: its rms in DN is in the record (`correction_noise_dn`), to be added in
     quadrature, once for each row and output, to a sum over columns.
     """
 
@@ -33,8 +33,8 @@ class ReferencePixelStep(DetectoristStep):
 
     spec = """
         smoothing_length = pass(default=None)  # rows of the detector to smooth over; None: the whole column at once
-        smoothing = option("median", "gaussian", "auto", default="median")  # auto: what fits the data best
-        odd_even_rows = boolean(default=True)  # odd and even rows have offsets of their own
+        smoothing = option("median", "gaussian", "auto", default="median")  # auto: chosen by cross-validation
+        odd_even_rows = boolean(default=True)  # separate offsets for odd and even rows
         draw_correction = boolean(default=False)  # draw the correction of the first integration
     """
 

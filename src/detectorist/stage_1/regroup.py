@@ -16,10 +16,10 @@ log = logging.getLogger(__name__)
 
 
 class RegroupStep(DetectoristStep):
-    """Make integrations of `n_groups` groups out of longer ones.
+    """Split integrations into shorter ones of `n_groups` groups.
 
     Only the first part of an integration begins with a reset: the others begin where the part before it ended, and
-    their first group is as good as any. Groups left over at the end are dropped, with a warning that counts them.
+    their first group is normal. Groups left over at the end are dropped, with a warning that counts them.
     """
 
     class_alias = "regroup"

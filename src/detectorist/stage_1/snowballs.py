@@ -56,7 +56,7 @@ class SnowballsStep(DetectoristStep):
         flags = models.group_flags(model)
         averaged = (model.meta.exposure.nframes or 1) > 1
         with naming(model):
-            found = self._flag(flags, averaged, model.meta.exposure.group_time)
+            found = self._flag(flags, np.asarray(model.data), averaged, model.meta.exposure.group_time)
         model.groupdq = found.groupdq
         events = [
             [e.integration, e.group, *(round(v, 1) for v in (e.y, e.x, e.radius_pix, e.core_radius_pix))]
@@ -92,12 +92,13 @@ class SnowballsStep(DetectoristStep):
                 parameter="expand_large_events",
             )
 
-    def _flag(self, flags, averaged, group_time_s):
+    def _flag(self, flags, ramps, averaged, group_time_s):
         if self.method == "ceers":
             radii = {"detection_radii": tuple(self.detection_radii), "grow_radii": tuple(self.grow_radii)}
             return flag_snowballs_ceers(flags, **radii)
         return flag_snowballs(
             flags,
+            data=ramps,
             min_radius_pix=self.min_radius_pix,
             expand_factor=self.expand_factor,
             core_grow_pix=self.core_grow_pix,

@@ -17,10 +17,10 @@ class SubtractGroupOffsetsStep(DetectoristStep):
     """Measure the offset of every group on the faint half of the columns, odd and even rows apart, and subtract it.
 
     The decay after a reset, the pull on the last frame and residual drift of the electronics offset all pixels of a
-    group. Offsets are departures from straight lines through the middle of the ramps, so that slopes stay as they are
-    and first groups come to lie on the same lines. What a bright pixel does on top of that is not corrected. For linear
-    ramps: after the linearity step. The noise of an offset is common to a group and goes with the background; it is in
-    the record (`noise_dn`). Reference columns are left alone.
+    group. Offsets are departures from straight lines through the second half of the ramps, so that slopes stay as
+    they are and first groups come to lie on the same lines. What a bright pixel does on top of that is not
+    corrected. For linear ramps: after the linearity step. The noise of an offset is common to a group and goes with
+    the background; it is in the record (`noise_dn`). Reference columns are left alone.
     """
 
     class_alias = "subtract_group_offsets"
@@ -37,7 +37,7 @@ class SubtractGroupOffsetsStep(DetectoristStep):
         unusable = unusable | dq.has(models.group_flags(model), dq.SATURATED).any(axis=1)
         found = measure_group_offsets(model.data, ~unusable)
         if found.n_pixels == 0:
-            return self.skip_because(model, f"ramps of {model.data.shape[1]} groups have no straight middle")
+            return self.skip_because(model, f"ramps of {model.data.shape[1]} groups are too short for it")
         model.data = subtract_group_offsets(model.data, found.offset)
         first, last = (np.median(found.offset[:, g].mean(axis=-1)) for g in (0, -1))
         return self.complete(

@@ -40,11 +40,13 @@ class WispsStep(DetectoristStep):
     Templates are files of `template_dir`: `wisps_nrca3_f150w.fits` or `WISP_NRCA3_F150W_CLEAR.fits`; several components
     as `wisps_nrca3_f150w_1.fits`, `..._2.fits`. They are in flat-fielded units of the rate.
 
-    What is no stronger than three times its error is not subtracted, and the image left as it is (SKIPPED). ERR grows
-    by the error of the strength times the template.
+    What is no stronger than three times its error is not subtracted, and the image left as it is (SKIPPED). Where even
+    a wisp of 0.3 of its template would not have been found, the record says that it was not `measured`. ERR grows by
+    the error of the strength times the template.
 
-    The record holds the strengths with their errors, how much of the templates' light lies under sources (`hidden`),
-    and, as `curve`, how the scatter of the image runs with the strength of the first component, all varied together.
+    The record holds the strengths with their errors, how far the wisp is displaced from its template, how much of the
+    templates' light lies under sources (`hidden`), and, as `curve`, how the scatter of the image runs with the strength
+    of the first component, all varied together.
     """
 
     class_alias = "wisps"
@@ -85,11 +87,15 @@ class WispsStep(DetectoristStep):
             "scale": fit.scale,
             "scale_error": fit.error,
             "templates": [path.name for path in paths],
+            "measured": fit.measured,
+            "displacement_pix": list(found.displacement),
             "residual_ratio": fit.residual_ratio,
             "hidden": hidden_share(found.mask, np.nan_to_num(templates).sum(axis=0)),
             "curve": self._curve(model, templates, flat, found),
         }
         strengths = ", ".join(f"{s:.4f} +- {e:.4f}" for s, e in zip(fit.scale, fit.error, strict=True))
+        if not fit.measured:
+            return self.skip_because(model, f"the wisp cannot be measured and stays in (scale {strengths})", **numbers)
         if not fit.significant:
             return self.skip_because(model, f"no significant wisp (scale {strengths})", **numbers)
         before = np.array(model.data)
@@ -117,7 +123,7 @@ class WispsStep(DetectoristStep):
         return find_wisps(np.asarray(image, np.float32), bad, templates, mask=mask, readout=readout_of(model))
 
     def _curve(self, model, templates, flat, found: WispModel) -> dict[str, list[float]]:
-        strength = found.fit.scale if found.fit.scale.any() else np.ones(len(templates))
+        strength = found.fit.scale if found.fit.significant else np.ones(len(templates))
         wisp = np.tensordot(strength.astype(np.float32), np.nan_to_num(templates), 1)
         image = np.asarray(model.data if flat is None else model.data / np.nan_to_num(flat, nan=1.0), np.float32)
         spread = measure_wisp_curve(image, unusable_pixels(model) | found.mask, wisp, CURVE)

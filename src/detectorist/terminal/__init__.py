@@ -1,1 +1,1 @@
-"""What commands show and share: lines, progress bars, options. No mode and no machinery."""
+"""What all commands share: output lines, progress bars, options."""

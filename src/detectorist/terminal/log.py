@@ -1,4 +1,4 @@
-"""What the steps say, on the terminal."""
+"""The log of the steps on the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LOGGERS = ("detectorist", "jwst", "stcal", "stpipe")
 
 @contextmanager
 def terminal_log(*, verbose: bool = False, level: int = logging.INFO) -> Iterator[None]:
-    """Let a terminal see what the steps of this process say, where that is wanted."""
+    """Show the log of the steps of this process on the terminal, if `verbose`."""
     if not verbose:
         yield
         return

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-INPUTS, CHOICES = "Input and output", "What is done"
+INPUTS, CHOICES = "Input and output", "Processing"
 SIZE, SCENE = "Size of the exposure", "Scene"
 
 
@@ -16,7 +16,7 @@ def file_option(text: str, *names: str, **settings: Any) -> Any:
 
 
 def choice_option(text: str, *names: str, **settings: Any) -> Any:
-    """Return an option about what is done."""
+    """Return an option about the processing."""
     return typer.Option(*names, help=text, rich_help_panel=CHOICES, **settings)
 
 
@@ -31,7 +31,3 @@ def scene_option(text: str, *names: str, **settings: Any) -> Any:
 
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
-Settings = Annotated[
-    list[str] | None,
-    choice_option("step.parameter=value, stronger than recipe and table; repeatable.", "--set"),
-]

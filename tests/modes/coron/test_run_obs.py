@@ -134,7 +134,7 @@ class TestProducts:
             fits.setval(path, "DT_KEY", value="old")
         before = content(database.output_dir / "stage1")
         records = run_obs(database, overwrite=False)
-        assert all(f"0.0.1 (this is {__version__}), and not overwritten" in record.error for record in records)
+        assert all(f"0.0.1 (this is {__version__}), and is not overwritten" in record.error for record in records)
         assert content(database.output_dir / "stage1") == before
         assert {record.state for record in run_obs(database)} == {"done"}
         assert content(database.output_dir / "stage1") != before
@@ -146,7 +146,7 @@ class TestProducts:
         before = foreign.read_bytes()
         record = run_obs(Database(tmp_path, [uncal]), subdir="raw")[0]
         assert record.state == "failed"
-        assert "not made by detectorist, and not overwritten" in record.error
+        assert "was not written by detectorist and is not overwritten" in record.error
         assert foreign.read_bytes() == before
         assert list(uncal.parent.glob(".partial*")) == []
 
@@ -381,7 +381,7 @@ class TestFrontEnds:
         before = foreign.read_bytes()
         refused = CliRunner().invoke(app, ["coron", *files, "-o", str(out)])
         assert refused.exit_code == 4
-        assert "not made by detectorist, and not overwritten" in refused.output
+        assert "was not written by detectorist and is not overwritten" in refused.output
         assert foreign.read_bytes() == before
         replaced = CliRunner().invoke(app, ["coron", *files, "-o", str(out), "--overwrite"])
         assert replaced.exit_code == 0, replaced.output

@@ -371,7 +371,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(several, tmp_
 def test_a_product_never_takes_the_place_of_its_input(several, tmp_path):
     before = several[0].read_bytes()
     for overwrite in (False, True):
-        with pytest.raises(OutputError, match="is the input itself"):
+        with pytest.raises(OutputError, match="would overwrite the input"):
             reduce_exposure(Request([several[0]], tmp_path, references="none", overwrite=overwrite))
     assert several[0].read_bytes() == before
 
@@ -381,7 +381,7 @@ def test_a_product_takes_no_foreign_place_unless_told(several, tmp_path):
     out.mkdir()
     foreign = out / several[0].name
     foreign.write_bytes(several[3].read_bytes())
-    with pytest.raises(OutputError, match="not made by detectorist, and not overwritten"):
+    with pytest.raises(OutputError, match="was not written by detectorist and is not overwritten"):
         reduce_exposure(Request([several[0]], out, references="none"))
     assert foreign.read_bytes() == several[3].read_bytes()
     reduce_exposure(Request([several[0]], out, references="none", overwrite=True))

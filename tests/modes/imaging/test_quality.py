@@ -100,8 +100,11 @@ def test_cosmic_rays_left_are_counted_and_stars_are_not(image, rng):
     [
         ("wisps", {"hidden": 0.39}, ""),
         ("wisps", {"hidden": 0.72}, "72 % of the wisp lie under what was taken for sources"),
-        ("wisps", {"hidden": 0.97, "state": "SKIPPED"}, "the wisp could not be measured: 97 % of it lie under sources"),
-        ("wisps", {"scale": [0.0], "state": "SKIPPED", "scale_error": [0.7], "reason": "no wisp"}, "measured: no wisp"),
+        (
+            "wisps",
+            {"measured": False, "scale_error": [0.2]},
+            "the wisp could not be measured: one of 0.60 of its template",
+        ),
         ("wisps", {"scale": [0.0], "state": "SKIPPED", "reason": "no significant wisp"}, ""),
         ("wisps", {"scale_error": [0.12]}, "known to 15% only"),
         ("wisps", {"residual_ratio": 2.0}, "the template does not fit"),

@@ -15,6 +15,7 @@ from detectorist.algorithms.flicker.smoother import (
     estimate_noise,
     pool_noise,
 )
+from detectorist.algorithms.flicker.wide_light import map_wide_light, mask_wings, solve_wide_light
 from detectorist.algorithms.images.diffuse_light import model_diffuse_light
 from detectorist.algorithms.images.sources import mask_sources
 from detectorist.errors import ParameterError
@@ -22,6 +23,8 @@ from detectorist.errors import ParameterError
 #: Part of an image that sources must cover for more rounds of looking for them, their number, and the part by which
 #: each has to find more.
 CROWDED, CROWDED_ROUNDS, MORE = 0.25, 5, 0.01
+#: Shortest side of an image whose wide light is modelled, and pixels between samples of what is known of it.
+WIDE_LIGHT_FROM_PIX, MAP_STEP_PIX = 512, 16
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,9 @@ def _by_flicker(images, bad, readout, flat, mask, vertical):
         sketch, tier = _look_again(mean, common_bad, tier, settings)
         mask = tier > 0
         sketch, light, known = _model_outskirts(mean, common_bad, mask, sketch, settings)
+        if min(mask.shape) >= WIDE_LIGHT_FROM_PIX:
+            sketch, light, wings = _model_wide_light(mean, common_bad, mask & ~known, light, sketch.white, settings)
+            mask, known = mask | wings, known & ~wings
     else:
         mask = mask.astype(bool)
         mean = _without_flat_sky(mean, flat, common_bad | mask)
@@ -174,6 +180,26 @@ def _model_outskirts(image, bad, mask, sketch, settings):
     sketch = estimate_flicker_coarsely(image, bad | mask, sketch=sketch, **settings)
     rest = image - sketch.total() - np.float32(sketch.level)
     return sketch, *model_diffuse_light(rest, bad, mask, white=sketch.white)
+
+
+def _model_wide_light(image, bad, left_out, light, white, settings):
+    """Return a sketch of the noise, the light to subtract, and wings of compact sources to mask, in two rounds."""
+    readout = settings["readout"]
+    noise = estimate_noise(image - light, bad | left_out, readout=readout)
+    sketch = estimate_flicker_coarsely(image - light, bad | left_out, noise=noise, **settings)
+    expected = map_wide_light(image - sketch.total(), ~(bad | left_out))
+    wings = np.zeros(bad.shape, bool)
+    for last in (False, True):
+        usable = ~(bad | left_out | wings)
+        light = solve_wide_light(image, usable, expected, noise=noise, white=white, readout=readout)
+        light -= np.float32(sketch.level)
+        sketch = estimate_flicker_coarsely(image - light, ~usable, noise=noise, **settings)
+        if last:
+            break
+        rest = image - light - sketch.total()
+        wings = mask_wings(rest, ~(bad | left_out), left_out)
+        expected = np.maximum(light[::MAP_STEP_PIX, ::MAP_STEP_PIX], 0)
+    return sketch, light, wings
 
 
 def _by_medians(images, bad, readout, flat, mask, thresh):

@@ -45,6 +45,8 @@ MIN_PIXELS = 500
 MAD_TO_SIGMA = 1.4826
 #: Pixels on either side of a border of two outputs from which the step between them is measured.
 STEP_PIX = 32
+#: Fewest columns of an output that tell how odd and even ones differ.
+MIN_ALTERNATING = 16
 #: Order of the polynomial along x that counts as light, not as offsets of columns.
 COLUMN_LIGHT_ORDER = 5
 
@@ -54,7 +56,7 @@ class Flicker:
     """Estimated noise of one image.
 
     pattern : ndarray of float32, shape (ny, nx)
-        1/f noise, mean zero: the level of the sky stays with the image.
+        1/f noise, mean zero over the pixels used: the level of the sky stays with the image.
     variance : ndarray of float32, shape (ny, nx)
         Posterior variance of `pattern`.
     used : ndarray of bool, shape (ny, nx)
@@ -62,7 +64,7 @@ class Flicker:
     fast_variance : float
         Variance of the part of the noise that is faster than the smoother resolves and stays in every pixel.
     columns : ndarray of float64, shape (nx,)
-        Constant of each column, mean zero; 0 where not asked for.
+        Constant of each column, mean zero over the pixels used; 0 where not asked for.
     column_variance : ndarray of float64, shape (nx,)
     noise : FlickerNoise
     level : float
@@ -157,15 +159,16 @@ def estimate_flicker(
     expected = blocks.paint(time_line + light.T, straight=True)
     column_variance = np.zeros(image.shape[1])
     if columns:
-        offsets, column_variance = _column_offsets(image, usable, offsets, level, expected, clip)
+        offsets, column_variance = _column_offsets(image, usable, offsets, level, expected, clip, readout)
     pattern = blocks.paint(time_line, straight=True)
-    pattern -= np.float32(pattern.mean(dtype=float))
+    # What is under masks is known less well and must not move the sky.
+    pattern -= np.float32(pattern.mean(dtype=float, where=usable))
     return Flicker(
         pattern=pattern,
         variance=blocks.paint(spread, straight=False),
         used=usable,
         fast_variance=fast_variance(image, usable, offsets, expected, clip, noise, readout),
-        columns=offsets - offsets.mean(),
+        columns=offsets - np.average(offsets, weights=usable.sum(axis=0)),
         column_variance=column_variance,
         noise=noise,
         level=level,
@@ -216,7 +219,7 @@ def _sketch(image, usable, white, clip, readout, noise, columns, earlier=None):
     time_line, _ = _noise_of_blocks(means - light, counts, blocks, noise, want_variance=False)
     expected = blocks.paint(time_line + light.T, straight=True)
     if columns:
-        offsets, _ = _column_offsets(image, usable, offsets, level, expected, clip)
+        offsets, _ = _column_offsets(image, usable, offsets, level, expected, clip, readout)
     return Sketch(level, offsets, expected, white)
 
 
@@ -377,7 +380,7 @@ def smooth_blocks(
     )
 
 
-def _column_offsets(image, usable, offsets, level, pattern, clip):
+def _column_offsets(image, usable, offsets, level, pattern, clip, readout):
     """Return level plus offset of each column, shrunk by its error, and the offsets' variance, both (nx,)."""
     from detectorist.algorithms.flicker._smoother_nb import column_sums
 
@@ -394,7 +397,23 @@ def _column_offsets(image, usable, offsets, level, pattern, clip):
         raw = np.where(seen, raw - legendre.legval(x, light), 0.0)
     error = np.full(raw.size, np.inf)
     error[seen] = (clip / 4.0) ** 2 / count[seen]
+    alternating = _alternating_columns(raw, seen, readout)
+    raw = np.where(seen, raw - alternating, 0.0)
     typical = (MAD_TO_SIGMA * np.median(np.abs(raw[seen]))) ** 2 if seen.any() else 0.0
     spread = max(typical - float(np.median(error[seen])) if seen.any() else 0.0, 0.0)
     share = np.where(seen, spread / np.maximum(spread + error, 1e-300), 0.0)
-    return level + share * raw, np.full(raw.size, spread) * (1.0 - share)
+    return level + alternating + share * raw, np.full(raw.size, spread) * (1.0 - share)
+
+
+def _alternating_columns(raw, seen, readout):
+    """Return what odd and even columns of an output differ by, half to each, (nx,); 0 as far as it may be chance."""
+    sign = 1.0 - 2.0 * (np.arange(raw.size) % 2)
+    found = np.zeros(raw.size)
+    for first, last, _ in readout.outputs:
+        part = slice(first, last)
+        values = (sign * raw)[part][seen[part]]
+        if values.size < MIN_ALTERNATING:
+            continue
+        mean, chance = values.mean(), values.var() / values.size
+        found[part] = sign[part] * mean * max(1 - chance / max(mean**2, 1e-300), 0.0)
+    return found

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
+from detectorist.algorithms.images.local_planes import bin_image, fit_planes
+
 #: Standard deviation of a Gaussian in units of its median absolute deviation.
 MAD_TO_SIGMA = 1.4826
 #: Size of the square bins, and the width (sigma) of the Gaussian weights of the planes, pixel.
@@ -58,11 +60,9 @@ def model_diffuse_light(image: np.ndarray, bad: np.ndarray, mask: np.ndarray, *,
     than 36 pixels. The bias of a plane, half the curvature times the kernel's variance, is removed to first order by a
     second fit to what the first leaves. About 0.2 s and 10 bytes per pixel for a full frame.
     """
-    from detectorist.algorithms.images._sources_nb import bin_sums
-
     ny, nx = image.shape
     usable = ~bad & np.isfinite(image)
-    total, count = bin_sums(image, usable, np.zeros((ny, 1), np.float32), np.array([0, nx]), BIN_PIX)
+    total, count = bin_image(image, usable, BIN_PIX)
     wide = _opened(_binned(mask), round(LEAST_SIDE_PIX / BIN_PIX))
     if not wide.any():
         return DiffuseLight(np.zeros((ny, nx), np.float32), np.zeros((ny, nx), bool))
@@ -82,29 +82,7 @@ def model_diffuse_light(image: np.ndarray, bad: np.ndarray, mask: np.ndarray, *,
 
 def _planes(total, count):
     """Return the level at every bin of a plane fitted around it, and where enough bins are seen."""
-    sigma = KERNEL_PIX / BIN_PIX
-    total = np.where(count > 0, total, 0)
-
-    def moment(values, *orders):
-        # Derivatives of a Gaussian are its moments: offsets are in units of sigma.
-        return sigma ** sum(orders) * ndimage.gaussian_filter(values, sigma, order=orders, mode="constant")
-
-    weight = moment(count, 0, 0)
-    inverse = 1 / np.maximum(weight, 1e-6)
-    y, x = moment(count, 1, 0) * inverse, moment(count, 0, 1) * inverse
-    # A hundredth keeps planes on one side of their data from swinging.
-    yy = (moment(count, 2, 0) + weight) * inverse - y * y + 0.01
-    xx = (moment(count, 0, 2) + weight) * inverse - x * x + 0.01
-    xy = moment(count, 1, 1) * inverse - x * y
-    level = np.zeros_like(weight)
-    for _ in range(2):
-        left = total - count * level
-        mean = moment(left, 0, 0) * inverse
-        along_y, along_x = moment(left, 1, 0) * inverse - y * mean, moment(left, 0, 1) * inverse - x * mean
-        determinant = yy * xx - xy * xy
-        slope_y = (xx * along_y - xy * along_x) / determinant
-        slope_x = (yy * along_x - xy * along_y) / determinant
-        level = level + mean - slope_y * y - slope_x * x
+    level, weight = fit_planes(total, count, KERNEL_PIX / BIN_PIX)
     return level, weight > LEAST_SEEN * BIN_PIX**2
 
 

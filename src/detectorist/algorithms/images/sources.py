@@ -235,6 +235,15 @@ def grow(mask: np.ndarray, radius_pix: float) -> np.ndarray:
     return ndimage.distance_transform_edt(~mask) <= radius_pix
 
 
+def hysteresis(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return the connected regions of `low | high` (ny, nx, bool) that hold a True pixel of `high`."""
+    labels, n = ndimage.label(low | high)
+    kept = np.zeros(n + 1, bool)
+    kept[np.unique(labels[high])] = True
+    kept[0] = False
+    return kept[labels]
+
+
 def _halos(mask):
     """Return what large sources grow by, (ny, nx) bool."""
     ny, nx = (-(-n // HALO_BIN_PIX) for n in mask.shape)

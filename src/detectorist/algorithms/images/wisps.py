@@ -1,28 +1,27 @@
 """How strong a wisp of known shape is in an image, with its uncertainty.
 
 Wisps are stray light of fixed shape per detector and filter and of varying strength, possibly of two or more components
-that vary apart. Along a row 1/f noise is stronger than white noise on the scale of a wisp and sets the limit of what an
-image can tell. The fit is the least-squares one with that noise's own covariance, in the order of readout and with
-offsets of columns left free: no other linear estimate without bias has a smaller error (Gauss-Markov; the Cramer-Rao
-limit of Gaussian noise). The uncertainty comes from the scatter of the residuals, strip by strip, so that faint
-galaxies count too.
+that vary apart. `find_wisps` measures them in an image full of sources. `fit_wisps` is for images whose sources are
+masked: the least-squares fit with the covariance of the 1/f noise, in the order of readout and with offsets of columns
+left free: no other linear estimate without bias has a smaller error (Gauss-Markov; the Cramer-Rao limit of Gaussian
+noise). Its uncertainty comes from the scatter of the residuals, strip by strip, so that faint galaxies count too.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
 from detectorist.algorithms.blas_threads import one_thread
-from detectorist.algorithms.flicker.destripe import destripe
 from detectorist.algorithms.flicker.readout import Blocks, Readout, alternating_readout
-from detectorist.algorithms.flicker.smoother import smooth_blocks
+from detectorist.algorithms.flicker.smoother import estimate_flicker_coarsely, estimate_noise, smooth_blocks
 from detectorist.algorithms.flicker.spectrum import fit_noise
 from detectorist.algorithms.images.sources import mask_sources
+from detectorist.algorithms.images.wavelets import remove_noise
+from detectorist.algorithms.images.wisp_strength import measure_strength
 from detectorist.errors import ParameterError, TooFewPixels
 
 #: Rows whose residuals are taken as one sample for the uncertainty: faint galaxies are not much larger.
@@ -31,13 +30,10 @@ STRIP_ROWS = 8
 TEMPLATE_SMOOTHING_PIX = 2.0
 #: Rounds in which levels of columns and of rows are taken out in turn for the first strength.
 ROUNDS = 3
-#: Rounds of looking for sources in the image without its wisps.
-MASK_ROUNDS = 2
-#: Part of the wisps' light, squared, under sources and part of a strength that is its error from which a fit is in
-#: doubt: the wings of a galaxy that hides a wisp pass for the little that is left of it.
-HIDDEN, UNSURE = 0.25, 0.02
 #: A component is significant from here.
 SIGNIFICANT_SIGMA = 3.0
+#: An image in which a wisp of this strength would not be significant does not tell of wisps.
+LEAST_KNOWN = 0.3
 #: Fewest pixels with light of the template.
 MIN_LIT_PIX = 800
 #: Outputs of an image of which nothing else is said.
@@ -49,7 +45,7 @@ class WispFit:
     """Strengths of the components.
 
     scale, error : ndarray, shape (n_components,)
-        Factor of each template, none negative, and its standard deviation.
+        Factor of each template and its standard deviation; NaN where nothing tells. Of several none is negative.
     covariance : ndarray, shape (n_components, n_components)
     least_error : ndarray, shape (n_components,)
         What the error would be with the noise alone, no faint sources: the Cramer-Rao limit of the estimated spectrum.
@@ -58,7 +54,7 @@ class WispFit:
     residual_ratio : float
         rms of the residuals where the wisp is over that where it is not: 1 for a template that fits.
     n_blocks : int
-        Blocks of 4 pixels behind the fit.
+        Blocks of pixels behind the fit.
     """
 
     scale: np.ndarray
@@ -68,6 +64,11 @@ class WispFit:
     significant: bool
     residual_ratio: float
     n_blocks: int
+
+    @property
+    def measured(self) -> bool:
+        """Whether the image tells: a wisp was found, or one of 0.3 of its template would have been."""
+        return self.significant or bool((SIGNIFICANT_SIGMA * self.error <= LEAST_KNOWN).all())
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,26 @@ class WispModel:
         Variance of `image` from the uncertainty of the strengths.
     mask : ndarray of bool, shape (ny, nx)
         Sources that were left out.
+    displacement : tuple of float
+        (y, x) of the wisp from its templates, pixel; it is in `image`.
     """
 
     fit: WispFit
     image: np.ndarray
     variance: np.ndarray
     mask: np.ndarray
+    displacement: tuple[float, float] = (0.0, 0.0)
+
+
+def require_light(templates: np.ndarray) -> np.ndarray:
+    """Return templates (n, ny, nx) as float32, 0 for NaN; raises ParameterError where one has no light at all."""
+    finite = np.nan_to_num(np.asarray(templates, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    if finite.ndim != 3:
+        raise ParameterError(f"templates of shape {finite.shape}: (n, ny, nx) is needed")
+    for number, template in enumerate(finite, start=1):
+        if not (template > 0).any():
+            raise ParameterError(f"template {number} has no positive pixel: it holds no wisp")
+    return finite
 
 
 def prepare_templates(templates: np.ndarray, *, smoothing_pix: float = TEMPLATE_SMOOTHING_PIX) -> np.ndarray:
@@ -94,12 +109,7 @@ def prepare_templates(templates: np.ndarray, *, smoothing_pix: float = TEMPLATE_
 
     Raises ParameterError where a template has no light at all.
     """
-    prepared = np.nan_to_num(np.asarray(templates, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    if prepared.ndim != 3:
-        raise ParameterError(f"templates of shape {prepared.shape}: (n, ny, nx) is needed")
-    for number, template in enumerate(prepared, start=1):
-        if not (template > 0).any():
-            raise ParameterError(f"template {number} has no positive pixel: it holds no wisp")
+    prepared = require_light(templates)
     if smoothing_pix <= 0:
         return prepared
     return np.stack([ndimage.gaussian_filter(one, smoothing_pix, mode="nearest", truncate=3) for one in prepared])
@@ -113,9 +123,8 @@ def find_wisps(
     *,
     mask: np.ndarray | None = None,
     readout: Readout | None = None,
-    clip_sigma: float = 4.0,
 ) -> WispModel:
-    """Fit wisps and make their image.
+    """Measure wisps in an image with stars, galaxies and stripes, and make their image.
 
     Parameters
     ----------
@@ -126,58 +135,99 @@ def find_wisps(
     templates : ndarray of float, shape (n_components, ny, nx)
         As read; noise and NaN are taken out here.
     mask : ndarray of bool, shape (ny, nx), optional
-        True on sources; by default they are looked for in the image without its wisps, in two rounds. Where they hide
-        much of the wisps and leave the strength unsure, they are looked for without stripes, too, as `destripe` does.
-        Where they cover all light of the templates, nothing is significant and errors are NaN.
+        True on sources that must not be used; others are found.
     readout : Readout, optional
         The order in which the pixels were read; by default that of four outputs.
-    clip_sigma : float
-        Pixels farther from the model are left out.
 
     Returns
     -------
     WispModel
+        Strengths and errors are NaN where too little is seen of the templates' light.
 
     Raises
     ------
-    TooFewPixels, ParameterError
-        As `fit_wisps`, `prepare_templates` and `mask_sources`.
+    TooFewPixels
+        When components cannot be told apart.
+    ParameterError
+        When shapes differ or a template has no light.
+
+    Notes
+    -----
+    `wisp_strength.measure_strength` on the image without a first estimate of its 1/f noise.
     """
     image, bad = np.asarray(image, np.float32), np.asarray(bad, bool)
-    smooth = prepare_templates(templates)
+    _require_shapes(image, bad, templates)
+    clean = np.stack([remove_noise(one) for one in require_light(templates)])
+    usable = ~bad & np.isfinite(image)
     readout = alternating_readout(image.shape[1], FULL_FRAME_OUTPUTS) if readout is None else readout
-    settings: dict[str, Any] = {"readout": readout, "clip_sigma": clip_sigma}
-    given = mask
-    mask = np.zeros(bad.shape, bool) if given is None else given
-    fit = fit_wisps(image, bad | mask, templates, smooth=smooth, **settings)
-    if given is None:
-        for again in range(MASK_ROUNDS + 1):
-            rest = image - np.tensordot(fit.scale.astype(np.float32), smooth, 1)
-            try:
-                if again < MASK_ROUNDS:
-                    mask = mask_sources(rest, bad, n_outputs=len(readout.outputs)).mask
-                elif _in_doubt(fit, smooth, mask):
-                    mask = destripe(rest[None], bad[None], readout=readout).mask
-                else:
-                    break
-                fit = fit_wisps(image, bad | mask, templates, smooth=smooth, **settings)
-            except TooFewPixels:
-                return _untold(templates.shape, mask)
-    wisp, variance = wisp_image(smooth, fit.scale * fit.significant, fit.covariance * fit.significant)
-    return WispModel(fit, wisp, variance, mask)
+    filled = np.where(usable, image, 0)
+    smooth, seen = _take_off_stripes(filled, ~usable, clean, readout)
+    if mask is not None:
+        usable &= ~mask
+    try:
+        found = measure_strength(smooth, usable, seen)
+    except TooFewPixels as error:
+        if "components" in error.numbers:
+            raise
+        return _unknown(clean.shape, np.zeros(bad.shape, bool) if mask is None else np.asarray(mask, bool))
+    error = np.sqrt(np.diag(found.covariance))
+    significant = bool((found.scale > SIGNIFICANT_SIGMA * error).any())
+    fit = WispFit(
+        found.scale, error, found.covariance, found.least_error, significant, found.residual_ratio, found.n_bins
+    )
+    nothing = np.zeros(image.shape, np.float32)
+    if not significant:
+        return WispModel(fit, nothing, nothing, found.excluded & ~bad)
+    shifted = clean if not any(found.displacement) else _shifted(clean, found.displacement)
+    wisp, variance = wisp_image(shifted, found.scale, found.covariance)
+    return WispModel(fit, wisp * found.local, variance, found.excluded & ~bad, found.displacement)
 
 
-def _in_doubt(fit, templates, mask):
-    light = np.square(templates.sum(axis=0))
-    return light[mask].sum() > HIDDEN * light.sum() and bool((fit.error > UNSURE * fit.scale).any())
+def _take_off_stripes(image, bad, templates, readout):
+    """Return image and templates without what a first estimate of the 1/f noise takes off each.
+
+    It takes part of the wisps, too, where they are too faint for the mask of sources: the same part of the templates.
+    Returned as they are where nothing tells of noise.
+    """
+    try:
+        mask = bad | mask_sources(image, bad, n_outputs=len(readout.outputs)).mask
+        noise = estimate_noise(image, mask, readout=readout)
+        stripes = estimate_flicker_coarsely(image, mask, readout=readout, noise=noise, columns=False).total()
+    except TooFewPixels:
+        return image, templates
+    blocks = Blocks(readout, len(image))
+    nothing, anywhere = np.zeros((0, 0), np.float32), np.zeros(image.shape[1])
+    taken = []
+    for template in templates:
+        means, counts = blocks.average(template, ~mask, anywhere, nothing, np.inf)
+        line, _ = smooth_blocks(means, counts, blocks, noise, want_variance=False)
+        taken.append(template - blocks.paint(line, straight=True))
+    return image - stripes, np.stack(taken)
 
 
-def _untold(shape, mask):
-    """Return the model of a wisp that lies under sources altogether: nothing to subtract, errors unknown."""
+def _shifted(templates, displacement):
+    """Return templates displaced by a few pixels, to first order as they were fitted."""
+    gradients = [np.gradient(one) for one in templates]
+    return np.stack(
+        [one - displacement[0] * y - displacement[1] * x for one, (y, x) in zip(templates, gradients, strict=True)]
+    ).astype(np.float32)
+
+
+def _unknown(shape, mask):
+    """Return the model of a wisp of which too little is seen: nothing to subtract, strengths unknown."""
     n, nothing = shape[0], np.zeros(shape[1:], np.float32)
     unknown = np.full(n, np.nan)
-    fit = WispFit(np.zeros(n), unknown, np.full((n, n), np.nan), unknown, False, float("nan"), 0)
+    fit = WispFit(unknown, unknown, np.full((n, n), np.nan), unknown, False, float("nan"), 0)
     return WispModel(fit, nothing, nothing, mask)
+
+
+def _require_shapes(image, mask, templates):
+    shape = np.shape(templates)
+    if image.shape != mask.shape or shape[-2:] != image.shape or len(shape) != 3:
+        raise ParameterError(
+            f"image of shape {image.shape}, mask of shape {mask.shape}, templates of shape {shape}: "
+            "(ny, nx), (ny, nx) and (n, ny, nx) are needed"
+        )
 
 
 def wisp_image(templates: np.ndarray, scale: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -228,11 +278,7 @@ def fit_wisps(
     make every strength too small by its share of the template's own variance. About 0.8 s for a full frame.
     """
     image, templates = np.asarray(image, np.float32), np.asarray(templates, np.float32)
-    if image.shape != mask.shape or templates.shape[-2:] != image.shape or templates.ndim != 3:
-        raise ParameterError(
-            f"image of shape {image.shape}, mask of shape {mask.shape}, templates of shape {templates.shape}: "
-            "(ny, nx), (ny, nx) and (n, ny, nx) are needed"
-        )
+    _require_shapes(image, mask, templates)
     readout = alternating_readout(image.shape[1], FULL_FRAME_OUTPUTS) if readout is None else readout
     smooth = prepare_templates(templates) if smooth is None else smooth
     usable = ~np.asarray(mask, bool) & np.isfinite(image)

@@ -14,8 +14,9 @@ import numpy as np
 
 from detectorist.algorithms.ramps.groups import GroupStack, SpoiledGroups, find_spoiled_groups, residuals_of
 
-#: Part of a bias of the fluxes that may differ between integrations: in real exposures the first ones settle.
-UNSTEADY = 0.25
+#: Part of a bias of the fluxes that may differ between integrations: in real exposures the first ones settle. The bias
+#: itself comes out two or three times too large on ramps of a dozen groups, whose non-linearity is not corrected yet.
+UNSTEADY = 0.1
 #: Largest bias of the fluxes that is put up with, however steady: the error of absolute fluxes from other causes.
 MOST_BIAS = 0.003
 #: e-/DN, for the noise of the photons: the square root of it enters, and MIRI's is 3 to 5.5 whoever measured it.
@@ -39,7 +40,7 @@ def weigh_groups(stack: GroupStack, *, n_sigma: float = 4.0, min_deviation: floa
 
     Parameters as `find_spoiled_groups`. For each number of first groups, with and without the last one, the slope's
     bias in proportion to the light is summed from the departures of the differences kept, times their weights in a
-    straight-line fit; a quarter of it is added to the photon noise in quadrature. Offsets that all pixels share are
+    straight-line fit; a tenth of it is added to the photon noise in quadrature. Offsets that all pixels share are
     no bias here: they are subtracted with the background (or before, by SubtractGroupOffsetsStep).
     """
     spoiled = find_spoiled_groups(stack, n_sigma=n_sigma, min_deviation=min_deviation)

@@ -1,8 +1,8 @@
 """What all pixels of a group share beyond the straight course of their ramps.
 
 The decay after a reset, the pull on the last frame and what drift the reference pixels leave move the dark pixels of a
-group together, odd and even rows apart. Measured on pixels beside the star, against straight lines through the middle
-of their ramps, it can be subtracted: groups that would have to be dropped stay usable, and slopes do not change.
+group together, odd and even rows apart. Measured on pixels beside the star, against straight lines through the later
+part of their ramps, it can be subtracted: groups that would have to be dropped stay usable, and slopes do not change.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class GroupOffsets:
 
 
 def middle_groups(n_groups: int) -> slice:
-    """Return the groups that lines are laid through: no first third, not the last one."""
-    return slice(max(1, n_groups // 3), n_groups - 1)
+    """Return the groups that lines are laid through: the second half, in which a decay has ended, but the last one."""
+    return slice(max(1, n_groups // 2), n_groups - 1)
 
 
 def measure_group_offsets(data: np.ndarray, usable: np.ndarray) -> GroupOffsets:
@@ -48,7 +48,7 @@ def measure_group_offsets(data: np.ndarray, usable: np.ndarray) -> GroupOffsets:
     Returns
     -------
     GroupOffsets
-        Zero with fewer than five groups, and where fewer than 100 pixels of a row parity are usable.
+        Zero with fewer than seven groups, and where fewer than 100 pixels of a row parity are usable.
 
     Notes
     -----

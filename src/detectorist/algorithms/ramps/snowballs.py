@@ -13,6 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from detectorist.algorithms import dq
+from detectorist.algorithms.ramps.snowball_light import RampLight
 from detectorist.errors import ParameterError
 
 #: A round region fills the ellipse of its own second moments at least so far, and is at least so round.
@@ -61,6 +62,7 @@ class Snowballs:
 def flag_snowballs(
     groupdq: np.ndarray,
     *,
+    data: np.ndarray | None = None,
     min_radius_pix: float = 4.0,
     expand_factor: float = 1.7,
     core_grow_pix: float = 3.0,
@@ -74,6 +76,9 @@ def flag_snowballs(
     ----------
     groupdq : ndarray of uint8, shape (n_ints, n_groups, ny, nx)
         Group flags after the jump detection: JUMP_DET (4), SATURATED (2).
+    data : ndarray of float, shape (n_ints, n_groups, ny, nx), optional
+        The ramps: they tell a core that was there before the first read from a saturated star, and whether charge of
+        an event arrived in the group before the one that shows it.
     min_radius_pix : float
         Radius of the smallest event.
     expand_factor : float
@@ -99,10 +104,14 @@ def flag_snowballs(
     Notes
     -----
     Group 0 cannot show a jump. An event in it appears in group 1 when groups are averages (its light is incomplete in
-    group 0), around a core that is saturated from group 0 on, and is found there. One pass over the flags; the input is
-    not modified. On flags that it has set itself it would find the same events again, larger: run it once.
+    group 0), around a core that is saturated from group 0 on, and is found there. What an event before the first read
+    shows is its saturated core, which widens: with `data`, round saturated regions of group 0 without the wings of a
+    star are events of group 0. One pass over the flags; the input is not modified. On flags that it has set itself it
+    would find the same events again, larger: run it once.
     """
     groupdq = _checked(groupdq)
+    if data is not None and data.shape != groupdq.shape:
+        raise ParameterError(f"ramps of shape {data.shape}, flags of shape {groupdq.shape}: one shape is needed")
     if min_radius_pix < 1 or expand_factor < 1 or core_grow_pix < 0:
         raise ParameterError(
             f"min_radius_pix {min_radius_pix}, expand_factor {expand_factor}, core_grow_pix {core_grow_pix}: at least "
@@ -110,20 +119,50 @@ def flag_snowballs(
         )
     flagged = groupdq.copy()
     events, changed = [], 0
-    n_ints, n_groups = groupdq.shape[:2]
-    for integration in range(n_ints):
-        for group in range(1, n_groups):
-            planes = groupdq[integration, group], groupdq[integration, group - 1]
-            found = find_events(*planes, min_radius_pix=min_radius_pix)
-            for y, x, radius in found:
-                last = min(group + averaged, n_groups - 1)
-                core = _core(groupdq[integration, last], y, x, radius)
-                event = Snowball(integration, group, y, x, radius, float(np.sqrt(len(core) / np.pi)))
-                events.append(event)
-                changed += _flag_event(flagged, event, core, expand_factor, core_grow_pix, averaged)
-                if group_time_s:
-                    changed += _flag_glow(flagged, event, core, group_time_s, core_glow_s)
+    for integration in range(len(groupdq)):
+        light = None if data is None else RampLight(data[integration], groupdq[integration])
+        found = [] if light is None else _first_cores(light, integration, min_radius_pix)
+        found += _events_of(groupdq[integration], integration, averaged, min_radius_pix)
+        for event, core in found:
+            groups = _groups_of(event, light, averaged, expand_factor)
+            changed += _flag_event(flagged, event, core, groups, expand_factor, core_grow_pix)
+            if group_time_s:
+                changed += _flag_glow(flagged, event, core, group_time_s, core_glow_s)
+        events += [event for event, _ in found]
     return Snowballs(flagged, tuple(events), changed)
+
+
+def _events_of(ramp, integration, averaged, min_radius_pix):
+    """Return the events of an integration's groups with the pixels of their cores."""
+    found = []
+    for group in range(1, len(ramp)):
+        for y, x, radius in find_events(ramp[group], ramp[group - 1], min_radius_pix=min_radius_pix):
+            core = _core(ramp[min(group + averaged, len(ramp) - 1)], y, x, radius)
+            found.append((Snowball(integration, group, y, x, radius, float(np.sqrt(len(core) / np.pi))), core))
+    return found
+
+
+def _first_cores(light, integration, min_radius_pix):
+    """Return events before the first read: round saturated regions of group 0 that are no stars, with their pixels."""
+    plane = np.where(dq.has(light.groupdq[0], dq.SATURATED), np.uint8(dq.SATURATED | dq.JUMP_DET), np.uint8(0))
+    found = []
+    for y, x, radius in find_events(plane, np.zeros_like(plane), min_radius_pix=min_radius_pix):
+        if not light.is_star(y, x, radius):
+            found.append((Snowball(integration, 0, y, x, radius, radius), _core(plane, y, x, 1.5 * radius)))
+    return found
+
+
+def _groups_of(event, light, averaged, expand_factor):
+    """Return the groups in which an event's charge arrived."""
+    n_groups = None if light is None else len(light.data)
+    groups = [event.group] + ([event.group + 1] if averaged else [])
+    if not averaged or n_groups is None or event.group < 2:
+        return groups
+    ring = event.radius_pix, expand_factor * event.radius_pix
+    others = [group for group in range(1, n_groups) if abs(group - event.group) > 1]
+    if light.has_charge(event.y, event.x, ring, event.group - 1, others):
+        return [event.group - 1, *groups]
+    return groups
 
 
 def find_events(plane: np.ndarray, previous: np.ndarray, *, min_radius_pix: float) -> list[tuple[float, float, float]]:
@@ -163,14 +202,14 @@ def _core(plane, y, x, radius):
     return core_pixels(plane, y, x, radius, dq.SATURATED)
 
 
-def _flag_event(flagged, event, core, expand_factor, core_grow_pix, averaged):
-    """Flag an event in its group, and its core's surroundings in the later ones. Returns flags newly set."""
+def _flag_event(flagged, event, core, groups, expand_factor, core_grow_pix):
+    """Flag an event in its groups, and its core's surroundings in the later ones. Returns flags newly set."""
     from detectorist.algorithms.ramps._snowballs_nb import set_disk
 
     ramp = flagged[event.integration]
     reach = expand_factor * event.radius_pix
     changed = 0
-    for plane in ramp[event.group : event.group + 1 + averaged]:
+    for plane in (ramp[group] for group in groups if 0 < group < len(ramp)):
         changed += set_disk(plane, event.y, event.x, reach, dq.JUMP_DET, dq.SATURATED)
     for plane in ramp[event.group + 1 :]:
         for row, column in core:

@@ -24,6 +24,11 @@ NEIGHBOUR_SIGMA = 5.0
 NEIGHBOUR_MARGIN_PIX = 2
 #: Columns that a background needs at least.
 MIN_BACKGROUND_COLUMNS = 8
+#: A trace that stands out by this is one, whatever else is bright.
+CERTAIN_SIGMA = 50.0
+#: What the brightest column of noise stands out by, and how far from the trace a column is another one.
+OTHER_SIGMA = 3.0
+APART_PIX = 8
 #: Rounds of fit and rejection.
 MAX_ROUNDS = 8
 
@@ -77,10 +82,25 @@ def locate_trace(data: np.ndarray, mask: np.ndarray | None = None) -> Location:
     left, scatter = _above_background(profile)
     smooth = np.convolve(np.nan_to_num(left), np.full(3, 1 / 3), mode="same")
     brightest = int(np.argmax(smooth))
-    significance = float(left[max(brightest - 1, 0) : brightest + 2].max() / scatter)
+    significance = _significance(left / scatter, brightest)
     center, row, tilt, sigma = _fit_line(image, brightest)
     location = Location(center, row, tilt, sigma, significance, ())
     return Location(center, row, tilt, sigma, significance, tuple(int(c) for c in _free_columns(image, location)))
+
+
+def _significance(sigmas: np.ndarray, brightest: int) -> float:
+    """Return by how much the brightest column stands out, columns with a level of their own taken for scatter.
+
+    A detector's columns differ by more than their noise. Unless the trace is beyond doubt, the brightest column
+    elsewhere counts as one of OTHER_SIGMA.
+    """
+    columns = np.arange(sigmas.size)
+    near = np.abs(columns - brightest)
+    peak = float(np.nanmax(np.where(near <= 1, sigmas, np.nan)))
+    others = sigmas[(near > APART_PIX) & np.isfinite(sigmas)]
+    if peak > CERTAIN_SIGMA or others.size == 0:
+        return peak
+    return peak * OTHER_SIGMA / max(OTHER_SIGMA, float(others.max()))
 
 
 def mean_image(data: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:

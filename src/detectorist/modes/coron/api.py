@@ -69,8 +69,8 @@ def run_obs(
 ) -> list[ObsRecord]:
     """Run `Coron1Pipeline` on the raw files of all exposures of a database, with the recipe "default".
 
-    Beyond the pipeline's own defaults: the dark is left out for subarrays, jumps are sought with thresholds of 4, and
-    persistence is left out. MIRI's emicorr is as in the standard pipeline: off, unless CRDS's parameters turn it on.
+    Unlike the pipeline on its own: the dark is skipped for subarrays, jump thresholds are 4, and persistence is
+    skipped. MIRI's emicorr is as in the standard pipeline: off, unless CRDS's parameters turn it on.
     An exposure that fails does not stop the others. The database then names the new
     rateints files; its raw files stay in the column UNCALFILE, so that it may be run again.
 
@@ -79,7 +79,7 @@ def run_obs(
     database : Database
         Exposures, as `Database(output_dir, files)` tells them apart; products go below its `output_dir`.
     steps : mapping
-        {step: {parameter: value}}; stronger than everything below.
+        {step: {parameter: value}}; overrides everything below.
     subdir : str
         Folder for products, below the database's `output_dir`.
     overwrite : bool
@@ -123,7 +123,7 @@ def run_obs(
     from detectorist.terminal.progress import progress_bar
 
     if not len(database):
-        raise ParameterError("the database has no exposure: read some files first")
+        raise ParameterError("the database is empty: read some files first")
     Recipe("steps", steps={name: dict(table) for name, table in steps.items()}).check(Coron1Pipeline)
     for concern in database.check():
         log.warning("%s", concern)

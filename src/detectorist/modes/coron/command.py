@@ -10,31 +10,33 @@ from detectorist.errors import ParameterError
 from detectorist.modes.coron.keywords import SKIPS
 from detectorist.modes.job import Wanted
 
-FILES, CHOICES = "Input and output", "What is done"
+FILES, CHOICES = "Input and output", "Processing"
 
-#: What can be left out: the keywords of `run_obs` without "skip_".
+#: Corrections that can be skipped: the keywords of `run_obs` without "skip_".
 NAMES = ", ".join(name.removeprefix("skip_") for name in SKIPS)
 
 
 def options(
     subdir: Annotated[
-        str, typer.Option(help="Folder for products below OUTPUT_DIR.", rich_help_panel=FILES)
+        str, typer.Option(help="Subfolder of OUTPUT_DIR for products.", rich_help_panel=FILES)
     ] = "stage1",
     outliers: Annotated[
         bool,
         typer.Option(
-            "--outliers", help="Flag outliers across integrations and fit them again.", rich_help_panel=CHOICES
+            "--outliers",
+            help="Flag outliers across integrations, and refit the ramps that have them.",
+            rich_help_panel=CHOICES,
         ),
     ] = False,
     skip: Annotated[
         list[str] | None,
-        typer.Option(help=f"Leave something out: {NAMES}; repeatable.", rich_help_panel=CHOICES, show_default=False),
+        typer.Option(help=f"Skip a correction: {NAMES}. Repeatable.", rich_help_panel=CHOICES, show_default=False),
     ] = None,
 ) -> Wanted:
-    """Reduce coronagraphic exposures of NIRCam or MIRI from raw ramps to rates.
+    """Reduce NIRCam or MIRI coronagraphy (stage 1): raw ramps to rates of every integration.
 
-    What each exposure is (SCI, REF, SCI_BG, REF_BG) is read from its header and written to OUTPUT_DIR/database.ecsv,
-    which may be edited and given instead of the files.
+    The type of each exposure (SCI, REF, SCI_BG, REF_BG) is read from its header and written to
+    OUTPUT_DIR/database.ecsv. Edit that table and pass it instead of the files to change a type.
 
     Example: detectorist run coron sim/*_uncal.fits -o out --references sim/crds
     """

@@ -1,4 +1,4 @@
-"""A table of coronagraphic exposures: what each of them is, told from headers and open to editing."""
+"""A table of coronagraphic exposures and their types, read from the headers and open to editing."""
 
 from __future__ import annotations
 
@@ -264,7 +264,7 @@ def read_files(files: Sequence[Path], output_dir: Path) -> tuple[Database, tuple
     tables = [path for path in files if path.suffix == ".ecsv"]
     if tables:
         if len(files) > 1:
-            raise ParameterError(f"{tables[0]}: a table of exposures stands alone, {len(files)} files are given")
+            raise ParameterError(f"{tables[0]}: a database must be the only file given; {len(files)} files are given")
         database = Database.load(tables[0])
         database.output_dir = output_dir
         return database, tuple(uncals_of(database)), ()

@@ -84,8 +84,8 @@ class Coron1Pipeline(DetectoristPipeline, Detector1Pipeline):
 
     spec = """
         save_intermediates = boolean(default=False)  # save the result of every step, kTC offsets and stripes
-        return_rateints = boolean(default=False)  # return the rates of the integrations, not that of the exposure
-        rate_int_outliers = boolean(default=False)  # flag outliers across integrations in the ramps and fit those again
+        return_rateints = boolean(default=False)  # return the rates of the integrations instead of that of the exposure
+        rate_int_outliers = boolean(default=False)  # flag outliers across integrations in the ramps and refit them
         stage_1overf = option("ints", "groups", default="ints")  # where 1/f noise is removed
     """
 

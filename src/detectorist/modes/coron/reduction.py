@@ -101,7 +101,10 @@ def _publish(path: Path, request: Request, uncal: Path, key: str | None) -> Path
     target = request.output_dir / path.name
     products.require_ours(target, uncal, overwrite=request.overwrite)
     if request.keep and content_keys.is_whole(target):
-        raise OutputError(f"{target}: made by detectorist {_how_else(target)}, and not overwritten; allow it")
+        raise OutputError(
+            f"{target}: made by detectorist {_how_else(target)}, and is not overwritten; "
+            "use --overwrite (run_obs: overwrite=True)"
+        )
     with products.writing(target):
         content_keys.seal(path, key)
         products.sync(path)

@@ -10,7 +10,7 @@ import typer
 
 from detectorist.modes.job import Wanted
 
-FILES, CHOICES, HOW = "Input and output", "What is done", "How it is run"
+FILES, CHOICES, HOW = "Input and output", "Processing", "Execution"
 #: Columns of a table of choices that are not named step.parameter, as the CEERS survey's.
 COLUMNS = {"wisp_scale": "wisps.scale", "mask_threshold": "stripes.thresh"}
 #: What a threshold in such a table asks for as well, as `destripe --thresh` does: the other method has none.
@@ -20,13 +20,15 @@ IMPLIED = {"stripes.thresh": "stripes.method=median"}
 def options(
     input_dir: Annotated[
         Path,
-        typer.Option(help="Folder in which files are looked for that are not found as given.", rich_help_panel=FILES),
+        typer.Option(
+            help="Folder to look in for files that are not found under the path given.", rich_help_panel=FILES
+        ),
     ] = Path("uncals"),
     wisp_templates: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of wisp templates: wisps_nrca3_f150w.fits or WISP_NRCA3_F150W_CLEAR.fits. Without it wisps "
-            "stay in.",
+            help="Folder of wisp templates: wisps_nrca3_f150w.fits or WISP_NRCA3_F150W_CLEAR.fits. Without it, wisps "
+            "are not subtracted.",
             rich_help_panel=FILES,
         ),
     ] = None,
@@ -35,7 +37,7 @@ def options(
         typer.Option(
             "--delete-interim",
             "--delete_interim",
-            help="Keep no rates of the integrations and no ramps.",
+            help="Delete the ramps and the rates of single integrations at the end.",
             rich_help_panel=FILES,
         ),
     ] = False,
@@ -44,7 +46,7 @@ def options(
         typer.Option(
             "--maximum-cores",
             "--maximum_cores",
-            help="none, quarter, half or all: threads for jump detection and ramp fit.",
+            help="CPU cores for jump detection and ramp fitting: none, quarter, half or all.",
             rich_help_panel=CHOICES,
         ),
     ] = None,
@@ -52,15 +54,15 @@ def options(
         float,
         typer.Option(
             min=0,
-            help="Seconds for which pixels that saturated are flagged in later exposures on their detector, as 4000; "
-            "0: never.",
+            help="Time (s) for which pixels that saturated are flagged for persistence in later exposures of the "
+            "same detector, e.g. 4000; 0 turns this off.",
             rich_help_panel=CHOICES,
         ),
     ] = 0.0,
 ) -> Wanted:
-    """Reduce NIRCam images: standard stage 1 with snowballs flagged, then wisps and 1/f noise subtracted.
+    """Reduce NIRCam images: stage 1 with snowballs flagged, then wisps and 1/f noise (stripes) subtracted.
 
-    Nothing has to be chosen by eye; a table may choose for single exposures all the same.
+    Thresholds and wisp strengths are measured on each image; --table sets them by hand for single exposures.
 
     Example: detectorist run imaging sim/*_uncal.fits -o out --references sim/crds --wisp-templates sim/wisps
     """

@@ -92,10 +92,10 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
     default_recipe: ClassVar = ("imaging", "default")
 
     spec = """
-        engine = option("auto", "stock", default="auto")  # compiled steps where they are proven, or stock
+        engine = option("auto", "stock", default="auto")  # auto: compiled steps where supported; stock: standard code
         save_uncorrected = boolean(default=True)  # keep *_rate_prewisp.fits and *_rate_pre1f.fits
-        delete_interim = boolean(default=False)  # write no ramp and no rates of the integrations
-        stripes_on = option("rate", "groups", default="rate")  # stripes: off the rate, or off ramps
+        delete_interim = boolean(default=False)  # delete ramps and rates of integrations
+        stripes_on = option("rate", "groups", default="rate")  # where 1/f noise is subtracted: rates or ramps
     """
 
     step_defs: ClassVar = {
@@ -145,8 +145,9 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
         """
         if self.jump.expand_large_events and not (self.jump.skip or self.snowballs.skip):
             log.warning(
-                "jump.expand_large_events is turned off: the snowballs step does that, and would take what jump has "
-                "grown for the size of events; snowballs.skip = true leaves it to jump"
+                "jump.expand_large_events is turned off: the snowballs step does "
+                "this, and needs the events as they were "
+                "detected; set snowballs.skip = true to leave it to jump"
             )
             self.jump.expand_large_events = False
 
@@ -196,7 +197,7 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
                 with _without_side_products(self.stripes):
                     return self.stripes.run(rateints)
             except TooFewPixels as error:
-                log.warning("%s; its stripes stay in", error)
+                log.warning("%s; 1/f noise is not subtracted", error)
                 return rateints
         models.carry_provenance(rate, rateints)
         return rateints
@@ -206,7 +207,9 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
         if self.wisps.template_dir is not None or not has_wisps(instrument.detector, instrument.filter):
             return True
         name = models.describe(rate)
-        log.warning("%s: no folder of wisp templates is given (wisps.template_dir); wisps stay in", name)
+        log.warning(
+            "%s: no wisp templates given (--wisp-templates or wisps.template_dir); wisps are not subtracted", name
+        )
         return False
 
     def save_model(self, model: Any, suffix: str | None = None, **kwargs: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -14,8 +14,8 @@ from detectorist.algorithms.images.residuals import measure_row_noise
 from detectorist.algorithms.images.spikes import find_spikes
 from detectorist.modes.quality import Check, Column, without_unknown
 
-#: A wisp of which more is hidden, or whose strength is less certain, has not been measured.
-MOST_HIDDEN, MOST_UNCERTAIN = 0.9, 0.5
+#: A wisp is found from so many of its errors; one of any strength may hide where none of its light is seen.
+FOUND_SIGMA, ANY_STRENGTH = 3.0, 99.0
 #: Pixels between those whose median is the level of the image.
 LEVEL_EVERY = 8
 
@@ -204,11 +204,9 @@ def _of_wisps(wisp: Mapping[str, Any], known: bool) -> dict[str, Any]:
 def _why_unmeasured(wisp: Mapping[str, Any]) -> str | None:
     if not wisp:
         return "no template was given for this detector and filter, which show wisps"
-    hidden, error = wisp.get("hidden"), (wisp.get("scale_error") or [float("nan")])[0]
-    if hidden is not None and hidden > MOST_HIDDEN:
-        return f"{100 * hidden:.0f} % of it lie under sources"
-    if wisp.get("state") == "SKIPPED" and not error <= MOST_UNCERTAIN:
-        return str(wisp.get("reason") or "its strength is not known")
+    if wisp.get("measured") is False:
+        strength = least_strength_seen(wisp.get("scale_error") or [float("nan")])
+        return f"one of {strength:.2f} of its template would not have been found"
     return None
 
 
@@ -247,8 +245,16 @@ def summarise(numbers: Mapping[str, Any]) -> list[str]:
         parts.append(f"{numbers['snowballs']:.0f} snowballs")
     if "wisp_scale" in numbers:
         parts.append(f"wisp {numbers['wisp_scale']:.3f} +- {numbers['wisp_error']:.3f} of its template")
+    if "wisp_unmeasured" in numbers:
+        parts.append(f"wisp not measured: {numbers['wisp_unmeasured']}")
     if "stripes_rms" in numbers:
         parts.append(f"1/f noise of {numbers['stripes_rms']:.4f} DN/s rms removed")
     if "row_ratio" in numbers:
         parts.append(f"rows scatter {numbers['row_ratio']:.2f} x white noise")
     return ["; ".join(parts)] if parts else []
+
+
+def least_strength_seen(errors: Sequence[float]) -> float:
+    """Return the strength of the weakest wisp that errors of the strengths let be found, the worst of several."""
+    worst = FOUND_SIGMA * float(np.max(np.nan_to_num(np.asarray(errors, float), nan=np.inf)))
+    return min(worst, ANY_STRENGTH)

@@ -85,12 +85,12 @@ def correct_rate_file(request: RateRequest) -> RateResult:
             f"{request.file}: no such file, neither here nor in {request.output_dir} or {request.input_dir}"
         )
     if not request.in_place and request.file.is_file() and target.is_file() and target.samefile(request.file):
-        raise OutputError(f"{target}: is the file given itself; choose another output folder, or allow --in-place")
+        raise OutputError(f"{target}: would overwrite the input; choose another output folder, or use --in-place")
     require_writable(folder)
     references = use_references(request.references, optional=True)
     parameters = dict(request.parameters)
     if references.name == "none":
-        log.warning("no source of references: measured without a flat field")
+        log.warning("no reference files are set: measuring without a flat field")
         parameters["apply_flat"] = False
     step = build_pipeline(_STEPS[request.step], None, output_dir=str(folder), **parameters)
     kind: type[JwstDataModel] = CubeModel if product_of(source) is CubeModel else ImageModel

@@ -188,11 +188,13 @@ def _n_samples(rate: ImageModel) -> int:
 def _build(request: Request, recipe: Recipe, source: ReferenceSource, exposure: Exposure) -> ImagingPipeline:
     steps = {name: dict(table) for name, table in recipe.steps.items()}
     if source.name == "none":
-        log.warning("no source of references: wisps and stripes are measured without a flat field")
+        log.warning("no reference files are set: wisps and 1/f noise are measured without a flat field")
         for name in RATE_STEPS:
             steps.setdefault(name, {})["apply_flat"] = False
     elif not source.has_pipeline_parameters:
-        log.warning("references from %s hold no parameters for stock steps: stock defaults apply", source.name)
+        log.warning(
+            "references from %s include no step parameters (pars-*): standard steps use their defaults", source.name
+        )
     dataset = str(exposure.path) if source.name != "none" and exposure.is_ramp else None
     pipeline: ImagingPipeline = build_pipeline(
         ImagingPipeline, dataset, steps=steps, output_dir=str(request.output_dir), **recipe.parameters

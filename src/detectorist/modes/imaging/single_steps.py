@@ -14,17 +14,19 @@ from detectorist.terminal.lines import print_lines
 from detectorist.terminal.options import Quiet
 
 Output = Annotated[Path, typer.Option("--output-dir", "-o", help="Folder for products.")]
-Input = Annotated[Path, typer.Option(help="Folder in which the file is looked for when it is not found as given.")]
+Input = Annotated[Path, typer.Option(help="Folder to look in if the file is not found under the path given.")]
 References = Annotated[
-    str | None, typer.Option(help="Source of reference files: crds, none, or a folder in CRDS's layout.")
+    str | None, typer.Option(help="Where reference files come from: crds, none, or a CRDS cache folder.")
 ]
-InPlace = Annotated[bool, typer.Option("--in-place", help="Write over the file given.")]
-MaskFile = Annotated[Path | None, typer.Option(help="FITS image, not zero on sources. Default: sources are detected.")]
-NoFlat = Annotated[bool, typer.Option("--no-flat", help="Measure without the flat field.")]
+InPlace = Annotated[bool, typer.Option("--in-place", help="Overwrite the input file.")]
+MaskFile = Annotated[
+    Path | None, typer.Option(help="Source mask: FITS image, non-zero on sources. Default: sources are detected.")
+]
+NoFlat = Annotated[bool, typer.Option("--no-flat", help="Measure on the image without flat-fielding it.")]
 
 
 class Method(StrEnum):
-    """How stripes are told."""
+    """How 1/f noise is estimated."""
 
     flicker = "flicker"
     median = "median"
@@ -42,16 +44,23 @@ def snowballs(
     output_dir: Output = Path("calibrated"),
     input_dir: Input = Path("uncals"),
     references: References = None,
-    method: Annotated[Grouping, typer.Option(help="ceers: by disks of fixed radii.")] = Grouping.default,
+    method: Annotated[
+        Grouping, typer.Option(help="default: by shape; ceers: by disks of fixed radii.")
+    ] = Grouping.default,
     maximum_cores: Annotated[
-        str, typer.Option("--maximum-cores", "--maximum_cores", help="none, quarter, half or all.")
+        str, typer.Option("--maximum-cores", "--maximum_cores", help="CPU cores: none, quarter, half or all.")
     ] = "none",
     delete_interim: Annotated[
-        bool, typer.Option("--delete-interim", "--delete_interim", help="Keep no ramp and no rates of integrations.")
+        bool,
+        typer.Option(
+            "--delete-interim",
+            "--delete_interim",
+            help="Delete the ramps and the rates of single integrations at the end.",
+        ),
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run the standard stage 1 with snowballs flagged: raw ramps to a rate image, wisps and stripes still in it.
+    """Run stage 1 with snowballs flagged: raw ramps to a rate image, before wisps and 1/f noise are subtracted.
 
     Example: detectorist snowballs jw01345001001_10201_00001_nrca3_uncal.fits
     """
@@ -79,8 +88,8 @@ def destripe(
     thresh: Annotated[
         float | None,
         typer.Option(
-            help="Masked part of an output's row above which the whole row's median is taken; chooses the median "
-            "method. Default there: 0.8.",
+            help="Masked fraction of an amplifier row above which the median of the whole row is used; implies "
+            "--method median. Default: 0.8.",
             show_default=False,
         ),
     ] = None,
@@ -90,8 +99,8 @@ def destripe(
     method: Annotated[
         Method | None,
         typer.Option(
-            help="flicker: noise estimated in readout time; median: by rows and columns. Default: flicker, with "
-            "--thresh median.",
+            help="flicker: 1/f noise modelled along the readout; median: medians of rows and columns. Default: "
+            "flicker; median with --thresh.",
             show_default=False,
         ),
     ] = None,
@@ -103,9 +112,9 @@ def destripe(
     in_place: InPlace = False,
     quiet: Quiet = False,
 ) -> None:
-    """Subtract the stripes of 1/f noise from a rate image.
+    """Subtract 1/f noise (stripes) from a rate image.
 
-    A source mask *_1fmask.fits beside the product is used again, unless --mask-file names another.
+    An existing source mask *_1fmask.fits next to the product is reused, unless --mask-file names another.
 
     Example: detectorist destripe jw01345001001_10201_00001_nrca3_rate.fits --thresh 0.15
     """

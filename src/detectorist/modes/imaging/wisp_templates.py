@@ -139,11 +139,11 @@ def make_wisp_templates(request: TemplateRequest) -> tuple[list[MadeTemplate], l
     targets = {key: request.output_dir / f"wisps_{key[0].lower()}_{key[1].lower()}.fits" for key in plan.groups}
     there = [str(path) for path in targets.values() if path.exists()]
     if there and not request.overwrite:
-        raise OutputError(f"{', '.join(there)}: exists; choose another folder or allow --overwrite")
+        raise OutputError(f"{', '.join(there)}: exists; choose another output folder or use --overwrite")
     require_writable(request.output_dir)
     source = use_references(request.references, optional=True)
     if source.name == "none" and request.apply_flat:
-        log.warning("no source of references: templates are made without a flat field")
+        log.warning("no reference files are set: templates are made without a flat field")
     made: list[MadeTemplate] = []
     total = sum(len(found) for found in plan.groups.values())
     for key, found in plan.groups.items():

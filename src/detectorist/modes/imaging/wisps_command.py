@@ -42,7 +42,7 @@ class WispsGroup(TyperGroup):
 
 
 app = typer.Typer(
-    help="Subtract wisps (`detectorist wisps FILE`), or make templates (`detectorist wisps template FILES`).",
+    help="Subtract wisps (`detectorist wisps FILE`) or make templates (`detectorist wisps template FILES`).",
     no_args_is_help=True,
     cls=WispsGroup,
 )
@@ -52,9 +52,11 @@ app = typer.Typer(
 def subtract(
     file: Annotated[Path, typer.Argument(help="Rate image, _rate.fits.")],
     fit_scaling: Annotated[
-        bool, typer.Option("--fit-scaling", "--fit_scaling", help="Fit the strength (as without any option).")
+        bool, typer.Option("--fit-scaling", "--fit_scaling", help="Fit the strength (the default).")
     ] = False,
-    scale: Annotated[float | None, typer.Option(help="Strength, instead of fitting it.", show_default=False)] = None,
+    scale: Annotated[
+        float | None, typer.Option(help="Use this strength instead of fitting it.", show_default=False)
+    ] = None,
     wisp_templates: Annotated[
         Path, typer.Option(help="Folder of wisp templates: wisps_nrca3_f150w.fits or WISP_NRCA3_F150W_CLEAR.fits.")
     ] = Path("wisp_templates"),
@@ -85,21 +87,23 @@ def subtract(
 def template(
     files: Annotated[
         list[Path],
-        typer.Argument(help="Rate images with their wisps, _rate.fits: at least 3 fields for a detector and filter."),
+        typer.Argument(
+            help="Rate images with wisps not subtracted, _rate.fits: at least 3 fields per detector and filter."
+        ),
     ],
     output_dir: Annotated[
-        Path, typer.Option("--output-dir", "-o", help="Folder for templates: give it to --wisp-templates.")
+        Path, typer.Option("--output-dir", "-o", help="Folder for templates, to be passed to --wisp-templates.")
     ] = Path("wisp_templates"),
     references: References = None,
-    no_flat: Annotated[bool, typer.Option("--no-flat", help="Stack the images without the flat field.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace templates that exist.")] = False,
+    no_flat: Annotated[bool, typer.Option("--no-flat", help="Stack images that are not flat-fielded.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing templates.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make wisp templates of your own exposures, one for each detector and filter among them.
+    """Make wisp templates from your own exposures, one per detector and filter.
 
-    Exposures should be of different fields (or dithered by more than the sources are large), the more the better:
-    sources are masked, and what all exposures share is the wisp. Other detectors and filters among the files are left
-    out.
+    Use as many exposures as you have, of different fields or dithered by more than the size of the sources: sources
+    are masked, and the light that all exposures have in common is the wisp. Files of detectors without wisps are
+    ignored.
 
     Example: detectorist wisps template calibrated/*_rate.fits -o wisp_templates
     """

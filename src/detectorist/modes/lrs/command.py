@@ -13,13 +13,15 @@ from detectorist.modes.job import Wanted
 def options(
     wavelength_map: Annotated[
         Path | None,
-        typer.Option(help="FITS file with a WAVELENGTH extension, instead of the WCS.", rich_help_panel="What is done"),
+        typer.Option(
+            help="FITS file with a WAVELENGTH extension, used instead of the WCS.", rich_help_panel="Processing"
+        ),
     ] = None,
 ) -> Wanted:
-    """Reduce MIRI LRS slitless time series from raw ramps to spectra through time.
+    """Reduce MIRI LRS slitless time series: raw ramps to time-resolved spectra.
 
-    All segments of an exposure are reduced together. The products of a single exposure go to OUTPUT_DIR, those of
-    several to folders of their own below it.
+    Give all segments of an exposure: they are reduced together. Products of a single exposure go to OUTPUT_DIR; with
+    several exposures each gets a subfolder.
 
     Example: detectorist run lrs sim/*_uncal.fits -o out --references sim/crds
     """

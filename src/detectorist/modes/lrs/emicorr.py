@@ -38,7 +38,7 @@ class OneByOneEmiCorrStep(EngineEmiCorrStep):
                 log.info("%s: compiled engine", self.class_alias)
                 return result
             except NotCovered as reason:
-                log.info("%s: stock code, since %s", self.class_alias, reason)
+                log.info("%s: standard code, because %s", self.class_alias, reason)
         for i in range(len(data)):
             data[i : i + 1] = stock(data[i : i + 1], *args, **kwargs)
         return data

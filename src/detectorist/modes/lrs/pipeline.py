@@ -220,7 +220,7 @@ class LrsPipeline(DetectoristPipeline):
         target = self._product_of(segment)
         key = content_keys.content_key(segment.source, self._parameters_of_stage_1(), self.reference_source)
         if self.reuse and key is not None and content_keys.is_whole(target, key):
-            log.info("%s: %s is up to date and used as it is", segment.name, target)
+            log.info("%s: %s is up to date and is reused", segment.name, target)
             self.written.append(target)
             rates = models.open_as(target, CubeModel)
             self._repeat_dropped_groups(rates)

@@ -73,10 +73,12 @@ def reduce_exposure(request: Request) -> Reduced:
 def _build(request: Request, recipe: Recipe, source: ReferenceSource, segments: list[Segment]) -> LrsPipeline:
     steps = {name: dict(table) for name, table in recipe.steps.items()}
     if source.name == "none":
-        log.warning("no source of references: the flat field is left out")
+        log.warning("no reference files are set: the flat field is skipped")
         steps.setdefault("flat_field", {})["skip"] = True
     elif not source.has_pipeline_parameters:
-        log.warning("references from %s hold no parameters for stock steps: stock defaults apply", source.name)
+        log.warning(
+            "references from %s include no step parameters (pars-*): standard steps use their defaults", source.name
+        )
     parameters = dict(recipe.parameters)
     if request.overwrite:
         parameters["reuse"] = False

@@ -79,7 +79,7 @@ class EngineStep(Mixable):
             self.prepare_engine()
             result = self.covered(*args, **kwargs)
         except NotCovered as reason:
-            log.info("%s: stock code, since %s", self.class_alias, reason)
+            log.info("%s: standard code, because %s", self.class_alias, reason)
             return stock(*args, **kwargs)
         log.info("%s: compiled engine", self.class_alias)
         return result
@@ -90,7 +90,7 @@ class EngineStep(Mixable):
         kernel = self.kernel()
         module = kernel.__module__.rsplit(".", 1)[-1]
         if not any(Path(kernel.stats.cache_path).glob(f"{module}.{kernel.__name__}-*.nbi")):
-            log.info("compiling %s for this machine, once: some ten seconds", kernel.__name__)
+            log.info("compiling %s for this machine (once; about ten seconds)", kernel.__name__)
 
 
 @contextmanager
@@ -113,8 +113,8 @@ def warn_of_unproven_version(installed: str) -> None:
     """Say once per process that the installed stcal is not the one whose bits the engine reproduces."""
     if installed != PROVEN_STCAL:
         log.warning(
-            "the compiled engine was compared with stcal %s, installed is %s: results may differ in the last bit; "
-            "`detectorist verify FILE` compares them on your exposure, `engine = stock` avoids it",
+            "the compiled engine was tested with stcal %s, but %s is installed: results may differ in the last bit; "
+            "check with `detectorist verify FILE`, or use `--set engine=stock`",
             PROVEN_STCAL,
             installed,
         )

@@ -9,8 +9,8 @@ import typer
 
 from detectorist.terminal.options import size_option
 
-Seed = Annotated[int, size_option("Seed of everything random: the same seed gives the same bytes.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier simulation.")]
+Seed = Annotated[int, size_option("Random seed; the same seed gives identical files.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier simulation in the same folder.")]
 
 
 def write_observation(observation: Any, folder: Path, *, overwrite: bool, quiet: bool) -> list[Path]:

@@ -1,4 +1,4 @@
-"""What a demonstration of a mode needs: an exposure with its truth, and what is to be said of the result."""
+"""The demonstration of a mode: exposures with their truth, and the comparison of the results with it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Demo:
-    """Raw exposures to be reduced, and how.
+    """Raw exposures, and how they are reduced.
 
     Attributes
     ----------
@@ -18,11 +18,15 @@ class Demo:
         Folder in CRDS's layout.
     settings : sequence of str
         "step.parameter=value".
+    kept : sequence of str
+        What follows the exposure's name in the FITS products that the report needs; others are deleted unless the
+        user keeps everything. None: all are needed.
     """
 
     files: Sequence[Path]
     references: Path
     settings: Sequence[str] = ()
+    kept: Sequence[str] | None = None
 
 
 def rates_against_truth(rates: Sequence[Path], raw: Path) -> list[str]:

@@ -23,29 +23,29 @@ class Coronagraph(StrEnum):
 
 def simulate(
     output_dir: Annotated[
-        Path, typer.Option("--output-dir", "-o", help="Folder for raw files, their truth and references crds/.")
+        Path, typer.Option("--output-dir", "-o", help="Folder for raw files, the truth, and reference files (crds/).")
     ],
-    instrument: Annotated[Coronagraph, typer.Option(help="nircam: MASKA335R; miri: 4QPM at 11.4 micron.")] = (
+    instrument: Annotated[Coronagraph, typer.Option(help="nircam: MASKA335R; miri: 4QPM at 11.4 µm.")] = (
         Coronagraph.nircam
     ),
     ints: Annotated[int, size_option("Integrations per exposure.")] = 10,
     groups: Annotated[
         int | None,
-        size_option("Groups per integration. Default: 4, MIRI 12.", show_default=False),
+        size_option("Groups per integration. Default: 4; MIRI 12.", show_default=False),
     ] = None,
     pattern: Annotated[
         str | None,
         size_option(
-            "NIRCam's readout pattern, as SHALLOW4: groups of several frames come with a zeroframe. Default: RAPID.",
+            "NIRCam readout pattern, e.g. SHALLOW4; patterns that average frames have a ZEROFRAME. Default: RAPID.",
             show_default=False,
         ),
     ] = None,
-    rolls: Annotated[int, size_option("Orientations on the target.")] = 2,
-    dithers: Annotated[int, size_option("Positions of the reference star behind the mask, up to 5.")] = 3,
+    rolls: Annotated[int, size_option("Roll angles on the target.")] = 2,
+    dithers: Annotated[int, size_option("Small-grid dithers of the reference star, up to 5.")] = 3,
     backgrounds: Annotated[
         bool | None,
         size_option(
-            "Empty fields for both stars. Default: with MIRI only.",
+            "Background exposures for both stars. Default: MIRI only.",
             "--backgrounds/--no-backgrounds",
             show_default=False,
         ),
@@ -53,11 +53,11 @@ def simulate(
     seed: Seed = 0,
     companion: Annotated[
         float | None,
-        scene_option("Rate of the companion, DN/s. Default: 150, MIRI 600.", show_default=False),
+        scene_option("Count rate of the companion, DN/s. Default: 150; MIRI 600.", show_default=False),
     ] = None,
     without: Annotated[
         list[str] | None,
-        scene_option("Leave out an ingredient, as cosmic_rays, flicker, drift, spill, emi; repeatable."),
+        scene_option("Leave out a component, e.g. cosmic_rays, flicker, drift, spill, emi; repeatable."),
     ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -73,7 +73,9 @@ def simulate(
         scene = scene.with_("companion", rate_dn_s=companion)
     if pattern is not None:
         if instrument is Coronagraph.miri:
-            raise ParameterError("--pattern is NIRCam's; MIRI's coronagraphs are read with FASTR1")
+            raise ParameterError(
+                "--pattern applies to NIRCam only; MIRI coronagraphs are read with FASTR1: leave it out"
+            )
         scene = scene.with_("detector", pattern=pattern)
     scene = scene.without(*(without or ()))
     observation = scene.observe(

@@ -1,4 +1,4 @@
-"""A star with a companion behind a coronagraph of NIRCam, for the demonstration."""
+"""A star with a companion behind a NIRCam coronagraph, for the demonstration."""
 
 from __future__ import annotations
 
@@ -9,13 +9,21 @@ from detectorist.simulate.core.demo import Demo, rates_against_truth
 from detectorist.simulate.core.scene import Progress
 from detectorist.simulate.coron.scene import CoronScene
 
-TITLE = "a companion behind a coronagraph of NIRCam"
+TITLE = "NIRCam coronagraphy: a faint companion"
+#: Of every exposure, and of the reference star: few, so that the demonstration stays small.
+INTEGRATIONS, DITHERS = 6, 1
+#: Products that are kept, after the exposure's name: the report draws from them.
+KEPT = ("_rate.fits", "_rateints.fits", "_ktc.fits", "_1overf.fits")
 
 
 def simulate(raw: Path, *, seed: int, progress: Progress) -> Demo:
     """Simulate two rolls on the target and its reference star."""
-    files = CoronScene().observe(seed=seed).write(raw, overwrite=True, progress=progress)
-    return Demo(files, raw / "crds", ["save_intermediates=true"])
+    files = (
+        CoronScene()
+        .observe(ints=INTEGRATIONS, dithers=DITHERS, seed=seed)
+        .write(raw, overwrite=True, progress=progress)
+    )
+    return Demo(files, raw / "crds", ["save_intermediates=true"], KEPT)
 
 
 def compare(products: Sequence[Path], raw: Path) -> list[str]:

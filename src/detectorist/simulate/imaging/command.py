@@ -16,39 +16,41 @@ def simulate(
     output_dir: Annotated[
         Path,
         typer.Option(
-            "--output-dir", "-o", help="Folder for raw files, their truth, wisp templates wisps/, references crds/."
+            "--output-dir",
+            "-o",
+            help="Folder for raw files, the truth, wisp templates (wisps/) and reference files (crds/).",
         ),
     ],
     groups: Annotated[int, size_option("Groups per integration.")] = 9,
     ints: Annotated[int, size_option("Integrations per exposure.")] = 1,
-    exposures: Annotated[int, size_option("Dithered exposures, a file each.")] = 1,
-    pattern: Annotated[str, size_option("Readout pattern, as RAPID, SHALLOW4, MEDIUM8.")] = "MEDIUM8",
+    exposures: Annotated[int, size_option("Number of dithered exposures, one file each.")] = 1,
+    pattern: Annotated[str, size_option("Readout pattern, e.g. RAPID, SHALLOW4, MEDIUM8.")] = "MEDIUM8",
     subarray: Annotated[str, size_option("FULL, SUB640, SUB320 or SUB160.")] = "FULL",
     size: Annotated[
         int | None,
-        size_option("Rows and columns of a small frame of one's own, for trials.", show_default=False),
+        size_option("Rows and columns of a smaller frame, for quick trials.", show_default=False),
     ] = None,
     outputs: Annotated[
         int | None,
-        size_option("Outputs it is read through: 1 or 4. Default: 4 on the full frame, else 1.", show_default=False),
+        size_option("Number of amplifiers: 1 or 4. Default: 4 for FULL, else 1.", show_default=False),
     ] = None,
     seed: Seed = 0,
-    detector: Annotated[str, scene_option("Detector, as NRCA3 or NRCBLONG.")] = "NRCB4",
-    filter_: Annotated[str, scene_option("Filter, as F200W.", "--filter")] = "F200W",
-    sky: Annotated[float, scene_option("Level of the sky, DN/s.")] = 0.3,
-    wisp: Annotated[tuple[float, float], scene_option("Strengths of the wisps' two components.")] = (0.8, 0.8),
+    detector: Annotated[str, scene_option("Detector, e.g. NRCA3 or NRCBLONG.")] = "NRCB4",
+    filter_: Annotated[str, scene_option("Filter, e.g. F200W.", "--filter")] = "F200W",
+    sky: Annotated[float, scene_option("Sky background, DN/s.")] = 0.3,
+    wisp: Annotated[tuple[float, float], scene_option("Strengths of the two wisp components.")] = (0.8, 0.8),
     hot_pixels: Annotated[
         Path | None,
-        scene_option("FITS map of the whole detector, not zero on hot pixels, instead of random ones."),
+        scene_option("FITS map of the full detector, non-zero on hot pixels; used instead of random ones."),
     ] = None,
     without: Annotated[
         list[str] | None,
-        scene_option("Leave out an ingredient, as cosmic_rays, snowballs, wisps, flicker; repeatable."),
+        scene_option("Leave out a component, e.g. cosmic_rays, snowballs, wisps, flicker; repeatable."),
     ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Simulate images of a field of stars and galaxies with one detector of NIRCam.
+    """Simulate images of a field of stars and galaxies on one NIRCam detector.
 
     Example: detectorist simulate imaging -o sim --seed 3
     """

@@ -1,4 +1,4 @@
-"""A full frame of NIRCam with snowballs, wisps and 1/f noise, for the demonstration."""
+"""A NIRCam image with snowballs, wisps and 1/f noise, for the demonstration."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ from detectorist.simulate.core.demo import Demo, rates_against_truth
 from detectorist.simulate.core.scene import Progress
 from detectorist.simulate.imaging.scene import ImagingScene
 
-TITLE = "a deep field seen by NIRCam"
+TITLE = "NIRCam: a deep field"
+#: A quarter of the full frame's area, read through four amplifiers as the full frame is.
+SIZE, AMPLIFIERS = 1024, 4
+#: Products that are kept, after the exposure's name: the report draws from them.
+KEPT = tuple(f"_{name}.fits" for name in ("rate", "rate_prewisp", "rate_pre1f", "rate_1fmask", "rate_segm_cold"))
 
 
 def simulate(raw: Path, *, seed: int, progress: Progress) -> Demo:
     """Simulate an exposure."""
-    files = ImagingScene().write(raw, seed=seed, overwrite=True, progress=progress)
-    return Demo(files, raw / "crds", [f"wisps.template_dir={json.dumps(str((raw / 'wisps').resolve()))}"])
+    scene = ImagingScene().with_detector(size=SIZE, outputs=AMPLIFIERS)
+    files = scene.write(raw, seed=seed, overwrite=True, progress=progress)
+    templates = json.dumps(str((raw / "wisps").resolve()))
+    return Demo(files, raw / "crds", [f"wisps.template_dir={templates}"], KEPT)
 
 
 def compare(products: Sequence[Path], raw: Path) -> list[str]:

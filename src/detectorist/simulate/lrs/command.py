@@ -22,26 +22,27 @@ class Preset(StrEnum):
 
 def simulate(
     output_dir: Annotated[
-        Path, typer.Option("--output-dir", "-o", help="Folder for raw files, truth.nc and the references crds/.")
+        Path,
+        typer.Option(
+            "--output-dir", "-o", help="Folder for raw files, the truth (truth.nc) and reference files (crds/)."
+        ),
     ],
-    ints: Annotated[int, size_option("Integrations.")] = 40,
+    ints: Annotated[int, size_option("Number of integrations.")] = 40,
     groups: Annotated[
         int | None,
-        size_option("Groups per integration. Default: 20, with --preset long 100.", show_default=False),
+        size_option("Groups per integration. Default: 20; 100 with --preset long.", show_default=False),
     ] = None,
-    segments: Annotated[int, size_option("Files of the exposure.")] = 2,
+    segments: Annotated[int, size_option("Number of segments (files).")] = 2,
     seed: Seed = 0,
     preset: Annotated[
         Preset,
-        scene_option(
-            "long: a star that brings the ramps to where the response has lost some 6 %, "
-            "which sets in late; short: the ordinary response."
-        ),
+        scene_option("long: ramps up to where non-linearity takes 6 % of the signal; short: ordinary ramps."),
     ] = Preset.short,
     star_mag: Annotated[
         float | None,
         scene_option(
-            "Magnitude of the star: 9 gives a brightest pixel of 3,500 DN/s. Default: 9, or as the preset says.",
+            "Magnitude of the star, on a scale where 9 gives 3500 DN/s in the brightest pixel. "
+            "Default: 9, or that of the preset.",
             show_default=False,
         ),
     ] = None,
@@ -59,12 +60,12 @@ def simulate(
     ] = None,
     without: Annotated[
         list[str] | None,
-        scene_option("Leave out an ingredient, as cosmic_rays, emi, drift, bad_pixels; repeatable."),
+        scene_option("Leave out a component, e.g. cosmic_rays, emi, drift, bad_pixels; repeatable."),
     ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
-    """Simulate a transit seen by MIRI's low-resolution spectrometer without a slit.
+    """Simulate a transit observed with MIRI LRS in slitless mode.
 
     Example: detectorist simulate lrs -o sim --ints 40 --groups 20 --seed 7
     """
@@ -74,8 +75,8 @@ def simulate(
         groups = 100 if preset is Preset.long else 20
     scene = LrsScene.for_long_ramps(groups) if preset is Preset.long else LrsScene()
     star = {"mag": star_mag, "trace_column": trace_column}
-    for ingredient, changes in (("star", star), ("transit", {"depth": depth}), ("detector", {"gain": gain})):
-        scene = scene.with_(ingredient, **{name: value for name, value in changes.items() if value is not None})
+    for component, changes in (("star", star), ("transit", {"depth": depth}), ("detector", {"gain": gain})):
+        scene = scene.with_(component, **{name: value for name, value in changes.items() if value is not None})
     scene = scene.without(*(without or ()))
     exposure = scene.observe(ints=ints, groups=groups, segments=segments, seed=seed)
     paths = write_observation(exposure, output_dir, overwrite=overwrite, quiet=quiet)

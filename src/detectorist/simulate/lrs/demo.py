@@ -1,4 +1,4 @@
-"""A transit seen by MIRI LRS, for the demonstration."""
+"""A transit observed with MIRI LRS, for the demonstration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from detectorist.simulate.core.demo import Demo
 from detectorist.simulate.core.scene import Progress
 from detectorist.simulate.lrs.scene import LrsScene
 
-TITLE = "a transit seen by MIRI LRS"
+TITLE = "MIRI LRS: a transit"
 INTEGRATIONS, GROUPS = 80, 20
 
 

@@ -93,8 +93,8 @@ def test_sources_do_not_change_the_strength(rng):
     got = wisps.find_wisps(image, bad, noisy(rng, templates), readout=READOUT)
     assert abs(got.fit.scale[0] - 0.72) < 3.5 * got.fit.error[0]
     assert got.mask[FIRST > 0.05].mean() < 0.4  # the wisp itself is no source
-    assert_allclose(got.image, got.fit.scale[0] * templates[0], atol=0.003)
-    assert_allclose(got.variance, (got.fit.error[0] * templates[0]) ** 2, atol=2e-6)
+    assert abs((got.image * templates[0]).sum() / (templates[0] ** 2).sum() - 0.72) < 4 * got.fit.error[0]
+    assert_allclose(np.sqrt(got.variance), got.fit.error[0] * templates[0], atol=0.05 * got.fit.error[0])
 
 
 def test_no_wisp_is_found_where_none_is(rng):
@@ -102,7 +102,8 @@ def test_no_wisp_is_found_where_none_is(rng):
     found = 0
     for _ in range(4):
         got = wisps.find_wisps(make_image(rng, templates, [0.0]), np.zeros((NY, NX), bool), templates, readout=READOUT)
-        assert got.fit.scale[0] >= 0
+        assert abs(got.fit.scale[0]) < 4 * got.fit.error[0]
+        assert got.fit.measured
         if not got.fit.significant:
             assert_array_equal(got.image, 0)
             assert_array_equal(got.variance, 0)
@@ -111,13 +112,34 @@ def test_no_wisp_is_found_where_none_is(rng):
 
 
 @pytest.mark.parametrize(("peak", "radius"), [(3, 60), (1, 40)])
-def test_a_wisp_under_a_galaxy_is_left_alone(rng, peak, radius):
+def test_of_a_wisp_under_the_core_of_a_galaxy_nothing_false_is_said(rng, peak, radius):
+    """Filaments as wide as the galaxy's core on a small frame: found within the error, or said to be unknown."""
     yy, xx = np.mgrid[:NY, :NX]
     image = make_image(rng, np.array([FIRST]), [0.7]) + peak * np.exp(-np.hypot(xx - 190, yy - 350) / radius)
     got = wisps.find_wisps(image, np.zeros((NY, NX), bool), np.array([FIRST * (FIRST > 0.02)]), readout=READOUT)
-    assert not got.fit.significant
+    if got.fit.measured:
+        assert abs(got.fit.scale[0] - 0.7) < 4 * got.fit.error[0]
+    else:
+        assert_array_equal(got.image, 0)
+
+
+def test_a_displaced_template_is_moved_to_the_wisp(rng):
+    template = FIRST + SECOND
+    moved = np.roll(template, (2, -1), (0, 1))
+    got = wisps.find_wisps(
+        make_image(rng, np.array([moved]), [4.0], stripes=0), np.zeros((NY, NX), bool), template[None], readout=READOUT
+    )
+    assert_allclose(got.displacement, (2, -1), atol=0.7)
+
+
+def test_what_is_not_seen_is_unknown(rng):
+    seen = FIRST < 0.001
+    got = wisps.find_wisps(make_image(rng, np.array([FIRST]), [0.7]), ~seen, np.array([FIRST]), readout=READOUT)
+    assert not got.fit.measured
     assert_array_equal(got.image, 0)
-    assert got.mask[FIRST > 0.05].all()
+    nothing = wisps.find_wisps(make_image(rng, np.array([FIRST]), [0.7]), seen | ~seen, np.array([FIRST]))
+    assert np.isnan(nothing.fit.scale).all()
+    assert not nothing.fit.measured
 
 
 @pytest.mark.parametrize("strength", [0.05, 1.63, 7.0])

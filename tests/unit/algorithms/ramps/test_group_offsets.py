@@ -44,7 +44,7 @@ def test_slopes_of_the_middle_stay_and_first_groups_come_back(rng):
     assert corrected.dtype == ramps.dtype
     assert_array_equal(corrected[..., :4], ramps[..., :4])
     first = np.median(np.diff(corrected[:, :3, :, 30:44], axis=1), axis=(0, 1))
-    later = np.median(np.diff(corrected[:, 8:15, :, 30:44], axis=1), axis=(0, 1))
+    later = np.median(np.diff(corrected[:, 10:17, :, 30:44], axis=1), axis=(0, 1))
     assert abs(np.median(first - later)) < 0.5
 
 
@@ -59,7 +59,7 @@ def test_integrations_and_cosmic_rays_do_not_matter_to_each_other(rng):
     assert_allclose(measure_group_offsets(hit, usable(hit)).offset[1], together.offset[1], atol=4 * together.noise_dn)
 
 
-@pytest.mark.parametrize("n_groups", [1, 2, 4])
+@pytest.mark.parametrize("n_groups", [1, 2, 6])
 def test_short_ramps_stay_as_they_are(rng, n_groups):
     ramps, _ = make_ramps(rng, n_groups, offset=np.ones((n_groups, 2)))
     assert not measure_group_offsets(ramps, usable(ramps)).offset.any()

@@ -214,3 +214,44 @@ def test_bad_input_is_named():
         snowballs.flag_snowballs(empty(), min_radius_pix=0)
     with pytest.raises(ParameterError, match="positive pairs"):
         snowballs.flag_snowballs_ceers(empty(), detection_radii=(7,))
+
+
+def ramps_with_core(rng, *, star):
+    """Return ramps and flags of a region saturated from group 0 on: a snowball's core that widens, or a star."""
+    y, x = np.mgrid[:200, :200]
+    distance = np.hypot(y - 90, x - 110)
+    rate = 20 + (2e5 / (1 + (distance / 3) ** 2) ** 1.3 if star else 0.2 * x)  # beside a galaxy's gradient
+    data = np.cumsum(np.broadcast_to(rate, (6, 200, 200)), axis=0) + rng.normal(0, 8, (6, 200, 200))
+    saturated = data > 4e4 if star else np.broadcast_to(distance < 6, data.shape)
+    data[saturated] = 4e4
+    return data[None], np.where(saturated, np.uint8(SAT), np.uint8(0))[None]
+
+
+def test_a_core_before_the_first_read_is_found_and_a_saturated_star_left_alone(rng):
+    data, flags = ramps_with_core(rng, star=False)
+    got = snowballs.flag_snowballs(flags, data=data, averaged=True)
+    assert [(event.group, round(event.y), round(event.x)) for event in got.events] == [(0, 90, 110)]
+    y, x = np.mgrid[:200, :200]
+    ring = (np.hypot(y - 90, x - 110) > 6) & (np.hypot(y - 90, x - 110) < 8.5)
+    assert (got.groupdq[0, 1:, ring] & JUMP).all()
+    assert snowballs.flag_snowballs(flags, averaged=True).events == ()
+    data, flags = ramps_with_core(rng, star=True)
+    got = snowballs.flag_snowballs(flags, data=data, averaged=True)
+    assert got.events == ()
+    assert_array_equal(got.groupdq, flags)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4])
+def test_charge_in_the_group_before_is_flagged_where_it_arrived(rng, share):
+    y, x = np.mgrid[:200, :200]
+    distance = np.hypot(y - 100, x - 100)
+    halo = 4e5 / (1 + distance) ** 2.2
+    data = 50.0 * np.arange(6)[:, None, None] + rng.normal(0, 8, (6, 200, 200))
+    data[2] += share * halo
+    data[3:] += halo
+    flags = np.zeros((1, 6, 200, 200), np.uint8)
+    flags[0, 3][distance < 20] = JUMP
+    got = snowballs.flag_snowballs(flags, data=data[None], averaged=True)
+    assert len(got.events) == 1
+    before = (got.groupdq[0, 2] & JUMP) > 0
+    assert before[distance < 33].all() if share else not before.any()

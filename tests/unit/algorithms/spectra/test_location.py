@@ -69,3 +69,12 @@ def test_levels_are_as_uncertain_as_they_say(rng):
 def test_nothing_usable(rng):
     with pytest.raises(TooFewPixels):
         locate_trace(np.full((2, 40, 72), np.nan, np.float32))
+
+
+def test_bright_columns_of_a_detector_are_no_trace(rng):
+    """Columns with levels of their own, as a real array in the dark shows them."""
+    data, _ = make(rng, peak=0.0, gradient=0.0)
+    data[..., [28, 29, 63, 66]] += np.array([4.0, 3.0, 4.2, 3.8], np.float32)
+    assert locate_trace(data).significance < 5
+    star, _ = make(rng, peak=20.0, gradient=0.0)
+    assert locate_trace(star).significance > 8

@@ -1,0 +1,181 @@
+"""Wide, faint light and the noise of rows, told apart in one solution.
+
+The wings of galaxies and stars reach beyond every mask. An estimate of 1/f noise takes them for noise, output by
+output; a model of light that is fitted to what the noise leaves takes slow noise for light. Together they are a linear
+problem: light is a smooth surface on nodes, held to be the smoother the fainter it is; the offsets of rows have the
+covariance of the noise's spectrum, in the order of readout. Both are solved for at once (Rybicki & Press 1992, ApJ 398,
+169).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import linalg, ndimage, sparse
+from scipy.sparse.linalg import splu
+
+from detectorist.algorithms.flicker.readout import Readout
+from detectorist.algorithms.flicker.spectrum import FlickerNoise
+from detectorist.algorithms.images.local_planes import bin_image, fit_planes
+from detectorist.algorithms.images.sources import hysteresis
+
+#: Rows and columns of a bin, and distance of the nodes of the light, pixel.
+ROWS, COLUMNS, NODE_PIX = 8, 32, 48
+#: Expected light of a node, and its change to the next: a part of the light seen there, and what is always allowed, in
+#: standard deviations of a pixel.
+LIGHT, CHANGE = (1.5, 0.05), (0.5, 0.02)
+#: Light seen at most, in standard deviations of a pixel: what is brighter is masked.
+BRIGHTEST = 3.0
+#: Standard deviation of a level of an output, in that of a pixel.
+LEVEL = 0.035
+#: Width (sigma) and bins of the first map of the light.
+MAP_PIX, MAP_BIN_PIX = 48.0, 16
+#: The wings of compact sources: width (sigma) and bins of the map, its scatter from which wings that touch a source
+#: are masked, from which they need touch none, and pixels by which they grow.
+WING_PIX, WING_BIN_PIX, WING_SIGMA, ALONE_SIGMA, WING_GROW_PIX = 5.0, 2, 1.5, 3.5, 6
+
+
+def map_wide_light(image: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """Return the light of an image without noise on bins of 16 pixels, about the level of its darkest third."""
+    total, count = bin_image(np.where(usable, image, 0), usable, MAP_BIN_PIX)
+    light, weight = fit_planes(total, count, MAP_PIX / MAP_BIN_PIX)
+    light = np.where(weight > 0, light, 0)
+    return light - np.median(light[light <= np.percentile(light, 30)])
+
+
+def solve_wide_light(
+    image: np.ndarray,
+    usable: np.ndarray,
+    expected: np.ndarray,
+    *,
+    noise: FlickerNoise,
+    white: float,
+    readout: Readout,
+) -> np.ndarray:
+    """Return wide light together with the level of the sky, (ny, nx) float32.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (ny, nx)
+        With its 1/f noise; sources are masked.
+    usable : ndarray of bool, shape (ny, nx)
+    expected : ndarray of float, any shape
+        Map of the light as far as known, over the whole image: what its prior is made of.
+    noise : FlickerNoise
+    white : float
+        Standard deviation of a pixel's white noise.
+    readout : Readout
+
+    Notes
+    -----
+    A few hundred MB and half a second for a full frame: a sparse system of the nodes, reduced to the rows' offsets.
+    """
+    rows, columns = _edges(image.shape, readout)
+    count = _sums(usable.astype(np.float32), rows, columns)
+    level = float(np.median(image[::4][usable[::4]]))
+    mean = _sums(np.where(usable, image - np.float32(level), 0), rows, columns) / np.maximum(count, 1)
+    weight = sparse.diags((count / white**2).ravel())
+    along, across = (_hats(edges, n) for edges, n in zip((rows, columns), image.shape, strict=True))
+    surface = sparse.kron(along, across, format="csr")
+    offsets = _offset_design(len(rows) - 1, len(columns) - 1, len(readout.outputs))
+    constant = np.ones((mean.size, 1))
+    prior = _prior_of_nodes((along.shape[1], across.shape[1]), expected, white)
+    inner = splu((surface.T @ weight @ surface + prior).tocsc())
+    others = sparse.hstack([offsets, sparse.csr_matrix(constant)]).tocsr()
+    mixed = (surface.T @ weight @ others).toarray()
+    normal = (others.T @ weight @ others).toarray()
+    normal[:-1, :-1] += _inverse_covariance(rows, readout, noise, white)
+    moment = weight @ mean.ravel()
+    light_moment = surface.T @ moment
+    reduced = normal - mixed.T @ inner.solve(mixed)
+    found = linalg.solve(reduced, others.T @ moment - mixed.T @ inner.solve(light_moment), assume_a="pos")
+    nodes = inner.solve(light_moment - mixed @ found).reshape(along.shape[1], across.shape[1])
+    on_rows, on_columns = (_hats(np.arange(n + 1), n) for n in image.shape)
+    return (on_rows @ nodes @ on_columns.T + level + found[-1]).astype(np.float32)
+
+
+def mask_wings(image: np.ndarray, usable: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return where wings of compact sources are above the scatter, (ny, nx) bool; the mask's own pixels are not in it.
+
+    image : ndarray of float32, shape (ny, nx), without noise and wide light.
+    usable, mask : ndarray of bool, shape (ny, nx), pixels to judge by, and sources that are known.
+    """
+    total, count = bin_image(np.where(usable, image, 0), usable, WING_BIN_PIX)
+    sigma = WING_PIX / WING_BIN_PIX
+    seen = ndimage.gaussian_filter(count, sigma, mode="constant")
+    smooth = ndimage.gaussian_filter(total, sigma, mode="constant") / np.maximum(seen, 1e-3)
+    known = seen > 0.2 * WING_BIN_PIX**2
+    if not known.any():
+        return np.zeros(mask.shape, bool)
+    middle = np.median(smooth[known])
+    scatter = 1.4826 * float(np.median(middle - smooth[known & (smooth <= middle)]))
+    above = np.where(known, smooth - middle, 0)
+    sources = mask[::WING_BIN_PIX, ::WING_BIN_PIX]
+    wings = hysteresis(above > WING_SIGMA * scatter, (above > ALONE_SIGMA * scatter) | sources) & ~sources
+    wings = ndimage.binary_dilation(wings, iterations=WING_GROW_PIX // WING_BIN_PIX)
+    return np.repeat(np.repeat(wings, WING_BIN_PIX, 0), WING_BIN_PIX, 1)[: mask.shape[0], : mask.shape[1]] & ~mask
+
+
+def _edges(shape, readout):
+    """Return the borders of bins along y and x; those of outputs are among them."""
+    rows = np.r_[np.arange(0, shape[0], ROWS), shape[0]]
+    per_output = max(1, round(readout.width / COLUMNS))
+    columns = np.linspace(0, shape[1], per_output * len(readout.outputs) + 1).round().astype(int)
+    return rows, columns
+
+
+def _sums(values, rows, columns):
+    return np.add.reduceat(np.add.reduceat(values, columns[:-1], axis=1), rows[:-1], axis=0).astype(float)
+
+
+def _hats(edges, n):
+    """Return how much every node counts in every bin, (n_bins, n_nodes): linear in between."""
+    centres = 0.5 * (edges[1:] + edges[:-1])
+    nodes = np.arange(0, n + NODE_PIX, NODE_PIX)
+    return sparse.csr_matrix(np.clip(1 - np.abs(centres[:, None] - nodes[None]) / NODE_PIX, 0, None))
+
+
+def _offset_design(n_rows, n_columns, n_outputs):
+    """Return which offset, of an output's row of bins, every bin has: offsets output by output, by place."""
+    output = np.arange(n_columns) * n_outputs // n_columns
+    which = (output[None] * n_rows + np.arange(n_rows)[:, None]).ravel()
+    ones = np.ones(which.size)
+    return sparse.csr_matrix((ones, (np.arange(which.size), which)), shape=(which.size, n_rows * n_outputs))
+
+
+def _prior_of_nodes(shape, expected, white):
+    """Return the inverse covariance of nodes: light as far as expected, changing in proportion."""
+    zoom = [n / have for n, have in zip(shape, expected.shape, strict=True)]
+    seen = np.clip(ndimage.zoom(np.asarray(expected, float), zoom, order=1, mode="nearest"), 0, BRIGHTEST * white)
+    prior = sparse.diags((LIGHT[0] * seen + LIGHT[1] * white).ravel() ** -2.0)
+    width = (CHANGE[0] * seen + CHANGE[1] * white).ravel()
+    number = np.arange(seen.size).reshape(shape)
+    for pair in ((number[1:], number[:-1]), (number[:, 1:], number[:, :-1])):
+        one, other = (part.ravel() for part in pair)
+        scale = 2 / (width[one] + width[other])
+        places = np.tile(np.arange(one.size), 2), np.r_[one, other]
+        steps = sparse.csr_matrix((np.r_[scale, -scale], places), shape=(one.size, seen.size))
+        prior = prior + steps.T @ steps
+    return prior
+
+
+def _inverse_covariance(rows, readout, noise, white):
+    """Return the inverse covariance of offsets, ordered by output and row of bins."""
+    n, n_outputs = len(rows) - 1, len(readout.outputs)
+    row_pix = readout.width + readout.overhead_pix
+    centres, length = 0.5 * (rows[1:] + rows[:-1]) * row_pix, float(ROWS * row_pix)
+    apart = np.abs(centres[:, None] - centres[None])
+    common, own = (_mean_covariance(apart, length, one, noise.scales_pix) for one in (noise.common, noise.own))
+    own += (LEVEL * white) ** 2 + 1e-5 * white**2 * np.eye(n)
+    return linalg.inv(np.kron(np.ones((n_outputs, n_outputs)), common) + np.kron(np.eye(n_outputs), own))
+
+
+def _mean_covariance(apart, length, variances, scales):
+    """Return the covariance (n, n) of means over `length` of Ornstein-Uhlenbeck processes, `apart` in time."""
+    covariance = np.zeros_like(apart)
+    for variance, scale in zip(variances, scales, strict=True):
+        u = length / scale
+        same = 2 * (u - 1 + np.exp(-u)) / u**2
+        # exp(-apart / scale) times 2 (cosh u - 1) / u^2, without overflow; neighbours are a length apart or more.
+        other = np.exp(u - apart / scale) * (1 - np.exp(-u)) ** 2 / u**2
+        covariance += variance * np.where(apart < 0.5 * length, same, other)
+    return covariance

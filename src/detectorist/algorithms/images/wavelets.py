@@ -1,0 +1,43 @@
+"""Noise taken out of an image by wavelets: what stays is as sharp as the image knows it."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+#: The B3 spline of the stationary ("a trous") wavelets (Starck & Murtagh 1994, A&A 288, 342).
+SPLINE = np.array([1, 4, 6, 4, 1], np.float32) / 16
+#: Coefficients whose surroundings have so many times the power of the noise go, those of twice that stay.
+NOISE_POWER = 1.5
+#: Standard deviation of a Gaussian in units of its median absolute deviation.
+MAD_TO_SIGMA = 1.4826
+
+
+def remove_noise(image: np.ndarray, *, n_scales: int = 4) -> np.ndarray:
+    """Return an image (ny, nx) float32 without the noise that its dark half shows, 0 for what is not finite.
+
+    n_scales : int
+        Wavelet scales, doubling from 1 pixel; what is coarser stays as it is.
+
+    Light that stands out of the noise is not changed, so that its strength is not. About 1 s for a full frame.
+    """
+    smooth = np.nan_to_num(np.asarray(image, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    details = []
+    for scale in range(n_scales):
+        coarser = _spread(_spread(smooth, 2**scale).T, 2**scale).T
+        details.append(smooth - coarser)
+        smooth = coarser
+    dark = smooth[::8, ::8] <= np.median(smooth[::8, ::8])
+    for scale, detail in enumerate(details):
+        noise = (MAD_TO_SIGMA * float(np.median(np.abs(detail[::8, ::8][dark])))) ** 2
+        power = ndimage.uniform_filter(detail * detail, 4 * 2**scale + 1, mode="nearest")
+        smooth += detail * np.clip(power / max(NOISE_POWER * noise, 1e-30) - 1, 0, 1)
+    return smooth
+
+
+def _spread(image, step):
+    """Return an image smoothed along its first axis by the spline with holes of `step` pixels; edges are repeated."""
+    n = len(image)
+    rows = np.arange(-2 * step, n + 2 * step).clip(0, n - 1)
+    padded = image[rows]
+    return sum(weight * padded[k * step : k * step + n] for k, weight in enumerate(SPLINE))

@@ -1,0 +1,90 @@
+"""Wide light and the noise of rows: told apart, with neither taken for the other."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from detectorist.algorithms.flicker import wide_light
+from detectorist.algorithms.flicker.readout import alternating_readout
+from detectorist.algorithms.flicker.spectrum import FlickerNoise
+
+SIZE, WHITE = 512, 0.015
+READOUT = alternating_readout(SIZE, 4)
+ROW_PIX = READOUT.width + READOUT.overhead_pix
+
+
+def levels_of_rows(rng, rms, rows):
+    """A drift of `rms` that is forgotten after so many rows."""
+    levels = np.zeros(SIZE)
+    keep = np.exp(-1 / rows)
+    for row in range(1, SIZE):
+        levels[row] = keep * levels[row - 1] + rms * np.sqrt(1 - keep**2) * rng.normal()
+    return levels
+
+
+def galaxy(peak, scale):
+    y, x = np.mgrid[:SIZE, :SIZE]
+    return peak * np.exp(-np.hypot((y - 250) * 0.7, x - 200) / scale)
+
+
+@pytest.fixture
+def scene(rng):
+    light = galaxy(0.3, 60)
+    common = levels_of_rows(rng, 0.004, 4)
+    own = np.repeat([levels_of_rows(rng, 0.002, 30) for _ in range(4)], SIZE // 4, axis=0).T
+    image = 0.25 + light + common[:, None] + own + WHITE * rng.normal(size=(SIZE, SIZE))
+    noise = FlickerNoise(WHITE**2, np.array([4.0, 30.0]) * ROW_PIX, np.array([1.6e-5, 0.0]), np.array([0.0, 4e-6]))
+    return image.astype(np.float32), light, light < 2 * WHITE, noise
+
+
+def test_wings_are_found_beside_noise_of_rows(scene):
+    image, light, usable, noise = scene
+    expected = wide_light.map_wide_light(image, usable)
+    for _ in range(2):
+        found = wide_light.solve_wide_light(image, usable, expected, noise=noise, white=WHITE, readout=READOUT)
+        expected = np.maximum(found[::16, ::16] - 0.25, 0)
+    wrong = np.where(usable, found - 0.25 - light, np.nan)
+    assert np.nanstd(wrong) < 0.0015
+    # Not a row's worth of the noise has become light: drifts of .0045 are there.
+    assert np.nanstd(np.nanmean(wrong, axis=1)) < 0.0009
+
+
+def test_without_light_there_is_none(rng):
+    drift = np.repeat([levels_of_rows(rng, 0.003, 10) for _ in range(4)], SIZE // 4, axis=0).T
+    image = (0.25 + drift + WHITE * rng.normal(size=(SIZE, SIZE))).astype(np.float32)
+    noise = FlickerNoise(WHITE**2, np.array([10.0]) * ROW_PIX, np.array([0.0]), np.array([9e-6]))
+    usable = np.ones(image.shape, bool)
+    found = wide_light.solve_wide_light(image, usable, np.zeros((32, 32)), noise=noise, white=WHITE, readout=READOUT)
+    assert found.std() < 0.0004
+    assert abs(found.mean() - image.mean()) < 0.001
+
+
+def test_masked_pixels_have_no_influence(scene):
+    image, _, usable, noise = scene
+    expected = np.zeros((32, 32))
+    settings = {"noise": noise, "white": WHITE, "readout": READOUT}
+    clean = wide_light.solve_wide_light(image, usable, expected, **settings)
+    hurt = np.where(usable, image, 1e6).astype(np.float32)
+    assert_array_equal(wide_light.solve_wide_light(hurt, usable, expected, **settings), clean)
+
+
+def test_covariance_of_means_is_that_of_the_process():
+    """Against the double integral over both stretches of time, summed up."""
+    length, scale = 40.0, 25.0
+    times = np.arange(length) + 0.5
+    apart = np.abs(np.subtract.outer(np.arange(5), np.arange(5))) * length
+    exact = np.array(
+        [[np.exp(-np.abs(times[:, None] - times[None] - lag) / scale).mean() for lag in row] for row in apart]
+    )
+    assert_allclose(wide_light._mean_covariance(apart, length, [2.0], [scale]), 2 * exact, rtol=2e-3)
+
+
+def test_wings_of_a_masked_star_are_masked_and_the_sky_is_not(rng):
+    y, x = np.mgrid[:SIZE, :SIZE]
+    star = 40 / (1 + np.hypot(y - 200, x - 300) / 4) ** 3
+    image = (star + WHITE * rng.normal(size=star.shape)).astype(np.float32)
+    mask = star > 0.05
+    wings = wide_light.mask_wings(image, ~mask, mask)
+    assert not (wings & mask).any()
+    assert wings[(star > 0.006) & ~mask].mean() > 0.9
+    assert wings[star < 0.0005].mean() < 0.1

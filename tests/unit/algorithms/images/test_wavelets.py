@@ -1,0 +1,22 @@
+"""Noise is taken out, light is not changed."""
+
+import numpy as np
+
+from detectorist.algorithms.images.wavelets import remove_noise
+from detectorist.algorithms.images.wisp_strength import SHAPE_ERROR
+
+
+def test_light_keeps_its_strength_and_the_dark_loses_its_noise(rng):
+    y, x = np.mgrid[:400, :400]
+    light = 0.1 * np.exp(-0.5 * ((x - 150 + 0.3 * y) / 12) ** 2) * np.exp(-0.5 * ((y - 200) / 90) ** 2)
+    noisy = light + 0.004 * rng.normal(size=light.shape)
+    clean = remove_noise(noisy)
+    assert abs((clean * light).sum() / (light**2).sum() - 1) < SHAPE_ERROR  # what the error of a strength allows for
+    assert clean[light < 1e-5].std() < 0.0006
+    assert (clean - light)[light > 0.01].std() < 0.0035
+
+
+def test_what_is_not_finite_is_dark():
+    image = np.zeros((64, 64), np.float32)
+    image[10, 10], image[20, 20] = np.nan, np.inf
+    assert np.array_equal(remove_noise(image), np.zeros((64, 64)))
