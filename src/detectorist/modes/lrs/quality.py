@@ -193,8 +193,8 @@ CHECKS = (
     ),
     Check(
         "error_scale",
-        "the errors of the spectra had to be multiplied by {value:.2f} to be those of their scatter (1 is right): is the "
-        "gain right?",
+        "the errors of the spectra had to be multiplied by {value:.2f} to be those of their scatter (1 is right): is "
+        "the gain right?",
         low=0.8,
     ),
     Check(
