@@ -5,6 +5,10 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
+from detectorist.numba_cache import require_folder
+
+require_folder()  # before anything imports numba
+
 __version__ = version("detectorist")
 
 #: Names that are imported on first use, so that `import detectorist` stays quick.

@@ -28,7 +28,7 @@ def parse_value(value: Any) -> Any:
         except (ValueError, SyntaxError):
             return text
         return list(parsed) if isinstance(parsed, tuple) else parsed
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | range):
         # A comma-separated option arrives as pieces of a list: "[0", "1", "2]".
         if any(isinstance(item, str) for item in value):
             joined = parse_value(", ".join(str(item) for item in value))

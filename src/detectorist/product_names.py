@@ -20,6 +20,11 @@ def without_ending(path: str | Path) -> str:
     return name
 
 
+def is_fits(path: str | Path) -> bool:
+    """Tell whether a file is named as a FITS file, compressed or not."""
+    return str(path).lower().endswith((".fits", ".fits.gz"))
+
+
 def stem_of(path: str | Path) -> str:
     """Return a file's name without ending and product: the names of all its products begin with it."""
     return _PRODUCT.sub("", without_ending(path))

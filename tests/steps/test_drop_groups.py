@@ -31,6 +31,19 @@ def test_named_groups_in_all_pixels_and_integrations(make_lrs_ramp, drop, expect
     assert step.record["groups"] == expected
 
 
+@pytest.mark.parametrize("drop", [range(5), tuple(range(5)), np.arange(5), {0, 1, 2, 3, 4}, [np.int64(0), 1, 2, 3, 4]])
+@pytest.mark.parametrize("how", ["constructor", "call", "attribute"])
+def test_indices_in_whatever_holds_numbers(make_lrs_ramp, drop, how):
+    ramp = make_lrs_ramp(n_ints=1, n_groups=8)
+    if how == "call":
+        got = DropGroupsStep.call(ramp, drop_groups=drop)
+    else:
+        step = DropGroupsStep(drop_groups=drop) if how == "constructor" else DropGroupsStep()
+        step.drop_groups = drop
+        got = step.run(ramp)
+    assert list(np.nonzero(got.groupdq[0, :, 0, 0])[0]) == [0, 1, 2, 3, 4]
+
+
 def test_flags_are_added_and_twice_is_once(make_lrs_ramp):
     ramp = make_lrs_ramp(n_ints=1, n_groups=6)
     ramp.groupdq[0, 1:4, 5, 5] = dq.JUMP_DET

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +18,8 @@ from detectorist.errors import ParameterError
 from detectorist.modes import load_mode
 from detectorist.parameters import nearest
 from detectorist.reduction.settings import setting
+
+log = logging.getLogger(__name__)
 
 
 class _Table(BaseModel):
@@ -136,7 +139,16 @@ def expand(patterns: Iterable[str], suffixes: tuple[str, ...], *, exclude: Itera
         found.update(item.absolute() for item in matches)
     for pattern in exclude:
         found = {path for path in found if not (path.match(pattern) or str(path) == pattern)}
-    return sorted(found)
+    return _without_twins(sorted(found))
+
+
+def _without_twins(paths: list[Path]) -> list[Path]:
+    """Leave out a compressed file whose uncompressed one is there too."""
+    names = {str(path).lower() for path in paths}
+    twins = [path for path in paths if path.suffix.lower() == ".gz" and str(path)[: -len(".gz")].lower() in names]
+    for path in twins:
+        log.warning("%s: left out, since the uncompressed file is there too", path)
+    return [path for path in paths if path not in twins]
 
 
 def _anchored(campaign: CampaignFile, folder: Path) -> CampaignFile:

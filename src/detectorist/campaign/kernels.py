@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
+
+from detectorist import numba_cache
 
 
 def is_compiled(module: str) -> bool:
@@ -16,6 +17,5 @@ def is_compiled(module: str) -> bool:
         return True
     own = Path(__file__).parents[1] / module
     pattern = f"{own.name}.*py{sys.version_info.major}{sys.version_info.minor}*.nbi"
-    chosen = os.environ.get("NUMBA_CACHE_DIR")
-    places = [Path(chosen)] if chosen else [own.parent / "__pycache__", Path.home() / ".cache" / "numba"]
+    places = [own.parent / "__pycache__", *numba_cache.folders()]
     return any(next(place.rglob(pattern), None) is not None for place in places)

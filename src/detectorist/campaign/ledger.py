@@ -19,6 +19,7 @@ from typing import Any
 from detectorist.campaign.worker import sha256_of
 from detectorist.errors import InputError, OutputError
 from detectorist.modes.job import DONE, FINAL, RUNNING, WAITING, InputFile, Job, JobRecord, Product
+from detectorist.reduction.products import require_no_link
 
 FILE = "ledger.sqlite"
 #: Raised when the tables change; an older ledger is refused, not guessed at.
@@ -64,6 +65,7 @@ class Ledger:
         self._together = False
         self._written = 0.0
         nothing = f"{folder}: no {FILE} here: no campaign has been run in this folder"
+        require_no_link(self.path)
         with self._failing():
             if read_only and not self.path.is_file():
                 raise InputError(nothing)
@@ -226,11 +228,11 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         return database
     try:
         # A run that was killed may have left a transaction to take back, which needs the right to write.
-        database = sqlite3.connect(f"file:{path.resolve()}?mode=rw", uri=True, timeout=10)
+        database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=10)
         database.execute("PRAGMA query_only = 1")
         database.execute("SELECT 1 FROM sqlite_master").fetchone()
     except sqlite3.OperationalError:
-        database = sqlite3.connect(f"file:{path.resolve()}?mode=ro", uri=True, timeout=10)
+        database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)
     return database
 
 

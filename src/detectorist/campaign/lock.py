@@ -9,6 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from detectorist.errors import OutputError
+from detectorist.reduction.products import require_no_link
 
 FILE = ".lock"
 #: A status command holds the lock for an instant; a run waits that long before it gives up.
@@ -32,6 +33,7 @@ def exclusive(folder: Path, holder: Callable[[], str] = str) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        require_no_link(folder / FILE)
         lock = FileLock(folder / FILE, timeout=PATIENCE_S)
         lock.acquire()
     except Timeout as error:

@@ -17,9 +17,10 @@ from detectorist.campaign import memory
 from detectorist.campaign.exposures import Choices, require_safe_name
 from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same, products_are_whole
 from detectorist.campaign.order import in_order_of_time, what_was_left
-from detectorist.errors import InputError, OutputError
+from detectorist.errors import InputError, OutputError, ParameterError
 from detectorist.modes import Mode, group_exposures, load_mode
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Gathered, Job, JobRecord, Prediction
+from detectorist.product_names import is_fits
 
 #: Words of a setting that may name files.
 _WORDS = re.compile(r"[^\s\"',\[\]]+\.(?:fits|fits\.gz|asdf)\b")
@@ -153,21 +154,53 @@ def plan_run(request: PlanRequest, *, again: bool = False, memory_bytes: int = 0
     Raises
     ------
     ParameterError
-        As `make_jobs`.
+        As `make_jobs`; for a path that is not valid UTF-8.
     """
+    _require_utf8(request)
     gathered = gather(request)
     jobs = make_jobs(request, gathered)
     plan = make_plan(jobs, request.output_dir, again=again, memory_bytes=memory_bytes)
     return replace(plan, notes=gathered.notes, conclude=gathered.conclude)
 
 
+def _require_utf8(request: PlanRequest) -> None:
+    """Refuse names that are no text: records, tables and headers, which are text, could not hold them."""
+    for path in (Path(request.output_dir).absolute(), *request.files):
+        try:
+            str(path).encode()
+        except UnicodeEncodeError as error:
+            shown = str(path).encode("utf-8", "backslashreplace").decode()
+            raise ParameterError(f"{shown}: its name is not valid UTF-8; rename it, or choose another one") from error
+
+
 def gather(request: PlanRequest) -> Gathered:
-    """Return the exposures of a request, seen together."""
+    """Return the exposures of a request, seen together.
+
+    Raises
+    ------
+    ParameterError
+        When none of the files is an exposure to reduce.
+    """
     mode = load_mode(request.mode)
     steps = _steps_in_force(mode, request)
     if request.gathered is not None:
         return request.gathered(steps)
-    return mode.gather(list(request.files), Path(request.output_dir), steps)
+    files, notes = _without_acquisitions(request.files)
+    if notes and not files:
+        raise ParameterError(f"{'; '.join(notes)}: no exposure is left to reduce")
+    gathered = mode.gather(files, Path(request.output_dir), steps)
+    return replace(gathered, notes=(*notes, *gathered.notes))
+
+
+def _without_acquisitions(files: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Return the files that are no target acquisition, and a line on each that is."""
+    if not any(is_fits(file) for file in files):
+        return list(files), []
+    from detectorist.reduction.headers import is_target_acquisition
+
+    left_out = [file for file in files if is_target_acquisition(file)]
+    notes = [f"{file.name}: target acquisition; left out" for file in left_out]
+    return [file for file in files if file not in left_out], notes
 
 
 def _steps_in_force(mode: Mode, request: PlanRequest) -> dict[str, dict[str, Any]]:
@@ -197,7 +230,7 @@ def make_jobs(request: PlanRequest, gathered: Gathered | None = None) -> list[Jo
     weakest = mode.persistence_settings(request.persistence_time_s) if request.persistence_time_s else ()
     jobs = []
     for name, files in exposures.items():
-        require_safe_name(name, "input")
+        require_safe_name(name, str(files[0]))
         chosen = request.choices.settings_for(name) if request.choices else ()
         folder = products if directly else products / name
         jobs.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import signal
 import threading
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 from detectorist.campaign import events, lock
 from detectorist.campaign.events import Event, Report
 from detectorist.campaign.kernels import is_compiled
+from detectorist.campaign.ledger import FILE as LEDGER
 from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same, who_began
 from detectorist.campaign.local_pool import LocalPool, PoolEvent
 from detectorist.campaign.order import what_was_left
@@ -32,6 +34,9 @@ POLL_S = 0.25
 WRITE_EVERY_S = 0.2
 #: Seconds between two notes of a job's progress in the ledger: each waits for the disk.
 NOTE_EVERY_S = 5.0
+#: A signal that ends the run is taken once within so long.
+PATIENCE_S = 5.0
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: A job whose worker died is tried this often in all.
 ATTEMPTS = 2
 
@@ -106,14 +111,14 @@ def run_campaign(
     OutputError
         When another run holds the folder, it cannot be written, or the disk cannot hold the products.
     KeyboardInterrupt
-        On SIGINT or SIGTERM; jobs that were running wait again.
+        On SIGINT, SIGTERM or SIGHUP; jobs that were running wait again.
     """
     plan.require_disk()
     if not plan.to_run:
         return _nothing_to_do(plan, report)
     with lock.exclusive(plan.output_dir, lambda: who_began(plan.output_dir)):
         sweep(plan)
-        with Ledger(plan.output_dir) as ledger, _terminated_as_interrupted():
+        with Ledger(plan.output_dir) as ledger, _ended_in_order():
             packages = versions_of(load_mode(plan.jobs[0].job.mode)) if plan.jobs else {}
             ledger.begin_run(command, packages)
             ledger.enter(planned.job for planned in plan.to_run if not planned.perhaps)
@@ -305,23 +310,29 @@ def sweep(plan: Plan) -> None:
     """Remove what interrupted writers of these jobs left: no reader takes it for a product, but it takes room."""
     for folder in {Path(planned.job.output_dir) for planned in plan.jobs} | {plan.output_dir}:
         for place in (folder, *(folder / name for name in PRODUCT_FOLDERS)):
+            if place != plan.output_dir and (place / LEDGER).is_file():
+                continue  # another run's output, which may be at work there
             for left in place.glob(f"{PARTIAL}*"):
                 if left.is_dir() and not left.is_symlink():
                     shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Treat SIGTERM, by which batch systems end jobs, as Ctrl-C."""
+def _ended_in_order() -> Iterator[None]:
+    """Treat what ends a job of a batch system or a terminal as Ctrl-C, once: impatience must not disturb the end."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    last = {"time": -math.inf}
 
     def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
+        before, last["time"] = last["time"], time.monotonic()
+        if last["time"] - before > PATIENCE_S:
+            raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    handlers = {number: signal.signal(number, interrupt) for number in _ENDING}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import hashlib
 import json
@@ -19,11 +20,16 @@ from detectorist.campaign import memory
 from detectorist.errors import DetectoristError, InputError, OutputError, is_unprocessable
 from detectorist.modes import load_mode
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, InputFile, Job, JobRecord, Outcome, Product
+from detectorist.product_names import is_fits
 from detectorist.reduction.products import write_text
 
 LOG = "detectorist.log"
+#: How a log is opened: at its end, and never through a symbolic link.
+APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
 #: Seconds between two reports of progress of one job: more would only cost time.
 REPORT_EVERY_S = 0.2
+#: What the system says when a file finds no room.
+NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 #: A file changed less than this before it was hashed may change again without a new time stamp.
 FRESH_NS = 2_000_000_000
 #: Stock steps keep their logs and references per process: one exposure at a time, whoever runs the threads.
@@ -65,11 +71,28 @@ def _do(job: Job, record: JobRecord, progress: Callable[[float, int, str], None]
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error})") from error
     record.inputs = [describe_input(Path(file)) for file in (*job.files, *job.left)]
-    outcome = load_mode(job.mode).reduce(job, progress)
+    mode = load_mode(job.mode)
+    _require_sound(job)
+    try:
+        outcome = mode.reduce(job, progress)
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise OutputError(f"{error.filename or folder}: cannot be written ({error})") from error
+        raise
     record.steps, record.resolved = outcome.steps, outcome.resolved
     made = [*outcome.products, *write_sidecars(job, outcome)]
     record.products = [describe_product(folder, path) for path in made]
     record.state, record.message = (SKIPPED, outcome.skipped) if outcome.skipped else (DONE, "")
+
+
+def _require_sound(job: Job) -> None:
+    """Refuse files that are damaged or contradict themselves, in every mode alike; a mode may read others than FITS."""
+    files = [Path(file) for file in job.files if is_fits(file)]
+    if files:
+        from detectorist.reduction.headers import require_sound
+
+        for file in files:
+            require_sound(file)
 
 
 def write_sidecars(job: Job, outcome: Outcome) -> list[Path]:
@@ -92,7 +115,7 @@ def _note_error(job: Job, record: JobRecord, error: BaseException) -> None:
     if isinstance(error, SystemExit):
         record.message = f"a library ended the process ({error.code})"
     try:
-        with open(job.beside(LOG), "a") as log:
+        with open(os.open(job.beside(LOG), APPEND), "a") as log:
             log.write("".join(traceback.format_exception(error)))
     except OSError:
         pass  # a full disk is often why the job failed

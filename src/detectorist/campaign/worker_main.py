@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from detectorist.campaign import memory
-from detectorist.campaign.worker import LOG, run_job, settle
+from detectorist.campaign.worker import APPEND, LOG, run_job, settle
 from detectorist.modes.job import Job
 
 #: prctl option (Linux, sys/prctl.h): the signal this process gets when its parent dies.
@@ -82,7 +82,7 @@ def _redirect_output(log: Path) -> None:
     """Send everything a library prints, from C too, to the exposure's log."""
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        descriptor = os.open(log, APPEND)
     except OSError:
         descriptor = os.open(os.devnull, os.O_WRONLY)
     sys.stdout.flush()

@@ -7,13 +7,14 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from detectorist.cli.exit_codes import BAD_ARGUMENTS, CRASHED, UNPROCESSABLE
-from detectorist.errors import DetectoristError, ParameterError, ReferenceMissing
+from detectorist.cli.exit_codes import BAD_ARGUMENTS, CRASHED, INTERRUPTED, UNPROCESSABLE
+from detectorist.errors import DetectoristError, OutputError, ParameterError, ReferenceMissing
 
 
 def main() -> None:
     """Run the command line; an error becomes one sentence and an exit code."""
     try:
+        _require_temporary_folder()
         from detectorist.cli.app import app
 
         app()
@@ -23,11 +24,19 @@ def main() -> None:
         _fail(error, UNPROCESSABLE)
     except KeyboardInterrupt:
         print("interrupted: finished products are kept; run the same command again to continue", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except Exception as error:
         print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
         print(f"unexpected: please report it with the traceback in {_save_traceback()}", file=sys.stderr)
         sys.exit(CRASHED)
+
+
+def _require_temporary_folder() -> None:
+    """Raise OutputError where libraries would find no place for their scratch files."""
+    try:
+        tempfile.gettempdir()
+    except OSError as error:
+        raise OutputError(f"no temporary folder can be written ({error}); set TMPDIR to one that can") from error
 
 
 def _save_traceback() -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from detectorist.cli.exit_codes import CRASHED, UNPROCESSABLE
+from detectorist.cli.exit_codes import CRASHED, INTERRUPTED, UNPROCESSABLE
 from detectorist.cli.report import report_after_run
 from detectorist.errors import OutputError, ParameterError
 
@@ -78,6 +78,9 @@ def run_plan(
         # A full disk or a lost cluster ends the run, and says nothing against the data.
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(CRASHED) from None
+    except KeyboardInterrupt:
+        print("interrupted: finished products are kept; run the same command again to continue", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
     if quiet or not plan.to_run:  # else the events have told
         for line in failures(plan.output_dir, {planned.job.name for planned in plan.jobs}):
             print(line, file=sys.stderr)
@@ -85,9 +88,10 @@ def run_plan(
         done = counted(counts) if plan.to_run else f"nothing to do: {counted(counts)} before, unchanged since"
         for line in [*summaries(plan), f"{done}; products in {plan.output_dir}"]:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
+    no_room = False
     if plan.to_run or not (plan.output_dir / REPORT).is_file():
-        report_after_run(plan.output_dir, quiet=quiet or as_json)
-    raise typer.Exit(exit_code(counts))
+        no_room = report_after_run(plan.output_dir, quiet=quiet or as_json)
+    raise typer.Exit(CRASHED if no_room else exit_code(counts))
 
 
 def summaries(plan: Plan, *, most: int = 5) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from detectorist.errors import DetectoristError, OutputError
 from detectorist.terminal.options import Quiet
 
 
@@ -32,17 +33,16 @@ def report(
         typer.echo(f"report: {page}")
 
 
-def report_after_run(folder: Path, *, quiet: bool = False) -> None:
-    """Write the report at the end of a run; a failure here is reported and does not change the run's exit code."""
+def report_after_run(folder: Path, *, quiet: bool = False) -> bool:
+    """Write the report at the end of a run; return whether it could not be stored, which changes the exit code."""
     from detectorist.report.page import write_report
 
     try:
         page = write_report(folder)
     except Exception as error:
-        typer.echo(
-            f"the report could not be written ({type(error).__name__}: {error}); try: detectorist report {folder}",
-            err=True,
-        )
-        return
+        told = str(error) if isinstance(error, DetectoristError) else f"{type(error).__name__}: {error}"
+        typer.echo(f"the report could not be written ({told}); try: detectorist report {folder}", err=True)
+        return isinstance(error, OutputError)
     if not quiet:
         typer.echo(f"report: {page}")
+    return False

@@ -46,6 +46,8 @@ def show_or_write(figure: Figure, name: str, *, folder: str | None = None, path:
         partial = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix or '.png'}")
         try:
             figure.savefig(partial)
+            with open(partial, "rb") as handle:
+                os.fsync(handle.fileno())
             os.replace(partial, target)
         finally:
             partial.unlink(missing_ok=True)

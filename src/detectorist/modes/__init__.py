@@ -108,7 +108,7 @@ class Mode(ABC):
         steps : mapping
             {step: {parameter: value}} that recipe and settings give to all exposures.
 
-        What cannot be read stays among the files: it fails in its own job.
+        Target acquisition is not among them. What cannot be read stays among the files: it fails in its own job.
         """
         return Gathered(tuple(files))
 

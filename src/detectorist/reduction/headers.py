@@ -1,7 +1,8 @@
-"""Raw files are checked before stock steps see them.
+"""Input files are checked before stock steps see them, in one place for all modes.
 
-A header that contradicts itself or its array is refused: stock steps believe one or the other. A sample that is not a
-number is flagged: ramp fitting would take it for a zero.
+A file that is not whole, whose checksum is wrong, or whose header contradicts itself or its array is refused: stock
+steps believe one or the other. A sample or a rate that is not a number is flagged: stock steps would take it for a zero
+or hand it on.
 """
 
 from __future__ import annotations
@@ -12,16 +13,66 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
-from stdatamodels.jwst.datamodels import RampModel, read_metadata
+from stdatamodels.jwst import datamodels
+from stdatamodels.jwst.datamodels import CubeModel, ImageModel, JwstDataModel, RampModel, read_metadata
 
 from detectorist import models
 from detectorist.algorithms import dq
+from detectorist.detectors import MIRI, MIRI_SUBARRAYS, NIRCAM
 from detectorist.errors import InputError
+from detectorist.product_names import is_fits
+from detectorist.reduction.checksums import require_checksums
+from detectorist.reduction.content import require_content
 
 log = logging.getLogger(__name__)
 
 #: Relative difference of two times in a header that is not a rounding.
 TIME_TOLERANCE = 0.01
+#: What the names of an instrument's detectors begin with.
+DETECTORS = {"NIRCAM": "NRC", "MIRI": "MIR"}
+#: Words for the axes of a SCI array, by its number of dimensions.
+_INTS, _GROUPS = "integrations (INTSTART, INTEND)", "groups (NGROUPS)"
+_ROWS, _COLUMNS = "rows (SUBSIZE2)", "columns (SUBSIZE1)"
+_AXES = {4: (_INTS, _GROUPS, _ROWS, _COLUMNS), 3: (_INTS, _ROWS, _COLUMNS), 2: (_ROWS, _COLUMNS)}
+#: Keywords that count something: key of the metadata -> keyword.
+_COUNTS = {
+    "exposure.nints": "NINTS",
+    "exposure.ngroups": "NGROUPS",
+    "exposure.nframes": "NFRAMES",
+    "exposure.groupgap": "GROUPGAP",
+    "exposure.integration_start": "INTSTART",
+    "exposure.integration_end": "INTEND",
+    "subarray.xsize": "SUBSIZE1",
+    "subarray.ysize": "SUBSIZE2",
+    "subarray.xstart": "SUBSTRT1",
+    "subarray.ystart": "SUBSTRT2",
+}
+#: What rates are measured in.
+RATE_UNIT = "DN/s"
+
+
+def require_sound(path: Path) -> None:
+    """Refuse an input file that is damaged, or whose header contradicts its array or itself.
+
+    Raises
+    ------
+    InputError
+        With the name of the file, what was found and what is needed.
+    """
+    meta = read_header(path)
+    require_whole_file(path)
+    require_checksums(path)
+    require_consistent(str(path), meta, sci_axes(path))
+    require_content(path)
+
+
+def is_target_acquisition(path: Path) -> bool:
+    """Tell whether a file is of a target acquisition by its EXP_TYPE; a file that cannot be read is not."""
+    try:
+        kind = str(fits.getheader(path, 0).get("EXP_TYPE", "")) if is_fits(path) else ""
+    except (OSError, ValueError, TypeError, fits.VerifyError):
+        return False
+    return kind.endswith(("_TACQ", "_TACONFIRM"))
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -35,10 +86,23 @@ def read_header(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     try:
-        flat = read_metadata(path, flatten=True)
+        flat = read_metadata(path, flatten=True) if _has_tree(path) else _read_without_tree(path)
     except Exception as error:
         raise InputError(f"{path}: not readable as a JWST product ({error}); is the file complete?") from error
     return {key.removeprefix("meta."): value for key, value in flat.items()}
+
+
+def _has_tree(path: Path) -> bool:
+    """Tell whether a file holds its metadata as ASDF too; other programs write FITS files without."""
+    with fits.open(path) as hdus:
+        return "ASDF" in hdus
+
+
+def _read_without_tree(path: Path) -> dict[str, Any]:
+    """Return metadata from the keywords alone, as jwst reads them."""
+    with datamodels.open(path) as model:
+        flat = model.to_flat_dict(include_arrays=False)
+    return {**flat, "meta.model_type": flat.get("meta.model_type") or type(model).__name__}
 
 
 def sci_axes(path: Path) -> tuple[int, ...]:
@@ -53,7 +117,7 @@ def sci_axes(path: Path) -> tuple[int, ...]:
 
 def require_whole_file(path: Path) -> None:
     """Raise InputError where a FITS file ends before its last array does; compressed ones are taken as they are."""
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         return
     size = path.stat().st_size
     try:
@@ -65,24 +129,33 @@ def require_whole_file(path: Path) -> None:
         raise InputError(f"{path}: {size} bytes, its header promises {end}; is the file complete?", found=size)
 
 
-def require_consistent_ramp(name: str, meta: dict[str, Any], axes: tuple[int, ...]) -> None:
-    """Compare the header of a ramp with its array and with itself.
+def require_consistent(name: str, meta: dict[str, Any], axes: tuple[int, ...]) -> None:
+    """Compare the header of ramps or rates with their array and with itself.
 
     name : str
         For errors.
     meta : dict
-        Flat metadata: {"exposure.ngroups": ...}. What is missing is not compared.
+        Flat metadata: {"exposure.ngroups": ...}. What is missing is not compared, unless stock steps need it.
     axes : tuple of int
-        Shape of SCI, (n_ints, n_groups, ny, nx); other lengths are left to whoever reads the array.
+        Shape of SCI: ([n_ints, [n_groups,]] ny, nx); other lengths are left to whoever reads the array.
 
     Raises
     ------
     InputError
         With both values.
     """
-    if len(axes) == 4:
+    for key, keyword in _COUNTS.items():
+        found = meta.get(key)
+        if found is not None and (isinstance(found, bool) or not isinstance(found, int)):
+            raise InputError(f"{name}: {keyword} is {found!r}; a whole number is needed")
+    if len(axes) in _AXES:
         _require_axes(name, meta, axes)
-    _require_times(name, meta)
+        _require_integrations(name, meta, axes)
+        _require_place(name, meta, axes)
+    if len(axes) == 4:
+        _require_times(name, meta)
+    elif axes:
+        _require_unit(name, meta)
 
 
 def flag_missing_samples(ramps: RampModel) -> int:
@@ -100,28 +173,117 @@ def flag_missing_samples(ramps: RampModel) -> int:
     return n_missing
 
 
+def flag_missing_rates(rates: CubeModel | ImageModel) -> int:
+    """Set DO_NOT_USE on pixels whose rate or error is NaN or infinite, in place, and return how many were without it.
+
+    An infinite rate becomes NaN, as stock steps leave pixels without a rate.
+    """
+    missing = ~np.isfinite(rates.data)
+    if rates.hasattr("err") and np.shape(rates.err) == np.shape(rates.data):
+        missing |= ~np.isfinite(rates.err)
+    flags = models.flags(rates)
+    new = missing & ~dq.has(flags, dq.DO_NOT_USE)
+    infinite = np.isinf(rates.data)
+    if infinite.any():
+        rates.data = np.where(infinite, np.float32(np.nan), rates.data)
+    if new.any():
+        rates.dq = np.where(missing, flags | dq.DO_NOT_USE, flags)
+        log.warning("%s: %d pixels are not finite and are not used", models.describe(rates), new.sum())
+    return int(new.sum())
+
+
+def require_rate_unit(rates: JwstDataModel) -> None:
+    """Raise InputError unless rates are in DN/s, as far as they say it."""
+    _require_unit(models.describe(rates), {"bunit_data": rates.meta.bunit_data})
+
+
+def _require_unit(name: str, meta: dict[str, Any]) -> None:
+    unit = meta.get("bunit_data")
+    if unit and str(unit).replace(" ", "").lower() != RATE_UNIT.lower():
+        raise InputError(f"{name}: BUNIT is {unit}; rates in {RATE_UNIT} are needed", found=str(unit))
+
+
 def _require_axes(name: str, meta: dict[str, Any], axes: tuple[int, ...]) -> None:
     first, last = meta.get("exposure.integration_start"), meta.get("exposure.integration_end")
-    n_ints = last - first + 1 if first is not None and last is not None else None
-    wanted = (n_ints, *(meta.get(key) for key in ("exposure.ngroups", "subarray.ysize", "subarray.xsize")))
-    words = ("integrations (INTSTART, INTEND)", "groups (NGROUPS)", "rows (SUBSIZE2)", "columns (SUBSIZE1)")
-    for said, found, what in zip(wanted, axes, words, strict=True):
-        if said is not None and said != found:
+    said = {
+        _INTS: last - first + 1 if first is not None and last is not None else None,
+        _GROUPS: meta.get("exposure.ngroups"),
+        _ROWS: meta.get("subarray.ysize"),
+        _COLUMNS: meta.get("subarray.xsize"),
+    }
+    for what, found in zip(_AXES[len(axes)], axes, strict=True):
+        if said[what] is not None and said[what] != found:
             raise InputError(
-                f"{name}: the header says {said} {what}, the array holds {found}; is the file complete?",
-                header=said,
+                f"{name}: the header says {said[what]} {what}, the array holds {found}; is the file complete?",
+                header=said[what],
                 array=found,
             )
+
+
+def _require_integrations(name: str, meta: dict[str, Any], axes: tuple[int, ...]) -> None:
+    """Compare the numbers of integrations with each other; an exposure in one file holds all of them."""
+    first, last, total = (meta.get(f"exposure.{key}") for key in ("integration_start", "integration_end", "nints"))
     if first is not None and first < 1:
         raise InputError(f"{name}: INTSTART is {first}; integrations are counted from 1", header=first)
+    if total is None:
+        return
+    if last is not None and last > total:
+        raise InputError(f"{name}: INTEND is {last}, but NINTS says {total} integrations in all", header=last)
+    in_one_file = meta.get("exposure.total_segments") in (None, 0, 1) and first in (None, 1)
+    if in_one_file and len(axes) > 2 and total != axes[0]:
+        raise InputError(
+            f"{name}: the header says {total} integrations (NINTS), the array holds {axes[0]}; is the file complete?",
+            header=total,
+            array=axes[0],
+        )
+
+
+def _require_place(name: str, meta: dict[str, Any], axes: tuple[int, ...]) -> None:
+    """Compare instrument, detector, and place and size of the subarray; references are cut out by them."""
+    instrument, detector = (str(meta.get(f"instrument.{key}") or "") for key in ("name", "detector"))
+    if not detector.startswith(DETECTORS.get(instrument, detector)):
+        raise InputError(f"{name}: instrument is {instrument}, detector is {detector}; one of the two is wrong")
+    known = NIRCAM.get(detector, MIRI if detector == MIRI.name else None)
+    if known is None:
+        return
+    for axis, keyword, there in (("x", 1, known.n_cols), ("y", 2, known.n_rows)):
+        start, size = meta.get(f"subarray.{axis}start"), axes[-1] if axis == "x" else axes[-2]
+        if start is None and len(axes) == 4:
+            raise InputError(f"{name}: SUBSTRT{keyword} is missing; references are cut out by it")
+        if start is not None and not 1 <= start <= there - size + 1:
+            raise InputError(
+                f"{name}: SUBSTRT{keyword} is {start}: {size} pixels from there do not lie on {detector}, which has "
+                f"{there}",
+                header=start,
+            )
+    _require_subarray(name, meta, axes[-2:], (known.n_rows, known.n_cols))
+
+
+def _require_subarray(name: str, meta: dict[str, Any], found: tuple[int, ...], whole: tuple[int, int]) -> None:
+    """Compare the name of the subarray with its size."""
+    called = meta.get("subarray.name")
+    if called is None:
+        return
+    words = f"{name}: {found[0]} x {found[1]} pixels called {called}"
+    if meta.get("instrument.name") == "MIRI":
+        known = MIRI_SUBARRAYS.get(called)
+        if known is None or found != (known.n_rows, known.n_cols):
+            raise InputError(f"{words}, which is no subarray of that size")
+        start = (meta.get("subarray.ystart"), meta.get("subarray.xstart"))
+        if None not in start and start != (known.y_start, known.x_start):
+            raise InputError(
+                f"{name}: SUBSTRT1, SUBSTRT2 are {start[1]}, {start[0]}; {called} begins at {known.x_start}, "
+                f"{known.y_start}"
+            )
+    if (called == "FULL") != (found == whole) and not (called.startswith("FULL") and found == whole):
+        raise InputError(f"{words}, a full frame has {whole[0]} x {whole[1]}; one of the two is wrong")
 
 
 def _require_times(name: str, meta: dict[str, Any]) -> None:
-    group, frame = meta.get("exposure.group_time"), meta.get("exposure.frame_time")
+    group = _seconds(name, "TGROUP", meta.get("exposure.group_time"))
+    frame = _seconds(name, "TFRAME", meta.get("exposure.frame_time"))
     n_frames, gap = meta.get("exposure.nframes"), meta.get("exposure.groupgap")
-    if group is not None and not group > 0:
-        raise InputError(f"{name}: TGROUP is {group}; a positive number of seconds is needed", group_time=group)
-    if group is None or frame is None or n_frames is None or gap is None:
+    if n_frames is None or gap is None:
         return
     expected = frame * (n_frames + gap)
     if abs(group - expected) > TIME_TOLERANCE * group:
@@ -130,3 +292,10 @@ def _require_times(name: str, meta: dict[str, Any]) -> None:
             group_time=group,
             expected=expected,
         )
+
+
+def _seconds(name: str, keyword: str, value: Any) -> float:
+    if not isinstance(value, int | float) or not value > 0:
+        found = "missing" if value is None else value
+        raise InputError(f"{name}: {keyword} is {found}; a positive number of seconds is needed")
+    return float(value)

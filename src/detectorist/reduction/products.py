@@ -83,8 +83,10 @@ def write_dataset(dataset: xr.Dataset, target: Path) -> Path:
         When the file cannot be written.
     """
     compress = {name: {"zlib": True, "complevel": 1} for name in dataset.data_vars if dataset[name].ndim > 1}
+    # Made in memory: where the disk is full, the HDF5 library ends the process.
+    content = dataset.to_netcdf(engine="h5netcdf", encoding=compress)
     with whole_file(target) as partial:
-        dataset.to_netcdf(partial, engine="h5netcdf", encoding=compress)
+        partial.write_bytes(content)
     return target
 
 
@@ -140,6 +142,17 @@ class WholeFile:
         if self._made_folder:
             with suppress(OSError):  # something else is there
                 self.target.parent.rmdir()
+
+
+def require_no_link(path: Path) -> None:
+    """Refuse to write through a symbolic link in an output folder: who put it there may aim at any file of the user's.
+
+    Raises
+    ------
+    OutputError
+    """
+    if path.is_symlink():
+        raise OutputError(f"{path}: is a symbolic link, and not written through; remove it")
 
 
 @contextmanager

@@ -59,14 +59,27 @@ class Recipe:
         Raises
         ------
         ParameterError
-            For an unknown step or parameter; the message suggests the nearest known one.
+            For an unknown step or parameter; the message suggests the nearest known one. For a folder of its own.
         """
         spec = pipeline.load_spec_file()
         own = [key for key in spec if key != "steps"]
         require_known(self.parameters, own, f'recipe "{self.name}": no parameter')
         require_known(self.steps, pipeline.step_defs, f'recipe "{self.name}": no step')
+        for table in (self.parameters, *self.steps.values()):
+            _require_no_place(self.name, table)
         for step, table in self.steps.items():
             require_known(table, list(spec["steps"][step]), f'recipe "{self.name}", step {step}: no parameter')
+
+
+def _require_no_place(name: str, table: dict[str, Any]) -> None:
+    """Refuse to send products elsewhere: whatever a run writes lies in its output folder."""
+    for parameter in ("output_dir", "output_file"):
+        if table.get(parameter) not in (None, ""):
+            raise ParameterError(
+                f'recipe "{name}": {parameter} is {table[parameter]}; products go to the output folder of the run '
+                "(--output-dir), whatever step makes them",
+                parameter=parameter,
+            )
 
 
 def require_known(names: Iterable[str], known: Iterable[str], what: str) -> None:

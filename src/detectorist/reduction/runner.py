@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -160,10 +161,44 @@ def require_writable(folder: Path) -> None:
         raise OutputError(f"{folder}: cannot be written ({error})") from error
 
 
+class LogFile(logging.FileHandler):
+    """A log that falls silent when it cannot be written, and keeps the reason."""
+
+    trouble: BaseException | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, unless one could not be written before."""
+        if self.trouble is None:
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
+        """Keep what went wrong with the file; what is wrong with a line is told as ever."""
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            self.trouble = error
+        else:
+            super().handleError(record)
+
+    def close(self) -> None:
+        """Let go of the file, whose last lines may find no room."""
+        try:
+            super().close()
+        except OSError as error:
+            self.trouble = error
+
+
 @contextmanager
 def log_file(path: Path) -> Iterator[None]:
-    """Keep everything the steps say, ours and stock, in one file."""
-    handler = logging.FileHandler(path, mode="a", encoding="utf-8")
+    """Keep everything the steps say, ours and stock, in one file.
+
+    Raises
+    ------
+    OutputError
+        When it is a symbolic link or cannot be written, at the end too: a full disk lets the steps go on.
+    """
+    products.require_no_link(path)
+    with products.writing(path):
+        handler = LogFile(path, mode="a", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
     loggers = [logging.getLogger(name) for name in DetectoristPipeline.get_stpipe_loggers()]
     levels = [logger.level for logger in loggers]
@@ -182,3 +217,5 @@ def log_file(path: Path) -> Iterator[None]:
             logger.removeHandler(handler)
             logger.setLevel(level)
         handler.close()
+    if handler.trouble:
+        raise OutputError(f"{path}: cannot be written ({handler.trouble})")

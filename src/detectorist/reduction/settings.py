@@ -13,6 +13,7 @@ def setting(name: str, value: Any) -> str:
     """Return "name=value" with the value as TOML writes it on one line."""
     try:
         plain = value.tolist() if hasattr(value, "tolist") else value
+        plain = list(plain) if isinstance(plain, range | tuple | set) else plain
         text = tomli_w.dumps({"v": plain}, multiline_strings=False)
     except (TypeError, ValueError) as error:
         raise ParameterError(f"{name} is {value!r}: a number, string, true, false or a list is needed") from error

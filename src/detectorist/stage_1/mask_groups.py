@@ -11,7 +11,7 @@ from detectorist import models
 from detectorist.algorithms import dq
 from detectorist.algorithms.ramps.mask_groups import GroupMatch, late_groups, match_groups
 from detectorist.errors import ParameterError
-from detectorist.parameters import parse_value
+from detectorist.parameters import indices_to_drop, parse_index_list, parse_value
 from detectorist.step import DetectoristStep
 
 
@@ -31,6 +31,8 @@ class MaskGroupsStep(DetectoristStep):
         edgewidth = integer(min=1, default=None)  # width of its border, which is compared; None: 10, advanced 20
         threshold = float(min=0, max=100, default=85)  # advanced: percentile above which border pixels are compared
         custom_group = integer(min=0, default=None)  # custom: last group that is kept, zero-indexed
+        mask_array = pass(default=None)  # custom: the groups that are left out instead, zero-indexed
+        types = pass(default=None)  # types of exposures that a database masks; None: REF and REF_BG
         mask_sigma_med = float(default=3)  # only pixels this many sigma above the median lose groups
         mask_window = integer(min=0, default=2)  # and pixels within this distance of one of these
         science_files = pass(default=None)  # files of the science target: a list, or one name
@@ -50,6 +52,9 @@ class MaskGroupsStep(DetectoristStep):
         mask = late_groups(
             reference[-1], n_groups, match, mask_sigma_med=self.mask_sigma_med, mask_window=self.mask_window
         )
+        chosen = self._chosen(model)
+        if chosen is not None:
+            mask = mask.any(axis=0) & np.isin(np.arange(n_groups), chosen)[:, None, None]
         model.groupdq = dq.add(models.group_flags(model), mask[None], dq.DO_NOT_USE)
         if self.draw_late_groups:
             from detectorist.figures.late_groups import draw_late_groups
@@ -66,8 +71,12 @@ class MaskGroupsStep(DetectoristStep):
 
     def _match(self, model: JwstDataModel, reference: np.ndarray) -> GroupMatch:
         if self.mask_method == "custom":
+            if self._chosen(model) is not None:
+                return GroupMatch(0, 0)
             if self.custom_group is None:
-                raise ParameterError('mask_method "custom" needs custom_group, the last group that is kept')
+                raise ParameterError(
+                    'mask_method "custom" needs custom_group, the last group that is kept, or mask_array'
+                )
             return GroupMatch(self.custom_group, self.custom_group)
         names = parse_value(self.science_files)
         names = [names] if isinstance(names, str) or hasattr(names, "meta") else list(names or [])
@@ -90,6 +99,14 @@ class MaskGroupsStep(DetectoristStep):
             edgewidth=self.edgewidth,
             threshold=self.threshold,
         )
+
+    def _chosen(self, model: JwstDataModel) -> list[int] | None:
+        """Return the groups of `mask_array`, counted from the first; None where it is not in force."""
+        wanted = parse_index_list(self.mask_array, name="mask_array") if self.mask_method == "custom" else None
+        if not isinstance(wanted, list):
+            return None
+        size, file = model.data.shape[1], models.describe(model)
+        return indices_to_drop(wanted, size, name="mask_array", of="groups", file=file)
 
 
 def median_ramp(model: JwstDataModel) -> np.ndarray:

@@ -13,14 +13,25 @@ from detectorist import models
 from detectorist.errors import InputError, ReferenceMissing
 
 
+def band_of(wheel: str | None, pupil: str | None) -> str:
+    """Return the filter that light has passed: that in the pupil wheel, where there is one, lies within the other's."""
+    return (pupil if re.fullmatch(r"F\d+[MN]", pupil or "", re.IGNORECASE) else wheel or "").upper()
+
+
 def template_paths(folder: str | None, detector: str, band: str, name: str) -> list[Path]:
     """Return the template files for a detector and filter, one per component, of either naming scheme.
+
+    A filter of the pupil wheel is named alone, or after the one in the filter wheel (WISP_NRCB4_F150W2_F162M.fits).
 
     Raises ReferenceMissing where there is none.
     """
     if folder is None:
         raise ReferenceMissing(f"{name}: template_dir is not set; a folder with wisp templates is needed")
-    schemes = (rf"wisps_{detector}_{band}(_\d+)?\.fits(\.gz)?", rf"wisp_{detector}_{band}_clear(_\d+)?\.fits(\.gz)?")
+    schemes = (
+        rf"wisps_{detector}_{band}(_\d+)?\.fits(\.gz)?",
+        rf"wisp_{detector}_{band}_clear(_\d+)?\.fits(\.gz)?",
+        rf"wisps?_{detector}_F\d+W2?_{band}(_\d+)?\.fits(\.gz)?",
+    )
     files = sorted(Path(folder).iterdir()) if Path(folder).is_dir() else []
     for scheme in schemes:
         found = [path for path in files if re.fullmatch(scheme, path.name, re.IGNORECASE)]

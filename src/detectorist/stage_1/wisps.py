@@ -24,7 +24,7 @@ from detectorist.stage_1.rate_images import (
     write_plane,
 )
 from detectorist.stage_1.subtract_1overf import add_variance
-from detectorist.stage_1.wisp_files import read_template, template_paths
+from detectorist.stage_1.wisp_files import band_of, read_template, template_paths
 from detectorist.step import DetectoristStep
 
 #: Detectors and filters in which wisps appear (JDox, NIRCam claws and wisps).
@@ -72,7 +72,8 @@ class WispsStep(DetectoristStep):
         if self.scale is None and not self.fit_scaling:
             raise ParameterError("neither scale nor fit_scaling is given: one of them is needed", parameter="scale")
         refuse_corrected(model, "wispsub")
-        detector, band = (model.meta.instrument.detector or "").upper(), (model.meta.instrument.filter or "").upper()
+        instrument = model.meta.instrument
+        detector, band = (instrument.detector or "").upper(), band_of(instrument.filter, instrument.pupil)
         if detector not in WISP_DETECTORS or band not in WISP_FILTERS:
             return self.skip_because(model, f"no wisps are known on {detector} in {band}")
         paths = template_paths(self.template_dir, detector, band, models.describe(model))

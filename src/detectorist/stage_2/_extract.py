@@ -217,9 +217,11 @@ def write_netcdf(dataset: Any, path: Path) -> Path:
     Raises OutputError when it cannot be written.
     """
     partial = path.with_name(f".{path.stem}.{os.getpid()}.nc")
+    # Made in memory: where the disk is full, the HDF5 library ends the process.
+    content = dataset.to_netcdf(engine="h5netcdf")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        dataset.to_netcdf(partial, engine="h5netcdf")
+        partial.write_bytes(content)
         with open(partial, "rb") as handle:
             os.fsync(handle.fileno())
         os.replace(partial, path)

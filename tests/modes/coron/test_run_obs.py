@@ -162,7 +162,9 @@ class TestParameters:
         assert not any(steps[name]["skip"] for name in ("subtract_ktc", "subtract_1overf", "jump", "ipc"))
         assert not parameters[0]["rate_int_outliers"]
 
-    def test_a_full_frame_keeps_its_dark(self, write_uncal, tmp_path, parameters):
+    def test_a_full_frame_keeps_its_dark(self, write_uncal, tmp_path, parameters, monkeypatch):
+        # A small frame by that name would be refused.
+        monkeypatch.setattr("detectorist.reduction.headers.require_sound", lambda path: None)
         run_obs(Database(tmp_path, [write_uncal(1, name="FULL")]))
         assert not parameters[0]["steps"]["dark_current"]["skip"]
 
@@ -182,6 +184,64 @@ class TestParameters:
         run_obs(database, **{keyword: True})
         run_obs(database, **{keyword: False})
         assert [pars["steps"][step][parameter] for pars in parameters[::2]] == [True, False]
+
+    @pytest.mark.parametrize(
+        ("keyword", "value", "targets"),
+        [
+            ("flag_rcsat", True, ["saturation.flag_rcsat"]),
+            ("grow_diagonal", True, ["saturation.grow_diagonal"]),
+            ("n_pix_grow_sat", 3, ["saturation.n_pix_grow_sat"]),
+            ("nlower", 5, ["refpix.nlower"]),
+            ("nupper", 6, ["refpix.nupper"]),
+            ("nleft", 7, ["refpix.nleft"]),
+            ("nright", 8, ["refpix.nright"]),
+            ("nrow_off", 1, ["refpix.nrow_off"]),
+            ("ncol_off", 2, ["refpix.ncol_off"]),
+            ("rejection_threshold", 6.5, ["jump.rejection_threshold"]),
+            ("three_group_rejection_threshold", 7.5, ["jump.three_group_rejection_threshold"]),
+            ("four_group_rejection_threshold", 8.5, ["jump.four_group_rejection_threshold"]),
+            ("suppress_one_group", True, ["ramp_fit.suppress_one_group"]),
+            ("maximum_cores", "half", ["jump.maximum_cores", "ramp_fit.maximum_cores"]),
+            ("mask_groups.types", ["REF"], ["mask_groups.types"]),
+        ],
+    )
+    def test_keywords_of_steps_at_top_level(self, database, parameters, keyword, value, targets):
+        run_obs(database, save_results=True, **{keyword: value})
+        for target in targets:
+            step, name = target.split(".")
+            assert parameters[0]["steps"][step][name] == value
+
+    def test_ramps_are_saved_by_either_spelling(self, database, parameters):
+        run_obs(database, **{"ramp_fit.save_calibrated_ramp": True})
+        run_obs(database, {"ramp_fit": {"save_calibrated_ramp": True}})
+        run_obs(database)
+        assert [one["save_calibrated_ramp"] for one in parameters[::2]] == [True, True, False]
+
+    def test_ramps_of_one_good_group_are_fitted_for_nircam_only(self, write_uncal, tmp_path, parameters):
+        run_obs(Database(tmp_path / "nircam", [write_uncal(1)]))
+        run_obs(Database(tmp_path / "miri", [write_uncal(1, "MIRI", name=None)]))
+        assert [one["steps"]["ramp_fit"]["suppress_one_group"] for one in parameters] == [False, True]
+
+    def test_types_choose_who_loses_groups(self, database, parameters):
+        steps = {"mask_groups": {"skip": False, "mask_method": "custom", "custom_group": 1, "types": ["REF_BG"]}}
+        run_obs(database, steps)
+        assert [one["steps"]["mask_groups"]["skip"] for one in parameters] == [True, True]
+        parameters.clear()
+        run_obs(database, {"mask_groups": {**steps["mask_groups"], "types": ["REF"]}})
+        assert [one["steps"]["mask_groups"]["skip"] for one in parameters] == [True, False]
+
+    @pytest.mark.parametrize("groups", [[2, 3], (2, 3), range(2, 4), np.array([2, 3]), [-2, -1]])
+    def test_an_array_of_groups_to_leave_out(self, database, parameters, groups):
+        run_obs(database, mask_array=groups)
+        masks = [one["steps"]["mask_groups"] for one in parameters]
+        assert [mask["skip"] for mask in masks] == [True, False]
+        assert list(masks[1]["mask_array"]) == [int(group) for group in groups]
+        assert masks[1]["mask_method"] == "custom"
+
+    def test_results_are_files(self, database, tmp_path):
+        with pytest.raises(ParameterError, match="save_results is False"):
+            run_obs(database, save_results=False)
+        assert not (tmp_path / "out").exists()
 
     def test_columns_of_the_noise(self, database, parameters):
         for value in (True, False, None):
@@ -400,3 +460,56 @@ class TestFrontEnds:
         files = [str(path) for path in next(iter(database.obs.values()))["UNCALFILE"]]
         result = CliRunner().invoke(app, ["coron", *files, "-o", str(tmp_path / "x"), "--skip", "kct"])
         assert isinstance(result.exception, ParameterError)
+
+
+@pytest.mark.filterwarnings("default")  # astropy warns of damaged files, and leaves them open
+class TestDamage:
+    def test_files_that_cannot_be_read_fail_alone(self, write_uncal, tmp_path, quick):
+        good, empty, cut, lying = (write_uncal(number) for number in (1, 2, 3, 4))
+        empty.write_bytes(b"")
+        cut.write_bytes(cut.read_bytes()[:3000])
+        with fits.open(lying, mode="update") as hdus:
+            hdus[0].header["NGROUPS"] = 9
+        records = run_obs(Database(tmp_path / "out", [good, empty, cut, lying]))
+        state = {record.name: (record.state, record.error) for record in records}
+        stems = [path.name.removesuffix("_uncal.fits") for path in (good, empty, cut, lying)]
+        assert state[stems[0]] == ("done", "")
+        for stem, path in zip(stems[1:], (empty, cut, lying), strict=True):
+            assert state[stem][0] == "failed"
+            assert str(path) in state[stem][1]
+        assert "header says 9 groups (NGROUPS), the array holds 4" in state[stems[3]][1]
+
+    def test_one_group_of_miri_is_refused(self, write_uncal, tmp_path):
+        path = write_uncal(1, "MIRI", n_groups=1, name=None)
+        (record,) = run_obs(Database(tmp_path / "out", [path]))
+        assert record.state == "failed"
+        assert "1 group per integration; 2 are needed" in record.error
+
+
+def test_a_script_as_spaceklip_users_write_it(write_uncal, tmp_path):
+    """Files of the target, of a library of reference stars and of an empty field; steps and keywords as there."""
+    target, star, field = write_uncal(1), write_uncal(2), write_uncal(3)
+
+    database = Database(output_dir=tmp_path / "reduced")
+    database.read_jwst_s012_data(datapaths=[str(target)], psflibpaths=[str(star)], bgpaths=str(field))
+    (table,) = database.obs.values()
+    assert list(table["TYPE"]) == ["SCI", "REF", "SCI_BG"]
+    records = run_obs(
+        database=database,
+        steps={
+            "saturation": {"n_pix_grow_sat": 1, "grow_diagonal": False},
+            "refpix": {"odd_even_columns": True, "nlower": 4, "nupper": 4, "nrow_off": 0},
+            "dark_current": {"skip": True},
+            "jump": {"rejection_threshold": 4.0},
+            "ramp_fit": {"save_calibrated_ramp": False},
+        },
+        subdir="stage1",
+        suppress_one_group=False,
+        save_results=True,
+    )
+    assert [record.state for record in records] == ["done"] * 3
+    made = {path.name for path in (tmp_path / "reduced" / "stage1").glob("*.fits")}
+    stems = [path.name.removesuffix("_uncal.fits") for path in (target, star, field)]
+    assert made == {f"{stem}_{kind}.fits" for stem in stems for kind in ("rate", "rateints")}
+    (table,) = database.obs.values()
+    assert [Path(path).name for path in table["FITSFILE"]] == [f"{stem}_rateints.fits" for stem in stems]

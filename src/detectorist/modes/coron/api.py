@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from detectorist.errors import ParameterError
 from detectorist.modes.coron.choices import matched_groups, settings_by_type
 from detectorist.modes.coron.database import Database, stem_of, uncals_of
-from detectorist.modes.coron.keywords import settings_of
+from detectorist.modes.coron.keywords import settings_of, steps_in_place
 from detectorist.modes.job import DONE, Gathered, Progress
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class ObsRecord:
     name : str
         Of the exposure.
     concatenation, type : str
-        As in the database.
+        As in the database; empty for a file that cannot be read.
     state : str
         "done", "kept" (products were up to date) or "failed".
     products : tuple of Path
@@ -70,7 +70,9 @@ def run_obs(
     """Run `Coron1Pipeline` on the raw files of all exposures of a database, with the recipe "default".
 
     Unlike the pipeline on its own: the dark is skipped for subarrays, jump thresholds are 4, and persistence is
-    skipped. MIRI's emicorr is as in the standard pipeline: off, unless CRDS's parameters turn it on.
+    skipped. NIRCam ramps with a single good group are fitted, as spaceKLIP does; MIRI's are not, since their first
+    group holds the pedestal, unless `suppress_one_group` says so. MIRI's emicorr is as in the standard pipeline: off,
+    unless CRDS's parameters turn it on.
     An exposure that fails does not stop the others. The database then names the new
     rateints files; its raw files stay in the column UNCALFILE, so that it may be run again.
 
@@ -100,6 +102,11 @@ def run_obs(
         `skip_dark`, `skip_ipc`, `skip_persistence`: True or False; not given or None stands for the default.
         `save_intermediates`, `return_rateints`, `save_calibrated_ramp`, `rate_int_outliers`, `stage_1overf`: options
         of the pipeline (`return_rateints` changes nothing here: both rates are saved).
+        Of steps: `flag_rcsat`, `grow_diagonal`, `n_pix_grow_sat` (saturation); `nlower`, `nupper`, `nleft`, `nright`,
+        `nrow_off`, `ncol_off` (refpix); `rejection_threshold`, `three_group_rejection_threshold`,
+        `four_group_rejection_threshold` (jump); `suppress_one_group` (ramp_fit); `maximum_cores` (jump and ramp_fit);
+        `mask_array` (mask_groups, method custom). `save_results`: True; there is no run without files. Dotted names
+        go by `**{"mask_groups.types": ["REF"], "ramp_fit.save_calibrated_ramp": True}` or by `steps`.
 
     Returns
     -------
@@ -122,9 +129,9 @@ def run_obs(
     from detectorist.terminal.log import terminal_log
     from detectorist.terminal.progress import progress_bar
 
-    if not len(database):
+    if not len(database) and not database.unreadable:
         raise ParameterError("the database is empty: read some files first")
-    Recipe("steps", steps={name: dict(table) for name, table in steps.items()}).check(Coron1Pipeline)
+    Recipe("steps", steps=steps_in_place(steps)).check(Coron1Pipeline)
     for concern in database.check():
         log.warning("%s", concern)
     request = _request(database, subdir, settings_of(kwargs, steps), references, overwrite=overwrite)
@@ -138,11 +145,12 @@ def run_obs(
             command="run_obs",
         )
     database.take_products([entry.record for entry in entries.values() if entry.state == DONE])
-    return [
+    records = [
         _record(name, str(row["TYPE"]), entries[stem_of(row["UNCALFILE"] or row["FITSFILE"])], began)
         for name, table in database.obs.items()
         for row in table
     ]
+    return records + [_record("", "", entries[stem_of(path)], began) for path in database.unreadable]
 
 
 def _request(
@@ -164,7 +172,9 @@ def _request(
         options={} if overwrite else {"keep": True},
         subdir=subdir,
         gathered=lambda steps: Gathered(
-            tuple(uncals_of(database)), settings_by_type(database, steps), matched_groups(database, steps)
+            (*uncals_of(database), *database.unreadable),
+            settings_by_type(database, steps),
+            matched_groups(database, steps),
         ),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from detectorist.errors import ParameterError
@@ -16,14 +16,23 @@ _COMPARED = {"REF": ("SCI",), "REF_BG": ("SCI_BG", "SCI")}
 
 
 def settings_by_type(database: Database, steps: Steps) -> dict[str, tuple[str, ...]]:
-    """Return {exposure: settings} that stand unless something else is said: no dark for subarrays."""
-    if "skip" in steps.get("dark_current", {}):
-        return {}
+    """Return {exposure: settings} that stand unless something else is said.
+
+    No dark for subarrays. NIRCam ramps with one good group are fitted; without a superbias, as with MIRI, the rate of
+    such a ramp would be the pedestal over the time of a group.
+    """
     return {
-        stem_of(row["FITSFILE"]): (setting("dark_current.skip", "FULL" not in str(row["SUBARRAY"]).upper()),)
+        stem_of(row["FITSFILE"]): tuple(_settings_of_row(row, steps))
         for table in database.obs.values()
         for row in table
     }
+
+
+def _settings_of_row(row: Any, steps: Steps) -> Iterator[str]:
+    if "skip" not in steps.get("dark_current", {}):
+        yield setting("dark_current.skip", "FULL" not in str(row["SUBARRAY"]).upper())
+    if "suppress_one_group" not in steps.get("ramp_fit", {}) and row["INSTRUME"] == "NIRCAM":
+        yield setting("ramp_fit.suppress_one_group", False)
 
 
 def matched_groups(database: Database, steps: Steps) -> dict[str, tuple[str, ...]]:
@@ -46,7 +55,8 @@ def matched_groups(database: Database, steps: Steps) -> dict[str, tuple[str, ...
 
 def _matched_to_target(database: Database, concatenation: str, kind: str, masks: Mapping[str, Any]) -> list[str]:
     """Leave the target's own exposures alone; compare a reference star with the target, a field with a field."""
-    if kind not in masks.get("types", _COMPARED):
+    types = masks.get("types") or tuple(_COMPARED)
+    if kind not in ([types] if isinstance(types, str) else types):
         return ["mask_groups.skip=true"]
     chosen = ["mask_groups.skip=false"]
     if masks.get("science_files"):

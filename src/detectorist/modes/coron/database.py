@@ -16,19 +16,23 @@ from detectorist.modes.job import JobRecord
 from detectorist.parameters import nearest
 from detectorist.product_names import product_of, without_ending
 from detectorist.product_names import stem_of as exposure_stem
+from detectorist.reduction.headers import is_target_acquisition
 
 log = logging.getLogger(__name__)
 
 #: What an exposure can be: the science target, the reference star, and empty fields for either.
 TYPES = ("SCI", "REF", "SCI_BG", "REF_BG")
-#: Coronagraphic exposures by EXP_TYPE, and what is taken beside them and left out.
+#: Coronagraphic exposures by EXP_TYPE.
 EXPOSURE_TYPES = ("NRC_CORON", "MIR_4QPM", "MIR_LYOT")
-LEFT_OUT_TYPES = ("NRC_TACQ", "NRC_TACONFIRM", "MIR_TACQ", "MIR_TACONFIRM")
 #: Orientations that differ by less than this belong to one roll, degrees.
 ROLL_TOLERANCE_DEG = 0.5
 TABLE_NAME = "database.ecsv"
 #: Products that an exposure can be known by.
 KNOWN_BY = ("uncal", "rateints", "rate")
+
+
+class UnreadableError(InputError):
+    """A file is damaged."""
 
 
 class _Column(NamedTuple):
@@ -91,6 +95,8 @@ class Database:
         The tables by concatenation, as "JWST_NIRCAM_NRCALONG_F335M_MASKRND_MASKA335R_SUB320A335R". They may be edited:
         TYPE is one of SCI, REF, SCI_BG, REF_BG; ROLL counts orientations of the science target from 1.
     output_dir : Path
+    unreadable : dict of Path to str
+        Files that were given and cannot be read, and why: they are in no table, and fail by themselves in a run.
 
     Examples
     --------
@@ -102,6 +108,7 @@ class Database:
     def __init__(self, output_dir: str | Path = ".", files: Sequence[str | Path] = ()):
         self.output_dir = Path(output_dir)
         self.obs: dict[str, Table] = {}
+        self.unreadable: dict[Path, str] = {}
         if files:
             self.read(files)
 
@@ -126,12 +133,12 @@ class Database:
         """Add exposures (uncal, rate or rateints files), tell what they are, and return the database itself.
 
         A file that is there already is not added again. Exposures of target acquisition are left out. Only new rows
-        get a TYPE: edited ones stay.
+        get a TYPE: edited ones stay. A damaged file does not stop the others: see `unreadable`.
 
         Raises
         ------
         InputError
-            For a file that cannot be read or is no coronagraphic exposure.
+            For a file that is not there or is no coronagraphic exposure.
         ParameterError
             For an exposure that is listed twice under different paths.
         """
@@ -145,7 +152,12 @@ class Database:
                 continue
             if stem in known:
                 raise ParameterError(f"{path}: exposure {stem} is listed twice, first as {known[stem]}")
-            row = _read_row(path)
+            try:
+                row = _read_row(path)
+            except UnreadableError as error:
+                log.warning("%s", error)
+                self.unreadable[path] = str(error)
+                continue
             if row is None:
                 continue
             known[stem] = str(path)
@@ -157,6 +169,44 @@ class Database:
             _tell_types(self.obs[name])
             _count_rolls(self.obs[name])
         return self
+
+    def read_jwst_s012_data(
+        self,
+        datapaths: str | Path | Iterable[str | Path],
+        psflibpaths: str | Path | Iterable[str | Path] | None = None,
+        bgpaths: str | Path | Iterable[str | Path] | None = None,
+    ) -> Database:
+        """Add exposures under spaceKLIP's name for it, and return the database itself.
+
+        Parameters
+        ----------
+        datapaths : path or paths
+            Exposures that are told apart by their headers, as `read` does.
+        psflibpaths : path or paths, optional
+            Exposures of reference stars, whatever their headers say: TYPE REF.
+        bgpaths : path or paths, optional
+            Exposures of empty fields, whatever their headers say: TYPE REF_BG where the header is that of a reference
+            star, else SCI_BG.
+
+        Raises
+        ------
+        InputError, ParameterError
+            As `read`.
+        """
+        self.read(_listed(datapaths))
+        for paths, types in ((psflibpaths, ("REF", "REF")), (bgpaths, ("SCI_BG", "REF_BG"))):
+            files = _listed(paths)
+            self.read(files)
+            self._set_types({stem_of(file) for file in files}, *types)
+        return self
+
+    def _set_types(self, stems: set[str], science: str, reference: str) -> None:
+        """Give the rows of some exposures a type: one to those told to be of the target, one to the others."""
+        for table in self.obs.values():
+            for index, row in enumerate(table):
+                if stem_of(row["FITSFILE"]) in stems:
+                    table["TYPE"][index] = reference if str(row["TYPE"]).startswith("REF") else science
+            _count_rolls(table)
 
     def select(self, name: str, *types: str) -> Table:
         """Return the rows of a concatenation that are of some types; all without any.
@@ -258,8 +308,8 @@ class Database:
 def read_files(files: Sequence[Path], output_dir: Path) -> tuple[Database, tuple[Path, ...], tuple[str, ...]]:
     """Return the database of some files, the raw files to reduce, and what to tell of those that are not in it.
 
-    A table (.ecsv) stands for the files that it names. Target acquisition is left out; a file that cannot be read
-    stays among the files, so that it fails by itself.
+    A table (.ecsv) stands for the files that it names. A file that cannot be read stays among the files, so that it
+    fails by itself.
     """
     tables = [path for path in files if path.suffix == ".ecsv"]
     if tables:
@@ -268,17 +318,19 @@ def read_files(files: Sequence[Path], output_dir: Path) -> tuple[Database, tuple
         database = Database.load(tables[0])
         database.output_dir = output_dir
         return database, tuple(uncals_of(database)), ()
-    database, kept, notes = Database(output_dir), [], []
+    database, unread = Database(output_dir), []
     for path in files:
         try:
-            before = len(database)
             database.read([path])
         except InputError:
-            kept.append(path)
-            continue
-        if len(database) == before:
-            notes.append(f"{path.name}: target acquisition; left out")
-    return database, (*uncals_of(database), *kept), tuple(notes)
+            unread.append(path)
+    return database, (*uncals_of(database), *database.unreadable, *unread), ()
+
+
+def _listed(paths: str | Path | Iterable[str | Path] | None) -> list[Path]:
+    if paths is None:
+        return []
+    return [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
 
 
 def uncals_of(database: Database) -> list[Path]:
@@ -312,10 +364,12 @@ def _read_row(path: Path) -> dict[str, Any] | None:
         if roll is None:
             with fits.open(path) as hdus:
                 roll = next((hdu.header["ROLL_REF"] for hdu in hdus if "ROLL_REF" in hdu.header), None)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read as a FITS file ({error})") from error
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except (OSError, ValueError, TypeError, fits.VerifyError) as error:
+        raise UnreadableError(f"{path}: cannot be read as a FITS file ({error})") from error
     kind = header.get("EXP_TYPE")
-    if kind in LEFT_OUT_TYPES:
+    if is_target_acquisition(path):
         log.warning("%s: EXP_TYPE is %s, target acquisition; left out", path, kind)
         return None
     if kind not in EXPOSURE_TYPES:

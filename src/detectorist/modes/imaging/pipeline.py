@@ -20,11 +20,12 @@ from detectorist.product_names import stem_of
 from detectorist.reduction import products
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
 from detectorist.reduction.engine_steps import ENGINE_STEPS, EngineJumpStep, EngineRampFitStep
-from detectorist.reduction.headers import require_whole_file, sci_axes
+from detectorist.reduction.headers import flag_missing_rates, require_rate_unit, require_whole_file, sci_axes
 from detectorist.stage_1.flag_persistence import FlagPersistenceStep
 from detectorist.stage_1.snowballs import SnowballsStep
 from detectorist.stage_1.stripes import StripesStep
 from detectorist.stage_1.subtract_1overf import add_variance, product_of
+from detectorist.stage_1.wisp_files import band_of
 from detectorist.stage_1.wisps import WISP_DETECTORS, WISP_FILTERS, WispsStep
 
 log = logging.getLogger(__name__)
@@ -129,7 +130,10 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
         if kind is CubeModel:
             raise InputError(f"{name}: holds rates of integrations; ramps (uncal) or a rate image are needed")
         if kind is ImageModel:
-            return self.correct_rate(models.open_as(input_data, ImageModel), stem_of(name))
+            rate = models.open_as(input_data, ImageModel)
+            require_rate_unit(rate)
+            flag_missing_rates(rate)
+            return self.correct_rate(rate, stem_of(name))
         rate = super().process(input_data)
         if self.whole_files and not self.flag_persistence.skip:
             target = self.folder / f"{stem_of(name)}{saturated.SUFFIX}"
@@ -204,7 +208,9 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
 
     def _has_templates(self, rate: ImageModel) -> bool:
         instrument = rate.meta.instrument
-        if self.wisps.template_dir is not None or not has_wisps(instrument.detector, instrument.filter):
+        if self.wisps.template_dir is not None or not has_wisps(
+            instrument.detector, band_of(instrument.filter, instrument.pupil)
+        ):
             return True
         name = models.describe(rate)
         log.warning(

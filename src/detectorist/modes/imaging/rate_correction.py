@@ -15,6 +15,7 @@ from detectorist.errors import InputError, OutputError
 from detectorist.modes.imaging.pipeline import RATE_STEPS
 from detectorist.product_names import without_ending
 from detectorist.reduction import products
+from detectorist.reduction.headers import flag_missing_rates, require_rate_unit
 from detectorist.reduction.runner import build_pipeline, references_in_words, require_writable
 from detectorist.stage_1.stripes import StripesStep
 from detectorist.stage_1.subtract_1overf import product_of
@@ -96,6 +97,8 @@ def correct_rate_file(request: RateRequest) -> RateResult:
     kind: type[JwstDataModel] = CubeModel if product_of(source) is CubeModel else ImageModel
     model = models.open_as(source, kind)
     model.meta.filename = source.name
+    require_rate_unit(model)
+    flag_missing_rates(model)
     with references_in_words(references):
         corrected = step.run(model)
     if models.state(corrected, request.step) != "COMPLETE":

@@ -20,7 +20,7 @@ from detectorist.modes.imaging.pipeline import RATE_STEPS, ImagingPipeline, has_
 from detectorist.modes.imaging.quality import RateImage, measure
 from detectorist.product_names import stem_of
 from detectorist.reduction import content_keys, products
-from detectorist.reduction.headers import read_header, require_consistent_ramp, require_whole_file, sci_axes
+from detectorist.reduction.headers import read_header
 from detectorist.reduction.parameter_files import known_to
 from detectorist.reduction.recipe import Recipe
 from detectorist.reduction.recipe_files import load_recipe
@@ -32,7 +32,7 @@ from detectorist.reduction.runner import (
     require_writable,
     resolve,
 )
-from detectorist.stage_1.wisps import template_paths
+from detectorist.stage_1.wisp_files import band_of, template_paths
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,10 @@ class Exposure:
 
         Raises ReferenceMissing when the folder holds none for its detector and filter.
         """
-        detector, band = (str(self.meta.get(f"instrument.{name}") or "") for name in ("detector", "filter"))
+        detector, wheel, pupil = (
+            str(self.meta.get(f"instrument.{name}") or "") for name in ("detector", "filter", "pupil")
+        )
+        band = band_of(wheel, pupil)
         if folder is None or not has_wisps(detector, band):
             return []
         return template_paths(folder, detector.upper(), band.upper(), str(self.path))
@@ -85,11 +88,7 @@ def read_exposure(file: str | Path) -> Exposure:
         )
     if meta.get("model_type") not in (*RAMPS, "ImageModel"):
         raise InputError(f"{path}: a {meta.get('model_type')}; ramps (uncal) or a rate image are needed")
-    require_whole_file(path)
-    exposure = Exposure(path, meta)
-    if exposure.is_ramp:
-        require_consistent_ramp(str(path), meta, sci_axes(path))
-    return exposure
+    return Exposure(path, meta)
 
 
 @dataclass(frozen=True)
@@ -164,7 +163,7 @@ def _reduce(request: Request, pipeline: ImagingPipeline, source: ReferenceSource
         np.asarray(models.flags(rate)),
         _sources_beside(target),
         _n_samples(rate) if exposure.is_ramp else 0,
-        has_wisps(rate.meta.instrument.detector, rate.meta.instrument.filter),
+        has_wisps(rate.meta.instrument.detector, band_of(rate.meta.instrument.filter, rate.meta.instrument.pupil)),
     )
     rate.close()
     return {"exposure": measure(image, record), **record}

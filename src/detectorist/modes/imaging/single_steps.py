@@ -65,6 +65,7 @@ def snowballs(
     Example: detectorist snowballs jw01345001001_10201_00001_nrca3_uncal.fits
     """
     from detectorist.modes.imaging.reduction import reduce_exposure
+    from detectorist.reduction.headers import require_sound
     from detectorist.reduction.runner import Request
 
     settings = [
@@ -77,6 +78,7 @@ def snowballs(
         f"save_calibrated_ramp={str(not delete_interim).lower()}",
     ]
     found = locate(file, input_dir)
+    require_sound(found)
     prefix = f"{stem_of(found)}_"
     made = reduce_exposure(Request([found], output_dir, settings=settings, references=references, prefix=prefix))
     if not quiet:

@@ -37,7 +37,7 @@ from detectorist.modes.lrs.wavelengths import read_wavelength_map
 from detectorist.reduction import chunks, content_keys, exposure_parts, products
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
 from detectorist.reduction.engine_steps import EngineJumpStep, EngineRampFitStep
-from detectorist.reduction.headers import flag_missing_samples
+from detectorist.reduction.headers import flag_missing_rates, flag_missing_samples, require_rate_unit
 from detectorist.reference import GetWavelengthMap, SetCustomGain, SetCustomLinearity
 from detectorist.stage_1 import (
     DropGroupsStep,
@@ -216,7 +216,10 @@ class LrsPipeline(DetectoristPipeline):
     def detector(self, segment: Segment) -> CubeModel:
         """Return the count rates of every integration of a segment, from its ramps or as they were given."""
         if not segment.is_ramp:
-            return models.open_as(segment.source, CubeModel)
+            rates = models.open_as(segment.source, CubeModel)
+            require_rate_unit(rates)
+            flag_missing_rates(rates)
+            return rates
         target = self._product_of(segment)
         key = content_keys.content_key(segment.source, self._parameters_of_stage_1(), self.reference_source)
         if self.reuse and key is not None and content_keys.is_whole(target, key):

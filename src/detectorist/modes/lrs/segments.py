@@ -14,7 +14,7 @@ from stdatamodels.jwst.datamodels import JwstDataModel
 from detectorist.errors import InputError
 from detectorist.models import describe
 from detectorist.product_names import stem_of
-from detectorist.reduction.headers import read_header, require_consistent_ramp, sci_axes
+from detectorist.reduction.headers import read_header, require_consistent, sci_axes
 from detectorist.step import LRS_SLITLESS
 
 log = logging.getLogger(__name__)
@@ -113,8 +113,8 @@ def order_segments(sources: Iterable[Any], *, allow_gaps: bool = False) -> list[
         raise InputError("no input: at least one uncal or rateints file is needed")
     for segment in segments:
         _require_lrs(segment)
-        if segment.is_ramp and isinstance(segment.source, Path):
-            require_consistent_ramp(segment.name, segment.meta, sci_axes(segment.source))
+        if isinstance(segment.source, Path):
+            require_consistent(segment.name, segment.meta, sci_axes(segment.source))
         _require_slope(segment)
     _require_one_series(segments)
     exposures: dict[str, list[Segment]] = {}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -113,37 +114,37 @@ class LrsSpectra:
         self._rows = np.zeros(0, np.intp)
         self._n_ints = 0
         self._product = products.WholeFile(path)
-        with products.writing(path):
-            self._file = h5netcdf.File(self._product.partial, "w")
+        # In memory, some kilobytes an integration: where the disk is full, the HDF5 library ends the process.
+        self._content = io.BytesIO()
+        self._file = h5netcdf.File(self._content, "w")
 
     def add(self, segment: SegmentSpectra) -> None:
         """Append a segment; raises InputError when its wavelengths are not those of the others."""
-        with products.writing(self.path):
-            if self._wavelength is None:
-                self._wavelength = segment.wavelength
-                self._rows = _ascending(segment.wavelength)
-                self._begin(segment)
-            elif not np.array_equal(self._wavelength, segment.wavelength, equal_nan=True):
-                raise InputError("two segments have different wavelength maps: are they of one exposure?")
-            before, self._n_ints = self._n_ints, self._n_ints + len(segment.flux)
-            self._file.resize_dimension("integration_number", self._n_ints)
-            new = slice(before, self._n_ints)
-            self._file["integration_number"][new] = segment.integration_number
-            for name in described.variables(segment.units):
-                self._file[name][new] = self._chosen(name, segment)
-            self._file.flush()
+        if self._wavelength is None:
+            self._wavelength = segment.wavelength
+            self._rows = _ascending(segment.wavelength)
+            self._begin(segment)
+        elif not np.array_equal(self._wavelength, segment.wavelength, equal_nan=True):
+            raise InputError("two segments have different wavelength maps: are they of one exposure?")
+        before, self._n_ints = self._n_ints, self._n_ints + len(segment.flux)
+        self._file.resize_dimension("integration_number", self._n_ints)
+        new = slice(before, self._n_ints)
+        self._file["integration_number"][new] = segment.integration_number
+        for name in described.variables(segment.units):
+            self._file[name][new] = self._chosen(name, segment)
+        self._file.flush()
 
     def finish(self) -> None:
         """Give the file its final name; raises OutputError when it cannot be written."""
+        self._file.close()
         with products.writing(self.path):
-            self._file.close()
+            self._product.partial.write_bytes(self._content.getbuffer())
         self._product.publish()
         self._product.discard()
 
     def discard(self) -> None:
         """Remove what has been written without being finished."""
-        with suppress(OSError, RuntimeError):  # a full disk is why it was not finished
-            self._file.close()
+        self._file.close()
         self._product.discard()
 
     def _chosen(self, name: str, segment: SegmentSpectra) -> np.ndarray:

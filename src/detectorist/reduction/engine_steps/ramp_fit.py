@@ -30,6 +30,8 @@ class EngineRampFitStep(EngineStep, RampFitStep):
         """Do what stcal's `ramp_fit_data` does: the arrays of the rate image and of the rates per integration."""
         if algorithm.upper() != "OLS_C":
             raise NotCovered(f"the algorithm is {algorithm}")
+        if ramp.group_time is None or ramp.frame_time is None:
+            raise NotCovered("the header lacks TGROUP or TFRAME")  # stock refuses them in its own words
         if save_opt:
             raise NotCovered("optional results are asked for")
         if ramp.zeroframe is not None and not ramp.suppress_one_group_ramps:

@@ -22,9 +22,9 @@ def write(series: TimeSeries, target: Path) -> list[Path]:
     over time: `centroid_y`, `centroid_sy`; over x: `wave_1d`. One extraction stands for both the standard and the
     optimal one. x is the row of the detector.
     """
-    dataset = to_dataset(series)
+    content = to_dataset(series).to_netcdf(engine="h5netcdf", invalid_netcdf=True)
     with products.whole_file(target) as partial:
-        dataset.to_netcdf(partial, engine="h5netcdf", invalid_netcdf=True)
+        partial.write_bytes(content)
     return [target]
 
 

@@ -1,0 +1,69 @@
+"""FITS checksums of input files: whether the data are those that were written.
+
+DATASUM is the sum of all 32-bit words of the data in ones' complement (FITS standard 4.0, appendix J). Files are read
+in blocks, so that a check needs no memory. CHECKSUM, which covers the header too, is not asked: many programs change a
+keyword and leave it as it was.
+"""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from astropy.io import fits
+
+from detectorist.errors import InputError
+
+_BLOCK_BYTES = 1 << 22
+
+
+def require_checksums(path: Path) -> None:
+    """Raise InputError where the data of an extension are not those that its DATASUM was made of.
+
+    Files without it pass.
+    """
+    try:
+        parts = _parts(path)
+        with _opened(path) as handle:
+            wrong = [name for name, start, length, said in parts if data_sum(handle, start, length) != said]
+    except (OSError, EOFError, ValueError, TypeError, fits.VerifyError) as error:
+        raise InputError(f"{path}: not readable ({error}); is the file complete?") from error
+    if wrong:
+        raise InputError(
+            f"{path}: the data of {', '.join(wrong)} are not those that were written (DATASUM); is the file damaged?",
+            extensions=wrong,
+        )
+
+
+def data_sum(handle: IO[bytes], start: int, length: int) -> int:
+    """Return the ones' complement sum of the big-endian 32-bit words in `length` bytes from `start`."""
+    handle.seek(start)
+    total, remaining = 0, length
+    while remaining > 0:
+        block = handle.read(min(remaining, _BLOCK_BYTES))
+        if not block:
+            raise OSError("it ends before its data do")
+        remaining -= len(block)
+        total += int(np.frombuffer(block.ljust(-(-len(block) // 4) * 4, b"\0"), ">u4").sum(dtype=np.uint64))
+    while total >> 32:
+        total = (total & 0xFFFFFFFF) + (total >> 32)
+    return total
+
+
+def _parts(path: Path) -> list[tuple[str, int, int, int]]:
+    """Return (name, first byte, length, DATASUM) of every extension that carries one."""
+    with fits.open(path) as hdus:
+        return [
+            (hdu.name, hdu.fileinfo()["datLoc"], hdu.fileinfo()["datSpan"], int(hdu.header["DATASUM"]))
+            for hdu in hdus
+            if str(hdu.header.get("DATASUM", "")).strip()
+        ]
+
+
+def _opened(path: Path) -> IO[bytes]:
+    with open(path, "rb") as handle:
+        packed = handle.read(2) == b"\x1f\x8b"
+    opener: Any = gzip.open if packed else open
+    return opener(path, "rb")

@@ -1,0 +1,64 @@
+"""Whether a file holds anything: data that are all one number, or all flagged, are no exposure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from detectorist.algorithms import dq
+from detectorist.errors import InputError
+
+
+def require_content(path: Path) -> None:
+    """Refuse data that are NaN or the same number everywhere, or of which every pixel is flagged DO_NOT_USE.
+
+    Of good data no more is read than shows that they are.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        with fits.open(path, memmap=False) as hdus:
+            empty, flagged = _only_number(hdus), _all_flagged(hdus)
+    except (OSError, EOFError, ValueError, TypeError, fits.VerifyError) as error:
+        raise InputError(f"{path}: not readable ({error}); is the file complete?") from error
+    if empty:
+        raise InputError(f"{path}: SCI holds nothing but {empty}; data of an exposure are needed")
+    if flagged:
+        raise InputError(f"{path}: every pixel is flagged DO_NOT_USE; nothing is left to reduce")
+
+
+def _only_number(hdus: fits.HDUList) -> str:
+    """Return the one number that SCI consists of, in words; "" where there are others, or no data."""
+    seen: set[float] = set()
+    empty = True
+    for plane in _planes(hdus, "SCI"):
+        empty = False
+        finite = plane[np.isfinite(plane)]
+        if finite.size:
+            seen |= {float(finite.min()), float(finite.max())}
+        if len(seen) > 1:
+            return ""
+    return "" if empty else f"{seen.pop():g}" if seen else "NaN"
+
+
+def _all_flagged(hdus: fits.HDUList) -> bool:
+    found = False
+    for plane in _planes(hdus, "DQ"):
+        found = True
+        if not dq.has(plane, dq.DO_NOT_USE).all():
+            return False
+    return found
+
+
+def _planes(hdus: fits.HDUList, name: str) -> Iterator[np.ndarray]:
+    """Yield an image extension in parts along its first axis."""
+    shape: tuple[int, ...] = getattr(hdus[name], "shape", ()) if name in hdus else ()
+    if len(shape) == 2:
+        yield np.asarray(hdus[name].data)
+    for number in range(shape[0] if len(shape) > 2 else 0):
+        yield np.asarray(hdus[name].section[number])

@@ -1,0 +1,224 @@
+"""Odd names, links that lead elsewhere, full disks and signals: nothing is written outside, nothing goes on half."""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from conftest import MODE, products
+from detectorist.campaign.ledger import FILE, Ledger
+from detectorist.campaign.plan import PlanRequest, plan_run
+from detectorist.campaign.run import Execution, run_campaign
+from detectorist.errors import OutputError, ParameterError
+from detectorist.reduction.recipe import Recipe
+from detectorist.reduction.runner import log_file
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+CODE = "from detectorist.cli import main; main()"
+
+
+def everything(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("name", ["what?", "a#b", "100%41", "two words", "Ünïcode", "x" * 255, "file:memory", "-o"])
+def test_names_of_output_folders(campaign, raw, tmp_path, name):
+    raw(a="x", b="y")
+    before = everything(tmp_path)
+    campaign.out = tmp_path / name
+    assert campaign.run()["done"] == 2
+    assert campaign.run()["done"] == 2
+    assert campaign.started() == []
+    with Ledger(campaign.out, read_only=True) as ledger:
+        assert set(ledger.entries()) == {"a", "b"}
+    assert {path.partition("/")[0] for path in everything(tmp_path) - before} == {name}
+
+
+def test_names_that_are_no_text_are_refused(raw, tmp_path):
+    files = raw(a="x")
+    out = tmp_path / os.fsdecode(b"caf\xe9")
+    with pytest.raises(ParameterError, match=r"caf\\udce9: its name is not valid UTF-8"):
+        plan_run(PlanRequest(MODE, files, out))
+    bad = tmp_path / os.fsdecode(b"raw/caf\xe9_uncal.txt")
+    bad.write_text("x")
+    with pytest.raises(ParameterError, match="not valid UTF-8"):
+        plan_run(PlanRequest(MODE, [bad], tmp_path / "out"))
+
+
+@pytest.mark.parametrize("name", [".lock", FILE])
+def test_nothing_is_written_through_a_link(campaign, raw, tmp_path, name):
+    raw(a="x")
+    precious = tmp_path / "precious"
+    precious.write_text("the only copy")
+    campaign.out.mkdir()
+    (campaign.out / name).symlink_to(precious)
+    with pytest.raises(OutputError, match="is a symbolic link"):
+        campaign.run()
+    assert precious.read_text() == "the only copy"
+
+
+def test_a_log_is_not_written_through_a_link(campaign, raw, tmp_path):
+    raw(a="crash")
+    precious = tmp_path / "precious"
+    precious.write_text("the only copy")
+    (campaign.out / "a").mkdir(parents=True)
+    (campaign.out / "a" / "detectorist.log").symlink_to(precious)
+    for workers in (0, 1):
+        assert campaign.run(workers=workers)["crashed"] == 1
+    with pytest.raises(OutputError, match="is a symbolic link"), log_file(campaign.out / "a" / "detectorist.log"):
+        pass
+    assert precious.read_text() == "the only copy"
+
+
+@pytest.mark.parametrize("name", ["output_dir", "output_file"])
+def test_steps_write_below_the_output_folder_only(name):
+    from detectorist.modes.imaging.pipeline import ImagingPipeline
+
+    for setting in (f"jump.{name}=/elsewhere", f"{name}=/elsewhere"):
+        with pytest.raises(ParameterError, match=f"{name} is /elsewhere; products go to the output folder"):
+            Recipe("test").with_settings([setting]).check(ImagingPipeline)
+
+
+def test_a_nested_output_folder_is_not_swept(campaign, raw, tmp_path):
+    """Somebody else's run may be at work there."""
+    raw(a="x")
+    nested = campaign.out / "stage_1" / ".partial-at-work"
+    nested.mkdir(parents=True)
+    (nested.parent / FILE).touch()
+    ours = campaign.out / ".partial-left"
+    ours.mkdir()
+    campaign.run()
+    assert nested.is_dir()
+    assert not ours.exists()
+
+
+def limited(limit_bytes):
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
+
+
+def command(*words, **kwargs):
+    return subprocess.run(
+        [sys.executable, "-c", CODE, *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+        **kwargs,
+    )
+
+
+def test_a_log_that_finds_no_room(tmp_path):
+    """Steps go on, nothing is printed, and the end says which file could not be written."""
+    code = (
+        "import logging, pathlib\n"
+        "from detectorist.errors import OutputError\n"
+        "from detectorist.reduction.runner import log_file\n"
+        "try:\n"
+        f"    with log_file(pathlib.Path({str(tmp_path / 'x.log')!r})):\n"
+        "        for n in range(200):\n"
+        "            logging.getLogger('detectorist').warning('line %d', n)\n"
+        "        print('went on')\n"
+        "except OutputError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, preexec_fn=limited(2000), check=True
+    )
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[0] == "went on"
+    assert f"{tmp_path / 'x.log'}: cannot be written" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def exposures(tmp_path_factory):
+    """A small real exposure of each mode: files and references."""
+    from detectorist.simulate.coron.scene import MiriCoronScene
+    from detectorist.simulate.imaging.scene import ImagingScene
+    from detectorist.simulate.lrs.scene import LrsScene
+
+    folder = tmp_path_factory.mktemp("exposures")
+    LrsScene().write(folder / "lrs", ints=3, groups=6, segments=1, seed=3)
+    ImagingScene().with_detector(size=64, outputs=1, pattern="SHALLOW4").without("wisps").write(
+        folder / "imaging", groups=4, seed=3
+    )
+    MiriCoronScene().write(folder / "coron", ints=2, groups=5, rolls=1, dithers=0, seed=3)
+    return folder
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("mode", ["lrs", "imaging", "coron"])
+def test_a_disk_that_fills_up_at_every_moment(exposures, tmp_path, mode):
+    """One error that names a file, exit code 3 or 4, and with room again the products of an undisturbed run."""
+    files = sorted((exposures / mode).glob("*_uncal.fits"))[:1]
+    words = ["run", mode, *files, "--references", exposures / mode / "crds"]
+    assert command(*words, "-o", tmp_path / "reference").returncode == 0
+    sizes = sorted({path.stat().st_size for path in (tmp_path / "reference").rglob("*") if path.is_file()})
+    for number, size in enumerate([1024, *sizes[1:]]):
+        out = tmp_path / f"out{number}"
+        done = command(*words, "-o", out, preexec_fn=limited(size - 1))
+        said = done.stdout + done.stderr
+        assert done.returncode in (3, 4), (size, said)
+        assert "Traceback" not in said, size
+        assert "Logging error" not in said, size
+        assert str(out) in done.stderr, (size, said)
+        assert command(*words, "-o", out).returncode == 0, size
+        assert set(products(out)) == set(products(tmp_path / "reference"))
+        assert not list(out.rglob(".partial-*"))
+        shutil.rmtree(out)
+
+
+@pytest.fixture
+def slow(raw, tmp_path):
+    """A campaign file over exposures that take their time."""
+    raw(**{f"x{number}": f"sleep=0.2 slowly {number}" for number in range(8)})
+    (tmp_path / "slow.toml").write_text(
+        f'mode = "{MODE}"\ninputs = ["raw/*_uncal.txt"]\noutput_dir = "out"\n[execution]\nworkers = 2\n'
+    )
+    return tmp_path / "slow.toml"
+
+
+@pytest.mark.parametrize(
+    "signals", [(signal.SIGHUP,), (signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGHUP)], ids=str
+)
+def test_signals_once_and_twice(slow, signals):
+    words = [sys.executable, "-c", CODE, "run", str(slow)]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    out = slow.parent / "out"
+    deadline = time.monotonic() + 120
+    while not products(out) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    workers = psutil.Process(process.pid).children()
+    for number in signals:
+        process.send_signal(number)
+        time.sleep(0.05)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert not psutil.wait_procs(workers, timeout=5)[1]
+    assert "was interrupted" in command("status", out).stdout
+    assert command("run", slow).returncode == 0
+    assert len(products(out)) == 16
+    assert not list(out.rglob(".partial-*"))
+
+
+@pytest.mark.parametrize("words", [["--json"], [], ["--dry-run"]])
+def test_a_reader_that_leaves_early(slow, words):
+    shell = " ".join([sys.executable, "-c", f"'{CODE}'", "run", str(slow), *words, "|", "head", "-1"])
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=300, check=False)
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_an_interrupted_plan_runs_again_in_this_process(campaign, raw):
+    raw(a="x")
+    plan = plan_run(PlanRequest(MODE, sorted(campaign.raw.glob("*.txt")), campaign.out))
+    assert run_campaign(plan, Execution(workers=0))["done"] == 1

@@ -1,0 +1,188 @@
+"""What is wrong with an input file is said before anything is reduced, with the file's name, for every instrument."""
+
+import gzip
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from detectorist.errors import InputError
+from detectorist.reduction.checksums import data_sum
+from detectorist.reduction.headers import (
+    flag_missing_rates,
+    is_target_acquisition,
+    read_header,
+    require_rate_unit,
+    require_sound,
+)
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+N_INTS, N_GROUPS, NY, NX = 3, 4, 416, 72
+NAME = "jw09999001001_04103_00001_det_uncal.fits"
+
+
+@pytest.fixture(params=["MIRI", "NIRCAM"])
+def ramp(request, make_lrs_ramp):
+    """Raw ramps of either instrument, with a header in which all is right."""
+    model = make_lrs_ramp(n_ints=N_INTS, n_groups=N_GROUPS, ny=NY, nx=NX)
+    if request.param == "NIRCAM":
+        meta = model.meta
+        meta.instrument.name, meta.instrument.detector, meta.instrument.filter = "NIRCAM", "NRCB4", "F200W"
+        meta.exposure.type, meta.exposure.readpatt = "NRC_IMAGE", "RAPID"
+        meta.subarray.name, meta.subarray.xstart, meta.subarray.ystart = "GENERIC", 101, 201
+    return model
+
+
+@pytest.fixture
+def write(ramp, tmp_path):
+    """Return a function that writes the ramps, some metadata changed, and returns the path."""
+
+    def make(name=NAME, **changes):
+        for key, value in changes.items():
+            group, attribute = key.split("__")
+            setattr(getattr(ramp.meta, group), attribute, value)
+        path = tmp_path / name
+        ramp.save(path, checksum=True)
+        return path
+
+    return make
+
+
+def test_a_good_file_passes(write):
+    require_sound(write())
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("exposure__ngroups", N_GROUPS + 2, r"says 6 groups \(NGROUPS\), the array holds 4"),
+        ("exposure__integration_end", N_INTS + 3, r"says 6 integrations \(INTSTART, INTEND\), the array holds 3"),
+        ("exposure__integration_start", 0, "INTSTART"),
+        ("exposure__nints", N_INTS - 1, "INTEND is 3, but NINTS says 2"),
+        ("exposure__nints", 10**12, r"says 1000000000000 integrations \(NINTS\), the array holds 3"),
+        ("subarray__xsize", 80, r"says 80 columns \(SUBSIZE1\), the array holds 72"),
+        ("subarray__ysize", 400, r"says 400 rows \(SUBSIZE2\), the array holds 416"),
+        ("subarray__xstart", 2000, r"SUBSTRT1 is 2000: 72 pixels"),
+        ("subarray__ystart", 0, r"SUBSTRT2 is 0: 416 pixels"),
+        ("subarray__ystart", None, "SUBSTRT2 is missing"),
+        ("subarray__name", "FULL", "416 x 72 pixels called FULL"),
+        ("instrument__detector", "NIS", "detector is NIS; one of the two is wrong"),
+        ("exposure__group_time", None, "TGROUP is missing"),
+        ("exposure__frame_time", None, "TFRAME is missing"),
+        ("exposure__group_time", 5.0, "make 0.15904 s"),
+    ],
+)
+def test_a_header_that_contradicts_the_array_or_itself(write, key, value, words):
+    path = write(**{key: value})
+    with pytest.raises(InputError, match=words) as caught:
+        require_sound(path)
+    assert str(caught.value).startswith(str(path))
+
+
+def test_swapped_axes_and_a_full_frame_under_the_name_of_a_subarray(write, ramp):
+    ramp.data = ramp.data.swapaxes(2, 3).copy()
+    ramp.groupdq, ramp.pixeldq = np.zeros(ramp.data.shape, np.uint8), np.zeros(ramp.data.shape[2:], np.uint32)
+    with pytest.raises(InputError, match="416 rows .* holds 72"):
+        require_sound(write())
+
+
+def test_words_where_a_number_belongs(write):
+    path = write()
+    with fits.open(path) as hdus:
+        hdus[0].header["NINTS"] = "abc"
+        kept = fits.HDUList([hdu for hdu in hdus if hdu.name != "ASDF"])
+        kept.writeto(path.with_name("words_uncal.fits"), output_verify="ignore")
+    with pytest.raises(InputError, match="words_uncal.fits"):
+        require_sound(path.with_name("words_uncal.fits"))
+
+
+@pytest.mark.parametrize("number", [0.0, 65535.0, np.nan])
+def test_data_that_are_one_number(write, ramp, number):
+    ramp.data = np.full(ramp.data.shape, number, np.float32)
+    with pytest.raises(InputError, match=rf"{NAME}: SCI holds nothing but"):
+        require_sound(write())
+
+
+def test_one_good_integration_is_enough(write, ramp):
+    data = np.zeros(ramp.data.shape, np.float32)
+    data[-1] = ramp.data[-1]
+    ramp.data = data
+    require_sound(write())
+
+
+def test_rates_whose_every_pixel_is_flagged(make_lrs_rateints, tmp_path):
+    rates = make_lrs_rateints()
+    rates.dq = np.ones(rates.data.shape, np.uint32)
+    rates.save(tmp_path / "x_rateints.fits")
+    with pytest.raises(InputError, match="every pixel is flagged DO_NOT_USE"):
+        require_sound(tmp_path / "x_rateints.fits")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_flipped_bit_in_the_pixels_is_told(write, packed):
+    path = write()
+    with fits.open(path) as hdus:
+        place = hdus["SCI"].fileinfo()["datLoc"] + 1000
+    damaged = bytearray(path.read_bytes())
+    damaged[place] ^= 8
+    path = path.with_suffix(".fits.gz") if packed else path
+    path.write_bytes(gzip.compress(bytes(damaged), 1) if packed else bytes(damaged))
+    with pytest.raises(InputError, match=r"the data of SCI are not those that were written \(DATASUM\)"):
+        require_sound(path)
+
+
+def test_sums_are_those_of_astropy(write, tmp_path):
+    with fits.open(write()) as hdus, open(hdus.filename(), "rb") as handle:
+        for hdu in hdus:
+            where = hdu.fileinfo()
+            assert data_sum(handle, where["datLoc"], where["datSpan"]) == int(hdu.header["DATASUM"]), hdu.name
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.001, 0.5, 0.9])
+def test_files_cut_short(write, kept):
+    path = write()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * kept)])
+    with pytest.raises(InputError, match=NAME):
+        require_sound(path)
+
+
+def test_a_file_without_asdf_is_read_from_its_keywords(write):
+    path = write()
+    with fits.open(path) as hdus:
+        fits.HDUList([hdu for hdu in hdus if hdu.name != "ASDF"]).writeto(path.with_name("plain_uncal.fits"))
+    plain = path.with_name("plain_uncal.fits")
+    require_sound(plain)
+    with_tree, without = read_header(path), read_header(plain)
+    for key in ("exposure.ngroups", "exposure.type", "instrument.detector", "subarray.xstart", "model_type"):
+        assert without[key] == with_tree[key], key
+
+
+@pytest.mark.parametrize(("kind", "left_out"), [("NRC_TACQ", True), ("MIR_TACONFIRM", True), ("NRC_IMAGE", False)])
+def test_target_acquisition_is_known_by_its_header(write, kind, left_out):
+    assert is_target_acquisition(write(exposure__type=kind)) == left_out
+
+
+def test_rates_that_are_no_number_are_flagged(make_lrs_rateints):
+    rates = make_lrs_rateints(n_ints=2)
+    rates.data[0, 10, 20], rates.data[1, 5, 5], rates.err[0, 7, 7] = np.inf, np.nan, np.inf
+    rates.dq[1, 5, 5] = 5
+    before = np.array(rates.data)
+    assert flag_missing_rates(rates) == 2
+    assert [int(rates.dq[place]) for place in ((0, 10, 20), (1, 5, 5), (0, 7, 7))] == [1, 5, 1]
+    assert np.isnan(rates.data[0, 10, 20])
+    assert (rates.dq > 0).sum() == 3
+    good = np.isfinite(before)
+    np.testing.assert_array_equal(rates.data[good], before[good])
+
+
+@pytest.mark.parametrize(("unit", "refused"), [("MJy/sr", True), ("DN", True), ("DN/s", False), (None, False)])
+def test_rates_in_other_units(make_lrs_rateints, unit, refused):
+    rates = make_lrs_rateints(n_ints=2)
+    rates.meta.bunit_data = unit
+    if refused:
+        with pytest.raises(InputError, match=rf"BUNIT is {unit}; rates in DN/s are needed"):
+            require_rate_unit(rates)
+    else:
+        require_rate_unit(rates)
