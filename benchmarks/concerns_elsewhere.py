@@ -33,7 +33,7 @@ SPOILED: dict[str, dict[str, tuple[str, ...]]] = {
             "extract_1d_optimal.trace_position=constant",
             "extract_1d_optimal.aperture_center=30",
         ),
-        "gain twice too large": ("set_custom_gain.gain_value=7.8",),
+        "gain twice too large": ("set_custom_gain.skip=false", "set_custom_gain.gain_value=7.8"),
         "cosmic rays left": ("jump.skip=true", "clean_outliers.outlier_threshold=1000.0"),
     },
     "imaging": {

@@ -69,7 +69,7 @@ def binned(image: np.ndarray) -> np.ndarray:
 def show_both(images: tuple[np.ndarray, np.ndarray], titles: tuple[str, str], unit: str, bins: int = 1) -> Figure:
     """Return two images with the stretch of the second one's sky; `bins`: detector pixels per pixel shown."""
     figure, axes = new_figure(1, 2, size=(9, 4.4), sharey=True)
-    low, high = np.nanpercentile(images[1], [1, 97 if bins == 1 else 90])
+    low, high = np.nanpercentile(images[1], [5, 97 if bins == 1 else 95])
     for axis, image, title in zip(axes, images, titles, strict=True):
         extent = (-0.5, bins * image.shape[1] - 0.5, -0.5, bins * image.shape[0] - 0.5)
         drawn = axis.imshow(

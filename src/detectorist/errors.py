@@ -38,6 +38,10 @@ class InputError(DetectoristError, TypeError):
     """The data are not what this step needs: instrument, mode, product, shape or content."""
 
 
+class NoSuchFile(InputError):
+    """A file or folder that was named is not there."""
+
+
 class ParameterError(DetectoristError, ValueError):
     """A parameter has a value that makes no sense, alone or for these data."""
 

@@ -16,7 +16,7 @@ from stdatamodels.jwst import datamodels
 from stdatamodels.jwst.datamodels import JwstDataModel
 
 from detectorist import __version__
-from detectorist.errors import InputError
+from detectorist.errors import InputError, NoSuchFile
 
 #: FITS keywords of our steps' states, as the standard pipeline has S_LINEAR and the like.
 STATE_KEYWORDS = {
@@ -109,7 +109,7 @@ def _existing(data: Any) -> Path:
         raise InputError(f"input is of type {type(data).__name__}: a JWST datamodel or the path of a file is needed")
     path = Path(data)
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise NoSuchFile(f"{path}: no such file")
     return path
 
 

@@ -84,9 +84,9 @@ def test_ecsv(table):
         ("name,a.b\nx,1\n", 'no column "exposure"'),
         ("exposure,scale\nx,1\n", 'column "scale" is not step.parameter'),
         ("exposure,a.b\nx\n", "line 2 has 1 cells; the header has 2"),
-        ("exposure,a.b\n../../etc/x,1\n", "no name of an exposure"),
-        ("exposure,a.b\n/etc/x,1\n", "no name of an exposure"),
-        ("exposure,a.b\n,1\n", "no name of an exposure"),
+        ("exposure,a.b\n../../etc/x,1\n", "not the name of an exposure"),
+        ("exposure,a.b\n/etc/x,1\n", "not the name of an exposure"),
+        ("exposure,a.b\n,1\n", "not the name of an exposure"),
         ("# %ECSV 1.0\nnonsense\n", "not valid ECSV"),
     ],
 )

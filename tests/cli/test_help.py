@@ -32,8 +32,7 @@ def test_every_command_has_help(words):
     done = detectorist(*words, "--help")
     assert done.returncode == 0, done.stderr
     assert "Usage" in done.stdout
-    if len(words) == 2 or words == ("demo",):
-        assert "Example" in done.stdout
+    assert "Example" in done.stdout
 
 
 def test_help_is_quick():
@@ -56,3 +55,27 @@ def test_version():
 
 def test_recipe_show_prints_comments():
     assert "# the last frame is pulled down" in detectorist("recipe", "show", "lrs", "short").stdout
+
+
+MISSING = [
+    ("run", "lrs", "no_uncal.fits", "-o", "out"),
+    ("run", "imaging", "no_uncal.fits", "-o", "out"),
+    ("run", "coron", "no_uncal.fits", "-o", "out"),
+    ("run", "no.toml"),
+    ("destripe", "no_rate.fits", "-o", "out"),
+    ("wisps", "no_rate.fits", "-o", "out"),
+    ("snowballs", "no_uncal.fits", "-o", "out", "--references", "none"),
+    ("inspect", "no.fits"),
+    ("report", "nowhere"),
+    ("status", "nowhere"),
+]
+
+
+@pytest.mark.parametrize("words", MISSING, ids=lambda words: " ".join(words[:2]))
+def test_a_missing_file_is_a_bad_argument_and_said_once(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = detectorist(*words)
+    assert done.returncode == 2
+    assert done.stderr.count("error:") == 1
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []

@@ -17,7 +17,8 @@ class Event:
     ----------
     kind : str
         PLANNED (numbers: total, reused, workers), STARTED, PROGRESS (numbers: done, total), FINISHED (numbers:
-        state, seconds, peak_bytes), RETRIED (a worker died) or ENDED (numbers: a count per state).
+        state, seconds, peak_bytes, and merits: its figures of merit), RETRIED (a worker died) or ENDED (numbers: a
+        count per state).
     name : str
         The exposure; "" where the campaign is meant.
     text : str

@@ -1,4 +1,8 @@
-"""Worker processes on this machine: one exposure each, replaced when they die or have grown."""
+"""Worker processes on this machine: one exposure each, replaced when they die or have grown.
+
+No library does what is needed: concurrent.futures and loky give up all jobs when one worker dies, and pebble, which
+does not, starts workers by running the user's script again, which fails where that has no `if __name__ == "__main__"`.
+"""
 
 from __future__ import annotations
 

@@ -277,6 +277,7 @@ class _Run:
             state=record.state,
             seconds=round(record.seconds, 3),
             peak_bytes=record.peak_bytes,
+            merits=record.steps.get("exposure", {}),
         )
 
     def _put_back(self) -> None:

@@ -8,7 +8,7 @@ import traceback
 from pathlib import Path
 
 from detectorist.cli.exit_codes import BAD_ARGUMENTS, CRASHED, INTERRUPTED, UNPROCESSABLE
-from detectorist.errors import DetectoristError, OutputError, ParameterError, ReferenceMissing
+from detectorist.errors import DetectoristError, NoSuchFile, OutputError, ParameterError, ReferenceMissing
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
         from detectorist.cli.app import app
 
         app()
-    except (ParameterError, ReferenceMissing) as error:
+    except (ParameterError, ReferenceMissing, NoSuchFile) as error:
         _fail(error, BAD_ARGUMENTS)
     except DetectoristError as error:
         _fail(error, UNPROCESSABLE)

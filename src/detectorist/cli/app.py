@@ -12,7 +12,8 @@ from detectorist.cli.of_modes import commands_of_modes
 
 app = typer.Typer(
     name="detectorist",
-    help="Reduce raw JWST exposures: MIRI LRS time series, NIRCam images, coronagraphy (stage 1).",
+    help="Reduce raw JWST exposures: MIRI LRS time series, NIRCam images, coronagraphy (stage 1).\n\n"
+    "Example: detectorist demo",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

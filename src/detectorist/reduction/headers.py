@@ -19,7 +19,7 @@ from stdatamodels.jwst.datamodels import CubeModel, ImageModel, JwstDataModel, R
 from detectorist import models
 from detectorist.algorithms import dq
 from detectorist.detectors import MIRI, MIRI_SUBARRAYS, NIRCAM
-from detectorist.errors import InputError
+from detectorist.errors import InputError, NoSuchFile
 from detectorist.product_names import is_fits
 from detectorist.reduction.checksums import require_checksums
 from detectorist.reduction.content import require_content
@@ -97,7 +97,7 @@ def read_header(path: Path) -> dict[str, Any]:
         When there is no such file, or it is no JWST product.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise NoSuchFile(f"{path}: no such file")
     try:
         flat = read_metadata(path, flatten=True) if has_tree(path) else _read_without_tree(path)
     except Exception as error:

@@ -10,7 +10,7 @@ from stdatamodels.jwst import datamodels
 from stdatamodels.jwst.datamodels import JwstDataModel
 
 from detectorist import models
-from detectorist.errors import InputError
+from detectorist.errors import InputError, NoSuchFile
 
 #: Header entries worth a line, in this order.
 _FACTS = (
@@ -39,7 +39,7 @@ def inspect_file(path: str | Path) -> str:
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise NoSuchFile(f"{path}: no such file")
     try:
         model = datamodels.open(path)
     except Exception as error:

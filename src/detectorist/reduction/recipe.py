@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from detectorist.errors import ParameterError
@@ -52,6 +52,11 @@ class Recipe:
             table = parameters if len(names) == 1 else steps.setdefault(names[0], {})
             table[names[-1]] = _parse_setting(text)
         return Recipe(self.name, self.title, parameters, steps)
+
+    def with_parameters(self, **values: Any) -> Recipe:
+        """Return a recipe with parameters of the pipeline itself changed; None leaves one as it is."""
+        known = {name: value for name, value in values.items() if value is not None}
+        return replace(self, parameters={**self.parameters, **known})
 
     def check(self, pipeline: Any) -> None:
         """Refuse names that the pipeline does not have.

@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jwst.pipeline import Detector1Pipeline
 
-from detectorist.errors import InputError
+from detectorist.errors import InputError, NoSuchFile
 from detectorist.reduction.engine_steps import ENGINE_STEPS
 from detectorist.reduction.garbage_collection import FrozenHeap
 
@@ -109,7 +109,7 @@ def verify(
         When there is no such file, or a run fails.
     """
     if not Path(file).is_file():
-        raise InputError(f"{file}: no such file")
+        raise NoSuchFile(f"{file}: no such file")
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         base = Path(folder or scratch)
         runs = {}

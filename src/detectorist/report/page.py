@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from detectorist import __version__
 from detectorist.campaign.memory import format_bytes
-from detectorist.errors import InputError
+from detectorist.errors import NoSuchFile
 from detectorist.figures.pictures import coloured
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.job import DONE
@@ -62,7 +62,7 @@ def write_report(
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
+        raise NoSuchFile(f"{folder}: no such folder")
     run = gather(folder)
     compared = gather(Path(other)) if other is not None else None
     many = len(run.exposures) > MOST_INLINE

@@ -107,6 +107,13 @@ def test_cosmic_rays_left_are_told(spectra, rng):
     assert any("cosmic rays are left" in words for words in told(numbers))
 
 
+@pytest.mark.parametrize(("scales", "told_of"), [((1.0, 1.1), ""), ((1.05, 1.4), "1.40"), ((1.1, 0.7), "0.70")])
+def test_errors_that_had_to_be_scaled_are_told(spectra, scales, told_of):
+    records = {str(scale): {"extract_1d_optimal": {"error_scale": scale}} for scale in scales}
+    reasons = [words for words in told(measure(spectra, records=records)) if "had to be multiplied" in words]
+    assert [told_of in words for words in reasons] == [True] * bool(told_of)
+
+
 def test_a_trace_off_the_aperture_is_told(spectra, frames):
     moved = {name: np.roll(image, 8, axis=1) for name, image in frames.items()}
     numbers = measure(spectra, frames=moved, records=RECORDS)

@@ -11,7 +11,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.table import Table, vstack
 
-from detectorist.errors import InputError, ParameterError
+from detectorist.errors import InputError, NoSuchFile, ParameterError
 from detectorist.modes.job import JobRecord
 from detectorist.parameters import nearest
 from detectorist.product_names import product_of, without_ending
@@ -365,7 +365,7 @@ def _read_row(path: Path) -> dict[str, Any] | None:
             with fits.open(path) as hdus:
                 roll = next((hdu.header["ROLL_REF"] for hdu in hdus if "ROLL_REF" in hdu.header), None)
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
+        raise NoSuchFile(f"{path}: no such file") from error
     except (OSError, ValueError, TypeError, fits.VerifyError) as error:
         raise UnreadableError(f"{path}: cannot be read as a FITS file ({error})") from error
     kind = header.get("EXP_TYPE")

@@ -11,7 +11,7 @@ from stdatamodels.jwst.datamodels import CubeModel, ImageModel, JwstDataModel
 
 from detectorist import models
 from detectorist.crds_source import use_references
-from detectorist.errors import InputError, OutputError
+from detectorist.errors import NoSuchFile, OutputError
 from detectorist.modes.imaging.pipeline import RATE_STEPS
 from detectorist.product_names import without_ending
 from detectorist.reduction import products
@@ -82,7 +82,7 @@ def correct_rate_file(request: RateRequest) -> RateResult:
         (path for path in (target, request.file, request.input_dir / request.file.name) if path.is_file()), None
     )
     if source is None:
-        raise InputError(
+        raise NoSuchFile(
             f"{request.file}: no such file, neither here nor in {request.output_dir} or {request.input_dir}"
         )
     if not request.in_place and request.file.is_file() and target.is_file() and target.samefile(request.file):

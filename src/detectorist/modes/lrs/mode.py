@@ -84,7 +84,7 @@ class LrsMode(Mode):
         from detectorist.modes.lrs.reduction import reduce_exposure
         from detectorist.reduction.runner import request_of
 
-        found = reduce_exposure(request_of(job, progress, _chunking(job)))
+        found = reduce_exposure(request_of(job, progress), chunk_ints=job.options.get("chunk_ints"))
         return Outcome(found.products, found.steps, resolved=found.resolved)
 
     def section(self) -> Section:
@@ -155,7 +155,7 @@ class LrsMode(Mode):
 
 
 def _recipe(job: Job) -> Any:
-    return _load_recipe(job.recipe, (*job.settings, *_chunking(job)))
+    return _load_recipe(job.recipe, job.settings).with_parameters(chunk_ints=job.options.get("chunk_ints"))
 
 
 def _load_recipe(name: str | None, settings: Sequence[str]) -> Any:
@@ -181,11 +181,6 @@ def build(recipe: Any) -> Any:
     from detectorist.reduction.runner import build_pipeline
 
     return build_pipeline(LrsPipeline, None, steps=recipe.steps, **recipe.parameters)
-
-
-def _chunking(job: Job) -> tuple[str, ...]:
-    chunk = job.options.get("chunk_ints")
-    return (f"chunk_ints={chunk}",) if chunk else ()
 
 
 def _decides(job: Job) -> bool:

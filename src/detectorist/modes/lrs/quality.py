@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -68,6 +68,14 @@ COLUMNS = (
         ".3f",
         compared=False,
         error="depth_error_pct",
+    ),
+    Column(
+        "error_scale",
+        "error scale",
+        "",
+        "Factor by which the errors were multiplied to be those of the scatter; 1 where nothing had to be done",
+        ".2f",
+        indexed=False,
     ),
     Column("transit_mid_h", "mid-transit", "h", "From the first integration", ".4f", compared=False, indexed=False),
     Column("transit_duration_h", "duration", "h", "First to last contact", ".3f", compared=False, indexed=False),
@@ -176,6 +184,18 @@ CHECKS = (
         "single wavelengths scatter only {value:.2f} times their stated errors (1 is right): the errors are too large. "
         "Is the gain right?",
         low=0.9,
+    ),
+    Check(
+        "error_scale",
+        "the errors of the spectra had to be multiplied by {value:.2f} to be those of their scatter (1 is right, up to "
+        "{high:g} is usual): is the gain right? Are noise or cosmic rays left?",
+        high=1.2,
+    ),
+    Check(
+        "error_scale",
+        "the errors of the spectra had to be multiplied by {value:.2f} to be those of their scatter (1 is right): is "
+        "the gain right?",
+        low=0.8,
     ),
     Check(
         "background_error_pct",
@@ -375,7 +395,15 @@ def _of_records(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "groups_used": int(chosen["n_groups"]) - len(chosen.get("groups") or ()) if chosen.get("n_groups") else None,
         "jumps_pct": 100.0 * n_jumps / n_pixels if n_pixels else None,
         "reference_columns_lost": max(lost, default=0),
+        "error_scale": _error_scale(parts),
     }
+
+
+def _error_scale(parts: Sequence[Mapping[str, Mapping[str, Any]]]) -> float | None:
+    """Return the factor of the errors that is farthest from 1; None where they were not scaled."""
+    steps = (part.get(name, {}) for part in parts for name in _EXTRACTIONS)
+    found = [float(step["error_scale"]) for step in steps if step.get("error_scale")]
+    return max(found, key=lambda one: abs(np.log(one)), default=None)
 
 
 def _of_frames(frames: Mapping[str, Any] | None, records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

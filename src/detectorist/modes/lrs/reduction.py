@@ -37,8 +37,8 @@ class Reduced:
     products: tuple[Path, ...]
 
 
-def reduce_exposure(request: Request) -> Reduced:
-    """Reduce one MIRI LRS exposure.
+def reduce_exposure(request: Request, *, chunk_ints: int | None = None) -> Reduced:
+    """Reduce one MIRI LRS exposure, stage 1 in chunks of `chunk_ints` integrations where that is given.
 
     Everything that can be known to fail is checked before the first ramp is read: headers of all files, names of all
     parameters, a source of references, an output folder that can be written.
@@ -48,7 +48,7 @@ def reduce_exposure(request: Request) -> Reduced:
     DetectoristError
         One of its kinds, with a sentence that says which file or parameter, what was found and what is needed.
     """
-    recipe = load_recipe("lrs", request.recipe).with_settings(request.settings)
+    recipe = load_recipe("lrs", request.recipe).with_settings(request.settings).with_parameters(chunk_ints=chunk_ints)
     recipe.check(LrsPipeline)
     segments = order_segments(request.files, allow_gaps=bool(recipe.parameters.get("allow_gaps", False)))
     require_writable(request.output_dir)

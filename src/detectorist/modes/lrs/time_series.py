@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from detectorist.errors import InputError
+from detectorist.errors import InputError, NoSuchFile
 
 #: Days between Julian dates and the modified ones that files held before.
 MJD_ZERO = 2400000.5
@@ -76,7 +76,7 @@ def find_spectra(source: str | Path) -> list[Path]:
     if source.is_file():
         return [source]
     if not source.exists():
-        raise InputError(f"{source}: no such file or folder")
+        raise NoSuchFile(f"{source}: no such file or folder")
     direct = source / PRODUCT
     found = [direct] if direct.is_file() else sorted(source.rglob(Path(PRODUCT).name))
     found = [path for path in found if not any(part.startswith(".partial-") for part in path.parts)]

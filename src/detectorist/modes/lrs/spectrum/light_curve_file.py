@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from detectorist.errors import InputError
+from detectorist.errors import InputError, NoSuchFile
 
 #: Endings of tables that are read, and how astropy calls them.
 FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv"}
@@ -45,7 +45,7 @@ def read_light_curve(path: str | Path) -> LightCurveTable:
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise NoSuchFile(f"{path}: no such file")
     try:
         table = Table.read(path, format=FORMATS[path.suffix.lower()])
     except Exception as error:  # astropy raises whatever a broken table leads to

@@ -13,7 +13,7 @@ from detectorist.algorithms.spectra.light_curves import USEFUL_UM
 from detectorist.algorithms.spectra.limb_darkening import N_COEFFICIENTS, require_law
 from detectorist.algorithms.spectra.red_noise import KINDS
 from detectorist.algorithms.spectra.transit_models import EVENTS, ORBITAL, Orbit
-from detectorist.errors import InputError, ParameterError
+from detectorist.errors import InputError, NoSuchFile, ParameterError
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def read_limb_darkening(law: str, path: str | Path) -> LimbDarkening:
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise NoSuchFile(f"{path}: no such file")
     try:
         table = Table.read(path, format="ascii.ecsv" if path.suffix == ".ecsv" else "ascii.csv")
     except Exception as error:  # astropy raises whatever a broken table leads to
