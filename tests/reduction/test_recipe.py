@@ -91,7 +91,7 @@ def test_another_recipe_takes_the_place_of_the_default():
     """What only the default one says is the step's own default then."""
     pipeline = build_pipeline(LrsPipeline, None, steps={"jump": {"rejection_threshold": 7.0}})
     assert pipeline.jump.rejection_threshold == 7.0
-    for step in ("set_custom_gain", "reference_pixel"):
+    for step in ("subtract_group_offsets", "reference_pixel"):
         assert not load_recipe("lrs").steps[step]["skip"]
         assert getattr(pipeline, step).skip
     assert pipeline.drop_groups.drop_groups is None

@@ -96,7 +96,10 @@ def test_flags_survive_saving_and_stock_ramp_fit(make_lrs_ramp, lrs_references, 
 
 
 def test_auto_on_simulated_ramps(tmp_path):
-    """Reset decay, RSCD and a pulled-down last group go; a segment's choice is that of the others."""
+    """A pulled-down last group goes, few others do; a segment's choice is that of the others.
+
+    What reset decay and RSCD add to all pixels alike goes with the background: it costs no group.
+    """
     from detectorist.simulate.lrs.scene import LrsScene
 
     files = LrsScene().write(tmp_path / "sim", ints=6, groups=30, segments=2, seed=5)
@@ -107,9 +110,8 @@ def test_auto_on_simulated_ramps(tmp_path):
         lists.append(step.record["groups"])
         assert_array_equal(np.flatnonzero((got.groupdq & 1).all(axis=(0, 2, 3))), step.record["groups"])
     for chosen in lists:
-        assert chosen[0] == 0
         assert chosen[-1] == 29
-        assert 2 <= len(chosen) <= 14
+        assert 1 <= len(chosen) <= 14
     assert abs(len(lists[0]) - len(lists[1])) <= 3
     clean = (
         LrsScene()

@@ -22,7 +22,7 @@ def ramp(make_lrs_ramp):
 def test_defaults_are_those_of_the_algorithm():
     step = GroupBackgroundSubtractStep()
     for name, parameter in inspect.signature(measure_background).parameters.items():
-        if parameter.kind is parameter.KEYWORD_ONLY:
+        if parameter.kind is parameter.KEYWORD_ONLY and name != "columns":  # an array, not a parameter of a step
             assert getattr(step, name) == parameter.default, name
 
 

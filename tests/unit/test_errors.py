@@ -8,6 +8,7 @@ from detectorist import errors
 
 KINDS = [
     errors.InputError,
+    errors.NoSuchFile,
     errors.ParameterError,
     errors.AlreadyCorrected,
     errors.TooFewPixels,

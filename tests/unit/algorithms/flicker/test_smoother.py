@@ -158,8 +158,9 @@ def test_sky_level_stays(rng, sky):
     mask = blobs(rng, image.shape, 0.2)
     low = smoother.estimate_flicker(image, mask, readout=readout)
     high = smoother.estimate_flicker(image + sky, mask, readout=readout)
-    assert abs(high.pattern.mean()) < 1e-7
-    assert abs(high.columns.mean()) < 1e-12
+    # What is under the mask is a guess: the level is that of the pixels that were used.
+    assert abs(high.pattern[~mask].mean()) < 1e-7
+    assert abs(high.total[~mask].mean()) < 1e-7
     assert_allclose(high.pattern, low.pattern, atol=2e-6 + 3e-7 * abs(sky))
 
 
