@@ -242,8 +242,10 @@ def _require_integrations(name: str, meta: dict[str, Any], axes: tuple[int, ...]
         return
     if last is not None and last > total:
         raise InputError(f"{name}: INTEND is {last}, but NINTS says {total} integrations in all", header=last)
-    in_one_file = meta.get("exposure.total_segments") in (None, 0, 1) and first in (None, 1)
-    if in_one_file and len(axes) > 2 and total != axes[0]:
+    segments = meta.get("exposure.total_segments")
+    # Rates do not say how many segments there are; what ends before the last integration is one of several.
+    in_one_file = segments in (0, 1) or (segments is None and last in (None, total))
+    if in_one_file and first in (None, 1) and len(axes) > 2 and total != axes[0]:
         raise InputError(
             f"{name}: the header says {total} integrations (NINTS), the array holds {axes[0]}; is the file complete?",
             header=total,

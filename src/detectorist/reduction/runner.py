@@ -121,9 +121,11 @@ def resolve(
 
 
 def _as_asked(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the suffixes that stpipe gives to steps as they run: what was kept from before has run no step."""
+    """Leave out what stpipe and the pipeline give to steps as they run: suffixes, and folders that are gone by now."""
     steps = {
-        step: {name: value for name, value in table.items() if (name, value) != ("suffix", step)}
+        step: {
+            name: value for name, value in table.items() if (name, value) != ("suffix", step) and name != "output_dir"
+        }
         for step, table in parameters.get("steps", {}).items()
     }
     return {**parameters, "steps": steps}

@@ -33,4 +33,3 @@ def test_steps_and_size():
     assert {"jump", "snowballs", "ramp_fit", "stripes"} <= set(steps)
     assert "wisps" not in steps
     assert mode.predict(job(files=("nowhere.fits",))).memory_bytes == 0
-    assert "stripes" in mode.recipe_text(job())

@@ -83,10 +83,13 @@ def test_every_segment_has_its_rates_with_their_history(reduced):
         assert header["CRDS_CTX"] == "jwst_sim.pmap"
 
 
-def test_gain_of_ones_own_is_a_file_and_named_in_the_products(reduced):
-    gains = list((reduced / "references").glob("*_gain.fits"))
+def test_gain_of_ones_own_is_a_file_and_named_in_the_products(exposure, segments, tmp_path):
+    settings = ("set_custom_gain.skip=false", "set_custom_gain.gain_value=4.0")
+    reduce_exposure(Request(segments[:1], tmp_path, settings=settings, references=str(exposure / "crds")))
+    gains = list((tmp_path / "references").glob("*_gain.fits"))
     assert len(gains) == 1
-    header = fits.getheader(next((reduced / "stage_1").glob("*_rateints.fits")))
+    assert (fits.getdata(gains[0]) == 4.0).all()
+    header = fits.getheader(next((tmp_path / "stage_1").glob("*_rateints.fits")))
     assert header["R_GAIN"].endswith(gains[0].name)
 
 

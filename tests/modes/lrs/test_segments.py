@@ -9,7 +9,10 @@ from detectorist.modes.lrs.segments import order_segments
 @pytest.fixture
 def write(tmp_path, make_lrs_rateints, make_lrs_ramp):
     def make(name, first, n_ints=2, *, ramps=False, **meta):
+        """Save one segment of an exposure of six integrations, small, hence of no subarray with a name."""
         model = make_lrs_ramp(n_ints, 3, 4, 6) if ramps else make_lrs_rateints(n_ints, 4, 40)
+        model.meta.subarray.name = None
+        model.meta.exposure.nints, model.meta.exposure.segment_total = 6, 3
         model.meta.exposure.integration_start = first
         model.meta.exposure.integration_end = None if first is None else first + n_ints - 1
         for key, value in meta.items():
@@ -112,7 +115,7 @@ def test_exposures_of_a_phase_curve_are_one_series_in_time(write):
 
 
 def test_segments_missing_at_either_end_are_said(write, caplog):
-    middle = write("b_rateints.fits", 3, segment_number=2, segment_total=3, nints=6)
+    middle = write("b_rateints.fits", 3, segment_number=2)
     order_segments([middle])
     assert "segment 1 of 3 missing: integrations 1-2 of the exposure of" in caplog.text
     assert "segment 3 of 3 missing: integrations 5-6" in caplog.text

@@ -40,7 +40,8 @@ def assert_same_as_recipe(got, recipe, exposure, folder):
     files = sorted(exposure.glob("*_uncal.fits"))
     request = Request(files, folder, recipe=recipe, references=str(exposure / "crds"))
     ours = reduce_exposure(request).spectra.dataset
-    np.testing.assert_allclose(got["flux"].values, ours["flux"].values, rtol=1e-5, equal_nan=True)
+    rows = ours["detector_row"].values  # scripts write all rows, in the order of the detector
+    np.testing.assert_allclose(got["flux"].values[:, rows], ours["flux"].values, rtol=1e-5, equal_nan=True)
 
 
 def test_bright(exposure, tmp_path):

@@ -90,7 +90,9 @@ class SegmentSpectra:
 
 
 class LrsSpectra:
-    """All segments of an exposure, joined in a NetCDF file that grows with them: none is kept in memory.
+    """All segments of an exposure, joined in a NetCDF file that grows with them, in memory until `finish` writes it.
+
+    Memory grows by the size of the file, some kilobytes an integration; segments are not kept beside it.
 
     Wavelengths ascend; rows of the detector without one are left out, and `detector_row` tells which are there.
     Nothing has the final name until `finish`.
