@@ -292,7 +292,7 @@ class TestParameters:
 
 class TestBadInput:
     def test_an_empty_database(self, tmp_path):
-        with pytest.raises(ParameterError, match="no exposure"):
+        with pytest.raises(ParameterError, match="the database is empty"):
             run_obs(Database(tmp_path))
 
     def test_a_wrong_type(self, database):

@@ -107,7 +107,7 @@ def run(tmp_path, templates):
 
 
 def require_nothing_measured(run, step, file, **parameters):
-    """Assert that stripes refuse the image by its name, and that a wisp that cannot be measured stays in and says so."""
+    """Assert that stripes refuse the image by its name, and that a wisp that cannot be measured stays in."""
     if step == "stripes":
         with pytest.raises(TooFewPixels, match=NAME):
             run(step, file, **parameters)

@@ -63,7 +63,11 @@ def test_parameters(reduce, segments, tmp_path, setting, kind, words):
 @pytest.mark.parametrize(
     ("setting", "kind", "words"),
     [
-        ("extract_1d_optimal.trace_position=constant extract_1d_optimal.aperture_center=200", ParameterError, "192 to 208|196 to 204"),
+        (
+            "extract_1d_optimal.trace_position=constant extract_1d_optimal.aperture_center=200",
+            ParameterError,
+            "192 to 208|196 to 204",
+        ),
         ("background_subtract.columns=given background_subtract.bkg_col_left_start=30", ParameterError, "30.*22|left"),
         ("background_subtract.columns=given background_subtract.bkg_col_right_end=90", ParameterError, "90"),
         ("clean_outliers.outlier_threshold=-1", ParameterError, "outlier_threshold"),
