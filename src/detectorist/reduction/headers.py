@@ -193,7 +193,9 @@ def flag_missing_rates(rates: CubeModel | ImageModel) -> int:
     """
     missing = ~np.isfinite(rates.data)
     if rates.hasattr("err") and np.shape(rates.err) == np.shape(rates.data):
-        missing |= ~np.isfinite(rates.err)
+        unknown = ~np.isfinite(rates.err)
+        if not unknown.all():  # errors that nobody knows say nothing against a pixel
+            missing |= unknown
     flags = models.flags(rates)
     new = missing & ~dq.has(flags, dq.DO_NOT_USE)
     infinite = np.isinf(rates.data)
@@ -242,8 +244,8 @@ def _require_integrations(name: str, meta: dict[str, Any], axes: tuple[int, ...]
         return
     if last is not None and last > total:
         raise InputError(f"{name}: INTEND is {last}, but NINTS says {total} integrations in all", header=last)
-    segments = meta.get("exposure.total_segments")
-    # Rates do not say how many segments there are; what ends before the last integration is one of several.
+    segments = meta.get("exposure.segment_total")
+    # Where the number of segments is not said, what ends before the last integration is one of several.
     in_one_file = segments in (0, 1) or (segments is None and last in (None, total))
     if in_one_file and first in (None, 1) and len(axes) > 2 and total != axes[0]:
         raise InputError(

@@ -285,7 +285,12 @@ def test_steps_and_algorithms_have_the_same_defaults(step, functions):
             if name in own:
                 assert getattr(step(), name) == parameter.default, name
                 shared.add(name)
-    assert {name for name in own - shared if not name.startswith("draw_")} <= {"custom_group", "science_files", "types", "mask_array"}
+    assert {name for name in own - shared if not name.startswith("draw_")} <= {
+        "custom_group",
+        "science_files",
+        "types",
+        "mask_array",
+    }
 
 
 def test_strun_knows_them():

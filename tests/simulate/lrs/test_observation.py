@@ -44,7 +44,7 @@ def test_headers(written):
         with datamodels.Level1bModel(path) as model:
             meta = model.meta
             assert (meta.exposure.type, meta.exposure.readpatt) == ("MIR_LRS-SLITLESS", "FASTR1")
-            assert (meta.exposure.segment_number, meta.exposure.total_segments) == (number, 2)
+            assert (meta.exposure.segment_number, meta.exposure.segment_total) == (number, 2)
             assert (meta.exposure.nints, meta.exposure.ngroups) == (5, 6)
             assert meta.exposure.group_time == pytest.approx(0.15904)
             assert (meta.subarray.name, meta.subarray.xstart, meta.subarray.ystart) == ("SLITLESSPRISM", 1, 529)

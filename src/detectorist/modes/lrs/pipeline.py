@@ -27,7 +27,7 @@ from detectorist import models
 from detectorist.algorithms import dq
 from detectorist.algorithms.spectra.error_scale import measure_error_scale
 from detectorist.algorithms.spectra.location import Location, locate_trace
-from detectorist.errors import InputError, ParameterError
+from detectorist.errors import InputError, ParameterError, TooFewPixels
 from detectorist.modes.lrs.emicorr import OneByOneEmiCorrStep
 from detectorist.modes.lrs.frames import LrsFrames
 from detectorist.modes.lrs.own_references import make_references
@@ -305,7 +305,10 @@ class LrsPipeline(DetectoristPipeline):
             When no column stands out: what would be extracted is noise.
         """
         if self._location is None:
-            location = locate_trace(rates.data, dq.has(models.flags(rates), dq.DO_NOT_USE))
+            try:
+                location = locate_trace(rates.data, dq.has(models.flags(rates), dq.DO_NOT_USE))
+            except TooFewPixels as error:
+                raise TooFewPixels(f"{models.describe(rates)}: {error.message}", **error.numbers) from error
             if not location.significance >= self.min_trace_sigma:
                 raise InputError(
                     f"{models.describe(rates)}: no trace found: the brightest column stands out by "

@@ -59,6 +59,6 @@ def _fill_exposure(meta: JwstDataModel, exposure: LrsExposure, segment: int, tim
     fill_times(meta, exposure.clock)
     meta.type, meta.readpatt = LRS_SLITLESS.exposure_type, LRS_SLITLESS.read_pattern
     meta.noutputs = MIRI.n_outputs
-    meta.segment_number, meta.total_segments = segment, exposure.n_segments
+    meta.segment_number, meta.segment_total = segment, exposure.n_segments
     meta.integration_start = int(times["integration_number"][0])
     meta.integration_end = int(times["integration_number"][-1])
