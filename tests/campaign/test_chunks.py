@@ -55,6 +55,7 @@ def collections_are_short():
 def rates(lrs_exposure, tmp_path):
     """Return a function that runs stage 1 on the second segment of the exposure."""
     from detectorist.crds_source import use_references
+    from detectorist.modes.lrs.own_references import make_references
     from detectorist.modes.lrs.pipeline import LrsPipeline
     from detectorist.modes.lrs.reduction import build_pipeline
     from detectorist.modes.lrs.segments import order_segments
@@ -70,7 +71,7 @@ def rates(lrs_exposure, tmp_path):
         )
         pipeline.choose_engine(pipeline.engine)
         found = order_segments(sorted(lrs_exposure.glob("*_uncal.fits")))
-        pipeline._make_references(found[segment])
+        make_references(pipeline, found[segment])
         return pipeline.detector(found[segment])
 
     return run

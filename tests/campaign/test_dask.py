@@ -114,7 +114,7 @@ def test_a_scheduler_that_dies_ends_the_run_and_the_next_continues(campaign, raw
         cluster.scheduler.kill()
 
     threading.Thread(target=kill_after_the_first_product).start()
-    with pytest.raises(OutputError, match="the connection is lost"):
+    with pytest.raises(OutputError, match="the connection was lost"):
         run(campaign, cluster)
     assert "running" not in states(campaign).values()
     assert campaign.run(workers=2)["done"] == 8

@@ -79,7 +79,7 @@ def test_the_command_tells_and_fails_when_something_differs(monkeypatch, tmp_pat
     differences[:] = [verify.Difference("rate", "DQ", 100, 0)]
     result = CliRunner().invoke(app, [str(tmp_path / "a_uncal.fits")])
     assert result.exit_code == 0
-    assert "is the same" in result.output
+    assert "every value and every flag is identical" in result.output
     result = CliRunner().invoke(app, [str(tmp_path / "a_uncal.fits"), str(tmp_path / "b_uncal.fits")])
     assert result.exit_code == 0
     assert "2 of 2 exposures" in result.output

@@ -24,9 +24,12 @@ WIDTHS = (1300, 768, 390)
 #: Where pictures of the pages go, if anywhere: artefacts of `make test-long`.
 SCREENSHOTS = os.environ.get("DETECTORIST_SCREENSHOTS")
 
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="no Chromium with its driver here: apt-get install chromium chromium-driver"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        not (CHROMIUM and DRIVER), reason="no Chromium with its driver here: apt-get install chromium chromium-driver"
+    ),
+]
 
 
 @pytest.fixture(scope="module")
