@@ -26,6 +26,7 @@ NAME = "jw09999001001_04103_00001_det_uncal.fits"
 def ramp(request, make_lrs_ramp):
     """Raw ramps of either instrument, with a header in which all is right."""
     model = make_lrs_ramp(n_ints=N_INTS, n_groups=N_GROUPS, ny=NY, nx=NX)
+    model.meta.exposure.segment_total = 1
     if request.param == "NIRCAM":
         meta = model.meta
         meta.instrument.name, meta.instrument.detector, meta.instrument.filter = "NIRCAM", "NRCB4", "F200W"

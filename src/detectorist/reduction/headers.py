@@ -167,8 +167,6 @@ def require_consistent(name: str, meta: dict[str, Any], axes: tuple[int, ...]) -
         _require_place(name, meta, axes)
     if len(axes) == 4:
         _require_times(name, meta)
-    elif axes:
-        _require_unit(name, meta)
 
 
 def flag_missing_samples(ramps: RampModel) -> int:
@@ -242,7 +240,8 @@ def _require_integrations(name: str, meta: dict[str, Any], axes: tuple[int, ...]
         raise InputError(f"{name}: INTSTART is {first}; integrations are counted from 1", header=first)
     if total is None:
         return
-    if last is not None and last > total:
+    # Rates are often cut out of longer series, and keep their own numbers.
+    if last is not None and last > total and len(axes) == 4:
         raise InputError(f"{name}: INTEND is {last}, but NINTS says {total} integrations in all", header=last)
     segments = meta.get("exposure.segment_total")
     # Where the number of segments is not said, what ends before the last integration is one of several.

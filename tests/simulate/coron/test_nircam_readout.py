@@ -119,4 +119,4 @@ class TestReadoutPatterns:
         with pytest.raises(ParameterError, match="readout pattern"):
             CoronScene().with_("detector", pattern="FAST").observe(ints=1).window  # noqa: B018
         result = run("-o", tmp_path / "sim", "--instrument", "miri", "--pattern", "RAPID")
-        assert "--pattern is NIRCam" in str(result.exception)
+        assert "--pattern applies to NIRCam" in str(result.exception)

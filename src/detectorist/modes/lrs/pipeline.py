@@ -37,7 +37,7 @@ from detectorist.modes.lrs.wavelengths import read_wavelength_map
 from detectorist.reduction import chunks, content_keys, exposure_parts, products
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
 from detectorist.reduction.engine_steps import EngineJumpStep, EngineRampFitStep
-from detectorist.reduction.headers import flag_missing_rates, flag_missing_samples, require_rate_unit
+from detectorist.reduction.headers import flag_missing_rates, flag_missing_samples
 from detectorist.reference import GetWavelengthMap, SetCustomGain, SetCustomLinearity
 from detectorist.stage_1 import (
     DropGroupsStep,
@@ -217,7 +217,6 @@ class LrsPipeline(DetectoristPipeline):
         """Return the count rates of every integration of a segment, from its ramps or as they were given."""
         if not segment.is_ramp:
             rates = models.open_as(segment.source, CubeModel)
-            require_rate_unit(rates)
             flag_missing_rates(rates)
             return rates
         target = self._product_of(segment)
