@@ -70,7 +70,11 @@ class Cluster:
 
 @pytest.fixture
 def cluster(tmp_path):
+    from distributed import Client
+
     made = Cluster(tmp_path, 2)
+    with Client(made.address, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=60)  # a slow start of one would leave all jobs to the other
     yield made
     made.close()
 
