@@ -7,9 +7,10 @@ import resource
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 from detectorist.errors import InputError, ParameterError
-from detectorist.modes import ExposureInterval, Mode, Outcome, Prediction
+from detectorist.modes import ExposureInterval, Mode, Outcome, Prediction, Stage
 from detectorist.reduction.products import whole_file
 
 
@@ -25,6 +26,7 @@ def write_in_two_halves(text, target, pause):
 class FakeMode(Mode):
     name = "fake"
     suffixes = ("_uncal.txt",)
+    stages: ClassVar = {"stage2": "fake_mode:Shout", "stage3": "fake_mode:Join"}
 
     def exposure_of(self, path):
         return path.name.removesuffix("_uncal.txt")
@@ -104,3 +106,39 @@ class FakeMode(Mode):
         self.food = bytearray(int(float(value)))
         self.food[::4096] = b"x" * len(self.food[::4096])
         time.sleep(1.0)
+
+
+class Later(Stage):
+    """What the stages after the first have in common: settings must begin with their own word."""
+
+    word = ""
+
+    def packages(self):
+        return ("detectorist",)
+
+    def check(self, job):
+        for setting in job.settings:
+            if not setting.startswith(f"{self.word}."):
+                raise ParameterError(f'no step "{setting.partition(".")[0]}"')
+
+    def reduce(self, job, progress):
+        if not job.left:
+            return Outcome(skipped="nothing was left")
+        text = "".join(Path(path).read_text()[:4] for path in job.left) + "".join(job.settings)
+        target = Path(job.output_dir) / f"{job.name}_{self.word}.txt"
+        target.write_text(text.upper() if self.word == "shout" else text)
+        return Outcome([target], {self.word: {"left": len(job.left)}})
+
+
+class Shout(Later):
+    name, word, takes = "fake/stage2", "shout", ("first.txt",)
+
+    def jobs_after(self, earlier):
+        return [self.job_after(f"{job.name}_stage2", [job], Path(job.output_dir).parent / "later") for job in earlier]
+
+
+class Join(Later):
+    name, word, takes = "fake/stage3", "join", ("_shout.txt",)
+
+    def jobs_after(self, earlier):
+        return [self.job_after("joined", earlier, Path(earlier[0].output_dir))]

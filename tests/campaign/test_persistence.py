@@ -201,8 +201,7 @@ def jobs(exposures, tmp_path):
 
 
 def image(job, extension):
-    (path,) = Path(job.output_dir).glob("*_rate.fits")
-    return fits.getdata(path, extension)
+    return fits.getdata(Path(job.output_dir) / f"{job.name}_rate.fits", extension)
 
 
 @pytest.mark.long

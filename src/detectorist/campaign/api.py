@@ -53,6 +53,7 @@ def reduce(
     steps: Mapping[str, Mapping[str, Any]] | None = None,
     settings: Sequence[str] = (),
     table: str | Path | None = None,
+    through: str = "",
     references: str | Path | None = None,
     overwrite: bool = False,
     workers: int | None = None,
@@ -78,6 +79,9 @@ def reduce(
         "step.parameter=value"; overrides everything else.
     table : str or Path, optional
         CSV or ECSV with a row per exposure and columns step.parameter.
+    through : str
+        Name of the last stage, as `--through` takes it; "" for the first alone. Parameters of later stages go by
+        `steps={"stage2.resample": {"pixfrac": 0.8}}`.
     references : str or Path, optional
         "crds", "none", or a folder in CRDS's layout; by default what the environment says.
     overwrite : bool
@@ -107,6 +111,7 @@ def reduce(
         recipe=recipe,
         choices=read_choices_as(Path(table), {}, {}) if table is not None else None,
         overrides=[*chosen, *settings],
+        through=through,
         references=None if references is None else str(references),
         options={"overwrite": True} if overwrite else {},
         directly=True,

@@ -65,6 +65,7 @@ class CampaignFile(_Table):
     recipe: str | None = None
     references: str | None = None
     persistence_time: float = Field(default=0.0, ge=0, strict=False)
+    through: str = ""
     parameters: dict[str, Any] = {}
     steps: dict[str, dict[str, Any]] = {}
     exposures: TableOfExposures | None = None
@@ -82,6 +83,7 @@ class CampaignFile(_Table):
             allow_unmatched=bool(self.exposures and self.exposures.unmatched == "ignore"),
             references=self.references,
             persistence_time_s=self.persistence_time,
+            through=self.through,
         )
 
     def settings(self) -> list[str]:

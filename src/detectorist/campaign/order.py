@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from detectorist.campaign.ledger import Entry
-from detectorist.modes import ExposureInterval, Mode
+from detectorist.modes import ExposureInterval, Mode, load_mode
 from detectorist.modes.job import DONE, SATURATED, Job
 
 #: ... but not that of the copy which a later one has made of them.
@@ -49,12 +49,15 @@ def _may_glow(earlier: ExposureInterval, later: ExposureInterval, persistence_ti
 
 def what_was_left(job: Job, entries: Mapping[str, Entry]) -> tuple[str, ...]:
     """Return the files that the earlier exposures of a job left, as far as these are done."""
+    if not job.after:
+        return ()
+    takes = load_mode(job.mode).takes
     found = []
     for name in job.after:
         entry = entries.get(name)
         if entry is None or entry.state != DONE:
             continue
         for product in entry.record.products:
-            if product.path.endswith(SATURATED) and not product.path.endswith(_RECEIVED):
+            if product.path.endswith(takes) and not product.path.endswith(_RECEIVED):
                 found.append(str(Path(entry.job.output_dir) / product.path))
     return tuple(sorted(found))

@@ -15,6 +15,7 @@ from typing import Any
 
 from detectorist.campaign import memory
 from detectorist.campaign.exposures import Choices, require_safe_name
+from detectorist.campaign.later_stages import later_jobs, split_settings, stages_through
 from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same, products_are_whole
 from detectorist.campaign.order import in_order_of_time, what_was_left
 from detectorist.errors import InputError, OutputError, ParameterError
@@ -26,6 +27,8 @@ from detectorist.product_names import is_fits
 _WORDS = re.compile(r"[^\s\"',\[\]]+\.(?:fits|fits\.gz|asdf)\b")
 #: Memory of a worker whose job cannot be predicted.
 UNKNOWN_BYTES = 2_000_000_000
+#: Why a job is needed whose input is another one, or gone.
+_CHANGED = "input changed"
 #: Left free on the disk, whatever a campaign writes.
 SPARE_DISK_BYTES = 100_000_000
 
@@ -52,6 +55,8 @@ class PlanRequest:
         The products of a single exposure go to `output_dir` itself, not to a folder of its name.
     persistence_time_s : float
         For so long after an exposure the next ones on its detector flag what saturated in it; 0: never.
+    through : str
+        Name of the last stage; "" for the first alone.
     """
 
     mode: str
@@ -68,6 +73,7 @@ class PlanRequest:
     gathered: Callable[[dict[str, dict[str, Any]]], Gathered] | None = None
     directly: bool = False
     persistence_time_s: float = 0.0
+    through: str = ""
 
 
 @dataclass(frozen=True)
@@ -182,7 +188,7 @@ def gather(request: PlanRequest) -> Gathered:
         When none of the files is an exposure to reduce.
     """
     mode = load_mode(request.mode)
-    steps = _steps_in_force(mode, request)
+    steps = _steps_in_force(mode, _first_stage_of(request, mode)[0])
     if request.gathered is not None:
         return request.gathered(steps)
     files, notes = _without_acquisitions(request.files)
@@ -222,6 +228,7 @@ def make_jobs(request: PlanRequest, gathered: Gathered | None = None) -> list[Jo
     """
     mode = load_mode(request.mode)
     gathered = gathered or gather(request)
+    request, later = _first_stage_of(request, mode)
     exposures = group_exposures(mode, gathered.files)
     if request.choices is not None and not request.allow_unmatched:
         request.choices.require_all_matched(exposures)
@@ -253,12 +260,30 @@ def make_jobs(request: PlanRequest, gathered: Gathered | None = None) -> list[Jo
                 together=mode.together,
             )
         )
+    known = _known(request.output_dir)
+    ready = _checked(mode, jobs, known)
+    if weakest:
+        ready = in_order_of_time(mode, ready, known, request.persistence_time_s)
+    for stage in later_jobs(ready, list(later), later) if ready else ():
+        ready += _checked(load_mode(stage[0].mode), stage, known) if stage else []
+    return ready
+
+
+def _first_stage_of(request: PlanRequest, mode: Mode) -> tuple[PlanRequest, dict[str, list[str]]]:
+    """Return the request for the first stage alone, and {later stage: its settings} of those that are asked for."""
+    names = stages_through(mode, request.through)
+    settings, overrides = (split_settings(some, mode, names) for some in (request.settings, request.overrides))
+    first = replace(request, settings=settings.first, overrides=overrides.first)
+    return first, {name: [*settings.later[name], *overrides.later[name]] for name in names}
+
+
+def _checked(mode: Mode, jobs: Sequence[Job], known: dict[str, Entry]) -> list[Job]:
+    """Return jobs of one mode or stage with their keys, their parameters checked."""
     keyed = _with_keys(mode, jobs)
     # What has been run before has been checked before: a key stands for parameters and versions alike.
-    known = _known(request.output_dir)
     checked = {entry.job.key for entry in known.values()}
     _check_once(mode, [job for job in keyed if job.key not in checked])
-    return in_order_of_time(mode, keyed, known, request.persistence_time_s) if weakest else keyed
+    return keyed
 
 
 def make_plan(jobs: Sequence[Job], output_dir: Path, *, again: bool = False, memory_bytes: int = 0) -> Plan:
@@ -286,9 +311,11 @@ def make_plan(jobs: Sequence[Job], output_dir: Path, *, again: bool = False, mem
 def _with_followers(planned: Sequence[PlannedJob]) -> list[PlannedJob]:
     """Let exposures that are up to date be looked at again when an earlier one has been reduced that may touch them."""
     again = {one.job.name for one in planned if one.needed}
+    while followers := {one.job.name for one in planned if not again.isdisjoint(one.job.after)} - again:
+        again |= followers
     return [
-        replace(one, needed=True, perhaps=True, state="", reason="if an earlier exposure comes out differently")
-        if not one.needed and not again.isdisjoint(one.job.after)
+        replace(one, needed=True, perhaps=True, state="", reason="if what it goes on from comes out differently")
+        if not again.isdisjoint(one.job.after) and (not one.needed or one.reason == _CHANGED)
         else one
         for one in planned
     ]
@@ -309,7 +336,7 @@ def plan_retry(output_dir: Path, *, memory_bytes: int = 0) -> Plan:
     planned = [
         PlannedJob(entry.job, False, "up to date", Prediction(), entry.state)
         for entry in entries.values()
-        if entry.job.name not in names and not names.isdisjoint(entry.job.after)
+        if entry.job.name not in names and entry.job.after
     ]
     for name in sorted({entry.job.mode for entry in failed}):
         mode = load_mode(name)
@@ -318,7 +345,7 @@ def plan_retry(output_dir: Path, *, memory_bytes: int = 0) -> Plan:
         for job in _with_keys(mode, jobs):
             fitted, note = mode.with_memory(job, memory_bytes) if memory_bytes else (job, "")
             planned.append(PlannedJob(fitted, True, f"{states[job.name]} before", mode.predict(fitted), note=note))
-    return Plan(Path(output_dir), tuple(_with_followers(planned)))
+    return Plan(Path(output_dir), tuple(one for one in _with_followers(planned) if one.needed))
 
 
 def _known(output_dir: Path) -> dict[str, Entry]:
@@ -343,7 +370,7 @@ def _is_needed(job: Job, known: dict[str, Entry], *, again: bool) -> tuple[bool,
     elif entry.job.key != job.key:
         reason = "parameters, versions or references changed"
     elif not inputs_are_same(entry, what_was_left(job, known)):
-        reason = "input changed"
+        reason = _CHANGED
     elif not products_are_whole(entry):
         reason = "products missing or changed"
     if reason:

@@ -8,7 +8,7 @@ import shutil
 import signal
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from detectorist.campaign import events, lock
 from detectorist.campaign.events import Event, Report
 from detectorist.campaign.kernels import is_compiled
 from detectorist.campaign.ledger import FILE as LEDGER
-from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same, who_began
+from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same, products_are_whole, who_began
 from detectorist.campaign.local_pool import LocalPool, PoolEvent
 from detectorist.campaign.order import what_was_left
 from detectorist.campaign.plan import UNKNOWN_BYTES, Plan, PlannedJob, versions_of
@@ -172,7 +172,9 @@ class _Run:
             from detectorist.campaign.dask_pool import DaskPool
 
             return DaskPool(self._execution.scheduler)
-        if self._execution.in_this_process(len(self._waiting)):
+        # Stages wait for each other: one exposure through all of them takes no more processes than through one.
+        stages = Counter(planned.job.mode for planned in self._waiting)
+        if self._execution.in_this_process(max(stages.values())):
             return ThisProcess(self._note_progress)
         size = self._plan.workers(self._execution.workers, self._execution.memory_limit)
         return LocalPool(size, memory_limit=self._execution.memory_limit, timeout_s=self._execution.timeout_s)
@@ -215,7 +217,7 @@ class _Run:
             return True
         left = what_was_left(planned.job, self._ledger.entries(planned.job.after))
         entry = self._ledger.entries([planned.job.name])[planned.job.name]
-        if inputs_are_same(entry, left):
+        if inputs_are_same(entry, left) and products_are_whole(entry):
             return False
         self._ledger.enter([planned.job])
         return True
@@ -304,7 +306,7 @@ def _nothing_to_do(plan: Plan, report: Report) -> dict[str, int]:
 
 
 def _conclude(plan: Plan, entries: Mapping[str, Entry]) -> None:
-    names = {planned.job.name for planned in plan.jobs}
+    names = {planned.job.name for planned in plan.jobs if planned.job.mode == plan.jobs[0].job.mode}
     plan.conclude([entry.record for name, entry in entries.items() if name in names and entry.state == DONE])
 
 

@@ -146,7 +146,7 @@ def show_plan(plan: Plan, execution: Execution, *, as_json: bool) -> None:
 
     described: dict[tuple, dict[str, Any]] = {}
     for planned in plan.jobs:
-        what = (planned.job.recipe, planned.job.settings, planned.job.references)
+        what = (planned.job.mode, planned.job.recipe, planned.job.settings, planned.job.references)
         if what not in described:
             mode = load_mode(planned.job.mode)
             described[what] = {
@@ -202,10 +202,10 @@ def _print_plan(plan: Plan, described: list[dict[str, Any]], workers: int) -> No
         if chunk and planned.needed:
             what.append(f"{chunk} integrations at a time")
         if planned.job.after and planned.needed:
-            what.append(f"after {len(planned.job.after)} earlier exposures")
+            what.append(f"after {len(planned.job.after)} earlier")
         table.add_row(
             planned.job.name,
-            str(len(planned.job.files)),
+            str(len(planned.job.files) or ""),
             ", ".join([*what, *([planned.note] if planned.note else [])]),
             format_bytes(memory) if memory else ("?" if planned.needed else ""),
             format_bytes(disk) if disk else ("?" if planned.needed else ""),

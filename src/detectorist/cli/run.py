@@ -192,6 +192,7 @@ def _run_mode(mode: Mode, wanted: Any, **values: Any) -> None:
         subdir=wanted.subdir,
         directly=True,
         persistence_time_s=wanted.persistence_time_s,
+        through=wanted.through,
     )
     execution = make_execution(values["workers"], values["scheduler"], values["memory_limit"], values["timeout"])
     _conduct(request, execution, values["chunk_ints"], **{name: values[name] for name in _SHOWN})
@@ -225,6 +226,7 @@ def campaign(
         float | None,
         choice_option("Time (s) for which saturated pixels are flagged in later exposures; overrides the file."),
     ] = None,
+    through: Annotated[str | None, choice_option("Last stage, where the mode has several; overrides the file.")] = None,
     dry_run: DryRun = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -247,6 +249,8 @@ def campaign(
     }
     if persistence_time is not None:
         changes["persistence_time_s"] = persistence_time
+    if through is not None:
+        changes["through"] = through
     how = written.execution
     execution = make_execution(
         workers or how.workers, scheduler or how.scheduler, memory_limit or how.memory_limit, timeout or how.timeout_s

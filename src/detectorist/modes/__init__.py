@@ -16,7 +16,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from detectorist.errors import ParameterError
-from detectorist.modes.job import ExposureInterval, Gathered, Job, JobRecord, Outcome, Prediction, Progress, Wanted
+from detectorist.modes.job import (
+    SATURATED,
+    ExposureInterval,
+    Gathered,
+    Job,
+    JobRecord,
+    Outcome,
+    Prediction,
+    Progress,
+    Wanted,
+)
 from detectorist.parameters import nearest
 from detectorist.product_names import exposure_name
 
@@ -65,6 +75,10 @@ class Mode(ABC):
     exports: ClassVar[Mapping[str, str]] = MappingProxyType({})
     #: Endings of the files that a folder or glob may contribute.
     suffixes: ClassVar[tuple[str, ...]] = ("_uncal.fits", "_uncal.fits.gz")
+    #: Stages after the first that `--through` names, in order: name -> "package.module:Class" of a `Stage`.
+    stages: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    #: Endings of the products that a job is handed of those that it waits for.
+    takes: ClassVar[tuple[str, ...]] = (SATURATED,)
     #: Module with the kernel that takes longest to compile, as "engine/_ramp_tiles_nb"; "" for none.
     kernel: ClassVar[str] = ""
 
@@ -157,6 +171,33 @@ class Mode(ABC):
         """Import and compile once what every worker needs."""
 
 
+class Stage(Mode):
+    """A stage after the first, which `--through` asks for: its jobs wait for those they go on from.
+
+    A job of a stage has no files of its own: `job.left` are the products, with the endings in `takes`, of the jobs that
+    it waits for; none where these have failed. `job.options["first"]` is the first raw file, whose header tells
+    what a dry run needs to know.
+    """
+
+    @abstractmethod
+    def jobs_after(self, earlier: Sequence[Job]) -> list[Job]:
+        """Return the jobs that go on from those of the stage before; name, folder, `after` and `options` matter."""
+
+    def job_after(self, name: str, earlier: Sequence[Job], folder: Path) -> Job:
+        """Return a job of this stage that goes on from earlier ones and writes to a folder that others share."""
+        first = earlier[0]
+        return Job(
+            name,
+            self.name,
+            (),
+            str(folder),
+            references=first.references,
+            options=dict(first.options),
+            after=tuple(job.name for job in earlier),
+            together=True,
+        )
+
+
 def _no_options(title: str) -> Callable[..., Wanted]:
     def options() -> Wanted:
         return Wanted()
@@ -176,13 +217,19 @@ def _targets() -> dict[str, str]:
 
 
 def load_mode(name: str) -> Mode:
-    """Return the mode of a name, or of "package.module:Class".
+    """Return the mode of a name, or of "package.module:Class"; of "mode/stage", the stage.
 
     Raises
     ------
     ParameterError
-        When there is no such mode; the message suggests the nearest name.
+        When there is no such mode or stage; the message suggests the nearest name.
     """
+    name, slash, stage = name.partition("/")
+    if slash:
+        stages = load_mode(name).stages
+        if stage not in stages:
+            raise ParameterError(f'mode "{name}" has no stage "{stage}"{nearest(stage, stages)}: {_listed(stages)}')
+        name = stages[stage]
     targets = _targets()
     target = targets.get(name, name)
     module, colon, attribute = target.partition(":")
@@ -195,6 +242,10 @@ def load_mode(name: str) -> Mode:
     if not (isinstance(kind, type) and issubclass(kind, Mode)):
         raise ParameterError(f'mode "{name}" is not a subclass of detectorist.modes.Mode')
     return kind()
+
+
+def _listed(names: Iterable[str]) -> str:
+    return f"{', '.join(names) or 'none'} are known"
 
 
 def group_exposures(mode: Mode, files: Iterable[Path]) -> dict[str, list[Path]]:

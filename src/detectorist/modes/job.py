@@ -9,6 +9,8 @@ from typing import Any
 
 Progress = Callable[[float, int, str], None]
 
+#: The stage that every mode has: raw ramps to rates or spectra.
+FIRST_STAGE = "stage1"
 #: Ending of the products that an exposure leaves to later ones on its detector.
 SATURATED = "_saturated.fits"
 #: States of a job in the ledger.
@@ -245,6 +247,8 @@ class Wanted:
         Folder for products below the output folder, instead of the mode's own.
     persistence_time_s : float
         For so long after an exposure the next ones on its detector flag what saturated in it; 0: never.
+    through : str
+        Name of the last stage; "" for the first alone.
     """
 
     settings: Sequence[str] = ()
@@ -256,3 +260,4 @@ class Wanted:
     all_matched: bool = True
     subdir: str | None = None
     persistence_time_s: float = 0.0
+    through: str = ""
