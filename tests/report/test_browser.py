@@ -352,6 +352,10 @@ def test_before_and_after_are_compared_with_a_slider_and_by_blinking(opened, ima
     frames = stack.find_elements(By.CSS_SELECTOR, ".frame")
     buttons = {button.text: button for button in stack.find_elements(By.TAG_NAME, "button")}
     assert list(buttons) == ["before", "after", "difference", "Slider", "Blink"]
+    # The report opens with both, the slider in the middle.
+    assert [frame.is_displayed() for frame in frames] == [True, True, False]
+    assert stack.find_element(By.CLASS_NAME, "sides").text.split() == ["before", "after"]
+    buttons["before"].click()
     assert [frame.is_displayed() for frame in frames] == [True, False, False]
     buttons["difference"].click()
     assert [frame.is_displayed() for frame in frames] == [False, False, True]

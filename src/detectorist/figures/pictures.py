@@ -43,8 +43,8 @@ class Stretch:
 
     def scale(self, values: np.ndarray) -> np.ndarray:
         """Return values between 0 (low) and 1 (high); what lies beyond is beyond."""
-        bent = self._bend(np.asarray(values, float))
-        low, high = self._bend(np.array([self.low, self.high]))
+        bent = self.bend(np.asarray(values, float))
+        low, high = self.bend(np.array([self.low, self.high]))
         return (bent - low) / (high - low)
 
     def indexes(self, image: np.ndarray) -> np.ndarray:
@@ -71,9 +71,14 @@ class Stretch:
     def _place(self, value: float) -> float:
         return float(self.scale(np.array([value]))[0])
 
-    def _bend(self, values: np.ndarray) -> np.ndarray:
+    def bend(self, values: np.ndarray) -> np.ndarray:
+        """Return values as the colours run: their asinh, or as they are where the stretch is linear."""
         away = values - self.middle
         return np.arcsinh(away / self.soft) if self.soft > 0 else away
+
+    def unbend(self, bent: np.ndarray) -> np.ndarray:
+        """Return the values that `bend` was given."""
+        return self.middle + (np.sinh(bent) * self.soft if self.soft > 0 else bent)
 
 
 def stretch_of(*images: np.ndarray, top: float = 99.8) -> Stretch:

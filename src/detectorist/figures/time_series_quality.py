@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.colors import FuncNorm
 from matplotlib.figure import Figure
 
 from detectorist.algorithms.spectra.light_curves import (
@@ -14,7 +15,8 @@ from detectorist.algorithms.spectra.light_curves import (
     point_to_point_scatter,
     sum_wavelengths,
 )
-from detectorist.figures.style import COLOURS, DIFFERENCE_CMAP, IMAGE_CMAP, new_figure
+from detectorist.figures.pictures import Stretch, limits_of, stretch_of
+from detectorist.figures.style import COLOURS, IMAGE_CMAP, new_figure
 
 #: Width (micron) of the bins of spectroscopic light curves.
 BIN_UM = 1.0
@@ -27,7 +29,7 @@ PROFILE_HALF_WIDTH = 12
 
 
 def draw_frames(frames: Mapping[str, np.ndarray], example: int) -> Figure:
-    """Mean frame and one integration, before and after subtraction of the background and cleaning.
+    """Mean frame and one integration, before and after subtraction of the background and cleaning, with one stretch.
 
     frames : mapping
         `raw`, `clean`, `example_raw`, `example_clean`, each ndarray of float, shape (n_rows, n_cols).
@@ -41,9 +43,11 @@ def draw_frames(frames: Mapping[str, np.ndarray], example: int) -> Figure:
         "example_raw": f"integration {example}, the one with most pixels replaced, raw",
         "example_clean": f"integration {example}, background subtracted and cleaned",
     }
+    # Reference columns have a level of their own.
+    shown = {name: np.asarray(frames[name], float)[:, 4:] for name in titles}
+    stretch = stretch_of(shown["clean"])
     for axis, (name, title) in zip(axes, titles.items(), strict=True):
-        image = np.asarray(frames[name])[:, 4:]  # reference columns have a level of their own
-        _along_rows(axis, image, first_column=4, label="DN/s", limits=_limits(image, 1, 99.5))
+        _along_rows(axis, shown[name], first_column=4, label="DN/s", stretch=stretch)
         axis.set_title(title, fontsize=9, loc="left")
     axes[-1].set_xlabel("row (dispersion)")
     return figure
@@ -52,7 +56,7 @@ def draw_frames(frames: Mapping[str, np.ndarray], example: int) -> Figure:
 def draw_replaced(replaced: np.ndarray) -> Figure:
     """Share of the integrations in which each pixel was replaced, shape (n_rows, n_cols), 0 to 1."""
     figure, axis = new_figure(size=(5.6, 2.2))
-    _along_rows(axis, 100 * np.asarray(replaced), label="integrations (%)", limits=(0, 100))
+    _along_rows(axis, 100 * np.asarray(replaced), label="integrations (%)", stretch=Stretch(0, 100))
     axis.set_xlabel("row (dispersion)")
     return figure
 
@@ -63,7 +67,9 @@ def draw_profile(profile: np.ndarray, trace_column: int = 36) -> Figure:
     first = max(trace_column - PROFILE_HALF_WIDTH, 0)
     shown = profile[:, first : trace_column + PROFILE_HALF_WIDTH + 1]
     figure, (upper, lower) = new_figure(2, 1, size=(5.6, 5.2))
-    _along_rows(upper, shown, first_column=first, label="share of the row's light", limits=_limits(shown, 0, 100))
+    _along_rows(
+        upper, shown, first_column=first, label="share of the row's light", stretch=Stretch(*limits_of(shown, 0))
+    )
     upper.set_xlabel("row (dispersion)")
     columns = first + np.arange(shown.shape[1])
     rows = np.linspace(0.35, 0.93, 4) * (len(profile) - 1)
@@ -210,25 +216,17 @@ def hours_of(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     return hours_since_first(np.asarray(arrays["time_mjd_utc"], float))
 
 
-def _along_rows(axis, image: np.ndarray, *, label: str, limits: tuple[float, float], first_column: int = 0) -> None:
+def _along_rows(axis, image: np.ndarray, *, label: str, stretch: Stretch, first_column: int = 0) -> None:
     """Draw a detector image with the rows to the right: dispersion runs along them."""
     drawn = axis.imshow(
         image.T,
         origin="lower",
         aspect="auto",
         interpolation="nearest",
-        cmap=DIFFERENCE_CMAP if limits[0] == -limits[1] else IMAGE_CMAP,
-        vmin=limits[0],
-        vmax=limits[1],
+        cmap=IMAGE_CMAP,
+        norm=FuncNorm((stretch.bend, stretch.unbend), stretch.low, stretch.high),
         extent=(-0.5, image.shape[0] - 0.5, first_column - 0.5, first_column + image.shape[1] - 0.5),
     )
     axis.set_ylabel("column")
-    axis.figure.colorbar(drawn, ax=axis, label=label)
-
-
-def _limits(image: np.ndarray, low: float, high: float) -> tuple[float, float]:
-    finite = image[np.isfinite(image)]
-    if not finite.size:
-        return 0.0, 1.0
-    bottom, top = np.percentile(finite, [low, high])
-    return float(bottom), float(top) if top > bottom else float(bottom) + 1.0
+    bar = axis.figure.colorbar(drawn, ax=axis, label=label, ticks=stretch.ticks(), format="%g")
+    bar.ax.minorticks_off()

@@ -161,8 +161,8 @@ class JobRecord:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
-        return self.finished - self.started
+        """How long it took; 0 for a job that has not finished."""
+        return max(self.finished - self.started, 0.0)
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,10 @@ class Panel:
         Show the pictures side by side instead.
     interactive : callable, optional
         Returns the JSON of a bokeh figure that is shown instead where scripts run.
+    slider : bool
+        Show the first two pictures with a slider between them, instead of the first alone.
+    wide : bool
+        It needs the whole width of the page.
     file : Path, optional
         A figure (PNG) that the run has drawn already.
     """
@@ -79,6 +83,8 @@ class Panel:
     interactive: Callable[[], dict[str, Any]] | None = None
     file: Path | None = None
     beside: bool = False
+    slider: bool = False
+    wide: bool = False
 
 
 class Section:

@@ -14,7 +14,7 @@ from detectorist.figures.pictures import Stretch, shrink
 from detectorist.modes.section import Picture
 
 #: Widths (CSS pixel) of a drawing, of the margins for labels, and of the colour bar.
-WIDTH, LEFT, RIGHT, TOP, BOTTOM, BAR, GAP = 640, 52, 92, 8, 40, 14, 10
+WIDTH, LEFT, RIGHT, TOP, BOTTOM, BAR, GAP = 640, 68, 92, 8, 44, 14, 10
 #: Length of a tick, and steps between ticks of the axes.
 TICK, STEPS = 5, (1, 2, 5, 10, 20, 50, 100, 200, 250, 500)
 
@@ -56,10 +56,7 @@ def draw(picture: Picture, *, largest_pix: int) -> Markup:
 
 def _values(stretch: Stretch) -> np.ndarray:
     """Return the value that each colour stands for."""
-    low, high = (np.arcsinh((one - stretch.middle) / stretch.soft) if stretch.soft else one - stretch.middle
-                 for one in (stretch.low, stretch.high))  # fmt: skip
-    bent = np.linspace(low, high, 255)
-    return stretch.middle + (np.sinh(bent) * stretch.soft if stretch.soft else bent)
+    return stretch.unbend(np.linspace(*stretch.bend(np.array([stretch.low, stretch.high])), 255))
 
 
 def _pixels(stretch: Stretch, indexes: np.ndarray, box: tuple[int, int, int, int]) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from detectorist.modes.exposure import Exposure
-from detectorist.modes.quality import good_in_words
+from detectorist.modes.quality import Check, good_in_words
 from detectorist.report.group import Group
 
 
@@ -18,17 +19,25 @@ def merits_of(group: Group, exposure: Exposure) -> list[dict[str, Any]]:
         if value is None:
             continue
         checks = [check for check in group.sections.checks if check.column == key]
-        concerned = any(check.apply(exposure.numbers.get(check.key), exposure.numbers) for check in checks)
         found.append(
             {
                 "column": column,
                 "value": column.told(exposure.numbers),
                 "good": good_in_words(column, checks),
-                "state": "look" if concerned else "fine" if checks else "",
+                "state": _state(value, checks, exposure.numbers),
                 "truth": column.text(exposure.truth[key]) if key in exposure.truth else "",
             }
         )
     return found
+
+
+def _state(value: Any, checks: Sequence[Check], numbers: Mapping[str, Any]) -> str:
+    """Return "look" for a concern, "unsure" for a value beyond its limits by no more than its error, else "fine"."""
+    if any(check.apply(numbers.get(check.key), numbers) for check in checks):
+        return "look"
+    if any(check.apply(value, numbers) for check in checks):
+        return "unsure"
+    return "fine" if checks else ""
 
 
 def numbers_of(group: Group, exposure: Exposure) -> list[dict[str, Any]]:

@@ -172,6 +172,8 @@ class _Writer:
             "note": note,
             "pictures": [],
             "beside": panel.beside,
+            "wide": panel.wide,
+            "start": "slider" if panel.slider else "first",
             "figure": "",
             "interactive": "",
         }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from detectorist.modes.exposure import Exposure
-from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE
+from detectorist.modes.job import CRASHED, DONE, RUNNING, SKIPPED, UNPROCESSABLE
 from detectorist.modes.quality import Check, Column, Concern, is_number
 
 #: A number this many robust standard deviations from the median of the run is worth a look.
@@ -21,6 +21,7 @@ _WORDS = {
     CRASHED: "crashed",
     UNPROCESSABLE: "cannot be processed",
     SKIPPED: "was left out",
+    RUNNING: "has not finished: it is still running, or its run was ended; the same command continues it",
 }
 
 

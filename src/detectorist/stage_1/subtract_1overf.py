@@ -70,6 +70,7 @@ class SubtractOneOverFStep(DetectoristStep):
             model,
             f"stripes of {rms:.3g} {unit} rms subtracted ({self.model_type}), {unmeasured} images left alone",
             stripes_rms=rms,
+            unit=unit,
             rows_rms=rows_rms,
             model_type=self.model_type,
             images_unmeasured=unmeasured,

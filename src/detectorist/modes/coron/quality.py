@@ -32,12 +32,13 @@ _RECORDED = (
 )
 
 #: Names of the numbers that open the report.
-MERITS = ("pull_width", "row_ratio", "integration_unlike", "stripes_rms", "ktc_rms_dn", "spikes_ppm")
+MERITS = ("pull_width", "row_ratio", "integration_unlike", "stripes_rms", "stripes_rms_dn", "ktc_rms_dn", "spikes_ppm")
 COLUMNS = (
     Column("type", "type", "", "SCI, REF or a background of these", "s", compared=False),
     Column("integrations", "integrations", "", "", "d", compared=False),
     Column("ktc_rms_dn", "kTC noise", "DN", "Rms of the reset offsets that were subtracted", ".1f"),
-    Column("stripes_rms", "1/f noise", "", "Rms of the 1/f noise that was subtracted, unit of the data", ".3g"),
+    Column("stripes_rms", "1/f noise", "DN/s", "Rms of the 1/f noise that was subtracted from integrations", ".3g"),
+    Column("stripes_rms_dn", "1/f noise", "DN", "Rms of the 1/f noise that was subtracted from groups", ".3g"),
     Column(
         "pull_width", "scatter / error", "", "Scatter between integrations over the stated errors; 1 is right", ".2f"
     ),
@@ -156,6 +157,8 @@ def measure(
     numbers: dict[str, Any] = {
         here: records[step][name] for step, name, here in _RECORDED if records.get(step, {}).get(name) is not None
     }
+    if records.get("subtract_1overf", {}).get("unit") == "DN":
+        numbers["stripes_rms_dn"] = numbers.pop("stripes_rms")
     numbers["integrations"] = len(cube)
     for name, bit in (("jumps_pct", dq.JUMP_DET), ("saturated_pct", dq.SATURATED), ("unusable_pct", dq.DO_NOT_USE)):
         numbers[name] = 100.0 * float(dq.has(flags, bit).mean())
@@ -243,8 +246,9 @@ def summarise(numbers: Mapping[str, Any]) -> list[str]:
     parts = [f"{numbers['type']}, {numbers['integrations']} integrations"] if "type" in numbers else []
     if "ktc_rms_dn" in numbers:
         parts.append(f"kTC noise of {numbers['ktc_rms_dn']:.1f} DN rms removed")
-    if "stripes_rms" in numbers:
-        parts.append(f"1/f noise of {numbers['stripes_rms']:.3g} rms removed")
+    for key, unit in (("stripes_rms", "DN/s"), ("stripes_rms_dn", "DN")):
+        if key in numbers:
+            parts.append(f"1/f noise of {numbers[key]:.3g} {unit} rms removed")
     if "pull_width" in numbers:
         parts.append(f"integrations scatter {numbers['pull_width']:.2f} x their errors")
     return ["; ".join(parts)] if parts else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -49,7 +49,7 @@ class ImagingSections(Section):
         for exposure in exposures[:MOST_OPENINGS]:
             found = _Products(exposure)
             if found.rate is not None:
-                yield Opening(exposure, _before_after(found))
+                yield Opening(exposure, replace(_before_after(found), slider=True))
 
     def panels(self, exposure: Exposure, *, brief: bool = False) -> Iterator[Panel]:
         """Yield the figures that the products allow."""
@@ -118,11 +118,13 @@ def _measured(found: _Products, exposure: Exposure) -> Iterator[Panel]:
             "imaging_snowballs",
             "Snowballs",
             lambda: snowballs.draw_snowballs(found.jumps, events, n_groups=n_groups),
+            wide=True,
         )
         yield Panel(
             "imaging_snowball_groups",
             "Snowballs, group by group",
             lambda: snowballs.draw_snowball_groups(events, found.rate.shape, n_groups=n_groups),
+            wide=True,
         )
 
 

@@ -24,9 +24,9 @@ from detectorist.algorithms.spectra.quick_transit import LEAST_INTEGRATIONS, Qui
 from detectorist.modes.lrs.spectra_variables import NO_FLUX, REPLACED, SATURATED, TIME_FROM_HEADER
 from detectorist.modes.quality import Check, Column, without_unknown
 
-#: Standard deviation of a scatter, times the root of the number of integrations, over the scatter: of residuals, and,
-#: measured on white noise, of second differences.
-SCATTER_UNCERTAINTY, STEPS_UNCERTAINTY = 0.71, 1.0
+#: Standard deviation of a scatter from second differences of white noise, times the root of the number of
+#: integrations, over the scatter.
+STEPS_UNCERTAINTY = 1.0
 #: Parameters of a transit on a baseline, and of the baseline alone.
 TRANSIT_PARAMETERS, BASELINE_PARAMETERS = 6, 2
 #: Standard deviations by which a scatter from few integrations may be too large by chance.
@@ -46,8 +46,16 @@ COLUMNS = (
         "white_scatter_ppm",
         "white-light scatter",
         "ppm",
-        "Scatter of the white light curve, 5 to 12 µm, about transit and straight baseline",
+        "Scatter of the white light curve, 5 to 12 µm, from one integration to the next, transit taken out",
         ".0f",
+    ),
+    Column(
+        "white_residual_ppm",
+        "white-light residuals",
+        "ppm",
+        "Standard deviation of the white light curve about a first fit of transit and straight baseline",
+        ".0f",
+        indexed=False,
     ),
     Column(
         "white_ratio",
@@ -152,8 +160,7 @@ CHECKS = (
     Check(
         "white_ratio_at_least",
         "the white light scatters at least {value:.2f} times as much as the errors explain (up to {high:g} is usual): "
-        "noise that wavelengths share is left, or the light changes otherwise than in a transit on a straight "
-        "baseline. Look at the light curves, and at drift, width and background",
+        "noise that all wavelengths share is left. Look at the light curves, and at drift, width and background",
         high=1.15,
         urgency=2,
         of="white_ratio",
@@ -264,9 +271,9 @@ def measure(
     Returns
     -------
     dict
-        Plain numbers; what cannot be measured is left out. `white_scatter_ppm` is the standard deviation of what the
-        first look at a transit leaves of the white light; with fewer than 12 integrations, and for single wavelengths,
-        scatter is from one integration to the next (second differences), blind to a transit and to slow trends.
+        Plain numbers; what cannot be measured is left out. Scatter is from one integration to the next (second
+        differences), blind to slow changes: of the white light after a first fit of the transit, and of single
+        wavelengths. `white_residual_ppm` is the standard deviation of what that fit leaves, slow changes included.
         `pull_width` is the median over wavelengths of scatter over stated error: 1 where the errors are right.
     """
     arrays = {name: np.asarray(dataset[name]) for name in _READ}
@@ -349,23 +356,28 @@ def _of_transit(white: LightCurve, arrays: Mapping[str, np.ndarray]) -> dict[str
 
 
 def _of_scatter(white: LightCurve, fit: QuickTransit) -> dict[str, Any]:
-    """Return the scatter of the white light, and what it is of the one expected from the errors."""
+    """Return the scatter of the white light, and what it is of the one expected from the errors.
+
+    What the fit leaves of ingress, egress, and slow changes of the star is no noise of the detector: it is nearly the
+    same in neighbouring integrations, and second differences do not see it.
+    """
     n = white.flux.size
     if n < 3:
         return {}
-    if n >= LEAST_INTEGRATIONS:
-        free = n - (TRANSIT_PARAMETERS if fit.found else BASELINE_PARAMETERS)
-        scatter, uncertainty = np.sqrt(((white.flux - fit.model) ** 2).sum() / free), SCATTER_UNCERTAINTY / np.sqrt(n)
-    else:
-        scatter, uncertainty = point_to_point_scatter(white.flux), STEPS_UNCERTAINTY / np.sqrt(n)
+    residuals = white.flux - fit.model
+    scatter, uncertainty = point_to_point_scatter(residuals), STEPS_UNCERTAINTY / np.sqrt(n)
     ratio = float(scatter / np.median(white.error))
-    return {
+    numbers = {
         "white_scatter_ppm": 1e6 * float(scatter),
         "white_ratio": ratio,
         "white_ratio_error": ratio * uncertainty,
         # What a scatter from few integrations says for certain.
         "white_ratio_at_least": ratio / (1 + CHANCE_SIGMA * uncertainty),
     }
+    if n >= LEAST_INTEGRATIONS:
+        free = n - (TRANSIT_PARAMETERS if fit.found else BASELINE_PARAMETERS)
+        numbers["white_residual_ppm"] = 1e6 * float(np.sqrt((residuals**2).sum() / free))
+    return numbers
 
 
 def _of_wavelengths(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -115,7 +115,7 @@
     let timer = 0;
     const show = (index) => {
       stack.classList.remove("sliding");
-      slider.hidden = true;
+      slider.hidden = sides.hidden = true;
       frames.forEach((frame, number) => { frame.hidden = number !== index; });
       buttons.forEach((button, number) => button.setAttribute("aria-pressed", String(number === index)));
       slide.setAttribute("aria-pressed", "false");
@@ -133,6 +133,13 @@
     const slider = document.createElement("input");
     Object.assign(slider, { type: "range", min: "0", max: "100", value: "50", hidden: true });
     slider.setAttribute("aria-label", `Boundary between ${nameOf(frames[0])} and ${nameOf(frames[1])}`);
+    const sides = document.createElement("p");
+    sides.className = "sides";
+    sides.append(...frames.slice(0, 2).map((frame) => {
+      const side = document.createElement("span");
+      side.textContent = nameOf(frame);
+      return side;
+    }));
     const cut = () => stack.style.setProperty("--cut", `${slider.value}%`);
     slider.addEventListener("input", cut);
     const slide = make("Slider", () => {
@@ -140,7 +147,7 @@
       show(0);
       frames[1].hidden = false;
       stack.classList.add("sliding");
-      slider.hidden = false;
+      slider.hidden = sides.hidden = false;
       buttons.forEach((button) => button.setAttribute("aria-pressed", "false"));
       slide.setAttribute("aria-pressed", "true");
       cut();
@@ -153,8 +160,8 @@
       timer = setInterval(() => { index = 1 - index; show(index); }, 700);
     });
     blink.setAttribute("aria-pressed", "false");
-    stack.prepend(bar, slider);
-    show(0);
+    stack.prepend(bar, slider, sides);
+    if (stack.dataset.blink === "slider") slide.click(); else show(0);
   }
 
   // Values of an image under the cursor: its colours are looked up in its palette.
