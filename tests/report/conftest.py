@@ -135,7 +135,7 @@ def done_record(job, steps, resolved, *, seconds=10.0):
     """Return the record of a job that is done."""
     folder = Path(job.output_dir)
     found = [path for path in sorted(folder.rglob("*.fits")) if job.name in path.name or not job.together]
-    products = [Product(str(path.relative_to(folder)), 1, 1, 1, "") for path in found]
+    products = [Product(str(path.relative_to(folder)), path.stat().st_size, 1, 1, "") for path in found]
     return JobRecord(
         job.name,
         DONE,

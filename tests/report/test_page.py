@@ -149,10 +149,26 @@ def test_two_runs_side_by_side(campaign, tmp_path, write_campaign):
 
 def test_products_that_are_missing_leave_their_figures_out(single):
     (single / "stage_2" / "frames.nc").unlink()
-    (single / "stage_2" / "stage_2_output.nc").write_bytes(b"broken")
+    (single / "stage_2" / "stage_2_output.nc").unlink()
     text = "".join(read(write_report(single)).text)
     assert "White light curve" not in text
     assert "Groups of the ramps" in text
+
+
+def test_products_that_are_damaged_are_named_in_their_place(single):
+    (single / "stage_2" / "stage_2_output.nc").write_bytes(b"broken")
+    text = "".join(read(write_report(single)).text)
+    assert "White light curve" not in text
+    assert f"They cannot be drawn: {single}/stage_2/stage_2_output.nc: cannot be read" in text
+
+
+def test_products_that_are_gone_or_changed_are_told(single):
+    (path,) = (single / "stage_1").glob("*.fits")
+    with open(path, "ab") as handle:
+        handle.write(b"x")
+    assert f"not as they were written: stage_1/{path.name}" in "".join(read(write_report(single)).text)
+    path.unlink()
+    assert f"no longer where they were written: stage_1/{path.name}" in "".join(read(write_report(single)).text)
 
 
 def test_a_single_report_is_small_and_a_second_one_is_the_same(single):

@@ -18,7 +18,7 @@ from typing import Any
 
 from detectorist.campaign.worker import sha256_of
 from detectorist.errors import InputError, OutputError
-from detectorist.modes.job import DONE, FINAL, RUNNING, WAITING, InputFile, Job, JobRecord, Product
+from detectorist.modes.job import CRASHED, DONE, FINAL, RUNNING, WAITING, InputFile, Job, JobRecord, Product
 from detectorist.reduction.products import require_no_link
 
 FILE = "ledger.sqlite"
@@ -166,13 +166,13 @@ class Ledger:
     def entries(self, names: Sequence[str] | None = None) -> dict[str, Entry]:
         """Return jobs by name; all of them, or only those of these names."""
         columns = (
-            "job, state, attempts, doing, name, error, message, numbers, started, finished, cpu_s, peak_bytes, worker, "
-            "inputs, products, steps, resolved, output_dir"
+            "job, mode, state, attempts, doing, name, error, message, numbers, started, finished, cpu_s, peak_bytes, "
+            "worker, inputs, products, steps, resolved, output_dir"
         )
         where = "" if names is None else f"WHERE name IN ({', '.join('?' * len(names))})"
         with self._failing():
             rows = self._db.execute(f"SELECT {columns} FROM jobs {where} ORDER BY name", names or ()).fetchall()
-        return {row[4]: _entry(row) for row in rows}
+        return {row[5]: _entry(row) for row in rows}
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -237,26 +237,39 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
 
 
 def _entry(row: tuple) -> Entry:
-    job, state, attempts, doing, name, error, message, numbers, *rest = row
+    """Return a row as an entry; one that cannot be read is that of a job that crashed and has no files."""
+    job, mode, state, attempts, doing, name, error, message, numbers, *rest = row
     started, finished, cpu_s, peak_bytes, worker, inputs, products, steps, resolved, output_dir = rest
-    record = JobRecord(
-        name=name,
-        state=state,
-        error=error or "",
-        message=message or "",
-        numbers=json.loads(numbers or "{}"),
-        started=started or 0.0,
-        finished=finished or 0.0,
-        cpu_s=cpu_s or 0.0,
-        peak_bytes=peak_bytes or 0,
-        worker=worker or "",
-        inputs=[InputFile(**item) for item in json.loads(inputs or "[]")],
-        products=[Product(**item) for item in json.loads(products or "[]")],
-        steps=json.loads(steps or "{}"),
-        resolved=json.loads(resolved or "{}"),
-        output_dir=output_dir or "",
-    )
-    return Entry(Job.from_dict(json.loads(job)), state, attempts or 0, doing or "", record)
+    try:
+        record = JobRecord(
+            name=name,
+            state=state,
+            error=error or "",
+            message=message or "",
+            numbers=_table(numbers),
+            started=float(started or 0.0),
+            finished=float(finished or 0.0),
+            cpu_s=float(cpu_s or 0.0),
+            peak_bytes=int(peak_bytes or 0),
+            worker=worker or "",
+            inputs=[InputFile(**item) for item in json.loads(inputs or "[]")],
+            products=[Product(**item) for item in json.loads(products or "[]")],
+            steps=_table(steps),
+            resolved=_table(resolved),
+            output_dir=output_dir or "",
+        )
+        return Entry(Job.from_dict(_table(job)), state, int(attempts or 0), doing or "", record)
+    except (ValueError, TypeError, KeyError, AttributeError) as fault:
+        told = f"its entry in the ledger cannot be read ({fault}); give the command of the run again"
+        record = JobRecord(str(name), CRASHED, type(fault).__name__, told, output_dir=str(output_dir or ""))
+        return Entry(Job(str(name), str(mode), (), record.output_dir), CRASHED, 0, "", record)
+
+
+def _table(text: str | None) -> dict[str, Any]:
+    table = json.loads(text or "{}")
+    if not isinstance(table, dict):
+        raise TypeError(f"{text!r:.40} is no table")
+    return table
 
 
 def inputs_are_same(entry: Entry, left: Sequence[str] = ()) -> bool:

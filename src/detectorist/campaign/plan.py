@@ -331,7 +331,8 @@ def plan_retry(output_dir: Path, *, memory_bytes: int = 0) -> Plan:
     """
     with Ledger(output_dir, read_only=True) as ledger:
         entries = ledger.entries()
-    failed = [entry for entry in entries.values() if entry.state not in (DONE, SKIPPED)]
+    unreadable = [entry for entry in entries.values() if not entry.job.files]
+    failed = [entry for entry in entries.values() if entry.job.files and entry.state not in (DONE, SKIPPED)]
     names = {entry.job.name for entry in failed}
     planned = [
         PlannedJob(entry.job, False, "up to date", Prediction(), entry.state)
@@ -345,7 +346,10 @@ def plan_retry(output_dir: Path, *, memory_bytes: int = 0) -> Plan:
         for job in _with_keys(mode, jobs):
             fitted, note = mode.with_memory(job, memory_bytes) if memory_bytes else (job, "")
             planned.append(PlannedJob(fitted, True, f"{states[job.name]} before", mode.predict(fitted), note=note))
-    return Plan(Path(output_dir), tuple(one for one in _with_followers(planned) if one.needed))
+    kept = [one for one in _with_followers(planned) if one.needed]
+    kept += [PlannedJob(entry.job, False, "not readable", Prediction(), entry.state) for entry in unreadable]
+    notes = tuple(f"{entry.job.name}: {entry.record.message}" for entry in unreadable)
+    return Plan(Path(output_dir), tuple(kept), notes)
 
 
 def _known(output_dir: Path) -> dict[str, Entry]:

@@ -19,6 +19,8 @@ class Exposure:
         {part of the exposure: {step: numbers}}, as the steps recorded them.
     resolved : dict
         Every parameter in force; {} where the reduction did not get that far.
+    missing, changed : tuple of str
+        Products that are no longer there, or not as they were written.
     truth : dict
         What some of the numbers should be, where the exposure was simulated.
     truth_lines : list of str
@@ -42,6 +44,8 @@ class Exposure:
     header: dict[str, Any] = field(default_factory=dict)
     references: dict[str, str] = field(default_factory=dict)
     log: Path | None = None
+    missing: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
     truth: dict[str, float] = field(default_factory=dict)
     truth_lines: list[str] = field(default_factory=list)
 

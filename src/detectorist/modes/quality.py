@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -42,13 +43,27 @@ class Column:
         """Return a value of this column with its error, where that is known, and its unit."""
         if not is_number(value):
             return str(value)
-        form = ".0f" if self.form == "d" else self.form
-        shown = f"{value:{form}} ± {error:{form}}" if is_number(error) else f"{value:{form}}"
+        shown = formatted(value, self.form)
+        if is_number(error):
+            shown = f"{shown} ± {formatted(error, self.form)}"
         return f"{shown} {self.unit}" if self.unit else shown
 
     def told(self, numbers: Mapping[str, Any]) -> str:
         """Return the value that an exposure has, as text."""
         return self.text(numbers[self.key], numbers.get(self.error))
+
+
+class _Sentences(string.Formatter):
+    """Fills numbers into sentences; those that an older record lacks, or holds otherwise, leave the rest readable."""
+
+    def get_value(self, key: Any, args: Any, kwargs: Any) -> Any:
+        return kwargs.get(key, "an unknown number")
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        return formatted(value, format_spec)
+
+
+_SENTENCES = _Sentences()
 
 
 @dataclass(frozen=True)
@@ -84,10 +99,10 @@ class Check:
         known = {**numbers, "value": value, "low": self.low, "high": self.high}
         if self.high is None and self.low is None:
             told = isinstance(value, str) and bool(value)
-            return Concern(self.urgency, self.reason.format_map(known)) if told else None
+            return Concern(self.urgency, _SENTENCES.vformat(self.reason, (), known)) if told else None
         if not is_number(value):
             return None
-        words = self.reason.format_map(known)
+        words = _SENTENCES.vformat(self.reason, (), known)
         if self.high is not None and value > self.high:
             return Concern(self.urgency + octaves(value, self.high), words)
         if self.low is not None and value < self.low:
@@ -125,6 +140,14 @@ class Concern:
 def octaves(larger: float, smaller: float) -> float:
     """Return by how many factors of two one number exceeds another; 3 where that has no meaning."""
     return math.log2(larger / smaller) if smaller > 0 and larger > 0 else 3.0
+
+
+def formatted(value: Any, form: str) -> str:
+    """Return a number in a column's form; one that should have been whole, or a text, is written as it is."""
+    try:
+        return format(value, ".0f" if form == "d" else form)
+    except (ValueError, TypeError):
+        return str(value)
 
 
 def is_number(value: Any) -> bool:

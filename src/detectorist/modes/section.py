@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from detectorist.errors import InputError
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.quality import Check, Column
 
@@ -74,6 +76,8 @@ class Panel:
         It needs the whole width of the page.
     file : Path, optional
         A figure (PNG) that the run has drawn already.
+    failed : str
+        Why there is nothing to show.
     """
 
     key: str
@@ -85,6 +89,7 @@ class Panel:
     beside: bool = False
     slider: bool = False
     wide: bool = False
+    failed: str = ""
 
 
 class Section:
@@ -131,3 +136,25 @@ class Section:
             There are many exposures: only what is quick to draw.
         """
         yield from ()
+
+
+def read_image(path: Path, extension: str | None = "SCI", kind: type = float) -> np.ndarray | None:
+    """Return an array of a FITS product, the first one where no extension is named; None where there is none.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read.
+    """
+    from astropy.io import fits
+
+    if not path.is_file():
+        return None
+    try:
+        with warnings.catch_warnings(), open(path, "rb") as handle:
+            warnings.simplefilter("ignore")  # of astropy, on files that are cut: reading their data fails
+            with fits.open(handle, memmap=False) as hdus:
+                data = [one.data for one in hdus if (one.name == extension if extension else one.data is not None)]
+                return np.asarray(data[0], kind) if data and data[0] is not None else None
+    except (OSError, ValueError, TypeError, KeyError, fits.VerifyError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); is the file damaged?") from error

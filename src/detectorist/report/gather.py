@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from astropy.io import fits
 
 from detectorist.campaign import ledger as ledgers
 from detectorist.campaign.ledger import Entry, Ledger
-from detectorist.errors import InputError
+from detectorist.errors import DetectoristError, InputError
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.quality import is_number
 
@@ -51,11 +52,14 @@ class Run:
     ----------
     commands : list of dict
         For each ledger: command, started, finished, host; empty for runs without one.
+    troubles : list of str
+        A sentence on each ledger that cannot be read.
     """
 
     folder: Path
     exposures: list[Exposure]
     commands: list[dict[str, Any]] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
 
     @property
     def modes(self) -> dict[str, list[Exposure]]:
@@ -77,7 +81,12 @@ def gather(folder: Path) -> Run:
     folder = Path(folder)
     run = Run(folder, [])
     for found in sorted(set(_find_runs(folder, DEEPEST))):
-        run.exposures += _from_ledger(found, run)
+        try:
+            run.exposures += _from_ledger(found, run)
+        except DetectoristError as error:
+            run.troubles.append(str(error))
+    if not run.exposures and run.troubles:
+        raise InputError("; ".join(run.troubles))
     if not run.exposures:
         raise InputError(f"{folder}: nothing to report on: no {ledgers.FILE} here or below")
     run.exposures.sort(key=lambda exposure: exposure.name)
@@ -127,19 +136,30 @@ def _from_entry(entry: Entry, ledger_folder: Path) -> Exposure:
         seconds=record.seconds,
         peak_bytes=record.peak_bytes,
     )
+    sizes = {one: _size_of(folder / one.path) for one in record.products}
+    exposure.missing = tuple(one.path for one, size in sizes.items() if size is None)
+    exposure.changed = tuple(one.path for one, size in sizes.items() if size not in (None, one.size))
     _read_truth(exposure, folder / job.beside(TRUTH).name)
     products = [folder / product.path for product in record.products if product.path.endswith(".fits")]
     _read_header(exposure, products)
     return exposure
 
 
+def _size_of(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
 def _read_truth(exposure: Exposure, path: Path) -> None:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        numbers, lines = dict(told.get("numbers", {})), list(told.get("lines", ()))
+    except (OSError, ValueError, TypeError, AttributeError):
         return
-    exposure.truth = {name: value for name, value in told.get("numbers", {}).items() if is_number(value)}
-    exposure.truth_lines = [str(line) for line in told.get("lines", ())]
+    exposure.truth = {name: value for name, value in numbers.items() if is_number(value)}
+    exposure.truth_lines = [str(line) for line in lines]
 
 
 def _by_part(steps: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
@@ -164,16 +184,30 @@ def _read_header(exposure: Exposure, products: list[Path]) -> None:
             exposure.references[card[2:].lower()] = str(value).rpartition("/")[2]
 
 
-def _headers(files: Iterable[Path]) -> Iterator[fits.Header]:
+def _headers(files: Iterable[Path]) -> Iterator[dict[str, Any]]:
     """Yield the headers of files that can be read, up to the first that tells the number of integrations."""
     for path in files:
         if not path.name.endswith((".fits", ".fits.gz")) or not path.is_file():
             continue
         try:
-            header = fits.getheader(path, 0)
-            str(header)  # a damaged card fails when it is read
-        except (OSError, fits.VerifyError):
+            with warnings.catch_warnings(), open(path, "rb") as handle:
+                warnings.simplefilter("ignore")  # of cards that break the standard, which are left out
+                header = _readable(fits.getheader(handle, 0))
+        except Exception:  # a damaged header fails in astropy in any way
             continue
         yield header
         if "NINTS" in header:
             return
+
+
+def _readable(header: fits.Header) -> dict[str, Any]:
+    """Return the cards of a header that can be parsed and say something."""
+    found: dict[str, Any] = {}
+    for card in header.cards:
+        try:
+            value = card.value
+        except (fits.VerifyError, ValueError):
+            continue
+        if card.keyword and isinstance(value, str | bool | int | float):
+            found[card.keyword] = value
+    return found

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from detectorist.errors import ParameterError
 from detectorist.modes import load_mode
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.job import DONE
 from detectorist.modes.quality import Column
 from detectorist.modes.section import Section
+from detectorist.report.failures import attempt
 from detectorist.report.parameters import find_varying
 from detectorist.report.quality_checks import Suspect, find_suspects
 
@@ -44,11 +44,8 @@ class Group:
 
 
 def section_of(mode: str) -> Section:
-    """Return the section of a mode; the one that any mode has where its package is not installed here."""
-    try:
-        return load_mode(mode).section()
-    except ParameterError:
-        return Section()
+    """Return the section of a mode; the one that any mode has where its package is not installed here, or broken."""
+    return attempt(lambda: load_mode(mode).section(), lambda why: Section())
 
 
 def make_group(mode: str, exposures: list[Exposure]) -> Group:
@@ -59,6 +56,6 @@ def make_group(mode: str, exposures: list[Exposure]) -> Group:
         sections,
         exposures,
         find_suspects(exposures, sections.columns, sections.checks),
-        sections.defaults() if any(exposure.resolved for exposure in exposures) else {},
-        find_varying(exposures),
+        attempt(sections.defaults, lambda why: {}) if any(exposure.resolved for exposure in exposures) else {},
+        attempt(lambda: find_varying(exposures), lambda why: set()),
     )

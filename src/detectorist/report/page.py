@@ -11,7 +11,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from detectorist import __version__
@@ -20,17 +19,17 @@ from detectorist.errors import NoSuchFile
 from detectorist.figures.pictures import coloured
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.job import DONE
-from detectorist.modes.quality import is_number
-from detectorist.modes.section import Panel, Picture
+from detectorist.modes.section import Opening, Panel, Picture
 from detectorist.reduction import products
 from detectorist.report import compare as comparisons
 from detectorist.report import image_view
+from detectorist.report.environment import make_environment
+from detectorist.report.failures import as_far_as_possible, attempt
 from detectorist.report.gather import Run, gather
 from detectorist.report.group import Group, make_group
 from detectorist.report.media import Media
 from detectorist.report.merits import merits_of, numbers_of
 from detectorist.report.parameters import Parameter, find_changed
-from detectorist.report.quality_checks import Suspect
 
 FILE, ASSETS = "report.html", "report_assets"
 #: Beyond so many exposures, pictures go to a folder beside the page and only quick ones are made.
@@ -39,6 +38,8 @@ MOST_INLINE = 100
 IMAGE_PIX, BRIEF_PIX = 384, 256
 #: Suspects shown without unfolding.
 FIRST_SUSPECTS = 12
+#: No table of exposures has more columns.
+MOST_COLUMNS = 99
 #: Lines of a log shown for an exposure.
 MOST_WARNINGS = 30
 
@@ -86,14 +87,28 @@ class _Writer:
         self._many = many
         self._done = 0
         self._interactive = False
-        self._notes = {key: note for group in groups for key, note in group.sections.notes().items()}
+        self._notes = {
+            key: note for group in groups for key, note in attempt(group.sections.notes, lambda why: {}).items()
+        }
+        self._templates = make_environment()
+        self._values = self._context()
 
     def write(self, target: Path) -> None:
         """Write the page piece by piece: the whole of it need not be in memory."""
-        template = _environment().get_template("report.html.j2")
-        with products.whole_file(target) as partial, open(partial, "w", encoding="utf-8") as page:
-            for piece in template.generate(**self._context()):
+        template = self._templates.get_template("report.html.j2")
+        with products.whole_file(target) as partial, open(partial, "w", encoding="utf-8", errors="replace") as page:
+            for piece in template.generate(**self._values):
                 page.write(piece)
+
+    def _part(self, name: str, *, row: bool = False, **values: Any) -> Markup:
+        """Return a part of the page as markup, or the reason why it cannot be made, in a row of a table too."""
+
+        def failed(why: str) -> Markup:
+            told = Markup('<p class="alert">This part cannot be shown: {}</p>').format(why)
+            return Markup('<td colspan="{}">{}</td>').format(MOST_COLUMNS, told) if row else told
+
+        template = self._templates.get_template(f"{name}.html.j2")
+        return attempt(lambda: Markup(template.render({**self._values, **values})), failed)
 
     def _context(self) -> dict[str, Any]:
         exposures = self._run.exposures
@@ -106,12 +121,13 @@ class _Writer:
             "groups": self._groups,
             "suspects": suspects,
             "first_suspects": FIRST_SUSPECTS,
-            "totals": _totals(exposures, suspects),
-            "configurations": _configurations(exposures),
+            "totals": _totals(exposures, len(suspects) + len(self._run.troubles)),
+            "configurations_of": lambda: _configurations(exposures),
             "anchors": {id(exposure): f"exposure-{number}" for number, exposure in enumerate(exposures, 1)},
             "ranks": {id(suspect.exposure): rank for rank, suspect in enumerate(suspects, 1)},
             "compared": self._compared,
-            "comparisons": comparisons.compare(self._groups, self._compared) if self._compared else [],
+            "compare": lambda: comparisons.compare(self._groups, self._compared) if self._compared else [],
+            "part": self._part,
             "style": _text("style.css"),
             "script": _text("script.js"),
             "bokeh_element": self._bokeh,
@@ -134,14 +150,17 @@ class _Writer:
     def _openings(self, group: Group) -> Iterator[dict[str, Any]]:
         """Yield what the report opens with, as markup: where there are several modes, one exposure of each."""
         most = 1 if len(self._groups) > 1 else None
-        for opening in islice(group.sections.opening(group.done), most):
+        openings = as_far_as_possible(
+            group.sections.opening(group.done), lambda why: Opening(group.done[0], _failed_panel(why))
+        )
+        for opening in islice(openings, most):
             made = self._panel(opening.panel, f"{opening.exposure.name}_opening", interactive=True, whole=True)
             yield {"exposure": opening.exposure, "panel": made}
 
     def _thumbnail(self, group: Group, exposure: Exposure) -> Markup:
         if exposure.state != DONE:
             return Markup()
-        pixels = group.sections.thumbnail(exposure)
+        pixels = attempt(lambda: group.sections.thumbnail(exposure), lambda why: None)  # its figures tell why
         if pixels is None:
             return Markup()
         # The row names the exposure: an empty text alternative spares listeners a repetition.
@@ -157,37 +176,54 @@ class _Writer:
         if exposure.state != DONE:
             return
         other = self._others.get(exposure.name)
-        theirs = {panel.key: panel for panel in group.sections.panels(other, brief=self._many)} if other else {}
-        for panel in group.sections.panels(exposure, brief=self._many):
+        theirs = {panel.key: panel for panel in self._drawn(group, other)} if other else {}
+        for panel in self._drawn(group, exposure):
             made = self._panel(panel, exposure.name, interactive=not other)
             made["other"] = self._panel(theirs[panel.key], f"{exposure.name}_other") if panel.key in theirs else None
             yield made
 
+    def _drawn(self, group: Group, exposure: Exposure) -> Iterator[Panel]:
+        """Yield the panels of an exposure; where one cannot be begun, the last one says why."""
+        return as_far_as_possible(group.sections.panels(exposure, brief=self._many), _failed_panel)
+
     def _panel(self, panel: Panel, name: str, *, interactive: bool = False, whole: bool = False) -> dict[str, Any]:
         """Return a panel as markup; `whole`: images have axes, however many exposures there are."""
-        note = self._notes.get(panel.key, {})
         made: dict[str, Any] = {
             "key": panel.key,
             "title": panel.title,
-            "note": note,
+            "note": self._notes.get(panel.key, {}),
             "pictures": [],
             "beside": panel.beside,
             "wide": panel.wide,
             "start": "slider" if panel.slider else "first",
             "figure": "",
             "interactive": "",
+            "failed": panel.failed,
         }
-        label = f"{panel.title}. {note.get('shows', '')}".strip()
+
+        def failed(why: str) -> dict[str, Any]:
+            return {**made, "pictures": [], "figure": "", "failed": f"This figure cannot be drawn: {why}"}
+
+        return attempt(lambda: {**made, **self._drawings(panel, name, interactive, whole)}, failed)
+
+    def _drawings(self, panel: Panel, name: str, interactive: bool, whole: bool) -> dict[str, Any]:
+        """Return figure, pictures and interactive figure of a panel, as far as it has them."""
+        made: dict[str, Any] = {}
+        label = f"{panel.title}. {self._notes.get(panel.key, {}).get('shows', '')}".strip()
         if panel.file:
             made["figure"] = self._media.copy(panel.file, name=f"{name}_{panel.key}", label=label)
         elif panel.draw:
             made["figure"] = self._media.figure(panel.draw(), name=f"{name}_{panel.key}", label=label)
-        for number, picture in enumerate(panel.pictures):
-            drawn = self._picture(picture, f"{name}_{panel.key}_{number}", whole=whole or not self._many)
-            made["pictures"].append({"image": drawn, "label": picture.label})
+        made["pictures"] = [
+            {
+                "image": self._picture(picture, f"{name}_{panel.key}_{number}", whole=whole or not self._many),
+                "label": picture.label,
+            }
+            for number, picture in enumerate(panel.pictures)
+        ]
         if interactive and panel.interactive and not self._many:
-            self._interactive = True
             made["interactive"] = _json(panel.interactive())
+            self._interactive = True
         return made
 
     def _picture(self, picture: Picture, name: str, *, whole: bool) -> Markup:
@@ -198,14 +234,18 @@ class _Writer:
         return self._media.image(pixels, name=name, label=picture.label)
 
 
-def _totals(exposures: list[Exposure], suspects: list[Suspect]) -> dict[str, Any]:
+def _failed_panel(why: str) -> Panel:
+    return Panel("failed", "Figures", failed=f"They cannot be drawn: {why}")
+
+
+def _totals(exposures: list[Exposure], suspects: int) -> dict[str, Any]:
     states: dict[str, int] = {}
     for exposure in exposures:
         states[exposure.state] = states.get(exposure.state, 0) + 1
     timed = (exposure.seconds > 0 for exposure in exposures if exposure.state == DONE)
     return {
         "states": states,
-        "suspects": len(suspects),
+        "suspects": suspects,
         # A sum over some of them would be taken for that of all.
         "seconds": sum(exposure.seconds for exposure in exposures) if all(timed) else 0.0,
         "peak": format_bytes(peak) if (peak := max(exposure.peak_bytes for exposure in exposures)) else "",
@@ -272,49 +312,3 @@ def _json(value: Any) -> Markup:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("detectorist.report", "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters.update(
-        number=_number, value=_value, when=_when, duration=_duration, ident=id, without_state=_without_state
-    )
-    return environment
-
-
-def _number(value: Any, form: str = ".4g") -> str:
-    if value is None or not is_number(value):
-        return "" if value is None else str(value)
-    return format(value, ".0f" if form == "d" else form)
-
-
-def _value(value: Any) -> str:
-    """Return a number of a record as people read it."""
-    if isinstance(value, float):
-        return f"{value:.5g}"
-    if isinstance(value, list | tuple):
-        shown = ", ".join(_value(item) for item in value[:24])
-        return f"[{shown}{', …' if len(value) > 24 else ''}]"
-    return "none" if value is None else str(value)
-
-
-def _without_state(numbers: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in numbers.items() if name != "state"}
-
-
-def _when(seconds: float | None) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds)) if seconds else "not noted"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

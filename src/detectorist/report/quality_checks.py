@@ -10,6 +10,7 @@ from statistics import median
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.job import CRASHED, DONE, RUNNING, SKIPPED, UNPROCESSABLE
 from detectorist.modes.quality import Check, Column, Concern, is_number
+from detectorist.report.failures import attempt
 
 #: A number this many robust standard deviations from the median of the run is worth a look.
 UNUSUAL_SIGMA = 6.0
@@ -17,6 +18,8 @@ UNUSUAL_SIGMA = 6.0
 LEAST_EXPOSURES = 8
 #: Urgency of what was not reduced at all: above every number.
 OF_STATE = {CRASHED: 1000.0, UNPROCESSABLE: 900.0}
+#: Urgency of products that are gone, and of products that have changed since.
+OF_MISSING, OF_CHANGED = 800.0, 3.0
 _WORDS = {
     CRASHED: "crashed",
     UNPROCESSABLE: "cannot be processed",
@@ -45,7 +48,11 @@ def find_suspects(exposures: Sequence[Exposure], columns: Iterable[Column], chec
     usual = _usual(exposures, columns)
     suspects = []
     for exposure in exposures:
-        concerns = [*_of_state(exposure), *_of_limits(exposure, checks), *_of_others(exposure, columns, usual)]
+        judged = attempt(
+            lambda one=exposure: [*_of_limits(one, checks), *_of_others(one, columns, usual)],
+            lambda why: [Concern(1.0, f"its numbers cannot be judged: {why}")],
+        )
+        concerns = [*_of_state(exposure), *_of_products(exposure), *judged]
         if concerns:
             suspects.append(Suspect(exposure, tuple(sorted(concerns, key=lambda one: -one.urgency))))
     return sorted(suspects, key=lambda suspect: (-suspect.urgency, suspect.exposure.name))
@@ -57,6 +64,15 @@ def _of_state(exposure: Exposure) -> Iterable[Concern]:
         # The reason alone: a traceback belongs to the log.
         told = exposure.message.strip().splitlines()
         yield Concern(OF_STATE.get(exposure.state, 500.0), f"{words}: {told[0]}" if told else words)
+
+
+def _of_products(exposure: Exposure) -> Iterable[Concern]:
+    for urgency, what, files in (
+        (OF_MISSING, "no longer where they were written", exposure.missing),
+        (OF_CHANGED, "not as they were written", exposure.changed),
+    ):
+        if files:
+            yield Concern(urgency, f"{what}: {', '.join(files)}; the command of the run makes them again")
 
 
 def _of_limits(exposure: Exposure, checks: list[Check]) -> Iterable[Concern]:
@@ -73,11 +89,10 @@ def _of_others(exposure: Exposure, columns: list[Column], usual: dict[str, tuple
         middle, sigma = usual[column.key]
         away = (float(value) - middle) / sigma
         if abs(away) > UNUSUAL_SIGMA:
-            unit = f" {column.unit}" if column.unit else ""
             yield Concern(
                 0.5 + math.log2(abs(away) / UNUSUAL_SIGMA),
-                f"{column.title} {value:{column.form}}{unit} is unlike the others of this run, which lie about "
-                f"{middle:{column.form}}{unit} ({abs(away):.0f} robust standard deviations)",
+                f"{column.title} {column.text(value)} is unlike the others of this run, which lie about "
+                f"{column.text(middle)} ({abs(away):.0f} robust standard deviations)",
             )
 
 

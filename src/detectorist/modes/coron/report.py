@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-from astropy.io import fits
 
 from detectorist.algorithms import dq
 from detectorist.algorithms.images.reference_subtraction import (
@@ -21,7 +20,7 @@ from detectorist.figures import coronagraph
 from detectorist.figures.pictures import Stretch, coloured, difference_stretch, stretch_of
 from detectorist.modes.coron import quality
 from detectorist.modes.exposure import Exposure
-from detectorist.modes.section import Opening, Panel, Picture, Section
+from detectorist.modes.section import Opening, Panel, Picture, Section, read_image
 from detectorist.reduction.in_force import in_force
 
 THUMBNAIL_PIX = 80
@@ -257,9 +256,4 @@ class _Products:
         return self.cube + slope / float(time)
 
     def _read(self, product: str, extension: str, kind: type) -> np.ndarray | None:
-        path = self.exposure.folder / f"{self.exposure.name}_{product}.fits"
-        try:
-            with fits.open(path, memmap=False) as hdus:
-                return np.asarray(hdus[extension].data, kind)
-        except (OSError, KeyError):
-            return None
+        return read_image(self.exposure.folder / f"{self.exposure.name}_{product}.fits", extension, kind)

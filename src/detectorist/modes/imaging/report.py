@@ -8,14 +8,13 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-from astropy.io import fits
 
 from detectorist.algorithms import dq
 from detectorist.figures import image_quality, snowballs, wisps
 from detectorist.figures.pictures import Stretch, coloured, difference_stretch, limits_of, stretch_of
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.imaging import quality
-from detectorist.modes.section import Opening, Panel, Picture, Section
+from detectorist.modes.section import Opening, Panel, Picture, Section, read_image
 from detectorist.reduction.in_force import in_force
 
 #: Pixels of a thumbnail along its longer side.
@@ -181,10 +180,4 @@ class _Products:
         return self.flags & dq.JUMP_DET > 0
 
     def _read(self, product: str, extension: str | None = "SCI", kind: type = float) -> np.ndarray | None:
-        path = self.exposure.folder / f"{self.exposure.name}_{product}.fits"
-        try:
-            with fits.open(path, memmap=False) as hdus:
-                hdu = hdus[extension] if extension else next(one for one in hdus if one.data is not None)
-                return np.asarray(hdu.data, kind)
-        except (OSError, KeyError, StopIteration):
-            return None
+        return read_image(self.exposure.folder / f"{self.exposure.name}_{product}.fits", extension, kind)

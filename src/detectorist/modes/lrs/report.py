@@ -12,6 +12,7 @@ import h5netcdf
 import numpy as np
 
 from detectorist.algorithms.spectra.profile import TRACE_COLUMN
+from detectorist.errors import InputError
 from detectorist.figures import time_series, time_series_quality
 from detectorist.figures.pictures import Stretch, coloured
 from detectorist.modes.exposure import Exposure
@@ -203,9 +204,11 @@ class _Products:
 
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:
+    if not path.is_file():
+        return None
     try:
         with h5netcdf.File(path, "r") as file:
             arrays = {name: np.asarray(variable[...]) for name, variable in file.variables.items()}
             return {**arrays, **{name: np.asarray(value) for name, value in file.attrs.items()}}
-    except (OSError, ValueError):
-        return None
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); is the file damaged?") from error

@@ -1,0 +1,57 @@
+"""The templates of the page, and how values are written in them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import jinja2
+
+from detectorist.modes.quality import formatted, is_number
+
+
+def make_environment() -> jinja2.Environment:
+    """Return where the templates come from; what values hold is escaped, and a name that is not known an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("detectorist.report", "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(
+        number=_number, value=_value, when=_when, duration=_duration, ident=id, without_state=_without_state
+    )
+    return environment
+
+
+def _number(value: Any, form: str = ".4g") -> str:
+    if value is None or not is_number(value):
+        return "" if value is None else str(value)
+    return formatted(value, form)
+
+
+def _value(value: Any) -> str:
+    """Return a number of a record as people read it."""
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    if isinstance(value, list | tuple):
+        shown = ", ".join(_value(item) for item in value[:24])
+        return f"[{shown}{', …' if len(value) > 24 else ''}]"
+    return "none" if value is None else str(value)
+
+
+def _without_state(numbers: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in numbers.items() if name != "state"}
+
+
+def _when(seconds: float | None) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds)) if seconds else "not noted"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
