@@ -1,11 +1,13 @@
 """How often the report raises a concern on scenes of an independent generator: as they are, and spoiled on purpose.
 
-    python benchmarks/concerns_elsewhere.py FOLDER [--mode lrs] [--seeds 4 12] [--quick] [--json FILE]
+    python benchmarks/concerns_elsewhere.py FOLDER --mode lrs --seeds 301 302 --out pieces/lrs_1.json
+    python benchmarks/concerns_elsewhere.py --table pieces/*.json     # docs/validation/concerns_elsewhere.json
 
 FOLDER holds the generator as a package `scenes` (modules lrs, imaging, coron, each with a command `OUT --seed N`); by
 default the one that the environment variable DETECTORIST_SCENES names. Every scene is reduced with the default recipe,
-which should raise no concern (false alarms), and with one correction left out or misled, which should raise one
-(missed). A concern of any check counts.
+which should raise no concern (false alarms). Its products are then spoiled (`spoiled_products.py`), several times with
+random strengths; and, with --whole, it is reduced again with one correction left out. Those should raise a concern
+(missed where none is). A concern of any check counts.
 """
 
 from __future__ import annotations
@@ -16,18 +18,22 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from detectorist.campaign.api import reduce
 from detectorist.modes import load_mode
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.job import DONE
 from detectorist.report.quality_checks import find_suspects
+from spoiled_products import PRODUCTS, SPOILS
+from validated import Rows, store
 
-#: Spoiled reductions of each mode: what is the matter -> settings.
-SPOILED: dict[str, dict[str, tuple[str, ...]]] = {
+#: Reductions with one correction left out or misled: what is the matter -> settings.
+LEFT_OUT: dict[str, dict[str, tuple[str, ...]]] = {
     "lrs": {
         "aperture beside the trace": (
             "extract_1d_optimal.trace_position=constant",
@@ -47,22 +53,16 @@ SPOILED: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 #: Arguments with which a scene is quick to make and to reduce.
-QUICK = {"lrs": ("--ints", "20"), "imaging": ("--detectors", "NRCB4"), "coron": ()}
+QUICK = {"lrs": ("--ints", "60"), "imaging": ("--detectors", "NRCB4"), "coron": ()}
+#: How often the products of one exposure are spoiled in one way.
+DRAWS = {"lrs": 3, "imaging": 5, "coron": 1}
+#: Wisps are in the images of one of the two detectors only.
+WISPS, WISPY_DETECTOR = "wisps left", "nrcb4"
+#: Names of the modes in the tables.
+TITLES = {"lrs": "MIRI LRS", "imaging": "NIRCam imaging", "coron": "NIRCam coronagraphy"}
 
-
-@dataclass
-class Count:
-    """Exposures that a concern was raised on, of all, and its words."""
-
-    raised: int = 0
-    total: int = 0
-    words: list[str] = field(default_factory=list)
-
-    def add(self, reasons: Sequence[str]) -> None:
-        """Count an exposure with the reasons for concern."""
-        self.total += 1
-        self.raised += bool(reasons)
-        self.words += reasons
+#: One case: mode, what is the matter ("" for nothing), exposure, reasons for concern.
+Case = tuple[str, str, str, list[str]]
 
 
 def make_scene(generator: Path, mode: str, target: Path, seed: int, *, quick: bool) -> None:
@@ -79,58 +79,120 @@ def make_scene(generator: Path, mode: str, target: Path, seed: int, *, quick: bo
     subprocess.run(command, cwd=generator, check=True, stdout=subprocess.DEVNULL)
 
 
-def concerns_of(mode: str, scene: Path, out: Path, settings: Sequence[str]) -> dict[str, list[str]]:
-    """Reduce a scene and return {exposure: reasons for concern}; one that fails is a concern, too."""
+def reduce_scene(mode: str, scene: Path, out: Path, settings: Sequence[str] = ()) -> Iterator[tuple[str, Any]]:
+    """Reduce a scene and yield (name, ledger entry) of each exposure."""
     overrides = list(settings)
     if mode == "imaging" and (scene / "wisps").is_dir():
         overrides.insert(0, f"wisps.template_dir={json.dumps(str(scene / 'wisps'))}")
     files = sorted(scene.glob("*_uncal.fits"))
-    section, found = load_mode(mode).section(), {}
-    entries = reduce(mode, files, out, references=scene / "crds", settings=overrides)
-    for name, entry in entries.items():
-        numbers = entry.record.steps.get("exposure", {})
-        exposure = Exposure(name, mode, entry.state, out, message=entry.record.message, numbers=numbers)
-        # Each by itself: what exposures of one run are to each other is not judged here.
-        suspects = find_suspects([exposure], section.columns, section.checks)
-        found[name] = [concern.words for suspect in suspects for concern in suspect.concerns]
-        assert entry.state == DONE or found[name]
-    return found
+    yield from reduce(mode, files, out, references=scene / "crds", settings=overrides).items()
 
 
-def count(mode: str, generator: Path, seeds: Sequence[int], *, quick: bool) -> dict[str, Count]:
-    """Return {what is the matter: count} over the seeds; "" for nothing."""
-    counts = {what: Count() for what in ("", *SPOILED[mode])}
+def reasons_for_concern(
+    mode: str, name: str, numbers: dict[str, Any], state: str = DONE, message: str = ""
+) -> list[str]:
+    """Return the reasons for concern of one exposure by itself; one that was not reduced is a concern, too."""
+    section = load_mode(mode).section()
+    exposure = Exposure(name, mode, state, Path(), message=message, numbers=numbers)
+    found = find_suspects([exposure], section.columns, section.checks)
+    return [concern.words for suspect in found for concern in suspect.concerns]
+
+
+def cases_of(mode: str, scene: Path, out: Path, seed: int) -> Iterator[Case]:
+    """Reduce a scene with the default recipe, spoil its products, and yield what the report says of all."""
+    for name, entry in reduce_scene(mode, scene, out):
+        steps = dict(entry.record.steps)
+        numbers = steps.pop("exposure", {})
+        yield mode, "", f"{seed} {name}", reasons_for_concern(mode, name, numbers, entry.state, entry.record.message)
+        if entry.state != DONE:
+            continue
+        found = PRODUCTS[mode].read(Path(entry.job.output_dir), name, steps)
+        for number, (what, spoil) in enumerate(SPOILS[mode].items()):
+            rng = np.random.default_rng([seed, number])
+            for _ in range(DRAWS[mode]):
+                words = reasons_for_concern(mode, name, spoil(found, rng).measure())
+                yield mode, what, f"{seed} {name}", words
+
+
+def cases_left_out(mode: str, scene: Path, folder: Path, seed: int) -> Iterator[Case]:
+    """Reduce a scene again and again with one correction left out."""
+    for number, (what, settings) in enumerate(LEFT_OUT[mode].items()):
+        for name, entry in reduce_scene(mode, scene, folder / str(number), settings):
+            if what == WISPS and not name.endswith(WISPY_DETECTOR):
+                continue
+            numbers = entry.record.steps.get("exposure", {})
+            words = reasons_for_concern(mode, name, numbers, entry.state, entry.record.message)
+            yield mode, f"whole reduction: {what}", f"{seed} {name}", words
+
+
+def measure(mode: str, generator: Path, seeds: Sequence[int], *, quick: bool, whole: bool) -> Iterator[Case]:
+    """Yield the cases of all seeds."""
     for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
             scene = Path(folder) / "scene"
             make_scene(generator, mode, scene, seed, quick=quick)
-            for what, settings in {"": (), **SPOILED[mode]}.items():
-                out = Path(folder) / (what.replace(" ", "_").replace("/", "_") or "good")
-                for reasons in concerns_of(mode, scene, out, settings).values():
-                    counts[what].add(reasons)
-    return counts
+            yield from cases_of(mode, scene, Path(folder) / "out", seed)
+            if whole:
+                yield from cases_left_out(mode, scene, Path(folder), seed)
+
+
+def tell(cases: Iterable[Case]) -> None:
+    """Print how often a concern was raised, and the words where it should not or should have been."""
+    counts: dict[tuple[str, str], list[Case]] = {}
+    for case in cases:
+        counts.setdefault(case[:2], []).append(case)
+    for (mode, what), some in counts.items():
+        raised = sum(bool(case[3]) for case in some)
+        print(f"{mode:8} {what or 'good':78} concern on {raised} of {len(some)}")
+        for _, _, name, words in some:
+            if bool(words) != bool(what):
+                print(f"    {name}: {'; '.join(words) or 'nothing was said'}")
+
+
+def tabulate(cases: Iterable[Case]) -> Rows:
+    """Return the shares of false alarms and of faults missed."""
+    rows, counts = Rows(), {}
+    for mode, what, _, words in cases:
+        counts.setdefault((mode, what), []).append(bool(words))
+    for mode, title in TITLES.items():
+        good = counts.get((mode, ""), [])
+        bad = {what: told for (one, what), told in counts.items() if one == mode and what}
+        if good:
+            rows.add("share", mode, f"{len(good)} good exposures: false alarms", "{:.1%}", "≤ 5 %", np.mean(good))
+        if bad:
+            every = np.concatenate(list(bad.values()))
+            rows.add("share", mode, f"{every.size} spoiled ones: missed", "{:.1%}", "≤ 5 %", 1 - every.mean())
+        for what, told in bad.items():
+            rows.add("share", f"{mode}_faults", f"{what} ({len(told)}): missed", "{:.0%}", "", 1 - np.mean(told))
+        if good or bad:
+            print(f"{title}: {len(good)} good, {sum(map(len, bad.values()))} spoiled")
+    return rows
 
 
 def main() -> None:
-    """Count and print."""
+    """Count, and keep the cases; or make the table of those that were kept."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("generator", type=Path, nargs="?", default=os.environ.get("DETECTORIST_SCENES"))
-    parser.add_argument("--mode", choices=SPOILED, action="append")
+    parser.add_argument("--mode", choices=SPOILS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[101, 102])
-    parser.add_argument("--quick", action="store_true", help="small scenes")
-    parser.add_argument("--json", type=Path, help="write the counts there")
+    parser.add_argument("--full", action="store_true", help="scenes as large as the generator makes them")
+    parser.add_argument("--whole", action="store_true", help="reduce again with corrections left out")
+    parser.add_argument("--out", type=Path, help="keep the cases in this file (JSON)")
+    parser.add_argument("--table", type=Path, nargs="+", help="make the table of the documentation from such files")
     chosen = parser.parse_args()
-    if chosen.generator is None:
-        parser.error("no generator: name its folder, or set DETECTORIST_SCENES")
-    told = {}
-    for mode in chosen.mode or SPOILED:
-        for what, counted in count(mode, Path(chosen.generator), chosen.seeds, quick=chosen.quick).items():
-            print(f"{mode:8} {what or 'good':28} concern on {counted.raised} of {counted.total}", flush=True)
-            told[f"{mode}: {what or 'good'}"] = [counted.raised, counted.total, sorted(set(counted.words))]
-            if bool(what) != bool(counted.raised):
-                print("    " + "\n    ".join(sorted(set(counted.words)) or ["nothing was said"]))
-    if chosen.json:
-        chosen.json.write_text(json.dumps(told, indent=1))
+    if chosen.table:
+        kept = [tuple(case) for path in chosen.table for case in json.loads(path.read_text())]
+        tell(kept)
+        print(store(tabulate(kept), "concerns_elsewhere", script="benchmarks/concerns_elsewhere.py"))
+        return
+    if chosen.generator is None or chosen.mode is None:
+        parser.error("name the folder of the generator (or set DETECTORIST_SCENES) and a --mode")
+    cases = []
+    for case in measure(chosen.mode, Path(chosen.generator), chosen.seeds, quick=not chosen.full, whole=chosen.whole):
+        cases.append(case)
+        if chosen.out:
+            chosen.out.write_text(json.dumps(cases, indent=0))
+    tell(cases)
 
 
 if __name__ == "__main__":

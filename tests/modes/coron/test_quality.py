@@ -35,6 +35,15 @@ def told(numbers):
     return [c.words for s in find_suspects([one], sections.columns, sections.checks) for c in s.concerns]
 
 
+def test_the_unit_of_stripes_is_that_of_what_they_were_subtracted_from(arrays):
+    of_groups = {**RECORDS, "subtract_1overf": {"stripes_rms": 1.5, "unit": "DN"}}
+    assert measured(*arrays)["stripes_rms"] == 0.02
+    numbers = measured(*arrays, of_groups)
+    assert numbers["stripes_rms_dn"] == 1.5
+    assert "stripes_rms" not in numbers
+    assert "1/f noise of 1.5 DN rms removed" in summarise(numbers)[0]
+
+
 def test_numbers_of_a_good_exposure(arrays):
     numbers = measured(*arrays)
     assert numbers["pull_width"] == pytest.approx(1, abs=0.02)

@@ -24,9 +24,9 @@ from detectorist.algorithms.spectra.quick_transit import LEAST_INTEGRATIONS, Qui
 from detectorist.modes.lrs.spectra_variables import NO_FLUX, REPLACED, SATURATED, TIME_FROM_HEADER
 from detectorist.modes.quality import Check, Column, without_unknown
 
-#: Standard deviation of a scatter from second differences of white noise, times the root of the number of
-#: integrations, over the scatter.
-STEPS_UNCERTAINTY = 1.0
+#: Standard deviation of a scatter, times the root of the number of integrations, over the scatter: of residuals, and,
+#: measured on white noise, of second differences.
+SCATTER_UNCERTAINTY, STEPS_UNCERTAINTY = 0.71, 1.0
 #: Parameters of a transit on a baseline, and of the baseline alone.
 TRANSIT_PARAMETERS, BASELINE_PARAMETERS = 6, 2
 #: Standard deviations by which a scatter from few integrations may be too large by chance.
@@ -46,7 +46,7 @@ COLUMNS = (
         "white_scatter_ppm",
         "white-light scatter",
         "ppm",
-        "Scatter of the white light curve, 5 to 12 µm, from one integration to the next, transit taken out",
+        "Scatter of the white light curve, 5 to 12 µm, about a first fit of the transit, slow departures left out",
         ".0f",
     ),
     Column(
@@ -271,9 +271,10 @@ def measure(
     Returns
     -------
     dict
-        Plain numbers; what cannot be measured is left out. Scatter is from one integration to the next (second
-        differences), blind to slow changes: of the white light after a first fit of the transit, and of single
-        wavelengths. `white_residual_ppm` is the standard deviation of what that fit leaves, slow changes included.
+        Plain numbers; what cannot be measured is left out. `white_residual_ppm` is the standard deviation of what a
+        first fit of the transit leaves of the white light; `white_scatter_ppm` is that or, where it is smaller, the
+        scatter from one integration to the next (second differences), which is blind to slow changes. That of single
+        wavelengths is from one integration to the next.
         `pull_width` is the median over wavelengths of scatter over stated error: 1 where the errors are right.
     """
     arrays = {name: np.asarray(dataset[name]) for name in _READ}
@@ -358,26 +359,27 @@ def _of_transit(white: LightCurve, arrays: Mapping[str, np.ndarray]) -> dict[str
 def _of_scatter(white: LightCurve, fit: QuickTransit) -> dict[str, Any]:
     """Return the scatter of the white light, and what it is of the one expected from the errors.
 
-    What the fit leaves of ingress, egress, and slow changes of the star is no noise of the detector: it is nearly the
-    same in neighbouring integrations, and second differences do not see it.
+    What the fit leaves of ingress, egress, and slow changes of the star is no noise of the detector. Second differences
+    do not see it, but tell the scatter less well: the smaller of the two counts.
     """
     n = white.flux.size
     if n < 3:
         return {}
     residuals = white.flux - fit.model
-    scatter, uncertainty = point_to_point_scatter(residuals), STEPS_UNCERTAINTY / np.sqrt(n)
+    scatters, numbers = [(point_to_point_scatter(residuals), STEPS_UNCERTAINTY / np.sqrt(n))], {}
+    if n >= LEAST_INTEGRATIONS:
+        free = n - (TRANSIT_PARAMETERS if fit.found else BASELINE_PARAMETERS)
+        scatters.append((float(np.sqrt((residuals**2).sum() / free)), SCATTER_UNCERTAINTY / np.sqrt(n)))
+        numbers["white_residual_ppm"] = 1e6 * scatters[-1][0]
+    scatter, uncertainty = min(scatters)
     ratio = float(scatter / np.median(white.error))
-    numbers = {
+    return numbers | {
         "white_scatter_ppm": 1e6 * float(scatter),
         "white_ratio": ratio,
         "white_ratio_error": ratio * uncertainty,
         # What a scatter from few integrations says for certain.
         "white_ratio_at_least": ratio / (1 + CHANCE_SIGMA * uncertainty),
     }
-    if n >= LEAST_INTEGRATIONS:
-        free = n - (TRANSIT_PARAMETERS if fit.found else BASELINE_PARAMETERS)
-        numbers["white_residual_ppm"] = 1e6 * float(np.sqrt((residuals**2).sum() / free))
-    return numbers
 
 
 def _of_wavelengths(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
