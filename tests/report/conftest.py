@@ -1,5 +1,6 @@
 """Output folders as runs leave them, made without running anything."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,55 @@ from detectorist.campaign.ledger import Ledger
 from detectorist.modes.job import CRASHED, DONE, UNPROCESSABLE, Job, JobRecord, Product
 
 EVIL = '<script>alert("target")</script>'
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+#: Nothing but the page: no updates, no first run, nothing kept between sessions.
+CHROMIUM_ARGUMENTS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--no-default-browser-check",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-extensions",
+    "--disable-sync",
+)
+#: Seconds that a page may take on a busy machine.
+PAGE_LOAD_S, SCRIPT_S = 90, 120
+
+
+def start_browser(logs=()):
+    """Return headless Chromium, driven; `logs`: kinds of log that are kept. It is started again where that failed."""
+    webdriver = pytest.importorskip("selenium.webdriver")
+    from selenium.common.exceptions import WebDriverException
+    from selenium.webdriver.chrome.service import Service
+    from urllib3.exceptions import HTTPError
+
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("no Chromium with its driver here: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in CHROMIUM_ARGUMENTS:
+        options.add_argument(argument)
+    if logs:
+        options.set_capability("goog:loggingPrefs", dict.fromkeys(logs, "ALL"))
+    try:
+        driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    except (WebDriverException, HTTPError):  # no answer within selenium's 120 s, where many start at once
+        driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    driver.set_page_load_timeout(PAGE_LOAD_S)
+    driver.set_script_timeout(SCRIPT_S)
+    return driver
+
+
+@pytest.fixture(name="start_browser", scope="session")
+def _start_browser():
+    """The function that starts a browser."""
+    return start_browser
 
 
 class LrsFolder:

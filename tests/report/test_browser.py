@@ -11,35 +11,22 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-webdriver = pytest.importorskip("selenium.webdriver")
-from selenium.webdriver.chrome.service import Service
+pytest.importorskip("selenium.webdriver")
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
 WIDTHS = (1300, 768, 390)
 #: Where pictures of the pages go, if anywhere: artefacts of `make test-long`.
 SCREENSHOTS = os.environ.get("DETECTORIST_SCREENSHOTS")
 
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.skipif(
-        not (CHROMIUM and DRIVER), reason="no Chromium with its driver here: apt-get install chromium chromium-driver"
-    ),
-]
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
-def browser():
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+def browser(start_browser):
+    driver = start_browser(logs=("browser", "performance"))
     yield driver
     driver.quit()
 
@@ -250,7 +237,6 @@ def test_accessibility_has_no_serious_finding(opened, campaign_page, scheme):
     show(opened, campaign_page, WIDTHS[0], scheme)
     opened.execute_script("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     unfold_and_scroll(opened)
-    opened.set_script_timeout(120)
     opened.execute_script(axe)
     found = opened.execute_async_script("""
         const done = arguments[0];

@@ -173,7 +173,7 @@ def test_products_that_are_gone_or_changed_are_told(single):
 
 def test_a_single_report_is_small_and_a_second_one_is_the_same(single):
     first = write_report(single).read_text()
-    assert len(first) < 3e6
+    assert len(first) < 2e6
     second = write_report(single).read_text()
     cut = re.compile(r"report made [^<]*|\"?[0-9a-f]{8}-[0-9a-f-]{27}\"?|\"id\":\"p\d+\"|p\d{4}")
     assert cut.sub("", first)[:200_000] == cut.sub("", second)[:200_000]

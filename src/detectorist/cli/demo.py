@@ -28,7 +28,8 @@ def demo(
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed of the simulations.")] = 1,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Keep raw files, reference files and intermediate products (about 2 GB).")
+        bool,
+        typer.Option("--keep", help="Keep raw files, truths, reference files and intermediate products (about 1 GB)."),
     ] = False,
 ) -> None:
     """Simulate and reduce exposures of every mode, and compare the results with the simulated truth.
@@ -49,6 +50,9 @@ def demo(
         unneeded = _show(name, output_dir, seed)
         if not keep:
             _delete(unneeded)
+    simulated = output_dir / SIMULATED
+    if simulated.is_dir() and not any(simulated.iterdir()):
+        simulated.rmdir()
     report_after_run(output_dir)
 
 
@@ -80,7 +84,7 @@ def _show(mode: str, folder: Path, seed: int) -> list[Path]:
     others = f" ({len(entries) - 1} more exposures)" if len(entries) > 1 else ""
     print_lines([f"products: {reduced}{others}"])
     unneeded = [path for entry in entries.values() for path in _not_kept(entry, made.kept)]
-    return [*made.files, made.references, *unneeded]
+    return [raw, *unneeded]
 
 
 def _not_kept(entry: Entry, kept: Sequence[str] | None) -> list[Path]:

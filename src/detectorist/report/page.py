@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import shutil
 import time
@@ -142,10 +144,10 @@ class _Writer:
         }
 
     def _bokeh(self) -> Markup:
-        """Return bokeh's script where an interactive figure is on the page; asked for at its end."""
+        """Return bokeh's script, packed, where an interactive figure is on the page; asked for at its end."""
         if not self._interactive:
             return Markup()
-        return Markup("<script>{}</script>").format(_script(bokeh_script()))
+        return Markup('<script type="application/gzip" id="bokeh">{}</script>').format(packed(bokeh_script()))
 
     def _openings(self, group: Group) -> Iterator[dict[str, Any]]:
         """Yield what the report opens with, as markup: where there are several modes, one exposure of each."""
@@ -301,9 +303,9 @@ def bokeh_script() -> str:
     return "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)
 
 
-def _script(text: str) -> Markup:
-    """Return a script that cannot end its element early."""
-    return Markup(text.replace("</script", "<\\/script").replace("<!--", "<\\!--"))
+def packed(text: str) -> str:
+    """Return a text compressed and in base64: a third of the size that bokeh has, on a page that is sent by mail."""
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
 def _json(value: Any) -> Markup:

@@ -11,7 +11,7 @@ from detectorist.simulate.coron.scene import CoronScene
 
 TITLE = "NIRCam coronagraphy: a faint companion"
 #: Of every exposure, and of the reference star: few, so that the demonstration stays small.
-INTEGRATIONS, DITHERS = 6, 1
+INTEGRATIONS, DITHERS = 4, 1
 #: Products that are kept, after the exposure's name: the report draws from them.
 KEPT = ("_rate.fits", "_rateints.fits", "_ktc.fits", "_1overf.fits")
 
