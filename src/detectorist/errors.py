@@ -63,5 +63,5 @@ class OutputError(DetectoristError):
 
 
 def is_unprocessable(error: BaseException) -> bool:
-    """Tell whether data or parameters are at fault; the disk and the references may be better tomorrow."""
+    """Return whether data or parameters are at fault; the disk and the references may be better tomorrow."""
     return isinstance(error, DetectoristError) and not isinstance(error, OutputError | ReferenceMissing)

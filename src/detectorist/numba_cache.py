@@ -19,7 +19,7 @@ _KERNELS = Path(__file__).parent / "engine"
 
 
 def is_chosen() -> bool:
-    """Tell whether the environment names the folder."""
+    """Return whether the environment names the folder."""
     return bool(os.environ.get(VARIABLE))
 
 
@@ -49,7 +49,7 @@ def require_folder() -> None:
 
 
 def _can_be_written(folder: Path) -> bool:
-    """Tell whether files can be made in a folder, or in the nearest one above it that is there."""
+    """Return whether files can be made in a folder, or in the nearest one above it that is there."""
     try:
         there = next(place for place in (folder, *folder.parents) if place.exists())
         with tempfile.TemporaryFile(dir=there):

@@ -21,7 +21,7 @@ def without_ending(path: str | Path) -> str:
 
 
 def is_fits(path: str | Path) -> bool:
-    """Tell whether a file is named as a FITS file, compressed or not."""
+    """Return whether a file is named as a FITS file, compressed or not."""
     return str(path).lower().endswith((".fits", ".fits.gz"))
 
 

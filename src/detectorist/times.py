@@ -88,7 +88,7 @@ def header_cycle_s(model: JwstDataModel) -> float:
         return float((exposure.end_time - exposure.start_time) * SECONDS_PER_DAY / exposure.nints)
     raise InputError(
         f"{describe(model)}: the header has no TGROUP and NGROUPS, no EFFINTTM and no EXPSTART, EXPEND and NINTS; "
-        "the duration of an integration cannot be told"
+        "the duration of an integration cannot be determined"
     )
 
 
@@ -145,7 +145,7 @@ def _from_header(model: JwstDataModel, n_ints: int) -> np.ndarray:
     """
     exposure = model.meta.exposure
     if exposure.start_time is None:
-        raise InputError(f"{describe(model)}: no usable INT_TIMES and no EXPSTART; the times cannot be told")
+        raise InputError(f"{describe(model)}: no usable INT_TIMES and no EXPSTART; the times cannot be determined")
     cycle_d = header_cycle_s(model) / SECONDS_PER_DAY
     frame_d = (exposure.frame_time or 0.0) / SECONDS_PER_DAY
     before_d = (exposure.nresets_at_start or 0) * frame_d

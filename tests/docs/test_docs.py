@@ -60,7 +60,7 @@ def parse(words):
 
 
 def is_named_only(words):
-    """Tell whether a text names a command without its arguments, as in "see `detectorist run`"."""
+    """Return whether a text names a command without its arguments, as in "see `detectorist run`"."""
     return all(re.fullmatch(r"[a-z]+", word) for word in words) and len(words) <= 2
 
 

@@ -1,4 +1,4 @@
-"""What a report is made from: ledgers, and folders of these."""
+"""The data of a report: ledgers, and folders of these."""
 
 import json
 import shutil

@@ -61,7 +61,7 @@ def test_no_group_is_skipped_with_a_message(make_lrs_ramp, drop):
     got = DropGroupsStep.call(ramp, drop_groups=drop)
     assert_array_equal(got.groupdq, 0)
     assert models.state(got, "drop_groups") == "SKIPPED"
-    assert models.records(got)["drop_groups"]["reason"] == "no groups were named"
+    assert models.records(got)["drop_groups"]["reason"] == "no groups were given"
 
 
 @pytest.mark.parametrize(

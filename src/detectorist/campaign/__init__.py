@@ -1,1 +1,1 @@
-"""Many exposures, processes and disks."""
+"""Runs of many exposures, on several processes or machines."""

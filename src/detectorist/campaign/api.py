@@ -1,4 +1,4 @@
-"""One call for a run, for scripts and notebooks: what `detectorist run` does, and what came of it."""
+"""Runs from scripts and notebooks: the same as `detectorist run`, and the results."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def run(
     report: Report = lambda event: None,
     command: str = "",
 ) -> dict[str, Entry]:
-    """Do what is asked for and return what the ledger then says of its exposures, by name.
+    """Carry out a run and return its entries in the ledger, by exposure.
 
     again : bool
-        Everything, even what is up to date.
+        Redo everything, even what is up to date.
 
     Raises
     ------
@@ -61,12 +61,12 @@ def reduce(
     memory_limit: int | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Entry]:
-    """Reduce exposures and return what became of each, by its name.
+    """Reduce exposures and return the result of each, by name.
 
     Parameters
     ----------
     mode : str
-        As `detectorist run` calls it.
+        As in `detectorist run MODE`.
     files : path or iterable of paths
         Raw exposures, or folders of them.
     output_dir : str or Path

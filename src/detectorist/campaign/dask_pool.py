@@ -61,7 +61,7 @@ class DaskPool:
         return PER_WORKER * self.size - len(self._futures)
 
     def prepare(self, mode: str, count: int) -> None:
-        """Let every worker import and compile on its own: their disks may not be one."""
+        """Let every worker import and compile by itself: they may not share a disk."""
 
     def start(self, job: Job) -> None:
         """Hand over a job."""
@@ -83,7 +83,7 @@ class DaskPool:
         return self._translate(found)
 
     def close(self) -> None:
-        """Take back what has not been done and let go of the cluster."""
+        """Cancel what has not been done and disconnect from the cluster."""
         # Without a scheduler there is nothing to take back.
         with contextlib.suppress(OSError, asyncio.CancelledError, RuntimeError, TypeError):
             self._client.cancel(list(self._futures.values()), force=True)

@@ -1,4 +1,4 @@
-"""What a campaign tells while it works; the command line shows it as bars, lines or JSON."""
+"""Events of a running campaign; the command line shows them as bars, lines or JSON."""
 
 from __future__ import annotations
 

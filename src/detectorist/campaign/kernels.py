@@ -1,4 +1,4 @@
-"""Are kernels compiled already? Compiling takes half a minute, and several workers would do it side by side."""
+"""Whether kernels are compiled already: compiling takes half a minute, and several workers would all do it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from detectorist import numba_cache
 
 
 def is_compiled(module: str) -> bool:
-    """Tell whether numba keeps a compiled kernel of a module, as "engine/_ramp_tiles_nb", for this Python.
+    """Return whether numba keeps a compiled kernel of a module, as "engine/_ramp_tiles_nb", for this Python.
 
     A guess from the names of files, which costs nothing; wrong after a change of the module itself. "" is compiled.
     """

@@ -273,7 +273,7 @@ def _table(text: str | None) -> dict[str, Any]:
 
 
 def inputs_are_same(entry: Entry, left: Sequence[str] = ()) -> bool:
-    """Tell whether every input of a job is on disk with the content that the job read.
+    """Return whether every input of a job is on disk with the content that the job read.
 
     left : sequence of str
         What earlier exposures have left it by now.
@@ -298,7 +298,7 @@ def _is_same(file: InputFile) -> bool:
 
 
 def products_are_whole(entry: Entry) -> bool:
-    """Tell whether every product of a job is on disk as it was written."""
+    """Return whether every product of a job is on disk as it was written."""
     folder = Path(entry.job.output_dir)
     for product in entry.record.products:
         path = folder / product.path

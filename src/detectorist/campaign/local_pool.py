@@ -1,4 +1,4 @@
-"""Worker processes on this machine: one exposure each, replaced when they die or have grown.
+"""Worker processes on this machine: one exposure at a time, replaced when they die or use too much memory.
 
 No library does what is needed: concurrent.futures and loky give up all jobs when one worker dies, and pebble, which
 does not, starts workers by running the user's script again, which fails where that has no `if __name__ == "__main__"`.

@@ -1,4 +1,4 @@
-"""Two runs in one output folder exclude each other."""
+"""A lock: only one run at a time in an output folder."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def exclusive(folder: Path, holder: Callable[[], str] = str) -> Iterator[None]:
 
 
 def is_held(folder: Path) -> bool:
-    """Tell whether a run works in a folder."""
+    """Return whether a run works in a folder."""
     if not (folder / FILE).is_file():
         return False
     try:

@@ -1,4 +1,4 @@
-"""Exposures in the order of time: which ones wait for which, and what they find when it is their turn."""
+"""Exposures in order of time: which ones depend on which, and what earlier ones leave them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a campaign will do, before it does it: jobs, what is kept, what each is expected to take."""
+"""The plan of a run: jobs, what is kept, and the expected time and memory of each."""
 
 from __future__ import annotations
 
@@ -290,7 +290,7 @@ def make_plan(jobs: Sequence[Job], output_dir: Path, *, again: bool = False, mem
     """Compare jobs with the ledger of `output_dir` and return what has to be done.
 
     again : bool
-        Everything, even what is up to date.
+        Redo everything, even what is up to date.
     memory_bytes : int
         Memory that one job may take; jobs that can are changed to stay within it. 0: no limit.
     """
@@ -309,7 +309,7 @@ def make_plan(jobs: Sequence[Job], output_dir: Path, *, again: bool = False, mem
 
 
 def _with_followers(planned: Sequence[PlannedJob]) -> list[PlannedJob]:
-    """Let exposures that are up to date be looked at again when an earlier one has been reduced that may touch them."""
+    """Check exposures that are up to date again when an earlier one that may affect them has been reduced."""
     again = {one.job.name for one in planned if one.needed}
     while followers := {one.job.name for one in planned if not again.isdisjoint(one.job.after)} - again:
         again |= followers

@@ -70,7 +70,7 @@ class Execution:
         return (self.memory_limit or 0) // (self.workers or 1)
 
     def in_this_process(self, n_jobs: int) -> bool:
-        """Tell whether jobs are done here: asked for, or one job that nobody wants to limit."""
+        """Return whether jobs are done here: asked for, or one job that nobody wants to limit."""
         if self.workers == 0:
             return True
         limited = self.scheduler or self.memory_limit or self.timeout_s

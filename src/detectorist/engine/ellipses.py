@@ -59,7 +59,7 @@ def _angle(tensor: np.ndarray) -> float:
 
 
 def is_inside(row: float, column: float, center: tuple[float, float], ellipse: Ellipse) -> bool:
-    """Tell whether a point lies in an ellipse around `center` (row, column), boundary included."""
+    """Return whether a point lies in an ellipse around `center` (row, column), boundary included."""
     angle = np.radians(180 - ellipse.angle_deg)
     cos, sin = np.cos(angle), np.sin(angle)
     x, y = column - center[1], row - center[0]

@@ -1,4 +1,4 @@
-"""What cleaning did: columns of the trace before and after, and the spatial profiles."""
+"""Effect of cleaning: columns of the trace before and after, and the spatial profiles."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def draw_cleaned_columns(
 
 
 def draw_profiles(profile: np.ndarray, *, columns: tuple[int, int]) -> Figure:
-    """Return a figure of the median profile of all integrations, and how much single ones depart from it.
+    """Return a figure of the median profile of all integrations, and the scatter of single ones about it.
 
     profile : ndarray of float, shape (n_ints, n_rows, n_cols), sums to 1 in every row.
     """

@@ -57,7 +57,7 @@ def show_or_write(figure: Figure, name: str, *, folder: str | None = None, path:
 
 
 def in_notebook() -> bool:
-    """Tell whether figures can be shown inline."""
+    """Return whether figures can be shown inline."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return shell is not None and hasattr(shell, "kernel")

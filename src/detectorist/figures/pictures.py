@@ -1,4 +1,4 @@
-"""Images as colours: a stretch that shows faint structure beside bright sources, and what a colour stands for."""
+"""Images as colours: stretches that show faint structure beside bright sources."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ class Stretch:
         return float(self.scale(np.array([value]))[0])
 
     def bend(self, values: np.ndarray) -> np.ndarray:
-        """Return values as the colours run: their asinh, or as they are where the stretch is linear."""
+        """Return the transformed values, linear in colour: their asinh, or themselves where the stretch is linear."""
         away = values - self.middle
         return np.arcsinh(away / self.soft) if self.soft > 0 else away
 
     def unbend(self, bent: np.ndarray) -> np.ndarray:
-        """Return the values that `bend` was given."""
+        """Return the values whose transform is given: the inverse of `bend`."""
         return self.middle + (np.sinh(bent) * self.soft if self.soft > 0 else bent)
 
 

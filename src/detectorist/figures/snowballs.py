@@ -28,7 +28,7 @@ def draw_snowballs(flagged: np.ndarray, events: list[list[float]], *, n_groups: 
     for _, group, y, x, radius, _ in events:
         axes[0].add_patch(Circle((x, y), 3 * radius, fill=False, color=COLOURS[1], lw=0.8))
         axes[0].annotate(f"{group:.0f}", (x, y + 3 * radius), color=COLOURS[1], fontsize=7, ha="center")
-    axes[0].set(xlabel="column", ylabel="row", title="jumps of any group; circles of 3 radii, group")
+    axes[0].set(xlabel="column", ylabel="row", title="jumps in any group; circles of 3 radii with the group number")
     radii = [event[4] for event in events]
     if radii:
         axes[1].scatter([event[1] for event in events], radii, s=18, color=COLOURS[0], label="event")

@@ -1,4 +1,4 @@
-"""One look for all figures: colour-blind safe, labelled, small enough to mail."""
+"""One style for all figures: colour-blind safe, labelled, small files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DIFFERENCE_CMAP = "RdBu_r"
 
 
 class _NotebookFigure(Figure):
-    """A figure that a notebook shows, although pyplot, which would tell it how, knows nothing of it."""
+    """A figure that notebooks display although it was made without pyplot."""
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()

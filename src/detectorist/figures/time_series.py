@@ -79,7 +79,7 @@ def draw_spectrum(arrays: Mapping[str, np.ndarray]) -> Figure:
 def draw_light_curves(arrays: Mapping[str, np.ndarray]) -> Figure:
     """All light curves at once: time by wavelength, each wavelength relative to its median.
 
-    The colours span what the quieter half of the wavelengths does; the noise of the red end may go beyond.
+    The colour scale is set by the quieter half of the wavelengths; the noise of the red end may exceed it.
     """
     figure, axis = new_figure(size=(5.6, 3.8))
     order, wavelength = _by_wavelength(arrays["wavelength"])
@@ -108,7 +108,7 @@ def draw_light_curves(arrays: Mapping[str, np.ndarray]) -> Figure:
 
 
 def limit_of_colours(relative: np.ndarray) -> float:
-    """Return the departure that the colours reach: the median over wavelengths of each one's own 98 % range."""
+    """Return the limit of the colour scale: the median over wavelengths of each one's own 98 % range."""
     finite = np.isfinite(relative).any(axis=0) if relative.size else np.zeros(0, bool)
     if not finite.any():
         return 1.0
@@ -132,7 +132,7 @@ def draw_trace(arrays: Mapping[str, np.ndarray]) -> Figure:
 
 
 def draw_white_light(white: LightCurve, hours: np.ndarray, fit: QuickTransit) -> Figure:
-    """White light curve with its expected errors, transit and baseline, and what they leave."""
+    """White light curve with its expected errors, transit and baseline, and residuals."""
     figure, (upper, lower) = new_figure(2, 1, size=(7.6, 4.6), sharex=True, height_ratios=(2.4, 1))
     upper.errorbar(hours, white.flux, white.error, fmt=".", ms=5, elinewidth=0.7, alpha=0.9, label="white light")
     what = f"transit {100 * fit.depth:.3f} ± {100 * fit.depth_error:.3f} %" if fit.found else "straight baseline"

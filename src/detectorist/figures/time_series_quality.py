@@ -1,4 +1,4 @@
-"""Figures that tell how well a MIRI LRS time series was reduced: frames, cleaning, background, errors."""
+"""Figures that show how well a MIRI LRS time series was reduced: frames, cleaning, background, errors."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def draw_background(arrays: Mapping[str, np.ndarray]) -> Figure:
 
 
 def draw_spectroscopic(arrays: Mapping[str, np.ndarray]) -> Figure:
-    """Light curves of bins of 1 micron, one above the other, as far apart as their scatter asks for."""
+    """Light curves of bins of 1 micron, one above the other, spaced by their scatter."""
     hours = hours_of(arrays)
     curves = spectroscopic(arrays)
     figure, axis = new_figure(size=(5.6, 0.9 + 0.56 * max(len(curves), 1)))
@@ -123,7 +123,7 @@ def draw_spectroscopic(arrays: Mapping[str, np.ndarray]) -> Figure:
 
 
 def offsets(curves: Sequence[LightCurve]) -> list[float]:
-    """Return how far to shift each light curve so that it clears the one below by their scatter, the first by nothing.
+    """Return the shift of each light curve that separates it from the one below by their scatter; 0 for the first.
 
     What counts is the range of the curve, outliers apart, and two standard deviations from point to point.
     """
@@ -182,7 +182,7 @@ def draw_errors(arrays: Mapping[str, np.ndarray]) -> Figure:
 
 
 def draw_groups(deviation_pct: Sequence[float], dropped: Sequence[int]) -> Figure:
-    """How far each step of the mean ramp is from the slope of its straight part, and which groups were dropped.
+    """Deviation of each step of the mean ramp from the slope of its straight part, and the groups that were dropped.
 
     deviation_pct : sequence of float, length n_groups - 1
     """

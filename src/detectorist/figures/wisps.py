@@ -24,7 +24,7 @@ def draw_wisps(before: np.ndarray, after: np.ndarray, wisp: np.ndarray, mask: np
 
 
 def draw_wisp_curve(scales: np.ndarray, spread: np.ndarray, *, best: float, error: float) -> Figure:
-    """Draw how the scatter of the image runs with the strength of the wisp, and the strength that was found.
+    """Draw the scatter of the image as a function of the strength of the wisp, and the strength that was found.
 
     scales : ndarray of float, shape (n,), trial strengths
     spread : ndarray of float, shape (n,), scatter of image - strength * template, sources left out

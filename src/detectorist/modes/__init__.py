@@ -165,7 +165,7 @@ class Mode(ABC):
         ParameterError
             When the mode does not know how.
         """
-        raise ParameterError(f"persistence_time: mode {self.name} does not look at earlier exposures; imaging does")
+        raise ParameterError(f"persistence_time: mode {self.name} does not use earlier exposures; only imaging does")
 
     def prepare(self) -> None:  # noqa: B027 - most modes have nothing to prepare
         """Import and compile once what every worker needs."""

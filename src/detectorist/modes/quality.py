@@ -111,7 +111,7 @@ class Check:
 
 
 def good_in_words(column: Column, checks: Iterable[Check]) -> str:
-    """Return what values of a column are good, from its checks: "good below 1.15"; "" where nothing says it."""
+    """Return the limits of a column in words, from its checks: "good up to 1.15"; "" where it has none."""
     own = [check for check in checks if check.column == column.key]
     lows = [check.low for check in own if check.low is not None]
     highs = [check.high for check in own if check.high is not None]
@@ -151,5 +151,5 @@ def formatted(value: Any, form: str) -> str:
 
 
 def is_number(value: Any) -> bool:
-    """Tell whether a value is a finite number, and no truth value."""
+    """Return whether a value is a finite number, and no truth value."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -97,7 +97,7 @@ def seal(path: Path, key: str | None) -> None:
 
 
 def is_whole(product: Path, key: str | None = None) -> bool:
-    """Tell whether a product of ours is on disk as it was written, and made from what `key` stands for.
+    """Return whether a product of ours is on disk as it was written, and made from what `key` stands for.
 
     The first header is known by its own checksum, all that follows by a hash.
     """
@@ -114,7 +114,7 @@ def is_whole(product: Path, key: str | None = None) -> bool:
 
 
 def _is_whole_header(path: Path, length: int) -> bool:
-    """Tell whether the words of a header without data add up to what the FITS standard (4.0, section 4.4.2.7) asks."""
+    """Return whether the words of a header without data add up as the FITS standard (4.0, section 4.4.2.7) requires."""
     with open(path, "rb") as handle:
         total = int(np.frombuffer(handle.read(length), ">u4").sum(dtype=np.uint64))
     while total > _ALL_ONES:

@@ -80,7 +80,7 @@ def _require_counts(path: Path) -> None:
 
 
 def is_target_acquisition(path: Path) -> bool:
-    """Tell whether a file is of a target acquisition by its EXP_TYPE; a file that cannot be read is not."""
+    """Return whether a file is of a target acquisition by its EXP_TYPE; a file that cannot be read is not."""
     try:
         kind = str(fits.getheader(path, 0).get("EXP_TYPE", "")) if is_fits(path) else ""
     except (OSError, ValueError, TypeError, fits.VerifyError):
@@ -106,7 +106,7 @@ def read_header(path: Path) -> dict[str, Any]:
 
 
 def has_tree(path: Path) -> bool:
-    """Tell whether a file holds its metadata as ASDF too; other programs write FITS files without."""
+    """Return whether a file holds its metadata as ASDF too; other programs write FITS files without."""
     with fits.open(path) as hdus:
         return "ASDF" in hdus
 

@@ -64,7 +64,7 @@ def require_ours(target: Path, source: Path, *, overwrite: bool) -> None:
 
 
 def _is_readable(path: Path) -> bool:
-    """Tell whether a FITS file can be read: what is left of a damaged one may be replaced."""
+    """Return whether a FITS file can be read: what is left of a damaged one may be replaced."""
     from astropy.io import fits
 
     try:

@@ -33,7 +33,7 @@ class ReferenceStep(DetectoristStep):
         Raises
         ------
         InputError
-            When it is of another product, instrument or mode.
+            When it is another kind of product, or from another instrument or mode.
         """
         wrong_shape: InputError | None = None
         for kind in kinds:
@@ -46,10 +46,10 @@ class ReferenceStep(DetectoristStep):
                 continue
             self.require_mode(model)
             return model
-        raise wrong_shape or InputError(f"{type(input_data).__name__} is no input of {self.class_alias}")
+        raise wrong_shape or InputError(f"{type(input_data).__name__} is not accepted by {self.class_alias}")
 
     def finalize_result(self, result: Any, reference_files_used: list[tuple[str, str]]) -> None:
-        """Stamp the version only: a reference has no place for the references that it came from."""
+        """Stamp the version only: reference models have no field for the references used."""
         super().finalize_result(result, [])
 
     def published_reference(self, model: JwstDataModel, kind: str, opened_as: type[JwstDataModel]):
@@ -129,7 +129,7 @@ def save_table(table: Table, path: Path) -> Path:
 
 
 def _write(write: Callable[[Path], Any], path: Path) -> Path:
-    """Write under a temporary name, then rename: nobody sees half a file."""
+    """Write under a temporary name, then rename: no incomplete file is ever visible."""
     partial = path.with_name(f".{path.stem}.{os.getpid()}.fits")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The gain that CRDS has."""
+"""The gain reference of CRDS."""
 
 from __future__ import annotations
 

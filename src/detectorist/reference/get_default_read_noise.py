@@ -1,4 +1,4 @@
-"""The read noise that CRDS has."""
+"""The read-noise reference of CRDS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report is made from: the ledgers below an output folder, and headers of products."""
+"""The data of a report: the ledgers below an output folder, and headers of products."""
 
 from __future__ import annotations
 

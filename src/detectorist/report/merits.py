@@ -1,4 +1,4 @@
-"""The numbers of an exposure as they are shown: value, what is good, whether it is, and the truth where it is known."""
+"""The numbers of an exposure as the report shows them: value, limits, state, and the truth where it is known."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from detectorist.report.group import Group
 
 
 def merits_of(group: Group, exposure: Exposure) -> list[dict[str, Any]]:
-    """Return the figures of merit that open the report: value, what is good, whether it is, and the truth if known."""
+    """Return the figures of merit that open the report: value, limits, state, and the truth where it is known."""
     columns = {column.key: column for column in group.sections.columns}
     found = []
     for key in group.sections.merits:
@@ -41,7 +41,7 @@ def _state(value: Any, checks: Sequence[Check], numbers: Mapping[str, Any]) -> s
 
 
 def numbers_of(group: Group, exposure: Exposure) -> list[dict[str, Any]]:
-    """Return every number of an exposure that has a name, with what is good."""
+    """Return every named number of an exposure, with its limits."""
     return [
         {
             "column": column,

@@ -1,4 +1,4 @@
-"""Mask groups that the detector's start or end of ramp has spoiled."""
+"""Mask groups that effects at the start or end of a ramp have spoiled."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class DropGroupsStep(DetectoristStep):
         wanted = parse_index_list(self.drop_groups, name="drop_groups", words=("auto",))
         model = self.open_input(input_data, RampModel)
         if wanted is None or wanted == []:
-            return self.skip_because(model, "no groups were named", groups=[])
+            return self.skip_because(model, "no groups were given", groups=[])
         flags = models.group_flags(model)
         numbers = {}
         if wanted == "auto":

@@ -39,7 +39,7 @@ class DropIntegrationsStep(DetectoristStep):
         wanted = parse_index_list(self.drop_integrations, name="drop_integrations")
         model = self.open_input(input_data, RampModel)
         if not wanted:
-            return self.skip_because(model, "no integrations were named", dropped=[])
+            return self.skip_because(model, "no integrations were given", dropped=[])
         n_ints = model.data.shape[0]
         file = models.describe(model)
         dropped = indices_to_drop(wanted, n_ints, name="drop_integrations", of="integrations", file=file)

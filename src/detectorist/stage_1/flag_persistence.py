@@ -21,7 +21,7 @@ TABLE_DTYPE = np.dtype([("ROW", "<i2"), ("COLUMN", "<i2"), ("END_MJD", "<f8")])
 
 
 class FlagPersistenceStep(DetectoristStep):
-    """Exclude groups affected by persistence: of pixels that saturated earlier on the same detector.
+    """Exclude groups affected by persistence, in pixels that saturated earlier on the same detector.
 
     Saturated stars and cores of snowballs fill traps, which release charge for 2500 to 4000 s. Groups
     that begin within that time after the end of the integration in which a pixel saturated get DO_NOT_USE, the pixel
@@ -77,7 +77,7 @@ class FlagPersistenceStep(DetectoristStep):
 
 
 def read_saturated(path: Path) -> np.ndarray:
-    """Return a table of saturated pixels, of TABLE_DTYPE.
+    """Return a table of saturated pixels with the columns of TABLE_DTYPE.
 
     Raises
     ------

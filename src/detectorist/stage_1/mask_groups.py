@@ -101,7 +101,7 @@ class MaskGroupsStep(DetectoristStep):
         )
 
     def _chosen(self, model: JwstDataModel) -> list[int] | None:
-        """Return the groups of `mask_array`, counted from the first; None where it is not in force."""
+        """Return the groups of `mask_array`, counted from the first; None where it is not used."""
         wanted = parse_index_list(self.mask_array, name="mask_array") if self.mask_method == "custom" else None
         if not isinstance(wanted, list):
             return None

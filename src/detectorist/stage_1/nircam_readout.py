@@ -1,4 +1,4 @@
-"""What the NIRCam steps on ramps need to know of an exposure: times of groups, order of readout, saturation level."""
+"""What the NIRCam steps on ramps need from an exposure: times of groups, order of readout, saturation level."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def naming(model: JwstDataModel) -> Iterator[None]:
-    """Put the name of the file in front of what an algorithm finds wrong with its data."""
+    """Prefix errors that an algorithm raises with the name of the file."""
     try:
         yield
     except DetectoristError as error:
@@ -98,7 +98,7 @@ def side_product(step: Step, model: JwstDataModel, suffix: str) -> Path:
 
 
 def write_plane(step: Step, model: JwstDataModel, suffix: str, plane: np.ndarray) -> None:
-    """Write an image as `<input>_<suffix>.fits`, by way of a temporary name.
+    """Write an image as `<input>_<suffix>.fits`, through a temporary file.
 
     Raises OutputError when it cannot be written.
     """

@@ -27,7 +27,7 @@ from detectorist.step import DetectoristStep
 
 
 class StripesStep(DetectoristStep):
-    """Subtract the stripes that 1/f noise of the readout leaves in rates, or in the groups of ramps.
+    """Subtract the stripes that 1/f noise leaves in rates, or in the groups of ramps.
 
     "flicker" estimates the noise on the time line of the readout, with spectrum and strength from the image itself: no
     threshold is chosen. "median" takes clipped medians of rows, output by output, and of columns (CEERS).
@@ -38,7 +38,7 @@ class StripesStep(DetectoristStep):
 
     On ramps, between jump detection and ramp fitting, also pixels with jumps lose the noise of just the groups that are
     fitted. Ramps have no ERR: what the correction adds to the variance of slopes, (DN/s)**2, is kept as `rate_variance`
-    (n_ints, ny, nx) and `mean_variance` (ny, nx) of the step, for whoever fits them.
+    (n_ints, ny, nx) and `mean_variance` (ny, nx) of the step, for the ramp fit.
 
     The record holds the rms of the means of rows about their neighbours before and after, and what the scatter from
     pixel to pixel explains of it, all on pixels without sources, DN/s.

@@ -23,9 +23,9 @@ class SubtractOneOverFStep(DetectoristStep):
     """Subtract the stripes of 1/f noise from ramps, from the rates of each integration, or from a single rate image.
 
     What differs from integration to integration is noise, also under the star; the stripes that all
-    integrations share are told from the star by shape. What a correction of rates adds to their variance is
+    integrations share are separated from the star by their shape. What a correction of rates adds to their variance is
     added to VAR_RNOISE and ERR. Ramps have no ERR: there the variance, (DN/s)**2, is kept as
-    `rate_variance` (n_ints, ny, nx) and `mean_variance` (ny, nx) of the step, for whoever fits the slopes. What was
+    `rate_variance` (n_ints, ny, nx) and `mean_variance` (ny, nx) of the step, for the ramp fit. What was
     subtracted is kept as its `stripes`.
     """
 

@@ -1,4 +1,4 @@
-"""Subtract from the groups of an LRS ramp what all their pixels share beyond straight ramps."""
+"""Subtract from the groups of an LRS ramp the offset that all their pixels share."""
 
 from __future__ import annotations
 

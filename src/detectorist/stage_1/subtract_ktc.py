@@ -16,7 +16,7 @@ from detectorist.step import DetectoristStep
 class SubtractKtcStep(DetectoristStep):
     """Subtract from every ramp the offset that a fit finds, cosmic rays and saturation respected.
 
-    Slopes do not change; the groups become images without kTC noise, from which 1/f noise can be told.
+    Slopes do not change; the groups become images without kTC noise, in which 1/f noise can be measured.
     Pixels that nothing tells the offset of (no usable group) are left as they are and counted. The offsets, DN, are
     kept as `offsets` (n_ints, ny, nx) of the step.
     """

@@ -1,4 +1,4 @@
-"""Files of wisp templates: found by detector and filter, read under the image."""
+"""Files of wisp templates: found by detector and filter, cut out to match the image."""
 
 from __future__ import annotations
 

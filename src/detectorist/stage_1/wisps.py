@@ -40,7 +40,7 @@ class WispsStep(DetectoristStep):
     Templates are files of `template_dir`: `wisps_nrca3_f150w.fits` or `WISP_NRCA3_F150W_CLEAR.fits`; several components
     as `wisps_nrca3_f150w_1.fits`, `..._2.fits`. They are in flat-fielded units of the rate.
 
-    What is no stronger than three times its error is not subtracted, and the image left as it is (SKIPPED). Where even
+    A wisp no stronger than three times its error is not subtracted, and the image left as it is (SKIPPED). Where even
     a wisp of 0.3 of its template would not have been found, the record says that it was not `measured`. ERR grows by
     the error of the strength times the template.
 
@@ -75,7 +75,7 @@ class WispsStep(DetectoristStep):
         instrument = model.meta.instrument
         detector, band = (instrument.detector or "").upper(), band_of(instrument.filter, instrument.pupil)
         if detector not in WISP_DETECTORS or band not in WISP_FILTERS:
-            return self.skip_because(model, f"no wisps are known on {detector} in {band}")
+            return self.skip_because(model, f"no wisps are known for {detector} in {band}")
         paths = template_paths(self.template_dir, detector, band, models.describe(model))
         templates = np.stack([read_template(path, model) for path in paths])
         flat = flat_under(self, model) if self.apply_flat else None
@@ -96,7 +96,9 @@ class WispsStep(DetectoristStep):
         }
         strengths = ", ".join(f"{s:.4f} +- {e:.4f}" for s, e in zip(fit.scale, fit.error, strict=True))
         if not fit.measured:
-            return self.skip_because(model, f"the wisp cannot be measured and stays in (scale {strengths})", **numbers)
+            return self.skip_because(
+                model, f"the wisp cannot be measured and is not subtracted (scale {strengths})", **numbers
+            )
         if not fit.significant:
             return self.skip_because(model, f"no significant wisp (scale {strengths})", **numbers)
         before = np.array(model.data)

@@ -212,7 +212,7 @@ def save_time_series(step: DetectoristStep, model: CubeModel, variables: dict, c
 
 
 def write_netcdf(dataset: Any, path: Path) -> Path:
-    """Write a dataset under a temporary name, to the disk, then rename it: nobody sees half a file.
+    """Write a dataset under a temporary name, then rename it: no incomplete file is ever visible.
 
     Raises OutputError when it cannot be written.
     """

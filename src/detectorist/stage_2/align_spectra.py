@@ -147,5 +147,5 @@ class AlignSpectraStep(DetectoristStep):
 
 
 def unusable(model: CubeModel) -> np.ndarray:
-    """Return where a pixel's value is bad or made up."""
+    """Return where a pixel is bad or interpolated."""
     return dq.has(models.flags(model), dq.DO_NOT_USE | dq.OUTLIER | dq.REFERENCE_PIXEL)

@@ -33,12 +33,12 @@ class BackgroundPlan(NamedTuple):
 class BackgroundSubtractStep(DetectoristStep):
     """Measure the background in two regions of columns and subtract it.
 
-    Pixels flagged DO_NOT_USE, OUTLIER (their values may be made up) or REFERENCE_PIXEL do not take part.
+    Pixels flagged DO_NOT_USE, OUTLIER (their values may be interpolated) or REFERENCE_PIXEL do not take part.
 
     ERR stays as it is: the noise that the subtraction adds is common to all pixels of a row, and an extraction that
     found it in every pixel's own error would average it away. Its variance (n_ints, n_rows) travels with the model
     instead (extension BKG_VAR; `detectorist.models.background_variance`) and our extractions add it once: n**2
-    times in a box of n pixels. Someone who sums pixels otherwise has to do the same.
+    times in a box of n pixels. Code that sums pixels itself has to do the same.
 
     With `columns` "auto" the regions are those that neither the trace (wherever it lies) nor a neighbour reaches, and
     "col_wise" takes gradient and curvature, which it measures as smooth functions of the row on the mean image, to be
@@ -155,5 +155,5 @@ class BackgroundSubtractStep(DetectoristStep):
 
 
 def unusable_pixels(model: CubeModel) -> np.ndarray:
-    """Return where a pixel's value is bad or made up, or that of a reference pixel."""
+    """Return where a pixel is bad, interpolated, or a reference pixel."""
     return dq.has(models.flags(model), dq.DO_NOT_USE | dq.OUTLIER | dq.REFERENCE_PIXEL)

@@ -122,7 +122,7 @@ class CleanOutliersStep(DetectoristStep):
 
 
 def write_back(model: CubeModel, err: np.ndarray, flags: np.ndarray, found: profile.Cleaning) -> None:
-    """Write what was found into `model`, which is ours to change: no second copy of its arrays is made."""
+    """Write the result into `model` in place, without a second copy of its arrays."""
     model.data = writable(model.data)
     model.data[found.replaced] = found.values
     err = writable(err)
@@ -139,7 +139,7 @@ def writable(array: np.ndarray) -> np.ndarray:
 
 
 def summarise(found: profile.Cleaning) -> str:
-    """Say in words what was found."""
+    """Summarise the result in words."""
     text = (
         f"{found.replaced.sum()} pixels replaced ({found.n_outliers.sum()} outlying, {found.n_flagged.sum()} flagged, "
         f"{found.n_nan.sum()} not finite)"

@@ -18,7 +18,7 @@ NAMES = {value.bit_length() - 1: name for name, value in dqflags.pixel.items() i
 
 
 class InspectDQFlagsStep(DetectoristStep):
-    """Count how many pixels carry each flag. The model comes back as it was, but for this step's record."""
+    """Count how many pixels carry each flag. The model is returned unchanged, apart from this step's record."""
 
     class_alias = "inspect_dq_flags"
     instruments: ClassVar = ("MIRI",)

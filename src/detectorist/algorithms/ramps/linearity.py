@@ -104,8 +104,8 @@ def fit_linearity(
     derive = _section("group_idx", "derive", group_idx_start_derive, group_idx_end_derive, n_groups, MIN_GROUPS_DERIVE)
     if derive[-1] <= fit[-1]:
         raise ParameterError(
-            f"the groups to derive from end at {derive[-1]}, not behind those taken to be linear, which end at "
-            f"{fit[-1]}: there is no bend to see",
+            f"the groups to derive from end at {derive[-1]}, not after those taken to be linear, which end at "
+            f"{fit[-1]}: the curvature cannot be measured",
             derive_end=int(derive[-1]),
             fit_end=int(fit[-1]),
         )

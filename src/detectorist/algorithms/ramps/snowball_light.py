@@ -33,7 +33,7 @@ class RampLight:
     groupdq: np.ndarray
 
     def is_star(self, y: float, x: float, radius_pix: float) -> bool:
-        """Tell whether a round saturated region has the wings of a star: steady light outside, falling outward."""
+        """Return whether a round saturated region has the wings of a star: steady light outside, falling outward."""
         inner = radius_pix + STAR_RING_PIX[0], radius_pix + sum(STAR_RING_PIX)
         groups = range(1, len(self.data))
         found = [self._excess(y, x, inner, group) for group in groups]
@@ -45,7 +45,7 @@ class RampLight:
         return bool(value > max(BRIGHTER_SIGMA * error / np.sqrt(len(told)), STAR_SHARE * full))
 
     def has_charge(self, y: float, x: float, ring: tuple[float, float], group: int, others: list[int]) -> bool:
-        """Tell whether a ring gained more in a group than in others, both against its surroundings."""
+        """Return whether a ring gained more in a group than in others, both against its surroundings."""
         here = self._excess(y, x, ring, group)
         if here is None:
             return False

@@ -129,7 +129,7 @@ class _LogLikelihood:
 
 
 def _crosses(problem: LightCurveProblem, values: np.ndarray) -> bool:
-    """Tell whether batman has an orbit to compute."""
+    """Return whether batman has an orbit to compute."""
     named = {unknown.name: value for unknown, value in zip(problem.unknowns, values, strict=True)}
     return (
         named.get("a_over_rs", 2.0) > 1 and 0 < named.get("inclination_deg", 90.0) <= 90 and named.get("depth", 0) < 1

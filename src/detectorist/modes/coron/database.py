@@ -434,7 +434,7 @@ def _tell_types(table: Table) -> None:
 
 
 def _is_like_reference(table: Table, index: Any, empty: np.ndarray, reference: np.ndarray) -> bool:
-    """Tell whether an empty field was exposed as a reference star was, and no target."""
+    """Return whether an empty field was exposed as a reference star was, and no target."""
     alike = ~empty
     for name in ("READPATT", "NINTS", "NGROUPS"):
         alike = alike & (table[name] == table[name][index])

@@ -205,7 +205,7 @@ def _require_groups(ramp: RampModel, instrument: str) -> None:
     if n_groups < LEAST_GROUPS.get(instrument, 1):
         raise InputError(
             f"{models.describe(ramp)}: {n_groups} group per integration (NGROUPS); {instrument} needs at least "
-            f"{LEAST_GROUPS[instrument]}, since nothing tells the light in a single one from the offset of its pixel",
+            f"{LEAST_GROUPS[instrument]}, since one group alone cannot separate light from a pixel's offset",
             n_groups=n_groups,
         )
 

@@ -279,7 +279,7 @@ def kind_of_file(path: Path) -> type[JwstDataModel]:
 
 
 def has_wisps(detector: str | None, band: str | None) -> bool:
-    """Tell whether a detector shows wisps in a filter."""
+    """Return whether a detector shows wisps in a filter."""
     return (detector or "").upper() in WISP_DETECTORS and (band or "").upper() in WISP_FILTERS
 
 

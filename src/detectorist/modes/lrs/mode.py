@@ -200,7 +200,7 @@ def _steps(recipe: str | None, settings: tuple[str, ...]) -> dict[str, dict[str,
 
 
 def chooses_for_itself(recipe: str | None, settings: tuple[str, ...]) -> bool:
-    """Tell whether steps look at the first integrations before the segment goes in chunks."""
+    """Return whether steps look at the first integrations before the segment goes in chunks."""
     steps = _steps(recipe, settings)
     words = (steps.get("drop_groups", {}).get("drop_groups"), steps.get("reference_pixel", {}).get("smoothing"))
     return "auto" in words

@@ -54,14 +54,14 @@ def _make_linearity(pipeline: Any, last: Segment) -> dict[str, Any]:
     if step.when == "needed":
         known = describe_reference(pipeline.linearity, _first_integrations(last, 1))
         if known is not None:
-            log.info("%s: no linearity correction is made from the data: %s", last.name, known)
+            log.info("%s: no linearity correction is derived from the data: %s", last.name, known)
             return {"state": "SKIPPED", "reason": known}
     try:
         made = step.run(_source_of_linearity(pipeline, last))
     except (InputError, TooFewPixels) as error:
         if step.when != "needed":
             raise
-        log.warning("ramps stay as they are, uncorrected for non-linearity: %s", error.message)
+        log.warning("the ramps are not corrected for non-linearity: %s", error.message)
         return {"state": "SKIPPED", "reason": error.message, **error.numbers}
     path = products.write_model(made, pipeline.folder / "references" / f"{last.stem}_linearity.fits")
     pipeline.written.append(path)

@@ -249,7 +249,7 @@ class LrsPipeline(DetectoristPipeline):
         return self.gain_scale.run(rates)
 
     def in_chunks(self, source: Any) -> bool:
-        """Tell whether stage 1 of a segment goes in chunks: a file that holds more than one of them."""
+        """Return whether stage 1 of a segment goes in chunks: a file that holds more than one of them."""
         return (
             bool(self.chunk_ints)
             and isinstance(source, Path)

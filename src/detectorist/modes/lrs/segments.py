@@ -183,7 +183,7 @@ def _require_one_series(segments: list[Segment]) -> None:
         for key in IDENTITY:
             if first.meta.get(key) != other.meta.get(key):
                 raise InputError(
-                    f"{first.name} and {other.name} are of different time series: "
+                    f"{first.name} and {other.name} are from different time series: "
                     f"{key} is {first.meta.get(key)} and {other.meta.get(key)}"
                 )
 

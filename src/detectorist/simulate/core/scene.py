@@ -28,7 +28,7 @@ class Scene:
         return tuple(f.name for f in dataclasses.fields(cls) if f.name not in ("left_out", "detector"))
 
     def has(self, name: str) -> bool:
-        """Tell whether a component is part of the scene."""
+        """Return whether a component is part of the scene."""
         return name in self.components() and name not in self.left_out
 
     def without(self, *names: str) -> Self:

@@ -131,7 +131,7 @@ def sky_image(sky: Sky, shape: tuple[int, int]) -> np.ndarray:
 
 
 def has_wisps(detector: str, filter_name: str) -> bool:
-    """Tell whether a detector shows wisps in a filter."""
+    """Return whether a detector shows wisps in a filter."""
     return detector in WISP_DETECTORS and filter_name in WISP_FILTERS
 
 

@@ -57,7 +57,7 @@ class CoronJumpStep(EngineJumpStep):
                 model.data, models.group_flags(model), times_of_groups(model), unusable, readout=readout
             )
         except TooFewPixels as error:
-            log.warning("%s: jumps are sought with 1/f noise in the ramps: %s", models.describe(model), error)
+            log.warning("%s: jumps are detected with 1/f noise in the ramps: %s", models.describe(model), error)
             return None
-        log.info("jumps are sought in ramps without 1/f noise of %.2f DN rms", float(stripes.std()))
+        log.info("jumps are detected in ramps without 1/f noise of %.2f DN rms", float(stripes.std()))
         return stripes

@@ -69,7 +69,7 @@ class CoronRefPixStep(EngineRefPixStep):
             result.data = drift.subtract(result.data)
         result.meta.cal_step.refpix = "COMPLETE" if applied else "SKIPPED"
         unknown = level_error(drift, times) if result.data.shape[1] > 1 else float("nan")
-        log.info("a level common to all pixels of the rate is not known better than %.2f DN/s", unknown)
+        log.info("a level common to all pixels of the rate is uncertain by %.2f DN/s", unknown)
         numbers = {**border, "weights": applied, "level_error_dn_s": unknown}
         models.record_step(result, "refpix", result.meta.cal_step.refpix, numbers)
         return result

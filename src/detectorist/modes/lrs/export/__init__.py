@@ -64,7 +64,7 @@ def export_spectra(
     series = sources if isinstance(sources, TimeSeries) else read_time_series(sources)
     path = Path(target) if target is not None else _beside(series, module.SUFFIX)
     if path.exists() and not overwrite:
-        raise OutputError(f"{path}: exists already; ask to overwrite it, or choose another name")
+        raise OutputError(f"{path}: exists already; allow overwriting it (--overwrite), or choose another name")
     write: Callable[..., list[Path]] = module.write
     return write(series, path, **options)
 

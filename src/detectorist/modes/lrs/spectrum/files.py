@@ -56,14 +56,18 @@ def require_free(folder: Path, *, overwrite: bool) -> None:
     """Raise OutputError where a fit is written already, before the time for another is spent."""
     for name in (SPECTRUM, WHITE):
         if (folder / name).exists() and not overwrite:
-            raise OutputError(f"{folder / name}: exists already; ask to overwrite it, or choose another folder")
+            raise OutputError(
+                f"{folder / name}: exists already; allow overwriting it (--overwrite), or choose another folder"
+            )
 
 
 def _write(tables: dict[str, Table], drawn: dict[str, Any], folder: Path, overwrite: bool) -> list[Path]:
     names = [*tables, *(f"{name}.png" for name in drawn)]
     existing = [name for name in names if (folder / name).exists()]
     if existing and not overwrite:
-        raise OutputError(f"{folder / existing[0]}: exists already; ask to overwrite it, or choose another folder")
+        raise OutputError(
+            f"{folder / existing[0]}: exists already; allow overwriting it (--overwrite), or choose another folder"
+        )
     for name, table in tables.items():
         text = io.StringIO()
         table.write(text, format="ascii.ecsv")

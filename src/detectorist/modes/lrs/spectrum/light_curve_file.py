@@ -31,7 +31,7 @@ class LightCurveTable:
 
 
 def is_light_curve(path: str | Path) -> bool:
-    """Tell whether a path is a table that `read_light_curve` reads, by its ending."""
+    """Return whether a path is a table that `read_light_curve` reads, by its ending."""
     return Path(path).suffix.lower() in FORMATS
 
 
