@@ -134,7 +134,7 @@ def test_flags_nan_clipping_and_cosmic_rays_leave_ramps_out(rng):
         ({"group_idx_start_fit": 38}, "choose 2 of 100 groups; at least 5"),
         ({"group_idx_start_fit": -3}, "group_idx_start_fit = -3"),
         ({"group_idx_start_derive": 95}, "at least 8"),
-        ({"group_idx_end_derive": 40}, "no bend to see"),
+        ({"group_idx_end_derive": 40}, "the curvature cannot be measured"),
         ({"row_idx_start_used": 140, "row_idx_end_used": 60}, "rows 140 to 60"),
         ({"row_idx_end_used": 400}, "150 rows"),
         ({"trace_columns": (34, 35, 36)}, "do not cover all 4 outputs"),

@@ -73,7 +73,7 @@ class CoronRampFitStep(EngineRampFitStep):
         pixeldq[y[none], x[none]] |= np.uint32(dq.DO_NOT_USE)
         ramp.pixeldq = pixeldq
         log.info(
-            "of %d RC pixels, %d are fitted without their first groups; %d are nonlinear throughout and flagged DO_NOT_USE",
+            "of %d RC pixels, %d are fitted without their first groups, %d (never linear) are flagged DO_NOT_USE",
             *(y.size, int(((first > 0) & ~none).sum()), int(none.sum())),
         )
 
