@@ -13,6 +13,8 @@ class Exposure:
 
     Attributes
     ----------
+    products : tuple of str
+        Paths of what was written.
     numbers : dict
         Of the exposure as a whole.
     steps : dict
@@ -32,6 +34,7 @@ class Exposure:
     state: str
     folder: Path
     files: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
     error: str = ""
     message: str = ""
     evidence: dict[str, Any] = field(default_factory=dict)

@@ -9,6 +9,9 @@ from pathlib import Path
 from detectorist.crds_source import use_references
 from detectorist.errors import ReferenceMissing
 
+#: What is said of a file that a folder of references names and does not hold.
+NOT_THERE = "is not in the folder"
+
 
 def find_references(path: Path, types: Sequence[str], references: str | None) -> dict[str, str]:
     """Return {type: file name, "N/A", or "missing: why"}.
@@ -27,6 +30,21 @@ def find_references(path: Path, types: Sequence[str], references: str | None) ->
         return dict.fromkeys(types, f"missing: {str(error).splitlines()[0]}")
     except (Exception, SystemExit) as error:
         return dict.fromkeys(types, f"missing: {error}")
+
+
+def require_references(path: Path, types: Sequence[str], references: str | None) -> None:
+    """Refuse a folder of references that lacks files which it names for an exposure.
+
+    Raises
+    ------
+    ReferenceMissing
+    """
+    found = find_references(path, types, references)
+    lacking = [f"{kind} ({text.split()[1]})" for kind, text in found.items() if text.endswith(NOT_THERE)]
+    if lacking:
+        raise ReferenceMissing(
+            f"{references}: reference files are missing: {', '.join(lacking)}; copy the whole folder"
+        )
 
 
 def _best(path: Path, types: Sequence[str]) -> dict[str, str]:
@@ -50,4 +68,4 @@ def _state(name: str) -> str:
     place = config.locate_file(name, observatory="jwst")
     if os.path.exists(place) or os.environ.get("CRDS_READONLY_CACHE") != "1":
         return name
-    return f"missing: {name} is not in the folder"
+    return f"missing: {name} {NOT_THERE}"

@@ -125,6 +125,7 @@ def _from_entry(entry: Entry, ledger_folder: Path) -> Exposure:
         state=entry.state,
         folder=folder,
         files=job.files,
+        products=tuple(str(folder / product.path) for product in record.products),
         error=record.error,
         message=record.message,
         evidence=record.numbers,

@@ -32,6 +32,14 @@ def options(
             rich_help_panel=FILES,
         ),
     ] = None,
+    through: Annotated[
+        str,
+        typer.Option(
+            help="Last stage: stage1 (rate images), stage2 (calibrated images) or stage3 (a mosaic and a catalogue per "
+            "target and filter). Parameters of later stages: --set stage3.tweakreg.snr_threshold=5.",
+            rich_help_panel=CHOICES,
+        ),
+    ] = "stage1",
     delete_interim: Annotated[
         bool,
         typer.Option(
@@ -62,6 +70,8 @@ def options(
 ) -> Wanted:
     """Reduce NIRCam images: stage 1 with snowballs flagged, then wisps and 1/f noise (stripes) subtracted.
 
+    --through stage3 goes on with the standard pipelines to calibrated images and mosaics.
+
     Thresholds and wisp strengths are measured on each image; --table sets them by hand for single exposures.
 
     Example: detectorist run imaging sim/*_uncal.fits -o out --references sim/crds --wisp-templates sim/wisps
@@ -77,6 +87,7 @@ def options(
         implied=IMPLIED,
         all_matched=False,
         persistence_time_s=persistence_time,
+        through=through,
     )
 
 

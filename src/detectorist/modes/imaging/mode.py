@@ -32,6 +32,10 @@ class ImagingMode(Mode):
         "wisps": "detectorist.modes.imaging.wisps_command:app",
         "destripe": "detectorist.modes.imaging.single_steps:destripe",
     }
+    stages: ClassVar = {
+        "stage2": "detectorist.modes.imaging.stages:CalibratedStage",
+        "stage3": "detectorist.modes.imaging.stages:MosaicStage",
+    }
     kernel: ClassVar = "engine/_ramp_tiles_nb"
 
     def exposure_of(self, path: Path) -> str:

@@ -24,7 +24,7 @@ CONTEXT = "jwst_sim.pmap"
 #: A server whose name holds "serverless": `crds` then opens no connection.
 SERVERLESS_URL = "https://jwst-crds-serverless.stsci.edu"
 #: Types whose references are ASDF files; all others are FITS files.
-_ASDF_KINDS = ("emicorr", "distortion")
+_ASDF_KINDS = ("emicorr", "distortion", "abvegaoffset")
 
 
 def environment(root: Path) -> dict[str, str]:

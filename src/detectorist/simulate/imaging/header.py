@@ -68,7 +68,8 @@ def fill_header(model: JwstDataModel, exposures: ImagingExposures, number: int) 
     meta.dither.x_offset, meta.dither.y_offset = x * scale, y * scale
     wcs = meta.wcsinfo
     wcs.ra_ref, wcs.dec_ref, wcs.roll_ref = RA_DEG, DEC_DEG, ROLL_DEG
-    wcs.v2_ref, wcs.v3_ref, wcs.v3yangle, wcs.vparity = V2_REF_ARCSEC - x * scale, V3_REF_ARCSEC - y * scale, 0.0, -1
+    # The pixel that the middle of the field has moved to is where the sky of the reference position falls.
+    wcs.v2_ref, wcs.v3_ref, wcs.v3yangle, wcs.vparity = V2_REF_ARCSEC + x * scale, V3_REF_ARCSEC + y * scale, 0.0, -1
     wcs.velosys = 0.0
     meta.velocity_aberration.scale_factor = 1.0
     meta.bunit_data = "DN"

@@ -14,6 +14,7 @@ from detectorist.simulate.core.nircam_references import dark_model, detector_ref
 from detectorist.simulate.core.output_files import save_reproducibly
 from detectorist.simulate.core.references import DATE, describe
 from detectorist.simulate.imaging import header
+from detectorist.simulate.imaging.calibration_references import catalog_references, pixel_references
 from detectorist.simulate.imaging.components import ImagingComponents
 from detectorist.simulate.imaging.ipc import decoupling_kernel, ipc_fraction
 from detectorist.simulate.imaging.window import make_window
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from stdatamodels.jwst.datamodels import JwstDataModel
 
+#: References whose schema has no subarray.
+_WITHOUT_PLACE = ("ipc", "distortion", "photom", "area")
 #: Noise of a template, DN/s: public ones are stacks of exposures.
 _TEMPLATE_NOISE_DN_S = 0.0015
 
@@ -55,6 +58,8 @@ def build_imaging_cache(
     cache = CacheBuilder(Path(root), date=DATE)
     match = {"META.INSTRUMENT.DETECTOR": scene.detector.name, "META.SUBARRAY.NAME": window.name}
     others = cache.add_made("nircam", _references(scene, window, patterns, n_groups), match, files or {})
+    # A mosaic has no detector of its own.
+    others = cache.add_made("nircam", _of_mosaics(scene), {"META.EXPOSURE.TYPE": "NRC_IMAGE"}, others)
     for kind, path in others.items():
         cache.add("nircam", kind, path, match)
     return cache.finish()
@@ -68,12 +73,19 @@ def _references(
     made = chain(
         detector_references(scene, window, patterns, dq=patterns.dq, read_noise_cds_dn=noise),
         _own_references(scene, window, patterns, n_groups, kernel),
+        pixel_references(scene, window),
     )
     for kind, model in made:
         describe(kind, model, "NIRCAM", scene.detector.name)
         header.fill_instrument(model.meta, scene)
-        if kind not in ("ipc", "distortion"):
+        if kind not in _WITHOUT_PLACE:
             header.fill_subarray(model.meta.subarray, window)
+        yield kind, model
+
+
+def _of_mosaics(scene: ImagingComponents) -> Iterator[tuple[str, JwstDataModel]]:
+    for kind, model in catalog_references(scene):
+        describe(kind, model, "NIRCAM", scene.detector.name)
         yield kind, model
 
 

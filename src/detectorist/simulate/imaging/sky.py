@@ -105,19 +105,20 @@ def source_image(
 def _reach(source: Source, stars: Stars) -> int:
     """Return the half width of the box in which a source is drawn, pixel: beyond it there is less than 1e-3 DN/s."""
     if source.is_star:
-        core = _moffat_core(stars)
+        core = moffat_core(stars)
         peak = source.rate_dn_s * (stars.beta - 1) / (np.pi * core**2)
         return int(min(core * max(peak / 1e-3, 1.0) ** (0.5 / stars.beta), 200)) + 4
     return int(9 * source.radius_pix * max(source.index, 1.0)) + 4
 
 
-def _moffat_core(stars: Stars) -> float:
+def moffat_core(stars: Stars) -> float:
+    """Return the core radius of a star's Moffat profile, pixel."""
     return stars.fwhm_pix / (2 * np.sqrt(2 ** (1 / stars.beta) - 1))
 
 
 def _profile(source: Source, stars: Stars, xx: np.ndarray, yy: np.ndarray, x: float, y: float) -> np.ndarray:
     if source.is_star:
-        core = _moffat_core(stars)
+        core = moffat_core(stars)
         amplitude = source.rate_dn_s * (stars.beta - 1) / (np.pi * core**2)
         return Moffat2D.evaluate(xx, yy, amplitude, x, y, core, stars.beta)
     shape = Sersic2D.evaluate(xx, yy, 1.0, source.radius_pix, source.index, x, y, source.ellipticity, source.angle)
