@@ -144,11 +144,11 @@ def share_slow_noise(found: LrsProducts, rng: np.random.Generator) -> LrsProduct
 
 
 def couple_to_motion(found: LrsProducts, rng: np.random.Generator) -> LrsProducts:
-    """Let the star step aside during the transit, and lose 4 to 8 errors of the depth by it."""
+    """Let the star move, more to one side during the transit, and lose 4 to 8 errors of the depth by it."""
     white = sum_wavelengths(*(found.spectra[name] for name in ("wavelength", "flux", "flux_error")))
     fit = fit_white_light(white, found.spectra)
     inside = fit.model < fit.baseline * (1 - 0.5 * fit.depth)
-    step = 0.05 * inside + 0.004 * rng.normal(size=inside.size)
+    step = 0.05 * inside + 0.02 * rng.normal(size=inside.size)
     moved = {**found.spectra, "x_shift": found.spectra["x_shift"] + step}
     return replace(found, spectra=moved).with_flux(1 - rng.uniform(4, 8) * fit.depth_error * step / 0.05)
 

@@ -12,6 +12,8 @@ from detectorist.figures.style import DIFFERENCE_CMAP, IMAGE_CMAP
 
 #: Pixels of an image along its longer side.
 LARGEST_PIX = 640
+#: Pixels along the longer side of an image on the page of the report.
+SHOWN_PIX = 384
 #: Colours of a stretch; the last index stands for what is not known.
 N_COLOURS, UNKNOWN = 255, 255
 #: Least distance of ticks on a colour bar, as a share of it; round values of one step that are tried.
@@ -96,6 +98,14 @@ def stretch_of(*images: np.ndarray, top: float = 99.8) -> Stretch:
     high = max(float(np.percentile(finite, top)), level + 4 * noise)
     low = max(level - 4 * noise, float(finite.min()))
     return Stretch(low, high, soft=2 * noise, middle=level) if high > low else Stretch(low, low + 1)
+
+
+def stretch_as_shown(*images: np.ndarray, largest_pix: int = SHOWN_PIX, top: float = 99.8) -> Stretch:
+    """Return one stretch as `stretch_of`, for images that are shown with at most `largest_pix` pixels along a side.
+
+    Averages have less noise than pixels: structure below the noise of a pixel shows.
+    """
+    return stretch_of(*(shrink(np.asarray(image, float), largest_pix) for image in images), top=top)
 
 
 def difference_stretch(image: np.ndarray, percentile: float = 0.5) -> Stretch:

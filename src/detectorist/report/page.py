@@ -18,7 +18,7 @@ from markupsafe import Markup
 from detectorist import __version__
 from detectorist.campaign.memory import format_bytes
 from detectorist.errors import NoSuchFile
-from detectorist.figures.pictures import coloured
+from detectorist.figures.pictures import SHOWN_PIX, coloured
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.job import DONE
 from detectorist.modes.section import Opening, Panel, Picture
@@ -36,8 +36,8 @@ from detectorist.report.parameters import Parameter, find_changed
 FILE, ASSETS = "report.html", "report_assets"
 #: Beyond so many exposures, pictures go to a folder beside the page and only quick ones are made.
 MOST_INLINE = 100
-#: Pixels along the longer side of images: in the page, and among many exposures.
-IMAGE_PIX, BRIEF_PIX = 384, 256
+#: Pixels along the longer side of images among many exposures.
+BRIEF_PIX = 256
 #: Suspects shown without unfolding.
 FIRST_SUSPECTS = 12
 #: No table of exposures has more columns.
@@ -231,7 +231,7 @@ class _Writer:
     def _picture(self, picture: Picture, name: str, *, whole: bool) -> Markup:
         """Return an image with axes and colour bar; among many exposures the pixels alone, as a file."""
         if whole:
-            return image_view.draw(picture, largest_pix=IMAGE_PIX)
+            return image_view.draw(picture, largest_pix=SHOWN_PIX)
         pixels = coloured(picture.image, picture.stretch, largest_pix=BRIEF_PIX)
         return self._media.image(pixels, name=name, label=picture.label)
 

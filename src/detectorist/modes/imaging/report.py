@@ -11,7 +11,16 @@ import numpy as np
 
 from detectorist.algorithms import dq
 from detectorist.figures import image_quality, snowballs, wisps
-from detectorist.figures.pictures import Stretch, coloured, difference_stretch, limits_of, stretch_of
+from detectorist.figures.pictures import (
+    SHOWN_PIX,
+    Stretch,
+    coloured,
+    difference_stretch,
+    limits_of,
+    shrink,
+    stretch_as_shown,
+    stretch_of,
+)
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.imaging import quality
 from detectorist.modes.section import Opening, Panel, Picture, Section, read_image
@@ -70,14 +79,16 @@ def _before_after(found: _Products) -> Panel:
     """Return the image before and after with one stretch, and what lies between."""
     if found.before is None:
         return Panel(
-            "imaging_after", "Image", pictures=[Picture(found.rate, "image: corrected", stretch_of(found.rate))]
+            "imaging_after", "Image", pictures=[Picture(found.rate, "image: corrected", stretch_as_shown(found.rate))]
         )
     before, after = found.before, found.rate
-    stretch = stretch_of(before, after)
+    stretch = stretch_as_shown(before, after)
     pictures = [
         Picture(before, "before: with snowballs flagged, wisps and 1/f noise left", stretch),
         Picture(after, "after: wisps and 1/f noise subtracted", stretch),
-        Picture(before - after, "difference: what was subtracted", difference_stretch(before - after)),
+        Picture(
+            before - after, "difference: what was subtracted", difference_stretch(shrink(before - after, SHOWN_PIX))
+        ),
     ]
     return Panel("imaging_before_after", "Before and after", pictures=pictures)
 
@@ -86,7 +97,7 @@ def _subtracted(found: _Products, exposure: Exposure) -> Iterator[Panel]:
     """Yield what was taken off the image: 1/f noise, wisps."""
     if found.striped is not None and _completed(exposure, "stripes"):
         pattern = found.striped - found.rate
-        picture = Picture(pattern, "pattern: 1/f noise", difference_stretch(pattern))
+        picture = Picture(pattern, "pattern: 1/f noise", difference_stretch(shrink(pattern, SHOWN_PIX)))
         yield Panel("imaging_stripes", "1/f noise subtracted", pictures=[picture])
         yield Panel(
             "imaging_rows",
