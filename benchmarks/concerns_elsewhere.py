@@ -1,13 +1,14 @@
 """How often the report raises a concern on scenes of an independent generator: as they are, and spoiled on purpose.
 
     python benchmarks/concerns_elsewhere.py FOLDER --mode lrs --seeds 301 302 --out pieces/lrs_1.json
+    python benchmarks/concerns_elsewhere.py --mode lrs --reduced OUT ... --out pieces/lrs_2.json
     python benchmarks/concerns_elsewhere.py --table pieces/*.json     # docs/validation/concerns_elsewhere.json
 
 FOLDER holds the generator as a package `scenes` (modules lrs, imaging, coron, each with a command `OUT --seed N`); by
 default the one that the environment variable DETECTORIST_SCENES names. Every scene is reduced with the default recipe,
-which should raise no concern (false alarms). Its products are then spoiled (`spoiled_products.py`), several times with
-random strengths; and, with --whole, it is reduced again with one correction left out. Those should raise a concern
-(missed where none is). A concern of any check counts.
+which should raise no concern (false alarms); --reduced takes folders of such reductions that are there. Products are
+then spoiled (`spoiled_products.py`), several times with random strengths; and, with --whole, scenes are reduced again
+with one correction left out. Those should raise a concern (missed where none is). A concern of any check counts.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from detectorist.campaign.api import reduce
+from detectorist.campaign.ledger import Ledger
 from detectorist.modes import load_mode
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.job import DONE
@@ -53,7 +55,7 @@ LEFT_OUT: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 #: Arguments with which a scene is quick to make and to reduce.
-QUICK = {"lrs": ("--ints", "60"), "imaging": ("--detectors", "NRCB4"), "coron": ()}
+QUICK = {"lrs": ("--ints", "40"), "imaging": ("--detectors", "NRCB4"), "coron": ()}
 #: How often the products of one exposure are spoiled in one way.
 DRAWS = {"lrs": 3, "imaging": 5, "coron": 1}
 #: Wisps are in the images of one of the two detectors only.
@@ -104,14 +106,29 @@ def cases_of(mode: str, scene: Path, out: Path, seed: int) -> Iterator[Case]:
         steps = dict(entry.record.steps)
         numbers = steps.pop("exposure", {})
         yield mode, "", f"{seed} {name}", reasons_for_concern(mode, name, numbers, entry.state, entry.record.message)
-        if entry.state != DONE:
+        if entry.state == DONE:
+            yield from cases_spoiled(mode, PRODUCTS[mode].read(Path(entry.job.output_dir), name, steps), name, seed)
+
+
+def cases_spoiled(mode: str, found: Any, name: str, seed: int) -> Iterator[Case]:
+    """Spoil the products of one exposure in every way, several times."""
+    for number, (what, spoil) in enumerate(SPOILS[mode].items()):
+        rng = np.random.default_rng([seed, number])
+        for _ in range(DRAWS[mode]):
+            yield mode, what, f"{seed} {name}", reasons_for_concern(mode, name, spoil(found, rng).measure())
+
+
+def cases_reduced(mode: str, folder: Path, number: int) -> Iterator[Case]:
+    """Yield what the report says of reductions that are there, measured again, and of their products spoiled."""
+    with Ledger(folder, read_only=True) as ledger:
+        entries = ledger.entries()
+    for name, entry in entries.items():
+        if entry.job.mode != mode or entry.state != DONE:
             continue
+        steps = {part: numbers for part, numbers in entry.record.steps.items() if part != "exposure"}
         found = PRODUCTS[mode].read(Path(entry.job.output_dir), name, steps)
-        for number, (what, spoil) in enumerate(SPOILS[mode].items()):
-            rng = np.random.default_rng([seed, number])
-            for _ in range(DRAWS[mode]):
-                words = reasons_for_concern(mode, name, spoil(found, rng).measure())
-                yield mode, what, f"{seed} {name}", words
+        yield mode, "", f"{folder.name} {name}", reasons_for_concern(mode, name, found.measure())
+        yield from cases_spoiled(mode, found, name, number)
 
 
 def cases_left_out(mode: str, scene: Path, folder: Path, seed: int) -> Iterator[Case]:
@@ -177,6 +194,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[101, 102])
     parser.add_argument("--full", action="store_true", help="scenes as large as the generator makes them")
     parser.add_argument("--whole", action="store_true", help="reduce again with corrections left out")
+    parser.add_argument("--reduced", type=Path, nargs="+", help="output folders of the default recipe")
     parser.add_argument("--out", type=Path, help="keep the cases in this file (JSON)")
     parser.add_argument("--table", type=Path, nargs="+", help="make the table of the documentation from such files")
     chosen = parser.parse_args()
@@ -185,10 +203,15 @@ def main() -> None:
         tell(kept)
         print(store(tabulate(kept), "concerns_elsewhere", script="benchmarks/concerns_elsewhere.py"))
         return
-    if chosen.generator is None or chosen.mode is None:
-        parser.error("name the folder of the generator (or set DETECTORIST_SCENES) and a --mode")
-    cases = []
-    for case in measure(chosen.mode, Path(chosen.generator), chosen.seeds, quick=not chosen.full, whole=chosen.whole):
+    if chosen.mode is None or (chosen.generator is None and not chosen.reduced):
+        parser.error("name a --mode and the folder of the generator (or set DETECTORIST_SCENES)")
+    cases, found = (
+        [],
+        (case for n, one in enumerate(chosen.reduced or ()) for case in cases_reduced(chosen.mode, one, n)),
+    )
+    if not chosen.reduced:
+        found = measure(chosen.mode, Path(chosen.generator), chosen.seeds, quick=not chosen.full, whole=chosen.whole)
+    for case in found:
         cases.append(case)
         if chosen.out:
             chosen.out.write_text(json.dumps(cases, indent=0))
