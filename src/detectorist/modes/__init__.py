@@ -1,4 +1,4 @@
-"""The modes: the one face that a wing shows to everything above it, and where wings are found.
+"""The modes: the interface that each offers to everything above it, and how they are found.
 
 A mode says how files form exposures, what a job needs, and does it; with it come its options, its recipes, its commands
 and its section of the report. Nothing above this package names a mode: all of it goes through `load_mode`.
@@ -154,7 +154,7 @@ class Mode(ABC):
         return job, ""
 
     def interval(self, job: Job) -> ExposureInterval | None:
-        """Return detector and times of the job's exposure; None where its header does not tell."""
+        """Return detector and times of the job's exposure; None where its header does not give them."""
         return None
 
     def persistence_settings(self, time_s: float) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Stripes of the groups of ramps, told roughly and quickly: for what needs ramps without them, as finding jumps."""
+"""A quick estimate of the stripes of groups, for steps that need ramps without them, as jump detection."""
 
 from __future__ import annotations
 

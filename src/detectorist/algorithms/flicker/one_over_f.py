@@ -1,7 +1,7 @@
 """1/f noise of coronagraphic exposures: stripes that differ from image to image over a star that does not.
 
 What a single image differs from the mean of all integrations by is stripes and white noise alone, also
-under the light of the star, and goes to `estimate_stripes`; the stripes of the mean are told from the star
+under the light of the star, and goes to `estimate_stripes`; the stripes of the mean are separated from the star
 by shape (`halo`). The two parts of the noise are independent, so are their errors.
 """
 
@@ -245,7 +245,7 @@ def _typical(values: np.ndarray) -> float:
 
 
 def _one_by_one(cube, mask, estimate) -> StripeStack:
-    """Each image alone: star and stripes told apart by shape only."""
+    """Each image by itself: star and stripes separated by shape only."""
     estimate = partial(estimate, gap_pix=COMPANION_GAP_PIX)
     parts = [separate_star(image, bad, _weighted(estimate)) for image, bad in zip(cube, mask, strict=True)]
     found = [part.stripes for part in parts]
@@ -282,7 +282,7 @@ def _stripes_of_mean(mean, mask, n_ints, noise, column_power, estimate: partial)
     """Return star, stripes and what these add to the variance, each (ny, nx), of a mean over integrations.
 
     `noise` and `column_power` are those of differences from that mean, which have 1 - 1/n of the variance of one
-    integration; the mean has 1/n. They are told by differences because in these there is no star.
+    integration; the mean has 1/n. They are measured on differences because these contain no star.
     """
     known: dict[str, Any] = {}
     if n_ints > 1 and noise is not None:

@@ -176,7 +176,7 @@ def estimate_flicker(
 
 
 class Sketch(NamedTuple):
-    """A first estimate of the noise of an image, by which outlying pixels are told."""
+    """A first estimate of the noise of an image, used to recognise outlying pixels."""
 
     level: float  # of the sky
     offsets: np.ndarray  # (nx,), level and constant of each column

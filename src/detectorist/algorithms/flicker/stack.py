@@ -130,7 +130,7 @@ def _variogram(values, usable, excess, block, along, across):
 def _unresolved(inner, noise, readout) -> float:
     """Return the variance that the smoother leaves beside white noise and its own error.
 
-    What is left in the pixels is measured; the white noise in it is told by neighbours (`white_beside_flicker`).
+    What is left in the pixels is measured; the white noise in it is measured from neighbours (`white_beside_flicker`).
 
     inner : list of (values, usable), (ny, nx) each.
     """
@@ -149,7 +149,7 @@ def _unresolved(inner, noise, readout) -> float:
 
 
 def white_variance(images: list[tuple[np.ndarray, np.ndarray]]) -> float:
-    """Return the variance of a pixel's white noise, told from neighbours along the rows, stripes and all.
+    """Return the variance of a pixel's white noise, from the differences of neighbours along the rows.
 
     images : list of (values, usable), (ny, nx) each, without light.
     """

@@ -1,4 +1,4 @@
-"""Light of a star told from 1/f noise of known spectrum in the same image, both at once.
+"""A joint fit of the light of a star and 1/f noise of known spectrum in one image.
 
 The outskirts of a halo and slow 1/f noise look alike: both change smoothly from row to row. Estimated one after the
 other, the one that comes first keeps some of the other. Here the light is a sum of shapes (rings about the star, and

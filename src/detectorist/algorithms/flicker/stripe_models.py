@@ -1,4 +1,4 @@
-"""Stripes of one image without light: four ways to tell them from white noise.
+"""Stripes of one image without light: four ways to separate them from white noise.
 
 `flicker` follows the noise on the time line of the readout (see `flicker`), `savgol` along each row,
 `median` and `mean` take one value for a row of an output.

@@ -1,4 +1,4 @@
-"""Wide, faint light and the noise of rows, told apart in one solution.
+"""A joint solution for wide, faint light and the noise of rows.
 
 The wings of galaxies and stars reach beyond every mask. An estimate of 1/f noise takes them for noise, output by
 output; a model of light that is fitted to what the noise leaves takes slow noise for light. Together they are a linear

@@ -1,4 +1,4 @@
-"""The light of a star behind a coronagraph, told from stripes in the same image.
+"""The light of a star behind a coronagraph, separated from stripes in the same image.
 
 Stripes that all integrations share (the mean of their 1/f noise, or that of a single image) can be told
 from the star only by shape: light is a function of the distance from the star, plus speckles and spikes

@@ -46,7 +46,7 @@ def measure_row_noise(image: np.ndarray, mask: np.ndarray) -> RowNoise:
 
     Notes
     -----
-    The scatter of pixels is told by neighbours along the row, which 1/f noise hardly sets apart.
+    The scatter of pixels is measured from neighbours along the row, which 1/f noise hardly affects.
     """
     usable = ~np.asarray(mask, bool) & np.isfinite(image)
     if not usable.any():

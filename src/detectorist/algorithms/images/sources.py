@@ -1,4 +1,4 @@
-"""Where there is light of stars and galaxies, down to what a single pixel cannot show.
+"""Masks of stars and galaxies, including light below the noise of a single pixel.
 
 Tiers of increasing smoothness, as in the masks of the CEERS survey (Bagley et al. 2023, ApJ 946 L12): compact sources
 first, then what is left of galaxies and wings in images smoothed more and more, each grown by its own radius. Rows are

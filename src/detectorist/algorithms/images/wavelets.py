@@ -1,4 +1,4 @@
-"""Noise taken out of an image by wavelets: what stays is as sharp as the image knows it."""
+"""Wavelet denoising of an image that keeps significant structure at full resolution."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAD_TO_SIGMA = 1.4826
 
 
 def remove_noise(image: np.ndarray, *, n_scales: int = 4) -> np.ndarray:
-    """Return an image (ny, nx) float32 without the noise that its dark half shows, 0 for what is not finite.
+    """Return an image (ny, nx) float32 without the noise measured in its darker half; 0 where it is not finite.
 
     n_scales : int
         Wavelet scales, doubling from 1 pixel; what is coarser stays as it is.

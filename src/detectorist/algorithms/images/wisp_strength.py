@@ -325,7 +325,7 @@ class _Regression:
         self.square = float((self.weight * self.data**2).sum())
 
     def solve(self, typical):
-        """Return parameters and their covariance, in rounds: residuals tell what neighbours have in common."""
+        """Return parameters and their covariance, iteratively: residuals give the correlation of neighbours."""
         shared = 1.0
         for _ in range(3):
             tries = [self._try(s, d, typical, shared) for s in SCATTERS for d in DISPLACEMENTS]

@@ -45,7 +45,7 @@ class WispFit:
     """Strengths of the components.
 
     scale, error : ndarray, shape (n_components,)
-        Factor of each template and its standard deviation; NaN where nothing tells. Of several none is negative.
+        Factor of each template and its standard deviation; NaN where not measurable. Of several none is negative.
     covariance : ndarray, shape (n_components, n_components)
     least_error : ndarray, shape (n_components,)
         What the error would be with the noise alone, no faint sources: the Cramer-Rao limit of the estimated spectrum.

@@ -302,7 +302,7 @@ def measure_scales(deviation, fit, scale):
 
 @njit(cache=True, nogil=True)
 def temper_rows(deviation, fit, profile):
-    """Divide the deviations of rows whose core deviates as a whole: there the model errs, and no pixel is an outlier.
+    """Divide the deviations of rows whose core deviates as a whole: there the model is wrong, not a pixel.
 
     Real traces shift and widen from one row to the next where spectra are steep or folded. The median deviation of the
     core tells this from one or two outliers; the bound keeps those that stand out even so.

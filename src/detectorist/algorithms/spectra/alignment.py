@@ -55,7 +55,7 @@ LARGEST_SHIFT_PIX = 3.0
 
 @dataclass(frozen=True)
 class Template:
-    """The image that all integrations are compared with.
+    """The image with which all integrations are compared.
 
     Attributes
     ----------

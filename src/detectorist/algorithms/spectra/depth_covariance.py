@@ -84,7 +84,7 @@ def _overlap(fits: Sequence[LightCurveFit], weights: Sequence[np.ndarray]) -> np
 
 
 def depth_response(fit: LightCurveFit, depth_name: str, shared: Sequence[Unknown]) -> np.ndarray:
-    """Return by how much a fitted depth changes with what was held, shape (n_shared,)."""
+    """Return the derivative of a fitted depth with respect to the values held fixed, shape (n_shared,)."""
     problem = fit.problem
     use, n_unknowns = problem.usable, len(problem.unknowns)
     values, coefficients = fit.values[:n_unknowns], fit.values[n_unknowns:]

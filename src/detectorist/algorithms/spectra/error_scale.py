@@ -19,7 +19,7 @@ LEAST, MOST = 0.5, 2.5
 
 
 def measure_error_scale(flux: np.ndarray, error: np.ndarray) -> np.ndarray:
-    """Return the factor of the errors of every row that the scatter in time asks for.
+    """Return the factor by which the errors of every row must be scaled to match the scatter in time.
 
     flux, error : ndarray of float, shape (n_ints, n_rows)
         Of consecutive integrations. NaN does not take part.

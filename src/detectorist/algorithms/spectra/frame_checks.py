@@ -1,4 +1,4 @@
-"""What the mean frame of an LRS exposure tells: where the trace lies, and how well the background fits."""
+"""Checks on the mean frame of an LRS exposure: position of the trace, and quality of the background."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def find_trace_column(image: np.ndarray) -> float | None:
 
 
 def background_disagreement(image: np.ndarray, column: float, regions: Sequence[int], width: float) -> float:
-    """Return what is left of the background, as its regions left and right of the trace tell it, percent of the star.
+    """Return the background left over, from its regions left and right of the trace, in percent of the star's light.
 
     image : ndarray of float, shape (n_rows, n_cols)
         Mean frame, background subtracted.

@@ -1,4 +1,4 @@
-"""Least squares on a light curve, with a covariance that knows of red noise."""
+"""Least squares on a light curve, with a covariance that includes red noise."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def fit_light_curve(problem: LightCurveProblem, *, noise: str = "red", clip_sigm
 
 
 def weigh_noise_anew(fit: LightCurveFit, prior_white: float) -> LightCurveFit:
-    """Return a fit with another probability that there is no red noise, as many light curves together tell it."""
+    """Return a fit with another probability that there is no red noise, as many light curves together give it."""
     n_unknowns = len(fit.problem.unknowns)
     start = fit.values[:n_unknowns]
     return _conclude(
@@ -278,7 +278,7 @@ def _over_all_noises(
 
 
 def inverse_information(rows: np.ndarray) -> np.ndarray:
-    """Return inverse(rows.T @ rows); combinations that the data do not tell are taken as held."""
+    """Return inverse(rows.T @ rows); combinations that the data do not constrain are held fixed."""
     scale = np.linalg.norm(rows, axis=0)
     scale[scale == 0] = 1.0
     _, singular, right = np.linalg.svd(rows / scale, full_matrices=False)

@@ -21,7 +21,7 @@ class Unknown:
     name : str
         As PlanetModel knows it, or `settling_d`, the time scale of settling in days.
     start, low, high : float
-        Where the search begins, and between which values.
+        Start value and bounds of the fit.
     step : float
         For numerical derivatives: changes the flux by far more than the model is exact to, 1 ppm.
     prior : (mean, standard deviation), optional

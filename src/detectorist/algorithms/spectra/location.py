@@ -1,4 +1,4 @@
-"""Where the trace of an exposure lies, whether there is one, and which columns it leaves to the background."""
+"""Position of the trace of an exposure, whether there is one, and the columns left for the background."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MAX_ROUNDS = 8
 
 @dataclass(frozen=True)
 class Location:
-    """Where a trace lies: a straight line, and the columns beside it."""
+    """The position of a trace: a straight line, and the columns beside it."""
 
     center_pix: float  # 0-based column at `row`
     row: float  # the flux-weighted mean row
@@ -223,7 +223,7 @@ def _without_neighbours(image: np.ndarray, columns: np.ndarray) -> np.ndarray:
 
 
 def _off_the_line(x: np.ndarray, profile: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Return how far a profile lies off a robust parabola through the columns kept, in units of their scatter."""
+    """Return the deviation of a profile from a robust parabola through the columns kept, in units of their scatter."""
     use = kept.copy()
     for _ in range(4):
         course = np.polyval(np.polyfit(x[use], profile[use], 2 if use.sum() > 12 else 1), x)

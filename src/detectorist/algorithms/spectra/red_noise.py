@@ -160,7 +160,7 @@ def fit_noise(
 
 
 def share_without_red_noise(estimates: Sequence[NoiseEstimate]) -> float:
-    """Return in what part of several light curves there is no red noise: what one cannot tell, many can.
+    """Return in what part of several light curves there is no red noise: many together can show what one cannot.
 
     Expectation and maximisation, with a light prior toward the default.
     """
@@ -186,7 +186,7 @@ def restricted_likelihood(columns: np.ndarray, log_determinant: float) -> tuple[
 
 
 def _scaled(noise: Noise, columns: np.ndarray, time: np.ndarray, error: np.ndarray) -> tuple[float, Noise]:
-    """Return how unlikely a noise of this shape is, and the noise with the scale that the residuals ask for."""
+    """Return the negative log-likelihood of a noise of this shape, and the noise scaled to the residuals."""
     likelihood, factor = restricted_likelihood(*noise.whiten(columns, time, error))
     return likelihood, Noise(float(factor * noise.scale), float(factor * noise.red), float(noise.time_scale_d))
 

@@ -1,4 +1,4 @@
-"""Where a spectral trace lies and how wide it is, integration by integration."""
+"""Position and width of a spectral trace, integration by integration."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ class Database:
         return "\n".join(lines)
 
     def read(self, files: Iterable[str | Path]) -> Database:
-        """Add exposures (uncal, rate or rateints files), tell what they are, and return the database itself.
+        """Add exposures (uncal, rate or rateints files), determine their types, and return the database itself.
 
         A file that is there already is not added again. Exposures of target acquisition are left out. Only new rows
         get a TYPE: edited ones stay. A damaged file does not stop the others: see `unreadable`.
@@ -181,7 +181,7 @@ class Database:
         Parameters
         ----------
         datapaths : path or paths
-            Exposures that are told apart by their headers, as `read` does.
+            Exposures whose types come from their headers, as in `read`.
         psflibpaths : path or paths, optional
             Exposures of reference stars, whatever their headers say: TYPE REF.
         bgpaths : path or paths, optional
@@ -201,7 +201,7 @@ class Database:
         return self
 
     def _set_types(self, stems: set[str], science: str, reference: str) -> None:
-        """Give the rows of some exposures a type: one to those told to be of the target, one to the others."""
+        """Give the rows of some exposures a type: one to those given as the target, one to the others."""
         for table in self.obs.values():
             for index, row in enumerate(table):
                 if stem_of(row["FITSFILE"]) in stems:

@@ -1,4 +1,4 @@
-"""Keywords of `run_obs`, and the parameters that they stand for."""
+"""Keywords of `run_obs`, and the corresponding parameters."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ IMPLIED = {"mask_array": ("mask_groups.skip=false", 'mask_groups.mask_method="cu
 
 
 def settings_of(keywords: Mapping[str, Any], steps: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return the settings that keywords and tables of steps stand for, the stronger ones last.
+    """Return the settings that correspond to keywords and tables of steps, the stronger ones last.
 
     Raises
     ------

@@ -37,7 +37,7 @@ class CoronMode(Mode):
         return exposure_name(path, segments=False)
 
     def gather(self, files: Sequence[Path], output_dir: Path, steps: Mapping[str, Mapping[str, Any]]) -> Gathered:
-        """Tell what each exposure is, and what follows from it; a table of exposures (.ecsv) stands for its files."""
+        """Determine the types of exposures and what follows; a table (.ecsv) stands for the files it lists."""
         from detectorist.modes.coron.choices import matched_groups, settings_by_type
         from detectorist.modes.coron.database import read_files
 
@@ -78,7 +78,7 @@ class CoronMode(Mode):
         return summarise(record.steps.get("exposure", {}))
 
     def steps_of(self, job: Job) -> list[str]:
-        """Return the steps that are not skipped, of the exposure's instrument where its header tells it."""
+        """Return the steps that are not skipped, for the exposure's instrument where its header gives it."""
         from detectorist.modes.coron.pipeline import RAMP_STEPS
 
         pipeline, instrument = _pipeline_for(job)

@@ -1,4 +1,4 @@
-"""Figures of merit of a coronagraphic exposure: measured once, when it is reduced, and read by all who show them."""
+"""Figures of merit of a coronagraphic exposure: measured once, when it is reduced, and read wherever they are shown."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def _of_integrations(rate: np.ndarray, cube: np.ndarray, errors: np.ndarray, fla
     return {
         "pull_width": 1.4826 * float(np.median(known)) if known.size else None,
         "spikes_ppm": 1e6 * float((np.nan_to_num(away) > SPIKE_SIGMA).sum()) / n_usable if n_usable else None,
-        "integration_unlike": most_unlike(rate, away, usable.all(axis=0)),
+        "integration_unlike": largest_departure(rate, away, usable.all(axis=0)),
         **_of_rows(values - middle, middle),
     }
 
@@ -220,7 +220,7 @@ def _line_ratio(image: np.ndarray, mask: np.ndarray) -> float:
     return spread / white if white > 0 else float("nan")
 
 
-def most_unlike(rate: np.ndarray, away: np.ndarray, usable: np.ndarray) -> float:
+def largest_departure(rate: np.ndarray, away: np.ndarray, usable: np.ndarray) -> float:
     """Return how far one integration departs from the median of all where the star is bright, in its errors.
 
     rate : ndarray of float, shape (ny, nx)

@@ -1,4 +1,4 @@
-"""Figures of merit of a NIRCam image: measured once, when it is reduced, and read by all who show them."""
+"""Figures of merit of a NIRCam image: measured once, when it is reduced, and read wherever they are shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of merit of spectra through time: measured once, when an exposure is reduced, and read by all who show them.
+"""Figures of merit of spectra through time: measured once, at the reduction, and read wherever they are shown.
 
 `measure` says how each number is defined; COLUMNS name them, CHECKS say what is good.
 """
