@@ -27,53 +27,67 @@ def spectrum(
     ],
     period: Annotated[float, typer.Option(help="Orbital period, days.", rich_help_panel=ORBIT)],
     mid_time: Annotated[
-        float, typer.Option(help="Mid-time of any transit, BJD_TDB (or less 2400000.5).", rich_help_panel=ORBIT)
+        float, typer.Option(help="Mid-time of any transit, BJD_TDB or BJD_TDB - 2400000.5.", rich_help_panel=ORBIT)
     ],
     a_over_rs: Annotated[float, typer.Option(help="Semi-major axis over stellar radius.", rich_help_panel=ORBIT)],
-    inclination: Annotated[float, typer.Option(help="Degrees.", rich_help_panel=ORBIT)] = 90.0,
-    eccentricity: Annotated[float, typer.Option(help="Of the orbit.", rich_help_panel=ORBIT)] = 0.0,
+    inclination: Annotated[float, typer.Option(help="Orbital inclination, degrees.", rich_help_panel=ORBIT)] = 90.0,
+    eccentricity: Annotated[float, typer.Option(help="Orbital eccentricity.", rich_help_panel=ORBIT)] = 0.0,
     omega: Annotated[float, typer.Option(help="Longitude of periastron, degrees.", rich_help_panel=ORBIT)] = 90.0,
     event: Annotated[
-        str, typer.Option(help="transit, eclipse or phase_curve (both and all between).", rich_help_panel=PLANET)
+        str, typer.Option(help="transit, eclipse, or phase_curve (the whole orbit).", rich_help_panel=PLANET)
     ] = "transit",
     limb_darkening: Annotated[
-        str, typer.Option(help="Law, as batman names it: quadratic, linear, power2, ...", rich_help_panel=PLANET)
+        str,
+        typer.Option(help="Limb-darkening law, as in batman: quadratic, linear, power2, ...", rich_help_panel=PLANET),
     ] = "quadratic",
     coefficients: Annotated[
         str | None,
         typer.Option(
-            help="Of limb darkening, held: 0.05,0.05, or a .csv or .ecsv with columns wavelength, u1, u2, ... Without "
-            "them they are fitted.",
+            help="Fixed limb-darkening coefficients: 0.05,0.05, or a .csv or .ecsv with columns wavelength, u1, u2, ... "
+            "Fitted by default.",
             rich_help_panel=PLANET,
         ),
     ] = None,
-    harmonics: Annotated[int, typer.Option(help="Of a phase curve: 1 or 2.", rich_help_panel=PLANET)] = 1,
+    harmonics: Annotated[int, typer.Option(help="Harmonics of a phase curve: 1 or 2.", rich_help_panel=PLANET)] = 1,
     bins: Annotated[
-        str, typer.Option(help="How many (24), how wide (0.5um), or their edges in um (5,6,8,12).", rich_help_panel=FIT)
+        str,
+        typer.Option(
+            help="Wavelength bins: number (24), width (0.5um) or edges in um (5,6,8,12).", rich_help_panel=FIT
+        ),
     ] = "24",
     wavelengths: Annotated[
-        str, typer.Option("--range", help="First and last wavelength, um.", rich_help_panel=FIT)
+        str, typer.Option("--range", help="First and last wavelength of the bins, um.", rich_help_panel=FIT)
     ] = "5,12",
     fit: Annotated[
         str | None,
         typer.Option(
-            help="What white light determines of mid_time,a_over_rs,inclination_deg; none holds the orbit. By default "
-            "all three, for an eclipse mid_time.",
+            help="Fitted to white light: some of mid_time,a_over_rs,inclination_deg, or none to fix the orbit. "
+            "Default: all three; for an eclipse mid_time.",
             rich_help_panel=FIT,
         ),
     ] = None,
     prior: Annotated[
         list[str] | None,
-        typer.Option(help="What is known of a fitted value: a_over_rs=4.87,0.02 (mean, error).", rich_help_panel=FIT),
+        typer.Option(help="Prior of a fitted value: a_over_rs=4.87,0.02 (mean, error).", rich_help_panel=FIT),
     ] = None,
-    order: Annotated[int, typer.Option(help="Of the baseline in time, per exposure.", rich_help_panel=FIT)] = 1,
+    order: Annotated[
+        int, typer.Option(help="Order of the polynomial baseline in time, per exposure.", rich_help_panel=FIT)
+    ] = 1,
     regressors: Annotated[
-        str, typer.Option(help="What the flux depends on linearly: x_shift,y_shift,psf_sigma.", rich_help_panel=FIT)
+        str, typer.Option(help="Linear regressors of the baseline: x_shift,y_shift,psf_sigma.", rich_help_panel=FIT)
     ] = "x_shift,y_shift",
     settling: Annotated[
-        bool, typer.Option("--settling", help="An exponential from the start of every exposure.", rich_help_panel=FIT)
+        bool,
+        typer.Option(
+            "--settling",
+            help="Add an exponential from the start of every exposure to the baseline.",
+            rich_help_panel=FIT,
+        ),
     ] = False,
-    noise: Annotated[str, typer.Option(help="red, white or stated (errors as they are).", rich_help_panel=FIT)] = "red",
+    noise: Annotated[
+        str,
+        typer.Option(help="Noise model: red, white (errors scaled), or stated (errors as given).", rich_help_panel=FIT),
+    ] = "red",
     sample: Annotated[
         bool, typer.Option("--sample", help="Sample posteriors with dynesty as well.", rich_help_panel=FIT)
     ] = False,
