@@ -43,7 +43,7 @@ def spectrum(
     coefficients: Annotated[
         str | None,
         typer.Option(
-            help="Fixed limb-darkening coefficients: 0.05,0.05, or a .csv or .ecsv with columns wavelength, u1, u2, ... "
+            help="Fixed limb-darkening coefficients: 0.05,0.05, or a .csv or .ecsv with columns wavelength, u1, u2. "
             "Fitted by default.",
             rich_help_panel=PLANET,
         ),
