@@ -17,56 +17,62 @@ COLUMNS = {"wisp_scale": "wisps.scale", "mask_threshold": "stripes.thresh"}
 IMPLIED = {"stripes.thresh": "stripes.method=median"}
 
 
+InputDir = Annotated[
+    Path,
+    typer.Option(help="Folder to look in for files that are not found under the path given.", rich_help_panel=FILES),
+]
+WispTemplates = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of wisp templates: wisps_nrca3_f150w.fits or WISP_NRCA3_F150W_CLEAR.fits. Without it, wisps "
+        "are not subtracted.",
+        rich_help_panel=FILES,
+    ),
+]
+Through = Annotated[
+    str,
+    typer.Option(
+        help="Last stage: stage1 (rate images), stage2 (calibrated images) or stage3 (a mosaic and a catalogue per "
+        "target and filter). Parameters of later stages: --set stage3.tweakreg.snr_threshold=5.",
+        rich_help_panel=CHOICES,
+    ),
+]
+DeleteInterim = Annotated[
+    bool,
+    typer.Option(
+        "--delete-interim",
+        "--delete_interim",
+        help="Delete the ramps and the rates of single integrations at the end.",
+        rich_help_panel=FILES,
+    ),
+]
+MaximumCores = Annotated[
+    str | None,
+    typer.Option(
+        "--maximum-cores",
+        "--maximum_cores",
+        help="CPU cores for jump detection and ramp fitting: none, quarter, half or all.",
+        rich_help_panel=CHOICES,
+    ),
+]
+PersistenceTime = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        help="Time (s) for which pixels that saturated are flagged for persistence in later exposures of the "
+        "same detector, e.g. 4000; 0 turns this off.",
+        rich_help_panel=CHOICES,
+    ),
+]
+
+
 def options(
-    input_dir: Annotated[
-        Path,
-        typer.Option(
-            help="Folder to look in for files that are not found under the path given.", rich_help_panel=FILES
-        ),
-    ] = Path("uncals"),
-    wisp_templates: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of wisp templates: wisps_nrca3_f150w.fits or WISP_NRCA3_F150W_CLEAR.fits. Without it, wisps "
-            "are not subtracted.",
-            rich_help_panel=FILES,
-        ),
-    ] = None,
-    through: Annotated[
-        str,
-        typer.Option(
-            help="Last stage: stage1 (rate images), stage2 (calibrated images) or stage3 (a mosaic and a catalogue per "
-            "target and filter). Parameters of later stages: --set stage3.tweakreg.snr_threshold=5.",
-            rich_help_panel=CHOICES,
-        ),
-    ] = "stage1",
-    delete_interim: Annotated[
-        bool,
-        typer.Option(
-            "--delete-interim",
-            "--delete_interim",
-            help="Delete the ramps and the rates of single integrations at the end.",
-            rich_help_panel=FILES,
-        ),
-    ] = False,
-    maximum_cores: Annotated[
-        str | None,
-        typer.Option(
-            "--maximum-cores",
-            "--maximum_cores",
-            help="CPU cores for jump detection and ramp fitting: none, quarter, half or all.",
-            rich_help_panel=CHOICES,
-        ),
-    ] = None,
-    persistence_time: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            help="Time (s) for which pixels that saturated are flagged for persistence in later exposures of the "
-            "same detector, e.g. 4000; 0 turns this off.",
-            rich_help_panel=CHOICES,
-        ),
-    ] = 0.0,
+    input_dir: InputDir = Path("uncals"),
+    wisp_templates: WispTemplates = None,
+    through: Through = "stage1",
+    delete_interim: DeleteInterim = False,
+    maximum_cores: MaximumCores = None,
+    persistence_time: PersistenceTime = 0.0,
 ) -> Wanted:
     """Reduce NIRCam images: stage 1 with snowballs flagged, then wisps and 1/f noise (stripes) subtracted.
 

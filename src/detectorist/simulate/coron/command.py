@@ -21,44 +21,54 @@ class Coronagraph(StrEnum):
     miri = "miri"
 
 
-def simulate(
-    output_dir: Annotated[
-        Path, typer.Option("--output-dir", "-o", help="Folder for raw files, the truth, and reference files (crds/).")
-    ],
-    instrument: Annotated[Coronagraph, typer.Option(help="nircam: MASKA335R; miri: 4QPM at 11.4 µm.")] = (
-        Coronagraph.nircam
+OutputDir = Annotated[
+    Path, typer.Option("--output-dir", "-o", help="Folder for raw files, the truth, and reference files (crds/).")
+]
+Instrument = Annotated[Coronagraph, typer.Option(help="nircam: MASKA335R; miri: 4QPM at 11.4 µm.")]
+Ints = Annotated[int, size_option("Integrations per exposure.")]
+Groups = Annotated[
+    int | None,
+    size_option("Groups per integration. Default: 4; MIRI 12.", show_default=False),
+]
+Pattern = Annotated[
+    str | None,
+    size_option(
+        "NIRCam readout pattern, e.g. SHALLOW4; patterns that average frames have a ZEROFRAME. Default: RAPID.",
+        show_default=False,
     ),
-    ints: Annotated[int, size_option("Integrations per exposure.")] = 10,
-    groups: Annotated[
-        int | None,
-        size_option("Groups per integration. Default: 4; MIRI 12.", show_default=False),
-    ] = None,
-    pattern: Annotated[
-        str | None,
-        size_option(
-            "NIRCam readout pattern, e.g. SHALLOW4; patterns that average frames have a ZEROFRAME. Default: RAPID.",
-            show_default=False,
-        ),
-    ] = None,
-    rolls: Annotated[int, size_option("Roll angles on the target.")] = 2,
-    dithers: Annotated[int, size_option("Small-grid dithers of the reference star, up to 5.")] = 3,
-    backgrounds: Annotated[
-        bool | None,
-        size_option(
-            "Background exposures for both stars. Default: MIRI only.",
-            "--backgrounds/--no-backgrounds",
-            show_default=False,
-        ),
-    ] = None,
+]
+Rolls = Annotated[int, size_option("Roll angles on the target.")]
+Dithers = Annotated[int, size_option("Small-grid dithers of the reference star, up to 5.")]
+Backgrounds = Annotated[
+    bool | None,
+    size_option(
+        "Background exposures for both stars. Default: MIRI only.",
+        "--backgrounds/--no-backgrounds",
+        show_default=False,
+    ),
+]
+Companion = Annotated[
+    float | None,
+    scene_option("Count rate of the companion, DN/s. Default: 150; MIRI 600.", show_default=False),
+]
+Without = Annotated[
+    list[str] | None,
+    scene_option("Leave out a component, e.g. cosmic_rays, flicker, drift, spill, emi; repeatable."),
+]
+
+
+def simulate(
+    output_dir: OutputDir,
+    instrument: Instrument = (Coronagraph.nircam),
+    ints: Ints = 10,
+    groups: Groups = None,
+    pattern: Pattern = None,
+    rolls: Rolls = 2,
+    dithers: Dithers = 3,
+    backgrounds: Backgrounds = None,
     seed: Seed = 0,
-    companion: Annotated[
-        float | None,
-        scene_option("Count rate of the companion, DN/s. Default: 150; MIRI 600.", show_default=False),
-    ] = None,
-    without: Annotated[
-        list[str] | None,
-        scene_option("Leave out a component, e.g. cosmic_rays, flicker, drift, spill, emi; repeatable."),
-    ] = None,
+    companion: Companion = None,
+    without: Without = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:

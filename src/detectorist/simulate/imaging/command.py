@@ -11,42 +11,57 @@ from detectorist.simulate.core.commands import Overwrite, Seed, write_observatio
 from detectorist.terminal.lines import print_lines
 from detectorist.terminal.options import Quiet, scene_option, size_option
 
+OutputDir = Annotated[
+    Path,
+    typer.Option(
+        "--output-dir",
+        "-o",
+        help="Folder for raw files, the truth, wisp templates (wisps/) and reference files (crds/).",
+    ),
+]
+Groups = Annotated[int, size_option("Groups per integration.")]
+Ints = Annotated[int, size_option("Integrations per exposure.")]
+Exposures = Annotated[int, size_option("Number of dithered exposures, one file each.")]
+Pattern = Annotated[str, size_option("Readout pattern, e.g. RAPID, SHALLOW4, MEDIUM8.")]
+Subarray = Annotated[str, size_option("FULL, SUB640, SUB320 or SUB160.")]
+Size = Annotated[
+    int | None,
+    size_option("Rows and columns of a smaller frame, for quick trials.", show_default=False),
+]
+Outputs = Annotated[
+    int | None,
+    size_option("Number of amplifiers: 1 or 4. Default: 4 for FULL, else 1.", show_default=False),
+]
+Detector = Annotated[str, scene_option("Detector, e.g. NRCA3 or NRCBLONG.")]
+Filter = Annotated[str, scene_option("Filter, e.g. F200W.", "--filter")]
+Sky = Annotated[float, scene_option("Sky background, DN/s.")]
+Wisp = Annotated[tuple[float, float], scene_option("Strengths of the two wisp components.")]
+HotPixels = Annotated[
+    Path | None,
+    scene_option("FITS map of the full detector, non-zero on hot pixels; used instead of random ones."),
+]
+Without = Annotated[
+    list[str] | None,
+    scene_option("Leave out a component, e.g. cosmic_rays, snowballs, wisps, flicker; repeatable."),
+]
+
 
 def simulate(
-    output_dir: Annotated[
-        Path,
-        typer.Option(
-            "--output-dir",
-            "-o",
-            help="Folder for raw files, the truth, wisp templates (wisps/) and reference files (crds/).",
-        ),
-    ],
-    groups: Annotated[int, size_option("Groups per integration.")] = 9,
-    ints: Annotated[int, size_option("Integrations per exposure.")] = 1,
-    exposures: Annotated[int, size_option("Number of dithered exposures, one file each.")] = 1,
-    pattern: Annotated[str, size_option("Readout pattern, e.g. RAPID, SHALLOW4, MEDIUM8.")] = "MEDIUM8",
-    subarray: Annotated[str, size_option("FULL, SUB640, SUB320 or SUB160.")] = "FULL",
-    size: Annotated[
-        int | None,
-        size_option("Rows and columns of a smaller frame, for quick trials.", show_default=False),
-    ] = None,
-    outputs: Annotated[
-        int | None,
-        size_option("Number of amplifiers: 1 or 4. Default: 4 for FULL, else 1.", show_default=False),
-    ] = None,
+    output_dir: OutputDir,
+    groups: Groups = 9,
+    ints: Ints = 1,
+    exposures: Exposures = 1,
+    pattern: Pattern = "MEDIUM8",
+    subarray: Subarray = "FULL",
+    size: Size = None,
+    outputs: Outputs = None,
     seed: Seed = 0,
-    detector: Annotated[str, scene_option("Detector, e.g. NRCA3 or NRCBLONG.")] = "NRCB4",
-    filter_: Annotated[str, scene_option("Filter, e.g. F200W.", "--filter")] = "F200W",
-    sky: Annotated[float, scene_option("Sky background, DN/s.")] = 0.3,
-    wisp: Annotated[tuple[float, float], scene_option("Strengths of the two wisp components.")] = (0.8, 0.8),
-    hot_pixels: Annotated[
-        Path | None,
-        scene_option("FITS map of the full detector, non-zero on hot pixels; used instead of random ones."),
-    ] = None,
-    without: Annotated[
-        list[str] | None,
-        scene_option("Leave out a component, e.g. cosmic_rays, snowballs, wisps, flicker; repeatable."),
-    ] = None,
+    detector: Detector = "NRCB4",
+    filter_: Filter = "F200W",
+    sky: Sky = 0.3,
+    wisp: Wisp = (0.8, 0.8),
+    hot_pixels: HotPixels = None,
+    without: Without = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:

@@ -20,48 +20,58 @@ class Preset(StrEnum):
     long = "long"
 
 
+OutputDir = Annotated[
+    Path,
+    typer.Option("--output-dir", "-o", help="Folder for raw files, the truth (truth.nc) and reference files (crds/)."),
+]
+Ints = Annotated[int, size_option("Number of integrations.")]
+Groups = Annotated[
+    int | None,
+    size_option("Groups per integration. Default: 20; 100 with --preset long.", show_default=False),
+]
+Segments = Annotated[int, size_option("Number of segments (files).")]
+ScenePreset = Annotated[
+    Preset,
+    scene_option("long: ramps up to where non-linearity takes 6 % of the signal; short: ordinary ramps."),
+]
+StarMag = Annotated[
+    float | None,
+    scene_option(
+        "Magnitude of the star, on a scale where 9 gives 3500 DN/s in the brightest pixel. "
+        "Default: 9, or that of the preset.",
+        show_default=False,
+    ),
+]
+Depth = Annotated[
+    float | None,
+    scene_option("Transit depth outside the molecular band. Default: 0.01.", show_default=False),
+]
+TraceColumn = Annotated[
+    float | None,
+    scene_option("Column of the trace, from 0. Default: 36.", show_default=False),
+]
+Gain = Annotated[
+    float | None,
+    scene_option("Gain of the detector, e-/DN. Default: 3.1.", show_default=False),
+]
+Without = Annotated[
+    list[str] | None,
+    scene_option("Leave out a component, e.g. cosmic_rays, emi, drift, bad_pixels; repeatable."),
+]
+
+
 def simulate(
-    output_dir: Annotated[
-        Path,
-        typer.Option(
-            "--output-dir", "-o", help="Folder for raw files, the truth (truth.nc) and reference files (crds/)."
-        ),
-    ],
-    ints: Annotated[int, size_option("Number of integrations.")] = 40,
-    groups: Annotated[
-        int | None,
-        size_option("Groups per integration. Default: 20; 100 with --preset long.", show_default=False),
-    ] = None,
-    segments: Annotated[int, size_option("Number of segments (files).")] = 2,
+    output_dir: OutputDir,
+    ints: Ints = 40,
+    groups: Groups = None,
+    segments: Segments = 2,
     seed: Seed = 0,
-    preset: Annotated[
-        Preset,
-        scene_option("long: ramps up to where non-linearity takes 6 % of the signal; short: ordinary ramps."),
-    ] = Preset.short,
-    star_mag: Annotated[
-        float | None,
-        scene_option(
-            "Magnitude of the star, on a scale where 9 gives 3500 DN/s in the brightest pixel. "
-            "Default: 9, or that of the preset.",
-            show_default=False,
-        ),
-    ] = None,
-    depth: Annotated[
-        float | None,
-        scene_option("Transit depth outside the molecular band. Default: 0.01.", show_default=False),
-    ] = None,
-    trace_column: Annotated[
-        float | None,
-        scene_option("Column of the trace, from 0. Default: 36.", show_default=False),
-    ] = None,
-    gain: Annotated[
-        float | None,
-        scene_option("Gain of the detector, e-/DN. Default: 3.1.", show_default=False),
-    ] = None,
-    without: Annotated[
-        list[str] | None,
-        scene_option("Leave out a component, e.g. cosmic_rays, emi, drift, bad_pixels; repeatable."),
-    ] = None,
+    preset: ScenePreset = Preset.short,
+    star_mag: StarMag = None,
+    depth: Depth = None,
+    trace_column: TraceColumn = None,
+    gain: Gain = None,
+    without: Without = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
 ) -> None:

@@ -4,100 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from detectorist.errors import ParameterError
+from detectorist.modes.lrs.spectrum import options
 from detectorist.terminal.options import Quiet
 
 if TYPE_CHECKING:
     from detectorist.modes.lrs.spectrum.settings import FitSettings, LimbDarkening
 
-ORBIT, PLANET, FIT, OUTPUT = "Orbit", "Star and planet", "Fit", "Output"
-
 
 def spectrum(
-    sources: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Folders or stage_2_output.nc of `detectorist run lrs` (several exposures are joined), or one light "
-            "curve as .csv or .ecsv."
-        ),
-    ],
-    period: Annotated[float, typer.Option(help="Orbital period, days.", rich_help_panel=ORBIT)],
-    mid_time: Annotated[
-        float, typer.Option(help="Mid-time of any transit, BJD_TDB or BJD_TDB - 2400000.5.", rich_help_panel=ORBIT)
-    ],
-    a_over_rs: Annotated[float, typer.Option(help="Semi-major axis over stellar radius.", rich_help_panel=ORBIT)],
-    inclination: Annotated[float, typer.Option(help="Orbital inclination, degrees.", rich_help_panel=ORBIT)] = 90.0,
-    eccentricity: Annotated[float, typer.Option(help="Orbital eccentricity.", rich_help_panel=ORBIT)] = 0.0,
-    omega: Annotated[float, typer.Option(help="Longitude of periastron, degrees.", rich_help_panel=ORBIT)] = 90.0,
-    event: Annotated[
-        str, typer.Option(help="transit, eclipse, or phase_curve (the whole orbit).", rich_help_panel=PLANET)
-    ] = "transit",
-    limb_darkening: Annotated[
-        str,
-        typer.Option(help="Limb-darkening law, as in batman: quadratic, linear, power2, ...", rich_help_panel=PLANET),
-    ] = "quadratic",
-    coefficients: Annotated[
-        str | None,
-        typer.Option(
-            help="Fixed limb-darkening coefficients: 0.05,0.05, or a .csv or .ecsv with columns wavelength, u1, u2. "
-            "Fitted by default.",
-            rich_help_panel=PLANET,
-        ),
-    ] = None,
-    harmonics: Annotated[int, typer.Option(help="Harmonics of a phase curve: 1 or 2.", rich_help_panel=PLANET)] = 1,
-    bins: Annotated[
-        str,
-        typer.Option(
-            help="Wavelength bins: number (24), width (0.5um) or edges in um (5,6,8,12).", rich_help_panel=FIT
-        ),
-    ] = "24",
-    wavelengths: Annotated[
-        str, typer.Option("--range", help="First and last wavelength of the bins, um.", rich_help_panel=FIT)
-    ] = "5,12",
-    fit: Annotated[
-        str | None,
-        typer.Option(
-            help="Fitted to white light: some of mid_time,a_over_rs,inclination_deg, or none to fix the orbit. "
-            "Default: all three; for an eclipse mid_time.",
-            rich_help_panel=FIT,
-        ),
-    ] = None,
-    prior: Annotated[
-        list[str] | None,
-        typer.Option(help="Prior of a fitted value: a_over_rs=4.87,0.02 (mean, error).", rich_help_panel=FIT),
-    ] = None,
-    order: Annotated[
-        int, typer.Option(help="Order of the polynomial baseline in time, per exposure.", rich_help_panel=FIT)
-    ] = 1,
-    regressors: Annotated[
-        str, typer.Option(help="Linear regressors of the baseline: x_shift,y_shift,psf_sigma.", rich_help_panel=FIT)
-    ] = "x_shift,y_shift",
-    settling: Annotated[
-        bool,
-        typer.Option(
-            "--settling",
-            help="Add an exponential from the start of every exposure to the baseline.",
-            rich_help_panel=FIT,
-        ),
-    ] = False,
-    noise: Annotated[
-        str,
-        typer.Option(help="Noise model: red, white (errors scaled), or stated (errors as given).", rich_help_panel=FIT),
-    ] = "red",
-    sample: Annotated[
-        bool, typer.Option("--sample", help="Sample posteriors with dynesty as well.", rich_help_panel=FIT)
-    ] = False,
-    output_dir: Annotated[
-        Path | None,
-        typer.Option("--output-dir", "-o", help="By default `spectrum` beside the input.", rich_help_panel=OUTPUT),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace what is there.", rich_help_panel=OUTPUT)
-    ] = False,
+    sources: options.Sources,
+    period: options.Period,
+    mid_time: options.MidTime,
+    a_over_rs: options.AOverRs,
+    inclination: options.Inclination = 90.0,
+    eccentricity: options.Eccentricity = 0.0,
+    omega: options.Omega = 90.0,
+    event: options.Event = "transit",
+    limb_darkening: options.LimbDarkening = "quadratic",
+    coefficients: options.Coefficients = None,
+    harmonics: options.Harmonics = 1,
+    bins: options.Bins = "24",
+    wavelengths: options.WavelengthRange = "5,12",
+    fit: options.FittedOrbit = None,
+    prior: options.Priors = None,
+    order: options.BaselineOrder = 1,
+    regressors: options.Regressors = "x_shift,y_shift",
+    settling: options.Settling = False,
+    noise: options.Noise = "red",
+    sample: options.Sample = False,
+    output_dir: options.OutputDir = None,
+    overwrite: options.Overwrite = False,
     quiet: Quiet = False,
 ) -> None:
     """Fit light curves in bins of wavelength: depths with errors, their correlations, residuals and an Allan plot.
