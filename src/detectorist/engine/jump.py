@@ -83,28 +83,20 @@ def flag_jumps(
 
     n_ints, n_groups, ny, _ = data.shape
     data = np.ascontiguousarray(data, np.float32).reshape(n_ints, n_groups, -1)
-    gain = np.ascontiguousarray(gain, np.float32).reshape(-1)
-    read_noise = np.ascontiguousarray(read_noise, np.float32).reshape(-1)
+    gain, read_noise = (np.ascontiguousarray(one, np.float32).reshape(-1) for one in (gain, read_noise))
     if np.bitwise_or.reduce(groupdq, axis=None) & MARK:
         raise NotCovered(f"group flag {MARK} is in use")
     flags = np.array(groupdq, np.uint8, order="C")
-    pixels = np.array(pixeldq, np.uint32)
-    pixels.reshape(-1)[(gain <= 0) | np.isnan(gain)] |= np.uint32(NO_GAIN_VALUE | DO_NOT_USE)
+    pixels = _without_gain_marked(pixeldq, gain)
     flat = flags.reshape(n_ints, n_groups, -1)
-
     usable = n_groups - max(_groups_unusable_everywhere(flat))
     clipped = n_ints >= min_sigclip_ints
     if usable < _MINIMUM_GROUPS and not clipped:
         over_ranges(spread.tidy, flat.shape[-1], flat, threads=threads)
         return Jumps(flags, pixels, NOT_SEARCHED)
-
-    rule = (
-        *map(float, (threshold_sigma, four_group_threshold_sigma, three_group_threshold_sigma, n_frames)),
-        usable - 1 < min_diffs_single_pass,
-        bool(flag_4_neighbors),
-        float(min_neighbor_sigma),
-        float(max_neighbor_sigma),
-    )
+    sizes = map(float, (threshold_sigma, four_group_threshold_sigma, three_group_threshold_sigma, n_frames))
+    neighbors = (bool(flag_4_neighbors), float(min_neighbor_sigma), float(max_neighbor_sigma))
+    rule = (*sizes, usable - 1 < min_diffs_single_pass, *neighbors)
     _find(data, flat, gain, read_noise, rule, clipped=clipped, threads=threads)
     n_primary = sum(over_ranges(spread.count_jumps, flat.shape[-1], flat, threads=threads))
     if flag_4_neighbors:
@@ -113,6 +105,12 @@ def flag_jumps(
         _flag_after(data, flat, gain, after_jump_dn, after_jump_groups, threads)
     over_ranges(spread.tidy, flat.shape[-1], flat, threads=threads)
     return Jumps(flags, pixels, n_primary)
+
+
+def _without_gain_marked(pixeldq: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    pixels = np.array(pixeldq, np.uint32)
+    pixels.reshape(-1)[(gain <= 0) | np.isnan(gain)] |= np.uint32(NO_GAIN_VALUE | DO_NOT_USE)
+    return pixels
 
 
 def _find(data, flags, gain, read_noise, rule, *, clipped: bool, threads: int) -> None:

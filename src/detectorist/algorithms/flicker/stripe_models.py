@@ -132,10 +132,18 @@ def estimate_stripes(
         found = estimate_flicker(image, mask, readout=readout, noise=noise, columns=vertical_corr)
         unresolved = (found.fast_variance + found.column_variance).astype(np.float32)
         return Stripes(found.total, found.variance, found.used, unresolved, found.level, found.noise)
+    row_model = _ROW_MODELS[model_type]
+    return _rows_and_columns(
+        image, usable, readout, row_model=row_model, vertical_corr=vertical_corr, column_power=column_power
+    )
+
+
+def _rows_and_columns(image, usable, readout, *, row_model, vertical_corr, column_power) -> Stripes:
+    """Take rows off by a model that knows no noise, and columns from what is left."""
     values = np.where(usable, image, np.nan).astype(np.float64)
     level = float(np.nanmedian(values))
     values = clipped(values - level)
-    pattern, variance = _ROW_MODELS[model_type](values, readout)
+    pattern, variance = row_model(values, readout)
     columns = ColumnOffsets(np.zeros(image.shape[1]), np.zeros(image.shape[1]), 0.0)
     used = np.isfinite(values)
     if vertical_corr:

@@ -81,8 +81,7 @@ def normal_equations(image, mask, weight, common, terms, poly, guess, limit, cur
     sums = np.zeros(n_terms)
     curvature[:] = 0.0
     gradient[:] = 0.0
-    used = 0
-    chi2 = 0.0
+    used, chi2 = 0, 0.0
     for r in range(ny):
         scale = 0.0
         for j in range(n_poly):
@@ -90,8 +89,7 @@ def normal_equations(image, mask, weight, common, terms, poly, guess, limit, cur
         products[:] = 0.0
         projections[:] = 0.0
         sums[:] = 0.0
-        total = 0.0
-        level = 0.0
+        total, level = 0.0, 0.0
         for c in range(nx):
             w = weight[r, c]
             if w <= 0.0 or (masked and mask[r, c]):

@@ -42,6 +42,18 @@ class CleanedFrame(NamedTuple):
     n_nan: int
 
 
+class Sides(NamedTuple):
+    """The columns beside the profile, and what they tell of the rows."""
+
+    columns: np.ndarray  # (n_side,) their indices
+    values: np.ndarray  # (n_side, n_rows)
+    fit: np.ndarray  # (n_side, n_rows) bool, pixels that may shape the model
+    level: np.ndarray  # (n_rows,)
+    level_var: np.ndarray  # (n_rows,)
+    offset: np.ndarray  # (n_windows, n_side), of the columns
+    noise: np.ndarray  # (n_windows,)
+
+
 class Trace(NamedTuple):
     """The model inside the profile columns."""
 
@@ -71,23 +83,13 @@ def clean_frame(
     edges : first row of every window, and n_rows. limit_sigma : deviation from which a pixel is outlying.
     """
     left, right = columns
-    n_rows, n_cols = data.shape
     fit = np.isfinite(data)
     fit &= (dq & (np.uint32(asked) | NEVER)) == 0
     if not fit.any():
         return None
-    beside = np.r_[0:left, right:n_cols]
-    side = np.empty((beside.size, n_rows))
-    side_fit, side_weight, deviation = np.empty(side.shape, bool), np.empty(side.shape), np.empty(side.shape)
-    sides.take_columns(data, beside, side)
-    sides.take_columns(fit, beside, side_fit)
-    level, level_var, weight = np.empty(n_rows), np.empty(n_rows), np.empty(data.shape)
-    offset, lines = np.empty((len(edges) - 1, beside.size)), np.empty((len(edges) - 1, beside.size, 5))
-    noise = sides.measure_sides(side, side_fit, edges, level, level_var, offset)
-    errors_used = sides.fill_weight(err, fit, weight)
-    if not errors_used:
-        sides.fill_noise(data, fit, noise)
-        weight[:] = np.repeat(1 / noise**2, np.diff(edges))[:, None]
+    beside = measure_beside(data, fit, columns, edges)
+    level, noise = beside.level, beside.noise
+    weight, errors_used = weigh(data, err, fit, noise, edges)
     inside = fit_trace(
         np.ascontiguousarray(data[:, left:right]) - level[:, None],
         np.ascontiguousarray(weight[:, left:right]),
@@ -99,23 +101,62 @@ def clean_frame(
     )
     filled = inside.flux.copy()
     sides.fill_gaps(filled, False)
-    sides.take_columns(weight, beside, side_weight)
-    sides.judge_all_sides(side, side_fit, edges, level, level_var, filled, offset, side_weight, lines, deviation)
+    lines, deviation = judge_beside(beside, weight, filled, edges)
     replaced, tally = np.zeros(data.shape, bool), np.zeros(3, np.int64)
     n = trace.replace_pixels(
-        data, dq, np.uint32(asked), np.uint32(REFERENCE_PIXEL), beside, limit_sigma, left, right,
+        data, dq, np.uint32(asked), np.uint32(REFERENCE_PIXEL), beside.columns, limit_sigma, left, right,
         inside.deviation, deviation, tally, replaced,
     )  # fmt: skip
     values, errors = np.empty(n, np.float32), np.empty(n, np.float32)
     trace.fill_values(
-        replaced, left, right, edges, beside, level, level_var, inside.flux, filled, inside.flux_var, inside.profile,
-        inside.shape_var, lines, values, errors,
+        replaced, left, right, edges, beside.columns, level, beside.level_var, inside.flux, filled, inside.flux_var,
+        inside.profile, inside.shape_var, lines, values, errors,
     )  # fmt: skip
     shown = np.maximum(inside.profile, 0)
     shown /= shown.sum(axis=1, keepdims=True)
     return CleanedFrame(
         replaced, values, errors, shown, level, inside.flux, inside.measured, inside.scales, errors_used, *tally
     )
+
+
+def measure_beside(data: np.ndarray, fit: np.ndarray, columns: tuple[int, int], edges: np.ndarray) -> Sides:
+    """Return level and noise of the rows, from the columns that are no part of the profile."""
+    n_rows, n_cols = data.shape
+    beside = np.r_[0 : columns[0], columns[1] : n_cols]
+    values, usable = np.empty((beside.size, n_rows)), np.empty((beside.size, n_rows), bool)
+    sides.take_columns(data, beside, values)
+    sides.take_columns(fit, beside, usable)
+    level, level_var, offset = np.empty(n_rows), np.empty(n_rows), np.empty((len(edges) - 1, beside.size))
+    noise = sides.measure_sides(values, usable, edges, level, level_var, offset)
+    return Sides(beside, values, usable, level, level_var, offset, noise)
+
+
+def weigh(
+    data: np.ndarray, err: np.ndarray, fit: np.ndarray, noise: np.ndarray, edges: np.ndarray
+) -> tuple[np.ndarray, bool]:
+    """Return the weight of every pixel, and whether it comes from `err`; else gaps in `noise` are filled in place."""
+    weight = np.empty(data.shape)
+    errors_used = sides.fill_weight(err, fit, weight)
+    if not errors_used:
+        sides.fill_noise(data, fit, noise)
+        weight[:] = np.repeat(1 / noise**2, np.diff(edges))[:, None]
+    return weight, errors_used
+
+
+def judge_beside(
+    beside: Sides, weight: np.ndarray, flux: np.ndarray, edges: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (lines, deviation) of the columns beside: their models in every window, and their pixels against these.
+
+    flux : (n_rows,), light of every row in the profile, whose wings reach here.
+    """
+    own, deviation = np.empty(beside.values.shape), np.empty(beside.values.shape)
+    lines = np.empty((len(edges) - 1, beside.columns.size, 5))
+    sides.take_columns(weight, beside.columns, own)
+    sides.judge_all_sides(
+        beside.values, beside.fit, edges, beside.level, beside.level_var, flux, beside.offset, own, lines, deviation
+    )
+    return lines, deviation
 
 
 def fit_trace(

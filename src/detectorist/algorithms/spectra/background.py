@@ -143,12 +143,7 @@ def measure_background(
     n = 1, 1.57 / n for large n; Kenney & Keeping 1962). With `smoothing_length` neighbouring rows share
     their errors, which a variance per row cannot say. Cost: about 25 passes over the data (row_wise).
     """
-    if method not in METHODS:
-        raise ParameterError(f"method is {method!r}: {', '.join(METHODS)} are known", method=method)
-    if smoothing_length is not None and smoothing_length < 1:
-        raise ParameterError(
-            f"smoothing_length is {smoothing_length}: at least 1 row is needed, or None for no smoothing"
-        )
+    _check(method, smoothing_length)
     if columns is None:
         columns = background_columns(
             data.shape[-1],
@@ -177,6 +172,15 @@ def measure_background(
         for i, slopes in enumerate(slope):  # not at once: a second cube in double precision
             image[i] += (slopes[..., None] * x).astype(data.dtype)
     return Background(image, variance, n_used)
+
+
+def _check(method: str, smoothing_length: int | None) -> None:
+    if method not in METHODS:
+        raise ParameterError(f"method is {method!r}: {', '.join(METHODS)} are known", method=method)
+    if smoothing_length is not None and smoothing_length < 1:
+        raise ParameterError(
+            f"smoothing_length is {smoothing_length}: at least 1 row is needed, or None for no smoothing"
+        )
 
 
 def scatter_variance(data: np.ndarray, mask: np.ndarray | None = None, *, columns: np.ndarray) -> np.ndarray:

@@ -10,11 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from detectorist.algorithms import dq as bits
 from detectorist.errors import InputError, ParameterError
+
+if TYPE_CHECKING:
+    from detectorist.algorithms.spectra._profile_frame import CleanedFrame
 
 #: Heights of windows where the caller names none: shorter toward short wavelengths (high rows, steep spectra).
 WINDOW_HEIGHTS = (150, 100, 50, 40, 30, 24)
@@ -123,13 +127,10 @@ def clean_outliers(
     if not outlier_threshold > 0:
         raise ParameterError(f"outlier_threshold is {outlier_threshold}: more than 0 sigma is needed")
     edges = window_edges(data.shape[1], window_heights, poly_order=poly_order)
-    try:
-        asked = bits.from_bit_indices(dq_bits_to_mask)
-    except ValueError as error:
-        raise ParameterError(f"dq_bits_to_mask is {list(dq_bits_to_mask)}: {error}") from error
+    asked = _flags_asked_for(dq_bits_to_mask)
     from detectorist.algorithms.spectra._profile_frame import clean_frame
 
-    inside = slice(spatial_profile_left_idx, spatial_profile_right_idx)
+    columns = (spatial_profile_left_idx, spatial_profile_right_idx)
     result = _allocate(data.shape, len(edges) - 1)
     values, errors = [], []
     for k in range(len(data)):
@@ -138,31 +139,46 @@ def clean_outliers(
             np.ascontiguousarray(err[k], np.float64),
             np.ascontiguousarray(dq[k], np.uint32),
             asked=0 if no_clean else asked,
-            columns=(spatial_profile_left_idx, spatial_profile_right_idx),
+            columns=columns,
             edges=edges,
             order=poly_order,
             limit_sigma=np.inf if no_clean else float(outlier_threshold),
         )
-        if frame is None:
-            result["unusable"][k] = True
-            result["profile"][k, :, inside] = 1 / (spatial_profile_right_idx - spatial_profile_left_idx)
-            continue
-        found = frame._asdict()
-        values.append(found.pop("values"))
-        errors.append(found.pop("errors"))
-        result["profile"][k, :, inside] = found.pop("profile")
-        for name, value in found.items():
-            result[name][k] = value
+        _store(result, k, columns, frame)
+        if frame is not None:
+            values.append(frame.values)
+            errors.append(frame.errors)
     if result["unusable"].all():
         raise InputError(f"none of {len(data)} integrations has a finite pixel that may be used", n_ints=len(data))
-    near = np.abs(np.arange(data.shape[2]) - trace_column)
-    by_distance = [result["replaced"][:, :, near == k].sum(axis=2) for k in range(N_REGIONS)]
-    return Cleaning(
-        values=np.concatenate(values),
-        errors=np.concatenate(errors),
-        counts=np.cumsum(by_distance, axis=0).transpose(1, 2, 0).astype(np.int16),
-        **result,
-    )
+    counts = _count_near(result["replaced"], trace_column)
+    return Cleaning(values=np.concatenate(values), errors=np.concatenate(errors), counts=counts, **result)
+
+
+def _flags_asked_for(bit_indices: Sequence[int] | None) -> int:
+    try:
+        return bits.from_bit_indices(bit_indices)
+    except ValueError as error:
+        raise ParameterError(f"dq_bits_to_mask is {list(bit_indices or ())}: {error}") from error
+
+
+def _store(result: dict[str, np.ndarray], k: int, columns: tuple[int, int], frame: CleanedFrame | None) -> None:
+    """Put what was found in integration `k` in its place; one without a usable pixel gets a flat profile."""
+    left, right = columns
+    if frame is None:
+        result["unusable"][k] = True
+        result["profile"][k, :, left:right] = 1 / (right - left)
+        return
+    result["profile"][k, :, left:right] = frame.profile
+    for name, value in frame._asdict().items():
+        if name not in ("profile", "values", "errors"):
+            result[name][k] = value
+
+
+def _count_near(replaced: np.ndarray, trace_column: int) -> np.ndarray:
+    """Return `Cleaning.counts`."""
+    distance = np.abs(np.arange(replaced.shape[2]) - trace_column)
+    by_distance = [replaced[:, :, distance == k].sum(axis=2) for k in range(N_REGIONS)]
+    return np.cumsum(by_distance, axis=0).transpose(1, 2, 0).astype(np.int16)
 
 
 def window_edges(n_rows: int, window_heights: Sequence[int] | None = None, *, poly_order: int) -> np.ndarray:
