@@ -8,7 +8,8 @@ from astropy.io import fits
 
 import detectorist
 from detectorist.errors import InputError, OutputError, ParameterError
-from detectorist.modes.coron.database import Database, stem_of
+from detectorist.modes.coron.database import Database
+from detectorist.modes.coron.exposure_table import stem_of
 
 NIRCAM = {
     "INSTRUME": "NIRCAM", "DETECTOR": "NRCALONG", "FILTER": "F335M", "PUPIL": "MASKRND", "CORONMSK": "MASKA335R",
@@ -135,7 +136,10 @@ class TestReading:
         (tmp_path / "a_uncal.fits").write_text("no FITS")
         database = Database(tmp_path, [tmp_path / "a_uncal.fits"])
         assert len(database) == 0
-        assert "a_uncal.fits: cannot be read" in database.unreadable[tmp_path / "a_uncal.fits"]
+        assert (
+            "a_uncal.fits: not readable as a FITS file (No SIMPLE card found"
+            in database.unreadable[tmp_path / "a_uncal.fits"]
+        )
         with pytest.raises(InputError, match=r"b_uncal\.fits: no such file"):
             Database(tmp_path, [tmp_path / "b_uncal.fits"])
         with pytest.raises(InputError, match="a file named"):

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from detectorist.errors import ParameterError
 from detectorist.modes.coron.choices import matched_groups, settings_by_type
-from detectorist.modes.coron.database import Database, stem_of, uncals_of
+from detectorist.modes.coron.database import Database, uncals_of
+from detectorist.modes.coron.exposure_table import stem_of
 from detectorist.modes.coron.keywords import settings_of, steps_in_place
 from detectorist.modes.job import DONE, Gathered, Progress
 

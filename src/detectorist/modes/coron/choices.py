@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from detectorist.errors import ParameterError
-from detectorist.modes.coron.database import Database, stem_of
+from detectorist.modes.coron.database import Database
+from detectorist.modes.coron.exposure_table import stem_of
 from detectorist.reduction.settings import setting
 
 Steps = Mapping[str, Mapping[str, Any]]

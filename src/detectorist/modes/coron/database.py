@@ -5,78 +5,32 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from astropy.io import fits
 from astropy.table import Table, vstack
 
-from detectorist.errors import InputError, NoSuchFile, ParameterError
+from detectorist.errors import InputError, ParameterError
+from detectorist.modes.coron.exposure_table import (
+    COLUMNS,
+    PATH_DTYPE,
+    TYPES,
+    UnreadableError,
+    check_row,
+    concatenation_of,
+    count_rolls,
+    make_table,
+    read_row,
+    stem_of,
+    tell_types,
+)
 from detectorist.modes.job import JobRecord
 from detectorist.parameters import nearest
-from detectorist.product_names import product_of, without_ending
-from detectorist.product_names import stem_of as exposure_stem
-from detectorist.reduction.headers import is_target_acquisition
+from detectorist.product_names import product_of
 
 log = logging.getLogger(__name__)
 
-#: What an exposure can be: the science target, the reference star, and empty fields for either.
-TYPES = ("SCI", "REF", "SCI_BG", "REF_BG")
-#: Coronagraphic exposures by EXP_TYPE.
-EXPOSURE_TYPES = ("NRC_CORON", "MIR_4QPM", "MIR_LYOT")
-#: Orientations that differ by less than this belong to one roll, degrees.
-ROLL_TOLERANCE_DEG = 0.5
 TABLE_NAME = "database.ecsv"
-#: Products that an exposure can be known by.
-KNOWN_BY = ("uncal", "rateints", "rate")
-
-
-class UnreadableError(InputError):
-    """A file is damaged."""
-
-
-class _Column(NamedTuple):
-    """A column of the tables: the keyword it is read from (None: made here), and its dtype."""
-
-    keyword: str | None
-    dtype: str
-
-
-_WORD, _PATH = "U64", "U1024"
-#: Columns of the tables in order. Text is wide enough for any edit: a narrow column would cut a new word in silence.
-COLUMNS = {
-    "TYPE": _Column(None, "U16"),
-    "ROLL": _Column(None, "i4"),
-    "DATAMODL": _Column(None, "U16"),
-    "TARGPROP": _Column("TARGPROP", _WORD),
-    "INSTRUME": _Column("INSTRUME", _WORD),
-    "DETECTOR": _Column("DETECTOR", _WORD),
-    "FILTER": _Column("FILTER", _WORD),
-    "PUPIL": _Column("PUPIL", _WORD),
-    "CORONMSK": _Column("CORONMSK", _WORD),
-    "SUBARRAY": _Column("SUBARRAY", _WORD),
-    "APERNAME": _Column("APERNAME", _WORD),
-    "EXP_TYPE": _Column("EXP_TYPE", _WORD),
-    "READPATT": _Column("READPATT", _WORD),
-    "NINTS": _Column("NINTS", "i4"),
-    "NGROUPS": _Column("NGROUPS", "i4"),
-    "NFRAMES": _Column("NFRAMES", "i4"),
-    "EFFINTTM": _Column("EFFINTTM", "f8"),
-    "ROLL_REF": _Column("ROLL_REF", "f8"),
-    "TARG_RA": _Column("TARG_RA", "f8"),
-    "TARG_DEC": _Column("TARG_DEC", "f8"),
-    "NUMDTHPT": _Column("NUMDTHPT", "i4"),
-    "PATT_NUM": _Column("PATT_NUM", "i4"),
-    "XOFFSET": _Column("XOFFSET", "f8"),
-    "YOFFSET": _Column("YOFFSET", "f8"),
-    "IS_PSF": _Column("IS_PSF", "U8"),
-    "BKGDTARG": _Column("BKGDTARG", "U8"),
-    "FITSFILE": _Column(None, _PATH),
-    "UNCALFILE": _Column(None, _PATH),
-}
-#: Keywords whose values make one concatenation: exposures that can be reduced and compared together.
-_CONCATENATED = ("INSTRUME", "DETECTOR", "FILTER", "PUPIL", "CORONMSK", "SUBARRAY")
-_NOTHING = {"U": "NONE", "i": 0, "f": float("nan")}
 
 
 class Database:
@@ -153,7 +107,7 @@ class Database:
             if stem in known:
                 raise ParameterError(f"{path}: exposure {stem} is listed twice, first as {known[stem]}")
             try:
-                row = _read_row(path)
+                row = read_row(path)
             except UnreadableError as error:
                 log.warning("%s", error)
                 self.unreadable[path] = str(error)
@@ -163,11 +117,11 @@ class Database:
             known[stem] = str(path)
             rows.setdefault(concatenation_of(row), []).append(row)
         for name, new in rows.items():
-            table = _make_table(new)
+            table = make_table(new)
             tables = [self.obs[name], table] if name in self.obs else [table]
             self.obs[name] = vstack(tables, metadata_conflicts="silent")
-            _tell_types(self.obs[name])
-            _count_rolls(self.obs[name])
+            tell_types(self.obs[name])
+            count_rolls(self.obs[name])
         return self
 
     def read_jwst_s012_data(
@@ -206,7 +160,7 @@ class Database:
             for index, row in enumerate(table):
                 if stem_of(row["FITSFILE"]) in stems:
                     table["TYPE"][index] = reference if str(row["TYPE"]).startswith("REF") else science
-            _count_rolls(table)
+            count_rolls(table)
 
     def select(self, name: str, *types: str) -> Table:
         """Return the rows of a concatenation that are of some types; all without any.
@@ -232,7 +186,7 @@ class Database:
         concerns = []
         for name, table in self.obs.items():
             for row in table:
-                _check_row(name, row)
+                check_row(name, row)
             for kind, meaning in (("SCI", "science target"), ("REF", "reference star")):
                 if not np.any(table["TYPE"] == kind):
                     concerns.append(f"{name}: no {meaning} (TYPE {kind}) among {len(table)} exposures")
@@ -252,9 +206,11 @@ class Database:
         parts = []
         for name, table in self.obs.items():
             part = table.copy()
-            part.add_column(np.full(len(part), name, _PATH), 0, "CONCATENATION")
+            part.add_column(np.full(len(part), name, PATH_DTYPE), 0, "CONCATENATION")
             parts.append(part)
-        whole = vstack(parts, metadata_conflicts="silent") if parts else Table(names=["CONCATENATION"], dtype=[_PATH])
+        whole = (
+            vstack(parts, metadata_conflicts="silent") if parts else Table(names=["CONCATENATION"], dtype=[PATH_DTYPE])
+        )
         whole.meta = {"output_dir": str(self.output_dir)}
         with whole_file(path) as partial:
             whole.write(partial, format="ascii.ecsv", overwrite=True)
@@ -300,7 +256,7 @@ class Database:
         database = cls(whole.meta.get("output_dir", "."))
         for name in dict.fromkeys(whole["CONCATENATION"]):
             rows = whole[whole["CONCATENATION"] == name]
-            database.obs[str(name)] = _make_table([dict(zip(row.colnames, row, strict=True)) for row in rows])
+            database.obs[str(name)] = make_table([dict(zip(row.colnames, row, strict=True)) for row in rows])
         database.check()
         return database
 
@@ -336,120 +292,3 @@ def _listed(paths: str | Path | Iterable[str | Path] | None) -> list[Path]:
 def uncals_of(database: Database) -> list[Path]:
     """Return the raw file of every row; the rate where there is none, which its job then says."""
     return [Path(str(row["UNCALFILE"]) or str(row["FITSFILE"])) for table in database.obs.values() for row in table]
-
-
-def stem_of(path: str | Path) -> str:
-    """Return the name of an exposure: that of its file without "_uncal.fits" and the like.
-
-    Raises
-    ------
-    InputError
-        When the file is not named as a product of this kind.
-    """
-    if product_of(path) not in KNOWN_BY or without_ending(path) == Path(path).name:
-        raise InputError(f"{path}: a file named *_uncal.fits, *_rateints.fits or *_rate.fits is needed")
-    return exposure_stem(path)
-
-
-def concatenation_of(row: Any) -> str:
-    """Return the name of the table that a row belongs to."""
-    return "_".join(["JWST", *(str(row[name]) for name in _CONCATENATED)])
-
-
-def _read_row(path: Path) -> dict[str, Any] | None:
-    """Return the row of a file, TYPE still empty; None for one that is left out."""
-    try:
-        header = fits.getheader(path, 0)
-        roll = header.get("ROLL_REF")
-        if roll is None:
-            with fits.open(path) as hdus:
-                roll = next((hdu.header["ROLL_REF"] for hdu in hdus if "ROLL_REF" in hdu.header), None)
-    except FileNotFoundError as error:
-        raise NoSuchFile(f"{path}: no such file") from error
-    except (OSError, ValueError, TypeError, fits.VerifyError) as error:
-        raise UnreadableError(f"{path}: cannot be read as a FITS file ({error})") from error
-    kind = header.get("EXP_TYPE")
-    if is_target_acquisition(path):
-        log.warning("%s: EXP_TYPE is %s, target acquisition; left out", path, kind)
-        return None
-    if kind not in EXPOSURE_TYPES:
-        raise InputError(
-            f"{path}: EXP_TYPE is {kind}; a coronagraphic exposure ({', '.join(EXPOSURE_TYPES)}) is needed"
-        )
-    row = {name: _value(header.get(column.keyword), column.dtype) for name, column in COLUMNS.items() if column.keyword}
-    row["ROLL_REF"] = _value(roll, "f8")
-    raw = product_of(path) == "uncal"
-    uncal = path if raw else _find_uncal(path)
-    row |= {"TYPE": "", "ROLL": 0, "DATAMODL": "STAGE0" if raw else "STAGE1"}
-    row |= {"FITSFILE": str(path), "UNCALFILE": "" if uncal is None else str(uncal)}
-    return row
-
-
-def _find_uncal(path: Path) -> Path | None:
-    """Return the raw file of a rate: beside it, or beside its folder."""
-    name = f"{stem_of(path)}_uncal.fits"
-    candidates = (folder / (name + ending) for folder in (path.parent, path.parent.parent) for ending in ("", ".gz"))
-    return next((found for found in candidates if found.is_file()), None)
-
-
-def _value(value: Any, dtype: str) -> Any:
-    if value is None:
-        return _NOTHING[dtype[0]]
-    return str(value) if dtype[0] == "U" else value
-
-
-def _make_table(rows: list[dict[str, Any]]) -> Table:
-    table = Table()
-    for name, column in COLUMNS.items():
-        values = [_NOTHING[column.dtype[0]] if np.ma.is_masked(row[name]) else row[name] for row in rows]
-        if name in ("UNCALFILE", "TYPE"):
-            values = ["" if np.ma.is_masked(row[name]) else row[name] for row in rows]
-        table[name] = np.array(values, column.dtype)
-    return table
-
-
-def _check_row(name: str, row: Any) -> None:
-    if row["TYPE"] not in TYPES:
-        hint = nearest(str(row["TYPE"]).upper(), TYPES)
-        raise ParameterError(f'{row["FITSFILE"]}: TYPE is "{row["TYPE"]}"{hint}; one of {", ".join(TYPES)} is needed')
-    if concatenation_of(row) != name:
-        raise ParameterError(f"{row['FITSFILE']}: belongs to {concatenation_of(row)}, but stands in the table {name}")
-
-
-def _tell_types(table: Table) -> None:
-    """Fill the empty TYPEs: empty fields by BKGDTARG, reference stars by IS_PSF."""
-    new = table["TYPE"] == ""
-    empty = table["BKGDTARG"] == "True"
-    reference = table["IS_PSF"] == "True"
-    unknown = new & (table["IS_PSF"] == "NONE") & ~empty
-    if np.any(unknown):
-        # A reference star is dithered behind the mask, a target is not.
-        reference |= unknown & (table["NUMDTHPT"] > 1)
-        log.warning("IS_PSF is missing in %d files: their TYPE is guessed from their dithers", unknown.sum())
-    for index in np.nonzero(new)[0]:
-        of_reference = reference[index]
-        if empty[index] and not of_reference:
-            of_reference = _is_like_reference(table, index, empty, reference)
-        table["TYPE"][index] = ("REF" if of_reference else "SCI") + ("_BG" if empty[index] else "")
-
-
-def _is_like_reference(table: Table, index: Any, empty: np.ndarray, reference: np.ndarray) -> bool:
-    """Return whether an empty field was exposed as a reference star was, and no target."""
-    alike = ~empty
-    for name in ("READPATT", "NINTS", "NGROUPS"):
-        alike = alike & (table[name] == table[name][index])
-    return bool(np.any(alike & reference) and not np.any(alike & ~reference))
-
-
-def _count_rolls(table: Table) -> None:
-    """Number the orientations of the science target in the order of their angle; 0 for all else."""
-    science = table["TYPE"] == "SCI"
-    angles = np.asarray(table["ROLL_REF"], float)
-    table["ROLL"] = 0
-    last, number = -np.inf, 0
-    for index in np.argsort(angles, kind="stable"):
-        if not science[index] or not np.isfinite(angles[index]):
-            continue
-        if angles[index] - last > ROLL_TOLERANCE_DEG:
-            number, last = number + 1, angles[index]
-        table["ROLL"][index] = number
