@@ -63,15 +63,12 @@ def run_plan(
     plan: Plan, execution: Execution, *, as_json: bool = False, quiet: bool = False, verbose: bool = False
 ) -> None:
     """Do a plan, show it, say what failed, and leave with the exit code."""
-    from rich.console import Console
-
     from detectorist.campaign.run import run_campaign
     from detectorist.cli.events_view import counted, shown
+    from detectorist.terminal.lines import print_lines
     from detectorist.terminal.log import terminal_log
 
-    console = Console(stderr=as_json, quiet=quiet)
-    for note in plan.notes:
-        console.print(note, highlight=False, markup=False, soft_wrap=True)
+    print_lines(plan.notes, quiet=quiet, stderr=as_json)
     try:
         with shown(as_json=as_json, quiet=quiet) as report, terminal_log(verbose=verbose):
             counts = run_campaign(plan, execution, report=report, command=" ".join(sys.argv))
@@ -89,8 +86,7 @@ def run_plan(
             print(line, file=sys.stderr)
     if not quiet:
         done = counted(counts) if plan.to_run else f"nothing to do: {counted(counts)} before, unchanged since"
-        for line in [*summaries(plan), f"{done}; products in {plan.output_dir}"]:
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_lines([*summaries(plan), f"{done}; products in {plan.output_dir}"], stderr=as_json)
     no_room = False
     if plan.to_run or not (plan.output_dir / REPORT).is_file():
         no_room = report_after_run(plan.output_dir, quiet=quiet or as_json)
@@ -185,8 +181,10 @@ def _print_plan_json(plan: Plan, described: list[dict[str, Any]], workers: int) 
 def _print_plan(plan: Plan, described: list[dict[str, Any]], workers: int) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from detectorist.campaign.memory import format_bytes
+    from detectorist.terminal.lines import print_lines
 
     console = Console()
     if not console.is_terminal:
@@ -204,24 +202,21 @@ def _print_plan(plan: Plan, described: list[dict[str, Any]], workers: int) -> No
         if planned.job.after and planned.needed:
             what.append(f"after {len(planned.job.after)} earlier")
         table.add_row(
-            planned.job.name,
+            Text(planned.job.name),  # a name is no markup
             str(len(planned.job.files) or ""),
-            ", ".join([*what, *([planned.note] if planned.note else [])]),
+            Text(", ".join([*what, *([planned.note] if planned.note else [])])),
             format_bytes(memory) if memory else ("?" if planned.needed else ""),
             format_bytes(disk) if disk else ("?" if planned.needed else ""),
         )
     console.print(table)
     for one in described:
-        console.print(f"{one['exposures']} as {one['first']}:", markup=False, highlight=False)
-        console.print(f"  steps: {', '.join(one['steps'])}", markup=False, highlight=False, soft_wrap=True)
-        for kind, name in needed_references(one):
-            console.print(f"  reference {kind}: {name}", markup=False, highlight=False, soft_wrap=True)
-    console.print(
-        f"{len(plan.to_run)} of {len(plan.jobs)} exposures to run, {workers} at a time, "
-        f"about {format_bytes(plan.disk_bytes)} to be written to {plan.output_dir}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
+        print_lines([f"{one['exposures']} as {one['first']}:", f"  steps: {', '.join(one['steps'])}"])
+        print_lines(f"  reference {kind}: {name}" for kind, name in needed_references(one))
+    print_lines(
+        [
+            f"{len(plan.to_run)} of {len(plan.jobs)} exposures to run, {workers} at a time, "
+            f"about {format_bytes(plan.disk_bytes)} to be written to {plan.output_dir}"
+        ]
     )
 
 

@@ -49,7 +49,7 @@ def _print_json(event: Event) -> None:
 def _print_line(console: Console, event: Event) -> None:
     # The summary of the run repeats what the last event says.
     if event.kind not in (events.PROGRESS, events.ENDED):
-        console.print(line_of(event), highlight=False, markup=False, soft_wrap=True)
+        console.out(line_of(event), highlight=False)
 
 
 def line_of(event: Event) -> str:
@@ -120,4 +120,4 @@ class _Bars:
         if event.kind == events.FINISHED:
             self._progress.advance(self._all)
         if event.text:
-            self._progress.console.print(line_of(event), highlight=False, markup=False, soft_wrap=True)
+            self._progress.console.out(line_of(event), highlight=False)

@@ -13,10 +13,7 @@ def inspect(files: Annotated[list[Path], typer.Argument(help="JWST products of a
 
     Example: detectorist inspect out/stage_1/*_rateints.fits
     """
-    from rich.console import Console
-
     from detectorist.reduction.inspection import inspect_file
+    from detectorist.terminal.lines import print_lines
 
-    console = Console()
-    for path in files:
-        console.print(inspect_file(path), markup=False, highlight=False, soft_wrap=True)
+    print_lines(inspect_file(path) for path in files)

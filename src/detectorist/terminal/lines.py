@@ -1,14 +1,13 @@
-"""Lines of plain text for people: never wrapped, never coloured, so that paths in them can be copied."""
+"""Lines of plain text for people: never wrapped, coloured or rewritten, so that paths in them can be copied."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
 
-def print_lines(lines: Iterable[str], *, quiet: bool = False) -> None:
+def print_lines(lines: Iterable[str], *, quiet: bool = False, stderr: bool = False) -> None:
     """Print lines as they are, or nothing when quiet."""
-    from rich.console import Console
-
-    console = Console(quiet=quiet)
-    for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if not quiet:
+        for line in lines:
+            print(line, file=sys.stderr if stderr else sys.stdout)

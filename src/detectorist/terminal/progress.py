@@ -42,7 +42,7 @@ class ProgressLines:
         if share - self._share < SHARE_PER_LINE and now - self._time < SECONDS_PER_LINE:
             return
         self._share, self._time = share, now
-        self._console.print(f"{self._title} {done:.3g}/{total} {what}", highlight=False, markup=False, soft_wrap=True)
+        self._console.out(f"{self._title} {done:.3g}/{total} {what}", highlight=False)
 
 
 @contextmanager
