@@ -62,6 +62,12 @@ class OutputError(DetectoristError):
     """A product cannot be written."""
 
 
+class PlaceTaken(OutputError):
+    """A file stands where a product goes, and is not replaced."""
+
+
 def is_unprocessable(error: BaseException) -> bool:
-    """Return whether data or parameters are at fault; the disk and the references may be better tomorrow."""
+    """Return whether what was asked for is at fault; the disk and the references may be better tomorrow."""
+    if isinstance(error, PlaceTaken):
+        return True
     return isinstance(error, DetectoristError) and not isinstance(error, OutputError | ReferenceMissing)

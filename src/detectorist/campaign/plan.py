@@ -18,7 +18,7 @@ from detectorist.campaign.exposures import Choices, require_safe_name
 from detectorist.campaign.later_stages import later_jobs, split_settings, stages_through
 from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same, products_are_whole
 from detectorist.campaign.order import in_order_of_time, what_was_left
-from detectorist.errors import InputError, OutputError, ParameterError
+from detectorist.errors import InputError, OutputError, ParameterError, PlaceTaken
 from detectorist.modes import Mode, group_exposures, load_mode
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Gathered, Job, JobRecord, Prediction
 from detectorist.product_names import is_fits
@@ -371,6 +371,8 @@ def _is_needed(job: Job, known: dict[str, Entry], *, again: bool) -> tuple[bool,
         reason = "crashed before"
     elif entry.state not in (DONE, UNPROCESSABLE, SKIPPED):
         reason = "not finished before"
+    elif entry.record.error == PlaceTaken.__name__:
+        reason = "another file stood in its place before"
     elif entry.job.key != job.key:
         reason = "parameters, versions or references changed"
     elif not inputs_are_same(entry, what_was_left(job, known)):

@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detectorist.errors import OutputError
+from detectorist.errors import InputError, OutputError, PlaceTaken
+from detectorist.fits_files import opened
 from detectorist.reduction import content_keys
 
 if TYPE_CHECKING:
@@ -35,10 +36,12 @@ def write_model(model: JwstDataModel, target: Path, *, never_over: Any = None, k
     Raises
     ------
     OutputError
-        When the file cannot be written, or is that input.
+        When the file cannot be written.
+    PlaceTaken
+        When it is that input.
     """
     if isinstance(never_over, str | Path) and target.exists() and target.samefile(never_over):
-        raise OutputError(f"{target}: would overwrite the input; choose another output folder")
+        raise PlaceTaken(f"{target}: would overwrite the input; choose another output folder")
     with whole_file(target) as partial:
         model.save(str(partial), checksum=True)
         content_keys.seal(partial, key)
@@ -50,14 +53,14 @@ def require_ours(target: Path, source: Path, *, overwrite: bool) -> None:
 
     Raises
     ------
-    OutputError
+    PlaceTaken
     """
     if not target.exists():
         return
     if target.samefile(source):
-        raise OutputError(f"{target}: would overwrite the input; choose another output folder")
+        raise PlaceTaken(f"{target}: would overwrite the input; choose another output folder")
     if not overwrite and content_keys.made_by(target) is None and _is_readable(target):
-        raise OutputError(
+        raise PlaceTaken(
             f"{target}: was not written by detectorist and is not overwritten; choose "
             "another output folder, or allow it with --overwrite"
         )
@@ -65,12 +68,10 @@ def require_ours(target: Path, source: Path, *, overwrite: bool) -> None:
 
 def _is_readable(path: Path) -> bool:
     """Return whether a FITS file can be read: what is left of a damaged one may be replaced."""
-    from astropy.io import fits
-
     try:
-        with open(path, "rb") as handle, fits.open(handle) as hdus:
+        with opened(path) as hdus:
             return all(hdu.header is not None for hdu in hdus)
-    except (OSError, ValueError, fits.VerifyError):
+    except InputError:
         return False
 
 

@@ -441,7 +441,7 @@ class TestFrontEnds:
         datamodels.ImageModel(data=np.zeros((4, 4), np.float32)).save(foreign)
         before = foreign.read_bytes()
         refused = CliRunner().invoke(app, ["coron", *files, "-o", str(out)])
-        assert refused.exit_code == 4
+        assert refused.exit_code == 3
         assert "was not written by detectorist and is not overwritten" in refused.output
         assert foreign.read_bytes() == before
         replaced = CliRunner().invoke(app, ["coron", *files, "-o", str(out), "--overwrite"])

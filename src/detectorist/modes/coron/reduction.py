@@ -14,7 +14,7 @@ from stdatamodels.jwst.datamodels import CubeModel, ImageModel, RampModel
 
 from detectorist import __version__, models
 from detectorist.crds_source import use_references
-from detectorist.errors import InputError, OutputError
+from detectorist.errors import InputError, PlaceTaken
 from detectorist.modes.coron.pipeline import Coron1Pipeline
 from detectorist.modes.coron.quality import measure
 from detectorist.product_names import product_of, stem_of
@@ -54,7 +54,7 @@ def reduce_exposure(request: Request) -> Reduced:
     ------
     InputError
         When the file is no raw coronagraphic exposure, is not whole, contradicts itself, or no rate could be fitted.
-    OutputError
+    PlaceTaken
         When a product would replace an input or a foreign file.
     DetectoristError
         As the steps say.
@@ -110,7 +110,7 @@ def _publish(path: Path, request: Request, uncal: Path, key: str | None) -> Path
     target = request.output_dir / path.name
     products.require_ours(target, uncal, overwrite=request.overwrite)
     if request.keep and content_keys.is_whole(target):
-        raise OutputError(
+        raise PlaceTaken(
             f"{target}: made by detectorist {_how_else(target)}, and is not overwritten; "
             "use --overwrite (run_obs: overwrite=True)"
         )
