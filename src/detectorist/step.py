@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -42,6 +43,8 @@ class DetectoristStep(Step):
     ----------
     record : dict
         The numbers of the last run, as they were also stored on the returned model.
+    written : list of Path
+        Figures, masks and the like that it has written beside its result.
 
     Notes
     -----
@@ -60,6 +63,7 @@ class DetectoristStep(Step):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **_without_arrays(kwargs))
         self.record: dict[str, Any] = {}
+        self.written: list[Path] = []
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set a parameter, arrays of indices as lists; anything else as it is."""
@@ -145,6 +149,7 @@ class DetectoristStep(Step):
             figure(), "_".join(parts) + ".png", folder=self.search_attr("output_dir"), path=self.figure_path
         )
         if written is not None:
+            self.written.append(written)
             log.info("%s: figure written to %s", models.describe(model), written)
 
 

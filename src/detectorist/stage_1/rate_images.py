@@ -17,6 +17,8 @@ from stdatamodels.jwst.datamodels import JwstDataModel
 from detectorist import models
 from detectorist.algorithms import dq
 from detectorist.errors import AlreadyCorrected, DetectoristError, InputError, OutputError, ParameterError
+from detectorist.fits_files import read_plane
+from detectorist.step import DetectoristStep
 
 log = logging.getLogger(__name__)
 
@@ -81,15 +83,10 @@ def read_mask(path: str, model: JwstDataModel) -> np.ndarray:
     Raises InputError when the file cannot be read or has another shape.
     """
     shape = model.data.shape[-2:]
-    try:
-        with fits.open(path) as hdus:
-            planes = [hdu.data for hdu in hdus if hdu.data is not None and getattr(hdu.data, "ndim", 0) == 2]
-    except OSError as error:
-        raise InputError(f"{path}: not readable as a source mask ({error})") from error
-    if not planes or planes[0].shape != shape:
-        found = planes[0].shape if planes else "no image"
-        raise InputError(f"{path}: source mask is {found}; {shape} is needed for {models.describe(model)}")
-    return np.nan_to_num(planes[0]) != 0
+    mask = read_plane(path, "a source mask")
+    if mask.shape != shape:
+        raise InputError(f"{path}: source mask is {mask.shape}; {shape} is needed for {models.describe(model)}")
+    return np.nan_to_num(mask) != 0
 
 
 def side_product(step: Step, model: JwstDataModel, suffix: str) -> Path:
@@ -97,7 +94,7 @@ def side_product(step: Step, model: JwstDataModel, suffix: str) -> Path:
     return Path(step.search_attr("output_dir") or ".") / f"{models.describe(model).removesuffix('.fits')}_{suffix}"
 
 
-def write_plane(step: Step, model: JwstDataModel, suffix: str, plane: np.ndarray) -> None:
+def write_plane(step: DetectoristStep, model: JwstDataModel, suffix: str, plane: np.ndarray) -> None:
     """Write an image as `<input>_<suffix>.fits`, through a temporary file.
 
     Raises OutputError when it cannot be written.
@@ -112,6 +109,7 @@ def write_plane(step: Step, model: JwstDataModel, suffix: str, plane: np.ndarray
         partial.replace(target)
     except OSError as error:
         raise OutputError(f"{target}: cannot be written ({error})") from error
+    step.written.append(target)
     log.info("%s: %s written", models.describe(model), target)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -140,5 +141,7 @@ class WispsStep(DetectoristStep):
         from detectorist.figures import display
         from detectorist.figures.wisps import draw_wisps
 
-        target = self.figure_path or str(side_product(self, model, "wisp.pdf"))
-        display.show_or_write(draw_wisps(before, np.asarray(model.data), found.image, found.mask), "", path=target)
+        target = Path(self.figure_path or side_product(self, model, "wisp.pdf"))
+        figure = draw_wisps(before, np.asarray(model.data), found.image, found.mask)
+        display.show_or_write(figure, "", path=str(target))
+        self.written.append(target)

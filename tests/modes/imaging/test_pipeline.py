@@ -14,6 +14,7 @@ from stdatamodels.jwst.datamodels import CubeModel, ImageModel
 
 from detectorist import models
 from detectorist.campaign import api
+from detectorist.campaign.ledger import Ledger
 from detectorist.errors import AlreadyCorrected
 from detectorist.modes.imaging.command import template_setting
 from detectorist.modes.imaging.pipeline import ImagingPipeline
@@ -145,6 +146,15 @@ def test_files_have_the_names_of_the_survey(reduced):
     assert {f"{STEM}_rate{ending}" for ending in endings} <= names
     assert {f"{STEM}_{name}" for name in ("rateints.fits", "resolved.toml", "record.json", "detectorist.log")} <= names
     assert [path for path in reduced.rglob(".partial-*")] == []
+
+
+def test_products_are_known_by_their_names(reduced):
+    """What another program writes beside them during a run, under a name that begins alike, is none of them."""
+    with Ledger(reduced, read_only=True) as ledger:
+        (entry,) = ledger.entries().values()
+    told = {product.path for product in entry.record.products}
+    there = {path.name for path in reduced.glob(f"{STEM}_*")} - {f"{STEM}_detectorist.log"}
+    assert told == there
 
 
 def test_copies_are_from_before_each_correction(reduced):

@@ -9,24 +9,31 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from astropy.io import fits
 from jwst.pipeline import Detector1Pipeline
 from stdatamodels.jwst.datamodels import CubeModel, ImageModel, JwstDataModel, RampModel
 
 from detectorist import models
 from detectorist.errors import InputError, TooFewPixels
+from detectorist.fits_files import read_keywords
 from detectorist.modes.imaging import saturated
 from detectorist.product_names import stem_of
 from detectorist.reduction import products
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
 from detectorist.reduction.engine_steps import ENGINE_STEPS, EngineJumpStep, EngineRampFitStep
-from detectorist.reduction.headers import flag_missing_rates, require_rate_unit, require_whole_file, sci_axes
+from detectorist.reduction.headers import (
+    flag_missing_rates,
+    require_consistent_input,
+    require_rate_unit,
+    require_whole_file,
+    sci_axes,
+)
 from detectorist.stage_1.flag_persistence import FlagPersistenceStep
 from detectorist.stage_1.snowballs import SnowballsStep
 from detectorist.stage_1.stripes import StripesStep
 from detectorist.stage_1.subtract_1overf import add_variance, product_of
 from detectorist.stage_1.wisp_files import band_of
 from detectorist.stage_1.wisps import WISP_DETECTORS, WISP_FILTERS, WispsStep
+from detectorist.step import DetectoristStep
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +120,7 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.whole_files = False
+        self._written: list[Path] = []
         self._rateints: CubeModel | None = None
 
     def process(self, input_data: Any) -> JwstDataModel | None:
@@ -120,6 +128,9 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
         self.choose_engine(self.engine)
         self.leave_large_events_to_snowballs()
         self._rateints = None
+        self._written = []
+        for step in self._own_steps():
+            step.written.clear()
         if isinstance(input_data, JwstDataModel):
             require_image(input_data)
             kind = product_of(input_data)
@@ -127,6 +138,7 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
         else:
             kind = kind_of_file(Path(input_data))
             name = Path(input_data).name  # a file may have been renamed
+        require_consistent_input(input_data)
         if kind is CubeModel:
             raise InputError(f"{name}: holds rates of integrations; ramps (uncal) or a rate image are needed")
         if kind is ImageModel:
@@ -138,9 +150,25 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
         if self.whole_files and not self.flag_persistence.skip:
             target = self.folder / f"{stem_of(name)}{saturated.SUFFIX}"
             saturated.write_saturated(self.flag_persistence.saturated, target)
+            self._written.append(target)
         if rate is None or rate.meta.cal_step.ramp_fit != "COMPLETE":
             return rate
         return self.correct_rate(rate, stem_of(name))
+
+    def _own_steps(self) -> Iterator[DetectoristStep]:
+        steps = (getattr(self, name) for name in self.step_defs)
+        return (step for step in steps if isinstance(step, DetectoristStep))
+
+    def side_products(self, stem: str) -> list[Path]:
+        """Return what the last run has written besides the rate: with `whole_files`, copies and interim products too.
+
+        stem : str
+            What the names of products begin with.
+        """
+        saved = (name for name in self.step_defs if getattr(self, name).save_results)
+        by_stock_steps = [path for name in saved if (path := self.folder / f"{stem}_{name}.fits").is_file()]
+        of_steps = [path for step in self._own_steps() for path in step.written]
+        return sorted({*self._written, *by_stock_steps, *of_steps})
 
     def leave_large_events_to_snowballs(self) -> None:
         """Turn `jump.expand_large_events` off where `snowballs` runs: what jump has grown would pass for large events.
@@ -234,7 +262,8 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
     def _write(self, model: Any, suffix: str | None, **kwargs: Any) -> Any:
         if self.whole_files and suffix is not None:
             target = self.folder / f"{stem_of(models.describe(model))}_{suffix}.fits"
-            return [str(products.write_model(model, target))]
+            self._written.append(products.write_model(model, target))
+            return [str(target)]
         return super().save_model(model, suffix=suffix, **kwargs)
 
 
@@ -273,8 +302,8 @@ def kind_of_file(path: Path) -> type[JwstDataModel]:
             require_image(model)
         return RampModel
     require_whole_file(path)
-    header = fits.getheader(path)
-    _require_nircam(str(path), header.get("INSTRUME"), header.get("EXP_TYPE"))
+    keywords = read_keywords(path)
+    _require_nircam(str(path), keywords.text("INSTRUME"), keywords.text("EXP_TYPE"))
     return _KINDS[len(axes)]
 
 

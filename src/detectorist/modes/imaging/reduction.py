@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import glob
 import logging
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
 from stdatamodels.jwst.datamodels import ImageModel, RampModel
 
 from detectorist import models
 from detectorist.crds_source import ReferenceSource, use_references
 from detectorist.errors import InputError
+from detectorist.fits_files import read_plane
 from detectorist.modes.imaging.pipeline import RATE_STEPS, ImagingPipeline, has_wisps
 from detectorist.modes.imaging.quality import RateImage, measure
 from detectorist.product_names import stem_of
@@ -121,17 +119,11 @@ def reduce_exposure(request: Request) -> Reduced:
     require_writable(request.output_dir)
     source = use_references(request.references, optional=not exposure.is_ramp)
     with log_file(request.beside("detectorist.log")):
-        began = time.time_ns()
         pipeline = _build(request, recipe, source, exposure)
         resolved = resolve(ImagingPipeline, pipeline, request, recipe, source, [str(exposure.path)])
         steps = _reduce(request, pipeline, source, exposure)
     target = _target_of(request, exposure)
-    beside = [
-        path
-        for path in sorted(request.output_dir.glob(f"{glob.escape(exposure.stem)}_*"))
-        if path.suffix in (".fits", ".pdf") and path != target and path.stat().st_mtime_ns >= began
-    ]
-    return Reduced(target, steps, resolved, (target, *beside))
+    return Reduced(target, steps, resolved, (target, *pipeline.side_products(exposure.stem)))
 
 
 def _require_ready(request: Request, recipe: Recipe, exposure: Exposure) -> Exposure:
@@ -182,9 +174,8 @@ def _sources_beside(rate: Path) -> np.ndarray | None:
     """Return where the step that measures 1/f noise has seen sources; None where it kept no mask."""
     path = rate.with_name(rate.name.replace("_rate.fits", "_rate_1fmask.fits"))
     try:
-        with fits.open(path, memmap=False) as hdus:
-            return next(np.asarray(hdu.data) > 0 for hdu in hdus if hdu.data is not None)
-    except (OSError, StopIteration):
+        return read_plane(path) > 0
+    except InputError:
         return None
 
 
