@@ -9,7 +9,7 @@ from imports import REPOSITORY, ROOT, circles, graph, imports, modules
 from detectorist.modes import MODES
 
 #: Small words and facts, open to all.
-FACTS = {"errors", "parameters", "detectors", "product_names", "times", "numba_cache"}
+FACTS = {"errors", "parameters", "detectors", "product_names", "fits_files", "times", "numba_cache"}
 #: Rooms that steps may use.
 BELOW_STEPS = {"models", "step", "algorithms", "engine", "figures", "crds_source"}
 #: For every room, from the cellar up, the rooms of this package it may import from, besides the facts.
@@ -18,6 +18,7 @@ ALLOWED = {
     "parameters": set(),
     "detectors": set(),
     "product_names": set(),
+    "fits_files": set(),
     "numba_cache": set(),
     "times": {"models"},
     "algorithms": set(),

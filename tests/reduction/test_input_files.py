@@ -12,6 +12,7 @@ from detectorist.reduction.headers import (
     flag_missing_rates,
     is_target_acquisition,
     read_header,
+    require_consistent_input,
     require_rate_unit,
     require_sound,
 )
@@ -194,3 +195,21 @@ def test_rates_in_other_units(make_lrs_rateints, unit, refused):
             require_rate_unit(rates)
     else:
         require_rate_unit(rates)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "found"),
+    [("exposure__ngroups", 5, "5 groups.*holds 4"), ("subarray__xsize", 70, r"70 columns.*holds 72")],
+)
+def test_files_and_open_models_that_contradict_their_array_alike(ramp, write, key, value, found):
+    require_consistent_input(ramp)
+    path = write(**{key: value})
+    for data in (ramp, path, str(path)):
+        with pytest.raises(InputError, match=found):
+            require_consistent_input(data)
+
+
+def test_a_model_cut_out_of_another_keeps_its_place(ramp):
+    ramp.data = ramp.data[..., 10:30, :].copy()
+    ramp.meta.subarray.ysize = 20
+    require_consistent_input(ramp)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from detectorist.errors import InputError
+from detectorist.fits_files import opened
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.quality import Check, Column
 
@@ -146,15 +146,10 @@ def read_image(path: Path, extension: str | None = "SCI", kind: type = float) ->
     InputError
         When the file cannot be read.
     """
-    from astropy.io import fits
-
     if not path.is_file():
         return None
-    try:
-        with warnings.catch_warnings(), open(path, "rb") as handle:
-            warnings.simplefilter("ignore")  # of astropy, on files that are cut: reading their data fails
-            with fits.open(handle, memmap=False) as hdus:
-                data = [one.data for one in hdus if (one.name == extension if extension else one.data is not None)]
-                return np.asarray(data[0], kind) if data and data[0] is not None else None
-    except (OSError, ValueError, TypeError, KeyError, fits.VerifyError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); is the file damaged?") from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of astropy, on files that are cut: reading their data fails
+        with opened(path, "a product") as hdus:
+            data = [one.data for one in hdus if (one.name == extension if extension else one.data is not None)]
+            return np.asarray(data[0], kind) if data and data[0] is not None else None

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from astropy.io import fits
 
 from detectorist.errors import InputError
+from detectorist.fits_files import opened
 
 _BLOCK_BYTES = 1 << 22
 
@@ -24,11 +24,11 @@ def require_checksums(path: Path) -> None:
 
     Files without it pass.
     """
+    parts = _parts(path)
     try:
-        parts = _parts(path)
-        with _opened(path) as handle:
+        with _unpacked(path) as handle:
             wrong = [name for name, start, length, said in parts if data_sum(handle, start, length) != said]
-    except (OSError, EOFError, ValueError, TypeError, fits.VerifyError) as error:
+    except (OSError, EOFError) as error:
         raise InputError(f"{path}: not readable ({error}); is the file complete?") from error
     if wrong:
         raise InputError(
@@ -54,7 +54,7 @@ def data_sum(handle: IO[bytes], start: int, length: int) -> int:
 
 def _parts(path: Path) -> list[tuple[str, int, int, int]]:
     """Return (name, first byte, length, DATASUM) of every extension that carries one."""
-    with fits.open(path) as hdus:
+    with opened(path) as hdus:
         return [
             (hdu.name, hdu.fileinfo()["datLoc"], hdu.fileinfo()["datSpan"], int(hdu.header["DATASUM"]))
             for hdu in hdus
@@ -62,7 +62,7 @@ def _parts(path: Path) -> list[tuple[str, int, int, int]]:
         ]
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _unpacked(path: Path) -> IO[bytes]:
     with open(path, "rb") as handle:
         packed = handle.read(2) == b"\x1f\x8b"
     opener: Any = gzip.open if packed else open

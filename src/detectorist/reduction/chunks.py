@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
 from stdatamodels.jwst.datamodels import CubeModel, RampModel
 
 from detectorist import models
 from detectorist.algorithms.ramps.groups import count_deciding
 from detectorist.errors import InputError, ParameterError
+from detectorist.fits_files import read_keywords
 from detectorist.reduction.exposure_parts import chunks_of, count_integrations, read_integrations, shape_of
 from detectorist.reduction.headers import flag_missing_samples
 from detectorist.reduction.ramp_store import RampStore, ramps_of_tiles
@@ -132,9 +132,8 @@ def _planes_of_dark(pipeline: Any, path: Path) -> int:
         name = pipeline.dark_current.get_reference_file(one, "dark")
     if name == "N/A":
         return 2
-    with fits.open(name) as hdus:
-        header = hdus["SCI"].header
-        return max(2, int(header["NAXIS4"]) if header["NAXIS"] == 4 else 1)
+    axes = read_keywords(name).axes
+    return max(2, axes[0] if len(axes) == 4 else 1)
 
 
 def _fit_rows(pipeline: Any, store: RampStore) -> CubeModel:

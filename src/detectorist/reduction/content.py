@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy.io import fits
 
 from detectorist.algorithms import dq
 from detectorist.errors import InputError
+from detectorist.fits_files import opened
+
+if TYPE_CHECKING:
+    from astropy.io.fits import HDUList
 
 
 def require_content(path: Path) -> None:
@@ -21,18 +25,15 @@ def require_content(path: Path) -> None:
     ------
     InputError
     """
-    try:
-        with fits.open(path, memmap=False) as hdus:
-            empty, flagged = _only_number(hdus), _all_flagged(hdus)
-    except (OSError, EOFError, ValueError, TypeError, fits.VerifyError) as error:
-        raise InputError(f"{path}: not readable ({error}); is the file complete?") from error
+    with opened(path) as hdus:
+        empty, flagged = _only_number(hdus), _all_flagged(hdus)
     if empty:
         raise InputError(f"{path}: SCI holds nothing but {empty}; data of an exposure are needed")
     if flagged:
         raise InputError(f"{path}: every pixel is flagged DO_NOT_USE; nothing is left to reduce")
 
 
-def _only_number(hdus: fits.HDUList) -> str:
+def _only_number(hdus: HDUList) -> str:
     """Return the one number that SCI consists of, in words; "" where there are others, or no data."""
     seen: set[float] = set()
     empty = True
@@ -46,7 +47,7 @@ def _only_number(hdus: fits.HDUList) -> str:
     return "" if empty else f"{seen.pop():g}" if seen else "NaN"
 
 
-def _all_flagged(hdus: fits.HDUList) -> bool:
+def _all_flagged(hdus: HDUList) -> bool:
     found = False
     for plane in _planes(hdus, "DQ"):
         found = True
@@ -55,7 +56,7 @@ def _all_flagged(hdus: fits.HDUList) -> bool:
     return found
 
 
-def _planes(hdus: fits.HDUList, name: str) -> Iterator[np.ndarray]:
+def _planes(hdus: HDUList, name: str) -> Iterator[np.ndarray]:
     """Yield an image extension in parts along its first axis."""
     shape: tuple[int, ...] = getattr(hdus[name], "shape", ()) if name in hdus else ()
     if len(shape) == 2:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from astropy.io.fits import HDUList
+from detectorist.errors import InputError
+from detectorist.fits_files import opened, read_keywords
 
 #: Keywords of a product: what it was made from, a hash of its content as it was written, and who made it.
 KEYWORD, HASH_KEYWORD, VERSION_KEYWORD = "DT_KEY", "DT_HASH", "DT_VERS"
@@ -62,24 +60,13 @@ def file_hash(path: Path) -> str:
 
 def data_hash(path: Path) -> str:
     """Return a hash of the arrays of a FITS file: its headers hold the date of writing."""
-    from astropy.io import fits
-
     digest = hashlib.sha256()
-    with fits.open(path) as hdus:
+    with opened(path) as hdus:
         for hdu in hdus:
             if hdu.name != "ASDF" and hdu.data is not None:
                 digest.update(hdu.name.encode())
                 digest.update(hdu.data.tobytes())
     return digest.hexdigest()
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[HDUList]:
-    """Open a FITS file to be read, and close it also where astropy cannot make anything of it."""
-    from astropy.io import fits
-
-    with open(path, "rb") as handle, fits.open(handle) as hdus:
-        yield hdus
 
 
 def seal(path: Path, key: str | None) -> None:
@@ -101,15 +88,13 @@ def is_whole(product: Path, key: str | None = None) -> bool:
 
     The first header is known by its own checksum, all that follows by a hash.
     """
-    from astropy.io import fits
-
     try:
-        with _opened(product) as hdus:
+        with opened(product) as hdus:
             header, length = hdus[0].header, hdus[0].fileinfo()["datLoc"]
             if key is not None and header.get(KEYWORD) != key:
                 return False
             return _is_whole_header(product, length) and header.get(HASH_KEYWORD) == _hash_of_content(product)
-    except (OSError, ValueError, TypeError, fits.VerifyError):
+    except InputError:
         return False
 
 
@@ -124,18 +109,15 @@ def _is_whole_header(path: Path, length: int) -> bool:
 
 def made_by(product: Path) -> str | None:
     """Return the version of this package that made a product; None for another file, or one that is not whole."""
-    from astropy.io import fits
-
     try:
-        with _opened(product) as hdus:
-            return hdus[0].header.get(VERSION_KEYWORD)
-    except (OSError, ValueError, fits.VerifyError):
+        return read_keywords(product).text(VERSION_KEYWORD)
+    except InputError:
         return None
 
 
 def _hash_of_content(path: Path) -> str:
     """Return a hash of a FITS file from the end of its first header: arrays, metadata and all other headers."""
-    with _opened(path) as hdus:
+    with opened(path) as hdus:
         start = hdus[0].fileinfo()["datLoc"]
     digest = hashlib.sha256()
     with open(path, "rb") as handle:

@@ -17,6 +17,7 @@ from stdatamodels.jwst.datamodels import CubeModel, JwstDataModel, RampModel
 
 from detectorist import models
 from detectorist.errors import InputError
+from detectorist.fits_files import opened, read_keywords
 
 #: Extensions with an axis of integrations first.
 _PER_INTEGRATION = ("SCI", "REFOUT", "ZEROFRAME", "GROUPDQ", "ERR", "DQ", "VAR_POISSON", "VAR_RNOISE")
@@ -38,14 +39,10 @@ def shape_of(path: Path) -> tuple[int, ...]:
     InputError
         When there is no SCI array of four dimensions.
     """
-    try:
-        with fits.open(path) as hdus:
-            header = hdus["SCI"].header
-            if header["NAXIS"] != 4:
-                raise InputError(f"{path}: SCI has {header['NAXIS']} dimensions; a ramp with 4 is needed")
-            return tuple(int(header[f"NAXIS{axis}"]) for axis in (4, 3, 2, 1))
-    except (OSError, KeyError) as error:
-        raise InputError(f"{path}: not readable as a ramp ({error}); is the file complete?") from error
+    axes = read_keywords(path).axes
+    if len(axes) != 4:
+        raise InputError(f"{path}: SCI has {len(axes)} dimensions; a ramp with 4 is needed")
+    return axes
 
 
 def read_integrations(
@@ -61,16 +58,11 @@ def read_integrations(
     InputError
         When the file ends before its header says.
     """
-    try:
-        # Raw counts are stored with an offset, which memory maps do not undo; `section` reads only what is asked for.
-        with fits.open(path, memmap=False) as hdus:
-            sci = hdus["SCI"].header
-            n_ints = sci[f"NAXIS{sci['NAXIS']}"]
-            model = kind(fits.HDUList([_cut(hdu, first, stop, n_ints) for hdu in hdus]))
-            model.data = np.asarray(model.data, np.float32)
-            models.require_sound_tree(model)
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not readable as a {kind.__name__} ({error}); is the file complete?") from error
+    with opened(path, f"a {kind.__name__}") as hdus:
+        n_ints = hdus["SCI"].shape[0]
+        model = kind(fits.HDUList([_cut(hdu, first, stop, n_ints) for hdu in hdus]))
+        model.data = np.asarray(model.data, np.float32)
+        models.require_sound_tree(model)
     _number(model, first, stop)
     model.meta.filename = path.name
     return model
@@ -99,6 +91,7 @@ def _number(model: RampModel | CubeModel, first: int, stop: int) -> None:
 
 def _cut(hdu: Any, first: int, stop: int, n_ints: int) -> Any:
     shape: tuple[int, ...] = getattr(hdu, "shape", ())
+    # `section` reads only what is asked for, and undoes the offset that raw counts are stored with.
     if hdu.name in _PER_INTEGRATION and len(shape) >= 3 and shape[0] == n_ints:
         return fits.ImageHDU(hdu.section[first:stop], header=hdu.header)
     return hdu.copy()

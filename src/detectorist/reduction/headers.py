@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
 from stdatamodels.jwst import datamodels
 from stdatamodels.jwst.datamodels import CubeModel, ImageModel, JwstDataModel, RampModel, read_metadata
 
@@ -20,6 +19,7 @@ from detectorist import models
 from detectorist.algorithms import dq
 from detectorist.detectors import MIRI, MIRI_SUBARRAYS, NIRCAM
 from detectorist.errors import InputError, NoSuchFile
+from detectorist.fits_files import opened, read_keywords
 from detectorist.product_names import is_fits
 from detectorist.reduction.checksums import require_checksums
 from detectorist.reduction.content import require_content
@@ -71,21 +71,18 @@ def require_sound(path: Path) -> None:
 
 def _require_counts(path: Path) -> None:
     """Refuse words where a keyword counts something: jwst would leave the keyword out."""
-    with fits.open(path) as hdus:
-        headers = [hdu.header for hdu in hdus if hdu.name in ("PRIMARY", "SCI")]
-        found = {keyword: header[keyword] for header in headers for keyword in _COUNTS.values() if keyword in header}
-    for keyword, value in found.items():
-        if isinstance(value, str) or (isinstance(value, float) and not value.is_integer()):
-            raise InputError(f"{path}: {keyword} is {value!r}; a whole number is needed")
+    keywords = read_keywords(path)
+    for keyword in _COUNTS.values():
+        keywords.whole(keyword)
 
 
 def is_target_acquisition(path: Path) -> bool:
     """Return whether a file is of a target acquisition by its EXP_TYPE; a file that cannot be read is not."""
     try:
-        kind = str(fits.getheader(path, 0).get("EXP_TYPE", "")) if is_fits(path) else ""
-    except (OSError, ValueError, TypeError, fits.VerifyError):
+        kind = read_keywords(path).text("EXP_TYPE") if is_fits(path) else None
+    except InputError:
         return False
-    return kind.endswith(("_TACQ", "_TACONFIRM"))
+    return (kind or "").endswith(("_TACQ", "_TACONFIRM"))
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -107,7 +104,7 @@ def read_header(path: Path) -> dict[str, Any]:
 
 def has_tree(path: Path) -> bool:
     """Return whether a file holds its metadata as ASDF too; other programs write FITS files without."""
-    with fits.open(path) as hdus:
+    with opened(path) as hdus:
         return "ASDF" in hdus
 
 
@@ -121,10 +118,8 @@ def _read_without_tree(path: Path) -> dict[str, Any]:
 def sci_axes(path: Path) -> tuple[int, ...]:
     """Return the shape of the SCI array of a FITS file from its header; () where there is none to read."""
     try:
-        with fits.open(path) as hdus:
-            header = hdus["SCI"].header
-            return tuple(int(header[f"NAXIS{axis}"]) for axis in range(int(header["NAXIS"]), 0, -1))
-    except (OSError, KeyError, ValueError, TypeError, fits.VerifyError):
+        return read_keywords(path).axes
+    except InputError:
         return ()
 
 
@@ -133,13 +128,32 @@ def require_whole_file(path: Path) -> None:
     if path.suffix.lower() == ".gz":
         return
     size = path.stat().st_size
-    try:
-        with fits.open(path) as hdus:
-            end = max(hdu.fileinfo()["datLoc"] + hdu.fileinfo()["datSpan"] for hdu in hdus)
-    except (OSError, ValueError, TypeError, fits.VerifyError) as error:
-        raise InputError(f"{path}: not readable ({error}); is the file complete?") from error
+    with opened(path) as hdus:
+        end = max(hdu.fileinfo()["datLoc"] + hdu.fileinfo()["datSpan"] for hdu in hdus)
     if end > size:
         raise InputError(f"{path}: {size} bytes, its header promises {end}; is the file complete?", found=size)
+
+
+def require_consistent_input(data: str | Path | JwstDataModel) -> None:
+    """Compare the header of a file with its array and with itself, that of an open model with its array.
+
+    A model may have been cut out by its maker, who need not have moved its place on the detector.
+
+    Raises
+    ------
+    InputError
+        As `require_consistent`.
+    """
+    if not isinstance(data, JwstDataModel):
+        require_consistent(str(data), read_header(Path(data)), sci_axes(Path(data)))
+    elif len(data.shape or ()) in _AXES:
+        _require_axes(models.describe(data), metadata_of(data), data.shape)
+
+
+def metadata_of(model: JwstDataModel) -> dict[str, Any]:
+    """Return the metadata of an open model as `read_header` returns those of a file."""
+    flat = model.to_flat_dict(include_arrays=False)
+    return {key.removeprefix("meta."): value for key, value in flat.items()}
 
 
 def require_consistent(name: str, meta: dict[str, Any], axes: tuple[int, ...]) -> None:

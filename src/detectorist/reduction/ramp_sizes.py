@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detectorist.errors import InputError
+from detectorist.fits_files import opened, read_keywords
 from detectorist.modes.job import ExposureInterval
 
 if TYPE_CHECKING:
-    from astropy.io import fits
+    from astropy.io.fits import HDUList
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,10 @@ class RampSize:
 
 def ramp_size(path: Path) -> RampSize | None:
     """Return the size of a ramp or of rates; None where the file does not tell, as a damaged one."""
-    from astropy.io import fits
-
     try:
-        with fits.open(path, memmap=True, lazy_load_hdus=True) as hdus:
-            header = hdus["SCI"].header
-            instrument = str(hdus[0].header.get("INSTRUME", ""))
-            axes = [int(header[f"NAXIS{number}"]) for number in range(int(header["NAXIS"]), 0, -1)]
-    except (OSError, KeyError, ValueError, TypeError, fits.VerifyError):
+        keywords = read_keywords(path)
+        axes, instrument = keywords.axes, keywords.text("INSTRUME") or ""
+    except InputError:
         return None
     if not 2 <= len(axes) <= 4 or min(axes) < 1:
         return None
@@ -53,19 +51,21 @@ def ramp_size(path: Path) -> RampSize | None:
 
 def read_interval(path: Path) -> ExposureInterval | None:
     """Return detector, start and end of a file; None where it does not tell, as a damaged one."""
-    from astropy.io import fits
-
     try:
-        with fits.open(path, memmap=True, lazy_load_hdus=True) as hdus:
-            header = hdus[0].header
-            start, end = _times(hdus) or (float(header["EXPSTART"]), float(header["EXPEND"]))
-            found = ExposureInterval(str(header["DETECTOR"]), start, end)
-    except (OSError, KeyError, ValueError, TypeError, IndexError, fits.VerifyError):
+        with opened(path) as hdus:
+            times = _times(hdus)
+        keywords = read_keywords(path)
+        start, end = times or (keywords.number("EXPSTART"), keywords.number("EXPEND"))
+        detector = keywords.text("DETECTOR")
+    except InputError:
         return None
+    if start is None or end is None or detector is None:
+        return None
+    found = ExposureInterval(detector, start, end)
     return found if 0 < found.start_mjd <= found.end_mjd else None
 
 
-def _times(hdus: fits.HDUList) -> tuple[float, float] | None:
+def _times(hdus: HDUList) -> tuple[float, float] | None:
     """Return start and end of the integrations in a segment, where the table of their times tells them."""
     if "INT_TIMES" not in hdus or not len(hdus["INT_TIMES"].data):
         return None

@@ -24,6 +24,7 @@ import numpy as np
 from jwst.pipeline import Detector1Pipeline
 
 from detectorist.errors import InputError, NoSuchFile
+from detectorist.fits_files import opened
 from detectorist.reduction.engine_steps import ENGINE_STEPS
 from detectorist.reduction.garbage_collection import FrozenHeap
 
@@ -187,9 +188,7 @@ def compare_files(stock: Path, engine: Path) -> Iterator[Difference]:
     InputError
         When one lacks an extension that the other has, or a shape differs.
     """
-    from astropy.io import fits
-
-    with fits.open(stock) as wanted, fits.open(engine) as got:
+    with opened(stock, memmap=True) as wanted, opened(engine, memmap=True) as got:
         if [hdu.name for hdu in wanted] != [hdu.name for hdu in got]:
             raise InputError(f"{engine}: extensions are {[h.name for h in got]}, not {[h.name for h in wanted]}")
         for one, other in zip(wanted, got, strict=True):

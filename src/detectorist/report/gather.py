@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from astropy.io import fits
-
 from detectorist.campaign import ledger as ledgers
 from detectorist.campaign.ledger import Entry, Ledger
 from detectorist.errors import DetectoristError, InputError
+from detectorist.fits_files import read_keywords
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.quality import is_number
+from detectorist.product_names import is_fits
 
 #: File beside the products of a simulated exposure: what is true of it.
 TRUTH = "truth.json"
@@ -179,36 +178,21 @@ def _read_header(exposure: Exposure, products: list[Path]) -> None:
     headers = list(_headers((*products, *(Path(file) for file in exposure.files))))
     # References that were made from the data say less of the exposure than its rates.
     header = next((one for one in headers if "NINTS" in one), headers[0] if headers else {})
-    exposure.header = {label: header[card] for card, label in CARDS.items() if header.get(card) is not None}
+    exposure.header = {label: header[card] for card, label in CARDS.items() if card in header}
     for card, value in header.items():
         if card.startswith("R_") and value and value != "N/A":
             exposure.references[card[2:].lower()] = str(value).rpartition("/")[2]
 
 
 def _headers(files: Iterable[Path]) -> Iterator[dict[str, Any]]:
-    """Yield the headers of files that can be read, up to the first that tells the number of integrations."""
+    """Yield the keywords of files that can be read, up to the first that tells the number of integrations."""
     for path in files:
-        if not path.name.endswith((".fits", ".fits.gz")) or not path.is_file():
+        if not is_fits(path):
             continue
         try:
-            with warnings.catch_warnings(), open(path, "rb") as handle:
-                warnings.simplefilter("ignore")  # of cards that break the standard, which are left out
-                header = _readable(fits.getheader(handle, 0))
-        except Exception:  # a damaged header fails in astropy in any way
+            header = read_keywords(path).known()
+        except InputError:
             continue
         yield header
         if "NINTS" in header:
             return
-
-
-def _readable(header: fits.Header) -> dict[str, Any]:
-    """Return the cards of a header that can be parsed and say something."""
-    found: dict[str, Any] = {}
-    for card in header.cards:
-        try:
-            value = card.value
-        except (fits.VerifyError, ValueError):
-            continue
-        if card.keyword and isinstance(value, str | bool | int | float):
-            found[card.keyword] = value
-    return found

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from astropy.io import fits
 from stdatamodels.jwst.datamodels import RampModel
 
 from detectorist import models
 from detectorist.algorithms.ramps.persistence import find_saturated, flag_glow
-from detectorist.errors import InputError
+from detectorist.fits_files import opened
 from detectorist.step import DetectoristStep
 from detectorist.times import SECONDS_PER_DAY, integration_times
 
@@ -84,15 +83,12 @@ def read_saturated(path: Path) -> np.ndarray:
     InputError
         When the file is none.
     """
-    try:
-        with fits.open(path) as hdus:
-            found = hdus[EXTENSION].data
-            table = np.empty(len(found), TABLE_DTYPE)
-            for name in TABLE_DTYPE.names:
-                table[name] = found[name]
-            return table
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: not readable as a table of saturated pixels ({error})") from error
+    with opened(path, "a table of saturated pixels") as hdus:
+        found = hdus[EXTENSION].data
+        table = np.empty(len(found), TABLE_DTYPE)
+        for name in TABLE_DTYPE.names:
+            table[name] = found[name]
+        return table
 
 
 def _corner(model: RampModel) -> tuple[int, int]:

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 from stdatamodels.jwst.datamodels import ImageModel
 
 from detectorist import models
 from detectorist.errors import InputError, ReferenceMissing
+from detectorist.fits_files import read_plane
 
 
 def band_of(wheel: str | None, pupil: str | None) -> str:
@@ -48,14 +48,8 @@ def read_template(path: Path, model: ImageModel) -> np.ndarray:
 
     Raises InputError when the file cannot be read, does not cover the image, or holds no number.
     """
-    try:
-        with fits.open(path) as hdus:
-            planes = [hdu.data for hdu in hdus if getattr(hdu.data, "ndim", 0) == 2]
-    except OSError as error:
-        raise InputError(f"{path}: not readable as a wisp template ({error})") from error
-    if not planes:
-        raise InputError(f"{path}: holds no image")
-    template = np.asarray(models.on_subarray(np.asarray(planes[0], np.float32), model))
+    plane = read_plane(path, "a wisp template")
+    template = np.asarray(models.on_subarray(np.asarray(plane, np.float32), model))
     if not np.isfinite(template).any():
         raise InputError(f"{path}: the wisp template holds no number")
     return template

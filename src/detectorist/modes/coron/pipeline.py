@@ -16,6 +16,7 @@ from detectorist.errors import InputError
 from detectorist.modes.coron.steps import CoronJumpStep, CoronRampFitStep, CoronRefPixStep, CoronSaturationStep
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
 from detectorist.reduction.engine_steps import ENGINE_STEPS
+from detectorist.reduction.headers import require_consistent_input
 from detectorist.stage_1.mask_groups import MaskGroupsStep, median_ramp
 from detectorist.stage_1.rateints_outliers import RateintsOutliersStep
 from detectorist.stage_1.subtract_1overf import SubtractOneOverFStep, add_variance
@@ -104,6 +105,7 @@ class Coron1Pipeline(DetectoristPipeline, Detector1Pipeline):
 
     def process(self, input_data: Any) -> JwstDataModel | None:
         """Return the rate, or with `return_rateints` the rates of the integrations."""
+        require_consistent_input(input_data)
         ramp = self.prepare_output(input_data, open_as_ramp=True)
         instrument = ramp.meta.instrument.name
         if instrument not in RAMP_STEPS:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
 
 from detectorist.algorithms.images.aperture_noise import measure_aperture_noise
 from detectorist.algorithms.images.sources import mask_sources
 from detectorist.errors import TooFewPixels
+from detectorist.fits_files import opened
 from detectorist.modes.quality import Check, Column, without_unknown
 
 #: Radius of the apertures in which depths are measured, arcsec, and width of the ring of their background, pixel.
@@ -77,7 +77,7 @@ class SkyImage:
 
 def read_image(path: Path) -> SkyImage:
     """Return a calibrated image or a mosaic from its file."""
-    with fits.open(path, memmap=False) as hdus:
+    with opened(path, "a calibrated image") as hdus:
         header = hdus["SCI"].header
         return SkyImage(
             np.asarray(hdus["SCI"].data, float),

@@ -18,6 +18,7 @@ from detectorist import models
 from detectorist.algorithms.images.wisp_templates import MIN_EXPOSURES, WispTemplate, stack_template
 from detectorist.crds_source import ReferenceSource, use_references
 from detectorist.errors import AlreadyCorrected, DetectoristError, InputError, OutputError, TooFewPixels
+from detectorist.fits_files import read_keywords
 from detectorist.modes.imaging.pipeline import has_wisps
 from detectorist.modes.imaging.reduction import Exposure, read_exposure
 from detectorist.reduction import content_keys, products
@@ -170,7 +171,7 @@ def _require_one_shape(exposures: list[Exposure]) -> None:
 
 
 def _require_wisps_in(exposure: Exposure) -> None:
-    if exposure.meta.get("cal_step.wisps") == "COMPLETE" or fits.getheader(exposure.path).get("S_WISPS") == "COMPLETE":
+    if exposure.meta.get("cal_step.wisps") == "COMPLETE" or read_keywords(exposure.path).text("S_WISPS") == "COMPLETE":
         raise AlreadyCorrected(f"{exposure.path}: its wisps have been subtracted; a rate from before is needed")
 
 

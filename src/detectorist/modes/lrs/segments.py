@@ -14,7 +14,7 @@ from stdatamodels.jwst.datamodels import JwstDataModel
 from detectorist.errors import InputError
 from detectorist.models import describe
 from detectorist.product_names import stem_of
-from detectorist.reduction.headers import read_header, require_consistent, sci_axes
+from detectorist.reduction.headers import metadata_of, read_header, require_consistent_input
 from detectorist.step import LRS_SLITLESS
 
 log = logging.getLogger(__name__)
@@ -113,8 +113,7 @@ def order_segments(sources: Iterable[Any], *, allow_gaps: bool = False) -> list[
         raise InputError("no input: at least one uncal or rateints file is needed")
     for segment in segments:
         _require_lrs(segment)
-        if isinstance(segment.source, Path):
-            require_consistent(segment.name, segment.meta, sci_axes(segment.source))
+        require_consistent_input(segment.source)
         _require_slope(segment)
     _require_one_series(segments)
     exposures: dict[str, list[Segment]] = {}
@@ -140,9 +139,7 @@ def _begin(members: list[Segment]) -> tuple[float, str]:
 def _read(source: Any) -> Segment:
     if not isinstance(source, JwstDataModel):
         return Segment(Path(source), read_header(Path(source)))
-    flat = source.to_flat_dict(include_arrays=False)
-    meta = {key.removeprefix("meta."): value for key, value in flat.items()}
-    return Segment(source, {**meta, "model_type": type(source).__name__})
+    return Segment(source, {**metadata_of(source), "model_type": type(source).__name__})
 
 
 def _require_lrs(segment: Segment) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 
 from detectorist.errors import InputError
+from detectorist.fits_files import read_array
 
 
 def read_wavelength_map(path: str | Path, shape: tuple[int, int]) -> np.ndarray:
@@ -18,14 +18,7 @@ def read_wavelength_map(path: str | Path, shape: tuple[int, int]) -> np.ndarray:
     InputError
         When there is no such file or extension, or it has another shape.
     """
-    try:
-        with fits.open(path) as hdus:
-            found = [hdu.name for hdu in hdus]
-            if "WAVELENGTH" not in found:
-                raise InputError(f"{path}: extensions are {', '.join(found)}; WAVELENGTH is needed")
-            wavelengths = np.array(hdus["WAVELENGTH"].data, float)
-    except OSError as error:
-        raise InputError(f"{path}: not readable as FITS ({error})") from error
+    wavelengths = np.array(read_array(path, "WAVELENGTH", "a wavelength map"), float)
     if wavelengths.shape != tuple(shape):
         raise InputError(f"{path}: WAVELENGTH has shape {wavelengths.shape}; {tuple(shape)} is needed")
     if not np.isfinite(wavelengths).any():

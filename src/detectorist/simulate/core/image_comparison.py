@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from detectorist.errors import InputError
+from detectorist.fits_files import read_array
 
 #: Half the range between the 16th and the 84th percentile of a normal distribution is its standard deviation.
 _ONE_SIGMA_PERCENTILES = (15.8655, 84.1345)
@@ -66,10 +67,8 @@ def compare_image(rate_path: str | Path, truth_path: str | Path) -> ImageCompari
         When the two have different shapes, or no pixel is without a flag.
     """
     import xarray as xr
-    from astropy.io import fits
 
-    with fits.open(rate_path) as file:
-        data, err, flags = (np.asarray(file[name].data) for name in ("SCI", "ERR", "DQ"))
+    data, err, flags = (read_array(rate_path, name, "a rate image") for name in ("SCI", "ERR", "DQ"))
     with xr.open_dataset(truth_path, engine="h5netcdf") as opened:
         truth = opened.load()
     wanted, outliers = _wanted_rate(truth)

@@ -9,6 +9,7 @@ import numpy as np
 
 from detectorist.detectors import NIRCAM, PIXEL_TIME_S, NircamDetector
 from detectorist.errors import InputError
+from detectorist.fits_files import read_plane
 from detectorist.simulate.core import detector
 from detectorist.simulate.core.components import NonlinearityCurve
 from detectorist.simulate.core.quality_flags import DEAD, DO_NOT_USE, HOT, REFERENCE_PIXEL
@@ -159,15 +160,10 @@ def _bad_pixels(scene: NircamScene, window: Window) -> tuple[np.ndarray, np.ndar
 
 
 def _read_map(path: str, window: Window) -> np.ndarray:
-    from astropy.io import fits
-
-    try:
-        found = fits.getdata(path)
-    except OSError as error:
-        raise InputError(f"{path}: not readable as a FITS image ({error})") from error
+    found = read_plane(path, "a map of the detector")
     whole = (window.facts.n_rows, window.facts.n_cols)
-    if found is None or found.shape != whole:
-        raise InputError(f"{path}: shape {getattr(found, 'shape', None)}; the whole detector, {whole}, is needed")
+    if found.shape != whole:
+        raise InputError(f"{path}: shape {found.shape}; the whole detector, {whole}, is needed")
     rows = slice(window.y_start - 1, window.y_start - 1 + window.shape[0])
     columns = slice(window.x_start - 1, window.x_start - 1 + window.shape[1])
     return found[rows, columns] != 0

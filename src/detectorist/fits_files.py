@@ -1,0 +1,148 @@
+"""FITS files are opened for reading here and nowhere else: keywords with types, arrays, and one error sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from detectorist.errors import DetectoristError, InputError, NoSuchFile
+
+if TYPE_CHECKING:
+    from astropy.io.fits import HDUList, Header
+
+
+@contextmanager
+def opened(path: str | Path, what: str = "a FITS file", *, memmap: bool = False) -> Iterator[HDUList]:
+    """Open a FITS file, compressed or not, to be read; it is closed also where astropy cannot make anything of it.
+
+    what : str
+        What it is read as, for the error.
+    memmap : bool
+        Read arrays as they are touched; not for raw counts, whose offset memory maps do not undo.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read, an extension that is asked for is missing, or the file ends before its data do: also
+        where this shows only in the body of the `with` statement.
+    """
+    from astropy.io import fits
+
+    try:
+        with open(path, "rb") as handle, fits.open(handle, memmap=memmap) as hdus:
+            yield hdus
+    except DetectoristError:
+        raise
+    except FileNotFoundError as error:
+        raise NoSuchFile(f"{path}: no such file") from error
+    except Exception as error:  # astropy fails in any way on damaged files
+        # The first sentence: astropy's next ones are about its own options.
+        said = str(error.args[0] if isinstance(error, KeyError) else error).partition(". ")[0].rstrip(".,")
+        raise InputError(f"{path}: not readable as {what} ({said}); is the file complete?") from error
+
+
+@dataclass(frozen=True)
+class Keywords:
+    """Keywords of a file, by name: those of the first header, and of SCI what the first does not have.
+
+    Attributes
+    ----------
+    axes : tuple of int
+        Shape of the SCI array, slowest axis first; () where there is none.
+    """
+
+    path: Path
+    headers: tuple[Header, ...]
+    axes: tuple[int, ...]
+
+    def value(self, name: str) -> Any:
+        """Return a value as it stands there; None where the keyword is missing or empty.
+
+        Raises InputError where the card is damaged.
+        """
+        from astropy.io import fits
+
+        try:
+            found = next((header[name] for header in self.headers if name in header), None)
+        except (ValueError, fits.VerifyError) as error:
+            raise InputError(f"{self.path}: {name} is not readable ({error}); is the file damaged?") from error
+        return None if isinstance(found, fits.card.Undefined) else found
+
+    def text(self, name: str) -> str | None:
+        """Return a value as text."""
+        found = self.value(name)
+        return None if found is None else str(found)
+
+    def number(self, name: str) -> float | None:
+        """Return a number; raises InputError for a word."""
+        found = self.value(name)
+        if found is None:
+            return None
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            raise InputError(f"{self.path}: {name} is {found!r}; a number is needed")
+        return float(found)
+
+    def whole(self, name: str) -> int | None:
+        """Return a whole number; raises InputError for words, fractions and truth values."""
+        found = self.value(name)
+        if found is None:
+            return None
+        if isinstance(found, bool) or not isinstance(found, int | float) or found != int(found):
+            raise InputError(f"{self.path}: {name} is {found!r}; a whole number is needed")
+        return int(found)
+
+    def known(self) -> dict[str, Any]:
+        """Return {name: value} of all cards that say something; damaged ones are left out."""
+        found: dict[str, Any] = {}
+        for header in self.headers:
+            for name in header:
+                with suppress(InputError):
+                    value = found.get(name, self.value(name)) if name else None
+                    if isinstance(value, str | bool | int | float):
+                        found[name] = value
+        return found
+
+
+def read_keywords(path: str | Path) -> Keywords:
+    """Return the keywords of the first header and of SCI; no array is read.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read.
+    """
+    with opened(path) as hdus:
+        headers = [hdus[0].header, *([hdus["SCI"].header] if "SCI" in hdus else [])]
+        sci = headers[1] if len(headers) > 1 else {}
+        axes = tuple(int(sci[f"NAXIS{axis}"]) for axis in range(int(sci.get("NAXIS", 0)), 0, -1))
+    return Keywords(Path(path), tuple(headers), axes)
+
+
+def read_array(path: str | Path, extension: str, what: str = "a FITS file") -> np.ndarray:
+    """Return the array of an extension; raises InputError where there is none, with the extensions that there are."""
+    with opened(path, what) as hdus:
+        if extension not in hdus or hdus[extension].data is None:
+            found = ", ".join(hdu.name for hdu in hdus)
+            raise InputError(f"{path}: extensions are {found}; {extension} with data is needed")
+        return np.asarray(hdus[extension].data)
+
+
+def read_plane(path: str | Path, what: str = "an image") -> np.ndarray:
+    """Return the first two-dimensional image of a file, whatever its extension is called.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read or holds no image.
+    """
+    with opened(path, what) as hdus:
+        planes = (hdu.data for hdu in hdus if hdu.is_image and len(hdu.shape) == 2)
+        found = next((plane for plane in planes if plane is not None), None)
+    if found is None:
+        raise InputError(f"{path}: holds no image; {what} is needed")
+    return np.asarray(found)

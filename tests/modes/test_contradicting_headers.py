@@ -1,0 +1,44 @@
+"""A pipeline that is called by itself refuses a header that contradicts its array, as a campaign does."""
+
+import numpy as np
+import pytest
+from stdatamodels.jwst.datamodels import RampModel
+
+from detectorist.errors import InputError
+from detectorist.pipelines import Coron1Pipeline, ImagingPipeline, LrsPipeline
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+MODES = {
+    ImagingPipeline: ("NIRCAM", "NRCB4", "F200W", "NRC_IMAGE"),
+    Coron1Pipeline: ("NIRCAM", "NRCALONG", "F335M", "NRC_CORON"),
+    LrsPipeline: ("MIRI", "MIRIMAGE", "P750L", "MIR_LRS-SLITLESS"),
+}
+
+
+@pytest.fixture(params=MODES, ids=lambda kind: kind.__name__)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def ramps(kind, make_lrs_ramp):
+    """Ramps of the pipeline's mode that say of themselves what they are not: a group more than there is."""
+    model = make_lrs_ramp(n_ints=1, n_groups=3)
+    meta = model.meta
+    meta.instrument.name, meta.instrument.detector, meta.instrument.filter, meta.exposure.type = MODES[kind]
+    meta.exposure.ngroups = 4
+    return model
+
+
+@pytest.mark.parametrize("opened", [True, False], ids=["model", "file"])
+def test_header_and_array_are_compared_first(kind, ramps, opened, tmp_path):
+    source = ramps
+    if not opened:
+        source = str(tmp_path / "jw09999001001_04103_00001_det_uncal.fits")
+        ramps.save(source)
+    before = np.array(ramps.data)
+    with pytest.raises(InputError, match=r"the header says 4 groups \(NGROUPS\), the array holds 3"):
+        kind().run(source)
+    np.testing.assert_array_equal(ramps.data, before)
+    assert isinstance(ramps, RampModel)
