@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from detectorist.errors import DetectoristError, InputError, NoSuchFile
 
 if TYPE_CHECKING:
+    import numpy as np
     from astropy.io.fits import HDUList, Header
 
 
@@ -129,7 +128,7 @@ def read_array(path: str | Path, extension: str, what: str = "a FITS file") -> n
         if extension not in hdus or hdus[extension].data is None:
             found = ", ".join(hdu.name for hdu in hdus)
             raise InputError(f"{path}: extensions are {found}; {extension} with data is needed")
-        return np.asarray(hdus[extension].data)
+        return hdus[extension].data
 
 
 def read_plane(path: str | Path, what: str = "an image") -> np.ndarray:
@@ -145,4 +144,4 @@ def read_plane(path: str | Path, what: str = "an image") -> np.ndarray:
         found = next((plane for plane in planes if plane is not None), None)
     if found is None:
         raise InputError(f"{path}: holds no image; {what} is needed")
-    return np.asarray(found)
+    return found

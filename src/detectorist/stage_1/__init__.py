@@ -1,33 +1,37 @@
-"""Steps on ramps, before a slope is fitted."""
+"""Steps on ramps, before a slope is fitted, and on rates.
 
-from detectorist.stage_1.drop_groups import DropGroupsStep
-from detectorist.stage_1.drop_integrations import DropIntegrationsStep
-from detectorist.stage_1.flag_persistence import FlagPersistenceStep
-from detectorist.stage_1.group_background_subtract import GroupBackgroundSubtractStep
-from detectorist.stage_1.mask_groups import MaskGroupsStep
-from detectorist.stage_1.rateints_outliers import RateintsOutliersStep
-from detectorist.stage_1.reference_pixel import ReferencePixelStep
-from detectorist.stage_1.regroup import RegroupStep
-from detectorist.stage_1.snowballs import SnowballsStep
-from detectorist.stage_1.stripes import StripesStep
-from detectorist.stage_1.subtract_1overf import SubtractOneOverFStep
-from detectorist.stage_1.subtract_group_offsets import SubtractGroupOffsetsStep
-from detectorist.stage_1.subtract_ktc import SubtractKtcStep
-from detectorist.stage_1.wisps import WispsStep
+Imported on first use: no pipeline needs all of them, and some bring large libraries along.
+"""
 
-__all__ = [
-    "DropGroupsStep",
-    "DropIntegrationsStep",
-    "FlagPersistenceStep",
-    "GroupBackgroundSubtractStep",
-    "MaskGroupsStep",
-    "RateintsOutliersStep",
-    "ReferencePixelStep",
-    "RegroupStep",
-    "SnowballsStep",
-    "StripesStep",
-    "SubtractGroupOffsetsStep",
-    "SubtractKtcStep",
-    "SubtractOneOverFStep",
-    "WispsStep",
-]
+from importlib import import_module
+from typing import Any
+
+#: Steps, and the modules that they are in.
+_MODULES = {
+    "DropGroupsStep": "drop_groups",
+    "DropIntegrationsStep": "drop_integrations",
+    "FlagPersistenceStep": "flag_persistence",
+    "GroupBackgroundSubtractStep": "group_background_subtract",
+    "MaskGroupsStep": "mask_groups",
+    "RateintsOutliersStep": "rateints_outliers",
+    "ReferencePixelStep": "reference_pixel",
+    "RegroupStep": "regroup",
+    "SnowballsStep": "snowballs",
+    "StripesStep": "stripes",
+    "SubtractGroupOffsetsStep": "subtract_group_offsets",
+    "SubtractKtcStep": "subtract_ktc",
+    "SubtractOneOverFStep": "subtract_1overf",
+    "WispsStep": "wisps",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a step."""
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the steps too."""
+    return sorted([*globals(), *_MODULES])

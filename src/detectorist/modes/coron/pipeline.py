@@ -6,7 +6,6 @@ import logging
 from typing import Any, ClassVar
 
 import numpy as np
-from jwst.pipeline import Detector1Pipeline
 from stdatamodels.jwst.datamodels import CubeModel, ImageModel, JwstDataModel, RampModel
 
 from detectorist import models
@@ -15,6 +14,7 @@ from detectorist.algorithms.combine import combine_integrations
 from detectorist.errors import InputError
 from detectorist.modes.coron.steps import CoronJumpStep, CoronRampFitStep, CoronRefPixStep, CoronSaturationStep
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
+from detectorist.reduction.detector1 import Detector1Pipeline
 from detectorist.reduction.engine_steps import ENGINE_STEPS
 from detectorist.reduction.headers import require_consistent_input
 from detectorist.stage_1.mask_groups import MaskGroupsStep, median_ramp

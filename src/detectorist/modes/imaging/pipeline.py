@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from jwst.pipeline import Detector1Pipeline
 from stdatamodels.jwst.datamodels import CubeModel, ImageModel, JwstDataModel, RampModel
 
 from detectorist import models
@@ -19,6 +18,7 @@ from detectorist.modes.imaging import saturated
 from detectorist.product_names import stem_of
 from detectorist.reduction import products
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
+from detectorist.reduction.detector1 import Detector1Pipeline
 from detectorist.reduction.engine_steps import ENGINE_STEPS, EngineJumpStep, EngineRampFitStep
 from detectorist.reduction.headers import (
     flag_missing_rates,
