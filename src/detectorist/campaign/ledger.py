@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from detectorist.campaign.worker import sha256_of
 from detectorist.errors import InputError, OutputError
 from detectorist.modes.job import CRASHED, DONE, FINAL, RUNNING, WAITING, InputFile, Job, JobRecord, Product
+from detectorist.reduction.file_hash import file_hash
 from detectorist.reduction.products import require_no_link
 
 FILE = "ledger.sqlite"
@@ -292,7 +292,7 @@ def _is_same(file: InputFile) -> bool:
         same = (status.st_mtime_ns, status.st_ctime_ns, status.st_ino) == (file.mtime_ns, file.ctime_ns, file.inode)
         if file.settled and same:
             return True
-        return sha256_of(path) == file.sha256
+        return file_hash(path) == file.sha256
     except OSError:
         return False
 
@@ -309,6 +309,6 @@ def products_are_whole(entry: Entry) -> bool:
         if status.st_size != product.size:
             return False
         untouched = (status.st_mtime_ns, status.st_ctime_ns) == (product.mtime_ns, product.ctime_ns)
-        if not untouched and sha256_of(path) != product.sha256:
+        if not untouched and file_hash(path) != product.sha256:
             return False
     return entry.state in FINAL and (entry.state != DONE or bool(entry.record.products))

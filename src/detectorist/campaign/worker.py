@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import hashlib
 import json
 import os
 import threading
@@ -21,6 +20,7 @@ from detectorist.errors import DetectoristError, InputError, OutputError, is_unp
 from detectorist.modes import load_mode
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, InputFile, Job, JobRecord, Outcome, Product
 from detectorist.product_names import is_fits
+from detectorist.reduction.file_hash import FRESH_NS, file_hash
 from detectorist.reduction.products import write_text
 
 LOG = "detectorist.log"
@@ -30,8 +30,6 @@ APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
 REPORT_EVERY_S = 0.2
 #: What the system says when a file finds no room.
 NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-#: A file changed less than this before it was hashed may change again without a new time stamp.
-FRESH_NS = 2_000_000_000
 #: Stock steps keep their logs and references per process: one exposure at a time, whoever runs the threads.
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -133,7 +131,7 @@ def describe_input(path: Path) -> InputFile:
         status = path.stat()
         settled = time.time_ns() - status.st_mtime_ns > FRESH_NS
         return InputFile(
-            str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, sha256_of(path), settled
+            str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, file_hash(path), settled
         )
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
@@ -143,14 +141,8 @@ def describe_product(folder: Path, path: Path) -> Product:
     """Return what the ledger keeps of a product, to know it again."""
     status = path.stat()
     return Product(
-        str(path.relative_to(folder)), status.st_size, status.st_mtime_ns, status.st_ctime_ns, sha256_of(path)
+        str(path.relative_to(folder)), status.st_size, status.st_mtime_ns, status.st_ctime_ns, file_hash(path)
     )
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def rarely(progress: Callable[[float, int, str], None]) -> Callable[[float, int, str], None]:

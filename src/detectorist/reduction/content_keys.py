@@ -12,6 +12,7 @@ import numpy as np
 
 from detectorist.errors import InputError
 from detectorist.fits_files import opened, read_keywords
+from detectorist.reduction.file_hash import file_hash
 
 #: Keywords of a product: what it was made from, a hash of its content as it was written, and who made it.
 KEYWORD, HASH_KEYWORD, VERSION_KEYWORD = "DT_KEY", "DT_HASH", "DT_VERS"
@@ -50,12 +51,6 @@ def content_key(source: Any, parameters: dict[str, Any], references: str) -> str
         "references": _reference_state(references),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
-
-
-def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def data_hash(path: Path) -> str:

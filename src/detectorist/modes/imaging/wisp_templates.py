@@ -22,6 +22,7 @@ from detectorist.fits_files import read_keywords
 from detectorist.modes.imaging.pipeline import has_wisps
 from detectorist.modes.imaging.reduction import Exposure, read_exposure
 from detectorist.reduction import content_keys, products
+from detectorist.reduction.file_hash import file_hash
 from detectorist.reduction.runner import references_in_words, require_writable
 from detectorist.stage_1.nircam_readout import readout_of
 from detectorist.stage_1.rate_images import flat_under, refuse_corrected, require_honest_size, unusable_pixels
@@ -244,7 +245,7 @@ def _write(
         {
             "file": [exposure.path.name for exposure in exposures],
             "strength": template.strength.astype(np.float32),
-            "sha256": [content_keys.file_hash(exposure.path) for exposure in exposures],
+            "sha256": [file_hash(exposure.path) for exposure in exposures],
         }
     )
     used = fits.ImageHDU(template.n_used, name="NUSED")

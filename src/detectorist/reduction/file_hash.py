@@ -1,0 +1,35 @@
+"""Hashes of files, each read once as long as it stays what it was."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+#: A file changed so short a time ago could change again within the resolution of its time stamp, unnoticed.
+FRESH_NS = 2_000_000_000
+#: Hashes that are kept.
+MOST_KEPT = 256
+
+_Identity = tuple[str, int, int, int, int]
+_known: dict[_Identity, str] = {}
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file.
+
+    The ledger and the keys of products both ask for that of an input: it is kept while name, inode, size and times are
+    the same.
+    """
+    status = os.stat(path)
+    identity = (str(path), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    if identity in _known:
+        return _known[identity]
+    with open(path, "rb") as handle:
+        found = hashlib.file_digest(handle, "sha256").hexdigest()
+    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > FRESH_NS:
+        if len(_known) >= MOST_KEPT:
+            _known.clear()
+        _known[identity] = found
+    return found
