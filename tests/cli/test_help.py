@@ -1,21 +1,12 @@
 """Help is quick, complete and shows how."""
 
+import re
 import subprocess
 import sys
 import time
 
 import pytest
-
-COMMANDS = [
-    (),
-    ("run",),
-    ("run", "lrs"),
-    ("simulate",),
-    ("simulate", "lrs"),
-    ("recipe",),
-    ("recipe", "show"),
-    ("demo",),
-]
+import typer
 
 
 def detectorist(*words):
@@ -27,16 +18,35 @@ def detectorist(*words):
     )
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words) or "detectorist")
-def test_every_command_has_help(words):
-    done = detectorist(*words, "--help")
+def commands(command, words=()):
+    """Yield (words, command) of a command and of everything below it, as `--help` would be asked for."""
+    yield words, command
+    if hasattr(command, "list_commands"):
+        context = command.make_context(" ".join(words), ["--help"], resilient_parsing=True)
+        for name in command.list_commands(context):
+            yield from commands(command.get_command(context, name), (*words, name))
+
+
+def test_every_command_and_group_shows_an_example_that_is_a_command_of_it():
+    from detectorist.cli.app import app
+
+    found = dict(commands(typer.main.get_command(app)))
+    assert {("run", "lrs"), ("run", "imaging"), ("run", "coron"), ("recipe", "show"), ("simulate", "lrs")} <= set(found)
+    for words, command in found.items():
+        told = re.search(r"Example: (detectorist[^\n]*)", command.help or "")
+        assert told, f"{' '.join(words)}: no example"
+        assert told[1].split()[1 : 1 + len(words)][:1] == list(words[:1]), f"{words}: {told[1]}"
+
+
+def test_help_is_shown_by_the_command_itself():
+    done = detectorist("run", "lrs", "--help")
     assert done.returncode == 0, done.stderr
     assert "Usage" in done.stdout
     assert "Example" in done.stdout
 
 
 def test_help_is_quick():
-    heavy = "('jwst', 'numba', 'scipy')"
+    heavy = "('jwst', 'numba', 'scipy', 'numpy', 'astropy', 'pydantic')"
     code = f"import sys; from detectorist.cli.app import app; print([m for m in {heavy} if m in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"

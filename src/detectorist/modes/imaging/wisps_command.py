@@ -42,7 +42,8 @@ class WispsGroup(TyperGroup):
 
 
 app = typer.Typer(
-    help="Subtract wisps (`detectorist wisps FILE`) or make templates (`detectorist wisps template FILES`).",
+    help="Subtract wisps (`detectorist wisps FILE`) or make templates (`detectorist wisps template FILES`).\n\n"
+    "Example: detectorist wisps jw01345001001_10201_00001_nrca3_rate.fits --wisp-templates wisp_templates",
     no_args_is_help=True,
     cls=WispsGroup,
 )
