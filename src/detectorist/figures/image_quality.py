@@ -19,8 +19,9 @@ def draw_rows(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> Figure
     """
     figure, (upper, lower) = new_figure(2, 1, size=(5.6, 5.4))
     for image, label, colour in ((before, "before", COLOURS[1]), (after, "after", COLOURS[0])):
-        upper.plot(row_levels(image, mask), lw=0.7, color=colour, label=label, alpha=0.9)
-        lower.loglog(*binned_power(image[None], mask), lw=1.2, color=colour, label=label)
+        levels = row_levels(image, mask)
+        upper.plot(levels, lw=0.7, color=colour, label=label, alpha=0.9)
+        lower.loglog(*power_of_levels(levels[None]), lw=1.2, color=colour, label=label)
     lower.axhline(white_level(after, mask), ls="--", lw=1, color=COLOURS[6], label="white noise alone")
     upper.set(xlabel="row", ylabel="median of the row (DN/s)")
     lower.set(xlabel="frequency (1/row)", ylabel="power of row medians (DN²/s²)")
@@ -34,7 +35,12 @@ def binned_power(images: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.n
 
     images : ndarray of float, shape (n, ny, nx). mask : ndarray of bool, shape (ny, nx), True where not to be used.
     """
-    levels = np.nan_to_num(np.array([row_levels(image, mask) for image in images]))
+    return power_of_levels(np.array([row_levels(image, mask) for image in images]))
+
+
+def power_of_levels(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (frequency in 1/row, power) of levels of rows, shape (n, ny), as `binned_power`; NaN count as 0."""
+    levels = np.nan_to_num(levels)
     power = (np.abs(np.fft.rfft(levels, axis=1))[:, 1:] ** 2 / levels.shape[1]).mean(axis=0)
     return _binned(np.fft.rfftfreq(levels.shape[1])[1:], power)
 

@@ -9,7 +9,7 @@ from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from detectorist.figures.style import COLOURS, new_figure
+from detectorist.figures.style import COLOURS, as_shown, new_figure
 
 #: Maps side by side; more groups share a map.
 MOST_MAPS = 12
@@ -24,7 +24,8 @@ def draw_snowballs(flagged: np.ndarray, events: list[list[float]], *, n_groups: 
     events : list of [integration, group, y, x, radius, core radius], pixels, as recorded by the step.
     """
     figure, axes = new_figure(1, 2, size=(9.6, 4.4))
-    axes[0].imshow(flagged, origin="lower", cmap="Greys", interpolation="nearest")
+    small, extent = as_shown(flagged)
+    axes[0].imshow(small > 0, extent=extent, origin="lower", cmap="Greys", interpolation="nearest")
     for _, group, y, x, radius, _ in events:
         axes[0].add_patch(Circle((x, y), 3 * radius, fill=False, color=COLOURS[1], lw=0.8))
         axes[0].annotate(f"{group:.0f}", (x, y + 3 * radius), color=COLOURS[1], fontsize=7, ha="center")
