@@ -80,7 +80,8 @@ def test_files_beside_the_page_have_names_that_every_disk_takes(tmp_path, figure
     page = Media(tmp_path / "assets")
     markup = page.figure(figure, name="a/b: c", label="x")
     assert 'src="assets/a_b__c.png"' in markup
-    assert Image.open(tmp_path / "assets" / "a_b__c.png").size == (300, 200)
+    with Image.open(tmp_path / "assets" / "a_b__c.png") as image:
+        assert image.size == (300, 200)
 
 
 def test_existing_pictures_are_taken_as_they_are(tmp_path):
