@@ -197,13 +197,14 @@ def test_blocks_of_rates_carry_their_numbers_and_times(make_lrs_rateints, tmp_pa
 @pytest.mark.long
 def test_stage_2_of_a_long_segment_goes_in_blocks(lrs_exposure, tmp_path, monkeypatch):
     """No integration is lost or out of order."""
-    from detectorist.modes.lrs.reduction import Request, reduce_lrs
+    from detectorist.modes.lrs.reduction import Request, reduce_exposure
 
     monkeypatch.setattr(exposure_parts, "BLOCK_INTS", 3)
     files = sorted(lrs_exposure.glob("*_uncal.fits"))[:1]
-    spectra = reduce_lrs(Request(files, tmp_path, references=str(lrs_exposure / "crds"), recipe="short"))
-    assert spectra.dataset.sizes["integration_number"] == 5
-    assert (np.diff(spectra.dataset["time_mjd_utc"]) > 0).all()
+    reduced = reduce_exposure(Request(files, tmp_path, references=str(lrs_exposure / "crds"), recipe="short"))
+    dataset = reduced.spectra.dataset
+    assert dataset.sizes["integration_number"] == 5
+    assert (np.diff(dataset["time_mjd_utc"]) > 0).all()
 
 
 def test_numbers_on_which_chunks_differ_become_a_list():

@@ -21,6 +21,10 @@ UNSTEADY = 0.1
 MOST_BIAS = 0.003
 #: e-/DN, for the noise of the photons: the square root of it enters, and MIRI's is 3 to 5.5 whoever measured it.
 GAIN = 4.0
+#: Largest departure of a difference that is kept, in units of the photon noise it has in the brightest pixels. Beyond
+#: it the jump step takes some of them for cosmic rays, more of them the brighter the star is: a bias that follows the
+#: transit.
+MOST_SIGMA = 1.0
 #: Groups that a slope is made of, at least.
 LEAST_KEPT = 2
 
@@ -40,8 +44,10 @@ def weigh_groups(stack: GroupStack, *, n_sigma: float = 4.0, min_deviation: floa
 
     Parameters as `find_spoiled_groups`. For each number of first groups, with and without the last one, the slope's
     bias in proportion to the light is summed from the departures of the differences kept, times their weights in a
-    straight-line fit; a tenth of it is added to the photon noise in quadrature. Offsets that all pixels share are
-    no bias here: they are subtracted with the background (or before, by SubtractGroupOffsetsStep).
+    straight-line fit; a tenth of it is added to the photon noise in quadrature. A difference that departs by more than
+    the photon noise of the brightest pixels is not kept, however small its weight: it would be flagged as a jump in
+    some of them. Offsets that all pixels share are no bias here: they are subtracted with the background (or before,
+    by SubtractGroupOffsetsStep).
     """
     spoiled = find_spoiled_groups(stack, n_sigma=n_sigma, min_deviation=min_deviation)
     n_groups = stack.ratio.shape[-1] + 1
@@ -52,11 +58,13 @@ def weigh_groups(stack: GroupStack, *, n_sigma: float = 4.0, min_deviation: floa
     n_first = sum(group != last for group in spoiled.groups)
     ends = (n_groups, last) if last in spoiled.groups else (n_groups,)
     options = [(first, end) for first in range(n_first + 1) for end in ends if end - first >= LEAST_KEPT]
+    looks_like_jump = np.abs(shares).max(axis=0) * np.sqrt(GAIN * stack.slope.max()) > MOST_SIGMA
     costs, biases = [], []
     for first, end in options:
         bias = float(np.abs(shares[:, first : end - 1] @ slope_weights(end - first)).max())
         biases.append(bias)
-        allowed = bias <= MOST_BIAS or (first, end) == options[-1]
+        allowed = bias <= MOST_BIAS and not looks_like_jump[first : end - 1].any()
+        allowed = allowed or (first, end) == options[-1]
         costs.append(np.hypot(_noise(stack, end - first), UNSTEADY * bias) if allowed else np.inf)
     best = int(np.argmin(costs))
     first, end = options[best]
