@@ -5,6 +5,7 @@ STAGE_1 = {
     "ReferencePixelStep": "reference_pixel",
     "GroupBackgroundSubtractStep": "group_background_subtract",
     "SubtractGroupOffsetsStep": "subtract_group_offsets",
+    "FlagShowersStep": "flag_showers",
     "DropIntegrationsStep": "drop_integrations",
     "RegroupStep": "regroup",
     "SnowballsStep": "snowballs",
@@ -18,6 +19,7 @@ STAGE_1 = {
 }
 STAGE_2 = {
     "InspectDQFlagsStep": "inspect_dq_flags",
+    "SubtractShowersStep": "subtract_showers",
     "CleanOutliersStep": "clean_outliers",
     "BackgroundSubtractStep": "background_subtract",
     "Extract1DBoxStep": "extract_1d_box",

@@ -11,6 +11,7 @@ _MODULES = {
     "DropGroupsStep": "drop_groups",
     "DropIntegrationsStep": "drop_integrations",
     "FlagPersistenceStep": "flag_persistence",
+    "FlagShowersStep": "flag_showers",
     "GroupBackgroundSubtractStep": "group_background_subtract",
     "MaskGroupsStep": "mask_groups",
     "RateintsOutliersStep": "rateints_outliers",

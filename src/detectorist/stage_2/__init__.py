@@ -6,6 +6,7 @@ from detectorist.stage_2.clean_outliers import CleanOutliersStep
 from detectorist.stage_2.extract_1d_box import Extract1DBoxStep
 from detectorist.stage_2.extract_1d_optimal import Extract1DOptimalStep
 from detectorist.stage_2.inspect_dq_flags import InspectDQFlagsStep
+from detectorist.stage_2.subtract_showers import SubtractShowersStep
 
 __all__ = [
     "AlignSpectraStep",
@@ -14,4 +15,5 @@ __all__ = [
     "Extract1DBoxStep",
     "Extract1DOptimalStep",
     "InspectDQFlagsStep",
+    "SubtractShowersStep",
 ]

@@ -109,7 +109,8 @@ class BackgroundSubtractStep(DetectoristStep):
             before, regions = np.array(model.data), self._regions(columns)
             self.draw(lambda: draw_background(before, found.image, found.variance, regions=regions), model)
         model.data = model.data - found.image
-        models.set_background_variance(model, found.variance)
+        before = models.background_variance(model)  # of other light that was subtracted, common to a row as well
+        models.set_background_variance(model, found.variance if before is None else before + found.variance)
         level = float(np.nanmedian(found.image[..., 0]))
         noise = float(np.sqrt(np.nanmedian(found.variance)))
         self.complete(

@@ -27,7 +27,7 @@ class Nuisance:
     neighbour: tuple[float, int] | None = None  # share of the star, column
     settling: float = 0.0  # share of the flux, decaying over six integrations
     telegraph: float = 0.0  # share of pixels that toggle and that no mask knows
-    showers: int = 0  # faint wide events, up to 2 DN/s (20 DN in one group), in every fifth integration
+    showers: int = 0  # faint wide events of 3 to 30 DN/s (24 to 240 DN in one group), in every fifth integration
     lost: int | None = None  # an integration in which the antenna moved
     error_factor: float = 1.0  # of ERR, as a wrong gain makes it
     x: np.ndarray = field(init=False)
@@ -102,4 +102,5 @@ class Nuisance:
                 for _ in range(self.showers):
                     y, x, wide = self.rng.integers(100, 390), self.rng.integers(10, 70), self.rng.uniform(4, 20)
                     distance = (ROWS[:, None] - y) ** 2 + (COLUMNS - x) ** 2
-                    data[k] += self.rng.uniform(0.2, 2) * np.exp(-0.5 * distance / wide**2)
+                    patch = self.rng.uniform(3, 30) * np.exp(-0.5 * distance / wide**2)
+                    data[k] += patch + self.rng.normal(size=patch.shape) * np.sqrt(patch / (GAIN * TIME_S))

@@ -41,6 +41,7 @@ from detectorist.reduction.headers import flag_missing_rates, flag_missing_sampl
 from detectorist.reference import GetWavelengthMap, SetCustomGain, SetCustomLinearity
 from detectorist.stage_1 import (
     DropGroupsStep,
+    FlagShowersStep,
     GroupBackgroundSubtractStep,
     ReferencePixelStep,
     SubtractGroupOffsetsStep,
@@ -52,6 +53,7 @@ from detectorist.stage_2 import (
     Extract1DBoxStep,
     Extract1DOptimalStep,
     InspectDQFlagsStep,
+    SubtractShowersStep,
 )
 
 log = logging.getLogger(__name__)
@@ -72,6 +74,7 @@ RAMP_STEPS = (
     "dark_current",
     "subtract_group_offsets",
     "group_background_subtract",
+    "flag_showers",
     "jump",
 )
 #: Share of a row's light in replaced pixels beyond which nothing was measured that could stand for it.
@@ -133,6 +136,7 @@ class LrsPipeline(DetectoristPipeline):
         "dark_current": DarkCurrentStep,
         "subtract_group_offsets": off_by_default(SubtractGroupOffsetsStep),
         "group_background_subtract": off_by_default(GroupBackgroundSubtractStep),
+        "flag_showers": off_by_default(FlagShowersStep),
         "jump": EngineJumpStep,
         "ramp_fit": EngineRampFitStep,
         "gain_scale": GainScaleStep,
@@ -141,6 +145,7 @@ class LrsPipeline(DetectoristPipeline):
         "get_wavelength_map": GetWavelengthMap,
         "flat_field": FlatFieldStep,
         "inspect_dq_flags": InspectDQFlagsStep,
+        "subtract_showers": off_by_default(SubtractShowersStep),
         "clean_outliers": CleanOutliersStep,
         "background_subtract": BackgroundSubtractStep,
         "extract_1d_box": Extract1DBoxStep,
@@ -274,6 +279,7 @@ class LrsPipeline(DetectoristPipeline):
         rates = self._once(self.flat_field, "flat_field", rates)
         rates = self.inspect_dq_flags.run(rates)
         location = self._locate_trace(rates)
+        rates = self.subtract_showers.run(rates)
         frames, profile, n_outliers, background, unmeasured = self._clean(rates)
         wavelength, spectra, errors, widths = self._extract(frames, wavelengths, profile)
         spectra, errors = self._hold_to_what_was_measured(spectra, errors, unmeasured)
@@ -317,7 +323,7 @@ class LrsPipeline(DetectoristPipeline):
                 )
             self._location = self.frames.location = location
             self.background_subtract.decided = None
-            for step in (self.clean_outliers, self.extract_1d_box, self.extract_1d_optimal):
+            for step in (self.subtract_showers, self.clean_outliers, self.extract_1d_box, self.extract_1d_optimal):
                 step.location = location
         return self._location
 

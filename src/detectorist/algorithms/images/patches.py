@@ -1,0 +1,64 @@
+"""Patches of light in maps of blocks of pixels: what stands out over several blocks, whatever its size."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import uniform_filter
+
+#: Sides of the squares of blocks in which a patch is looked for.
+SCALES = (2, 4, 8)
+#: Share of a square that must be known.
+LEAST_FILLED = 0.3
+SIGMA_PER_MAD = 1.4826
+
+
+def significance(excess: np.ndarray) -> np.ndarray:
+    """Return the significance of the most unlike square of blocks about every block.
+
+    excess : ndarray of float, shape (n_maps, n_blocks_y, n_blocks_x)
+        Of blocks, in units of their own noise; NaN where unknown.
+
+    Returns ndarray of float, same shape: the mean of squares of 2, 4 and 8 blocks, each size in robust sigmas of all
+    such squares of all maps, so that noise which neighbours share raises the bar by itself; 0 where unknown.
+    """
+    most = np.zeros(excess.shape)
+    known = np.isfinite(excess)
+    filled = np.where(known, excess, 0.0)
+    for side in SCALES:
+        window = (0, min(side, excess.shape[1]), min(side, excess.shape[2]))
+        weight = uniform_filter(known.astype(float), window, mode="constant")
+        with np.errstate(invalid="ignore", divide="ignore"):
+            square = uniform_filter(filled, window, mode="constant") / np.sqrt(weight)
+        square[~(weight > LEAST_FILLED)] = np.nan
+        scatter = SIGMA_PER_MAD * np.nanmedian(np.abs(square)) if np.isfinite(square).any() else np.nan
+        if scatter > 0:
+            most = np.fmax(most, square / scatter)
+    return most
+
+
+def common_to_rows(offset: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """Return the median of every row of blocks over the fainter half of them; 0 where none is known.
+
+    offset : (n_maps, n_blocks_y, n_blocks_x). usual : (n_blocks_y, n_blocks_x) brightness of the blocks.
+    Returns (n_maps, n_blocks_y, 1).
+    """
+    faint = usual <= np.median(usual, axis=1, keepdims=True)
+    return np.nan_to_num(nanmedian(np.where(faint, offset, np.nan), axis=2))[..., None]
+
+
+def running_median(series: np.ndarray, length: int) -> np.ndarray:
+    """Return the median over `length` maps about each one, over all where there are fewer; NaN is left out."""
+    n = len(series)
+    if n <= length:
+        return nanmedian(series, axis=0)[None]
+    first = np.clip(np.arange(n) - length // 2, 0, n - length)
+    return np.stack([nanmedian(series[k : k + length], axis=0) for k in first])
+
+
+def nanmedian(values: np.ndarray, axis: int) -> np.ndarray:
+    """Return the median of what is finite, NaN where nothing is, without a warning."""
+    ordered = np.sort(values, axis=axis)
+    n = np.isfinite(values).sum(axis=axis, keepdims=True)
+    low = np.take_along_axis(ordered, np.maximum(n - 1, 0) // 2, axis)
+    high = np.take_along_axis(ordered, np.minimum(n // 2, values.shape[axis] - 1), axis)
+    return np.where(n > 0, 0.5 * (low + high), np.nan).squeeze(axis)
