@@ -233,13 +233,13 @@ def make_jobs(request: PlanRequest, gathered: Gathered | None = None) -> list[Jo
     if request.choices is not None and not request.allow_unmatched:
         request.choices.require_all_matched(exposures)
     products = Path(request.output_dir) / (mode.subdir if request.subdir is None else request.subdir)
-    directly = mode.together or (request.directly and len(exposures) == 1)
+    directly = mode.together or (request.directly and len(exposures.keys() - gathered.apart) == 1)
     weakest = mode.persistence_settings(request.persistence_time_s) if request.persistence_time_s else ()
     jobs = []
     for name, files in exposures.items():
         require_safe_name(name, str(files[0]))
         chosen = request.choices.settings_for(name) if request.choices else ()
-        folder = products if directly else products / name
+        folder = products if directly and name not in gathered.apart else products / name
         jobs.append(
             Job(
                 name=name,

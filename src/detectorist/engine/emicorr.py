@@ -6,6 +6,8 @@ trying hundreds of phases; nearly all of its time goes into sums over samples, w
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy.interpolate import BSpline
 
@@ -118,7 +120,7 @@ def chi_squared(
 
 def _minimum(a: np.float64, b: np.float64) -> float:
     """Return the minimum of a c^2 + b c over the amplitude c; a scalar's power rounds differently from an array's."""
-    if np.isclose(a, 0, atol=1e-8) or not (np.isfinite(a) and np.isfinite(b)):
+    if abs(a) <= 1e-8 or not (math.isfinite(a) and math.isfinite(b)):
         return np.nan
     c = -b / (2 * a)
     return a * c**2 + b * c

@@ -214,6 +214,8 @@ class Gathered:
         {exposure: settings}, the strongest there are: what was asked for all makes sense for this one only so.
     notes : tuple of str
         What the user should know, a sentence each.
+    apart : frozenset of str
+        Exposures that are there to fail under their own name: files that another one is reduced without.
     conclude : callable
         Writes what a run leaves beside the products of its exposures, from their records; called at its end.
     """
@@ -222,6 +224,7 @@ class Gathered:
     settings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     overrides: Mapping[str, Sequence[str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    apart: frozenset[str] = frozenset()
     conclude: Callable[[Sequence[JobRecord]], Any] = field(default=lambda records: None)
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from detectorist.errors import DetectoristError
 from detectorist.modes import Mode
-from detectorist.modes.job import Job, JobRecord, Outcome, Prediction, Progress
+from detectorist.modes.job import Gathered, Job, JobRecord, Outcome, Prediction, Progress
+from detectorist.product_names import stem_of
 from detectorist.reduction.ramp_sizes import RampSize, ramp_size
 
 if TYPE_CHECKING:
@@ -56,20 +58,28 @@ class LrsMode(Mode):
     def join(self, exposures: dict[str, list[Path]]) -> dict[str, list[Path]]:
         """Return exposures of one visit and activity, as a phase curve has them, as one time series.
 
-        Its name has the first and the last exposure's number: jw01366011001_04103_00001-00003_mirimage.
+        Its name has the first and the last exposure's number: jw01366011001_04103_00001-00003_mirimage. A file of it
+        that cannot be read is an exposure of its own, so that it fails by its name and the others are reduced.
         """
-        series: dict[tuple[str, ...], list[str]] = {}
-        for name in exposures:
-            matched = _EXPOSURE.fullmatch(name)
-            series.setdefault((matched[1], matched[3]) if matched else (name,), []).append(name)
         joined = {}
-        for names in series.values():
-            first, last = _EXPOSURE.fullmatch(names[0]), _EXPOSURE.fullmatch(names[-1])
-            name = names[0]
-            if len(names) > 1 and first is not None and last is not None:
-                name = f"{first[1]}_{first[2]}-{last[2]}_{first[3]}"
-            joined[name] = [path for member in names for path in exposures[member]]
+        for name, paths in _series(exposures).items():
+            damaged = damaged_files(paths)
+            joined[name] = [path for path in paths if path not in damaged]
+            joined.update({stem_of(path.name): [path] for path in damaged})
         return joined
+
+    def gather(self, files: Sequence[Path], output_dir: Path, steps: Mapping[str, Mapping[str, Any]]) -> Gathered:
+        """Return the files, and for a series that goes on without one of them, that its gap is accepted."""
+        found: dict[str, list[Path]] = {}
+        for path in sorted(files):
+            found.setdefault(self.exposure_of(path), []).append(path)
+        settings, notes, apart = {}, [], set()
+        for name, paths in _series(found).items():
+            for path in damaged_files(paths):
+                settings[name] = ("allow_gaps=true",)
+                apart.add(stem_of(path.name))
+                notes.append(f"{path.name}: cannot be read; {name} is reduced without it")
+        return Gathered(tuple(files), settings=settings, notes=tuple(notes), apart=frozenset(apart))
 
     def check(self, job: Job) -> None:
         """Refuse unknown steps, parameters and values, and a source of references that is none."""
@@ -152,6 +162,40 @@ class LrsMode(Mode):
     def prepare(self) -> None:
         """Import the pipeline; its kernels are compiled by the first job that needs them, and cached."""
         import detectorist.modes.lrs.reduction  # noqa: F401
+
+
+def _series(exposures: Mapping[str, Sequence[Path]]) -> dict[str, list[Path]]:
+    """Return the files of every time series: the exposures of one visit and activity together."""
+    series: dict[tuple[str, ...], list[str]] = {}
+    for name in sorted(exposures):
+        matched = _EXPOSURE.fullmatch(name)
+        series.setdefault((matched[1], matched[3]) if matched else (name,), []).append(name)
+    joined = {}
+    for names in series.values():
+        first, last = _EXPOSURE.fullmatch(names[0]), _EXPOSURE.fullmatch(names[-1])
+        name = names[0]
+        if len(names) > 1 and first is not None and last is not None:
+            name = f"{first[1]}_{first[2]}-{last[2]}_{first[3]}"
+        joined[name] = [path for member in names for path in exposures[member]]
+    return joined
+
+
+def damaged_files(paths: Sequence[Path]) -> list[Path]:
+    """Return the files of a series that cannot be read, by their headers; none where no other would be left."""
+    damaged = [path for path in paths if path.is_file() and not _is_readable(path, path.stat().st_mtime_ns)]
+    return damaged if len(damaged) < len(paths) else []
+
+
+@lru_cache(maxsize=1024)
+def _is_readable(path: Path, changed_ns: int) -> bool:
+    """Tell whether the header of a file, as it was changed last at a time, is sound."""
+    from detectorist.reduction.headers import require_sound_header
+
+    try:
+        require_sound_header(path)
+    except DetectoristError:
+        return False
+    return True
 
 
 def _recipe(job: Job) -> Any:

@@ -205,13 +205,16 @@ def _require_contiguous(segments: list[Segment], *, allow_gaps: bool) -> None:
             raise InputError(
                 f"{before.name} and {after.name} both hold integration {after.first}: is a segment given twice?"
             )
-        if after.first > before.last + 1 and not allow_gaps:
+        if after.first == before.last + 1:
+            continue
+        lack = f"integrations {before.last + 1} to {after.first - 1} are missing between {before.name} and {after.name}"
+        if not allow_gaps:
             raise InputError(
-                f"integrations {before.last + 1} to {after.first - 1} are missing between {before.name} and "
-                f"{after.name}: give the segment in between, or allow gaps (--set allow_gaps=true)",
+                f"{lack}: give the segment in between, or allow gaps (--set allow_gaps=true)",
                 missing_from=before.last + 1,
                 missing_to=after.first - 1,
             )
+        log.warning(lack)
 
 
 def _say_what_lacks(segments: list[Segment]) -> None:
