@@ -23,8 +23,11 @@ POWERS = (2, 3, 4)
 HALF_WIDTH_PIX = 6
 #: Groups that show a bend, at least.
 MIN_GROUPS = 6
-#: First groups that are left out: a sixth of the ramp, within these limits. The decay after a reset is short.
-FIRST_GROUPS = (2, 10)
+#: First groups that are left out: a sixth of the ramp, within these limits. The decay after a reset is short, but the
+#: part of it that goes with the light looks like non-linearity: a third group costs .3 % of the slope in ramps of 12.
+FIRST_GROUPS = (3, 10)
+#: ... of ramps that keep fewer than so many groups, which a fit takes to be better than what it avoids, no more than so.
+WELL_KNOWN_GROUPS, FEWEST_FIRST = 8, 2
 #: Pixels that rise by less than this share of the brightest ones say nothing about the bend.
 FAINTEST_SHARE = 0.02
 #: Pixels needed in each output.
@@ -68,7 +71,8 @@ def fit_above_pedestal(data: np.ndarray, *, first_group: int | None = None) -> L
     data : ndarray of float, shape (n_ints, n_groups, ny, nx)
         Raw ramps, DN, column 0 being that of the detector. The last group is not used.
     first_group : int, optional
-        First group used; by default a sixth of the ramp is left out, 2 groups at least and 10 at most.
+        First group used; by default a sixth of the ramp is left out, 3 groups at least (2 in ramps of fewer
+        than twelve) and 10 at most.
 
     Returns
     -------
@@ -87,7 +91,7 @@ def fit_above_pedestal(data: np.ndarray, *, first_group: int | None = None) -> L
     signals up to the brightest pixels) for ramps of 12 to 60 groups.
     """
     n_groups = data.shape[1]
-    first = int(np.clip(n_groups // 6, *FIRST_GROUPS)) if first_group is None else first_group
+    first = _first_group(n_groups) if first_group is None else first_group
     groups = np.arange(first, n_groups - 1)
     if groups.size < MIN_GROUPS:
         raise TooFewPixels(
@@ -98,6 +102,12 @@ def fit_above_pedestal(data: np.ndarray, *, first_group: int | None = None) -> L
     coefficients, kept = _fit_robustly(ramps, groups)
     _require_agreement(ramps.only(kept), groups, coefficients)
     return _result(ramps.only(kept), groups, coefficients, pedestal, n_out + int((~kept).sum()))
+
+
+def _first_group(n_groups: int) -> int:
+    """Return the first group used of ramps of a length."""
+    wanted = int(np.clip(n_groups // 6, *FIRST_GROUPS))
+    return max(min(wanted, n_groups - 1 - WELL_KNOWN_GROUPS), FEWEST_FIRST)
 
 
 def _columns(data: np.ndarray, groups: np.ndarray) -> np.ndarray:
