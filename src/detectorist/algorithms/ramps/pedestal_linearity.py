@@ -26,7 +26,7 @@ MIN_GROUPS = 6
 #: First groups that are left out: a sixth of the ramp, within these limits. The decay after a reset is short, but the
 #: part of it that goes with the light looks like non-linearity: a third group costs .3 % of the slope in ramps of 12.
 FIRST_GROUPS = (3, 10)
-#: ... of ramps that keep fewer than so many groups, which a fit takes to be better than what it avoids, no more than so.
+#: ... and where fewer than so many groups would be left, fewer: their noise would be worse.
 WELL_KNOWN_GROUPS, FEWEST_FIRST = 8, 2
 #: Pixels that rise by less than this share of the brightest ones say nothing about the bend.
 FAINTEST_SHARE = 0.02
