@@ -214,18 +214,18 @@ class Gathered:
         {exposure: settings}, the strongest there are: what was asked for all makes sense for this one only so.
     notes : tuple of str
         What the user should know, a sentence each.
-    apart : frozenset of str
-        Exposures that are there to fail under their own name: files that another one is reduced without.
     conclude : callable
         Writes what a run leaves beside the products of its exposures, from their records; called at its end.
+    apart : frozenset of str
+        Exposures that are there to fail under their own name: files that another one is reduced without.
     """
 
     files: tuple[Path, ...]
     settings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     overrides: Mapping[str, Sequence[str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    apart: frozenset[str] = frozenset()
     conclude: Callable[[Sequence[JobRecord]], Any] = field(default=lambda records: None)
+    apart: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
