@@ -89,13 +89,14 @@ def assert_same_bits(one, other):
     ("settings", "segment", "chunk_ints"),
     [
         ((*DELICATE, *CHOOSING), 0, 2),
+        ((*DELICATE, "ramp_fit.algorithm=LIKELY"), 0, 2),
         pytest.param(DELICATE, 0, 2, marks=pytest.mark.long),
         pytest.param(CHOOSING, 0, 2, marks=pytest.mark.long),
         pytest.param((*DELICATE, "engine=stock"), 0, 3, marks=pytest.mark.long),
         pytest.param((*DELICATE, "engine=stock"), 1, 2, marks=pytest.mark.long),
         pytest.param((), 1, 2, marks=pytest.mark.long),
     ],
-    ids=["all", "delicate", "choosing", "stock code", "second segment", "recipe"],
+    ids=["all", "likelihood", "delicate", "choosing", "stock code", "second segment", "recipe"],
 )
 def test_chunks_give_the_bits_of_the_whole(rates, settings, segment, chunk_ints, monkeypatch):
     monkeypatch.setattr(groups, "MIN_DECIDING_INTS", 3)

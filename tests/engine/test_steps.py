@@ -7,7 +7,7 @@ import pytest
 from jwst.jump.jump_step import JumpStep
 from jwst.ramp_fitting.ramp_fit_step import RampFitStep
 
-from detectorist.reduction.engine_steps import EngineJumpStep, EngineRampFitStep
+from detectorist.reduction.engine_steps import EngineJumpStep, EngineRampFitStep, MarkedRampFitStep
 from detectorist.reduction.engine_steps.base import warn_of_unproven_version
 
 SHAPE = (3, 12, 40, 72)
@@ -84,15 +84,52 @@ def test_large_events_are_those_of_stock(ramp, references, caught):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_the_fit_by_likelihood_is_that_of_stock(ramp, references, caught):
+    stock, ours = (run(k, ramp, references, algorithm="LIKELY") for k in (RampFitStep, EngineRampFitStep))
+    for got, wanted in zip(ours, stock, strict=True):
+        np.testing.assert_array_equal(got.dq, wanted.dq)
+        for name in ("data", "err", "var_poisson", "var_rnoise"):
+            np.testing.assert_allclose(getattr(got, name), getattr(wanted, name), rtol=3e-7, atol=1e-15, err_msg=name)
+    assert caught() == ["ramp_fit: compiled engine"]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_our_pipelines_mark_what_likelihood_could_not_fit(ramp, references, caught):
+    """Of the pixels with a single good group stock says nothing: NaN with an infinite error, DQ good."""
+    ramp.groupdq[:, :, 3, 5] = 4
+    ramp.groupdq[:, 0, 3, 5] = 0
+    ramp.pixeldq[3, 5] = 0
+    rate, ints = run(MarkedRampFitStep, ramp, references, algorithm="LIKELY", suppress_one_group=False)
+    for model in (rate, ints):
+        unfitted = np.isnan(model.data)
+        assert unfitted[..., 3, 5].all()
+        assert np.all(model.dq[unfitted] & 1)
+        assert not model.err[unfitted].any()
+        assert np.isfinite(model.err).all()
+    assert any("could not be fitted" in line for line in caught())
+    assert any("suppress_one_group=false" in line for line in caught())
+    wanted, got = (run(k, ramp, references)[1] for k in (EngineRampFitStep, MarkedRampFitStep))
+    assert_same_model(got, wanted, ("data", "dq", "err"))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_below_four_groups_likelihood_becomes_least_squares_as_in_stock(make_lrs_ramp, references, rng):
+    model = make_lrs_ramp(2, 3, 40, 72, data=rng.normal(100, 5, (2, 3, 40, 72)).cumsum(axis=1).astype(np.float32))
+    likely, least = (run(MarkedRampFitStep, model, references, algorithm=a)[1] for a in ("LIKELY", "OLS_C"))
+    np.testing.assert_array_equal(likely.data, least.data)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize(
     ("kind", "parameters", "reason"),
     [
         (EngineJumpStep, {"find_showers": True}, "showers"),
         (EngineJumpStep, {"only_use_ints": False}, "together"),
-        (EngineRampFitStep, {"algorithm": "LIKELY"}, "LIKELY"),
+        (EngineRampFitStep, {"save_opt": True}, "optional"),
     ],
 )
-def test_what_is_not_covered_runs_in_stock(kind, parameters, reason, ramp, references, caught):
+def test_what_is_not_covered_runs_in_stock(kind, parameters, reason, ramp, references, caught, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where optional results go
     ours, stock = (run(k, ramp, references, **parameters) for k in (kind, kind.stock))
     ours, stock = (r[0] if isinstance(r, tuple) else r for r in (ours, stock))
     np.testing.assert_array_equal(ours.data, stock.data)
@@ -125,3 +162,66 @@ def test_another_stcal_is_told_once(caught):
     for _ in range(3):
         warn_of_unproven_version("9.9")
     assert len([line for line in caught() if "9.9" in line]) == 1
+
+
+#: What a header may lack or have wrong, of what these two steps read.
+DAMAGE = [
+    *((name, None) for name in ("frame_time", "group_time", "nframes", "groupgap", "ngroups", "nints")),
+    *((name, None) for name in ("integration_start", "integration_end", "drop_frames1", "readpatt")),
+    ("frame_time", 0.0),
+    ("group_time", 0.0),
+    ("group_time", -1.0),
+    ("nframes", 0),
+]
+
+
+def outcome(kind, model, references, **parameters):
+    """Return what a step gives, as arrays, or the type and words of its error."""
+    try:
+        results = run(kind, model, references, **parameters)
+    except Exception as error:
+        return type(error), str(error)
+    results = results if isinstance(results, tuple) else (results,)
+    names = ("data", "dq", "err", "var_poisson", "var_rnoise") if kind.class_alias == "ramp_fit" else ("groupdq",)
+    return [np.array(getattr(result, name)) for result in results if result is not None for name in names]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(("name", "value"), DAMAGE)
+@pytest.mark.parametrize(
+    ("kind", "parameters"),
+    [(EngineJumpStep, {}), (EngineRampFitStep, {}), (EngineRampFitStep, {"algorithm": "LIKELY"})],
+)
+def test_damaged_headers_are_refused_as_stock_refuses_them(ramp, references, kind, parameters, name, value):
+    setattr(ramp.meta.exposure, name, value)
+    ours, stock = (outcome(k, ramp, references, **parameters) for k in (kind, kind.stock))
+    if isinstance(stock, tuple):
+        assert ours == stock
+        return
+    assert len(ours) == len(stock)
+    for got, wanted in zip(ours, stock, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=3e-7, atol=1e-15)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(
+    ("algorithm", "reference", "value"),
+    [
+        ("OLS_C", "gain", np.nan),
+        ("OLS_C", "readnoise", np.nan),
+        ("OLS_C", "readnoise", 0.0),
+        ("LIKELY", "gain", np.nan),
+        ("LIKELY", "readnoise", np.nan),
+    ],
+)
+def test_references_without_a_value_give_what_stock_gives(ramp, references, algorithm, reference, value):
+    from stdatamodels.jwst import datamodels
+
+    with datamodels.open(references[f"override_{reference}"]) as model:
+        model.data = np.full_like(model.data, value)
+        model.save(references[f"override_{reference}"])
+    ours, stock = (
+        outcome(k, ramp, references, algorithm=algorithm) for k in (EngineRampFitStep, EngineRampFitStep.stock)
+    )
+    for got, wanted in zip(ours, stock, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=3e-7, atol=1e-15)

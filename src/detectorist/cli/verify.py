@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from detectorist.errors import ParameterError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -17,6 +19,10 @@ def verify(
     files: Annotated[list[Path], typer.Argument(help="_uncal.fits files of any stage-1 mode.")],
     references: Annotated[
         str | None, typer.Option(help="Source of reference files: crds, or a folder in CRDS's layout. Default: crds.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="step.parameter=value, for both, e.g. ramp_fit.algorithm=LIKELY. Repeatable."),
     ] = None,
     output_dir: Annotated[
         Path | None, typer.Option("--output-dir", "-o", help="Keep both sets of products of every file in this folder.")
@@ -31,8 +37,14 @@ def verify(
     from rich.console import Console
 
     from detectorist.crds_source import use_references
+    from detectorist.reduction.recipe import Recipe
+    from detectorist.reduction.verify import EngineDetector1Pipeline
     from detectorist.reduction.verify import verify as run
 
+    recipe = Recipe("verify").with_settings(settings or [])
+    recipe.check(EngineDetector1Pipeline)
+    if recipe.parameters:
+        raise ParameterError(f"--set {next(iter(recipe.parameters))}: step.parameter=value is needed")
     use_references(references)
     console = Console()
     differing = 0
@@ -43,7 +55,7 @@ def verify(
             folder.mkdir(parents=True, exist_ok=True)
         if len(files) > 1:
             console.print(f"[bold]{file.name}[/bold]", highlight=False)
-        result = run(file, folder=folder, tell=lambda line: typer.echo(f"{line} ...", err=True))
+        result = run(file, folder=folder, steps=recipe.steps, tell=lambda line: typer.echo(f"{line} ...", err=True))
         _print(result, console)
         differing += not result.identical
     if len(files) > 1:

@@ -19,7 +19,7 @@ from detectorist.product_names import stem_of
 from detectorist.reduction import products
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
 from detectorist.reduction.detector1 import Detector1Pipeline
-from detectorist.reduction.engine_steps import ENGINE_STEPS, EngineJumpStep, EngineRampFitStep
+from detectorist.reduction.engine_steps import ENGINE_STEPS, EngineJumpStep, MarkedRampFitStep
 from detectorist.reduction.headers import (
     flag_missing_rates,
     require_consistent_input,
@@ -56,7 +56,7 @@ class ImagingJumpStep(EngineJumpStep):
         return snowballs.run(ramp)
 
 
-class ImagingRampFitStep(EngineRampFitStep):
+class ImagingRampFitStep(MarkedRampFitStep):
     """Fit ramps, and hand on to the rates what our steps recorded on the ramps."""
 
     def process(self, step_input: Any) -> Any:

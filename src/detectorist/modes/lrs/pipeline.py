@@ -36,7 +36,7 @@ from detectorist.modes.lrs.spectra import LrsSpectra, SegmentSpectra
 from detectorist.modes.lrs.wavelengths import read_wavelength_map
 from detectorist.reduction import chunks, content_keys, exposure_parts, products
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
-from detectorist.reduction.engine_steps import EngineJumpStep, EngineRampFitStep
+from detectorist.reduction.engine_steps import EngineJumpStep, MarkedRampFitStep
 from detectorist.reduction.headers import flag_missing_rates, flag_missing_samples
 from detectorist.reference import GetWavelengthMap, SetCustomGain, SetCustomLinearity
 from detectorist.stage_1 import (
@@ -138,7 +138,7 @@ class LrsPipeline(DetectoristPipeline):
         "group_background_subtract": off_by_default(GroupBackgroundSubtractStep),
         "flag_showers": off_by_default(FlagShowersStep),
         "jump": EngineJumpStep,
-        "ramp_fit": EngineRampFitStep,
+        "ramp_fit": MarkedRampFitStep,
         "gain_scale": GainScaleStep,
         "assign_wcs": AssignWcsStep,
         "srctype": SourceTypeStep,

@@ -10,7 +10,7 @@ from detectorist.reduction.engine_steps.front import (
     EngineSaturationStep,
 )
 from detectorist.reduction.engine_steps.jump import EngineJumpStep
-from detectorist.reduction.engine_steps.ramp_fit import EngineRampFitStep
+from detectorist.reduction.engine_steps.ramp_fit import EngineRampFitStep, MarkedRampFitStep, mark_unfitted
 
 #: By the name under which pipelines list them: `step_defs = {**Parent.step_defs, **ENGINE_STEPS}`.
 ENGINE_STEPS = {
@@ -36,4 +36,6 @@ __all__ = [
     "EngineRefPixStep",
     "EngineResetStep",
     "EngineSaturationStep",
+    "MarkedRampFitStep",
+    "mark_unfitted",
 ]

@@ -87,10 +87,14 @@ class EngineStep(Mixable):
     def prepare_engine(self) -> None:
         """Tell the user what is worth knowing before the engine runs: another stcal, a compilation."""
         warn_of_unproven_version(version("stcal"))
-        kernel = self.kernel()
-        module = kernel.__module__.rsplit(".", 1)[-1]
-        if not any(Path(kernel.stats.cache_path).glob(f"{module}.{kernel.__name__}-*.nbi")):
-            log.info("compiling %s for this machine (once; about ten seconds)", kernel.__name__)
+        announce_compilation(self.kernel())
+
+
+def announce_compilation(kernel: Any) -> None:
+    """Log that a kernel has yet to be compiled, if so."""
+    module = kernel.__module__.rsplit(".", 1)[-1]
+    if not any(Path(kernel.stats.cache_path).glob(f"{module}.{kernel.__name__}-*.nbi")):
+        log.info("compiling %s for this machine (once; about ten seconds)", kernel.__name__)
 
 
 @contextmanager

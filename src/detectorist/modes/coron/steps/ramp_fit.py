@@ -15,7 +15,7 @@ from detectorist import models
 from detectorist.algorithms import dq
 from detectorist.algorithms.ramps.rc_pixels import first_straight_group
 from detectorist.algorithms.ramps.slope_variance import deconvolved_share, photon_share
-from detectorist.reduction.engine_steps import EngineRampFitStep
+from detectorist.reduction.engine_steps import MarkedRampFitStep, mark_unfitted
 from detectorist.reduction.engine_steps.base import replaced
 
 log = logging.getLogger(__name__)
@@ -26,18 +26,18 @@ FITTED = {"data": "slope", "dq": "dq", "var_poisson": "var_poisson", "var_rnoise
 VARIANCES = ("var_poisson", "var_rnoise", "err")
 
 
-class CoronRampFitStep(EngineRampFitStep):
+class CoronRampFitStep(MarkedRampFitStep):
     """Fit ramps as the stock step does, without the bends of RC pixels, and complete the variances of the slopes.
 
     In RC pixels charge rises along an exponential first. Groups before the ramp is straight are left out; a pixel
     whose ramp bends to its end, or is too short to tell, is flagged DO_NOT_USE. The log counts both.
 
     Frames averaged in a group share photons (VAR_POISSON is 9 % too large for bright pixels and four groups of
-    SHALLOW4), and the correction of IPC amplifies read noise (VAR_RNOISE is 4 to 5 % too small). Slopes are the stock
-    ones.
+    SHALLOW4; LIKELY knows of it), and the correction of IPC amplifies read noise (VAR_RNOISE is 4 to 5 % too small).
+    Slopes are the stock ones.
     """
 
-    reference_file_types: ClassVar = [*EngineRampFitStep.reference_file_types, "ipc"]
+    reference_file_types: ClassVar = [*MarkedRampFitStep.reference_file_types, "ipc"]
 
     spec = """
         rc_pixels = option("straight", "keep", default="straight")  # RC pixels: fit the straight part of ramps, or all
@@ -106,7 +106,8 @@ class CoronRampFitStep(EngineRampFitStep):
             of_reads[index] *= np.float32(read)
             total = of_photons[index] + of_reads[index]
             part = np.divide(of_reads[index], total, out=np.zeros_like(total), where=total > 0)
-            of_photons[index] *= photon_share(number[index], part, **frames)
+            if self.algorithm.upper() != "LIKELY":
+                of_photons[index] *= photon_share(number[index], part, **frames)
             err[index] = np.sqrt(of_photons[index] + of_reads[index])
             for name, array in zip(VARIANCES, (of_photons, of_reads, err), strict=True):
                 setattr(model, name, array)
@@ -151,6 +152,9 @@ class CoronRampFitStep(EngineRampFitStep):
                 array = np.array(getattr(model, name))
                 array[..., y, x] = result[fitted][..., 0, : y.size]
                 setattr(model, name, array)
+        if self.algorithm.upper() == "LIKELY":
+            for model in (rate, rateints):
+                mark_unfitted(model)
         if self.complete_variances:
             self._complete(ramp, rate, rateints, (y, x))
 
