@@ -64,3 +64,14 @@ def test_unknown_component_writes_nothing(tmp_path):
 
 def test_zero_groups_are_refused(tmp_path):
     assert isinstance(run("-o", tmp_path / "sim", "--groups", 0).exception, ParameterError)
+
+
+def test_the_electronics_of_a_real_array(tmp_path):
+    from detectorist.simulate.lrs.truth import drift_image
+
+    assert run("-o", tmp_path, *QUICK, "--detector", "measured").exit_code == 0
+    with xr.open_dataset(tmp_path / "truth.nc", engine="h5netcdf") as truth:
+        assert truth.attrs["read_noise_dn"] == 4.2
+        assert truth.drift_rows.shape == (2, 3, 416)
+        rows = drift_image(truth, 1)[:, ::2].mean(axis=2) - truth.drift_rows.values[0, :, ::2]
+        assert rows.std(axis=1).max() < 0.01  # nothing else differs between even rows

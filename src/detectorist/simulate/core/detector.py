@@ -142,6 +142,8 @@ class Drift:
         Its phase in cycles at the first row, the same for all groups.
     slow_cycles : float
         Cycles of the wave over all rows.
+    row_level : ndarray, shape (n_groups, n_rows), or None
+        Added to every row, the same in all outputs.
     """
 
     level: np.ndarray
@@ -149,6 +151,7 @@ class Drift:
     slow_amplitude: np.ndarray
     slow_phase: np.ndarray
     slow_cycles: float
+    row_level: np.ndarray | None = None
 
     def rows(self, n_rows: int) -> np.ndarray:
         """Return the drift of every row, shape (n_groups, n_rows, n_outputs), DN."""
@@ -157,6 +160,8 @@ class Drift:
         pattern = self.level[:, None, :] + self.slow_amplitude[:, None, :] * wave
         for parity in (0, 1):
             pattern[:, parity::2] += self.odd_even[:, parity, None, :]
+        if self.row_level is not None:
+            pattern += self.row_level[:, :, None]
         return pattern
 
     def image(self, n_rows: int, n_cols: int) -> np.ndarray:
@@ -182,6 +187,14 @@ def draw_drift(
         slow_phase=rng.random(n_outputs),
         slow_cycles=slow_cycles,
     )
+
+
+def draw_correlated(shape: tuple[int, int], rms: float, memory: float, rng: np.random.Generator) -> np.ndarray:
+    """Return noise of `rms` of which the part `memory` is still there in the next element along the last axis."""
+    noise = rng.normal(0, rms, shape)
+    for k in range(1, shape[1]):
+        noise[:, k] = memory * noise[:, k - 1] + np.sqrt(1 - memory**2) * noise[:, k]
+    return noise
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ MiriScene = Any
 
 #: Excess rate, DN/s, from which a hot pixel is called unusable.
 _HOT_UNUSABLE_DN_S = 300.0
+#: Parts of the drift that all outputs share which are still there in the next group, and in the next row (ground ramps,
+#: see `miri_components.MEASURED`).
+_MEMORY_OF_GROUPS, _MEMORY_OF_ROWS = 0.5, 0.8
 #: Response of a pixel that is unusable.
 _UNUSABLE_RESPONSE = 0.5
 
@@ -124,9 +127,8 @@ def reset_decay(scene: MiriScene, patterns: FixedPatterns, n_groups: int, *, fir
     """Return the reset decay of one integration, shape (n_groups, ny, nx), DN; `first` of the exposure or later."""
     if not scene.has("reset_decay"):
         return np.zeros((n_groups, *shape_of(scene)))
-    effect = scene.reset_decay
-    amplitude = effect.first_amplitude_dn if first else effect.amplitude_dn
-    return amplitude * detector.decay(n_groups, effect.time_constant_groups) * patterns.reset_pattern
+    amplitude, time_constant = scene.reset_decay.of(first=first)
+    return amplitude * detector.decay(n_groups, time_constant) * patterns.reset_pattern
 
 
 @dataclass(frozen=True)
@@ -210,11 +212,12 @@ def _add_electronics(
         seen = patterns.response > 0
         measured[-1] -= seen * (pull[:, None] + scene.last_frame.fraction * measured[-1])
     if scene.has("first_frame"):
-        measured[0] += scene.first_frame.offset_dn * (patterns.response > 0)
+        first_group = scene.first_frame.offset_dn - scene.first_frame.parity_dn * (-1.0) ** np.arange(n_rows)
+        measured[0] += first_group[:, None] * (patterns.response > 0)
     if scene.has("reset_decay"):
         measured += reset_decay(scene, patterns, n_groups, first=first)
     if scene.has("emi"):
-        phase = float(stream(seed, "emi", integration).random())
+        phase = _phase_of_interference(scene, n_groups, seed, integration)
         clocks = detector.pixel_clocks(n_rows, n_cols, row_clocks=scene.subarray.row_clocks, n_outputs=MIRI.n_outputs)
         measured += detector.interference(
             clocks,
@@ -225,15 +228,7 @@ def _add_electronics(
             phase_cycles=phase,
         )
     if scene.has("drift"):
-        drift = detector.draw_drift(
-            n_groups,
-            MIRI.n_outputs,
-            stream(seed, "drift", integration),
-            walk_dn=scene.drift.walk_dn,
-            odd_even_dn=scene.drift.odd_even_dn,
-            slow_dn=scene.drift.slow_dn,
-            slow_cycles=scene.drift.slow_cycles,
-        )
+        drift = _draw_drift(scene, n_groups, seed, integration)
         measured += drift.image(n_rows, n_cols)
     measured += patterns.pedestal_dn
     if scene.has("reset_noise"):
@@ -243,3 +238,31 @@ def _add_electronics(
         rng = stream(seed, "read_noise", integration)
         measured += scene.read_noise.rms_dn * rng.standard_normal(measured.shape, np.float32)
     return drift, phase
+
+
+def _phase_of_interference(scene: MiriScene, n_groups: int, seed: int, integration: int) -> float:
+    """Return the phase, cycles, when the first pixel of an integration is read; one reset frame lies before each."""
+    if not scene.emi.keep_phase:
+        return float(stream(seed, "emi", integration).random())
+    advance = (n_groups + 1) * scene.subarray.frame_clocks / MIRI_INTERFERENCE.period_clocks
+    return float((stream(seed, "emi", 0).random() + integration * advance) % 1)
+
+
+def _draw_drift(scene: MiriScene, n_groups: int, seed: int, integration: int) -> detector.Drift:
+    """Draw the drift of the outputs; what all have in common has random numbers of its own."""
+    size = scene.drift
+    drift = detector.draw_drift(
+        n_groups,
+        MIRI.n_outputs,
+        stream(seed, "drift", integration),
+        walk_dn=size.walk_dn,
+        odd_even_dn=size.odd_even_dn,
+        slow_dn=size.slow_dn,
+        slow_cycles=size.slow_cycles,
+    )
+    if not (size.common_dn or size.rows_dn):
+        return drift
+    rng = stream(seed, "common_drift", integration)
+    common = detector.draw_correlated((1, n_groups), size.common_dn, _MEMORY_OF_GROUPS, rng)
+    rows = detector.draw_correlated((n_groups, shape_of(scene)[0]), size.rows_dn, _MEMORY_OF_ROWS, rng)
+    return replace(drift, level=drift.level + common.T, row_level=rows)

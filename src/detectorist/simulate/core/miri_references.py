@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from stdatamodels.jwst.datamodels import JwstDataModel
 
-#: Groups of the reset reference: what is left of the decay after them is below 0.1 DN.
-_RESET_GROUPS = 20
+#: Groups of the reset reference at least, and what it may leave of the decay after them, DN.
+_RESET_GROUPS, _RESET_LEFT_DN = 20, 0.1
 #: READPATT of all exposures that are simulated.
 _READ_PATTERN = "FASTR1"
 
@@ -70,9 +70,13 @@ def describe_miri(kind: str, model: JwstDataModel, subarray: MiriSubarray | None
 def _reset_model(scene: MiriScene, patterns: FixedPatterns) -> JwstDataModel:
     from stdatamodels.jwst import datamodels
 
-    ramps = [miri_detector.reset_decay(scene, patterns, _RESET_GROUPS, first=first) for first in (True, False)]
+    n_groups = _RESET_GROUPS
+    if scene.has("reset_decay"):
+        for amplitude, time_constant in (scene.reset_decay.of(first=first) for first in (True, False)):
+            n_groups = max(n_groups, int(np.ceil(time_constant * np.log(max(abs(amplitude) / _RESET_LEFT_DN, 1)))))
+    ramps = [miri_detector.reset_decay(scene, patterns, n_groups, first=first) for first in (True, False)]
     model = datamodels.ResetModel(data=np.array(ramps, np.float32), dq=np.zeros(shape_of(scene), np.uint32))
-    model.meta.exposure.nints, model.meta.exposure.ngroups = 2, _RESET_GROUPS
+    model.meta.exposure.nints, model.meta.exposure.ngroups = 2, n_groups
     return model
 
 

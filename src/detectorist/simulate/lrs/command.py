@@ -20,6 +20,13 @@ class Preset(StrEnum):
     long = "long"
 
 
+class Electronics(StrEnum):
+    """Sizes of what the electronics add."""
+
+    assumed = "assumed"
+    measured = "measured"
+
+
 OutputDir = Annotated[
     Path,
     typer.Option("--output-dir", "-o", help="Folder for raw files, the truth (truth.nc) and reference files (crds/)."),
@@ -54,6 +61,13 @@ Gain = Annotated[
     float | None,
     scene_option("Gain of the detector, e-/DN. Default: 3.1.", show_default=False),
 ]
+ElectronicSizes = Annotated[
+    Electronics,
+    scene_option(
+        "Decay after resets, first and last frame, 390 Hz interference, drifts, read noise. measured: as in ground "
+        "ramps of a real MIRI array; assumed: larger, and other signs."
+    ),
+]
 Without = Annotated[
     list[str] | None,
     scene_option("Leave out a component, e.g. cosmic_rays, emi, drift, bad_pixels; repeatable."),
@@ -71,6 +85,7 @@ def simulate(
     depth: Depth = None,
     trace_column: TraceColumn = None,
     gain: Gain = None,
+    detector: ElectronicSizes = Electronics.assumed,
     without: Without = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -87,6 +102,8 @@ def simulate(
     star = {"mag": star_mag, "trace_column": trace_column}
     for component, changes in (("star", star), ("transit", {"depth": depth}), ("detector", {"gain": gain})):
         scene = scene.with_(component, **{name: value for name, value in changes.items() if value is not None})
+    if detector is Electronics.measured:
+        scene = scene.with_measured_electronics()
     scene = scene.without(*(without or ()))
     exposure = scene.observe(ints=ints, groups=groups, segments=segments, seed=seed)
     paths = write_observation(exposure, output_dir, overwrite=overwrite, quiet=quiet)

@@ -131,6 +131,7 @@ class LrsComponents(Scene):
     nonlinearity: shared.NonlinearityCurve = field(default_factory=shared.NonlinearityCurve)
     rscd: miri.Rscd = field(default_factory=miri.Rscd)
     reset_decay: miri.ResetDecay = field(default_factory=miri.ResetDecay)
+    first_frame: miri.FirstFrame = field(default_factory=lambda: miri.FirstFrame(offset_dn=0.0))
     last_frame: miri.LastFrame = field(default_factory=miri.LastFrame)
     emi: miri.Emi = field(default_factory=miri.Emi)
     drift: miri.OutputDrift = field(default_factory=miri.OutputDrift)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from detectorist.errors import ParameterError
+from detectorist.simulate.core.miri_components import MEASURED
 from detectorist.simulate.core.scene import Progress
 from detectorist.simulate.lrs.components import LrsComponents, late_curve
 from detectorist.simulate.lrs.observation import LrsObservation
@@ -40,6 +41,13 @@ class LrsScene(LrsComponents):
         mag = 9.0 - 2.5 * np.log10(wanted / scene.star.peak_dn_s_at_mag_9)
         curve = late_curve(pedestal_dn=scene.detector.pedestal_dn, top_dn=top_dn)
         return scene.with_star(mag=float(mag)).with_nonlinearity(coefficients=curve)
+
+    def with_measured_electronics(self) -> LrsScene:
+        """Return the scene with the electronics of a real array on a test bench (`miri_components.MEASURED`)."""
+        scene = self
+        for component, values in MEASURED.items():
+            scene = scene.with_(component, **values)
+        return scene
 
     def with_star(self, **changes: Any) -> LrsScene:
         """Return the scene with another star: parameters of `Star`."""

@@ -59,6 +59,8 @@ class TruthRecorder:
             "drift_slow_amplitude": drift.slow_amplitude,
             "drift_slow_phase": drift.slow_phase,
         }
+        if drift.row_level is not None:
+            drawn["drift_rows"] = drift.row_level.astype(np.float32)
         for name, values in drawn.items():
             if name not in self._arrays:
                 self._arrays[name] = np.zeros((exposure.n_ints, *values.shape), values.dtype)
@@ -138,7 +140,11 @@ class TruthRecorder:
     def _readout(self) -> dict[str, Variable]:
         """Return what the electronics added, read by read."""
         per_group = ("integration", "group", "output")
-        return {
+        rows = self._arrays.get("drift_rows")
+        of_rows: dict[str, Variable] = {}
+        if rows is not None:
+            of_rows["drift_rows"] = (("integration", "group", "row"), rows, "DN", "added to every row, all outputs")
+        return of_rows | {
             "emi_phase": (("integration",), self._arrays["emi_phase"], "cycle", "390.625 Hz, at the first pixel"),
             "drift_level": (per_group, self._arrays["drift_level"], "DN", "zero level of an output"),
             "drift_odd_even": (
@@ -243,6 +249,7 @@ def drift_image(truth: xr.Dataset, integration: int) -> np.ndarray:
         one.drift_slow_amplitude.values,
         one.drift_slow_phase.values,
         float(truth.attrs["drift_slow_cycles"]),
+        one.drift_rows.values if "drift_rows" in one else None,
     )
     return drift.image(truth.sizes["row"], truth.sizes["column"])
 
