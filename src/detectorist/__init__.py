@@ -1,6 +1,5 @@
 """Reduction of raw JWST exposures: MIRI LRS time series, NIRCam images, coronagraphy."""
 
-from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
@@ -22,7 +21,7 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
     if name.startswith(_REDUCE) and name.removeprefix(_REDUCE) in import_module("detectorist.modes").mode_names():
-        return partial(import_module("detectorist.campaign.api").reduce, name.removeprefix(_REDUCE))
+        return import_module("detectorist.results.api").reduce_of(name.removeprefix(_REDUCE))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -58,6 +58,10 @@ class ReferenceMissing(DetectoristError):
     """A reference file, or any source of references, is missing."""
 
 
+class ReductionFailed(DetectoristError):
+    """An exposure could not be reduced, and what was asked for needs its products."""
+
+
 class OutputError(DetectoristError):
     """A product cannot be written."""
 

@@ -38,6 +38,7 @@ ALLOWED = {
     "wings": BELOW_STEPS | {"reference", "stage_1", "stage_2", "reduction", "modes", "terminal"},
     "campaign": {"modes", "reduction", "entry_points"},
     "report": {"campaign", "modes", "reduction", "figures"},
+    "results": {"campaign", "report", "modes", "figures", "terminal"},
     "cli": {"crds_source", "campaign", "report", "reduction", "modes", "models", "terminal"},
     "simulate": {"algorithms", "models", "figures", "terminal"},
 }

@@ -63,6 +63,7 @@ def test_python_runs(text, workplace, tmp_path):
     for name in ("sim", "out"):
         if f'write("{name}"' not in text:
             (tmp_path / name).symlink_to(workplace / name)
+        (tmp_path / f"{name}_lrs").symlink_to(workplace / name)
     raw = next((workplace / "sim").glob("*_uncal.fits"))
     for name in NAMED.findall(text):
         (tmp_path / name).symlink_to(raw)

@@ -405,3 +405,20 @@ def test_every_figure_has_a_picture_and_every_picture_a_figure():
         for name in vars(module):
             if name.startswith("draw_") and vars(module)[name].__module__ == module.__name__:
                 assert f".{name}" in here, f"{module.__name__}.{name} has no picture"
+
+
+def test_images_beside_each_other_have_their_stretch():
+    from detectorist.figures.image_panel import ShownImage, draw_images
+    from detectorist.figures.pictures import Stretch
+
+    image = np.linspace(-1, 9, 12).reshape(3, 4)
+    image[0, 0] = np.nan
+    figure = draw_images(
+        [ShownImage(image, "linear", Stretch(0, 8), "DN/s"), ShownImage(image, "soft", Stretch(-1, 9, soft=0.5))],
+        title="Two",
+    )
+    left, right = (axis.images[0] for axis in figure.axes[:2])
+    assert float(left.norm(4.0)) == pytest.approx(0.5)
+    assert float(right.norm(1.0)) > 0.3  # linear would be 0.2
+    assert left.get_array().mask[0, 0]
+    figure.savefig("/dev/null", format="png")

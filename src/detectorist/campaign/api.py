@@ -14,7 +14,7 @@ from detectorist.campaign.ledger import Entry, Ledger
 from detectorist.campaign.plan import PlanRequest, plan_run
 from detectorist.campaign.run import Execution, run_campaign
 from detectorist.modes import load_mode
-from detectorist.modes.job import Progress
+from detectorist.modes.job import Progress, Wanted
 from detectorist.reduction.settings import setting
 
 
@@ -53,7 +53,7 @@ def reduce(
     steps: Mapping[str, Mapping[str, Any]] | None = None,
     settings: Sequence[str] = (),
     table: str | Path | None = None,
-    through: str = "",
+    wanted: Wanted | None = None,
     references: str | Path | None = None,
     overwrite: bool = False,
     workers: int | None = None,
@@ -79,9 +79,8 @@ def reduce(
         "step.parameter=value"; overrides everything else.
     table : str or Path, optional
         CSV or ECSV with a row per exposure and columns step.parameter.
-    through : str
-        Name of the last stage, as `--through` takes it; "" for the first alone. Parameters of later stages go by
-        `steps={"stage2.resample": {"pixfrac": 0.8}}`.
+    wanted : Wanted, optional
+        What options of the mode's own ask for.
     references : str or Path, optional
         "crds", "none", or a folder in CRDS's layout; by default what the environment says.
     overwrite : bool
@@ -104,17 +103,22 @@ def reduce(
     chosen = [
         setting(f"{step}.{name}", value) for step, values in (steps or {}).items() for name, value in values.items()
     ]
+    wanted = wanted or Wanted()
     request = PlanRequest(
         mode=mode,
-        files=expand([str(file) for file in listed], load_mode(mode).suffixes),
+        files=expand([str(wanted.find(Path(file))) for file in listed], load_mode(mode).suffixes),
         output_dir=Path(output_dir),
         recipe=recipe,
-        choices=read_choices_as(Path(table), {}, {}) if table is not None else None,
-        overrides=[*chosen, *settings],
-        through=through,
+        settings=wanted.settings,
+        choices=read_choices_as(Path(table), wanted.columns, wanted.implied) if table is not None else None,
+        allow_unmatched=not wanted.all_matched,
+        overrides=[*wanted.overrides, *chosen, *settings],
         references=None if references is None else str(references),
-        options={"overwrite": True} if overwrite else {},
+        options={**wanted.options, **({"overwrite": True} if overwrite else {})},
+        subdir=wanted.subdir,
         directly=True,
+        persistence_time_s=wanted.persistence_time_s,
+        through=wanted.through,
     )
     execution = Execution(workers, scheduler, memory_limit)
     report = as_report(progress) if progress is not None else lambda event: None

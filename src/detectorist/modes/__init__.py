@@ -31,6 +31,9 @@ from detectorist.parameters import nearest
 from detectorist.product_names import exposure_name
 
 if TYPE_CHECKING:
+    import xarray as xr
+
+    from detectorist.modes.exposure import Exposure
     from detectorist.modes.section import Section
 
 #: Built-in modes: name -> "package.module:Class", imported when it is asked for.
@@ -115,6 +118,16 @@ class Mode(ABC):
         from detectorist.modes.section import Section
 
         return Section()
+
+    def to_xarray(self, exposure: Exposure) -> xr.Dataset:
+        """Return the main products of an exposure that is done, with units, coordinates and flags.
+
+        Raises
+        ------
+        ParameterError
+            When the mode has no arrays to give.
+        """
+        raise ParameterError(f"mode {self.name}: its products are not arrays; see the files in {exposure.folder}")
 
     def gather(self, files: Sequence[Path], output_dir: Path, steps: Mapping[str, Mapping[str, Any]]) -> Gathered:
         """Return the files to reduce, and what exposures of one run say of each other; headers may be read, no data.

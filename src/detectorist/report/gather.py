@@ -108,10 +108,11 @@ def _from_ledger(folder: Path, run: Run) -> list[Exposure]:
         entries, last = ledger.entries(), ledger.last_run()
     if last:
         run.commands.append({**last, "folder": folder})
-    return [_from_entry(entry, folder) for entry in entries.values()]
+    return [read_exposure(entry, folder) for entry in entries.values()]
 
 
-def _from_entry(entry: Entry, ledger_folder: Path) -> Exposure:
+def read_exposure(entry: Entry, ledger_folder: Path) -> Exposure:
+    """Return what the ledger in a folder, and the products it names, tell of an exposure."""
     job, record = entry.job, entry.record
     folder = Path(job.output_dir)
     if not folder.is_dir() and (ledger_folder / folder.name).is_dir():

@@ -47,9 +47,9 @@ class ProgressLines:
 
 @contextmanager
 def progress_bar(title: str, *, quiet: bool = False) -> Iterator[Callable[[float, int, str], None]]:
-    """Yield a function progress(done, total, what) that moves a bar; without a terminal it prints a few lines."""
+    """Yield a function progress(done, total, what) that moves a bar; without terminal or notebook it prints lines."""
     console = Console(stderr=True, quiet=quiet)
-    if not console.is_terminal:
+    if not (console.is_terminal or console.is_jupyter):
         yield ProgressLines(title, console)
         return
     columns = (

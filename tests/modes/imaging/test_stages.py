@@ -9,7 +9,7 @@ from astropy.io import fits
 from photutils.aperture import CircularAnnulus, CircularAperture, aperture_photometry
 from stdatamodels.jwst import datamodels
 
-from detectorist.campaign.api import reduce
+from detectorist import reduce_imaging
 from detectorist.campaign.plan import PlanRequest, make_jobs
 from detectorist.cli import main
 from detectorist.errors import ParameterError
@@ -38,7 +38,7 @@ QUICK = ("stripes.skip=true", "wisps.skip=true", "stage3.tweakreg.skip=true")
 @pytest.fixture(scope="module")
 def out(raw, tmp_path_factory):
     folder = tmp_path_factory.mktemp("out")
-    entries = reduce("imaging", raw, folder, references=raw / "crds", through="stage3", settings=QUICK, workers=0)
+    entries = reduce_imaging(raw, folder, references=raw / "crds", through="stage3", settings=QUICK, workers=0)
     assert {name: entry.record.message for name, entry in entries.items() if entry.state != "done"} == {}
     return folder, entries
 
@@ -124,7 +124,7 @@ def test_mosaic_is_deeper_than_one_image(out):
 def test_nothing_is_done_twice(raw, out):
     folder, entries = out
     before = {path: path.stat().st_mtime_ns for path in folder.glob("*.fits")}
-    again = reduce("imaging", raw, folder, references=raw / "crds", through="stage3", settings=QUICK, workers=0)
+    again = reduce_imaging(raw, folder, references=raw / "crds", through="stage3", settings=QUICK, workers=0)
     assert {path: path.stat().st_mtime_ns for path in folder.glob("*.fits")} == before
     assert [entry.record.started for entry in again.values()] == [entry.record.started for entry in entries.values()]
 
@@ -167,8 +167,7 @@ def test_missing_references_are_named(raw, tmp_path):
     cache = tmp_path / "crds"
     shutil.copytree(raw / "crds", cache)
     (cache / "references/jwst/nircam/sim_nircam_photom_0001.fits").unlink()
-    entries = reduce(
-        "imaging",
+    entries = reduce_imaging(
         sorted(raw.glob("*_uncal.fits"))[:1],
         tmp_path / "out",
         references=cache,

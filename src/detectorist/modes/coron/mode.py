@@ -13,6 +13,9 @@ from detectorist.product_names import exposure_name
 from detectorist.reduction.ramp_sizes import ramp_size
 
 if TYPE_CHECKING:
+    import xarray as xr
+
+    from detectorist.modes.exposure import Exposure
     from detectorist.modes.section import Section
 
 #: Coefficients of memory, per instrument, and disk, in bytes, fitted to measured runs with benchmarks/campaign.py: base
@@ -70,6 +73,12 @@ class CoronMode(Mode):
         from detectorist.modes.coron.report import CoronSections
 
         return CoronSections()
+
+    def to_xarray(self, exposure: Exposure) -> xr.Dataset:
+        """Return the rate and the rates of all integrations."""
+        from detectorist.reduction.image_dataset import images_to_xarray
+
+        return images_to_xarray(exposure, {"rate": "_rate.fits", "rateints": "_rateints.fits"})
 
     def summarise(self, record: JobRecord) -> list[str]:
         """Return what the numbers of the exposure say."""

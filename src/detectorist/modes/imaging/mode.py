@@ -12,11 +12,16 @@ from detectorist.product_names import exposure_name
 from detectorist.reduction.ramp_sizes import ramp_size, read_interval
 
 if TYPE_CHECKING:
+    import xarray as xr
+
+    from detectorist.modes.exposure import Exposure
     from detectorist.modes.section import Section
 
 #: Coefficients of memory and disk, in bytes, fitted to measured runs with benchmarks/campaign.py.
 BASE_BYTES, BYTES_PER_SAMPLE = 460e6, 17
 DISK_BYTES_PER_PIXEL = 65
+#: Images that `to_xarray` gives: variable -> ending of the product.
+PRODUCTS = {"rate": "_rate.fits", "before_wisps": "_rate_prewisp.fits", "before_stripes": "_rate_pre1f.fits"}
 
 
 class ImagingMode(Mode):
@@ -62,6 +67,12 @@ class ImagingMode(Mode):
         from detectorist.modes.imaging.report import ImagingSections
 
         return ImagingSections()
+
+    def to_xarray(self, exposure: Exposure) -> xr.Dataset:
+        """Return the rate image, and what it was before wisps and 1/f noise were subtracted."""
+        from detectorist.reduction.image_dataset import images_to_xarray
+
+        return images_to_xarray(exposure, PRODUCTS)
 
     def summarise(self, record: JobRecord) -> list[str]:
         """Return what the numbers of the exposure say."""

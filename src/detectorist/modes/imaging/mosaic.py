@@ -39,7 +39,8 @@ def combine(job: Job, progress: Progress) -> Outcome:
         "sources": _n_sources(made),
         **measure_mosaic(read_image(made.ending_in("_i2d.fits"))),
     }
-    return Outcome(made.products, {"exposure": numbers}, resolved=made.resolved)
+    products = sorted(made.products, key=lambda path: not path.name.startswith(job.name))  # the mosaic's own first
+    return Outcome(products, {"exposure": numbers}, resolved=made.resolved)
 
 
 def make_association(name: str, images: list[Path]) -> dict[str, Any]:

@@ -13,6 +13,9 @@ from detectorist.reduction.ramp_sizes import ramp_size
 from detectorist.reduction.standard_stage import StandardStage
 
 if TYPE_CHECKING:
+    import xarray as xr
+
+    from detectorist.modes.exposure import Exposure
     from detectorist.modes.section import Section
 
 #: Coefficients of memory and disk, in bytes, fitted to measured runs.
@@ -51,6 +54,12 @@ class CalibratedStage(StandardStage):
         size = ramp_size(Path(job.options["first"]))
         pixels = size.ny * size.nx if size else 0
         return Prediction(int(BASE_BYTES + STAGE_2_BYTES_PER_PIXEL * pixels), DISK_BYTES_PER_PIXEL * pixels)
+
+    def to_xarray(self, exposure: Exposure) -> xr.Dataset:
+        """Return the calibrated image."""
+        from detectorist.reduction.image_dataset import images_to_xarray
+
+        return images_to_xarray(exposure, {"image": "_cal.fits"})
 
     def summarise(self, record: JobRecord) -> list[str]:
         """Return what the numbers of the image say."""
@@ -103,6 +112,12 @@ class MosaicStage(StandardStage):
         size = ramp_size(Path(job.options["first"]))
         pixels = (size.ny * size.nx if size else 0) * (len(job.after) + 1)
         return Prediction(int(BASE_BYTES + STAGE_3_BYTES_PER_PIXEL * pixels), DISK_BYTES_PER_PIXEL * pixels)
+
+    def to_xarray(self, exposure: Exposure) -> xr.Dataset:
+        """Return the mosaic and its weight."""
+        from detectorist.reduction.image_dataset import images_to_xarray
+
+        return images_to_xarray(exposure, {"mosaic": "_i2d.fits"})
 
     def summarise(self, record: JobRecord) -> list[str]:
         """Return what the numbers of the mosaic say."""

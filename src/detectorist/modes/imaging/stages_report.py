@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from detectorist.errors import InputError
 from detectorist.figures.pictures import Stretch, coloured, stretch_of
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.imaging import stages_quality as quality
@@ -28,7 +29,7 @@ class _SkySection(Section):
         found = sorted(Path(path) for path in exposure.products if path.endswith(self.ending))
         try:
             return quality.read_image(found[0]) if found else None
-        except (OSError, KeyError):
+        except InputError:
             return None
 
     def thumbnail(self, exposure: Exposure) -> np.ndarray | None:

@@ -16,6 +16,9 @@ from detectorist.product_names import stem_of
 from detectorist.reduction.ramp_sizes import RampSize, ramp_size
 
 if TYPE_CHECKING:
+    import xarray as xr
+
+    from detectorist.modes.exposure import Exposure
     from detectorist.modes.section import Section
 
 #: Name of an exposure: program to activity, number of the exposure, detector.
@@ -102,6 +105,13 @@ class LrsMode(Mode):
         from detectorist.modes.lrs.report import LrsSections
 
         return LrsSections()
+
+    def to_xarray(self, exposure: Exposure) -> xr.Dataset:
+        """Return the spectra through time: `stage_2_output.nc`, in memory."""
+        import xarray as xr
+
+        with xr.open_dataset(exposure.folder / "stage_2" / "stage_2_output.nc", engine="h5netcdf") as opened:
+            return opened.load()
 
     def summarise(self, record: JobRecord) -> list[str]:
         """Return what the numbers of the exposure say."""

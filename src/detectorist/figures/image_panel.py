@@ -1,0 +1,60 @@
+"""Images side by side, each with its stretch, its axes and its colour bar."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.colors import FuncNorm, ListedColormap
+from matplotlib.figure import Figure
+
+from detectorist.figures.pictures import N_COLOURS, Stretch
+from detectorist.figures.style import new_figure
+
+#: Width of an image, inch, and limits of its height.
+WIDTH, LOWEST, HIGHEST = 4.6, 2.0, 6.0
+#: Letters of a title in one line.
+TITLE_LETTERS = 38
+
+
+@dataclass(frozen=True)
+class ShownImage:
+    """An image as it is drawn.
+
+    Attributes
+    ----------
+    image : ndarray of float, shape (ny, nx)
+    label : str
+        Its title.
+    stretch : Stretch
+    unit : str
+        Of its values, beside the colour bar.
+    x_label, y_label : str
+    """
+
+    image: np.ndarray
+    label: str
+    stretch: Stretch
+    unit: str = ""
+    x_label: str = "column (pixel)"
+    y_label: str = "row (pixel)"
+
+
+def draw_images(images: Sequence[ShownImage], *, title: str = "") -> Figure:
+    """Draw images in a row; pixels that are not finite are grey."""
+    ny, nx = images[0].image.shape
+    height = float(np.clip(WIDTH * 0.8 * ny / nx, LOWEST, HIGHEST)) + 0.8
+    figure, axes = new_figure(1, len(images), size=(WIDTH * len(images), height), squeeze=False)
+    for axis, shown in zip(axes[0], images, strict=True):
+        stretch = shown.stretch
+        palette = stretch.palette() / 255
+        colours = ListedColormap(palette[:N_COLOURS]).with_extremes(bad=palette[N_COLOURS])
+        norm = FuncNorm((stretch.bend, stretch.unbend), stretch.low, stretch.high)
+        drawn = axis.imshow(shown.image, origin="lower", interpolation="nearest", cmap=colours, norm=norm)
+        axis.set(title=textwrap.fill(shown.label, TITLE_LETTERS), xlabel=shown.x_label, ylabel=shown.y_label)
+        figure.colorbar(drawn, ax=axis, label=shown.unit, ticks=stretch.ticks(), format="%g", fraction=0.046, pad=0.03)
+    if title:
+        figure.suptitle(title)
+    return figure
