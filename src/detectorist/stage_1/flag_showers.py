@@ -43,8 +43,8 @@ class FlagShowersStep(DetectoristStep):
             model,
             f"{found.hit.sum()} groups with a shower in {integrations.size} integrations flagged",
             n_groups=int(found.hit.sum()),
-            integrations=(integrations + first).tolist(),
-            groups=[np.flatnonzero(found.hit[k]).tolist() for k in integrations],
+            # Pairs of the integration's number and the group, from 0.
+            hits=[[int(k) + first, int(group)] for k, group in np.argwhere(found.hit)],
             largest_sigma=float(found.sigma.max(initial=0)),
             integrations_refused=(np.flatnonzero(found.refused) + first).tolist(),
         )
