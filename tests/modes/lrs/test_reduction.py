@@ -73,6 +73,27 @@ def test_values_make_sense(dataset, exposure):
     assert np.isfinite(dataset["y_shift"]).all()
 
 
+def test_a_shower_costs_a_group_and_leaves_no_light(exposure, dataset, tmp_path):
+    """A patch of 150 DN across the trace in one group, more than the star's own light in faint rows."""
+    rows, columns = np.mgrid[:416, :72]
+    shower = 150 * np.exp(-0.5 * ((rows - 300) ** 2 + (columns - 41) ** 2) / 12**2)
+    for source in sorted(exposure.glob("*_uncal.fits")):
+        shutil.copy(source, tmp_path / source.name)
+    first = min(tmp_path.glob("*_uncal.fits"))
+    with fits.open(first, mode="update") as hdus:
+        hdus["SCI"].data[2, 5:] += np.rint(shower).astype(np.uint16)
+    files = sorted(tmp_path.glob("*_uncal.fits"))
+    (entry,) = api.reduce("lrs", files, tmp_path / "out", references=exposure / "crds").values()
+    assert entry.state == "done", entry.record.message
+    hits = [steps["flag_showers"]["hits"] for name, steps in entry.record.steps.items() if name != "exposure"]
+    assert [hit for part in hits for hit in part] == [[3, 5]]
+    with xr.open_dataset(tmp_path / "out" / "stage_2" / "stage_2_output.nc", engine="h5netcdf") as opened:
+        lit = np.abs(opened["detector_row"].values - 300) < 25
+        change = (opened["flux"].values - dataset["flux"].values)[2, lit] / opened["flux_error"].values[2, lit]
+    assert abs(change.mean()) < 0.5
+    assert np.abs(change).max() < 4
+
+
 def test_every_segment_has_its_rates_with_their_history(reduced):
     files = sorted((reduced / "stage_1").glob("*_rateints.fits"))
     assert len(files) == 2
