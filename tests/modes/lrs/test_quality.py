@@ -126,6 +126,15 @@ def test_errors_that_had_to_be_scaled_are_told(spectra, scales, told_of):
     assert [told_of in words for words in reasons] == [True] * bool(told_of)
 
 
+@pytest.mark.parametrize(("changed", "number"), [(([], []), 0), (([7], [20, 21]), 3)])
+def test_integrations_in_which_the_trace_changed_are_told(spectra, changed, number):
+    records = {str(k): {"subtract_showers": {"trace_changed": part}} for k, part in enumerate(changed)}
+    numbers = measure(spectra, records=records)
+    reasons = [words for words in told(numbers) if "the trace is unlike that of their neighbours" in words]
+    assert numbers["trace_changed"] == number
+    assert [f"in {number} integrations" in words for words in reasons] == [True] * bool(number)
+
+
 def test_a_trace_off_the_aperture_is_told(spectra, frames):
     moved = {name: np.roll(image, 8, axis=1) for name, image in frames.items()}
     numbers = measure(spectra, frames=moved, records=RECORDS)

@@ -238,6 +238,12 @@ CHECKS = (
         high=0.05,
     ),
     Check(
+        "trace_changed",
+        "in {value:.0f} integrations the trace is unlike that of their neighbours along most of its length (did the "
+        "antenna move?): leave them out of fits",
+        high=0.5,
+    ),
+    Check(
         "times_computed",
         "the file has no times of its integrations: they were computed from the start of the exposure",
         high=0.5,
@@ -404,11 +410,13 @@ def _of_records(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     counted = [part["inspect_dq_flags"] for part in parts if "inspect_dq_flags" in part]
     n_pixels = sum(one.get("n_pixels", 0) for one in counted)
     n_jumps = sum(one.get("counts", {}).get("JUMP_DET", 0) for one in counted)
+    showers = [part.get("subtract_showers", {}) for part in parts]
     lost = [part.get("reference_pixel", {}).get("columns_unmeasured", 0) for part in parts]
     return {
         "groups_used": int(chosen["n_groups"]) - len(chosen.get("groups") or ()) if chosen.get("n_groups") else None,
         "jumps_pct": 100.0 * n_jumps / n_pixels if n_pixels else None,
         "reference_columns_lost": max(lost, default=0),
+        "trace_changed": sum(len(part.get("trace_changed", ())) for part in showers),
         "error_scale": _error_scale(parts),
     }
 
