@@ -103,25 +103,61 @@ def test_a_campaign_on_two_workers(campaign, raw, cluster):
     assert {path: path.read_bytes() for path in campaign.out.rglob("*.txt")} == before
 
 
+def when(seen, then):
+    """Do `then` in another thread as soon as `seen()` is true; folders come and go while it looks."""
+
+    def wait():
+        while True:
+            with suppress(FileNotFoundError):
+                if seen():
+                    return then()
+            time.sleep(0.005)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def require_nothing_lost(campaign, raw):
+    """The products are those of an undisturbed run, and nothing half done lies beside them."""
+    assert not list(campaign.out.rglob(".partial-*"))
+    found = {path.name: path.read_bytes() for path in campaign.out.rglob("j*/second.txt")}
+    campaign.run(again=True)
+    assert {path.name: path.read_bytes() for path in campaign.out.rglob("j*/second.txt")} == found
+
+
 def test_a_worker_that_dies_loses_only_time(campaign, raw, cluster):
-    raw(**{f"j{number}": "sleep=0.2" for number in range(8)})
-    threading.Timer(0.7, cluster.workers[0].kill).start()
+    """Killed while it writes: its job is done by the other one, and what it left is gone at the end of the run."""
+    raw(**{f"j{number}": f"sleep=0.1 slowly {number}" for number in range(8)})
+    when(lambda: list(campaign.out.rglob(".partial-*/second.txt")), cluster.workers[0].kill)
     assert run(campaign, cluster)["done"] == 8
+    require_nothing_lost(campaign, raw)
+
+
+def test_all_workers_that_die_one_after_the_other(campaign, raw, cluster):
+    """A job that takes two workers with it is at fault itself; the others are done by who comes later."""
+    raw(**{f"j{number}": f"sleep=0.1 slowly {number}" for number in range(4)})
+
+    def replace_both():
+        cluster.workers.append(cluster.start_worker())
+        for worker in cluster.workers[:2]:
+            worker.kill()
+
+    when(lambda: list(campaign.out.rglob(".partial-*")), replace_both)
+    counts = run(campaign, cluster)
+    assert counts["done"] + counts["crashed"] == 4
+    assert campaign.run()["done"] == 4
+    require_nothing_lost(campaign, raw)
 
 
 def test_a_scheduler_that_dies_ends_the_run_and_the_next_continues(campaign, raw, cluster):
-    raw(**{f"j{number}": "sleep=0.3" for number in range(8)})
-
-    def kill_after_the_first_product():
-        while not list(campaign.out.rglob("second.txt")):
-            time.sleep(0.05)
-        cluster.scheduler.kill()
-
-    threading.Thread(target=kill_after_the_first_product).start()
+    raw(**{f"j{number}": f"sleep=0.3 slowly {number}" for number in range(8)})
+    when(lambda: list(campaign.out.rglob("second.txt")), cluster.scheduler.kill)
     with pytest.raises(OutputError, match="the connection was lost"):
         run(campaign, cluster)
     assert "running" not in states(campaign).values()
+    for worker in cluster.workers:
+        worker.wait(timeout=60)  # they end when the scheduler is gone
     assert campaign.run(workers=2)["done"] == 8
+    require_nothing_lost(campaign, raw)
 
 
 def test_no_scheduler_there(campaign, raw, monkeypatch):

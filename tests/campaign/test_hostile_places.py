@@ -1,5 +1,6 @@
 """Odd names, links that lead elsewhere, full disks and signals: nothing is written outside, nothing goes on half."""
 
+import errno
 import os
 import resource
 import shutil
@@ -14,6 +15,7 @@ import pytest
 from detectorist.campaign.ledger import FILE, Ledger
 from detectorist.campaign.plan import PlanRequest, plan_run
 from detectorist.campaign.run import Execution, run_campaign
+from detectorist.campaign.worker import is_full
 from detectorist.errors import OutputError, ParameterError
 from detectorist.reduction.recipe import Recipe
 from detectorist.reduction.runner import log_file
@@ -140,6 +142,36 @@ def test_a_log_that_finds_no_room(tmp_path):
     assert done.stderr == ""
     assert done.stdout.splitlines()[0] == "went on"
     assert f"{tmp_path / 'x.log'}: cannot be written" in done.stdout
+
+
+@pytest.mark.parametrize("quiet", [[], ["--quiet"], ["--json"]])
+def test_a_disk_that_is_full_is_told_once(raw, tmp_path, monkeypatch, quiet):
+    """Neither the product nor the ledger nor the report finds room: one line, with the name of the first."""
+    raw(a="x")
+    (tmp_path / "one.toml").write_text(f'mode = "{MODE}"\ninputs = ["raw/*_uncal.txt"]\noutput_dir = "out"\n')
+    monkeypatch.setenv("FAKE_FILE_LIMIT", "5000")
+    done = command("run", tmp_path / "one.toml", *quiet)
+    assert done.returncode == 4
+    told = [line for line in (done.stdout + done.stderr).splitlines() if "cannot be" in line]
+    assert len(told) == 1
+    assert f"{tmp_path}/out/" in told[0]
+    assert quiet == ["--quiet"] or "out/a/second.txt: cannot be written" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "full"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (OSError(errno.EFBIG, "File too large"), True),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), True),
+        (OSError("204800 requested and 1272 written"), True),
+        (OSError("Not enough space on disk: requested 5, available 2. "), True),
+        (OSError(errno.EACCES, "Permission denied"), False),
+        (OSError("requested"), False),
+    ],
+)
+def test_what_a_full_disk_is_known_by(error, full):
+    assert is_full(error) == full
 
 
 @pytest.fixture(scope="module")

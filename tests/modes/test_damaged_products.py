@@ -3,7 +3,6 @@
 import json
 import os
 import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,28 +25,11 @@ READERS = {".json": json.loads, ".toml": tomllib.loads}
 STAGE_1 = {"lrs": "_rateints.fits", "imaging": "_rate.fits", "coron": "_rateints.fits"}
 
 
-def write_lrs(folder):
-    from detectorist.simulate.lrs.scene import LrsScene
-
-    LrsScene().write(folder, ints=2, groups=6, segments=1, seed=11)
-
-
-def write_imaging(folder):
-    from detectorist.simulate.imaging.scene import ImagingScene
-
-    ImagingScene().with_detector(size=128, outputs=1, pattern="RAPID").write(folder, groups=4, seed=11)
-
-
-def write_coron(folder):
-    from detectorist.simulate.coron.scene import MiriCoronScene
-
-    MiriCoronScene().write(folder, ints=2, groups=4, rolls=1, dithers=0, backgrounds=False, seed=11)
-
-
-WRITERS: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
-    "lrs": (write_lrs, ()),
-    "imaging": (write_imaging, ("wisps.skip=true", "save_calibrated_ramp=true")),
-    "coron": (write_coron, ("save_calibrated_ramp=true",)),
+#: Settings of each mode: quick, and with more products than there would be.
+SETTINGS = {
+    "lrs": (),
+    "imaging": ("wisps.skip=true", "save_calibrated_ramp=true"),
+    "coron": ("save_calibrated_ramp=true",),
 }
 
 
@@ -87,12 +69,10 @@ class Run:
         return [Path(entry.job.output_dir) / product.path for product in entry.record.products]
 
 
-@pytest.fixture(scope="module", params=list(WRITERS))
-def run(request, tmp_path_factory):
-    write, settings = WRITERS[request.param]
-    raw = tmp_path_factory.mktemp(f"{request.param}_raw")
-    write(raw)
-    made = Run(request.param, raw, tmp_path_factory.mktemp(f"{request.param}_out"), settings)
+@pytest.fixture(scope="module", params=list(SETTINGS))
+def run(request, raw_of, tmp_path_factory):
+    out = tmp_path_factory.mktemp(f"{request.param}_out")
+    made = Run(request.param, raw_of(request.param), out, SETTINGS[request.param])
     made.again()
     return made
 

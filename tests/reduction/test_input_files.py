@@ -5,6 +5,7 @@ import gzip
 import numpy as np
 import pytest
 from astropy.io import fits
+from stdatamodels.jwst import datamodels
 
 from detectorist.errors import InputError
 from detectorist.reduction.checksums import data_sum
@@ -16,6 +17,8 @@ from detectorist.reduction.headers import (
     require_rate_unit,
     require_sound,
 )
+from detectorist.reduction.integration_numbers import are_missing, fill_in, range_of
+from detectorist.times import TABLE_DTYPE
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -141,6 +144,18 @@ def test_a_flipped_bit_in_the_pixels_is_told(write, packed):
         require_sound(path)
 
 
+def test_sums_that_a_datamodel_hands_on_say_nothing(write):
+    """jwst writes the DATASUM of the file that it read, also when it has changed the array."""
+    path = write()
+    with datamodels.open(path) as model:
+        model.data = model.data + 1
+        model.save(path, overwrite=True)
+    with fits.open(path) as hdus:
+        assert "DATASUM" in hdus["SCI"].header
+        assert hdus["SCI"].verify_datasum() == 0
+    require_sound(path)
+
+
 def test_sums_are_those_of_astropy(write, tmp_path):
     with fits.open(write()) as hdus, open(hdus.filename(), "rb") as handle:
         for hdu in hdus:
@@ -166,6 +181,50 @@ def test_a_file_without_asdf_is_read_from_its_keywords(write):
     with_tree, without = read_header(path), read_header(plain)
     for key in ("exposure.ngroups", "exposure.type", "instrument.detector", "subarray.xstart", "model_type"):
         assert without[key] == with_tree[key], key
+
+
+def number(ramp, first, *, extra=0):
+    """Give the ramps a table INT_TIMES that numbers them from `first`, and take INTSTART and INTEND away."""
+    table = np.zeros(N_INTS + extra, TABLE_DTYPE)
+    table["integration_number"] = np.arange(first, first + len(table))
+    ramp.int_times = table
+    ramp.meta.exposure.integration_start = ramp.meta.exposure.integration_end = None
+    ramp.meta.exposure.segment_total, ramp.meta.exposure.nints = 2, 2 * N_INTS
+
+
+def test_integrations_are_numbered_by_their_times_where_the_header_does_not(write, ramp):
+    number(ramp, 4)
+    path = write()
+    require_sound(path)
+    meta = read_header(path)
+    assert (meta["exposure.integration_start"], meta["exposure.integration_end"]) == (4, 6)
+    with datamodels.open(path) as model:
+        assert model.meta.exposure.integration_start is None
+        fill_in(model, N_INTS)
+        assert (model.meta.exposure.integration_start, model.meta.exposure.integration_end) == (4, 6)
+    assert are_missing(path)
+
+
+@pytest.mark.parametrize("extra", [3, -3])
+def test_a_part_of_an_exposure_that_nothing_numbers_is_refused(write, ramp, extra):
+    number(ramp, 1, extra=extra)
+    with pytest.raises(InputError, match="INTSTART and INTEND are missing.*NINTS says 6, the array holds 3"):
+        require_sound(write())
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "listed", "expected"),
+    [
+        (4, None, [], (4, 6)),
+        (None, 6, [], (4, 6)),
+        (None, None, [4, 5, 6], (4, 6)),
+        (None, None, [4, 6, 7], (None, None)),
+        (None, None, [4, 5], (None, None)),
+        (4, 9, [1, 2, 3], (4, 9)),
+    ],
+)
+def test_what_tells_the_numbers(first, last, listed, expected):
+    assert range_of(first, last, 3, listed) == expected
 
 
 @pytest.mark.parametrize(("kind", "left_out"), [("NRC_TACQ", True), ("MIR_TACONFIRM", True), ("NRC_IMAGE", False)])

@@ -1,6 +1,42 @@
-"""Lines on the terminal: as they are, whatever is in them and however narrow it is."""
+"""Lines on the terminal: as they are, however narrow it is; but what files and headers hold cannot steer it."""
 
-from detectorist.terminal.lines import print_lines
+import pytest
+
+from detectorist.cli.conduct import failures
+from detectorist.terminal.lines import first_line, print_lines, printable
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain, Ünïcode, 名前", "plain, Ünïcode, 名前"),
+        ("two\nlines\tof text", "two\nlines\tof text"),
+        ("\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
+        ("\x07\x08\r\x00\x9b", "\\x07\\x08\\r\\x00\\x9b"),
+        ("right \u202e to left\u2028", "right \\u202e to left\\u2028"),
+        ("not text: \udce9", "not text: \\udce9"),
+    ],
+)
+def test_control_characters_are_written_out(text, shown, capsys):
+    assert printable(text) == shown
+    print_lines([text])
+    assert capsys.readouterr().out == shown + "\n"
+
+
+@pytest.mark.parametrize(("text", "line"), [("", ""), ("\n \n", ""), ("\na\nb", "a"), ("a", "a")])
+def test_the_first_line_of_any_message(text, line):
+    assert first_line(text) == line
+
+
+def test_a_failure_without_a_message_is_told(tmp_path):
+    from detectorist.campaign.ledger import Ledger
+    from detectorist.modes.job import CRASHED, Job, JobRecord
+
+    with Ledger(tmp_path) as ledger:
+        ledger.begin_run("", {})
+        ledger.enter([Job("a", "lrs", ("a.fits",), str(tmp_path))])
+        ledger.finish(JobRecord("a", CRASHED, "SomeError", "\n"))
+    assert failures(tmp_path) == ["a: crashed: "]
 
 
 def test_lines_are_neither_wrapped_nor_taken_for_markup(capsys, monkeypatch):

@@ -277,6 +277,7 @@ class _Run:
             record.name,
             record.message,
             state=record.state,
+            error=record.error,
             seconds=round(record.seconds, 3),
             peak_bytes=record.peak_bytes,
             merits=record.steps.get("exposure", {}),

@@ -6,6 +6,7 @@ import errno
 import gc
 import json
 import os
+import re
 import threading
 import time
 import traceback
@@ -28,8 +29,9 @@ LOG = "detectorist.log"
 APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
 #: Seconds between two reports of progress of one job: more would only cost time.
 REPORT_EVERY_S = 0.2
-#: What the system says when a file finds no room.
+#: What the system says when a file finds no room, and what numpy and astropy make of that.
 NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+_NO_ROOM_WORDS = re.compile(r"\d+ requested and \d+ written|Not enough space on disk")
 #: Stock steps keep their logs and references per process: one exposure at a time, whoever runs the threads.
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -74,13 +76,18 @@ def _do(job: Job, record: JobRecord, progress: Callable[[float, int, str], None]
     try:
         outcome = mode.reduce(job, progress)
     except OSError as error:
-        if error.errno in NO_ROOM:
+        if is_full(error):
             raise OutputError(f"{error.filename or folder}: cannot be written ({error})") from error
         raise
     record.steps, record.resolved = outcome.steps, outcome.resolved
     made = [*outcome.products, *write_sidecars(job, outcome)]
     record.products = [describe_product(folder, path) for path in made]
     record.state, record.message = (SKIPPED, outcome.skipped) if outcome.skipped else (DONE, "")
+
+
+def is_full(error: OSError) -> bool:
+    """Tell whether a file found no room."""
+    return error.errno in NO_ROOM or (error.errno is None and bool(_NO_ROOM_WORDS.search(str(error))))
 
 
 def _require_sound(job: Job) -> None:

@@ -9,10 +9,13 @@ from pathlib import Path
 
 from detectorist.cli.exit_codes import BAD_ARGUMENTS, CRASHED, INTERRUPTED, UNPROCESSABLE
 from detectorist.errors import DetectoristError, NoSuchFile, OutputError, ParameterError, ReferenceMissing
+from detectorist.terminal.lines import printable
+from detectorist.terminal.log import keep_warnings_off_terminal
 
 
 def main() -> None:
     """Run the command line; an error becomes one sentence and an exit code."""
+    keep_warnings_off_terminal()
     try:
         _require_temporary_folder()
         from detectorist.cli.app import app
@@ -26,7 +29,7 @@ def main() -> None:
         print("interrupted: finished products are kept; run the same command again to continue", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except Exception as error:
-        print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+        print(printable(f"error: {type(error).__name__}: {error}"), file=sys.stderr)
         print(f"unexpected: please report it with the traceback in {_save_traceback()}", file=sys.stderr)
         sys.exit(CRASHED)
 
@@ -47,5 +50,5 @@ def _save_traceback() -> Path:
 
 
 def _fail(error: DetectoristError, code: int) -> None:
-    print(f"error: {error}", file=sys.stderr)
+    print(printable(f"error: {error}"), file=sys.stderr)
     sys.exit(code)

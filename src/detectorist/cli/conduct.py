@@ -14,8 +14,10 @@ import typer
 from detectorist.cli.exit_codes import CRASHED, INTERRUPTED, UNPROCESSABLE
 from detectorist.cli.report import report_after_run
 from detectorist.errors import OutputError, ParameterError
+from detectorist.terminal.lines import first_line, printable
 
 if TYPE_CHECKING:
+    from detectorist.campaign.events import Event, Report
     from detectorist.campaign.plan import Plan, PlanRequest
     from detectorist.campaign.run import Execution
 
@@ -69,12 +71,14 @@ def run_plan(
     from detectorist.terminal.log import terminal_log
 
     print_lines(plan.notes, quiet=quiet, stderr=as_json)
+    told_of: set[str] = set()
     try:
         with shown(as_json=as_json, quiet=quiet) as report, terminal_log(verbose=verbose):
-            counts = run_campaign(plan, execution, report=report, command=" ".join(sys.argv))
+            counts = run_campaign(plan, execution, report=_noting(report, told_of), command=" ".join(sys.argv))
     except OutputError as error:
         # A full disk or a lost cluster ends the run, and says nothing against the data.
-        print(f"error: {error}", file=sys.stderr)
+        if quiet or OutputError.__name__ not in told_of:  # else the ledger finds no room where a product found none
+            print(printable(f"error: {error}"), file=sys.stderr)
         raise typer.Exit(CRASHED) from None
     except KeyboardInterrupt:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -83,13 +87,13 @@ def run_plan(
         raise typer.Exit(INTERRUPTED) from None
     if quiet or not plan.to_run:  # else the events have told
         for line in failures(plan.output_dir, {planned.job.name for planned in plan.jobs}):
-            print(line, file=sys.stderr)
+            print(printable(line), file=sys.stderr)
     if not quiet:
         done = counted(counts) if plan.to_run else f"nothing to do: {counted(counts)} before, unchanged since"
         print_lines([*summaries(plan), f"{done}; products in {plan.output_dir}"], stderr=as_json)
     no_room = False
     if plan.to_run or not (plan.output_dir / REPORT).is_file():
-        no_room = report_after_run(plan.output_dir, quiet=quiet or as_json)
+        no_room = report_after_run(plan.output_dir, quiet=quiet or as_json, told=OutputError.__name__ in told_of)
     raise typer.Exit(CRASHED if no_room else exit_code(counts))
 
 
@@ -130,10 +134,20 @@ def failures(folder: Path, names: set[str] | None = None, *, most: int = 10) -> 
         for name, entry in entries.items()
         if entry.state in (job.UNPROCESSABLE, job.CRASHED) and (names is None or name in names)
     ]
-    lines = [f"{entry.job.name}: {entry.state}: {entry.record.message.splitlines()[0]}" for entry in failed[:most]]
+    lines = [f"{entry.job.name}: {entry.state}: {first_line(entry.record.message)}" for entry in failed[:most]]
     if len(failed) > most:
         lines.append(f"... and {len(failed) - most} more: detectorist status {folder}")
     return lines
+
+
+def _noting(report: Report, errors: set[str]) -> Report:
+    """Return a listener to events that also notes the kinds of errors that jobs have ended with."""
+
+    def listen(event: Event) -> None:
+        errors.add(str(event.numbers.get("error", "")))
+        report(event)
+
+    return listen
 
 
 def show_plan(plan: Plan, execution: Execution, *, as_json: bool) -> None:

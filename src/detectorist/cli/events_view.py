@@ -21,6 +21,7 @@ from rich.progress import (
 )
 
 from detectorist.campaign import events
+from detectorist.terminal.lines import printable
 
 if TYPE_CHECKING:
     from detectorist.campaign.events import Event, Report
@@ -49,7 +50,7 @@ def _print_json(event: Event) -> None:
 def _print_line(console: Console, event: Event) -> None:
     # The summary of the run repeats what the last event says.
     if event.kind not in (events.PROGRESS, events.ENDED):
-        console.out(line_of(event), highlight=False)
+        console.out(printable(line_of(event)), highlight=False)
 
 
 def line_of(event: Event) -> str:
@@ -120,4 +121,4 @@ class _Bars:
         if event.kind == events.FINISHED:
             self._progress.advance(self._all)
         if event.text:
-            self._progress.console.out(line_of(event), highlight=False)
+            self._progress.console.out(printable(line_of(event)), highlight=False)

@@ -33,16 +33,22 @@ def report(
         typer.echo(f"report: {page}")
 
 
-def report_after_run(folder: Path, *, quiet: bool = False) -> bool:
-    """Write the report at the end of a run; return whether it could not be stored, which changes the exit code."""
+def report_after_run(folder: Path, *, quiet: bool = False, told: bool = False) -> bool:
+    """Write the report at the end of a run; return whether it could not be stored, which changes the exit code.
+
+    told : bool
+        That something finds no room has been said already: once is enough.
+    """
     from detectorist.report.page import write_report
 
     try:
         page = write_report(folder)
     except Exception as error:
-        told = str(error) if isinstance(error, DetectoristError) else f"{type(error).__name__}: {error}"
-        typer.echo(f"the report could not be written ({told}); try: detectorist report {folder}", err=True)
-        return isinstance(error, OutputError)
+        no_room = isinstance(error, OutputError)
+        if not (no_room and told):
+            why = str(error) if isinstance(error, DetectoristError) else f"{type(error).__name__}: {error}"
+            typer.echo(f"the report could not be written ({why}); try: detectorist report {folder}", err=True)
+        return no_room
     if not quiet:
         typer.echo(f"report: {page}")
     return False

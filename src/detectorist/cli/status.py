@@ -12,6 +12,7 @@ import typer
 from detectorist.cli import run as options
 from detectorist.cli.conduct import make_execution, run_plan
 from detectorist.errors import InputError, ParameterError
+from detectorist.terminal.lines import first_line, printable
 from detectorist.terminal.options import Quiet
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def status(
         print(json.dumps({"run": run, "running": running, "jobs": [_plain(entry) for entry in entries.values()]}))
         return
     for line in _report(entries, run, running=running, every=every):
-        typer.echo(line)
+        typer.echo(printable(line))
 
 
 def retry(
@@ -99,7 +100,7 @@ def _report(entries: dict[str, Entry], run: dict[str, Any], *, running: bool, ev
 
 def _line(entry: Entry) -> str:
     text = entry.doing or entry.record.message
-    return f"  {entry.state:13s} {entry.job.name}" + (f": {text.splitlines()[0]}" if text else "")
+    return f"  {entry.state:13s} {entry.job.name}" + (f": {first_line(text)}" if text else "")
 
 
 def _plain(entry: Entry) -> dict[str, Any]:

@@ -153,3 +153,17 @@ def formatted(value: Any, form: str) -> str:
 def is_number(value: Any) -> bool:
     """Return whether a value is a finite number, and no truth value."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+#: Types of references that an exposure lacks, as text: every mode records them so.
+MISSING_REFERENCES = Check(
+    "missing_references",
+    "there are no references of these types for its detector and subarray: {value}. Steps that need them were skipped",
+    urgency=5,
+)
+
+
+def missing_references_in_words(numbers: Mapping[str, Any]) -> list[str]:
+    """Return a line on references that are missing; none where all are there."""
+    missing = numbers.get(MISSING_REFERENCES.key)
+    return [f"no references of type {missing}: steps that need them were skipped"] if missing else []

@@ -2,7 +2,8 @@
 
 DATASUM is the sum of all 32-bit words of the data in ones' complement (FITS standard 4.0, appendix J). Files are read
 in blocks, so that a check needs no memory. CHECKSUM, which covers the header too, is not asked: many programs change a
-keyword and leave it as it was.
+keyword and leave it as it was. Neither is DATASUM where a datamodel has been saved without checksums: it hands on those
+of the file that it was read from, whatever became of its arrays, and gives none to its ASDF extension.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def require_checksums(path: Path) -> None:
         raise InputError(f"{path}: not readable ({error}); is the file complete?") from error
     if wrong:
         raise InputError(
-            f"{path}: the data of {', '.join(wrong)} are not those that were written (DATASUM); is the file damaged?",
+            f"{path}: the data of {', '.join(wrong)} are not those that were written (DATASUM); is the file damaged? "
+            "Where a program has changed them on purpose, let it write DATASUM, or remove the keyword",
             extensions=wrong,
         )
 
@@ -53,8 +55,10 @@ def data_sum(handle: IO[bytes], start: int, length: int) -> int:
 
 
 def _parts(path: Path) -> list[tuple[str, int, int, int]]:
-    """Return (name, first byte, length, DATASUM) of every extension that carries one."""
+    """Return (name, first byte, length, DATASUM) of every extension that carries one of its own."""
     with opened(path) as hdus:
+        if "ASDF" in hdus and "DATASUM" not in hdus["ASDF"].header:
+            return []
         return [
             (hdu.name, hdu.fileinfo()["datLoc"], hdu.fileinfo()["datSpan"], int(hdu.header["DATASUM"]))
             for hdu in hdus

@@ -18,6 +18,7 @@ from stdatamodels.jwst.datamodels import CubeModel, JwstDataModel, RampModel
 from detectorist import models
 from detectorist.errors import InputError
 from detectorist.fits_files import opened, read_keywords
+from detectorist.reduction.integration_numbers import fill_in
 
 #: Extensions with an axis of integrations first.
 _PER_INTEGRATION = ("SCI", "REFOUT", "ZEROFRAME", "GROUPDQ", "ERR", "DQ", "VAR_POISSON", "VAR_RNOISE")
@@ -63,6 +64,7 @@ def read_integrations(
         model = kind(fits.HDUList([_cut(hdu, first, stop, n_ints) for hdu in hdus]))
         model.data = np.asarray(model.data, np.float32)
         models.require_sound_tree(model)
+        fill_in(model, n_ints)
     _number(model, first, stop)
     model.meta.filename = path.name
     return model

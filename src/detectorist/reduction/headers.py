@@ -23,6 +23,7 @@ from detectorist.fits_files import opened, read_keywords
 from detectorist.product_names import is_fits
 from detectorist.reduction.checksums import require_checksums
 from detectorist.reduction.content import require_content
+from detectorist.reduction.integration_numbers import with_numbers
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ def read_header(path: Path) -> dict[str, Any]:
         flat = read_metadata(path, flatten=True) if has_tree(path) else _read_without_tree(path)
     except Exception as error:
         raise InputError(f"{path}: not readable as a JWST product ({error}); is the file complete?") from error
-    return {key.removeprefix("meta."): value for key, value in flat.items()}
+    return with_numbers(path, {key.removeprefix("meta."): value for key, value in flat.items()})
 
 
 def has_tree(path: Path) -> bool:
@@ -274,6 +275,13 @@ def _require_integrations(name: str, meta: dict[str, Any], axes: tuple[int, ...]
     if in_one_file and first in (None, 1) and len(axes) > 2 and total != axes[0]:
         raise InputError(
             f"{name}: the header says {total} integrations (NINTS), the array holds {axes[0]}; is the file complete?",
+            header=total,
+            array=axes[0],
+        )
+    if first is None and len(axes) == 4 and total != axes[0]:
+        raise InputError(
+            f"{name}: INTSTART and INTEND are missing, and INT_TIMES does not number the integrations either: NINTS "
+            f"says {total}, the array holds {axes[0]}, and which of them is not known",
             header=total,
             array=axes[0],
         )

@@ -25,7 +25,7 @@ def find_references(path: Path, types: Sequence[str], references: str | None) ->
         source = use_references(references, optional=True)
         if source.name == "none":
             return dict.fromkeys(types, "missing: no source of references")
-        return {kind: _state(name) for kind, name in _best(path, types).items()}
+        return {kind: _state(name) for kind, name in best_references(path, types).items()}
     except ReferenceMissing as error:
         return dict.fromkeys(types, f"missing: {str(error).splitlines()[0]}")
     except (Exception, SystemExit) as error:
@@ -47,11 +47,13 @@ def require_references(path: Path, types: Sequence[str], references: str | None)
         )
 
 
-def _best(path: Path, types: Sequence[str]) -> dict[str, str]:
+def best_references(path: Path, types: Sequence[str]) -> dict[str, str]:
+    """Return {type: file name or "NOT FOUND ..."}, as CRDS has it for a file's header."""
     import crds
-    from stdatamodels.jwst.datamodels import read_metadata
 
-    header = {key.upper(): value for key, value in read_metadata(path, flatten=True).items()}
+    from detectorist.reduction.headers import read_header
+
+    header = {f"META.{key}".upper(): value for key, value in read_header(path).items()}
     header.update({key.lower(): value for key, value in header.items()})
     return crds.getrecommendations(
         header, reftypes=list(types), context=os.environ.get("CRDS_CONTEXT"), observatory="jwst"

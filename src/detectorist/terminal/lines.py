@@ -1,13 +1,28 @@
-"""Lines of plain text for people: never wrapped, coloured or rewritten, so that paths in them can be copied."""
+"""Lines of plain text for people: never wrapped or coloured, so that paths in them can be copied."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
 
+#: Control characters that a line may hold as they are.
+_KEPT = "\n\t"
+
 
 def print_lines(lines: Iterable[str], *, quiet: bool = False, stderr: bool = False) -> None:
-    """Print lines as they are, or nothing when quiet."""
+    """Print lines as they are, control characters written out, or nothing when quiet."""
     if not quiet:
         for line in lines:
-            print(line, file=sys.stderr if stderr else sys.stdout)
+            print(printable(line), file=sys.stderr if stderr else sys.stdout)
+
+
+def printable(text: object) -> str:
+    """Return text with control characters written out: names of files and headers may hold what steers a terminal."""
+    return "".join(
+        one if one.isprintable() or one in _KEPT else one.encode("unicode_escape").decode() for one in str(text)
+    )
+
+
+def first_line(text: str) -> str:
+    """Return the first line of a message; what follows is for the log."""
+    return next(iter(text.strip().splitlines()), "")

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 #: Loggers of ours and of the standard pipeline.
-LOGGERS = ("detectorist", "jwst", "stcal", "stpipe")
+LOGGERS = ("detectorist", "jwst", "stcal", "stpipe", "py.warnings")
+
+
+def keep_warnings_off_terminal() -> None:
+    """Hand warnings of libraries to the log, as one line: on a terminal they show source lines that say nothing."""
+    told = logging.getLogger("py.warnings")
+    told.addHandler(logging.NullHandler())  # else logging prints what nobody handles
+
+    def show(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
+        told.warning("%s: %s", category.__name__, " ".join(str(message).split()))
+
+    warnings.showwarning = show
 
 
 @contextmanager

@@ -20,20 +20,10 @@ from detectorist.modes.imaging.command import template_setting
 from detectorist.modes.imaging.pipeline import ImagingPipeline
 from detectorist.modes.imaging.reduction import reduce_exposure
 from detectorist.reduction.runner import Request
-from detectorist.simulate.imaging.scene import ImagingScene
 
 pytestmark = pytest.mark.filterwarnings("default")  # stock steps warn as they please
 
 STEM = "jw09999002001_02101_00001_nrcb4"
-
-
-@pytest.fixture(scope="session")
-def simulated(tmp_path_factory):
-    """A field through four outputs, without reference pixels: no drifts of the outputs, which only those can tell."""
-    folder = tmp_path_factory.mktemp("field")
-    scene = ImagingScene().with_detector(size=512, outputs=4).without("drift").with_("snowballs", per_s=1.5)
-    scene.write(folder, seed=4)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 
 from detectorist.algorithms import dq
-from detectorist.modes.quality import Check, Column, without_unknown
+from detectorist.modes.quality import (
+    MISSING_REFERENCES,
+    Check,
+    Column,
+    missing_references_in_words,
+    without_unknown,
+)
 
 #: Part of the pixels that count as bright when integrations are compared, and integrations that this takes.
 BRIGHT_SHARE, LEAST_COMPARED = 0.01, 3
@@ -84,6 +90,7 @@ COLUMNS = (
     ),
 )
 CHECKS = (
+    MISSING_REFERENCES,
     Check(
         "stripes_unmeasured",
         "1/f noise could not be measured in {value:.0f} images, which were left alone: too many pixels are masked",
@@ -251,4 +258,5 @@ def summarise(numbers: Mapping[str, Any]) -> list[str]:
             parts.append(f"1/f noise of {numbers[key]:.3g} {unit} rms removed")
     if "pull_width" in numbers:
         parts.append(f"integrations scatter {numbers['pull_width']:.2f} x their errors")
+    parts += missing_references_in_words(numbers)
     return ["; ".join(parts)] if parts else []

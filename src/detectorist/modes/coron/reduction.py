@@ -17,9 +17,12 @@ from detectorist.crds_source import use_references
 from detectorist.errors import InputError, PlaceTaken
 from detectorist.modes.coron.pipeline import Coron1Pipeline
 from detectorist.modes.coron.quality import measure
+from detectorist.modes.quality import MISSING_REFERENCES
 from detectorist.product_names import product_of, stem_of
 from detectorist.reduction import content_keys, products
 from detectorist.reduction.headers import has_tree, read_header
+from detectorist.reduction.integration_numbers import are_missing, fill_in
+from detectorist.reduction.missing_references import missing_types
 from detectorist.reduction.recipe_files import load_recipe
 from detectorist.reduction.runner import (
     Request,
@@ -78,6 +81,7 @@ def reduce_exposure(request: Request) -> Reduced:
                 **recipe.parameters,
             )
             with references_in_words(source):
+                missing = missing_types(pipeline, pipeline.step_defs, uncal, source)
                 found = pipeline.run(_as_named(uncal))
             resolved = resolve(Coron1Pipeline, pipeline, request, recipe, source, [str(uncal)])
             made = _require_whole(uncal, partial, found)
@@ -85,15 +89,19 @@ def reduce_exposure(request: Request) -> Reduced:
             written = tuple(_publish(path, request, uncal, key) for path in made)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-    return Reduced(written, _records(written), resolved)
+    return Reduced(written, _records(written, missing), resolved)
 
 
 def _as_named(uncal: Path) -> Any:
-    """Return a file for the pipeline, as a model where stpipe makes other names of its own, or reads ASDF only."""
+    """Return a file for the pipeline, as a model where stpipe makes other names of its own, or needs more to be said.
+
+    It reads ASDF only, and numbers integrations from 1.
+    """
     usual = f"{stem_of(uncal)}_uncal.fits"
-    if uncal.name == usual and has_tree(uncal):
+    if uncal.name == usual and has_tree(uncal) and not are_missing(uncal):
         return str(uncal)
     ramps = models.open_as(uncal, RampModel)
+    fill_in(ramps, len(ramps.data))
     ramps.meta.filename = usual
     return ramps
 
@@ -126,14 +134,15 @@ def _how_else(target: Path) -> str:
     return "with other parameters or input" if made_by == __version__ else f"{made_by} (this is {__version__})"
 
 
-def _records(made: tuple[Path, ...]) -> dict[str, Any]:
+def _records(made: tuple[Path, ...], missing: str) -> dict[str, Any]:
     """Return what the steps recorded in the rate, and the figures of merit of the exposure."""
     rate, rateints = (next(path for path in made if product_of(path) == product) for product in NEEDED)
     with models.open_as(rate, ImageModel) as model, models.open_as(rateints, CubeModel) as cube:
         steps = {alias: dict(numbers) for alias, numbers in models.records(model).items()}
         arrays = (np.asarray(model.data, float), np.asarray(cube.data, float), np.asarray(models.errors(cube), float))
         numbers = measure(*arrays, np.asarray(models.flags(cube)), steps)
-        return {"exposure": {"type": _type_of(model), **numbers}, **steps}
+        lacking = {MISSING_REFERENCES.key: missing} if missing else {}
+        return {"exposure": {"type": _type_of(model), **numbers, **lacking}, **steps}
 
 
 def _type_of(model: ImageModel) -> str:

@@ -15,7 +15,7 @@ from detectorist.errors import NoSuchFile, OutputError
 from detectorist.modes.imaging.pipeline import RATE_STEPS
 from detectorist.product_names import without_ending
 from detectorist.reduction import products
-from detectorist.reduction.headers import flag_missing_rates, require_rate_unit
+from detectorist.reduction.headers import flag_missing_rates, require_rate_unit, require_sound
 from detectorist.reduction.runner import build_pipeline, references_in_words, require_writable
 from detectorist.stage_1.stripes import StripesStep
 from detectorist.stage_1.subtract_1overf import product_of
@@ -87,6 +87,7 @@ def correct_rate_file(request: RateRequest) -> RateResult:
         )
     if not request.in_place and request.file.is_file() and target.is_file() and target.samefile(request.file):
         raise OutputError(f"{target}: would overwrite the input; choose another output folder, or use --in-place")
+    require_sound(source)
     require_writable(folder)
     references = use_references(request.references, optional=True)
     parameters = dict(request.parameters)

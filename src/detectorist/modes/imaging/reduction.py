@@ -16,9 +16,12 @@ from detectorist.errors import InputError
 from detectorist.fits_files import read_plane
 from detectorist.modes.imaging.pipeline import RATE_STEPS, ImagingPipeline, has_wisps
 from detectorist.modes.imaging.quality import RateImage, measure
+from detectorist.modes.quality import MISSING_REFERENCES
 from detectorist.product_names import stem_of
 from detectorist.reduction import content_keys, products
 from detectorist.reduction.headers import has_tree, read_header
+from detectorist.reduction.integration_numbers import are_missing, fill_in
+from detectorist.reduction.missing_references import missing_types
 from detectorist.reduction.parameter_files import known_to
 from detectorist.reduction.recipe import Recipe
 from detectorist.reduction.recipe_files import load_recipe
@@ -142,6 +145,8 @@ def _target_of(request: Request, exposure: Exposure) -> Path:
 def _reduce(request: Request, pipeline: ImagingPipeline, source: ReferenceSource, exposure: Exposure) -> dict[str, Any]:
     """Run the pipeline, write the rate, and return what the steps recorded."""
     with references_in_words(source):
+        names = pipeline.step_defs if exposure.is_ramp else ()
+        missing = missing_types(pipeline, names, exposure.path, source)
         rate = pipeline.run(_as_read(exposure))
     if not isinstance(rate, ImageModel):
         raise InputError(f"{exposure.path}: no pixel could be fitted; are all groups saturated or flagged?")
@@ -158,14 +163,17 @@ def _reduce(request: Request, pipeline: ImagingPipeline, source: ReferenceSource
         has_wisps(rate.meta.instrument.detector, band_of(rate.meta.instrument.filter, rate.meta.instrument.pupil)),
     )
     rate.close()
-    return {"exposure": measure(image, record), **record}
+    lacking = {MISSING_REFERENCES.key: missing} if missing else {}
+    return {"exposure": {**measure(image, record), **lacking}, **record}
 
 
 def _as_read(exposure: Exposure) -> Any:
-    """Return a file for the pipeline, as a model where stpipe, which asks for ASDF, could not read its header."""
-    if has_tree(exposure.path):
+    """Return a file for the pipeline, as a model where stpipe needs more to be said: it asks for ASDF and INTSTART."""
+    if has_tree(exposure.path) and not (exposure.is_ramp and are_missing(exposure.path)):
         return str(exposure.path)
     model = models.open_as(exposure.path, RampModel if exposure.is_ramp else ImageModel)
+    if exposure.is_ramp:
+        fill_in(model, len(model.data))
     model.meta.filename = exposure.path.name
     return model
 

@@ -38,6 +38,7 @@ from detectorist.reduction import chunks, content_keys, exposure_parts, products
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
 from detectorist.reduction.engine_steps import EngineJumpStep, MarkedRampFitStep
 from detectorist.reduction.headers import flag_missing_rates, flag_missing_samples
+from detectorist.reduction.integration_numbers import fill_in
 from detectorist.reference import GetWavelengthMap, SetCustomGain, SetCustomLinearity
 from detectorist.stage_1 import (
     DropGroupsStep,
@@ -242,6 +243,7 @@ class LrsPipeline(DetectoristPipeline):
             self._repeat_dropped_groups(rates)
             return self.gain_scale.run(rates)
         ramps: JwstDataModel = models.open_as(source, RampModel)
+        fill_in(ramps, len(ramps.data))
         flag_missing_samples(ramps)
         for name in RAMP_STEPS:
             ramps = getattr(self, name).run(ramps)

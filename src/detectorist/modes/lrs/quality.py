@@ -22,7 +22,13 @@ from detectorist.algorithms.spectra.light_curves import (
 )
 from detectorist.algorithms.spectra.quick_transit import LEAST_INTEGRATIONS, QuickTransit, fit_quick_transit
 from detectorist.modes.lrs.spectra_variables import NO_FLUX, REPLACED, SATURATED, TIME_FROM_HEADER
-from detectorist.modes.quality import Check, Column, without_unknown
+from detectorist.modes.quality import (
+    MISSING_REFERENCES,
+    Check,
+    Column,
+    missing_references_in_words,
+    without_unknown,
+)
 
 #: Standard deviation of a scatter, times the root of the number of integrations, over the scatter: of residuals, and,
 #: measured on white noise, of second differences.
@@ -144,6 +150,7 @@ COLUMNS = (
     Column("groups_used", "groups used", "", "Groups of a ramp that were fitted", "d", indexed=False),
 )
 CHECKS = (
+    MISSING_REFERENCES,
     Check(
         "no_trace",
         "no trace was found: {value}; what was extracted is not a star's spectrum. Look at the frames",
@@ -481,4 +488,4 @@ def summarise(numbers: Mapping[str, Any]) -> list[str]:
         f"trace moved by {numbers['x_rms_pix']:.4f} (x) and {numbers['y_rms_pix']:.4f} (y) pixel rms; "
         f"width {numbers['width_pix']:.3f} pixel"
     )
-    return lines
+    return [*lines, *missing_references_in_words(numbers)]

@@ -13,6 +13,8 @@ from detectorist.modes.lrs.pipeline import LrsPipeline
 from detectorist.modes.lrs.quality import measure
 from detectorist.modes.lrs.segments import Segment, order_segments
 from detectorist.modes.lrs.spectra import LrsSpectra
+from detectorist.modes.quality import MISSING_REFERENCES
+from detectorist.reduction.missing_references import missing_types
 from detectorist.reduction.recipe import Recipe
 from detectorist.reduction.recipe_files import load_recipe
 from detectorist.reduction.runner import (
@@ -56,11 +58,15 @@ def reduce_exposure(request: Request, *, chunk_ints: int | None = None) -> Reduc
     with log_file(request.beside("detectorist.log")):
         pipeline = _build(request, recipe, source, segments)
         with references_in_words(source):
+            first = segments[0]
+            names = pipeline.step_defs if first.is_ramp else ("assign_wcs", "flat_field")
+            missing = missing_types(pipeline, names, Path(first.source), source)
             spectra = pipeline.run(*[segment.source for segment in segments])
         with spectra.opened() as dataset:
             frames = pipeline.frames
             photons = frames.photon_error[:, dataset["detector_row"].values]
             numbers = measure(dataset, photons, frames=frames.dataset(), records=frames.records)
+            numbers |= {MISSING_REFERENCES.key: missing} if missing else {}
         figures = _draw(spectra, request.output_dir / "figures")
     return Reduced(
         spectra,
