@@ -57,9 +57,9 @@ def _all_flagged(hdus: HDUList) -> bool:
 
 
 def _planes(hdus: HDUList, name: str) -> Iterator[np.ndarray]:
-    """Yield an image extension in parts along its first axis."""
+    """Yield an image extension frame by frame: of good data the first one tells enough."""
     shape: tuple[int, ...] = getattr(hdus[name], "shape", ()) if name in hdus else ()
     if len(shape) == 2:
         yield np.asarray(hdus[name].data)
-    for number in range(shape[0] if len(shape) > 2 else 0):
-        yield np.asarray(hdus[name].section[number])
+    for place in np.ndindex(shape[:-2]) if len(shape) > 2 else ():
+        yield np.asarray(hdus[name].section[place])
