@@ -4,13 +4,14 @@ import base64
 import io
 import re
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
 from detectorist.errors import OutputError
-from detectorist.figures.style import COLOURS
+from detectorist.figures.style import COLOURS, new_figure, show_image
 from detectorist.report import media
 from detectorist.report.media import Media
 
@@ -67,6 +68,23 @@ def test_drawings_take_the_colours_of_the_page_and_have_their_own_ids(figure):
     assert first.startswith('<svg role="img" aria-label="line"')
     assert "<?xml" not in first
     assert "<metadata>" not in first
+
+
+def test_a_drawing_is_that_of_savefig():
+    def draw(write):
+        figure, (axis, other) = new_figure(1, 2)
+        axis.loglog([1, 10, 100], [1, 5, 2], label="a")
+        axis.legend()
+        show_image(other, np.arange(12.0).reshape(3, 4), label="counts")
+        with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "x"}):
+            return write(figure)
+
+    def savefig(figure):
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+        return buffer.getvalue()
+
+    assert draw(media.draw_svg) == draw(savefig)
 
 
 def test_a_drawing_too_large_for_the_page_becomes_pixels(figure, monkeypatch):

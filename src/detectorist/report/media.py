@@ -10,6 +10,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup, escape
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from detectorist.errors import OutputError
@@ -101,10 +102,8 @@ class Media:
         """Return a figure as SVG that takes colours and font of the page; ids are made unique."""
         self._count += 1
         prefix = f"f{self._count}-"
-        buffer = io.StringIO()
         with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": prefix}):
-            figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-        text = buffer.getvalue()
+            text = draw_svg(figure)
         for pattern in (_HEAD, _METADATA, _STYLE, _COMMENT):
             text = pattern.sub("", text, count=0 if pattern is _COMMENT else 1)
         text = _ID.sub(rf'id="{prefix}\1"', text)
@@ -121,6 +120,18 @@ class Media:
             text,
             count=1,
         )
+
+
+def draw_svg(figure: Figure) -> str:
+    """Return a figure as SVG, byte for byte as `savefig(transparent=True)`, which would draw it twice.
+
+    The figure becomes transparent.
+    """
+    for patch in (figure.patch, *(axis.patch for axis in figure.axes)):
+        patch.set(facecolor="none", edgecolor="none")
+    buffer = io.StringIO()
+    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
+    return buffer.getvalue()
 
 
 def _width(box: str) -> int:
