@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType
@@ -224,7 +225,9 @@ def mode_names() -> list[str]:
     return list(_targets())
 
 
+@cache
 def _targets() -> dict[str, str]:
+    """Return {name: "module:Class"}; what is installed is read once, which takes as long as planning ten exposures."""
     others = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
     return {**MODES, **{name: target for name, target in sorted(others.items()) if name not in MODES}}
 
