@@ -48,6 +48,9 @@ def show(browser, page, width, scheme="light"):
         browser.get_log(kind)
     browser.get("about:blank")
     browser.get(page.as_uri())
+    # The interactive figure that the page opens with takes the place of the still one, and moves what is below.
+    waiting = "return [...document.querySelectorAll('.opening .interactive[hidden]')].length"
+    WebDriverWait(browser, 60).until(lambda shown: shown.execute_script(waiting) == 0)
 
 
 def keep_picture(browser, name):
