@@ -56,8 +56,6 @@ LEFT_OUT: dict[str, dict[str, tuple[str, ...]]] = {
 }
 #: Arguments with which a scene is quick to make and to reduce.
 QUICK = {"lrs": ("--ints", "40"), "imaging": ("--detectors", "NRCB4"), "coron": ()}
-#: How often the products of one exposure are spoiled in one way.
-DRAWS = {"lrs": 3, "imaging": 5, "coron": 1}
 #: Wisps are in the images of one of the two detectors only.
 WISPS, WISPY_DETECTOR = "wisps left", "nrcb4"
 #: Names of the modes in the tables.
@@ -100,25 +98,26 @@ def reasons_for_concern(
     return [concern.words for suspect in found for concern in suspect.concerns]
 
 
-def cases_of(mode: str, scene: Path, out: Path, seed: int) -> Iterator[Case]:
+def cases_of(mode: str, scene: Path, out: Path, seed: int, draws: int) -> Iterator[Case]:
     """Reduce a scene with the default recipe, spoil its products, and yield what the report says of all."""
     for name, entry in reduce_scene(mode, scene, out):
         steps = dict(entry.record.steps)
         numbers = steps.pop("exposure", {})
         yield mode, "", f"{seed} {name}", reasons_for_concern(mode, name, numbers, entry.state, entry.record.message)
         if entry.state == DONE:
-            yield from cases_spoiled(mode, PRODUCTS[mode].read(Path(entry.job.output_dir), name, steps), name, seed)
+            found = PRODUCTS[mode].read(Path(entry.job.output_dir), name, steps)
+            yield from cases_spoiled(mode, found, name, seed, draws)
 
 
-def cases_spoiled(mode: str, found: Any, name: str, seed: int) -> Iterator[Case]:
-    """Spoil the products of one exposure in every way, several times."""
+def cases_spoiled(mode: str, found: Any, name: str, seed: int, draws: int) -> Iterator[Case]:
+    """Spoil the products of one exposure in every way, so many times each."""
     for number, (what, spoil) in enumerate(SPOILS[mode].items()):
         rng = np.random.default_rng([seed, number])
-        for _ in range(DRAWS[mode]):
+        for _ in range(draws):
             yield mode, what, f"{seed} {name}", reasons_for_concern(mode, name, spoil(found, rng).measure())
 
 
-def cases_reduced(mode: str, folder: Path, number: int) -> Iterator[Case]:
+def cases_reduced(mode: str, folder: Path, number: int, draws: int) -> Iterator[Case]:
     """Yield what the report says of reductions that are there, measured again, and of their products spoiled."""
     with Ledger(folder, read_only=True) as ledger:
         entries = ledger.entries()
@@ -128,7 +127,7 @@ def cases_reduced(mode: str, folder: Path, number: int) -> Iterator[Case]:
         steps = {part: numbers for part, numbers in entry.record.steps.items() if part != "exposure"}
         found = PRODUCTS[mode].read(Path(entry.job.output_dir), name, steps)
         yield mode, "", f"{folder.name} {name}", reasons_for_concern(mode, name, found.measure())
-        yield from cases_spoiled(mode, found, name, number)
+        yield from cases_spoiled(mode, found, name, number, draws)
 
 
 def cases_left_out(mode: str, scene: Path, folder: Path, seed: int) -> Iterator[Case]:
@@ -142,15 +141,17 @@ def cases_left_out(mode: str, scene: Path, folder: Path, seed: int) -> Iterator[
             yield mode, f"whole reduction: {what}", f"{seed} {name}", words
 
 
-def measure(mode: str, generator: Path, seeds: Sequence[int], *, quick: bool, whole: bool) -> Iterator[Case]:
-    """Yield the cases of all seeds."""
-    for seed in seeds:
+def measure(chosen: argparse.Namespace) -> Iterator[Case]:
+    """Yield the cases of reductions that are there, or else of scenes of all seeds."""
+    for number, folder in enumerate(chosen.reduced or ()):
+        yield from cases_reduced(chosen.mode, folder, number, chosen.draws)
+    for seed in () if chosen.reduced else chosen.seeds:
         with tempfile.TemporaryDirectory() as folder:
             scene = Path(folder) / "scene"
-            make_scene(generator, mode, scene, seed, quick=quick)
-            yield from cases_of(mode, scene, Path(folder) / "out", seed)
-            if whole:
-                yield from cases_left_out(mode, scene, Path(folder), seed)
+            make_scene(Path(chosen.generator), chosen.mode, scene, seed, quick=not chosen.full)
+            yield from cases_of(chosen.mode, scene, Path(folder) / "out", seed, chosen.draws)
+            if chosen.whole:
+                yield from cases_left_out(chosen.mode, scene, Path(folder), seed)
 
 
 def tell(cases: Iterable[Case]) -> None:
@@ -194,6 +195,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[101, 102])
     parser.add_argument("--full", action="store_true", help="scenes as large as the generator makes them")
     parser.add_argument("--whole", action="store_true", help="reduce again with corrections left out")
+    parser.add_argument("--draws", type=int, default=1, help="how often products are spoiled in each way")
     parser.add_argument("--reduced", type=Path, nargs="+", help="output folders of the default recipe")
     parser.add_argument("--out", type=Path, help="keep the cases in this file (JSON)")
     parser.add_argument("--table", type=Path, nargs="+", help="make the table of the documentation from such files")
@@ -205,13 +207,8 @@ def main() -> None:
         return
     if chosen.mode is None or (chosen.generator is None and not chosen.reduced):
         parser.error("name a --mode and the folder of the generator (or set DETECTORIST_SCENES)")
-    cases, found = (
-        [],
-        (case for n, one in enumerate(chosen.reduced or ()) for case in cases_reduced(chosen.mode, one, n)),
-    )
-    if not chosen.reduced:
-        found = measure(chosen.mode, Path(chosen.generator), chosen.seeds, quick=not chosen.full, whole=chosen.whole)
-    for case in found:
+    cases = []
+    for case in measure(chosen):
         cases.append(case)
         if chosen.out:
             chosen.out.write_text(json.dumps(cases, indent=0))

@@ -16,6 +16,7 @@ WHAT = {
     "algorithms": "functions of arrays",
     "engine": "stage 1, compiled",
     "figures": "arrays to pictures",
+    "fits_files": "files opened for reading",
     "models": "quirks of data models",
     "step": "base of our steps",
     "reference": "steps: references",
