@@ -12,7 +12,8 @@ from detectorist.errors import TooFewPixels
 
 #: Ornstein-Uhlenbeck processes of each kind; the spectrum between two of their scales dips by less than a tenth.
 N_SCALES = 4
-#: How strongly the variances of neighbouring scales are held together: as one datum of so many sigma per mean variance.
+#: How strongly the variances of neighbouring scales are held together: as one datum of so many sigma per mean variance
+#: of their kind, common or own.
 EVENNESS = 0.5
 #: Fewest places from which the fast part of the noise is measured.
 MIN_PLACES = 500
@@ -84,13 +85,23 @@ def fit_noise(means, counts, blocks) -> FlickerNoise:
     ]
     design, data = design * certain[:, None], np.r_[within[ok], across[both]] * certain
     found, _ = nnls(design, data)
-    # Least squares alone puts a smooth spectrum on a few scales: neighbours are held to each other within their mean.
-    pairs = np.diff(np.eye(N_SCALES), axis=0) * EVENNESS * N_SCALES / max(found[:-1].sum(), 1e-30)
-    even = np.zeros((2 * len(pairs), found.size))
-    even[: len(pairs), :N_SCALES] = even[len(pairs) :, N_SCALES:-1] = pairs
+    even = np.vstack([_evenness(found, 0), _evenness(found, 1)])
     found, _ = nnls(np.vstack([design, even]), np.r_[data, np.zeros(len(even))])
     least_white = 1e-3 * float(within[ok].min())
     return FlickerNoise(max(float(found[-1]), least_white), scales, found[:N_SCALES], found[N_SCALES:-1])
+
+
+def _evenness(found, kind):
+    """Return equations that hold the variances of neighbouring scales of a kind to each other, within their mean.
+
+    Least squares alone puts a smooth spectrum on a few scales; rows, which are slow, suffer from one that is all fast.
+    """
+    own = slice(kind * N_SCALES, (kind + 1) * N_SCALES)
+    # What is next to nothing beside the rest needs no shape.
+    mean = max(float(found[own].mean()), 0.01 * float(found[:-1].mean()), 1e-30)
+    equations = np.zeros((N_SCALES - 1, found.size))
+    equations[:, own] = np.diff(np.eye(N_SCALES), axis=0) * EVENNESS / mean
+    return equations
 
 
 def fast_variance(image, usable, offsets, expected, clip, noise, readout):
