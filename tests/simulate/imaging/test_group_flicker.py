@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 from detectorist.detectors import PIXEL_TIME_S
+from detectorist.errors import ParameterError
 from detectorist.simulate.core.time_line import TimeLine
 from detectorist.simulate.imaging import group_flicker
-from detectorist.simulate.imaging.group_flicker import Flicker, Spectrum
+from detectorist.simulate.imaging.flight_noise import SPECTRA
+from detectorist.simulate.imaging.group_flicker import Flicker, MeasuredSpectrum, Spectrum
+from detectorist.simulate.imaging.scene import ImagingScene
 
 LINE = TimeLine(64, 64, n_outputs=4, frame_overhead_rows=1)
 
@@ -74,3 +77,39 @@ def test_alternating_noise_changes_sign_from_column_to_column():
 def test_a_seed_gives_the_same_noise():
     part = Flicker(3.0, 1.0, 0.5, Spectrum())
     np.testing.assert_array_equal(draw(part, n_groups=3), draw(part, n_groups=3))
+
+
+def test_a_measured_spectrum_is_a_power_law_between_its_points():
+    measured = MeasuredSpectrum((10.0, 1_000.0), (4.0, 0.04))
+    np.testing.assert_allclose(measured.power(np.array([1.0, 100.0, 1e4])), [4.0, 0.4, 0.04])
+    assert group_flicker.band_variance(PIXEL_TIME_S, measured, (10.0, 1_000.0)) == pytest.approx(
+        40 * np.log(100), rel=1e-4
+    )
+
+
+def test_outputs_have_a_spectrum_of_their_own():
+    fast = MeasuredSpectrum((5_000.0, 10_000.0), (1e-12, 1.0))
+    noise = draw(Flicker(0.0, 1.0, 0.0, Spectrum(2.0, 0.0), fast), n_groups=20)
+    along = noise.reshape(20, 64, 4, 16)
+    assert along.mean(axis=3).std() < 0.5 * along.std()
+
+
+def in_flight(name, seed=1):
+    scene = ImagingScene().only("flicker").with_detector(name="NRCA3", size=64, pattern="RAPID", gain=1.0)
+    observation = scene.with_("flicker", measured=name).observe(groups=2, seed=seed)
+    return observation.read_out(0, 0, np.zeros((64, 64))).raw.astype(float)
+
+
+def test_a_frame_of_noise_measured_in_flight_is_as_strong_as_measured():
+    steps = np.concatenate([np.diff(np.diff(in_flight("nrca3-2022", seed), axis=0)).ravel() for seed in range(8)])
+    frequency = np.linspace(20, 50_000, 100_000)
+    density = sum(one.power(frequency) for one in (SPECTRA["nrca3-2022"].common, SPECTRA["nrca3-2022"].own))
+    of_neighbours = np.trapezoid(density * 4 * np.sin(np.pi * frequency * PIXEL_TIME_S) ** 2, frequency)
+    # Two reads, and their rounding.
+    alternating = 2 * 4 * ImagingScene().flicker.alternating_e ** 2
+    assert steps.var() == pytest.approx(2 * of_neighbours + alternating + 4 / 12, rel=0.1)
+
+
+def test_an_unknown_measured_spectrum_is_named():
+    with pytest.raises(ParameterError, match='did you mean "nrca3-2022"'):
+        in_flight("nrca3-202")

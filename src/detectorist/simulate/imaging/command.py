@@ -36,6 +36,10 @@ Detector = Annotated[str, scene_option("Detector, e.g. NRCA3 or NRCBLONG.")]
 Filter = Annotated[str, scene_option("Filter, e.g. F200W.", "--filter")]
 Sky = Annotated[float, scene_option("Sky background, DN/s.")]
 Wisp = Annotated[tuple[float, float], scene_option("Strengths of the two wisp components.")]
+FlickerSpectrum = Annotated[
+    str | None,
+    scene_option("A spectrum of 1/f noise measured in flight, e.g. nrca3-2022; by default a power law."),
+]
 HotPixels = Annotated[
     Path | None,
     scene_option("FITS map of the full detector, non-zero on hot pixels; used instead of random ones."),
@@ -60,6 +64,7 @@ def simulate(
     filter_: Filter = "F200W",
     sky: Sky = 0.3,
     wisp: Wisp = (0.8, 0.8),
+    flicker: FlickerSpectrum = None,
     hot_pixels: HotPixels = None,
     without: Without = None,
     overwrite: Overwrite = False,
@@ -72,6 +77,8 @@ def simulate(
     from detectorist.simulate.imaging.scene import ImagingScene
 
     scene = ImagingScene().with_("sky", level_dn_s=sky).with_("wisps", strengths=wisp)
+    if flicker is not None:
+        scene = scene.with_("flicker", measured=flicker)
     if hot_pixels is not None:
         scene = scene.with_("bad_pixels", hot_map=str(hot_pixels))
     scene = scene.with_detector(

@@ -88,13 +88,25 @@ class Wisps:
 
 @dataclass(frozen=True)
 class FlickerNoise:
-    """1/f noise of the outputs, e- rms over one frame, and its spectrum (facts of NIRCam; `group_flicker`)."""
+    """1/f noise of the outputs, e- rms over one frame, and its spectrum (facts of NIRCam; `group_flicker`).
+
+    Attributes
+    ----------
+    common_e, own_e, alternating_e : float
+        Common to all outputs, of each output alone, and of what changes sign from column to column.
+    slope, shoulder_hz : float
+        Of the spectrum.
+    measured : str or None
+        A spectrum measured in flight (a name of `flight_noise.SPECTRA`), with its own strength, instead of `common_e`,
+        `own_e`, `slope` and `shoulder_hz`.
+    """
 
     common_e: float = 3.0
     own_e: float = 1.0
     alternating_e: float = 0.7
     slope: float = 1.0
     shoulder_hz: float = 1.0
+    measured: str | None = None
 
 
 @dataclass(frozen=True)

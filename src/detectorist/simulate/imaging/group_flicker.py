@@ -38,8 +38,30 @@ class Spectrum:
         return (self.shoulder_hz**2 + frequency_hz**2) ** (-self.slope / 2)
 
 
+@dataclass(frozen=True)
+class MeasuredSpectrum:
+    """Power densities at some frequencies: power laws in between, and constant beyond either end.
+
+    Attributes
+    ----------
+    frequency_hz, density : tuple of float
+        Increasing frequencies, and the power density at each, per Hz.
+    """
+
+    frequency_hz: tuple[float, ...]
+    density: tuple[float, ...]
+
+    def power(self, frequency_hz: np.ndarray) -> np.ndarray:
+        """Return the power density at frequencies above 0."""
+        return np.exp(np.interp(np.log(frequency_hz), np.log(self.frequency_hz), np.log(self.density)))
+
+
 def draw_series(
-    n_samples: int, step_s: float, spectrum: Spectrum, band_hz: tuple[float, float], rng: np.random.Generator
+    n_samples: int,
+    step_s: float,
+    spectrum: Spectrum | MeasuredSpectrum,
+    band_hz: tuple[float, float],
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Return a Gaussian series with the power of `spectrum` within a band only, shape (n_samples,), float32.
 
@@ -55,7 +77,7 @@ def draw_series(
     return fft.irfft(waves[0] + 1j * waves[1], length)[:n_samples]
 
 
-def band_variance(step_s: float, spectrum: Spectrum, band_hz: tuple[float, float]) -> float:
+def band_variance(step_s: float, spectrum: Spectrum | MeasuredSpectrum, band_hz: tuple[float, float]) -> float:
     """Return the variance of a series sampled every `step_s` that has the power of `spectrum` within a band."""
     low, high = max(band_hz[0], 1e-9), min(band_hz[1], 0.5 / step_s)
     frequency = np.geomspace(low, high, 4096)
@@ -71,13 +93,15 @@ class Flicker:
     common, own, alternating : float
         rms over a single frame of the part common to all outputs, of each output's own, and of what changes sign from
         column to column; any unit.
-    spectrum : Spectrum
+    spectrum, own_spectrum : Spectrum or MeasuredSpectrum
+        Of the first and the last, and of each output's own (None: the same).
     """
 
     common: float
     own: float
     alternating: float
-    spectrum: Spectrum
+    spectrum: Spectrum | MeasuredSpectrum
+    own_spectrum: Spectrum | MeasuredSpectrum | None = None
 
 
 def draw_groups(
@@ -102,32 +126,41 @@ def draw_groups(
     """
     n_clocks, frame_s = time_line.frame_clocks, time_line.frame_clocks * PIXEL_TIME_S
     fast = (1.0 / frame_s, np.inf)
-    norm = np.sqrt(band_variance(PIXEL_TIME_S, flicker.spectrum, fast))
-    common, own = (np.float32(rms / norm) for rms in (flicker.common, flicker.own))
 
-    def slow_part() -> np.ndarray:
-        return _slow_part(time_line, flicker.spectrum, n_groups, n_frames, n_skipped, rng)
+    def factor(rms: float, spectrum: Spectrum | MeasuredSpectrum) -> np.float32:
+        return np.float32(rms / np.sqrt(band_variance(PIXEL_TIME_S, spectrum, fast)))
 
-    def fast_part() -> np.ndarray:
-        return draw_series(n_clocks, PIXEL_TIME_S, flicker.spectrum, fast, rng)
+    def slow_part(spectrum: Spectrum | MeasuredSpectrum) -> np.ndarray:
+        return _slow_part(time_line, spectrum, n_groups, n_frames, n_skipped, rng)
 
-    n_outputs = time_line.n_outputs
-    slow = common * slow_part()[:, None] + own * np.array([slow_part() for _ in range(n_outputs)]).swapaxes(0, 1)
+    def fast_part(spectrum: Spectrum | MeasuredSpectrum) -> np.ndarray:
+        return draw_series(n_clocks, PIXEL_TIME_S, spectrum, fast, rng)
+
+    n_outputs, shared_kind, own_kind = time_line.n_outputs, flicker.spectrum, flicker.own_spectrum or flicker.spectrum
+    common, own = factor(flicker.common, shared_kind), factor(flicker.own, own_kind)
+    slow = common * slow_part(shared_kind)[:, None]
+    slow = slow + own * np.array([slow_part(own_kind) for _ in range(n_outputs)]).swapaxes(0, 1)
     sign = np.where(np.arange(time_line.n_cols) % 2 == 0, 1, -1).astype(np.float32)
     noise = np.empty((n_groups, time_line.n_rows, time_line.n_cols), np.float32)
     averaged = np.float32(1 / np.sqrt(n_frames))
     for group in range(n_groups):
-        shared = common * fast_part() if common else np.zeros(n_clocks, np.float32)
-        series = np.array([shared + own * fast_part() if own else shared for _ in range(n_outputs)])
+        shared = common * fast_part(shared_kind) if common else np.zeros(n_clocks, np.float32)
+        series = np.array([shared + own * fast_part(own_kind) if own else shared for _ in range(n_outputs)])
         noise[group] = time_line.images(averaged * series + slow[group])[0]
         if flicker.alternating > 0:
-            series = np.array([fast_part() for _ in range(n_outputs)])
-            noise[group] += averaged * np.float32(flicker.alternating / norm) * sign * time_line.images(series)[0]
+            series = np.array([fast_part(shared_kind) for _ in range(n_outputs)])
+            strength = factor(flicker.alternating, shared_kind)
+            noise[group] += averaged * strength * sign * time_line.images(series)[0]
     return noise
 
 
 def _slow_part(
-    time_line: TimeLine, spectrum: Spectrum, n_groups: int, n_frames: int, n_skipped: int, rng: np.random.Generator
+    time_line: TimeLine,
+    spectrum: Spectrum | MeasuredSpectrum,
+    n_groups: int,
+    n_frames: int,
+    n_skipped: int,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Return what is slower than a frame, averaged over the frames of each group, shape (n_groups, frame_clocks)."""
     period = n_frames + n_skipped

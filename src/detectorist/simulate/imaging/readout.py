@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from detectorist.detectors import PIXEL_TIME_S
 from detectorist.simulate.core import detector
 from detectorist.simulate.core.nircam_detector import (
     MAX_DN,
@@ -18,8 +19,9 @@ from detectorist.simulate.core.nircam_detector import (
     response_curve,
 )
 from detectorist.simulate.core.random_streams import stream
-from detectorist.simulate.imaging import cosmic_rays, group_flicker
-from detectorist.simulate.imaging.components import ImagingComponents
+from detectorist.simulate.core.scene import require_known
+from detectorist.simulate.imaging import cosmic_rays, flight_noise, group_flicker
+from detectorist.simulate.imaging.components import FlickerNoise, ImagingComponents
 from detectorist.simulate.imaging.ipc import coupling_kernel, ipc_fraction
 
 
@@ -177,6 +179,20 @@ def _reset_offsets(scene: ImagingComponents, window: Window, seed: int, number: 
     return np.float32(scene.reset_noise.rms_e) * rng.standard_normal(window.shape, np.float32)
 
 
+def _flicker_dn(part: FlickerNoise, gain: float, frame_s: float) -> group_flicker.Flicker:
+    """Return the 1/f noise in DN."""
+    if part.measured is None:
+        spectrum = group_flicker.Spectrum(part.slope, part.shoulder_hz)
+        return group_flicker.Flicker(part.common_e / gain, part.own_e / gain, part.alternating_e / gain, spectrum)
+    require_known(part.measured, tuple(flight_noise.SPECTRA), "measured spectrum")
+    measured = flight_noise.SPECTRA[part.measured]
+    common, own = (
+        np.sqrt(group_flicker.band_variance(PIXEL_TIME_S, one, (1 / frame_s, np.inf)))
+        for one in (measured.common, measured.own)
+    )
+    return group_flicker.Flicker(common / gain, own / gain, part.alternating_e / gain, measured.common, measured.own)
+
+
 def _electronics(
     scene: ImagingComponents, window: Window, patterns: FixedPatterns, n_groups: int, seed: int, number: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -185,15 +201,9 @@ def _electronics(
     times = window.group_times_s(n_groups)
     noise = np.zeros((n_groups, *window.shape), np.float32)
     if scene.has("flicker"):
-        part = scene.flicker
         noise += group_flicker.draw_groups(
             window.time_line,
-            group_flicker.Flicker(
-                part.common_e / gain,
-                part.own_e / gain,
-                part.alternating_e / gain,
-                group_flicker.Spectrum(part.slope, part.shoulder_hz),
-            ),
+            _flicker_dn(scene.flicker, gain, window.time_line.frame_clocks * PIXEL_TIME_S),
             n_groups=n_groups,
             n_frames=window.n_frames,
             n_skipped=window.n_skipped,
