@@ -15,6 +15,8 @@ N_SCALES = 4
 #: How strongly the variances of neighbouring scales are held together: as one datum of so many sigma per mean variance
 #: of their kind, common or own.
 EVENNESS = 0.5
+#: Least part of a variogram that is taken for each output's own when its error is judged.
+LEAST_OWN = 0.01
 #: Fewest places from which the fast part of the noise is measured.
 MIN_PLACES = 500
 
@@ -69,26 +71,42 @@ def fit_noise(means, counts, blocks) -> FlickerNoise:
     ok, both = (sums[:, 1] > 30) & (within > 0), (sums[:, 3] > 30) & (within > 0)
     if not ok.any():
         raise TooFewPixels("1/f noise: too few pairs of usable neighbours", n_pairs=int(sums[:, 1].max()))
-    common_shape = shape if both.any() else np.zeros_like(shape)
     white = 0.5 * inverse_counts / np.maximum(sums[:, 1], 1)
-    nothing = np.zeros_like(shape)
-    design = np.vstack(
-        [
-            np.column_stack([common_shape, shape, white])[ok],
-            np.column_stack([shape, nothing, 0 * white])[both],
-        ]
-    )
-    # Pairs closer than the lag repeat each other: that many fewer are independent.
-    independent = lag_pix / blocks.block_pix
-    certain = np.r_[
-        np.sqrt(sums[ok, 1] / independent[ok]) / within[ok], np.sqrt(sums[both, 3] / independent[both]) / within[both]
-    ]
-    design, data = design * certain[:, None], np.r_[within[ok], across[both]] * certain
+    design, data = _equations(within, across, sums, ok, both, shape, white, lag_pix / blocks.block_pix)
     found, _ = nnls(design, data)
     even = np.vstack([_evenness(found, 0), _evenness(found, 1)])
     found, _ = nnls(np.vstack([design, even]), np.r_[data, np.zeros(len(even))])
     least_white = 1e-3 * float(within[ok].min())
     return FlickerNoise(max(float(found[-1]), least_white), scales, found[:N_SCALES], found[N_SCALES:-1])
+
+
+def _equations(within, across, sums, ok, both, shape, white, repeated):
+    """Return rows of the design, (n, 2 n_scales + 1), and data, each over its error.
+
+    What is common is in both variograms, chance included: their difference tells what is each output's own far better
+    than either. Pairs closer than the lag repeat each other: `repeated` times fewer are independent.
+    """
+    nothing, alone = np.zeros_like(shape), ok & ~both
+    common_shape = shape if both.any() else nothing
+    own = within - across
+    spread = np.maximum(own, LEAST_OWN * within)
+    parts = (
+        (np.column_stack([common_shape, shape, white]), within, within, sums[:, 1], alone),
+        (
+            np.column_stack([nothing, shape, white]),
+            own,
+            np.sqrt(spread * (spread + 2 * np.abs(across))),
+            sums[:, 1],
+            ok & both,
+        ),
+        (np.column_stack([shape, nothing, 0 * white]), across, within, sums[:, 3], both),
+    )
+    rows, data = [], []
+    for equations, values, error, number, which in parts:
+        certain = np.sqrt(number[which] / repeated[which]) / error[which]
+        rows.append(equations[which] * certain[:, None])
+        data.append(values[which] * certain)
+    return np.vstack(rows), np.concatenate(data)
 
 
 def _evenness(found, kind):

@@ -308,3 +308,18 @@ def test_an_earlier_sketch_is_made_better(rng):
     # The first took columns as large as the noise of a pixel for noise in time.
     assert earlier > 1.1 * whole
     assert error < 1.02 * whole
+
+
+@pytest.mark.parametrize("own", [0.009, 0.02])
+def test_weak_noise_of_each_output_is_known_beside_strong_common_noise(rng, own):
+    """Chance is in both variograms, within outputs and between them: their difference tells better than either."""
+    found, errors = [], []
+    for _ in range(3):
+        image, noise, readout = make_frame(rng, common=0.03, own=own, white=0.02)
+        got = smoother.estimate_flicker(image, np.zeros(image.shape, bool), readout=readout, columns=False)
+        found.append(np.sqrt(got.noise.own.sum()))
+        rows = (noise - got.pattern).reshape(len(image), 4, WIDTH).mean(axis=2)
+        errors.append((rows - rows.mean(axis=0)).std())
+    assert_allclose(np.mean(found), own, rtol=0.15)
+    # Levels of rows are known as well as the white noise of their pixels allows.
+    assert np.mean(errors) < 1.05 * 0.02 / np.sqrt(WIDTH)
