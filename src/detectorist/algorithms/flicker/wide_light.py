@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import linalg, ndimage, sparse
+from scipy.interpolate import BSpline
 from scipy.sparse.linalg import splu
 
 from detectorist.algorithms.flicker.readout import Readout
@@ -20,13 +21,13 @@ from detectorist.algorithms.images.sources import hysteresis
 
 #: Rows and columns of a bin, and distance of the nodes of the light, pixel.
 ROWS, COLUMNS, NODE_PIX = 8, 32, 48
-#: Expected light of a node, and its change to the next: a part of the light seen there, and what is always allowed, in
-#: standard deviations of a pixel.
-LIGHT, CHANGE = (1.5, 0.05), (0.5, 0.02)
+#: Expected light of a node: a multiple of the light seen there, and what is always allowed, in standard deviations of a
+#: pixel; and the change of light over light seen to the next node.
+LIGHT, CHANGE = (10.0, 0.05), 0.4
 #: Light seen at most, in standard deviations of a pixel: what is brighter is masked.
 BRIGHTEST = 3.0
-#: Standard deviation of a level of an output, in that of a pixel.
-LEVEL = 0.035
+#: Standard deviation of a level of an output, in that of a pixel: reference pixels have told most of it.
+LEVEL = 0.01
 #: Width (sigma) and bins of the first map of the light.
 MAP_PIX, MAP_BIN_PIX = 48.0, 16
 #: The wings of compact sources: width (sigma) and bins of the map, its scatter from which wings that touch a source
@@ -74,11 +75,11 @@ def solve_wide_light(
     level = float(np.median(image[::4][usable[::4]]))
     mean = _sums(np.where(usable, image - np.float32(level), 0), rows, columns) / np.maximum(count, 1)
     weight = sparse.diags((count / white**2).ravel())
-    along, across = (_hats(edges, n) for edges, n in zip((rows, columns), image.shape, strict=True))
+    along, across = (_splines(edges, n) for edges, n in zip((rows, columns), image.shape, strict=True))
     surface = sparse.kron(along, across, format="csr")
     offsets = _offset_design(len(rows) - 1, len(columns) - 1, len(readout.outputs))
     constant = np.ones((mean.size, 1))
-    prior = _prior_of_nodes((along.shape[1], across.shape[1]), expected, white)
+    prior = _prior_of_nodes(image.shape, expected, white)
     inner = splu((surface.T @ weight @ surface + prior).tocsc())
     others = sparse.hstack([offsets, sparse.csr_matrix(constant)]).tocsr()
     mixed = (surface.T @ weight @ others).toarray()
@@ -89,7 +90,7 @@ def solve_wide_light(
     reduced = normal - mixed.T @ inner.solve(mixed)
     found = linalg.solve(reduced, others.T @ moment - mixed.T @ inner.solve(light_moment), assume_a="pos")
     nodes = inner.solve(light_moment - mixed @ found).reshape(along.shape[1], across.shape[1])
-    on_rows, on_columns = (_hats(np.arange(n + 1), n) for n in image.shape)
+    on_rows, on_columns = (_splines(np.arange(n + 1), n) for n in image.shape)
     return (on_rows @ nodes @ on_columns.T + level + found[-1]).astype(np.float32)
 
 
@@ -127,11 +128,20 @@ def _sums(values, rows, columns):
     return np.add.reduceat(np.add.reduceat(values, columns[:-1], axis=1), rows[:-1], axis=0).astype(float)
 
 
-def _hats(edges, n):
-    """Return how much every node counts in every bin, (n_bins, n_nodes): linear in between."""
-    centres = 0.5 * (edges[1:] + edges[:-1])
-    nodes = np.arange(0, n + NODE_PIX, NODE_PIX)
-    return sparse.csr_matrix(np.clip(1 - np.abs(centres[:, None] - nodes[None]) / NODE_PIX, 0, None))
+def _nodes(n):
+    """Return the places of nodes along an axis of n pixels, one beyond either end."""
+    return np.arange(-NODE_PIX, n + 2 * NODE_PIX, NODE_PIX)
+
+
+def _splines(edges, n):
+    """Return how much every node counts in every bin, (n_bins, n_nodes): cubic splines, averaged over the bin.
+
+    Linear ones are too angular for a galaxy that fades by half from node to node: they miss it by 5 %.
+    """
+    spline = BSpline.basis_element(np.arange(-2, 3), extrapolate=False).antiderivative()
+    borders = (edges[:, None] - _nodes(n)[None]) / NODE_PIX
+    integral = np.nan_to_num(spline(np.clip(borders, -2, 2)))
+    return sparse.csr_matrix(np.diff(integral, axis=0) * NODE_PIX / np.diff(edges)[:, None])
 
 
 def _offset_design(n_rows, n_columns, n_outputs):
@@ -143,17 +153,20 @@ def _offset_design(n_rows, n_columns, n_outputs):
 
 
 def _prior_of_nodes(shape, expected, white):
-    """Return the inverse covariance of nodes: light as far as expected, changing in proportion."""
-    zoom = [n / have for n, have in zip(shape, expected.shape, strict=True)]
-    seen = np.clip(ndimage.zoom(np.asarray(expected, float), zoom, order=1, mode="nearest"), 0, BRIGHTEST * white)
+    """Return the inverse covariance of nodes: light as far as expected, over which it changes little by little."""
+    places = [(_nodes(n) * have / n - 0.5) for n, have in zip(shape, expected.shape, strict=True)]
+    seen = ndimage.map_coordinates(
+        np.asarray(expected, float), np.meshgrid(*places, indexing="ij"), order=1, mode="nearest"
+    )
+    seen = np.clip(seen, 0, BRIGHTEST * white)
     prior = sparse.diags((LIGHT[0] * seen + LIGHT[1] * white).ravel() ** -2.0)
-    width = (CHANGE[0] * seen + CHANGE[1] * white).ravel()
-    number = np.arange(seen.size).reshape(shape)
+    # Of light over what is expected: that all of a galaxy is brighter than thought must not cost more than of a node.
+    part = (CHANGE * (seen + LIGHT[1] * white)).ravel()
+    number = np.arange(seen.size).reshape(seen.shape)
     for pair in ((number[1:], number[:-1]), (number[:, 1:], number[:, :-1])):
-        one, other = (part.ravel() for part in pair)
-        scale = 2 / (width[one] + width[other])
+        one, other = (each.ravel() for each in pair)
         places = np.tile(np.arange(one.size), 2), np.r_[one, other]
-        steps = sparse.csr_matrix((np.r_[scale, -scale], places), shape=(one.size, seen.size))
+        steps = sparse.csr_matrix((np.r_[1 / part[one], -1 / part[other]], places), shape=(one.size, seen.size))
         prior = prior + steps.T @ steps
     return prior
 
