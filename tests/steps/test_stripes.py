@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from stdatamodels.jwst import datamodels
 
 from detectorist.algorithms.flicker.destripe import destripe
+from detectorist.algorithms.flicker.readout import alternating_readout
 from detectorist.errors import AlreadyCorrected, InputError, TooFewPixels
 from detectorist.stage_1 import StripesStep
 
@@ -109,6 +110,33 @@ def test_rateints_one_by_one(truth, rng):
     assert (left.std(axis=1) < 0.4 * stripes.mean(axis=2).std(axis=1)).all()
     pull = ((got.data - light) / got.err)[:, sky]
     assert_allclose(1.4826 * np.median(np.abs(pull - np.median(pull))), 1, atol=0.05)
+
+
+def test_time_series_through_four_outputs_one_by_one(rng):
+    """NRC_TSIMAGE on a grism subarray: four outputs share a noise, each integration has its own."""
+    ny, width = 64, 128
+    order = alternating_readout(4 * width, 4, fast_direction=-1)
+    star = 40 * np.exp(-0.5 * (np.hypot(*(np.mgrid[:ny, : 4 * width] - np.array([30, 200])[:, None, None])) / 6) ** 2)
+    stripes = []
+    for _ in range(3):
+        series = [pink(rng)[:ny, :width] for _ in range(5)]
+        outputs = [series[0] + 0.3 * own for own in series[1:]]
+        stripes.append(np.hstack([one[:, ::way] for one, (*_, way) in zip(outputs, order.outputs, strict=True)]))
+    stripes = 0.03 * np.array(stripes)
+    model = as_rate(star + stripes + WHITE * rng.normal(size=stripes.shape), datamodels.CubeModel)
+    meta = model.meta
+    meta.exposure.type, meta.exposure.noutputs, meta.instrument.detector = "NRC_TSIMAGE", 4, "NRCA3"
+    meta.subarray.name, meta.subarray.fastaxis = "SUBGRISM64", -1
+    meta.subarray.ysize, meta.subarray.xsize = ny, 4 * width
+    step = StripesStep(apply_flat=False, vertical=False)
+    corrected = step.run(model)
+    left = (np.asarray(corrected.data) - star).reshape(3, ny, 4, width)
+    rows = left.mean(axis=3) - np.median(left, axis=(1, 3))[:, None]
+    before = (stripes.reshape(3, ny, 4, width)).mean(axis=3)
+    assert before.std() > 6 * WHITE / np.sqrt(width)
+    # Means of rows hold the white noise of their pixels, and little else.
+    assert (rows.std(axis=1) < 1.5 * WHITE / np.sqrt(width)).all()
+    assert corrected.meta.cal_step.stripes == "COMPLETE"
 
 
 def test_groups_of_ramps(truth, rng):
