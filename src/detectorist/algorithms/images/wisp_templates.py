@@ -8,8 +8,9 @@ import numpy as np
 
 from detectorist.algorithms.flicker.readout import Readout, alternating_readout
 from detectorist.algorithms.flicker.row_medians import measure_pedestal
+from detectorist.algorithms.images.masked_wisps import fit_wisps
 from detectorist.algorithms.images.sources import mask_sources
-from detectorist.algorithms.images.wisps import FULL_FRAME_OUTPUTS, fit_wisps, prepare_templates
+from detectorist.algorithms.images.wisp_fit import FULL_FRAME_OUTPUTS, prepare_templates
 from detectorist.errors import ParameterError, TooFewPixels
 
 #: Fewest exposures from which light of the sky and of wisps can be told apart.

@@ -3,7 +3,7 @@
 import numpy as np
 
 from detectorist.algorithms.images.wavelets import remove_noise
-from detectorist.algorithms.images.wisp_strength import SHAPE_ERROR
+from detectorist.algorithms.images.wisp_variation import SHAPE_ERROR
 
 
 def test_light_keeps_its_strength_and_the_dark_loses_its_noise(rng):

@@ -3,15 +3,19 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import ndimage
 
 from detectorist.algorithms.flicker.readout import alternating_readout
-from detectorist.algorithms.images import wisps
+from detectorist.algorithms.images import masked_wisps, wisps
 from detectorist.errors import ParameterError, TooFewPixels
 
 NY = NX = 512
 N_OUT = 4
 WHITE, TEMPLATE_NOISE = 0.02, 0.004
 READOUT = alternating_readout(NX, N_OUT)
+
+
+NOTHING = np.zeros((NY, NX), bool)
 
 
 def filament(x, y, width, length, angle, peak):
@@ -55,7 +59,7 @@ def recover(rng, templates, scale, stripes, n):
     found = []
     for _ in range(n):
         image = make_image(rng, templates, scale, stripes=stripes)
-        got = wisps.fit_wisps(image, rng.random(image.shape) < 0.1, noisy(rng, templates), readout=READOUT)
+        got = masked_wisps.fit_wisps(image, rng.random(image.shape) < 0.1, noisy(rng, templates), readout=READOUT)
         found.append(((got.scale - scale) / got.error, got.error))
         assert got.significant
     return (np.array(part) for part in zip(*found, strict=True))
@@ -123,6 +127,29 @@ def test_of_a_wisp_under_the_core_of_a_galaxy_nothing_false_is_said(rng, peak, r
         assert_array_equal(got.image, 0)
 
 
+def test_a_noisy_template_does_not_weaken_the_wisp_found(rng):
+    """Noise of pixels and of scales that planes do not take off: a third of the template's structure."""
+    template = FIRST + SECOND
+    pulls = []
+    for _ in range(3):
+        coarse = ndimage.gaussian_filter(rng.normal(size=template.shape), 3)
+        given = template + 0.012 * rng.normal(size=template.shape) + 0.006 * coarse / coarse.std()
+        got = wisps.find_wisps(make_image(rng, template[None], [1.0], stripes=0), NOTHING, given[None], readout=READOUT)
+        pulls.append((got.fit.scale[0] - 1) / got.fit.error[0])
+        assert got.fit.error[0] < 0.1
+    assert abs(np.mean(pulls)) < 2.5
+
+
+def test_components_of_other_strengths_leave_little_under_one_template(rng):
+    wisp = 1.1 * FIRST + 0.7 * SECOND
+    got = wisps.find_wisps(
+        make_image(rng, wisp[None], [1.0], stripes=0), NOTHING, (FIRST + SECOND)[None], readout=READOUT
+    )
+    left = 1 - (got.image * wisp).sum() / (wisp**2).sum()
+    assert abs(left) < 0.03
+    assert abs(left) < 3 * got.fit.error[0] / got.fit.scale[0]
+
+
 def test_a_displaced_template_is_moved_to_the_wisp(rng):
     template = FIRST + SECOND
     moved = np.roll(template, (2, -1), (0, 1))
@@ -151,7 +178,8 @@ def test_no_grid_limits_the_strength(rng, strength):
 
 def test_negative_components_are_held_at_zero(rng):
     templates = np.array([FIRST, SECOND])
-    got = wisps.fit_wisps(make_image(rng, templates, [0.8, -0.3]), np.zeros((NY, NX), bool), templates, readout=READOUT)
+    image = make_image(rng, templates, [0.8, -0.3])
+    got = masked_wisps.fit_wisps(image, np.zeros((NY, NX), bool), templates, readout=READOUT)
     assert got.scale[1] == 0
     assert got.scale[0] > 0
 
@@ -159,11 +187,11 @@ def test_negative_components_are_held_at_zero(rng):
 def test_masked_pixels_have_no_influence_and_the_input_stays(rng):
     templates = np.array([FIRST])
     image, mask = make_image(rng, templates, [0.7]), rng.random((NY, NX)) < 0.2
-    clean = wisps.fit_wisps(image, mask, templates, readout=READOUT)
+    clean = masked_wisps.fit_wisps(image, mask, templates, readout=READOUT)
     hurt = image.copy()
     hurt[mask] = rng.choice([np.nan, 1e8, -1e8], size=mask.sum())
     before = hurt.copy(), templates.copy()
-    assert_array_equal(wisps.fit_wisps(hurt, mask, templates, readout=READOUT).scale, clean.scale)
+    assert_array_equal(masked_wisps.fit_wisps(hurt, mask, templates, readout=READOUT).scale, clean.scale)
     assert_array_equal(hurt, before[0])
     assert_array_equal(templates, before[1])
 
@@ -180,7 +208,7 @@ def test_outlying_pixels_are_clipped(rng):
     templates = np.array([FIRST])
     image = make_image(rng, templates, [0.7])
     image[rng.random(image.shape) < 0.002] += 5.0
-    got = wisps.fit_wisps(image, np.zeros(image.shape, bool), templates, readout=READOUT)
+    got = masked_wisps.fit_wisps(image, np.zeros(image.shape, bool), templates, readout=READOUT)
     assert abs(got.scale[0] - 0.7) < 4 * got.error[0]
 
 
@@ -204,8 +232,8 @@ def test_the_error_is_that_of_the_cramer_rao_limit(rng):
     noise = FlickerNoise(0.5, np.array([12.0, 80.0]), np.array([0.3, 0.2]), np.array([0.1, 0.4]))
     blocks = Blocks(readout, ny)
     means, counts = blocks.average(template, template > -1, np.zeros(nx), template, 1.0)
-    data = wisps._Data(means, means[None], means[None], counts, blocks, counts > 0)
-    weights = wisps._weigh(means, data, noise)
+    data = masked_wisps._Data(means, means[None], means[None], counts, blocks, counts > 0)
+    weights = masked_wisps._weigh(means, data, noise)
     # The textbook: covariance of all blocks, with a large variance for every column of blocks of an output.
     at = np.arange(blocks.n_rows)[:, None] * blocks.row_pix + np.arange(blocks.per_row) * blocks.block_pix
     apart = np.abs(np.subtract.outer(at.ravel(), at.ravel()))[..., None]
@@ -225,7 +253,7 @@ def test_noise_of_the_template_does_not_weaken_the_strength(rng):
     for _ in range(12):
         image = make_image(rng, templates, [0.72], stripes=0.0)
         loud = templates + 4 * TEMPLATE_NOISE * rng.normal(size=templates.shape) * (templates > 1e-4)
-        found.append(wisps.fit_wisps(image, np.zeros((NY, NX), bool), loud, readout=READOUT).scale[0])
+        found.append(masked_wisps.fit_wisps(image, np.zeros((NY, NX), bool), loud, readout=READOUT).scale[0])
     assert abs(np.mean(found) - 0.72) < 4 * np.std(found, ddof=1) / np.sqrt(12)
 
 
@@ -256,8 +284,8 @@ def test_bad_input_is_named(rng):
     with pytest.raises(ParameterError, match="no positive pixel"):
         wisps.find_wisps(image, mask, np.full((1, NY, NX), np.nan))
     with pytest.raises(ParameterError, match="shape"):
-        wisps.fit_wisps(image, mask, np.ones((1, 10, 10)))
+        masked_wisps.fit_wisps(image, mask, np.ones((1, 10, 10)))
     with pytest.raises(TooFewPixels, match="has light"):
-        wisps.fit_wisps(image, FIRST > 1e-5, np.array([FIRST]))
+        masked_wisps.fit_wisps(image, FIRST > 1e-5, np.array([FIRST]))
     with pytest.raises(TooFewPixels, match="apart"):
-        wisps.fit_wisps(image, mask, np.array([FIRST, FIRST]), readout=READOUT)
+        masked_wisps.fit_wisps(image, mask, np.array([FIRST, FIRST]), readout=READOUT)

@@ -1,0 +1,124 @@
+"""An image and the templates of its wisp in bins, and what planes fitted around every place leave of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import ndimage
+
+from detectorist.algorithms.images.local_planes import bin_image
+from detectorist.errors import TooFewPixels
+
+#: Side of the square bins, pixel.
+BIN_PIX = 8
+#: Templates are lit where they are brighter than this part of their peak, and than their noise by so many sigma.
+LIT, LIT_SIGMA = 0.02, 4.0
+#: Width (sigma, pixel) by which templates are smoothed before they are differentiated.
+GRADIENT_PIX = 2.0
+#: Fewest bins with light of the template.
+MIN_LIT_BINS = 20
+#: What the scatter of bins exceeds that of their white noise by, in variance: stripes.
+STRIPES = 1.3
+#: Structure of a galaxy reaches over so many bins, which are one measurement where it outweighs the noise.
+STRUCTURE_BINS = 8.0
+#: Width (sigma, bins) of the surroundings from which the misfit of a place is told.
+MISFIT_BINS = 2.5
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Image, templates and their gradients in bins.
+
+    totals : (1 + n + 2, ny, nx), sums of image, templates, derivatives along y and x of their sum. count : pixels.
+    white : variance of a bin's white noise. lit : where the templates have light.
+    """
+
+    totals: np.ndarray
+    count: np.ndarray
+    white: np.ndarray
+    lit: np.ndarray
+    n: int
+
+    @property
+    def ok(self) -> np.ndarray:
+        """Bins of which at least half is seen, (ny, nx) bool."""
+        return self.count >= BIN_PIX**2 / 2
+
+    def mean(self, number: int | slice) -> np.ndarray:
+        """Return means of some of the images."""
+        return self.totals[number] / np.maximum(self.count, 1)
+
+    def wisp(self, scale: np.ndarray) -> np.ndarray:
+        """Return the wisp of given strengths."""
+        return np.tensordot(scale, self.mean(slice(1, 1 + self.n)), 1)
+
+
+@dataclass(frozen=True)
+class Sharp:
+    """What planes leave: image, templates and gradients, (1 + n + 2, ny, nx), and how much each bin counts.
+
+    noise : (n,), variance of the templates' own noise. white : variance of white noise, the templates' included.
+    structure : variance of what planes do not follow of galaxies. used : bins behind the fit. excluded : bins with
+    compact sources, and those without data.
+    """
+
+    rest: np.ndarray
+    noise: np.ndarray
+    white: np.ndarray
+    structure: np.ndarray
+    used: np.ndarray
+    excluded: np.ndarray
+
+    def independent(self, left: np.ndarray, bins: Bins) -> np.ndarray:
+        """Return the variance of bins that count each by itself: neighbours share structure and what `left` shows."""
+        return self.white + STRUCTURE_BINS * np.maximum(self.structure, _local_misfit(left, self.used, bins))
+
+
+def left_of(rest: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Return what wisps of the given strengths leave of the image in `rest` (see `Sharp`), (ny, nx)."""
+    return rest[0] - np.tensordot(scale, rest[1 : 1 + scale.size], 1)
+
+
+def bin_wisp(image: np.ndarray, usable: np.ndarray, templates: np.ndarray) -> Bins:
+    """Return image and templates in bins; raises TooFewPixels where too little light of a template is seen."""
+    both = usable[::4, 1:] & usable[::4, :-1]
+    steps = np.abs(image[::4, 1:] - image[::4, :-1])[both]
+    white = 1.0484 * float(np.median(steps)) if steps.size else 0.0  # 1.4826 / sqrt(2)
+    if white <= 0:
+        raise TooFewPixels("wisp fit: the usable pixels have no scatter", n_pairs=int(steps.size))
+    level = np.float32(np.median(image[::4][usable[::4]]))
+    total, count = bin_image(image - level, usable, BIN_PIX)
+    gradients = np.gradient(ndimage.gaussian_filter(templates.sum(axis=0), GRADIENT_PIX, truncate=3))
+    totals = np.stack([total, *(bin_image(one, usable, BIN_PIX)[0] for one in (*templates, *gradients))])
+    bins = Bins(totals, count, white**2 / np.maximum(count, 1), np.zeros(count.shape, bool), len(templates))
+    lit = np.any([_lit(bins.mean(1 + i), bins.ok) for i in range(bins.n)], axis=0)
+    bins = replace(bins, lit=ndimage.maximum_filter(lit, 3))
+    require_bins(bins.lit & bins.ok)
+    return bins
+
+
+def _lit(template, ok):
+    """Return where a template has light, as far as its own noise lets one tell."""
+    light = ndimage.gaussian_filter(template, 1.0)
+    middle = np.median(light[ok]) if ok.any() else 0.0
+    dark = light[ok & (light <= middle)]
+    noise = 1.4826 * float(np.median(middle - dark)) if dark.size else 0.0
+    return light > np.maximum(LIT * max(light.max(), 1e-30), LIT_SIGMA * noise)
+
+
+def require_bins(seen: np.ndarray) -> None:
+    """Raise TooFewPixels where fewer than 20 bins are True."""
+    if seen.sum() < MIN_LIT_BINS:
+        n = int(seen.sum()) * BIN_PIX**2
+        needed = MIN_LIT_BINS * BIN_PIX**2
+        raise TooFewPixels(
+            f"wisp fit: about {n} usable pixels where the template has light; {needed} are needed", n_usable=n
+        )
+
+
+def _local_misfit(left, used, bins):
+    """Return the variance of residuals about every bin that noise does not explain, as around the core of a galaxy."""
+    excess = np.where(used, left**2 - STRIPES * bins.white, 0)
+    seen = ndimage.gaussian_filter(used.astype(float), MISFIT_BINS)
+    return np.maximum(ndimage.gaussian_filter(excess, MISFIT_BINS) / np.maximum(seen, 1e-3), 0)

@@ -1,0 +1,188 @@
+"""Strengths that vary from place to place, and a displacement: what makes real wisps unlike their templates."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from detectorist.algorithms.images.wisp_bins import BIN_PIX, Bins, Sharp, left_of
+
+#: Places with less of the wisp's light squared have no strength of their own.
+LEAST_LIGHT = 0.002
+#: Strength below which it is not divided by, and the one of which at least variations are parts.
+LEAST_LEVEL, LEAST_TYPICAL = 1e-6, 0.05
+#: Rounds of strength and misfit in turn.
+MISFIT_ROUNDS = 3
+#: Distance of the places between which the strength varies, pixel; the scatter of strengths that is tried, and how
+#: quickly a larger one becomes unlikely.
+PLACES_PIX, SCATTERS, USUAL_SCATTER = 192, (0.02, 0.05, 0.1, 0.15, 0.2), 0.1
+#: Standard deviation of a displacement, pixel: hardly any, or as far as templates were seen to be off.
+DISPLACEMENTS = (0.03, 1.5)
+#: Part of a strength that a template somewhat sharper or blunter than the wisp changes.
+SHAPE_ERROR = 0.012
+#: Clusters of so many bins on a side tell how much the residuals of neighbours have in common.
+CLUSTERS = (1, 2, 4)
+
+
+class Strength(NamedTuple):
+    """Result of `wisp_strength.measure_strength`.
+
+    scale : ndarray, shape (n,), mean strength of every template, weighted by its light squared; one alone may come out
+        below zero, several do not.
+    covariance : ndarray, shape (n, n)
+    least_error : ndarray, shape (n,), what the error would be with white noise alone.
+    local : ndarray of float32, shape (ny, nx), strength at every place over the mean.
+    displacement : tuple of float, (y, x) of the wisp from its template, pixel.
+    excluded : ndarray of bool, shape (ny, nx), compact sources and places that were not seen.
+    residual_ratio : float, rms of the residuals where the template is lit over that expected.
+    n_bins : int, bins behind the fit.
+    """
+
+    scale: np.ndarray
+    covariance: np.ndarray
+    least_error: np.ndarray
+    local: np.ndarray
+    displacement: tuple[float, float]
+    excluded: np.ndarray
+    residual_ratio: float
+    n_bins: int
+
+
+def fit_variation(bins: Bins, sharp: Sharp, scale: np.ndarray, shape: tuple[int, int]) -> Strength:
+    """Return strengths, their errors and their course over an image of `shape`, about those of the whole wisp."""
+    active = np.flatnonzero(scale > 0) if bins.n > 1 else np.arange(1)
+    typical = float(scale[active].mean()) if active.size else 0.0
+    share = scale / typical if bins.n > 1 and typical else np.ones(bins.n)
+    light = np.where(bins.lit, bins.wisp(share) ** 2, 0)
+    light /= light.sum()
+    places = [one for one in _hats(light.shape) if (one * light).sum() > LEAST_LIGHT]
+    fit, weight, found, inverse = _solve_in_rounds(bins, sharp, scale, active, share, places, typical)
+    # The mean strength of each template: its own, and its share of the mean of what varies.
+    mean = np.zeros((bins.n, len(found)))
+    mean[active, np.arange(active.size)] = 1
+    mean[:, active.size : active.size + len(places)] = share[:, None] * [float((one * light).sum()) for one in places]
+    mean[scale == 0] = 0
+    result = mean @ found
+    covariance = mean @ inverse @ mean.T + SHAPE_ERROR**2 * np.outer(result, result)
+    level = float(result[active].mean()) if active.size else 0.0
+    course = np.tensordot(found[active.size : active.size + len(places)], np.array(places), 1) if places else 0 * light
+    known = abs(level) > LEAST_LEVEL
+    # Without a wisp nothing varies.
+    local = 1 + (course - float((course * light).sum())) / level if known else np.ones_like(light)
+    on_pixels = np.s_[: shape[0], : shape[1]]
+    return Strength(
+        result,
+        _with_inactive(covariance, sharp, weight, scale),
+        _least_errors(sharp, bins),
+        ndimage.zoom(local.astype(np.float32), BIN_PIX, order=1, grid_mode=True, mode="nearest")[on_pixels],
+        (float(-found[-2] / level), float(-found[-1] / level)) if known else (0.0, 0.0),
+        np.repeat(np.repeat(sharp.excluded, BIN_PIX, 0), BIN_PIX, 1)[on_pixels],
+        fit.residual_ratio(found),
+        int(sharp.used.sum()),
+    )
+
+
+def _solve_in_rounds(bins, sharp, scale, active, share, places, typical):
+    """Return regression, weights of bins, parameters and their covariance.
+
+    A strength that varies is no misfit: places count the less the more is left with it, not without it.
+    """
+    wisp = np.tensordot(share, sharp.rest[1 : 1 + bins.n], 1)
+    columns = np.stack([*sharp.rest[1 + active], *(wisp * one for one in places), *sharp.rest[-2:]])
+    own = _own_parts(active, share, places, sharp.used)
+    left = left_of(sharp.rest, scale)
+    for _ in range(MISFIT_ROUNDS):
+        weight = 1 / sharp.independent(left, bins)
+        fit = _Regression(columns, weight, sharp, own, active.size)
+        found, inverse = fit.solve(max(abs(typical), LEAST_TYPICAL))
+        left = sharp.rest[0] - np.tensordot(found, columns, 1)
+    return fit, weight, found, inverse
+
+
+def _least_errors(sharp, bins):
+    columns = sharp.rest[1 : 1 + bins.n, sharp.used] / np.sqrt(bins.white[sharp.used])
+    return np.sqrt(np.diag(np.linalg.pinv(columns @ columns.T)))
+
+
+def _with_inactive(covariance, sharp, weight, scale):
+    """Return the covariance with the variance that a strength held at zero would have if it were free."""
+    held = np.flatnonzero(scale == 0) if scale.size > 1 else []
+    for i in held:
+        column = sharp.rest[1 + i, sharp.used]
+        covariance[i, i] = 1 / max(float((column**2 * weight[sharp.used]).sum()), 1e-30)
+    return covariance
+
+
+def _own_parts(active, share, places, used):
+    """Return how much of each template is in strengths and places, (n_templates, n_parameters, n_used)."""
+    parts = np.zeros((share.size, active.size + len(places), int(used.sum())))
+    parts[active, np.arange(active.size)] = 1
+    parts[:, active.size :] = share[:, None, None] * np.array([one[used] for one in places]).reshape(len(places), -1)
+    return parts
+
+
+def _hats(shape):
+    """Yield weights (ny, nx) of places on a grid, linear in between: they add up to one."""
+    step = PLACES_PIX // BIN_PIX
+    rows, columns = (
+        np.clip(1 - np.abs(np.arange(n)[None] - np.arange(0, n + step, step)[:, None]) / step, 0, None) for n in shape
+    )
+    for row in rows:
+        for column in columns:
+            yield np.outer(row, column)
+
+
+class _Regression:
+    """Least squares with Gaussian priors on what varies, whose widths the evidence chooses."""
+
+    def __init__(self, columns, weight, sharp, own, n_free):
+        self.shape, self.used = sharp.used.shape, sharp.used
+        self.columns, self.data = columns[:, sharp.used], sharp.rest[0][sharp.used]
+        self.weight, self.n_free, self.n_places = weight[sharp.used], n_free, own.shape[1] - n_free
+        self.normal = (self.columns * self.weight) @ self.columns.T
+        for noise, part in zip(sharp.noise, own, strict=True):
+            self.normal[: len(part), : len(part)] -= noise * (part * self.weight) @ part.T
+        self.moment = (self.columns * self.weight) @ self.data
+        self.square = float((self.weight * self.data**2).sum())
+
+    def solve(self, typical):
+        """Return parameters and their covariance, iteratively: residuals give the correlation of neighbours."""
+        shared = 1.0
+        for _ in range(3):
+            tries = [self._try(s, d, typical, shared) for s in SCATTERS for d in DISPLACEMENTS]
+            _, found, inverse = max(tries, key=lambda one: one[0])
+            shared = self._shared(found)
+        return found, inverse
+
+    def _try(self, scatter, displacement, typical, shared):
+        widths = np.r_[np.full(self.n_places, scatter), np.full(2, displacement)] * typical
+        prior = np.r_[np.zeros(self.n_free), widths**-2]
+        normal = self.normal / shared + np.diag(prior)
+        found = np.linalg.solve(normal, self.moment / shared)
+        _, volume = np.linalg.slogdet(normal)
+        misfit = self.square - 2 * found @ self.moment + found @ self.normal @ found
+        evidence = -0.5 * (misfit / shared + prior @ found**2 + volume + 2 * np.log(widths).sum())
+        return evidence - scatter / USUAL_SCATTER, found, np.linalg.inv(normal)
+
+    def _residual(self, found):
+        return self.data - found @ self.columns
+
+    def _shared(self, found):
+        """Return by how much the variance of sums over neighbouring bins exceeds that of independent ones."""
+        left = self._residual(found)
+        scores = np.zeros(self.shape)
+        scores[self.used] = self.weight * self.columns[: self.n_free].sum(axis=0) * left
+        scatter = max(1.0, float((self.weight * left**2).mean()))
+        single = max(float((scores**2).sum()), 1e-30)
+        return max(1.0, *(scatter * float((_sums(scores, n) ** 2).sum()) / single for n in CLUSTERS))
+
+    def residual_ratio(self, found) -> float:
+        return float(np.sqrt((self.weight * self._residual(found) ** 2).mean()))
+
+
+def _sums(values, size):
+    """Return sums over squares of `size` bins; what is left over at the borders is dropped."""
+    ny, nx = (n // size * size for n in values.shape)
+    return values[:ny, :nx].reshape(ny // size, size, nx // size, size).sum(axis=(1, 3))
