@@ -30,7 +30,6 @@ from detectorist.simulate.core.time_line import TimeLine
 from detectorist.simulate.imaging.flight_noise import SPECTRA
 from detectorist.simulate.imaging.group_flicker import draw_series
 from measure import robust_std
-from pictures import COLOURS_OF_FILE
 
 DOCS = Path(__file__).parents[1] / "docs"
 FILES = [f"flight_nrca3_wasp39b_int{number}.fits.gz" for number in (372, 377)]
@@ -39,6 +38,8 @@ NAME, OUTPUTS, BORDER_PIX = "nrca3-2022", 4, 4
 GROUPS, GROUP_TIME_S, FRAMES = 12, 6.73345, 2
 #: Borders of the bands in which power is averaged, Hz.
 BANDS_HZ = np.geomspace(1.0, 32_000.0, 23)
+#: Colours of the picture's file, and its size over that of the drawing: noise does not compress.
+COLOURS_OF_FILE, SHRUNK = 24, 0.85
 #: Simulated frames with the measured spectrum, corrected like the real one.
 SIMULATED = 4
 
@@ -200,7 +201,9 @@ def picture(noise: np.ndarray, usable: np.ndarray, left: dict[str, np.ndarray], 
     axes[-1].legend(frameon=False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
-    Image.open(buffer).convert("RGB").quantize(COLOURS_OF_FILE).save(target, optimize=True)
+    drawn = Image.open(buffer).convert("RGB")
+    size = round(SHRUNK * drawn.width), round(SHRUNK * drawn.height)
+    drawn.resize(size, Image.Resampling.LANCZOS).quantize(COLOURS_OF_FILE).save(target, optimize=True)
 
 
 def page(rows: dict[str, Scatter], limits: list[Scatter], known: list[Scatter]) -> str:
