@@ -188,7 +188,7 @@ def compare_files(stock: Path, engine: Path) -> Iterator[Difference]:
     InputError
         When one lacks an extension that the other has, or a shape differs.
     """
-    with opened(stock, memmap=True) as wanted, opened(engine, memmap=True) as got:
+    with opened(stock) as wanted, opened(engine) as got:
         if [hdu.name for hdu in wanted] != [hdu.name for hdu in got]:
             raise InputError(f"{engine}: extensions are {[h.name for h in got]}, not {[h.name for h in wanted]}")
         for one, other in zip(wanted, got, strict=True):
