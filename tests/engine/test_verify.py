@@ -83,3 +83,28 @@ def test_the_command_tells_and_fails_when_something_differs(monkeypatch, tmp_pat
     result = CliRunner().invoke(app, [str(tmp_path / "a_uncal.fits"), str(tmp_path / "b_uncal.fits")])
     assert result.exit_code == 0
     assert "2 of 2 exposures" in result.output
+
+
+def test_settings_are_for_both_runs_and_unknown_ones_are_refused(monkeypatch, tmp_path):
+    import typer
+
+    got = []
+    cost = verify.Cost(10.0, 9.0, 2500.0)
+
+    def answer(file, *, folder, steps, tell):
+        got.append(steps)
+        return verify.Verification([], cost, cost, {})
+
+    monkeypatch.setattr(verify, "verify", answer)
+    monkeypatch.setenv("CRDS_PATH", str(tmp_path))
+    app = typer.Typer()
+    app.command()(command)
+    file = str(tmp_path / "a_uncal.fits")
+    assert CliRunner().invoke(app, [file, "--set", "ramp_fit.algorithm=LIKELY"]).exit_code == 0
+    assert got == [{"ramp_fit": {"algorithm": "LIKELY"}}]
+    for setting, words in (
+        ("ramp_fitt.algorithm=LIKELY", 'did you mean "ramp_fit"'),
+        ("engine=stock", "step.parameter"),
+    ):
+        told = CliRunner().invoke(app, [file, "--set", setting])
+        assert words in str(told.exception)

@@ -42,9 +42,9 @@ def verify(
     from detectorist.reduction.verify import verify as run
 
     recipe = Recipe("verify").with_settings(settings or [])
-    recipe.check(EngineDetector1Pipeline)
     if recipe.parameters:
         raise ParameterError(f"--set {next(iter(recipe.parameters))}: step.parameter=value is needed")
+    recipe.check(EngineDetector1Pipeline)
     use_references(references)
     console = Console()
     differing = 0
