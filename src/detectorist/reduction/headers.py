@@ -332,9 +332,9 @@ def _require_times(name: str, meta: dict[str, Any]) -> None:
     group = _seconds(name, "TGROUP", meta.get("exposure.group_time"))
     frame = _seconds(name, "TFRAME", meta.get("exposure.frame_time"))
     n_frames, gap = meta.get("exposure.nframes"), meta.get("exposure.groupgap")
-    for keyword, value in (("NFRAMES", n_frames), ("GROUPGAP", gap)):
-        if value is None:
-            raise InputError(f"{name}: {keyword} is missing; the noise of the ramps follows from it")
+    if n_frames is None or gap is None:
+        missing = "NFRAMES" if n_frames is None else "GROUPGAP"
+        raise InputError(f"{name}: {missing} is missing; the noise of the ramps follows from it")
     expected = frame * (n_frames + gap)
     if abs(group - expected) > TIME_TOLERANCE * group:
         raise InputError(

@@ -12,7 +12,7 @@ import numpy as np
 
 from detectorist.algorithms import dq
 from detectorist.algorithms.ramps.refpix import N_OUTPUTS
-from detectorist.errors import ParameterError
+from detectorist.errors import ParameterError, TooFewPixels
 
 #: Columns of the subarray on which the star's light falls, 0-based, both ends included.
 TRACE_COLUMNS = (34, 35, 36, 37, 38)
@@ -91,6 +91,8 @@ def fit_linearity(
     ------
     ParameterError
         When groups, rows or columns are not there, too few, or leave no ramp to an output.
+    TooFewPixels
+        When a ramp does not rise at all where it is taken to be linear: nothing is lit.
 
     Notes
     -----
@@ -237,7 +239,8 @@ def _equations(samples: np.ndarray, fit: np.ndarray, derive: np.ndarray) -> tupl
     slope = _slope(scaled, fit)
     # Relative change of a ramp's slope per unit of each power, weighted like a departure over the whole ramp.
     weight = ANCHOR * slope * len(derive) ** 1.5
-    anchor = np.stack([_slope(scaled**power, fit) / slope * weight for power in POWERS], axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        anchor = np.stack([_slope(scaled**power, fit) / slope * weight for power in POWERS], axis=1)
     wanted = -_bent(scaled, fit, derive).ravel()
     return design.T @ design + anchor.T @ anchor, design.T @ wanted
 
@@ -248,6 +251,8 @@ def _solve(systems: list[tuple[np.ndarray, np.ndarray]], output: int) -> np.ndar
     weights[output] = 1.0
     matrix = sum(w * system[0] for w, system in zip(weights, systems, strict=True))
     right = sum(w * system[1] for w, system in zip(weights, systems, strict=True))
+    if not (np.isfinite(matrix).all() and np.isfinite(right).all()):  # a slope of zero anchors nothing
+        raise TooFewPixels("ramps do not rise in the groups taken to be linear; is there a source in the frame?")
     solution = np.linalg.lstsq(matrix, right, rcond=None)[0]
     # In units of SCALE_DN the linear term is 1 as well.
     return np.r_[0.0, 1.0, solution / SCALE_DN ** (np.array(POWERS) - 1)]

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from detectorist.algorithms import dq
 from detectorist.algorithms.ramps import linearity
-from detectorist.errors import ParameterError
+from detectorist.errors import ParameterError, TooFewPixels
 
 GAIN = 3.1
 FULL = 40000.0
@@ -175,3 +175,10 @@ def test_correction_evaluates_the_polynomial_of_each_output(rng):
         c = coefficients[(column + 3) % 4]
         x = data[..., column]
         assert_allclose(got[..., column], c[0] + c[1] * x + c[2] * x**2 + c[3] * x**3 + c[4] * x**4)
+
+
+def test_ramps_that_do_not_rise_are_refused(rng):
+    """A quantised ramp without light has a slope of exactly zero here and there."""
+    data = np.zeros_like(make_ramps(rng)[0])
+    with pytest.raises(TooFewPixels, match="source in the frame"):
+        linearity.fit_linearity(data, **GROUPS, **ROWS)
