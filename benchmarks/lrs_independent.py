@@ -107,6 +107,8 @@ def reduce_by_default(case: Case, scene: str, target: str) -> None:
     command = [sys.executable, "-c", "from detectorist.cli import main; main()", "run", "lrs", *files]
     cpu = run([*command, "-o", str(folder), "--references", str(source / "crds")], ROOT, folder.with_suffix(".log"))
     (folder / "cpu.json").write_text(json.dumps(cpu))
+    commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, text=True)
+    (folder / "commit.txt").write_text(commit.strip())
 
 
 def score(case: Case, scenes: Path, scene: str, products: str) -> dict[str, Any]:
@@ -149,10 +151,10 @@ def measure(case: Case, scenes: Path) -> dict[str, Any]:
     for name, numbers in (("ours", found), ("stock", stock)):
         numbers["false_flags"] = false_flags(case, name)
         numbers["cpu_ms_per_int"] = 1e3 * json.loads((case.folder(name) / "cpu.json").read_text()) / n_ints
-    return {"seed": case.seed, "groups": case.groups, "linearity": "identity" if case.seed % 2 else "exact"} | {
-        "ours": found,
-        "stock": stock,
-    }
+    linearity = "identity" if case.seed % 2 else "exact"
+    code = (case.folder("ours") / "commit.txt").read_text()
+    about = {"seed": case.seed, "groups": case.groups, "linearity": linearity, "code": code}
+    return about | {"ours": found, "stock": stock}
 
 
 #: Columns of the page: heading, figure, format.
@@ -205,20 +207,23 @@ def page_of(found: dict[str, Any]) -> str:
         "looked at while settings of the recipe were chosen, others were not. The generator and the scorer share no "
         "code with this project. Each cell is ours, then the standard stage 1, plain box. *Expected* is the noise "
         "of optimal slopes of groups 4 to n - 2, so that what keeps more groups can be below 1; *noise alone* is the "
-        "same scene without drifts and interference, reduced by the same recipe.",
+        "same scene without drifts and interference, reduced by the same recipe. CPU times include the start of "
+        "Python, the figures and the report, spread over the integrations; compilation is left out. *Code* is the "
+        "commit that was measured.",
         "",
-        "| seed, groups, linearity reference | " + " | ".join(name for name, *_ in COLUMNS) + " |",
-        "|---" * (len(COLUMNS) + 1) + "|",
+        "| seed, groups, linearity reference | " + " | ".join(name for name, *_ in COLUMNS) + " | code |",
+        "|---" * (len(COLUMNS) + 2) + "|",
     ]
     for case in found["cases"]:
         cells = [_cell(case, key, form) for _, key, form in COLUMNS]
         seen = "\\*" if case["seed"] in SEEN else ""
+        cells.append(case["code"])
         lines.append(f"| {case['seed']}{seen}, {case['groups']}, {case['linearity']} | " + " | ".join(cells) + " |")
     means = []
     for _, key, form in COLUMNS:
         both = [[case[who].get(key) for case in found["cases"]] for who in ("ours", "stock")]
         means.append(", ".join(_format(sum(each) / len(each), key, form) for each in both if None not in each))
-    return "\n".join([*lines, "| mean | " + " | ".join(means) + " |", "", *_bars_of(found["cases"]), ""])
+    return "\n".join([*lines, "| mean | " + " | ".join(means) + " | |", "", *_bars_of(found["cases"]), ""])
 
 
 def _bars_of(cases: list[dict[str, Any]]) -> list[str]:
