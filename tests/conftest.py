@@ -15,10 +15,12 @@ import pytest
 @pytest.fixture(autouse=True)
 def crds_environment_is_put_back():
     """Reductions point the process at their references; the next test starts where this one did."""
-    before = {name: value for name, value in os.environ.items() if name.startswith("CRDS_")}
+    # What the crds library sets for itself when it is imported has to stay.
+    names = [f"CRDS_{name}" for name in ("PATH", "SERVER_URL", "OBSERVATORY", "CONTEXT", "READONLY_CACHE")]
+    before = {name: os.environ[name] for name in names if name in os.environ}
     yield
-    for name in [name for name in os.environ if name.startswith("CRDS_")]:
-        del os.environ[name]
+    for name in names:
+        os.environ.pop(name, None)
     os.environ.update(before)
 
 

@@ -11,7 +11,12 @@ require_folder()  # before anything imports numba
 __version__ = version("detectorist")
 
 #: Names that are imported on first use, so that `import detectorist` stays quick.
-_LAZY = {"Database": "detectorist.modes.coron.database", "run_obs": "detectorist.modes.coron.api"}
+_LAZY = {
+    "Database": "detectorist.modes.coron.database",
+    "run_obs": "detectorist.modes.coron.api",
+    "subtract_star": "detectorist.modes.coron.subtraction.api",
+    "SubtractionSettings": "detectorist.modes.coron.subtraction.settings",
+}
 #: `reduce_MODE(files, output_dir, ...)` is there for every mode.
 _REDUCE = "reduce_"
 

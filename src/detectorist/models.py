@@ -35,6 +35,7 @@ STATE_KEYWORDS = {
     "subtract_1overf": "S_1OVERF",
     "apply_rateints_outliers": "S_RIOUTL",
     "mask_groups": "S_MSKGRP",
+    "subtract_star": "S_STARSB",
     "inspect_dq_flags": "S_INSPDQ",
     "subtract_showers": "S_SUBSHW",
     "clean_outliers": "S_CLNOUT",

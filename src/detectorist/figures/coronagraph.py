@@ -47,3 +47,26 @@ def draw_flicker_spectrum(images: Mapping[str, np.ndarray], mask: np.ndarray) ->
     axis.set(xlabel="frequency (1/row)", ylabel="power of row medians (DN²/s²)", xscale="log", yscale="log")
     axis.legend(frameon=False, fontsize=8)
     return figure
+
+
+def draw_contrast(
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]], *, star: float | None = None, unit: str = ""
+) -> Figure:
+    """Draw the faintest companion that would be seen against the separation from the star.
+
+    curves : mapping of label to (separation in arcsec, limit)
+        Flux with the false-alarm rate of 5 sigma.
+    star : float, optional
+        Flux of the star; limits are drawn relative to it.
+    unit : str
+        Of fluxes.
+    """
+    figure, axis = new_figure(size=(5.6, 3.6))
+    for number, (label, (separation, limit)) in enumerate(curves.items()):
+        style = {"lw": 1.2, "color": COLOURS[number % len(COLOURS)], "label": label}
+        axis.plot(separation, limit / star if star else limit, **style)
+    axis.set(
+        xlabel="separation (arcsec)", ylabel="5 σ contrast" if star else f"5 σ limit of flux ({unit})", yscale="log"
+    )
+    axis.legend(frameon=False, fontsize=7)
+    return figure

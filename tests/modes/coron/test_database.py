@@ -143,7 +143,7 @@ class TestReading:
         with pytest.raises(InputError, match=r"b_uncal\.fits: no such file"):
             Database(tmp_path, [tmp_path / "b_uncal.fits"])
         with pytest.raises(InputError, match="a file named"):
-            Database(tmp_path, [tmp_path / "a_cal.fits"])
+            Database(tmp_path, [tmp_path / "a_i2d.fits"])
 
     def test_names_of_exposures(self):
         assert stem_of("x/jw1_2_nrcalong_rateints.fits.gz") == "jw1_2_nrcalong"

@@ -25,7 +25,9 @@ EXPOSURE_TYPES = ("NRC_CORON", "MIR_4QPM", "MIR_LYOT")
 #: Orientations that differ by less than this belong to one roll, degrees.
 ROLL_TOLERANCE_DEG = 0.5
 #: Products that an exposure can be known by.
-KNOWN_BY = ("uncal", "rateints", "rate")
+KNOWN_BY = ("uncal", "rateints", "rate", "calints", "cal")
+#: What DATAMODL says of each.
+_STAGES = {"uncal": "STAGE0", "rateints": "STAGE1", "rate": "STAGE1", "calints": "STAGE2", "cal": "STAGE2"}
 
 
 class UnreadableError(InputError):
@@ -85,7 +87,7 @@ def stem_of(path: str | Path) -> str:
         When the file is not named as a product of this kind.
     """
     if product_of(path) not in KNOWN_BY or without_ending(path) == Path(path).name:
-        raise InputError(f"{path}: a file named *_uncal.fits, *_rateints.fits or *_rate.fits is needed")
+        raise InputError(f"{path}: a file named *_uncal.fits, *_rateints.fits, *_rate.fits, *_calints.fits or *_cal.fits is needed")
     return exposure_stem(path)
 
 
@@ -121,7 +123,7 @@ def read_row(path: Path) -> dict[str, Any] | None:
         )
     raw = product_of(path) == "uncal"
     uncal = path if raw else _find_uncal(path)
-    row |= {"TYPE": "", "ROLL": 0, "DATAMODL": "STAGE0" if raw else "STAGE1"}
+    row |= {"TYPE": "", "ROLL": 0, "DATAMODL": _STAGES[product_of(path)]}
     row |= {"FITSFILE": str(path), "UNCALFILE": "" if uncal is None else str(uncal)}
     return row
 

@@ -32,6 +32,7 @@ class CoronMode(Mode):
     pipeline: ClassVar = "detectorist.modes.coron.pipeline:Coron1Pipeline"
     together: ClassVar = True
     subdir: ClassVar = "stage1"
+    commands: ClassVar = {"subtract": "detectorist.modes.coron.subtraction.command:subtract"}
     suffixes: ClassVar = ("_uncal.fits", "_uncal.fits.gz")
     kernel: ClassVar = "engine/_ramp_tiles_nb"
 

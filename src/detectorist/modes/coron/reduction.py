@@ -154,7 +154,7 @@ def _type_of(model: ImageModel) -> str:
 def require_ramp(path: Path) -> None:
     """Raise InputError for a file that is no ramp, or none that a slope can be fitted to."""
     meta = read_header(path)
-    if product_of(path) in NEEDED:
+    if product_of(path) in (*NEEDED, "cal", "calints"):
         raise InputError(
             f"{path}: only a rate is there; {stem_of(path)}_uncal.fits is needed beside it or one folder above"
         )

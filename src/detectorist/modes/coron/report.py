@@ -10,15 +10,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from detectorist.algorithms import dq
-from detectorist.algorithms.images.reference_subtraction import (
-    Subtraction,
-    find_star,
-    measure_radial_noise,
-    subtract_reference,
-)
+from detectorist.algorithms.images.radial_noise import find_star, measure_radial_noise
+from detectorist.errors import DetectoristError
 from detectorist.figures import coronagraph
 from detectorist.figures.pictures import Stretch, coloured, difference_stretch, stretch_of
 from detectorist.modes.coron import quality
+from detectorist.modes.coron.subtraction.images import CoronImage, read_image
+from detectorist.modes.coron.subtraction.products import curves_of, target_unit
+from detectorist.modes.coron.subtraction.settings import SubtractionSettings
+from detectorist.modes.coron.subtraction.subtract import SubtractedExposure, SubtractedTarget, subtract_from_target
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.section import Opening, Panel, Picture, Section, read_image
 from detectorist.reduction.in_force import in_force
@@ -57,13 +57,20 @@ class CoronSections(Section):
         return None if rate is None else coloured(rate, stretch_of(rate, top=99.9), largest_pix=THUMBNAIL_PIX)
 
     def opening(self, exposures: Sequence[Exposure]) -> Iterator[Opening]:
-        """Yield the first exposures of the target without the light of the star, as the best reference tells it."""
-        targets = [one for one in exposures if one.numbers.get("type", "SCI") == "SCI"]
+        """Yield the first exposures of the target without the star, and the faintest companions that they show."""
+        targets = [one for one in exposures if one.numbers.get("type", "SCI") == "SCI"] or list(exposures)
         references = [one for one in exposures if one.numbers.get("type") == "REF"][:MOST_REFERENCES]
-        for exposure in (targets or exposures)[:MOST_OPENINGS]:
-            panel = _without_star(exposure, references)
+        shown = targets[:MOST_OPENINGS]
+        found = _without_star(shown, references)
+        for exposure in shown:
+            subtracted = None if found is None else _of_exposure(found, exposure)
+            panel = _as_reduced(exposure) if subtracted is None else _subtracted_panel(exposure, subtracted)
             if panel is not None:
                 yield Opening(exposure, panel)
+        if found is not None:
+            curves, unit = curves_of(found), target_unit(found)
+            draw = lambda: coronagraph.draw_contrast(curves, unit=unit)  # noqa: E731
+            yield Opening(shown[0], Panel("coron_contrast", "Faintest companions", draw))
 
     def panels(self, exposure: Exposure, *, brief: bool = False) -> Iterator[Panel]:
         """Yield the figures that the products allow."""
@@ -89,33 +96,51 @@ class CoronSections(Section):
             yield Panel("coron_flags", "Flags", pictures=list(_flag_pictures(found.flags)), beside=True)
 
 
-def _without_star(exposure: Exposure, references: Sequence[Exposure]) -> Panel | None:
-    """Return an exposure before and after the best of the references was subtracted; without any, as it is."""
+def _without_star(targets: Sequence[Exposure], references: Sequence[Exposure]) -> SubtractedTarget | None:
+    """Return exposures of one target without their star, as `detectorist subtract` makes them of rates, or None."""
+    images = [image for one in targets if (image := _image_of(one)) is not None]
+    others = [image for one in references if (image := _image_of(one)) is not None]
+    if not images or not others:
+        return None
+    first = images[0]
+    alike = [
+        [one for one in group if (one.data.shape, one.filter, one.unit) == (first.data.shape, first.filter, first.unit)]
+        for group in (images, others)
+    ]
+    try:
+        return subtract_from_target(*alike, SubtractionSettings())
+    except DetectoristError:
+        return None
+
+
+def _image_of(exposure: Exposure) -> CoronImage | None:
+    try:
+        return read_image(exposure.folder / f"{exposure.name}_rate.fits")
+    except (DetectoristError, ValueError, KeyError):
+        return None
+
+
+def _of_exposure(found: SubtractedTarget, exposure: Exposure) -> SubtractedExposure | None:
+    return next((one for one in found.exposures if one.image.name == exposure.name), None)
+
+
+def _as_reduced(exposure: Exposure) -> Panel | None:
     rate = _Products(exposure).usable_rate
     if rate is None:
         return None
-    stretch = stretch_of(rate, top=99.9)
-    pictures = [Picture(rate, "target: as reduced", stretch)]
-    subtractions = _subtractions(rate, references)
-    if not subtractions:
-        return Panel("coron_target", "Target", pictures=pictures)
-    name, best = min(subtractions, key=lambda one: one[1].scatter)
+    return Panel("coron_target", "Target", pictures=[Picture(rate, "target: as reduced", stretch_of(rate, top=99.9))])
+
+
+def _subtracted_panel(exposure: Exposure, subtracted: SubtractedExposure) -> Panel:
+    """Return an exposure before and after its star was subtracted."""
+    rate, left = subtracted.image.data, subtracted.star.image
+    number = len(subtracted.star.references)
+    label = f"star subtracted: by {number} {'image' if number == 1 else 'images'} of a reference star"
     pictures = [
-        Picture(best.image, f"star subtracted: {best.scale:.3f} times {name}", stretch_of(best.image, top=99.9)),
-        *pictures,
+        Picture(left, label, stretch_of(left, top=99.9)),
+        Picture(rate, "target: as reduced", stretch_of(rate, top=99.9)),
     ]
     return Panel("coron_subtracted", "Target without its star", pictures=pictures)
-
-
-def _subtractions(rate: np.ndarray, references: Sequence[Exposure]) -> list[tuple[str, Subtraction]]:
-    found = []
-    for reference in references:
-        other = _Products(reference).usable_rate
-        if other is not None and other.shape == rate.shape:
-            subtraction = subtract_reference(rate, other)
-            if np.isfinite(subtraction.scatter):
-                found.append((reference.name, subtraction))
-    return found
 
 
 def _noise(found: _Products, cube: np.ndarray, middle: np.ndarray) -> Iterator[Panel]:

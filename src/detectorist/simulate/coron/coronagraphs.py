@@ -27,6 +27,8 @@ class CoronMode:
         Place in the telescope's focal plane.
     v3_to_y_deg : float
         V3I_YANG: from V3 to the columns of the detector.
+    mjy_sr_per_dn_s : float
+        PHOTMJSR.
     """
 
     instrument: str
@@ -43,6 +45,7 @@ class CoronMode:
     n_outputs: int
     fast_axis: int
     v2_v3_arcsec: tuple[float, float]
+    mjy_sr_per_dn_s: float
     pupil: str | None = None
     module: str | None = None
     channel: str | None = None
@@ -73,6 +76,7 @@ NIRCAM_335R = CoronMode(
     n_outputs=1,
     fast_axis=NIRCAM["NRCALONG"].fast_axis,
     v2_v3_arcsec=(107.309, -405.150),
+    mjy_sr_per_dn_s=8.474,  # of the same flight header
     v3_to_y_deg=0.0543,
 )
 MIRI_1140 = CoronMode(
@@ -90,4 +94,5 @@ MIRI_1140 = CoronMode(
     n_outputs=MIRI.n_outputs,
     fast_axis=MIRI.fast_axis,
     v2_v3_arcsec=(-389.0, -386.0),
+    mjy_sr_per_dn_s=4.0,  # assumed
 )

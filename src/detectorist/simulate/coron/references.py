@@ -13,13 +13,17 @@ from detectorist.simulate.core.crds_cache import CacheBuilder
 from detectorist.simulate.core.nircam_detector import Window, gain_of, read_noise_e
 from detectorist.simulate.core.references import DATE, describe, no_crosstalk
 from detectorist.simulate.coron.components import CoronComponents, MiriCoronComponents, NircamCoronComponents
-from detectorist.simulate.coron.header import fill_subarray
+from detectorist.simulate.coron.header import fill_instrument, fill_subarray
 from detectorist.simulate.coron.nircam_readout import CoronPatterns, coron_patterns, window_of
+from detectorist.simulate.coron.stage_2_references import stage_2_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from stdatamodels.jwst.datamodels import JwstDataModel
+
+#: References that are the same for every part of the detector.
+WHOLE_DETECTOR = ("distortion", "photom")
 
 
 def build_cache(
@@ -28,7 +32,7 @@ def build_cache(
     n_groups: int = 40,
     files: Mapping[str, Path | str] | None = None,
 ) -> Path:
-    """Write all stage-1 references for coronagraphic exposures, and return the folder of the cache.
+    """Write all references of stages 1 and 2 for coronagraphic exposures, and return the folder of the cache.
 
     root : path
         Folder of the cache; one that is there is replaced.
@@ -53,7 +57,15 @@ def build_cache(
 def _references_of(scene: CoronComponents, n_groups: int) -> Iterator[tuple[str, JwstDataModel]]:
     if isinstance(scene, NircamCoronComponents):
         return _nircam(scene, n_groups)
-    return miri_references.detector_references(scene, miri_detector.fixed_patterns(scene), n_groups)
+    return _miri(scene, n_groups)
+
+
+def _miri(scene: MiriCoronComponents, n_groups: int) -> Iterator[tuple[str, JwstDataModel]]:
+    patterns = miri_detector.fixed_patterns(scene)
+    yield from miri_references.detector_references(scene, patterns, n_groups)
+    for kind, model in stage_2_references(scene.mode, patterns.flat):
+        subarray = None if kind in WHOLE_DETECTOR else scene.mode.subarray
+        yield miri_references.describe_miri(kind, model, subarray)
 
 
 def _nircam(scene: NircamCoronComponents, n_groups: int) -> Iterator[tuple[str, JwstDataModel]]:
@@ -67,7 +79,9 @@ def _nircam(scene: NircamCoronComponents, n_groups: int) -> Iterator[tuple[str, 
     )
     for kind, model in made:
         describe(kind, model, scene.mode.instrument, scene.mode.detector)
-        if kind != "ipc":
+        if kind == "distortion":
+            fill_instrument(model.meta, scene.mode)
+        if kind not in ("ipc", *WHOLE_DETECTOR):
             fill_subarray(model.meta.subarray, scene.mode)
         yield kind, model
 
@@ -80,3 +94,4 @@ def _own_references(
     per_second = patterns.fixed.dark_e_s / gain_of(scene)
     ramp = (per_second * window.group_times_s(n_groups)[:, None, None]).astype(np.float32)
     yield "dark", nircam_references.dark_model(ramp, window)
+    yield from stage_2_references(scene.mode, patterns.fixed.flat)

@@ -12,6 +12,7 @@ from detectorist.simulate.core.crds_cache import CacheBuilder
 from detectorist.simulate.core.nircam_detector import FixedPatterns, Window, fixed_patterns, gain_of, read_noise_e
 from detectorist.simulate.core.nircam_references import dark_model, detector_references
 from detectorist.simulate.core.output_files import save_reproducibly
+from detectorist.simulate.core.plane_distortion import plane_distortion
 from detectorist.simulate.core.references import DATE, describe
 from detectorist.simulate.imaging import header
 from detectorist.simulate.imaging.calibration_references import catalog_references, pixel_references
@@ -114,20 +115,11 @@ def read_noise_cds_dn(scene: ImagingComponents, kernel: np.ndarray) -> float:
 
 
 def _distortion_model(window: Window) -> JwstDataModel:
-    from astropy import units
-    from astropy.modeling import models
-    from stdatamodels.jwst import datamodels
-
     long_wave = window.facts.is_long_wave
     scale = header.LONG_SCALE_ARCSEC if long_wave else header.SHORT_SCALE_ARCSEC
     middle = window.facts.n_cols / 2 - 0.5
-    transform = (
-        models.Shift(-middle) & models.Shift(-middle)
-        | models.Scale(scale) & models.Scale(scale)
-        | models.Shift(header.V2_REF_ARCSEC) & models.Shift(header.V3_REF_ARCSEC)
-    )
-    model = datamodels.DistortionModel(model=transform, input_units=units.pix, output_units=units.arcsec)
-    model.meta.exposure.p_exptype = "NRC_IMAGE|"
+    zero = (header.V2_REF_ARCSEC, header.V3_REF_ARCSEC)
+    model = plane_distortion((middle, middle), zero, scale, "NRC_IMAGE")
     model.meta.instrument.p_pupil = "CLEAR|"
     return model
 

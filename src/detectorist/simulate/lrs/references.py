@@ -13,6 +13,7 @@ from detectorist.simulate.core import miri_detector
 from detectorist.simulate.core.crds_cache import CacheBuilder
 from detectorist.simulate.core.miri_detector import FixedPatterns
 from detectorist.simulate.core.miri_references import describe_miri, detector_references
+from detectorist.simulate.core.plane_distortion import plane_distortion
 from detectorist.simulate.core.references import DATE
 from detectorist.simulate.lrs.components import LrsComponents
 from detectorist.simulate.lrs.header import V2_REF_ARCSEC, V3_REF_ARCSEC
@@ -74,20 +75,8 @@ def _spectroscopic(scene: LrsComponents, patterns: FixedPatterns) -> Iterator[tu
 
 
 def _distortion_model() -> JwstDataModel:
-    from astropy import units
-    from astropy.modeling import models
-    from stdatamodels.jwst import datamodels
-
-    scale = MIRI.pixel_scale_arcsec
-    x, y = _zero_point(LRS_SLITLESS.trace_column)
-    transform = (
-        models.Shift(-x) & models.Shift(-y)
-        | models.Scale(scale) & models.Scale(scale)
-        | models.Shift(V2_REF_ARCSEC) & models.Shift(V3_REF_ARCSEC)
-    )
-    model = datamodels.DistortionModel(model=transform, input_units=units.pix, output_units=units.arcsec)
-    model.meta.exposure.p_exptype = f"{LRS_SLITLESS.exposure_type}|"
-    return model
+    place, exposure_type = _zero_point(LRS_SLITLESS.trace_column), LRS_SLITLESS.exposure_type
+    return plane_distortion(place, (V2_REF_ARCSEC, V3_REF_ARCSEC), MIRI.pixel_scale_arcsec, exposure_type)
 
 
 def _zero_point(trace_column: float) -> tuple[float, float]:

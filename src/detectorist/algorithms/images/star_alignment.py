@@ -1,0 +1,112 @@
+"""Images of a reference star, moved so that their halos lie on that of another image."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+#: Pixels of the halo that are compared: the brightest share of the reference.
+COMPARED_SHARE = 0.35
+#: Largest shift (pixel) that is looked for: dithers behind a mask are a few tenths of a pixel.
+MOST_SHIFT_PIX = 5.0
+#: Steps of the shift, each at most one pixel, and the change below which no other follows.
+STEPS, CONVERGED_PIX = 12, 1e-3
+#: Rounds in which pixels that do not fit are left out, and where they begin, in robust standard deviations.
+ROUNDS, CLIP_SIGMA = 3, 8.0
+#: Fewest pixels that an alignment needs.
+LEAST_PIXELS = 100
+#: Part of a moved pixel that may come from pixels whose value is that of their neighbours.
+MOST_FILLED = 0.5
+#: Width (sigma, pixel) of the kernel that fills unknown pixels, and of that which derivatives are taken behind.
+_FILL_PIX, _SMOOTH_PIX = 1.0, 0.7
+
+
+class Alignment(NamedTuple):
+    """A reference on the place of another image.
+
+    image : ndarray of float, shape (ny, nx), the reference moved, brightness as it was; no NaN.
+    known : ndarray of bool, shape (ny, nx), where the moved reference rests mostly on known pixels.
+    scale : float, brightness of the star over that of the reference star.
+    shift_pix : (x, y), by which the reference was moved, along columns and rows.
+    scatter : float, robust standard deviation of the difference on the halo; NaN: nothing to compare.
+    """
+
+    image: np.ndarray
+    known: np.ndarray
+    scale: float
+    shift_pix: tuple[float, float]
+    scatter: float
+
+
+def fill_unknown(image: np.ndarray) -> np.ndarray:
+    """Return an image without NaN: unknown pixels from their neighbours, in large holes the median."""
+    image = np.asarray(image, float)
+    known = np.isfinite(image)
+    if known.all() or not known.any():
+        return np.nan_to_num(image)
+    light, share = (
+        ndimage.gaussian_filter(one, _FILL_PIX) for one in (np.where(known, image, 0.0), known.astype(float))
+    )
+    near = np.where(share > 0.01, light / np.maximum(share, 0.01), np.median(image[known]))
+    return np.where(known, image, near)
+
+
+def align_reference(image: np.ndarray, reference: np.ndarray) -> Alignment:
+    """Move an image of a reference star, by least squares, to where it lies under another.
+
+    image, reference : ndarray of float, shape (ny, nx)
+        One unit, not finite where unknown.
+
+    Scale, level and shift are fitted on the halo, the shift by steps of Gauss and Newton; a companion is left out as
+    pixels that do not fit. The reference is moved by a cubic spline.
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ.
+    """
+    image, reference = np.asarray(image, float), np.asarray(reference, float)
+    if image.shape != reference.shape:
+        raise ValueError(f"the reference has shape {reference.shape}, the image {image.shape}")
+    filled, unknown = fill_unknown(reference), ~np.isfinite(reference)
+    known = np.isfinite(image) & ~unknown
+    if known.sum() < LEAST_PIXELS:
+        return Alignment(filled, ~unknown, 0.0, (0.0, 0.0), float("nan"))
+    smooth = ndimage.gaussian_filter(filled, _SMOOTH_PIX)
+    compared = known & (smooth >= np.quantile(smooth[known], 1 - COMPARED_SHARE))
+    spline = ndimage.spline_filter(filled, order=3)
+    shift = np.zeros(2)
+    for _ in range(STEPS):
+        moved = _moved(spline, shift)
+        factors, scatter = _fit(image, moved, compared)
+        step = np.clip(-factors[1:3] / (factors[0] or 1e-12), -1.0, 1.0)
+        shift = np.clip(shift + step, -MOST_SHIFT_PIX, MOST_SHIFT_PIX)
+        if np.abs(step).max() < CONVERGED_PIX:
+            break
+    spoiled = _moved(unknown.astype(float), shift, order=1) > MOST_FILLED
+    scale = float(factors[0])
+    return Alignment(_moved(spline, shift), ~spoiled, scale, (float(shift[0]), float(shift[1])), scatter)
+
+
+def _moved(image: np.ndarray, shift_pix: np.ndarray, order: int = 3) -> np.ndarray:
+    """Return an image, or its spline coefficients, moved towards higher columns and rows."""
+    return ndimage.shift(image, (shift_pix[1], shift_pix[0]), order=order, mode="nearest", prefilter=False)
+
+
+def _fit(image: np.ndarray, reference: np.ndarray, compared: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return factors of the reference, of its derivatives along columns and rows, and of a level; and the scatter."""
+    # Derivatives of noise are noise: those of an image smoothed a little do as well.
+    smooth = ndimage.gaussian_filter(reference, _SMOOTH_PIX)
+    parts = (reference, np.gradient(smooth, axis=1), np.gradient(smooth, axis=0), np.ones_like(reference))
+    columns = np.stack([part[compared] for part in parts], axis=1)
+    values = image[compared]
+    used = np.ones(values.size, bool)
+    for _ in range(ROUNDS):
+        factors = np.linalg.lstsq(columns[used], values[used], rcond=None)[0]
+        rest = values - columns @ factors
+        scatter = 1.4826 * float(np.median(np.abs(rest[used] - np.median(rest[used]))))
+        fitting = np.abs(rest) <= CLIP_SIGMA * scatter
+        used = fitting if fitting.sum() >= LEAST_PIXELS // 2 else used
+    return factors, scatter

@@ -1,0 +1,175 @@
+"""A star taken out of a coronagraphic image: modes of the images of reference stars, fitted on rings.
+
+The modes are those of Karhunen and Loeve (Soummer, Pueyo & Larkin 2012, ApJ 755, L28), from pyKLIP (Wang et al. 2015,
+ascl:1506.001); with all of them it is the least-squares fit of the references (Lafreniere et al. 2007, ApJ 660, 770).
+No image of the target takes part in the modes, so the subtraction is linear in the target's light: what it does to a
+companion is known exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pyklip.klip import klip_math
+from scipy import ndimage
+
+from detectorist.algorithms.images.spikes import find_spikes
+from detectorist.algorithms.images.star_alignment import Alignment, align_reference
+
+#: Width of the rings (pixel), and the most modes that are fitted on each.
+RING_PIX, MOST_MODES = 12.0, 10
+#: Fewest pixels of a ring per mode.
+PIXELS_PER_MODE = 20
+#: A single pixel is bad that exceeds its neighbours by so many sigma, all of them being fainter than this part of it:
+#: of an image of a point source 1.7 pixels wide, its brightest neighbour has .38.
+SPIKE_SIGMA, MOST_BESIDE = 4.0, 0.3
+#: The eight neighbours of a pixel.
+_NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
+
+
+@dataclass(frozen=True)
+class Ring:
+    """Pixels about a star and the modes of the references on them.
+
+    Attributes
+    ----------
+    pixels : ndarray of int, shape (n,)
+        Indices into the flattened image.
+    modes : ndarray of float, shape (n_modes, n)
+        Orthonormal; mean 0.
+    weights : ndarray of float, shape (n_references,)
+        Of the references in the model of the star that was fitted.
+    """
+
+    pixels: np.ndarray
+    modes: np.ndarray
+    weights: np.ndarray
+
+    def subtract(self, values: np.ndarray) -> np.ndarray:
+        """Return the values (n,) on the pixels without their mean and their part in the modes."""
+        values = values - values.mean()
+        return values - (values @ self.modes.T) @ self.modes
+
+
+@dataclass(frozen=True)
+class SubtractedStar:
+    """An image without its star.
+
+    Attributes
+    ----------
+    image : ndarray of float, shape (ny, nx)
+        What is left, unit of the image; NaN where unknown.
+    variance : ndarray of float, shape (ny, nx)
+        Of photons and detector, the references' own included; 0 where none was given.
+    centre : (x, y)
+        The star, pixels from 0.
+    rings : tuple of Ring
+    references : tuple of Alignment
+        In the order in which they were given.
+    """
+
+    image: np.ndarray
+    variance: np.ndarray
+    centre: tuple[float, float]
+    rings: tuple[Ring, ...]
+    references: tuple[Alignment, ...]
+
+    def passed(self, light: np.ndarray) -> np.ndarray:
+        """Return what the subtraction leaves of light (ny, nx) in the image, as of a companion; NaN where unknown."""
+        left = np.full(light.size, np.nan)
+        values = np.asarray(light, float).ravel()
+        for ring in self.rings:
+            here = values[ring.pixels]
+            left[ring.pixels] = ring.subtract(here) if here.any() else 0.0
+        return left.reshape(light.shape)
+
+
+def subtract_star(
+    image: np.ndarray,
+    references: Sequence[np.ndarray],
+    *,
+    centre: tuple[float, float],
+    variance: np.ndarray | None = None,
+    reference_variances: Sequence[np.ndarray] | None = None,
+    most_modes: int = MOST_MODES,
+    ring_pix: float = RING_PIX,
+) -> SubtractedStar:
+    """Subtract a star by the images of others, aligned with it.
+
+    image : ndarray of float, shape (ny, nx)
+        Any linear unit; not finite where unknown.
+    references : sequence of ndarray of float, shape (ny, nx)
+        In the same unit.
+    centre : (x, y)
+        The star, pixels from 0.
+    variance, reference_variances : ndarray of float, sequence of such, optional
+        Unit squared.
+    most_modes : int
+        At most so many; there are never more than references.
+    ring_pix : float
+        Width of the rings on which the modes are fitted.
+
+    Pixels that are unknown in the image or in any reference are unknown in the result, and so are single ones that
+    stand out more than an image of a point source could (where variances are given). Every ring loses its mean.
+
+    Raises
+    ------
+    ValueError
+        Without references, when shapes differ, or there are too few common pixels.
+    """
+    if not len(references):
+        raise ValueError("no image of a reference star")
+    if most_modes < 1:
+        raise ValueError(f"most_modes is {most_modes}; 1 or more are needed")
+    given = [np.full(np.shape(image), np.nan) if variance is None else variance]
+    given += [given[0] * np.nan] * len(references) if reference_variances is None else list(reference_variances)
+    image, *references = (without_spikes(*pair) for pair in zip((image, *references), given, strict=True))
+    aligned = tuple(align_reference(image, reference) for reference in references)
+    stack = np.stack([one.image for one in aligned])
+    known = np.isfinite(image) & np.logical_and.reduce([one.known for one in aligned])
+    variances = np.stack([np.asarray(one, float) for one in given[1:]])
+    left, noise = np.full(image.shape, np.nan), np.zeros(image.shape)
+    rings = []
+    for pixels in _rings(known, centre, ring_pix):
+        n_modes = min(most_modes, len(stack), pixels.size // PIXELS_PER_MODE)
+        if n_modes < 1:
+            continue
+        ring, rest = _fit_ring(image.ravel()[pixels], stack.reshape(len(stack), -1)[:, pixels], pixels, n_modes)
+        left.ravel()[pixels] = rest
+        of_references = np.nan_to_num(variances.reshape(len(stack), -1)[:, pixels])
+        noise.ravel()[pixels] = ring.weights**2 @ of_references
+        rings.append(ring)
+    if not rings:
+        raise ValueError(f"{int(known.sum())} pixels are known in the image and in all references: too few")
+    noise += 0.0 if variance is None else np.asarray(variance, float)
+    return SubtractedStar(left, noise, centre, tuple(rings), aligned)
+
+
+def without_spikes(image: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Return an image with NaN where a single pixel stands out as no image of a point source does."""
+    image = np.asarray(image, float)
+    filled = np.where(np.isfinite(image), image, np.nanmedian(image) if np.isfinite(image).any() else 0.0)
+    fine = np.where(np.isfinite(image), image - ndimage.median_filter(filled, 5), np.nan)
+    highest = ndimage.maximum_filter(np.nan_to_num(fine), footprint=_NEIGHBOURS)
+    spikes = find_spikes(fine, np.sqrt(variance), np.zeros(image.shape, bool), least_sigma=SPIKE_SIGMA)
+    return np.where(spikes & (highest < MOST_BESIDE * fine), np.nan, image)
+
+
+def _rings(known: np.ndarray, centre: tuple[float, float], width: float) -> list[np.ndarray]:
+    """Return the known pixels of each ring about the star, from the inside."""
+    y, x = np.indices(known.shape)
+    number = (np.hypot(x - centre[0], y - centre[1]) / width).astype(int)
+    return [np.flatnonzero(known & (number == one)) for one in range(int(number.max()) + 1)]
+
+
+def _fit_ring(values: np.ndarray, references: np.ndarray, pixels: np.ndarray, n_modes: int) -> tuple[Ring, np.ndarray]:
+    """Return the modes of the references on a ring, and the values without them."""
+    flat = references - references.mean(axis=1, keepdims=True)
+    covariance = flat @ flat.T / (pixels.size - 1)
+    rest, modes = klip_math(values, references, n_modes, covar_psfs=covariance, return_basis=True)
+    rest, modes = np.asarray(rest).reshape(-1), np.asarray(modes)
+    star = values - values.mean() - rest
+    weights = np.linalg.lstsq(flat.T, star, rcond=None)[0]
+    return Ring(pixels, modes, weights), rest

@@ -1,0 +1,158 @@
+"""Images of coronagraphic exposures as a subtraction needs them: light, noise, where the star is, where north is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from scipy import ndimage
+from stdatamodels.jwst.datamodels import ImageModel
+
+from detectorist import models
+from detectorist.algorithms import dq
+from detectorist.algorithms.images.contrast import PointSource
+from detectorist.algorithms.images.mirror_psf import mirror_psf
+from detectorist.algorithms.images.radial_noise import find_star
+from detectorist.detectors import MIRI
+from detectorist.errors import InputError, NoSuchFile
+from detectorist.product_names import stem_of
+
+#: arcsec per pixel where the header does not say (JDox).
+PIXEL_ARCSEC = {"SHORT": 0.031, "LONG": 0.063, "": MIRI.pixel_scale_arcsec}
+#: Steradians of a square arcsec.
+_SR_PER_ARCSEC2 = (np.pi / 648_000) ** 2
+
+
+@dataclass(frozen=True)
+class CoronImage:
+    """The image of an exposure.
+
+    Attributes
+    ----------
+    path : Path
+    data, variance : ndarray of float, shape (ny, nx)
+        NaN where a pixel cannot be used.
+    centre : (x, y)
+        The star, pixels from 0: the reference point of the aperture, which is the middle of the mask; where the header
+        lacks it, the middle of the halo.
+    pixel_arcsec : float
+    column_angle_deg : float
+        Position angle on the sky of the columns' direction (north over east).
+    unit, filter : str
+    jy_per_flux : float
+        Jansky of a flux of 1 unit times pixel; NaN without photometry.
+    """
+
+    path: Path
+    data: np.ndarray
+    variance: np.ndarray
+    centre: tuple[float, float]
+    pixel_arcsec: float
+    column_angle_deg: float
+    unit: str
+    filter: str
+    jy_per_flux: float
+
+    @property
+    def name(self) -> str:
+        """Name of the exposure."""
+        return stem_of(self.path)
+
+    @property
+    def wavelength_um(self) -> float:
+        """Wavelength that the name of the filter gives: F335M is 3.35 um.
+
+        Raises
+        ------
+        InputError
+            When the name has none.
+        """
+        found = re.match(r"F(\d{3,4})", self.filter)
+        if not found:
+            raise InputError(f"{self.path}: FILTER is {self.filter!r}, which names no wavelength; give --psf")
+        return int(found[1]) / 100
+
+    def place(self, separation_arcsec: float, position_angle_deg: float) -> tuple[float, float]:
+        """Return (x, y) of a place on the sky beside the star."""
+        angle = np.radians(position_angle_deg - self.column_angle_deg)
+        distance = separation_arcsec / self.pixel_arcsec
+        return self.centre[0] - distance * float(np.sin(angle)), self.centre[1] + distance * float(np.cos(angle))
+
+    def on_sky(self, place: tuple[float, float]) -> tuple[float, float]:
+        """Return separation (arcsec) and position angle (degrees, 0 to 360) of a pixel (x, y)."""
+        dx, dy = place[0] - self.centre[0], place[1] - self.centre[1]
+        angle = np.degrees(np.arctan2(-dx, dy)) + self.column_angle_deg
+        return float(np.hypot(dx, dy)) * self.pixel_arcsec, float(angle % 360)
+
+
+def read_image(path: Path) -> CoronImage:
+    """Read a rate or a calibrated image.
+
+    Raises
+    ------
+    InputError
+        When the file is not readable as an image.
+    """
+    with models.open_as(path, ImageModel) as model:
+        meta = model.meta
+        error = np.asarray(models.errors(model), float)
+        data = np.asarray(model.data, float)
+        bad = ~np.isfinite(data) | ~np.isfinite(error) | _unusable(np.asarray(models.flags(model)))
+        data, variance = np.where(bad, np.nan, data), np.where(bad, np.nan, error**2)
+        if not np.isfinite(data).any():
+            raise InputError(f"{path}: no usable pixel")
+        area, wcs = meta.photometry.pixelarea_arcsecsq, meta.wcsinfo
+        unit = str(meta.bunit_data or "DN/s")
+        return CoronImage(
+            path,
+            data,
+            variance,
+            _centre_of(wcs, data),
+            float(np.sqrt(area)) if area else PIXEL_ARCSEC[str(meta.instrument.channel or "")],
+            float(wcs.roll_ref or 0.0) + float(wcs.v3yangle or 0.0),
+            unit,
+            str(meta.instrument.filter),
+            1e6 * (area or np.nan) * _SR_PER_ARCSEC2 if unit == "MJy/sr" else float("nan"),
+        )
+
+
+def _unusable(flags: np.ndarray) -> np.ndarray:
+    """Return where an image cannot be used: also beside bad pixels that saturate, whose charge couples over."""
+    bad, saturated = dq.has(flags, dq.DO_NOT_USE), dq.has(flags, dq.SATURATED)
+    return bad | (saturated & ndimage.binary_dilation(bad))
+
+
+def _centre_of(wcs: object, data: np.ndarray) -> tuple[float, float]:
+    x, y = getattr(wcs, "crpix1", None), getattr(wcs, "crpix2", None)
+    if x is None or y is None or not (0 < x <= data.shape[1] and 0 < y <= data.shape[0]):
+        return find_star(data)
+    return float(x) - 1, float(y) - 1
+
+
+def point_source(image: CoronImage, psf: str | None) -> PointSource:
+    """Return the image of a point source: from a file, or what the primary mirror makes of one.
+
+    Raises
+    ------
+    InputError
+        When the file holds no square image with a peak in its middle.
+    """
+    if psf is None:
+        return PointSource.of(mirror_psf(image.wavelength_um, image.pixel_arcsec))
+    if not Path(psf).is_file():
+        raise NoSuchFile(f"{psf}: no such file")
+    try:
+        with fits.open(psf) as hdus:
+            found = next((np.asarray(hdu.data, float) for hdu in hdus if getattr(hdu, "data", None) is not None), None)
+    except OSError as error:
+        raise InputError(f"{psf}: not readable as FITS ({error})") from error
+    if found is None or found.ndim != 2 or found.shape[0] != found.shape[1] or found.shape[0] % 2 == 0:
+        shape = "no image" if found is None else f"an array of shape {found.shape}"
+        raise InputError(f"{psf}: {shape}; a square image with an odd number of pixels along its sides is needed")
+    try:
+        return PointSource.of(found)
+    except ValueError as error:
+        raise InputError(f"{psf}: {error}") from error

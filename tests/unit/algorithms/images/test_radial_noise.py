@@ -1,0 +1,44 @@
+"""Where a star is behind its mask, and noise on rings about it."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from detectorist.algorithms.images.radial_noise import find_star, measure_radial_noise
+
+SHAPE = (120, 140)
+
+
+def halo(x=70.0, y=58.0):
+    yy, xx = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    radius = np.hypot(yy - y, xx - x)
+    return 100 * np.exp(-radius / 9) * (1 + 0.4 * np.cos(radius / 1.6))
+
+
+def companion(flux):
+    image = np.zeros(SHAPE)
+    image[80, 95] = flux
+    return ndimage.gaussian_filter(image, 1.2)
+
+
+def test_the_star_is_found(rng):
+    image = halo(70.0, 58.0) + rng.normal(size=SHAPE)
+    image[10, 10] = np.nan
+    assert find_star(image) == pytest.approx((70.0, 58.0), abs=0.5)
+
+
+def test_noise_on_rings_is_that_of_an_aperture(rng):
+    image = 0.3 * rng.normal(size=SHAPE)
+    radius, noise = measure_radial_noise(image, (70.0, 58.0), aperture_radius_pix=2.0)
+    assert np.all(np.diff(radius) > 0)
+    wide = radius > 10
+    # 13 pixels lie within 2 pixels of one.
+    assert noise[wide] == pytest.approx(0.3 * np.sqrt(13), rel=0.35)
+    assert np.mean(noise[wide]) == pytest.approx(0.3 * np.sqrt(13), rel=0.06)
+
+
+def test_a_companion_is_no_noise(rng):
+    image = 0.3 * rng.normal(size=SHAPE)
+    clean = measure_radial_noise(image, (70.0, 58.0))[1]
+    with_it = measure_radial_noise(image + companion(400.0), (70.0, 58.0))[1]
+    assert np.max(np.abs(with_it / clean - 1)) < 0.5
