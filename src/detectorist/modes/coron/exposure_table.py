@@ -87,7 +87,8 @@ def stem_of(path: str | Path) -> str:
         When the file is not named as a product of this kind.
     """
     if product_of(path) not in KNOWN_BY or without_ending(path) == Path(path).name:
-        raise InputError(f"{path}: a file named *_uncal.fits, *_rateints.fits, *_rate.fits, *_calints.fits or *_cal.fits is needed")
+        named = ", ".join(f"*_{product}.fits" for product in KNOWN_BY)
+        raise InputError(f"{path}: a file named one of {named} is needed")
     return exposure_stem(path)
 
 

@@ -15,7 +15,7 @@ from detectorist.errors import DetectoristError
 from detectorist.figures import coronagraph
 from detectorist.figures.pictures import Stretch, coloured, difference_stretch, stretch_of
 from detectorist.modes.coron import quality
-from detectorist.modes.coron.subtraction.images import CoronImage, read_image
+from detectorist.modes.coron.subtraction.images import CoronImage, read_coron_image
 from detectorist.modes.coron.subtraction.products import curves_of, target_unit
 from detectorist.modes.coron.subtraction.settings import SubtractionSettings
 from detectorist.modes.coron.subtraction.subtract import SubtractedExposure, SubtractedTarget, subtract_from_target
@@ -115,7 +115,7 @@ def _without_star(targets: Sequence[Exposure], references: Sequence[Exposure]) -
 
 def _image_of(exposure: Exposure) -> CoronImage | None:
     try:
-        return read_image(exposure.folder / f"{exposure.name}_rate.fits")
+        return read_coron_image(exposure.folder / f"{exposure.name}_rate.fits")
     except (DetectoristError, ValueError, KeyError):
         return None
 

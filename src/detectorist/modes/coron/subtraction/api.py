@@ -10,7 +10,7 @@ from pathlib import Path
 from detectorist.errors import InputError, NoSuchFile
 from detectorist.modes.coron.database import Database
 from detectorist.modes.coron.subtraction import products
-from detectorist.modes.coron.subtraction.images import read_image
+from detectorist.modes.coron.subtraction.images import read_coron_image
 from detectorist.modes.coron.subtraction.settings import SubtractionSettings
 from detectorist.modes.coron.subtraction.subtract import Progress, SubtractedTarget, subtract_from_target
 from detectorist.product_names import product_of, sibling, stem_of
@@ -174,7 +174,7 @@ def _subtract(
             ]
             for kind, paths in kinds.items()
         }
-    images = {kind: [read_image(path) for path in paths] for kind, paths in kinds.items()}
+    images = {kind: [read_coron_image(path) for path in paths] for kind, paths in kinds.items()}
     target = subtract_from_target(images["SCI"], images["REF"], settings, progress)
     return Subtraction(name, target, tuple(products.write_subtraction(target, name, folder)))
 

@@ -88,7 +88,7 @@ class CoronImage:
         return float(np.hypot(dx, dy)) * self.pixel_arcsec, float(angle % 360)
 
 
-def read_image(path: Path) -> CoronImage:
+def read_coron_image(path: Path) -> CoronImage:
     """Read a rate or a calibrated image.
 
     Raises
