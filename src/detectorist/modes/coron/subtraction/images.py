@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 from scipy import ndimage
 from stdatamodels.jwst.datamodels import ImageModel
 
@@ -17,7 +16,8 @@ from detectorist.algorithms.images.contrast import PointSource
 from detectorist.algorithms.images.mirror_psf import mirror_psf
 from detectorist.algorithms.images.radial_noise import find_star
 from detectorist.detectors import MIRI
-from detectorist.errors import InputError, NoSuchFile
+from detectorist.errors import InputError
+from detectorist.fits_files import opened
 from detectorist.product_names import stem_of
 
 #: arcsec per pixel where the header does not say (JDox).
@@ -142,13 +142,8 @@ def point_source(image: CoronImage, psf: str | None) -> PointSource:
     """
     if psf is None:
         return PointSource.of(mirror_psf(image.wavelength_um, image.pixel_arcsec))
-    if not Path(psf).is_file():
-        raise NoSuchFile(f"{psf}: no such file")
-    try:
-        with fits.open(psf) as hdus:
-            found = next((np.asarray(hdu.data, float) for hdu in hdus if getattr(hdu, "data", None) is not None), None)
-    except OSError as error:
-        raise InputError(f"{psf}: not readable as FITS ({error})") from error
+    with opened(psf, "an image of a point source") as hdus:
+        found = next((np.asarray(hdu.data, float) for hdu in hdus if getattr(hdu, "data", None) is not None), None)
     if found is None or found.ndim != 2 or found.shape[0] != found.shape[1] or found.shape[0] % 2 == 0:
         shape = "no image" if found is None else f"an array of shape {found.shape}"
         raise InputError(f"{psf}: {shape}; a square image with an odd number of pixels along its sides is needed")

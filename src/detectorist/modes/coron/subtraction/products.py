@@ -17,6 +17,7 @@ from detectorist.algorithms import dq
 from detectorist.errors import OutputError
 from detectorist.figures import coronagraph
 from detectorist.figures.display import show_or_write
+from detectorist.fits_files import read_keywords
 from detectorist.modes.coron.subtraction.subtract import SubtractedExposure, SubtractedTarget
 from detectorist.modes.coron.subtraction.tables import TOGETHER, companion_table, contrast_table
 from detectorist.reduction import products
@@ -138,9 +139,8 @@ def _write_north_up(target: SubtractedTarget, path: Path) -> None:
 
 
 def _sky(target: SubtractedTarget) -> wcs.WCS:
-    with fits.open(target.exposures[0].image.path) as hdus:
-        header = hdus[0].header
-        where = [float(header.get(name, 0.0)) for name in ("TARG_RA", "TARG_DEC")]
+    keywords = read_keywords(target.exposures[0].image.path)
+    where = [keywords.number(name) or 0.0 for name in ("TARG_RA", "TARG_DEC")]
     sky = wcs.WCS(naxis=2)
     sky.wcs.ctype = ["RA---TAN", "DEC--TAN"]
     sky.wcs.crval, sky.wcs.crpix = where, [target.centre[0] + 1, target.centre[1] + 1]
