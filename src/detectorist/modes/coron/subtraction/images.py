@@ -17,7 +17,7 @@ from detectorist.algorithms.images.mirror_psf import mirror_psf
 from detectorist.algorithms.images.radial_noise import find_star
 from detectorist.detectors import MIRI
 from detectorist.errors import InputError
-from detectorist.fits_files import opened
+from detectorist.fits_files import read_plane
 from detectorist.product_names import stem_of
 
 #: arcsec per pixel where the header does not say (JDox).
@@ -142,11 +142,9 @@ def point_source(image: CoronImage, psf: str | None) -> PointSource:
     """
     if psf is None:
         return PointSource.of(mirror_psf(image.wavelength_um, image.pixel_arcsec))
-    with opened(psf, "an image of a point source") as hdus:
-        found = next((np.asarray(hdu.data, float) for hdu in hdus if getattr(hdu, "data", None) is not None), None)
-    if found is None or found.ndim != 2 or found.shape[0] != found.shape[1] or found.shape[0] % 2 == 0:
-        shape = "no image" if found is None else f"an array of shape {found.shape}"
-        raise InputError(f"{psf}: {shape}; a square image with an odd number of pixels along its sides is needed")
+    found = np.asarray(read_plane(psf, "an image of a point source"), float)
+    if found.shape[0] != found.shape[1] or found.shape[0] % 2 == 0:
+        raise InputError(f"{psf}: an array of shape {found.shape}; a square image with odd sides is needed")
     try:
         return PointSource.of(found)
     except ValueError as error:
