@@ -6,12 +6,15 @@ No orbit has to be known. For results that are published, fit with the orbit's p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.optimize import least_squares
 
+from detectorist.algorithms.spectra.baselines import make_baseline
+from detectorist.algorithms.spectra.light_curve_fit import fit_light_curve
+from detectorist.algorithms.spectra.light_curve_problem import LightCurveProblem, Unknown
 from detectorist.algorithms.spectra.light_curves import point_to_point_scatter
+from detectorist.algorithms.spectra.transit_models import ORBITAL, Orbit, PlanetModel
 
 #: Improvement of chi-squared that makes a dip a transit; the best of thousands of boxes in noise reaches about 20.
 LEAST_IMPROVEMENT = 50.0
@@ -21,6 +24,10 @@ LEAST_INTEGRATIONS = 12
 LIMB_DARKENING = (0.08, 0.08)
 #: Period that stands for any: only the duration of the transit is measured.
 PERIOD_H = 72.0
+#: Impact parameter from which the fit starts, and the lowest inclination that it tries over the one it starts from.
+START_IMPACT, LEAST_INCLINATION = 0.3, 0.8
+#: Impact parameter beyond which nothing is seen of a planet.
+MOST_IMPACT = 1.4
 #: Points that the search for a dip works on, and durations that it tries, as shares of the exposure.
 SEARCHED_POINTS = 240
 DURATIONS = np.geomspace(0.04, 0.9, 20)
@@ -77,8 +84,9 @@ def fit_quick_transit(
 
     Notes
     -----
-    Noise is taken as white, with the scatter from one integration to the next; the depth's error grows with what the
-    residuals have beyond it. The transit is that of Mandel & Agol (2002) as batman computes it (Kreidberg 2015).
+    The fit is that of spectra (`fit_light_curve`), with an orbit whose period stands for any. Noise is taken as white,
+    in units of the scatter from one integration to the next. The transit is that of Mandel & Agol (2002) as batman
+    computes it (Kreidberg 2015).
     """
     hours, flux = np.asarray(hours, float), np.asarray(flux, float)
     time = _scaled(hours)
@@ -90,7 +98,7 @@ def fit_quick_transit(
     start = _search(hours, flux, noise)
     if start is None:
         return QuickTransit(straight, straight)
-    return _fit(hours, flux, base, noise, start, regressors or {})
+    return _fit(hours, flux, noise, start, regressors or {}) or QuickTransit(straight, straight)
 
 
 def _scaled(hours: np.ndarray) -> np.ndarray:
@@ -121,67 +129,72 @@ def _search(hours: np.ndarray, flux: np.ndarray, noise: float) -> tuple[float, f
 def _fit(
     hours: np.ndarray,
     flux: np.ndarray,
-    base: np.ndarray,
     noise: float,
     start: tuple[float, float, float],
     regressors: Mapping[str, np.ndarray],
-) -> QuickTransit:
-    span, step = float(np.ptp(hours)), float(np.median(np.diff(hours)))
-    low = np.array([hours[0] - span / 4, np.log(2 * step), 0.0, 1e-6])
-    high = np.array([hours[-1] + span / 4, np.log(3 * span), 0.95, 0.5])
-    first = np.clip([start[0], np.log(start[1]), 0.3, start[2]], low + 1e-9, high - 1e-9)
+) -> QuickTransit | None:
+    """Fit middle, duration, impact parameter and depth, with the same machinery as fits with a known orbit.
 
-    def with_baseline(shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        curve = transit_curve(hours, shape[0], float(np.exp(shape[1])), shape[2], shape[3])
-        design = base * curve[:, None]
-        return design, design @ np.linalg.lstsq(design, flux, rcond=None)[0]
-
-    def residuals(shape: np.ndarray) -> np.ndarray:
-        return (flux - with_baseline(shape)[1]) / noise
-
-    scale = np.array([start[1] / 10, 0.1, 0.1, max(start[2] / 10, 1e-5)])
-    found = least_squares(residuals, first, bounds=(low, high), x_scale=scale, diff_step=1e-4, max_nfev=60)
-    design, model = with_baseline(found.x)
-    curve = transit_curve(hours, found.x[0], float(np.exp(found.x[1])), found.x[2], found.x[3])
-    columns = [design, *(_derivative(hours, found.x, k, scale[k])[:, None] for k in range(4))]
-    excess = max(1.0, float(np.sqrt(np.mean(found.fun**2))))
-    covariance = np.linalg.pinv(_gram(np.concatenate(columns, axis=1) / noise))
-    error = excess * float(np.sqrt(covariance[-1, -1]))
-    fixed = np.concatenate([design, columns[-1]], axis=1)
+    None where the fit ends on an orbit without a transit.
+    """
+    problem = _problem(hours, flux, noise, start)
+    fit = fit_light_curve(problem, noise="white")
+    if fit.value("a_over_rs") * np.cos(np.radians(fit.value("inclination_deg"))) > MOST_IMPACT:
+        return None
+    orbit = replace(problem.planet_model.orbit, **{name: fit.value(name) for name in ORBITAL})
+    depth, error = fit.value("depth"), fit.error("depth")
+    n = len(problem.unknowns)
+    # Depth and baseline alone: the shape of the transit is not to give way to a regressor.
+    derivatives = fit.problem.derivatives(fit.values[:n], fit.values[n:])
+    use = fit.problem.usable
+    design = np.column_stack([derivatives[:, n:], derivatives[:, n - 1]])[use]
+    shifts = {
+        name: _shift(design, fit.residuals[use], np.asarray(one, float)[use]) / error
+        for name, one in regressors.items()
+        if np.shape(one) == use.shape
+    }
     return QuickTransit(
-        model,
-        model / curve,
-        float(found.x[3]),
-        error,
-        float(found.x[0]),
-        float(np.exp(found.x[1])),
-        {name: _shift(fixed, flux - model, np.asarray(one, float)) / error for name, one in regressors.items()},
+        fit.model, fit.baseline, depth, error, 24 * orbit.mid_time, 24 * orbit.duration_d(depth), shifts
     )
+
+
+def _problem(hours: np.ndarray, flux: np.ndarray, noise: float, start: tuple[float, float, float]) -> LightCurveProblem:
+    days, (mid_h, duration_h, depth) = hours / 24, start
+    span, step = float(np.ptp(days)), float(np.median(np.diff(days)))
+    orbit = orbit_of(mid_h, duration_h, START_IMPACT, depth)
+    # The shortest and the longest transit that the exposure can tell.
+    lowest, highest = (orbit_of(0.0, 24 * length, 0.0, depth).a_over_rs for length in (3 * span, 2 * step))
+    unknowns = (
+        Unknown("mid_time", orbit.mid_time, days[0] - span / 4, days[-1] + span / 4, step / 50),
+        Unknown("a_over_rs", orbit.a_over_rs, lowest, highest, 1e-3 * orbit.a_over_rs),
+        Unknown("inclination_deg", orbit.inclination_deg, LEAST_INCLINATION * orbit.inclination_deg, 90.0, 1e-2),
+        Unknown("depth", depth, 1e-6, 0.5, max(1e-2 * depth, 1e-5)),
+    )
+    exposure = np.zeros(days.size, int)
+    return LightCurveProblem(
+        days,
+        flux,
+        np.full(days.size, noise),
+        exposure,
+        PlanetModel(days, orbit),
+        make_baseline(days, exposure, order=1),
+        unknowns,
+        dict(zip(("u1", "u2"), LIMB_DARKENING, strict=True)),
+    )
+
+
+def orbit_of(mid_h: float, duration_h: float, impact: float, depth: float) -> Orbit:
+    """Return the orbit, with a period that stands for any, on which a transit has this middle, length and impact."""
+    angle = np.pi * min(duration_h / PERIOD_H, 0.49)
+    distance = max(float(np.sqrt((1 + np.sqrt(depth)) ** 2 - impact**2) / np.sin(angle)), 1.5)
+    inclination = float(np.degrees(np.arccos(min(impact / distance, 1.0))))
+    return Orbit(PERIOD_H / 24, mid_h / 24, distance, inclination)
 
 
 def transit_curve(hours: np.ndarray, mid_h: float, duration_h: float, impact: float, depth: float) -> np.ndarray:
     """Return the relative flux during a transit of given middle, length and impact parameter, shape (n_ints,)."""
-    import batman
-
-    ratio = np.sqrt(depth)
-    angle = np.pi * min(duration_h / PERIOD_H, 0.49)
-    distance = max(float(np.sqrt((1 + ratio) ** 2 - impact**2) / np.sin(angle)), 1.5)
-    orbit = batman.TransitParams()
-    orbit.t0, orbit.per, orbit.rp, orbit.a = mid_h, PERIOD_H, float(ratio), distance
-    orbit.inc, orbit.ecc, orbit.w = float(np.degrees(np.arccos(min(impact / distance, 1.0)))), 0.0, 90.0
-    orbit.limb_dark, orbit.u = "quadratic", list(LIMB_DARKENING)
-    return batman.TransitModel(orbit, np.ascontiguousarray(hours, float)).light_curve(orbit)
-
-
-def _derivative(hours: np.ndarray, shape: np.ndarray, which: int, step: float) -> np.ndarray:
-    """Return the derivative of the transit with respect to one of its parameters, from a difference."""
-    curves = []
-    for sign in (1.0, -1.0):
-        moved = shape.copy()
-        moved[which] += sign * 0.1 * step
-        moved[2:] = np.clip(moved[2:], (0, 1e-8), (0.99, 0.6))
-        curves.append(transit_curve(hours, moved[0], float(np.exp(moved[1])), moved[2], moved[3]))
-    return (curves[0] - curves[1]) / (0.2 * step)
+    model = PlanetModel(np.asarray(hours, float) / 24, orbit_of(mid_h, duration_h, impact, depth))
+    return model({"depth": depth, **dict(zip(("u1", "u2"), LIMB_DARKENING, strict=True))})
 
 
 def _shift(design: np.ndarray, residuals: np.ndarray, regressor: np.ndarray) -> float:
@@ -192,7 +205,3 @@ def _shift(design: np.ndarray, residuals: np.ndarray, regressor: np.ndarray) -> 
     with_it = np.linalg.lstsq(np.concatenate([design, free[:, None]], axis=1), residuals, rcond=None)[0]
     without = np.linalg.lstsq(design, residuals, rcond=None)[0]
     return float(with_it[design.shape[1] - 1] - without[-1])
-
-
-def _gram(matrix: np.ndarray) -> np.ndarray:
-    return matrix.T @ matrix
