@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
 from detectorist.errors import OutputError
@@ -45,7 +47,7 @@ def show_or_write(figure: Figure, name: str, *, folder: str | None = None, path:
         # Not mkstemp, whose files nobody else may read.
         partial = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix or '.png'}")
         try:
-            figure.savefig(partial)
+            write_figure(figure, partial)
             with open(partial, "rb") as handle:
                 os.fsync(handle.fileno())
             os.replace(partial, target)
@@ -54,6 +56,16 @@ def show_or_write(figure: Figure, name: str, *, folder: str | None = None, path:
     except OSError as error:
         raise OutputError(f"{target}: figure cannot be written ({error})") from error
     return target
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as its file's ending says, byte for byte as `savefig`, which would draw it twice."""
+    if path.suffix == ".png":
+        FigureCanvasAgg(figure).print_png(path)
+    elif path.suffix == ".pdf":
+        FigureCanvasPdf(figure).print_pdf(path)
+    else:
+        figure.savefig(path)
 
 
 def in_notebook() -> bool:

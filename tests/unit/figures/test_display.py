@@ -1,10 +1,14 @@
 """Where a figure goes: a file outside of notebooks, whole or not at all."""
 
+import matplotlib as mpl
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from detectorist.errors import OutputError
-from detectorist.figures.display import show_or_write
+from detectorist.figures import display
+from detectorist.figures.display import show_or_write, write_figure
+from detectorist.figures.style import new_figure, show_image
 
 
 @pytest.fixture
@@ -27,12 +31,25 @@ def test_an_old_figure_stays_when_the_new_one_fails(figure, tmp_path, monkeypatc
     target = tmp_path / "a.png"
     target.write_text("old")
 
-    def fail(path):
+    def fail(figure, path):
         path.write_text("half")
         raise OSError("no room")
 
-    monkeypatch.setattr(figure, "savefig", fail)
+    monkeypatch.setattr(display, "write_figure", fail)
     with pytest.raises(OutputError, match=r"a\.png: figure cannot be written \(no room\)"):
         show_or_write(figure, "a.png", folder=str(tmp_path))
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("ending", ["png", "pdf", "svg"])
+def test_files_are_those_of_savefig(ending, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")  # else files tell when they were made
+    monkeypatch.setitem(mpl.rcParams, "svg.hashsalt", "x")
+    for write in (write_figure, Figure.savefig):
+        drawn, (axis, other) = new_figure(1, 2)
+        axis.loglog([1, 10, 100], [1, 5, 2], label="a")
+        axis.legend()
+        show_image(other, np.arange(12.0).reshape(3, 4), label="counts")
+        write(drawn, tmp_path / f"{write.__name__}.{ending}")
+    assert (tmp_path / f"write_figure.{ending}").read_bytes() == (tmp_path / f"savefig.{ending}").read_bytes()
