@@ -1,0 +1,44 @@
+"""The end of a run: its exit code, and a line for each exposure that failed."""
+
+import pytest
+
+from detectorist.campaign.ledger import Ledger
+from detectorist.cli.conduct import exit_code, failures
+from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Job, JobRecord
+
+
+@pytest.mark.parametrize(
+    ("counts", "code"),
+    [
+        ({}, 0),
+        ({DONE: 3, SKIPPED: 1}, 0),
+        ({DONE: 3, UNPROCESSABLE: 1}, 3),
+        ({UNPROCESSABLE: 5, CRASHED: 1}, 4),
+        ({DONE: 1, UNPROCESSABLE: 0, CRASHED: 0}, 0),
+    ],
+)
+def test_the_worst_state_decides(counts, code):
+    assert exit_code(counts) == code
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with Ledger(tmp_path) as ledger:
+        ledger.begin_run("x", {})
+        ledger.enter(Job(f"e{n:02d}", "lrs", (), str(tmp_path)) for n in range(14))
+        for n in range(14):
+            state = DONE if n < 2 else UNPROCESSABLE
+            ledger.finish(JobRecord(f"e{n:02d}", state, message="" if state == DONE else f"bad {n}\nsecond line"))
+    return tmp_path
+
+
+def test_failures_are_told_in_a_line_each_up_to_a_limit(folder):
+    lines = failures(folder)
+    assert lines[0] == "e02: unprocessable: bad 2"
+    assert len(lines) == 11
+    assert lines[-1] == f"... and 2 more: detectorist status {folder}"
+
+
+def test_only_those_asked_for_and_none_that_are_done(folder):
+    assert failures(folder, {"e00", "e05"}) == ["e05: unprocessable: bad 5"]
+    assert failures(folder, most=100)[-1] == "e13: unprocessable: bad 13"
