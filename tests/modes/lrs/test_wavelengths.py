@@ -1,0 +1,48 @@
+"""A wavelength map from a file: in micron, of the right shape, or refused with what was found."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from detectorist.errors import InputError, NoSuchFile
+from detectorist.modes.lrs.wavelengths import read_wavelength_map
+
+SHAPE = (12, 5)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def make(data, name="WAVELENGTH"):
+        fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(data, name=name)]).writeto(tmp_path / "w.fits", overwrite=True)
+        return tmp_path / "w.fits"
+
+    return make
+
+
+def test_values_come_back_in_double_precision_and_gaps_stay(write):
+    data = np.linspace(5, 12, 60).reshape(SHAPE).astype(np.float32)
+    data[0] = np.nan
+    found = read_wavelength_map(write(data), SHAPE)
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, data.astype(float))
+
+
+@pytest.mark.parametrize("shape", [(5, 12), (12, 6), (1, 12, 5)])
+def test_another_shape_is_refused(write, shape):
+    with pytest.raises(InputError, match=r"WAVELENGTH has shape .*; \(12, 5\) is needed"):
+        read_wavelength_map(write(np.ones(shape)), SHAPE)
+
+
+def test_a_file_without_wavelengths_is_refused(write):
+    with pytest.raises(InputError, match="extensions are PRIMARY, LAMBDA; WAVELENGTH with data is needed"):
+        read_wavelength_map(write(np.ones(SHAPE), name="LAMBDA"), SHAPE)
+    with pytest.raises(InputError, match="WAVELENGTH holds no finite value"):
+        read_wavelength_map(write(np.full(SHAPE, np.nan)), SHAPE)
+
+
+def test_a_file_that_is_none_is_refused(tmp_path):
+    with pytest.raises(NoSuchFile):
+        read_wavelength_map(tmp_path / "none.fits", SHAPE)
+    (tmp_path / "w.fits").write_text("words")
+    with pytest.raises(InputError, match=r"w\.fits: not readable as a wavelength map"):
+        read_wavelength_map(tmp_path / "w.fits", SHAPE)
