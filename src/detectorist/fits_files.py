@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -31,10 +32,13 @@ def opened(path: str | Path, what: str = "a FITS file", *, memmap: bool = False)
         where this shows only in the body of the `with` statement.
     """
     from astropy.io import fits
+    from astropy.utils.exceptions import AstropyWarning
 
     try:
-        with open(path, "rb") as handle, fits.open(handle, memmap=memmap) as hdus:
-            yield hdus
+        with warnings.catch_warnings(), open(path, "rb") as handle:
+            warnings.simplefilter("ignore", AstropyWarning)  # what is damaged fails when it is read, or is left out
+            with fits.open(handle, memmap=memmap) as hdus:
+                yield hdus
     except DetectoristError:
         raise
     except FileNotFoundError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -148,8 +147,6 @@ def read_image(path: Path, extension: str | None = "SCI", kind: type = float) ->
     """
     if not path.is_file():
         return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of astropy, on files that are cut: reading their data fails
-        with opened(path, "a product") as hdus:
-            data = [one.data for one in hdus if (one.name == extension if extension else one.data is not None)]
-            return np.asarray(data[0], kind) if data and data[0] is not None else None
+    with opened(path, "a product") as hdus:
+        data = [one.data for one in hdus if (one.name == extension if extension else one.data is not None)]
+        return np.asarray(data[0], kind) if data and data[0] is not None else None
