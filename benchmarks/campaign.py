@@ -223,6 +223,10 @@ HELD_OUT = (
 )
 
 
+#: One exposure, four and sixteen times as long.
+GROWING = ("lrs:20x12:default", "lrs:80x12:default", "lrs:320x12:default")
+
+
 def measure(case: Case, folder: Path) -> tuple[list[str], Path]:
     """Reduce an exposure in a worker of its own; return a row of the table, and the folder of its products."""
     out = folder / f"out_{'_'.join(case.parts[1:])}"
@@ -305,6 +309,34 @@ def memory(text: str, folder: Path | None) -> None:
             print(f"identical to {whole.name}: {_contents(whole) == found}")
 
 
+def bounded(cases: Sequence[str], limit_mb: int, folder: Path | None) -> None:
+    """Print the peaks of exposures of growing length under one memory limit, each over that of the first."""
+    _print_row(["exposure", "raw MB", "peak MB", "of first", "chunk", "CPU s", "state"])
+    first = 0.0
+    for text in cases:
+        with tempfile.TemporaryDirectory() as name:
+            place = (folder or Path(name)) / text.replace(":", "_")
+            out = place / f"out_{limit_mb}"
+            plan = make_plan(
+                make_jobs(Case(text).request(place / "raw", out)), out, again=True, memory_bytes=limit_mb * 10**6
+            )
+            run_campaign(plan, Execution(workers=1, memory_limit=limit_mb * 10**6))
+            with Ledger(out, read_only=True) as ledger:
+                (entry,) = ledger.entries().values()
+            raw = sum(path.stat().st_size for path in (place / "raw").glob("*_uncal.fits"))
+        peak = entry.record.peak_bytes / 1e6
+        first = first or peak
+        chunk = plan.jobs[0].job.options.get("chunk_ints", "-")
+        numbers = (
+            f"{raw / 1e6:.0f}",
+            f"{peak:.0f}",
+            f"{peak / max(first, 1):.2f}",
+            str(chunk),
+            f"{entry.record.cpu_s:.0f}",
+        )
+        _print_row([text, *numbers, f"{entry.state} {entry.record.message[:60]}"])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -321,6 +353,10 @@ def main() -> None:
     four = commands.add_parser("prediction")
     four.add_argument("cases", nargs="*", default=HELD_OUT, help=Case.__doc__)
     four.add_argument("--folder", type=Path, help="keep raw files and products here")
+    five = commands.add_parser("bounded")
+    five.add_argument("cases", nargs="*", default=GROWING, help=Case.__doc__)
+    five.add_argument("--limit-mb", type=int, default=1000, help="--memory-limit of the runs")
+    five.add_argument("--folder", type=Path, help="keep raw files and products here")
     given = parser.parse_args()
     if given.command == "overhead":
         here = str(Path(__file__).parent)
@@ -329,6 +365,8 @@ def main() -> None:
         overhead(given.count, dask=given.dask)
     elif given.command == "speedup":
         speedup(given.mode, given.count, given.size)
+    elif given.command == "bounded":
+        bounded(given.cases, given.limit_mb, given.folder)
     elif given.command == "memory":
         memory(given.case, given.folder)
     else:

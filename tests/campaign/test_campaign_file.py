@@ -80,6 +80,7 @@ SHORT = 'mode = "lrs"\ninputs = ["a"]\noutput_dir = "o"\n'
         (SHORT.replace('["a"]', '"a"'), "inputs is 'a'"),
         (SHORT + "[steps]\njump = 3", "steps.jump is 3"),
         ("mode = ", "not valid TOML"),
+        (SHORT.replace('["a"]', "[]"), "inputs is "),
     ],
 )
 def test_what_is_wrong_is_said(write, text, words):

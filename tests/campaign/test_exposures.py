@@ -95,6 +95,11 @@ def test_what_is_wrong_is_said(table, text, words):
         read_choices(table(text))
 
 
+def test_a_column_that_is_there_twice(table):
+    with pytest.raises(ParameterError, match="column jump.skip is there twice"):
+        read_choices(table("exposure,jump.skip,jump.skip\na,true,false\n"))
+
+
 def test_a_typo_in_a_name_gets_the_nearest(table):
     choices = read_choices(table("exposure,a.b\njw1_nrca11,5\n"))
     with pytest.raises(ParameterError, match=r'jw1_nrca11 \(did you mean "jw1_nrca1"\?\)'):

@@ -145,3 +145,49 @@ def test_broken_toml_names_the_file(tmp_path):
 def test_a_wrong_type_is_found_before_any_exposure_starts():
     with pytest.raises(ParameterError, match="poly_order"):
         build_pipeline(LrsPipeline, None, steps={"clean_outliers": {"poly_order": "many"}})
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"steps = 3", "steps is 3; a table"),
+        (b"[[steps]]\nname = 'jump'", "steps is .*; a table"),
+        (b"[steps]\njump = 3", "steps.jump is 3; a table"),
+        (b"parameters = []", "parameters is .*; a table"),
+        (b"title = 3", "title is 3; a text"),
+        (b"pipeline = 3", "pipeline is 3; one for ImagingPipeline"),
+        (b"pipeline = 'LrsPipeline'", "pipeline is 'LrsPipeline'; one for ImagingPipeline"),
+        (b"[steps.jump]\nskip = " + b"1" * 5000, "not valid TOML"),
+        ("title = 'x'".encode("utf-16"), "cannot be read as a recipe"),
+    ],
+)
+def test_recipes_of_another_form_are_refused(tmp_path, content, words):
+    path = tmp_path / "mine.toml"
+    path.write_bytes(content)
+    with pytest.raises(ParameterError, match=words) as caught:
+        load_recipe("imaging", str(path))
+    assert str(path) in str(caught.value)
+
+
+def test_a_mark_of_byte_order_is_no_part_of_a_recipe(tmp_path):
+    (tmp_path / "mine.toml").write_bytes(b"\xef\xbb\xbftitle = 'x'")
+    assert load_recipe("imaging", str(tmp_path / "mine.toml")).title == "x"
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("jump.rejection_threshold=nan", "rejection_threshold is NaN"),
+        ("jump.rejection_threshold=[1, nan]", "rejection_threshold is NaN"),
+        ("jump.rejection_threshold={a = 1}", "rejection_threshold is a table"),
+        ("reuse={a = 1}", "reuse is a table"),
+    ],
+)
+def test_values_that_no_parameter_can_have(setting, words):
+    with pytest.raises(ParameterError, match=words):
+        Recipe("test").with_settings([setting]).check(LrsPipeline)
+
+
+def test_a_number_without_end():
+    with pytest.raises(ParameterError, match="Exceeds the limit"):
+        Recipe("test").with_settings(["jump.rejection_threshold=" + "9" * 5000])

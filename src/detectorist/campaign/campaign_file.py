@@ -59,7 +59,7 @@ class CampaignFile(_Table):
     """A campaign as it is written down; paths are relative to the file."""
 
     mode: str
-    inputs: list[str]
+    inputs: list[str] = Field(min_length=1)
     output_dir: Path = Field(strict=False)
     exclude: list[str] = []
     recipe: str | None = None

@@ -7,6 +7,7 @@ only that every name exists, so that a typo costs a second and not a night.
 from __future__ import annotations
 
 import copy
+import math
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -72,6 +73,7 @@ class Recipe:
         require_known(self.steps, pipeline.step_defs, f'recipe "{self.name}": no step')
         for table in (self.parameters, *self.steps.values()):
             _require_no_place(self.name, table)
+            _require_values(self.name, table)
         for step, table in self.steps.items():
             require_known(table, list(spec["steps"][step]), f'recipe "{self.name}", step {step}: no parameter')
 
@@ -85,6 +87,15 @@ def _require_no_place(name: str, table: dict[str, Any]) -> None:
                 "(--output-dir), whatever step makes them",
                 parameter=parameter,
             )
+
+
+def _require_values(name: str, table: dict[str, Any]) -> None:
+    """Refuse what no parameter can be: a table, and NaN, with which every comparison is false and nothing is said."""
+    for parameter, value in table.items():
+        if isinstance(value, dict):
+            raise ParameterError(f'recipe "{name}": {parameter} is a table; a value is needed', parameter=parameter)
+        if any(isinstance(one, float) and math.isnan(one) for one in (value if isinstance(value, list) else [value])):
+            raise ParameterError(f'recipe "{name}": {parameter} is NaN; a number is needed', parameter=parameter)
 
 
 def require_known(names: Iterable[str], known: Iterable[str], what: str) -> None:
@@ -101,3 +112,5 @@ def _parse_setting(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return parse_value(text)
+    except ValueError as error:  # a number of thousands of digits
+        raise ParameterError(f'"{text:.40}...": {error}') from error

@@ -42,7 +42,10 @@ def read_recipe_text(mode: str, name: str) -> str:
     if name in known:
         return (_folder(mode) / f"{name}.toml").read_text()
     if Path(name).is_file():
-        return Path(name).read_text()
+        try:
+            return Path(name).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ParameterError(f"{name}: cannot be read as a recipe ({error})") from error
     raise ParameterError(
         f'no recipe "{name}"{nearest(name, known)}: {", ".join(known)} or the path of a TOML file is needed'
     )
@@ -61,13 +64,29 @@ def load_recipe(mode: str, name: str | None = None) -> Recipe:
         from detectorist.reduction.parameter_files import read_asdf
 
         return read_asdf(Path(name))
+    text = read_recipe_text(mode, name)
     try:
-        table = tomllib.loads(read_recipe_text(mode, name))
-    except tomllib.TOMLDecodeError as error:
+        table = tomllib.loads(text)
+    except ValueError as error:  # tomllib's own error, and numbers of thousands of digits
         raise ParameterError(f"{name}: not valid TOML ({error})") from error
     require_known(table, ("pipeline", "title", "parameters", "steps"), f'recipe "{name}": no table or key')
-    steps = table.get("steps", {})
-    for step, parameters in steps.items():
-        if not isinstance(parameters, dict):
-            raise ParameterError(f'recipe "{name}": steps.{step} is {parameters!r}; a table of parameters is needed')
-    return Recipe(name, table.get("title", ""), table.get("parameters", {}), steps)
+    _require_pipeline(mode, name, table.get("pipeline"))
+    title, parameters, steps = table.get("title", ""), table.get("parameters", {}), table.get("steps", {})
+    if not isinstance(title, str):
+        raise ParameterError(f'recipe "{name}": title is {title!r}; a text is needed')
+    _require_tables(name, {"parameters": parameters, "steps": steps})
+    _require_tables(name, {f"steps.{step}": found for step, found in steps.items()})
+    return Recipe(name, title, parameters, steps)
+
+
+def _require_tables(name: str, found: dict[str, Any]) -> None:
+    for key, value in found.items():
+        if not isinstance(value, dict):
+            raise ParameterError(f'recipe "{name}": {key} is {value!r:.60}; a table of parameters is needed')
+
+
+def _require_pipeline(mode: str, name: str, found: Any) -> None:
+    """Refuse a recipe for another pipeline, where it says which one it is for."""
+    wanted = load_mode(mode).pipeline.rpartition(":")[2]
+    if found is not None and wanted and found != wanted:
+        raise ParameterError(f'recipe "{name}": pipeline is {found!r}; one for {wanted} is needed')
