@@ -3,7 +3,8 @@
     DETECTORIST_SCENES=FOLDER python benchmarks/wisp_strengths.py WORK --seeds 31 32 33
 
 FOLDER holds a package `scenes` with `imaging` (stars and galaxies, wisps of filaments) and `common` (1/f noise). Ridges
-and patches are made here. What was found is kept in WORK/wisp_strengths.json case by case; the table shows all seeds.
+and patches are made here. What was found is kept in WORK/wisp_strengths.json case by case; the table shows all seeds,
+and --write puts it into docs/validation/wisp_strengths.md.
 `left` is the part of the wisp that stays, over all its pixels; `pull` the error of the subtracted light over the
 stated one.
 """
@@ -16,6 +17,8 @@ import os
 import sys
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +29,7 @@ from scipy import ndimage
 from detectorist.algorithms.flicker.readout import alternating_readout
 from detectorist.algorithms.images.wisps import find_wisps
 
+PAGE = Path(__file__).parents[1] / "docs" / "validation" / "wisp_strengths.md"
 N = 2048
 SKY, WHITE = 0.25, 0.0148  # DN/s
 #: Standard deviation of 1/f noise common to the outputs, of each alone, and of their levels, DN/s.
@@ -234,12 +238,35 @@ def table_of(results: dict[str, dict[str, float]]) -> Table:
     return table
 
 
+def page(results: dict[str, dict[str, float]]) -> str:
+    """Return the page of the documentation."""
+    lines = [
+        "# Strengths of wisps",
+        "",
+        f"Measured {datetime.now(UTC).date().isoformat()} by `benchmarks/wisp_strengths.py` (detectorist "
+        f"{version('detectorist')}), at the level of rates. Stars, galaxies, filaments and 1/f noise are of a "
+        "generator that shares no code with this project; ridges and patches are made by the benchmark. *Left* is the "
+        "part of the wisp that stays, over all its pixels; *pull* the error of the light that is "
+        "subtracted, over the stated one. Where the strength is not significant nothing is subtracted, and the pull is that of the strength.",
+        "",
+        summary(results) + ".",
+        "",
+        "| seed, case | strength | stated error | left | pull |",
+        "|---|---|---|---|---|",
+    ]
+    for name, one in results.items():
+        left = f"{one['left']:+.3f}" if one["wisp"] else ""
+        lines.append(f"| {name} | {one['scale']:.4f} | {one['error']:.4f} | {left} | {one['pull']:+.2f} |")
+    return "\n".join([*lines, ""])
+
+
 def main() -> None:
     """Measure the cases that are not there yet, and show all of the seeds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", required=True)
     parser.add_argument("--only", nargs="+", choices=CASES, help="measure these cases")
+    parser.add_argument("--write", action="store_true", help="write the page of the documentation")
     chosen = parser.parse_args()
     if "DETECTORIST_SCENES" not in os.environ:
         parser.error("DETECTORIST_SCENES is not set: the folder of the generator's package is needed")
@@ -256,6 +283,8 @@ def main() -> None:
     console = Console(width=150)
     console.print(table_of(shown))
     console.print(summary(shown))
+    if chosen.write:
+        PAGE.write_text(page(shown))
 
 
 if __name__ == "__main__":
