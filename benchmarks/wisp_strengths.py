@@ -246,8 +246,8 @@ def page(results: dict[str, dict[str, float]]) -> str:
         f"Measured {datetime.now(UTC).date().isoformat()} by `benchmarks/wisp_strengths.py` (detectorist "
         f"{version('detectorist')}), at the level of rates. Stars, galaxies, filaments and 1/f noise are of a "
         "generator that shares no code with this project; ridges and patches are made by the benchmark. *Left* is the "
-        "part of the wisp that stays, over all its pixels; *pull* the error of the light that is "
-        "subtracted, over the stated one. Where the strength is not significant nothing is subtracted, and the pull is that of the strength.",
+        "part of the wisp that stays, over all its pixels; *pull* the error of the light that is subtracted, over the "
+        "stated one. Where the strength is not significant nothing is subtracted; the pull is that of the strength.",
         "",
         summary(results) + ".",
         "",
