@@ -83,6 +83,9 @@ def test_an_ending_that_jwst_does_not_open_is_said(write):
         ("exposure__group_time", None, "TGROUP is missing"),
         ("exposure__frame_time", None, "TFRAME is missing"),
         ("exposure__group_time", 5.0, "make 0.15904 s"),
+        ("exposure__nframes", None, "NFRAMES is missing"),
+        ("subarray__fastaxis", None, "FASTAXIS, SLOWAXIS are None, 2"),
+        ("subarray__slowaxis", 1, "FASTAXIS, SLOWAXIS are 1, 1"),
     ],
 )
 def test_a_header_that_contradicts_the_array_or_itself(write, key, value, words):
@@ -181,6 +184,32 @@ def test_a_file_without_asdf_is_read_from_its_keywords(write):
     with_tree, without = read_header(path), read_header(plain)
     for key in ("exposure.ngroups", "exposure.type", "instrument.detector", "subarray.xstart", "model_type"):
         assert without[key] == with_tree[key], key
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        fits.ImageHDU(np.ones((2, 2)), name="INT_TIMES"),
+        fits.BinTableHDU.from_columns([fits.Column("x", "E", array=[1.0])], name="INT_TIMES"),
+    ],
+)
+def test_times_of_another_form(write, table):
+    path = write()
+    with fits.open(path) as hdus:
+        kept = fits.HDUList([*(hdu for hdu in hdus if hdu.name != "INT_TIMES"), table.copy()])
+        kept.writeto(path.with_name("odd_uncal.fits"))
+    with pytest.raises(InputError, match="odd_uncal.fits: INT_TIMES has columns"):
+        require_sound(path.with_name("odd_uncal.fits"))
+
+
+def test_a_count_with_a_point(write):
+    path = write()
+    with fits.open(path) as hdus:
+        hdus[0].header["SUBSIZE1"] = float(NX)
+        kept = fits.HDUList([hdu for hdu in hdus if hdu.name != "ASDF"])
+        kept.writeto(path.with_name("point_uncal.fits"))
+    with pytest.raises(InputError, match=r"SUBSIZE1 is 72.0; a number without a point"):
+        require_sound(path.with_name("point_uncal.fits"))
 
 
 def number(ramp, first, *, extra=0):

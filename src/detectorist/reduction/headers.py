@@ -24,6 +24,7 @@ from detectorist.product_names import is_fits
 from detectorist.reduction.checksums import require_checksums
 from detectorist.reduction.content import require_content
 from detectorist.reduction.integration_numbers import with_numbers
+from detectorist.times import TABLE_DTYPE
 
 log = logging.getLogger(__name__)
 
@@ -78,14 +79,30 @@ def require_sound_header(path: Path) -> None:
     meta = read_header(path)
     require_whole_file(path)
     _require_counts(path)
+    _require_times_table(path)
     require_consistent(str(path), meta, sci_axes(path))
 
 
 def _require_counts(path: Path) -> None:
-    """Refuse words where a keyword counts something: jwst would leave the keyword out."""
+    """Refuse words and fractions where a keyword counts something: jwst would leave the keyword out."""
     keywords = read_keywords(path)
     for keyword in _COUNTS.values():
+        if isinstance(keywords.value(keyword), float) and keywords.whole(keyword) is not None:
+            raise InputError(f"{path}: {keyword} is {keywords.value(keyword)!r}; a number without a point is needed")
         keywords.whole(keyword)
+
+
+def _require_times_table(path: Path) -> None:
+    """Refuse an INT_TIMES of another form: jwst cannot open the file."""
+    with opened(path) as hdus:
+        if "INT_TIMES" not in hdus:
+            return
+        found = getattr(getattr(hdus["INT_TIMES"], "columns", None), "names", None) or []
+    wanted = {name.lower() for name in TABLE_DTYPE.names or ()}
+    if {str(name).lower() for name in found} != wanted:
+        raise InputError(
+            f"{path}: INT_TIMES has columns {', '.join(found) or 'none'}; {', '.join(sorted(wanted))} are needed"
+        )
 
 
 def is_target_acquisition(path: Path) -> bool:
@@ -193,6 +210,7 @@ def require_consistent(name: str, meta: dict[str, Any], axes: tuple[int, ...]) -
         _require_place(name, meta, axes)
     if len(axes) == 4:
         _require_times(name, meta)
+        _require_readout(name, meta)
 
 
 def flag_missing_samples(ramps: RampModel) -> int:
@@ -342,6 +360,16 @@ def _require_times(name: str, meta: dict[str, Any]) -> None:
             group_time=group,
             expected=expected,
         )
+
+
+def _require_readout(name: str, meta: dict[str, Any]) -> None:
+    """Refuse ramps that do not say how they were read: frames per group, and the directions of readout."""
+    n_frames = meta.get("exposure.nframes")
+    if n_frames is None or n_frames < 1:
+        raise InputError(f"{name}: NFRAMES is {n_frames or 'missing'}; the number of frames of a group is needed")
+    fast, slow = meta.get("subarray.fastaxis"), meta.get("subarray.slowaxis")
+    if fast not in (1, -1, 2, -2) or slow not in (1, -1, 2, -2) or abs(fast) == abs(slow):
+        raise InputError(f"{name}: FASTAXIS, SLOWAXIS are {fast}, {slow}; 1 and 2, or -1 and -2, one of each is needed")
 
 
 def _seconds(name: str, keyword: str, value: Any) -> float:

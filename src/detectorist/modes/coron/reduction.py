@@ -109,7 +109,7 @@ def _as_named(uncal: Path) -> Any:
 def _require_whole(uncal: Path, folder: Path, found: Any) -> list[Path]:
     made = sorted(folder.glob("*.fits"))
     needed = {f"{stem_of(uncal)}_{product}.fits" for product in NEEDED}
-    if found is None or not {path.name for path in made} >= needed:
+    if found is None or not {path.name for path in made} >= needed or not np.isfinite(found.data).any():
         raise InputError(f"{uncal}: no rate could be fitted; are all groups flagged?")
     return made
 

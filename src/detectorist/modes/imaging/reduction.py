@@ -148,7 +148,7 @@ def _reduce(request: Request, pipeline: ImagingPipeline, source: ReferenceSource
         names = pipeline.step_defs if exposure.is_ramp else ()
         missing = missing_types(pipeline, names, exposure.path, source)
         rate = pipeline.run(_as_read(exposure))
-    if not isinstance(rate, ImageModel):
+    if not isinstance(rate, ImageModel) or not np.isfinite(rate.data).any():
         raise InputError(f"{exposure.path}: no pixel could be fitted; are all groups saturated or flagged?")
     key = content_keys.content_key(exposure.path, _what_counts(pipeline, exposure), source.name)
     target = _target_of(request, exposure)
