@@ -34,6 +34,8 @@ def opened(path: str | Path, what: str = "a FITS file", *, memmap: bool = False)
     from astropy.io import fits
     from astropy.utils.exceptions import AstropyWarning
 
+    if Path(path).exists() and not Path(path).is_file():
+        raise InputError(f"{path}: is no file; {what} is needed")
     try:
         with warnings.catch_warnings(), open(path, "rb") as handle:
             warnings.simplefilter("ignore", AstropyWarning)  # what is damaged fails when it is read, or is left out

@@ -16,7 +16,8 @@ from detectorist.campaign.ledger import FILE, Ledger
 from detectorist.campaign.plan import PlanRequest, plan_run
 from detectorist.campaign.run import Execution, run_campaign
 from detectorist.campaign.worker import is_full
-from detectorist.errors import OutputError, ParameterError
+from detectorist.errors import InputError, OutputError, ParameterError
+from detectorist.fits_files import opened
 from detectorist.reduction.recipe import Recipe
 from detectorist.reduction.runner import log_file
 
@@ -58,6 +59,16 @@ def test_names_that_are_no_text_are_refused(raw, tmp_path):
     bad.write_text("x")
     with pytest.raises(ParameterError, match="not valid UTF-8"):
         plan_run(PlanRequest(MODE, [bad], tmp_path / "out"))
+
+
+def test_pipes_are_refused_and_not_waited_for(raw, tmp_path):
+    files = raw(a="x")
+    pipe = tmp_path / "raw" / "b_uncal.txt"
+    os.mkfifo(pipe)
+    with pytest.raises(ParameterError, match="b_uncal.txt: is no file"):
+        plan_run(PlanRequest(MODE, [*files, pipe], tmp_path / "out"))
+    with pytest.raises(InputError, match="b_uncal.txt: is no file"), opened(pipe):
+        pass
 
 
 @pytest.mark.parametrize("name", [".lock", FILE])

@@ -163,6 +163,7 @@ def plan_run(request: PlanRequest, *, again: bool = False, memory_bytes: int = 0
         As `make_jobs`; for a path that is not valid UTF-8.
     """
     _require_utf8(request)
+    _require_files(request)
     gathered = gather(request)
     jobs = make_jobs(request, gathered)
     plan = make_plan(jobs, request.output_dir, again=again, memory_bytes=memory_bytes)
@@ -177,6 +178,13 @@ def _require_utf8(request: PlanRequest) -> None:
         except UnicodeEncodeError as error:
             shown = str(path).encode("utf-8", "backslashreplace").decode()
             raise ParameterError(f"{shown}: its name is not valid UTF-8; rename it, or choose another one") from error
+
+
+def _require_files(request: PlanRequest) -> None:
+    """Refuse pipes and devices, whose end would be waited for; a file that is not there fails in its own job."""
+    for path in request.files:
+        if Path(path).exists() and not Path(path).is_file():
+            raise ParameterError(f"{path}: is no file; files, or folders of them, are needed")
 
 
 def gather(request: PlanRequest) -> Gathered:
