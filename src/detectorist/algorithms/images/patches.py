@@ -49,6 +49,8 @@ def common_to_rows(offset: np.ndarray, usual: np.ndarray) -> np.ndarray:
 def running_median(series: np.ndarray, length: int) -> np.ndarray:
     """Return the median over `length` maps about each one, over all where there are fewer; NaN is left out."""
     n = len(series)
+    if n == 0:
+        return series
     if n <= length:
         return nanmedian(series, axis=0)[None]
     first = np.clip(np.arange(n) - length // 2, 0, n - length)

@@ -99,6 +99,15 @@ def test_nothing_is_found_in_short_ramps_or_without_a_usable_pixel(rng):
     assert not find_showers(*make_ramps(rng, n_groups=5)[:2], np.zeros_like(usable)).hit.any()
 
 
+@pytest.mark.filterwarnings("error")
+def test_nothing_is_found_in_an_integration_without_a_usable_sample(rng):
+    data, flags, usable = make_ramps(rng)[:3]
+    data[0] = np.nan
+    flags[0] |= dq.DO_NOT_USE
+    found = find_showers(data, flags, usable)
+    assert not found.hit[0].any()
+
+
 def test_integrations_are_judged_one_by_one(rng):
     ramps, flags, usable = make_ramps(rng, n_ints=3, showers=[(1, 6, 250, 50, 10, 80)])
     together = find_showers(ramps, flags, usable)
