@@ -67,7 +67,7 @@ class PointSource(NamedTuple):
         """Return the image (ny, nx) of a source of flux 1 at (x, y)."""
         whole, middle = np.zeros(shape), self.image.shape[0] // 2
         column, row = round(place[0]), round(place[1])
-        moved = ndimage.shift(self.image, (place[1] - row, place[0] - column), order=3, mode="constant")
+        moved = ndimage.shift(self.image, (place[1] - row, place[0] - column), order=5, mode="constant")
         y, x = np.indices(self.image.shape) - middle + np.array([row, column])[:, None, None]
         inside = (y >= 0) & (y < shape[0]) & (x >= 0) & (x < shape[1])
         whole[y[inside], x[inside]] = moved[inside]

@@ -90,16 +90,33 @@ def align_reference(image: np.ndarray, reference: np.ndarray) -> Alignment:
     return Alignment(_moved(spline, shift), ~spoiled, scale, (float(shift[0]), float(shift[1])), scatter)
 
 
+def unmoved(image: np.ndarray, reference: np.ndarray) -> Alignment:
+    """Return a reference where it is: what a mask lets through stays with the mask, not with the star.
+
+    Shapes and units as in `align_reference`.
+    """
+    known = np.isfinite(image) & np.isfinite(reference)
+    filled = fill_unknown(reference)
+    if known.sum() < LEAST_PIXELS:
+        return Alignment(filled, np.isfinite(reference), 0.0, (0.0, 0.0), float("nan"))
+    bright = known & (filled >= np.quantile(filled[known], 1 - COMPARED_SHARE))
+    factors, scatter = _fit(image, filled, bright, 0)
+    return Alignment(filled, np.isfinite(reference), float(factors[0]), (0.0, 0.0), scatter)
+
+
 def _moved(image: np.ndarray, shift_pix: np.ndarray, order: int = 3) -> np.ndarray:
     """Return an image, or its spline coefficients, moved towards higher columns and rows."""
     return ndimage.shift(image, (shift_pix[1], shift_pix[0]), order=order, mode="nearest", prefilter=False)
 
 
-def _fit(image: np.ndarray, reference: np.ndarray, compared: np.ndarray) -> tuple[np.ndarray, float]:
+def _fit(
+    image: np.ndarray, reference: np.ndarray, compared: np.ndarray, n_directions: int = 2
+) -> tuple[np.ndarray, float]:
     """Return factors of the reference, of its derivatives along columns and rows, and of a level; and the scatter."""
     # Derivatives of noise are noise: those of an image smoothed a little do as well.
     smooth = ndimage.gaussian_filter(reference, _SMOOTH_PIX)
-    parts = (reference, np.gradient(smooth, axis=1), np.gradient(smooth, axis=0), np.ones_like(reference))
+    slopes = (np.gradient(smooth, axis=1), np.gradient(smooth, axis=0))[:n_directions]
+    parts = (reference, *slopes, np.ones_like(reference))
     columns = np.stack([part[compared] for part in parts], axis=1)
     values = image[compared]
     used = np.ones(values.size, bool)

@@ -9,14 +9,14 @@ companion is known exactly.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from pyklip.klip import klip_math
 from scipy import ndimage
 
 from detectorist.algorithms.images.spikes import find_spikes
-from detectorist.algorithms.images.star_alignment import Alignment, align_reference
+from detectorist.algorithms.images.star_alignment import Alignment, align_reference, unmoved
 
 #: Width of the rings (pixel), and the most modes that are fitted on each.
 RING_PIX, MOST_MODES = 12.0, 10
@@ -96,7 +96,10 @@ def subtract_star(
     most_modes: int = MOST_MODES,
     ring_pix: float = RING_PIX,
 ) -> SubtractedStar:
-    """Subtract a star by the images of others, aligned with it.
+    """Subtract a star by the images of others: aligned with it, or where they are, whichever leaves less.
+
+    Behind a mask, a part of the light moves with the star and a part stays with the mask: which one dominates, the
+    images say.
 
     image : ndarray of float, shape (ny, nx)
         Any linear unit; not finite where unknown.
@@ -126,10 +129,40 @@ def subtract_star(
     given = [np.full(np.shape(image), np.nan) if variance is None else variance]
     given += [given[0] * np.nan] * len(references) if reference_variances is None else list(reference_variances)
     image, *references = (without_spikes(*pair) for pair in zip((image, *references), given, strict=True))
-    aligned = tuple(align_reference(image, reference) for reference in references)
+    variances = np.stack([np.asarray(one, float) for one in given[1:]])
+    found = [
+        _with_references(image, tuple(place(image, one) for one in references), variances, centre, most_modes, ring_pix)
+        for place in (unmoved, align_reference)
+    ]
+    star = min(found, key=_scatter)
+    noise = star.variance + (0.0 if variance is None else np.asarray(variance, float))
+    return replace(star, variance=noise)
+
+
+def _scatter(star: SubtractedStar) -> float:
+    """Return the mean over rings of the logarithm of the robust scatter that is left; inf where nothing is."""
+    left = star.image.ravel()
+    scatters = np.array([np.median(np.abs(left[ring.pixels])) for ring in star.rings])
+    return float(np.log(np.maximum(scatters, 1e-30)).mean()) if scatters.size else float("inf")
+
+
+def _with_references(
+    image: np.ndarray,
+    aligned: tuple[Alignment, ...],
+    variances: np.ndarray,
+    centre: tuple[float, float],
+    most_modes: int,
+    ring_pix: float,
+) -> SubtractedStar:
+    """Subtract the star by references in their places; the variance is that of the references alone.
+
+    Raises
+    ------
+    ValueError
+        When there are too few common pixels.
+    """
     stack = np.stack([one.image for one in aligned])
     known = np.isfinite(image) & np.logical_and.reduce([one.known for one in aligned])
-    variances = np.stack([np.asarray(one, float) for one in given[1:]])
     left, noise = np.full(image.shape, np.nan), np.zeros(image.shape)
     rings = []
     for pixels in _rings(known, centre, ring_pix):
@@ -138,12 +171,10 @@ def subtract_star(
             continue
         ring, rest = _fit_ring(image.ravel()[pixels], stack.reshape(len(stack), -1)[:, pixels], pixels, n_modes)
         left.ravel()[pixels] = rest
-        of_references = np.nan_to_num(variances.reshape(len(stack), -1)[:, pixels])
-        noise.ravel()[pixels] = ring.weights**2 @ of_references
+        noise.ravel()[pixels] = ring.weights**2 @ np.nan_to_num(variances.reshape(len(stack), -1)[:, pixels])
         rings.append(ring)
     if not rings:
         raise ValueError(f"{int(known.sum())} pixels are known in the image and in all references: too few")
-    noise += 0.0 if variance is None else np.asarray(variance, float)
     return SubtractedStar(left, noise, centre, tuple(rings), aligned)
 
 

@@ -106,3 +106,17 @@ def test_what_cannot_be_done_is_refused(rng):
         subtract_star(np.full(SHAPE, np.nan), [image], centre=CENTRE)
     with pytest.raises(ValueError, match="most_modes"):
         subtract_star(image, [image], centre=CENTRE, most_modes=0)
+
+
+def test_light_that_stays_with_the_mask_is_not_moved(rng):
+    """A bright core moves with the star, the speckles about it do not: what leaves less is taken."""
+    image, variance = noisy(halo() + point(*CENTRE, 4000.0, fwhm=6.0), rng)
+    cores = (point(CENTRE[0] + x, CENTRE[1] + y, 4000.0, fwhm=6.0) for x, y in ((0.5, 0.4), (0.4, -0.5)))
+    others, variances = zip(*(noisy(1.5 * (halo() + core), rng) for core in cores), strict=True)
+    found = subtract_star(image, others, centre=CENTRE, variance=variance, reference_variances=variances)
+    assert all(one.shift_pix == (0.0, 0.0) for one in found.references)
+    moved = align_reference(image, others[0])
+    assert np.hypot(*moved.shift_pix) > 0.05
+    yy, xx = np.indices(SHAPE)
+    far = np.hypot(yy - CENTRE[1], xx - CENTRE[0]) > 14
+    assert np.nanstd((found.image / np.sqrt(found.variance))[far]) == pytest.approx(1.0, abs=0.06)

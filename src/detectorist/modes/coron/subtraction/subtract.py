@@ -26,6 +26,8 @@ from detectorist.modes.coron.subtraction.settings import SubtractionSettings
 #: How far one exposure may be from the mean for a companion to be believed: flux in errors and as a part of the mean,
 #: place on the sky in pixels.
 AGREE_SIGMA, AGREE_SHARE, AGREE_PIX = 5.0, 0.1, 0.7
+#: Rolls closer than this are one, degrees.
+LEAST_ROLL_DEG = 0.5
 
 Progress = Callable[[float, int, str], None]
 
@@ -213,7 +215,15 @@ def _agree(exposures: Sequence[SubtractedExposure], number: int) -> bool:
     sky = [image.on_sky(found.place) for image, found in seen]
     places = np.array([_north_place(distance / seen[0][0].pixel_arcsec, angle, (0.0, 0.0)) for distance, angle in sky])
     apart = np.hypot(*(places - places.mean(axis=0)).T)
-    return bool(same_flux.all() and apart.max() < AGREE_PIX)
+    return bool(same_flux.all() and apart.max() < AGREE_PIX and _turns(seen))
+
+
+def _turns(seen: Sequence[tuple[CoronImage, Companion]]) -> bool:
+    """Tell whether a companion moves on the detector with the roll, by more than a speckle could seem to."""
+    if np.ptp([image.column_angle_deg for image, _ in seen]) < LEAST_ROLL_DEG:
+        return True  # one roll: nothing could move
+    offsets = np.array([np.subtract(found.place, image.centre) for image, found in seen])
+    return bool(np.hypot(*np.ptp(offsets, axis=0)) > 2 * AGREE_PIX)
 
 
 def _on_detector(image: CoronImage, place: tuple[float, float], middle: tuple[float, float]) -> tuple[float, float]:
