@@ -28,8 +28,8 @@ TARGET = ROOT / "docs" / "validation" / "lrs_independent.json"
 #: None of these seeds was looked at while the recipe was made.
 CASES = ("2412:12", "2413:12", "2430:30", "2431:30", "2460:60", "2461:60", "2500:100", "2501:100")
 OWN_BOX = "own box on rateints"
-#: Seeds whose figures were seen before three settings of the recipe were chosen: marked in the table.
-SEEN = (2410, 2411)
+#: Seeds whose figures were seen before settings of the recipe were chosen: marked in the table.
+SEEN = (2410, 2411, 2430)
 #: Figures of the scorer: name here, section of the scores (None: the rates; the rest: spectra), its name there.
 FIGURES = {
     "white": ("spectra", "white_over_expected"),
@@ -226,7 +226,8 @@ def page_of(found: dict[str, Any]) -> str:
     for _, key, form in COLUMNS:
         both = [[case[who].get(key) for case in found["cases"]] for who in ("ours", "stock")]
         means.append(", ".join(_format(sum(each) / len(each), key, form) for each in both if None not in each))
-    return "\n".join([*lines, "| mean | " + " | ".join(means) + " | |", "", *_bars_of(found["cases"]), ""])
+    lines += ["| mean | " + " | ".join(means) + " | |", "", *_bars_of(found["cases"]), "", *found.get("remarks", ())]
+    return "\n".join([*lines, ""])
 
 
 def _bars_of(cases: list[dict[str, Any]]) -> list[str]:
@@ -268,6 +269,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=Path, default=os.environ.get("DETECTORIST_SCENES"))
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--stage", choices=("scenes", "stock", "ours", "table"), action="append")
+    parser.add_argument("--remark", action="append", default=[], help="a sentence for the end of the page")
     wanted = parser.parse_args()
     if wanted.scenes is None:
         raise SystemExit("--scenes or DETECTORIST_SCENES: the folder that holds the package `scenes` is needed")
@@ -288,7 +290,7 @@ def main() -> None:
             print(json.dumps(rows[-1], indent=1), flush=True)
         print(f"{datetime.now(UTC):%H:%M:%S} {case.name}: {', '.join(stages)} done", flush=True)
     if rows:
-        found = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "cases": rows}
+        found = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "cases": rows, "remarks": wanted.remark}
         TARGET.write_text(json.dumps(found, indent=1) + "\n")
         TARGET.with_suffix(".md").write_text(page_of(found))
 
