@@ -17,9 +17,8 @@ from scipy import ndimage
 
 from detectorist.algorithms.images.spikes import find_spikes
 from detectorist.algorithms.images.star_alignment import Alignment, align_reference, unmoved
+from detectorist.algorithms.images.star_subtraction_defaults import MOST_MODES, RING_PIX
 
-#: Width of the rings (pixel), and the most modes that are fitted on each.
-RING_PIX, MOST_MODES = 12.0, 10
 #: Fewest pixels of a ring per mode.
 PIXELS_PER_MODE = 20
 #: A single pixel is bad that exceeds its neighbours by so many sigma, all of them being fainter than this part of it:
