@@ -1,14 +1,18 @@
 """From raw ramps to transit spectra with errors: simulate, reduce, fit, and compare with the truth.
 
     python benchmarks/lrs_spectrum_reduced.py --seeds 5 6 7 --work FOLDER [--ints 60] [--groups 12]
+    python benchmarks/lrs_spectrum_reduced.py --independent WORK
 
-Simulated exposures and reductions stay in FOLDER: what is there already is used as it is.
+Simulated exposures and reductions stay in FOLDER: what is there already is used as it is. WORK is the folder of
+`lrs_independent.py`: scenes of an independent generator and their reductions. Its transits have a shape of their own,
+which no star's limb darkening gives: the truth of a depth is what the same fit finds in the true spectra without noise.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,13 +60,62 @@ def true_depths(spectrum: TransitSpectrum, truth: xr.Dataset) -> np.ndarray:
     return np.array([np.average(truth["depth"].values[use], weights=light[use]) for use in inside])
 
 
+#: Transits of the independent generator, over half the exposure: middle from its middle, length; and their dimming.
+INDEPENDENT_MID, INDEPENDENT_LENGTH, INDEPENDENT_DARKENING = 0.06, 0.94, 0.06
+#: Distance of the planet on the orbit that stands for theirs, and relative noise that keeps a noise-free fit regular.
+INDEPENDENT_A_OVER_RS, TINY = 8.0, 1e-6
+
+
+def deviations_of_independent(scene: Path, products: Path) -> tuple[TransitSpectrum, np.ndarray]:
+    """Return the spectrum of a reduction of an independent scene, and its depths less those of the true spectra."""
+    series = read_time_series(find_spectra(products))
+    time, n_ints = series.time_bjd_tdb, series.time_bjd_tdb.size
+    with np.load(scene / "truth.npz") as truth:
+        order = np.argsort(truth["wave"])
+        rows = [np.interp(series.wavelength, truth["wave"][order], one[order]) for one in truth["spec"]]
+    if len(rows) != n_ints:
+        raise SystemExit(f"{products}: {n_ints} integrations; {len(rows)} are in the truth")
+    middle = float(np.interp(INDEPENDENT_MID, np.linspace(-1, 1, n_ints), time))
+    period = INDEPENDENT_LENGTH * np.ptp(time) / 2 * np.pi * INDEPENDENT_A_OVER_RS / 1.1
+    dark = LimbDarkening("linear", (INDEPENDENT_DARKENING,))
+    settings = FitSettings(Orbit(period, middle, INDEPENDENT_A_OVER_RS), limb_darkening=dark)
+    true = np.array(rows) * (1 + TINY * np.random.default_rng(1).standard_normal(series.flux.shape))
+    errors = np.broadcast_to(np.nanmedian(series.flux_error, axis=0), true.shape).copy()
+    found = fit_spectrum(series, settings)
+    clean = fit_spectrum(replace(series, flux=true, flux_error=errors), replace(settings, noise="white"))
+    return found, found.depth - clean.depth
+
+
+def run_independent(work: Path) -> None:
+    """Print a row for every scene that has been reduced."""
+    table = Table("seed, groups", "chi2/bin", "chi2/bin, diagonal", "pulls", "mean of spectrum", "error ppm")
+    for products in sorted(path for path in (work / "ours").iterdir() if path.is_dir()):
+        found, off = deviations_of_independent(work / "scene" / products.name, products)
+        pulls = off / found.depth_error
+        table.add_row(
+            products.name.replace("_", ", "),
+            f"{off @ np.linalg.solve(found.covariance, off) / off.size:.2f}",
+            f"{np.mean(pulls**2):.2f}",
+            f"{pulls.std():.2f}",
+            f"{off.mean() / np.sqrt(found.covariance.mean()):+.2f}",
+            f"{1e6 * np.median(found.depth_error):.0f}",
+        )
+    Console(width=120).print(table)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[5])
-    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--work", type=Path)
+    parser.add_argument("--independent", type=Path, help="folder of lrs_independent.py")
     parser.add_argument("--ints", type=int, default=60)
     parser.add_argument("--groups", type=int, default=12)
     arguments = parser.parse_args()
+    if arguments.independent:
+        run_independent(arguments.independent)
+        return
+    if arguments.work is None:
+        parser.error("--work is needed")
     variants = {
         "orbit fitted": {},
         "orbit known": {"fit_orbit": ()},
