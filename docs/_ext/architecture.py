@@ -29,6 +29,7 @@ WHAT = {
     "campaign": "plan, ledger, execution",
     "terminal": "lines, options, progress",
     "report": "one page per run",
+    "results": "reduce_MODE and its results",
     "simulate": "scenes with truth",
     "cli": "the command",
     "base": "errors, parameters, facts of detectors",

@@ -22,23 +22,49 @@ class Shown(Protocol):
     exposure: Exposure
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str:
+        """Of the exposure."""
+        ...
+
     @property
-    def state(self) -> str: ...  # noqa: D102
+    def state(self) -> str:
+        """As the ledger says it."""
+        ...
+
     @property
-    def ok(self) -> bool: ...  # noqa: D102
+    def ok(self) -> bool:
+        """Whether it has products."""
+        ...
+
     @property
-    def error(self) -> str: ...  # noqa: D102
+    def error(self) -> str:
+        """Why it has none."""
+        ...
+
     @property
-    def target(self) -> str: ...  # noqa: D102
+    def target(self) -> str:
+        """Name of the target."""
+        ...
+
     @property
-    def merits(self) -> list[dict[str, Any]]: ...  # noqa: D102
+    def merits(self) -> list[dict[str, Any]]:
+        """The numbers that open the report."""
+        ...
+
     @property
-    def concerns(self) -> list[str]: ...  # noqa: D102
+    def concerns(self) -> list[str]:
+        """Reasons to look at it."""
+        ...
+
     @property
-    def folder(self) -> Path: ...  # noqa: D102
+    def folder(self) -> Path:
+        """Of its products."""
+        ...
+
     @property
-    def products(self) -> list[Path]: ...  # noqa: D102
+    def products(self) -> list[Path]:
+        """Files that were written."""
+        ...
 
 
 def describe_all(results: Mapping[str, Shown], folder: Path) -> list[str]:
