@@ -233,7 +233,8 @@ def page(rows: dict[str, Scatter], limits: list[Scatter], known: list[Scatter]) 
         "",
         "![noise before and after, and its spectrum](../images/flight_noise.png)",
         "",
-        "The spectrum, of a single frame in electrons, is that of `detectorist simulate imaging --flicker nrca3-2022`.",
+        "The spectrum, of a single frame in electrons, is that of "
+        "`detectorist simulate imaging -o sim --flicker nrca3-2022`.",
         "",
     ]
     return "\n".join(lines)
