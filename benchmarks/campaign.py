@@ -5,6 +5,7 @@ python benchmarks/campaign.py overhead --dask    the same on a Dask scheduler an
 python benchmarks/campaign.py speedup            8 exposures of MIRI LRS on one worker and on two, products compared
 python benchmarks/campaign.py speedup --mode imaging --size 2048x5      the same with NIRCam full frames
 python benchmarks/campaign.py prediction         predicted and measured memory and disk, a table
+python benchmarks/campaign.py bounded            peaks of exposures of growing length under one memory limit
 python benchmarks/campaign.py memory lrs:333x100:exotic-long:16 --folder F peak of one exposure (2 GB) in chunks
 python benchmarks/campaign.py memory lrs:100x20:default --folder F     ... in one piece, for comparison with
 python benchmarks/campaign.py memory lrs:100x20:default:8 --folder F   ... this one: are the products identical?
