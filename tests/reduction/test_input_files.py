@@ -175,6 +175,55 @@ def test_files_cut_short(write, kept):
         require_sound(path)
 
 
+@pytest.mark.parametrize("kept", [0.0, 0.001, 0.5, 0.999])
+def test_compressed_files_cut_short(write, kept):
+    """A file whose first header alone can be unpacked looks whole to astropy."""
+    path = write()
+    whole = gzip.compress(path.read_bytes(), 1)
+    packed = path.with_name(f"{path.name}.gz")
+    packed.write_bytes(whole)
+    require_sound(packed)
+    packed.write_bytes(whole[: int(len(whole) * kept)])
+    with pytest.raises(InputError) as caught:
+        require_sound(packed)
+    words = str(caught.value)
+    assert words.startswith(f"{packed}: ")
+    assert words.count(packed.name) == 1
+    assert "a whole gzip file is needed" in words or kept == 0.0
+
+
+@pytest.mark.parametrize(
+    ("left_out", "words"), [(2000, r"\d+ bytes, its header promises \d+"), (5000, "ends within the header of an ext")]
+)
+def test_cut_files_that_were_compressed_then(write, left_out, words):
+    path = write()
+    packed = path.with_name(f"{path.name}.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()[:-left_out], 1))
+    with pytest.raises(InputError, match=words):
+        require_sound(packed)
+
+
+def test_the_last_segment_ends_with_the_last_integration(write):
+    changes = {"exposure__integration_start": 4, "exposure__integration_end": 6, "exposure__segment_total": 2}
+    require_sound(write(exposure__nints=6, exposure__segment_number=2, **changes))
+    require_sound(write(exposure__nints=99, exposure__segment_number=1, **changes))
+    with pytest.raises(InputError, match="INTEND of the last segment is 6, but NINTS says 99"):
+        require_sound(write(exposure__nints=99, exposure__segment_number=2, **changes))
+
+
+def test_subarrays_of_other_names_are_taken_by_their_size(make_lrs_ramp, tmp_path):
+    ramp = make_lrs_ramp(n_ints=N_INTS, n_groups=N_GROUPS, ny=64, nx=NX)
+    ramp.meta.exposure.segment_total = 1
+    ramp.meta.subarray.name, ramp.meta.subarray.ystart = "SUB64", 779
+    ramp.meta.subarray.ysize, ramp.meta.subarray.xsize = 64, NX
+    ramp.save(tmp_path / "x_uncal.fits")
+    require_sound(tmp_path / "x_uncal.fits")
+    ramp.meta.subarray.name = "MASK1065"
+    ramp.save(tmp_path / "x_uncal.fits")
+    with pytest.raises(InputError, match="64 x 72 pixels called MASK1065, which has 224 x 288"):
+        require_sound(tmp_path / "x_uncal.fits")
+
+
 def test_a_file_without_asdf_is_read_from_its_keywords(write):
     path = write()
     with fits.open(path) as hdus:

@@ -177,8 +177,13 @@ def test_a_mark_of_byte_order_is_no_part_of_a_recipe(tmp_path):
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ("jump.rejection_threshold=nan", "rejection_threshold is NaN"),
-        ("jump.rejection_threshold=[1, nan]", "rejection_threshold is NaN"),
+        ("jump.rejection_threshold=nan", "rejection_threshold is nan; a finite number is needed"),
+        ("jump.rejection_threshold=[1, nan]", "rejection_threshold is nan"),
+        ("jump.rejection_threshold=inf", "rejection_threshold is inf"),
+        ("jump.rejection_threshold=-inf", "rejection_threshold is -inf"),
+        ("jump.rejection_threshold=1e999", "rejection_threshold is inf"),
+        ("jump.rejection_threshold=Infinity", "rejection_threshold is Infinity"),
+        ("min_trace_sigma=NaN", "min_trace_sigma is NaN"),
         ("jump.rejection_threshold={a = 1}", "rejection_threshold is a table"),
         ("reuse={a = 1}", "reuse is a table"),
     ],
@@ -186,6 +191,10 @@ def test_a_mark_of_byte_order_is_no_part_of_a_recipe(tmp_path):
 def test_values_that_no_parameter_can_have(setting, words):
     with pytest.raises(ParameterError, match=words):
         Recipe("test").with_settings([setting]).check(LrsPipeline)
+
+
+def test_a_word_is_no_number_where_words_are_taken():
+    Recipe("test").with_settings(["author=Infinity"]).check(LrsPipeline)
 
 
 def test_a_number_without_end():

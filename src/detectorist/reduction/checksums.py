@@ -8,14 +8,14 @@ of the file that it was read from, whatever became of its arrays, and gives none
 
 from __future__ import annotations
 
-import gzip
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
 from detectorist.errors import InputError
 from detectorist.fits_files import opened
+from detectorist.reduction.whole_files import unpacked
 
 _BLOCK_BYTES = 1 << 22
 
@@ -27,7 +27,7 @@ def require_checksums(path: Path) -> None:
     """
     parts = _parts(path)
     try:
-        with _unpacked(path) as handle:
+        with unpacked(path) as handle:
             wrong = [name for name, start, length, said in parts if data_sum(handle, start, length) != said]
     except (OSError, EOFError) as error:
         raise InputError(f"{path}: not readable ({error}); is the file complete?") from error
@@ -64,10 +64,3 @@ def _parts(path: Path) -> list[tuple[str, int, int, int]]:
             for hdu in hdus
             if str(hdu.header.get("DATASUM", "")).strip()
         ]
-
-
-def _unpacked(path: Path) -> IO[bytes]:
-    with open(path, "rb") as handle:
-        packed = handle.read(2) == b"\x1f\x8b"
-    opener: Any = gzip.open if packed else open
-    return opener(path, "rb")

@@ -24,6 +24,7 @@ from detectorist.product_names import is_fits
 from detectorist.reduction.checksums import require_checksums
 from detectorist.reduction.content import require_content
 from detectorist.reduction.integration_numbers import with_numbers
+from detectorist.reduction.whole_files import require_whole_file
 from detectorist.times import TABLE_DTYPE
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,8 @@ def require_sound(path: Path) -> None:
 def require_sound_header(path: Path) -> None:
     """Refuse what can be known without reading the arrays: a cut file, a header that contradicts its array or itself.
 
+    A compressed file is unpacked to its end, since nothing else tells whether it was cut.
+
     Raises
     ------
     InputError
@@ -76,8 +79,8 @@ def require_sound_header(path: Path) -> None:
     """
     if not path.name.endswith((".fits", ".fits.gz")):
         raise InputError(f"{path}: jwst opens files whose names end in .fits or .fits.gz, in small letters; rename it")
-    meta = read_header(path)
     require_whole_file(path)
+    meta = read_header(path)
     _require_counts(path)
     _require_times_table(path)
     require_consistent(str(path), meta, sci_axes(path))
@@ -126,6 +129,8 @@ def read_header(path: Path) -> dict[str, Any]:
         raise NoSuchFile(f"{path}: no such file")
     try:
         flat = read_metadata(path, flatten=True) if has_tree(path) else _read_without_tree(path)
+    except InputError:
+        raise  # says it all
     except Exception as error:
         raise InputError(f"{path}: not readable as a JWST product ({error}); is the file complete?") from error
     return with_numbers(path, {key.removeprefix("meta."): value for key, value in flat.items()})
@@ -150,17 +155,6 @@ def sci_axes(path: Path) -> tuple[int, ...]:
         return read_keywords(path).axes
     except InputError:
         return ()
-
-
-def require_whole_file(path: Path) -> None:
-    """Raise InputError where a FITS file ends before its last array does; compressed ones are taken as they are."""
-    if path.suffix.lower() == ".gz":
-        return
-    size = path.stat().st_size
-    with opened(path) as hdus:
-        end = max(hdu.fileinfo()["datLoc"] + hdu.fileinfo()["datSpan"] for hdu in hdus)
-    if end > size:
-        raise InputError(f"{path}: {size} bytes, its header promises {end}; is the file complete?", found=size)
 
 
 def require_consistent_input(data: str | Path | JwstDataModel) -> None:
@@ -287,7 +281,11 @@ def _require_integrations(name: str, meta: dict[str, Any], axes: tuple[int, ...]
     # Rates are often cut out of longer series, and keep their own numbers.
     if last is not None and last > total and len(axes) == 4:
         raise InputError(f"{name}: INTEND is {last}, but NINTS says {total} integrations in all", header=last)
-    segments = meta.get("exposure.segment_total")
+    segments, number = meta.get("exposure.segment_total"), meta.get("exposure.segment_number")
+    if len(axes) == 4 and last is not None and segments and number == segments and last != total:
+        raise InputError(
+            f"{name}: INTEND of the last segment is {last}, but NINTS says {total} integrations in all", header=last
+        )
     # Where the number of segments is not said, what ends before the last integration is one of several.
     in_one_file = segments in (0, 1) or (segments is None and last in (None, total))
     if in_one_file and first in (None, 1) and len(axes) > 2 and total != axes[0]:
@@ -327,23 +325,32 @@ def _require_place(name: str, meta: dict[str, Any], axes: tuple[int, ...]) -> No
 
 
 def _require_subarray(name: str, meta: dict[str, Any], found: tuple[int, ...], whole: tuple[int, int]) -> None:
-    """Compare the name of the subarray with its size."""
+    """Compare the name of the subarray with its size; other names than those we know are taken as they are."""
     called = meta.get("subarray.name")
     if called is None:
         return
     words = f"{name}: {found[0]} x {found[1]} pixels called {called}"
     if meta.get("instrument.name") == "MIRI":
-        known = MIRI_SUBARRAYS.get(called)
-        if known is None or found != (known.n_rows, known.n_cols):
-            raise InputError(f"{words}, which is no subarray of that size")
-        start = (meta.get("subarray.ystart"), meta.get("subarray.xstart"))
-        if None not in start and start != (known.y_start, known.x_start):
-            raise InputError(
-                f"{name}: SUBSTRT1, SUBSTRT2 are {start[1]}, {start[0]}; {called} begins at {known.x_start}, "
-                f"{known.y_start}"
-            )
+        _require_known_subarray(name, meta, found)
     if (called == "FULL") != (found == whole) and not (called.startswith("FULL") and found == whole):
         raise InputError(f"{words}, a full frame has {whole[0]} x {whole[1]}; one of the two is wrong")
+
+
+def _require_known_subarray(name: str, meta: dict[str, Any], found: tuple[int, ...]) -> None:
+    """Compare size and place of a subarray of MIRI that we know; SUBSIZE and the array of all others agree by now."""
+    known = MIRI_SUBARRAYS.get(meta["subarray.name"])
+    if known is None:
+        return
+    if found != (known.n_rows, known.n_cols):
+        raise InputError(
+            f"{name}: {found[0]} x {found[1]} pixels called {known.name}, which has {known.n_rows} x {known.n_cols}"
+        )
+    start = (meta.get("subarray.ystart"), meta.get("subarray.xstart"))
+    if None not in start and start != (known.y_start, known.x_start):
+        raise InputError(
+            f"{name}: SUBSTRT1, SUBSTRT2 are {start[1]}, {start[0]}; {known.name} begins at {known.x_start}, "
+            f"{known.y_start}"
+        )
 
 
 def _require_times(name: str, meta: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import math
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -73,9 +73,10 @@ class Recipe:
         require_known(self.steps, pipeline.step_defs, f'recipe "{self.name}": no step')
         for table in (self.parameters, *self.steps.values()):
             _require_no_place(self.name, table)
-            _require_values(self.name, table)
         for step, table in self.steps.items():
             require_known(table, list(spec["steps"][step]), f'recipe "{self.name}", step {step}: no parameter')
+            _require_values(self.name, table, spec["steps"][step])
+        _require_values(self.name, self.parameters, spec)
 
 
 def _require_no_place(name: str, table: dict[str, Any]) -> None:
@@ -89,13 +90,31 @@ def _require_no_place(name: str, table: dict[str, Any]) -> None:
             )
 
 
-def _require_values(name: str, table: dict[str, Any]) -> None:
-    """Refuse what no parameter can be: a table, and NaN, with which every comparison is false and nothing is said."""
+def _require_values(name: str, table: dict[str, Any], spec: Mapping[str, Any]) -> None:
+    """Refuse what no parameter can be: a table, NaN and infinity, which pass every test of a range.
+
+    spec : mapping
+        {parameter: what stpipe takes}, "float(default=1.0)". A word is a number where one is taken: "Infinity".
+    """
     for parameter, value in table.items():
         if isinstance(value, dict):
             raise ParameterError(f'recipe "{name}": {parameter} is a table; a value is needed', parameter=parameter)
-        if any(isinstance(one, float) and math.isnan(one) for one in (value if isinstance(value, list) else [value])):
-            raise ParameterError(f'recipe "{name}": {parameter} is NaN; a number is needed', parameter=parameter)
+        takes_number = str(spec.get(parameter, "")).lstrip().startswith("float")
+        for one in value if isinstance(value, list) else [value]:
+            if _is_endless(one, also_words=takes_number):
+                raise ParameterError(
+                    f'recipe "{name}": {parameter} is {one}; a finite number is needed', parameter=parameter
+                )
+
+
+def _is_endless(value: Any, *, also_words: bool) -> bool:
+    """Return whether a value is NaN or infinite."""
+    if isinstance(value, str) and also_words:
+        try:
+            value = float(value)
+        except ValueError:
+            return False  # stpipe says what is wrong with it
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def require_known(names: Iterable[str], known: Iterable[str], what: str) -> None:

@@ -45,6 +45,12 @@ def test_a_segment_given_twice(write):
         order_segments([path, path])
 
 
+def test_segments_that_differ_in_how_many_integrations_there_are(write):
+    one, other = write("a_ramp.fits", 1, ramps=True), write("b_ramp.fits", 3, ramps=True, nints=99)
+    with pytest.raises(InputError, match=r"a_ramp.fits and .*b_ramp.fits are segments .* NINTS is 6 and 99"):
+        order_segments([one, other])
+
+
 def test_two_exposures(write):
     one = write("a_rateints.fits", 1, observation_number="001")
     other = write("b_rateints.fits", 3, observation_number="002")

@@ -24,9 +24,9 @@ from detectorist.reduction.headers import (
     flag_missing_rates,
     require_consistent_input,
     require_rate_unit,
-    require_whole_file,
     sci_axes,
 )
+from detectorist.reduction.whole_files import require_whole_file
 from detectorist.stage_1.flag_persistence import FlagPersistenceStep
 from detectorist.stage_1.snowballs import SnowballsStep
 from detectorist.stage_1.stripes import StripesStep

@@ -123,6 +123,7 @@ def order_segments(sources: Iterable[Any], *, allow_gaps: bool = False) -> list[
     for _, members in sorted(exposures.items(), key=lambda item: _begin(item[1])):
         members.sort(key=lambda segment: (segment.first or 0, segment.name))
         if len(members) > 1:
+            _require_same_total(members)
             _require_contiguous(members, allow_gaps=allow_gaps)
         _say_what_lacks(members)
         ordered += members
@@ -215,6 +216,18 @@ def _require_contiguous(segments: list[Segment], *, allow_gaps: bool) -> None:
                 missing_to=after.first - 1,
             )
         log.warning(lack)
+
+
+def _require_same_total(segments: list[Segment]) -> None:
+    """Refuse ramps of one exposure that do not agree on how many integrations it has."""
+    known = [segment for segment in segments if segment.is_ramp and segment.meta.get("exposure.nints") is not None]
+    for other in known[1:]:
+        said, also = known[0].meta["exposure.nints"], other.meta["exposure.nints"]
+        if said != also:
+            raise InputError(
+                f"{known[0].name} and {other.name} are segments of one exposure, but NINTS is {said} and {also}; the "
+                "number of integrations in all is needed in both"
+            )
 
 
 def _say_what_lacks(segments: list[Segment]) -> None:

@@ -1,0 +1,65 @@
+"""Whether an input file is there to its end, compressed or not: astropy opens what is left of one that was cut."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+from typing import IO, Any
+
+from detectorist.errors import InputError, NoSuchFile
+from detectorist.fits_files import opened
+
+_BLOCK_BYTES = 1 << 22
+
+
+def require_whole_file(path: Path) -> None:
+    """Refuse a FITS file that ends before its last array does, or within a header.
+
+    Raises
+    ------
+    InputError
+    """
+    size = _size_of_content(path)
+    with opened(path) as hdus:
+        end = max(hdu.fileinfo()["datLoc"] + hdu.fileinfo()["datSpan"] for hdu in hdus)
+    if end > size:
+        raise InputError(f"{path}: {size} bytes, its header promises {end}; is the file complete?", found=size)
+    if end < size and _begins_extension(path, end):
+        raise InputError(f"{path}: ends within the header of an extension; is the file complete?", found=size)
+
+
+def unpacked(path: Path) -> IO[bytes]:
+    """Open a file to read its content, unpacked where it is a gzip file by its first bytes."""
+    with open(path, "rb") as handle:
+        packed = handle.read(2) == b"\x1f\x8b"
+    opener: Any = gzip.open if packed else open
+    return opener(path, "rb")
+
+
+def _size_of_content(path: Path) -> int:
+    """Return the size of a file in bytes, unpacked; a compressed one is read to its end, which tells if it was cut."""
+    if not path.is_file():
+        raise NoSuchFile(f"{path}: no such file")
+    return _unpacked_size(path) if path.suffix.lower() == ".gz" else path.stat().st_size
+
+
+def _unpacked_size(path: Path) -> int:
+    size = 0
+    try:
+        with unpacked(path) as handle:
+            while block := handle.read(_BLOCK_BYTES):
+                size += len(block)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(
+            f"{path}: cannot be unpacked beyond byte {size} of its content ({error}); a whole gzip file is needed",
+            unpacked=size,
+        ) from error
+    return size
+
+
+def _begins_extension(path: Path, place: int) -> bool:
+    """Return whether a header stands behind the last one that astropy can read: it leaves out one that was cut."""
+    with unpacked(path) as handle:
+        handle.seek(place)
+        return handle.read(8) == b"XTENSION"
