@@ -271,3 +271,29 @@ def test_files_that_are_none(tmp_path):
     (tmp_path / "x.nc").write_text("not a NetCDF file")
     with pytest.raises(InputError, match="not readable"):
         read_time_series(tmp_path / "x.nc")
+
+
+def test_a_central_transit_in_red_noise_keeps_its_errors():
+    """The orbit is found at 90 degrees, where the flux has no slope by the inclination."""
+    series, depths = make_series(noise=2e-4)
+    rng = np.random.default_rng(3)
+    central = PlanetModel(series.time_bjd_tdb, replace(ORBIT, inclination_deg=90.0))
+    red = np.zeros(N_INTS)
+    for k in range(1, N_INTS):
+        red[k] = 0.9 * red[k - 1] + 2e-4 * rng.normal()
+    relative = np.array([central({"depth": d, "u1": 0.1, "u2": 0.1}) for d in depths]).T
+    flux = 1000 * (relative + red[:, None] + 2e-4 * rng.normal(size=relative.shape))
+    found = fit_spectrum(replace(series, flux=flux), settings(regressors=()))
+    assert found.white.curve.fit.value("inclination_deg") > 89
+    assert found.white.curve.fit.planet.min() < 0.99
+    true = depths.reshape(N_BINS, -1).mean(axis=1)
+    off = found.depth - true
+    assert off @ np.linalg.solve(found.covariance, off) < 22.5  # 0.1 % of chi2 with 6 degrees of freedom
+    assert (found.depth_error < 2e-3).all()
+    assert (found.depth_error > 5e-5).all()
+
+
+def test_bins_with_the_same_noise_are_told_of(monkeypatch, caplog):
+    monkeypatch.setattr("detectorist.modes.lrs.spectrum.fit.LEAST_EIGENVALUE", 2.0)
+    fit_spectrum(make_series()[0], settings())
+    assert "cannot be inverted" in caplog.text

@@ -7,7 +7,7 @@ import pytest
 
 from detectorist.algorithms.spectra.baselines import make_baseline
 from detectorist.algorithms.spectra.binning import bin_edges, bin_spectra
-from detectorist.algorithms.spectra.depth_covariance import depth_covariance, depth_response
+from detectorist.algorithms.spectra.depth_covariance import depth_covariance, depth_response, least_eigenvalue
 from detectorist.algorithms.spectra.light_curve_fit import fit_light_curve
 from detectorist.algorithms.spectra.light_curve_problem import LightCurveProblem, Unknown
 from detectorist.algorithms.spectra.sampling import sample_posterior
@@ -20,18 +20,24 @@ TIME = 2459000.0 + np.linspace(0, 0.2, N)
 TRUTH = {"depth": 0.012, "u1": 0.1, "u2": 0.1}
 
 
-def make_problem(rng, *, sigma=5e-4, extra=None, unknowns=("depth",), order=1, regressors=None, law="quadratic"):
+def make_problem(
+    rng, *, sigma=5e-4, extra=None, unknowns=("depth",), order=1, regressors=None, law="quadratic", inclination=87.0
+):
     model = PlanetModel(TIME, ORBIT, law=law)
-    flux = model(TRUTH) * (1 + 0.001 * (TIME - TIME[0])) + sigma * rng.normal(size=N)
+    flux = model({**TRUTH, "inclination_deg": inclination}) * (1 + 0.001 * (TIME - TIME[0])) + sigma * rng.normal(
+        size=N
+    )
     flux = flux if extra is None else flux + extra
     exposure = np.ones(N, int)
-    known = {**TRUTH, "mid_time": ORBIT.mid_time, "a_over_rs": 7.0, "inclination_deg": 87.0}
+    known = {**TRUTH, "mid_time": ORBIT.mid_time, "a_over_rs": 7.0, "inclination_deg": inclination}
     limits = {
         "depth": (0.01, -0.5, 0.5, 1e-4),
         "mid_time": (ORBIT.mid_time, ORBIT.mid_time - 0.05, ORBIT.mid_time + 0.05, 1e-5),
         "u1": (0.3, -1, 2, 1e-2),
         "u2": (0.3, -1, 2, 1e-2),
     }
+    limits["a_over_rs"] = (7.1, 2, 20, 1e-3)
+    limits["inclination_deg"] = (88.5, 45, 90, 1e-2, None, 90.0)
     free = [Unknown(name, *limits[name]) for name in unknowns]
     known = {name: value for name, value in known.items() if name not in unknowns}
     baseline = make_baseline(TIME, exposure, order=order, regressors=regressors)
@@ -145,6 +151,58 @@ def test_a_depth_follows_the_orbit_as_the_derivative_says():
     )
     change = after.value("depth") - before.value("depth")
     assert depth_response(before, "depth", [axis])[0] * 0.005 == pytest.approx(change, rel=0.05)
+
+
+ORBIT_AND_DEPTH = ("depth", "a_over_rs", "inclination_deg")
+
+
+@pytest.mark.parametrize("noise", ["white", "red"])
+def test_a_central_transit_keeps_its_errors(noise):
+    """At 90 degrees the flux has no slope by the inclination; it must neither lose its error nor leave the star."""
+    rng = np.random.default_rng(25)
+    steps = np.abs(np.subtract.outer(TIME, TIME))
+    root = np.linalg.cholesky(np.exp(-steps / 0.01) + 1e-9 * np.eye(N)) * (noise == "red")
+    pulls, at_mirror = [], 0
+    for _ in range(30):
+        problem = make_problem(rng, extra=7e-4 * root @ rng.normal(size=N), unknowns=ORBIT_AND_DEPTH, inclination=89.7)
+        fit = fit_light_curve(problem, noise=noise)
+        assert fit.planet.min() < 1 - 0.5 * TRUTH["depth"]
+        assert 0.1 < fit.error("inclination_deg") < 10
+        at_mirror += fit.value("inclination_deg") > 89.9
+        squared = (90 - fit.value("inclination_deg")) ** 2 - 0.3**2
+        scale = fit.problem.unknowns[2].lever * fit.error("inclination_deg")
+        pulls.append([(fit.value("depth") - 0.012) / fit.error("depth"), squared / scale])
+        pulls[-1].append((fit.value("a_over_rs") - 7.0) / fit.error("a_over_rs"))
+    pulls = np.array(pulls)
+    assert at_mirror > 5  # the case is there
+    assert 0.6 < np.std(pulls[:, 0]) < 1.4
+    assert (np.abs(pulls[:, 1:]) < 3.5).all()
+
+
+def test_the_error_at_90_degrees_is_that_of_the_squared_distance():
+    problem = make_problem(np.random.default_rng(26), sigma=1e-4, unknowns=ORBIT_AND_DEPTH, inclination=90.0)
+    fit = fit_light_curve(problem, noise="stated", clip_sigma=0)
+    assert fit.value("inclination_deg") > 89
+    values, coefficients = fit.values[:3], fit.values[3:]
+    rows = problem.derivatives(values, coefficients)
+    distance = 90 - fit.value("inclination_deg")
+    near, far = (problem.linear(np.array([*values[:2], 90 - distance - step])) @ coefficients for step in (-0.02, 0.02))
+    rows[:, 2] = (far - near) / ((distance + 0.02) ** 2 - (distance - 0.02) ** 2)  # by the squared distance
+    squared = np.sqrt(np.linalg.inv(rows.T @ rows / 1e-8)[2, 2])
+    lever = squared / fit.error("inclination_deg")
+    assert lever == pytest.approx(np.hypot(2 * distance, fit.error("inclination_deg")), rel=0.02)
+
+
+def test_depths_without_errors_are_refused():
+    rng = np.random.default_rng(27)
+    problem = make_problem(rng)
+    blind = replace(problem, known={**problem.known, "inclination_deg": 60.0})
+    fits = [fit_light_curve(one, noise="white") for one in (problem, blind, problem)]
+    with pytest.raises(InputError, match=r"bins 2 of 3 do not determine their depth"):
+        depth_covariance(fits, "depth")
+    assert least_eigenvalue(depth_covariance([fits[0], fits[2]], "depth")) < 1e-10  # the same bin twice
+    other = fit_light_curve(make_problem(rng), noise="white")
+    assert least_eigenvalue(depth_covariance([fits[0], other], "depth")) > 0.5
 
 
 def test_depths_share_the_error_of_the_orbit():

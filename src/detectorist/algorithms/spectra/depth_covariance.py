@@ -9,6 +9,7 @@ import numpy as np
 from detectorist.algorithms.spectra.light_curve_fit import LightCurveFit, inverse_information
 from detectorist.algorithms.spectra.light_curve_problem import Unknown
 from detectorist.algorithms.spectra.red_noise import red_covariance
+from detectorist.errors import InputError
 
 
 def depth_covariance(
@@ -27,6 +28,11 @@ def depth_covariance(
         What was held in these fits, but is known with a covariance only: the orbit.
     shared_covariance : ndarray of float, shape (n_shared, n_shared)
 
+    Raises
+    ------
+    InputError
+        When the data of a bin do not determine its depth, or residuals are not finite.
+
     Notes
     -----
     sigma_j sigma_k rho_jk + H_j S H_k^T: with rho the correlation of the depths' own errors, S the covariance of what
@@ -35,11 +41,26 @@ def depth_covariance(
     noise and part red; each part has its own correlation between bins.
     """
     sigma = np.array([fit.error(depth_name) for fit in fits])
+    unknown = np.flatnonzero(~(np.isfinite(sigma) & (sigma > 0)))
+    if unknown.size:
+        raise InputError(
+            f"the light curves of bins {', '.join(str(k + 1) for k in unknown)} of {sigma.size} do not determine "
+            f"their {depth_name}: use fewer bins, or check the orbit",
+            bins=unknown.tolist(),
+        )
     covariance = _own_correlation(fits, depth_name) * np.outer(sigma, sigma)
     if shared and shared_covariance is not None:
         response = np.array([depth_response(fit, depth_name, shared) for fit in fits])
         covariance += response @ shared_covariance @ response.T
+    if not np.isfinite(covariance).all():
+        raise InputError("the residuals of some bins are all zero or not finite: their correlation is unknown")
     return covariance
+
+
+def least_eigenvalue(covariance: np.ndarray) -> float:
+    """Return the least eigenvalue of the correlation: near 0, some errors are the same and there is no inverse."""
+    sigma = np.sqrt(np.diag(covariance))
+    return float(np.linalg.eigvalsh(covariance / np.outer(sigma, sigma)).min())
 
 
 def _own_correlation(fits: Sequence[LightCurveFit], depth_name: str) -> np.ndarray:

@@ -21,6 +21,8 @@ N_CLIPPED = 2
 SPIKE_WINDOW, SPIKE_SIGMA = 7, 8.0
 #: Standard deviations beyond which the first fit counts deviations linearly.
 ROBUST_SIGMA = 3.0
+#: Rounds in which the lever of an unknown with a mirror and its error are found.
+N_LEVERS = 8
 #: Singular values below this part of the largest say that data do not tell a combination of parameters.
 RCOND = 1e-9
 
@@ -224,8 +226,9 @@ def _conclude(
 ) -> LightCurveFit:
     best = estimate.best(prior_white)
     n_unknowns, use = len(values), problem.usable
+    problem = _with_levers(problem, values, coefficients, best)
     change, covariance = _over_all_noises(problem, values, coefficients, *estimate.members(prior_white), best)
-    values = problem.within_bounds(values + change[:n_unknowns])
+    values = problem.within_bounds(problem.moved(values, change[:n_unknowns]))
     coefficients = solve_linear(problem, values, best)[0]  # not the mean: terms that nearly cancel must fit each other
     planet, columns = problem.parts(values)
     baseline = columns @ coefficients
@@ -243,6 +246,32 @@ def _conclude(
         float(((residuals / problem.error)[use] ** 2).sum()),
         int(use.sum()) - len(problem.names),
     )
+
+
+def _with_levers(
+    problem: LightCurveProblem, values: np.ndarray, coefficients: np.ndarray, noise: Noise
+) -> LightCurveProblem:
+    """Return the problem with levers for unknowns that have a mirror.
+
+    At the mirror, a squared distance known to lever * sigma is a distance known to sigma = lever; far from it, the
+    lever is twice the distance. In between, the two are added in quadrature; sigma depends on the lever in turn.
+    """
+    for k, unknown in enumerate(problem.unknowns):
+        if unknown.mirror is None:
+            continue
+        distance = unknown.mirror - values[k]
+        lever = max(2 * distance, unknown.step)
+        for _ in range(N_LEVERS):
+            problem = problem.with_unknown(k, replace(unknown, lever=float(lever)))
+            lever = np.sqrt(lever * np.hypot(2 * distance, _error_of(problem, values, coefficients, noise, k)))
+    return problem
+
+
+def _error_of(problem: LightCurveProblem, values: np.ndarray, coefficients: np.ndarray, noise: Noise, k: int) -> float:
+    use = problem.usable
+    rows = problem.derivatives(values, coefficients)
+    white = noise.whiten(rows[use], problem.time[use], problem.error[use])[0]
+    return float(np.sqrt(inverse_information(np.vstack([white, _prior_rows(problem, rows.shape[1])]))[k, k]))
 
 
 def _over_all_noises(

@@ -26,6 +26,13 @@ class Unknown:
         For numerical derivatives: changes the flux by far more than the model is exact to, 1 ppm.
     prior : (mean, standard deviation), optional
         What is known from elsewhere.
+    mirror : float, optional
+        The flux is even about this value, the upper bound, as about an inclination of 90 degrees. It has no slope
+        there, but is linear in the squared distance.
+    lever : float, optional
+        The derivative by an unknown with a mirror is that by the squared distance, times this. Twice the distance gives
+        the plain derivative, which vanishes at the mirror; with the error added, a step of an error changes the flux
+        there by as much as it does in truth.
     """
 
     name: str
@@ -34,6 +41,25 @@ class Unknown:
     high: float
     step: float
     prior: tuple[float, float] | None = None
+    mirror: float | None = None
+    lever: float | None = None
+
+    def ends(self, value: float) -> tuple[float, float]:
+        """Return the places (above, below) whose difference gives the derivative at a value."""
+        above = value + self.step
+        return above if self.mirror is None else min(above, self.mirror), value - self.step
+
+    def difference(self, above: float, below: float) -> float:
+        """Return what the flux's difference between two places is divided by."""
+        if self.mirror is None or self.lever is None:
+            return above - below
+        return ((self.mirror - below) ** 2 - (self.mirror - above) ** 2) / self.lever
+
+    def moved(self, value: float, change: float) -> float:
+        """Return a value changed by a step in which the flux is linear; it never passes the mirror."""
+        if self.mirror is None or self.lever is None:
+            return value + change
+        return self.mirror - float(np.sqrt(max((self.mirror - value) ** 2 - self.lever * change, 0.0)))
 
 
 @dataclass(frozen=True)
@@ -105,6 +131,15 @@ class LightCurveProblem:
         """Return unknowns, those beyond their bounds at these."""
         return self.values_at(np.clip(self.place_of(values), *self.bounds()))
 
+    def moved(self, values: np.ndarray, change: np.ndarray) -> np.ndarray:
+        """Return unknowns changed by a step of the linear problem."""
+        steps = zip(self.unknowns, values, change, strict=True)
+        return np.array([unknown.moved(value, step) for unknown, value, step in steps], float)
+
+    def with_unknown(self, k: int, unknown: Unknown) -> LightCurveProblem:
+        """Return the problem with another k-th unknown."""
+        return replace(self, unknowns=[*self.unknowns[:k], unknown, *self.unknowns[k + 1 :]])
+
     # --- the model
 
     def parts(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -128,21 +163,20 @@ class LightCurveProblem:
         place = self.place_of(values) if in_cube else np.array(values, float)
         n_plain = len(values) - self.n_limb_darkening
         for k, unknown in enumerate(self.unknowns):
-            step = unknown.step
             up, down = place.copy(), place.copy()
-            up[k] += step
-            down[k] -= step
+            up[k], down[k] = unknown.ends(place[k])
             if in_cube and k >= n_plain:
                 up[k], down[k] = min(up[k], 1.0), max(down[k], 0.0)
             ends = [self.values_at(p) if in_cube else p for p in (up, down)]
             high, low = (self.linear(end) @ coefficients for end in ends)
-            columns.append((high - low) / (up[k] - down[k]))
+            width = up[k] - down[k] if in_cube else unknown.difference(up[k], down[k])
+            columns.append((high - low) / width)
         return np.column_stack([*columns, self.linear(values)])
 
     def derivative_of_known(self, unknown: Unknown, values: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
         """Return the derivative of the flux by a value that is held, shape (n_ints,)."""
-        ends = []
-        for sign in (1, -1):
-            known = {**self.known, unknown.name: self.known[unknown.name] + sign * unknown.step}
-            ends.append(replace(self, known=known).linear(values) @ coefficients)
-        return (ends[0] - ends[1]) / (2 * unknown.step)
+        up, down = unknown.ends(self.known[unknown.name])
+        high, low = (
+            replace(self, known={**self.known, unknown.name: end}).linear(values) @ coefficients for end in (up, down)
+        )
+        return (high - low) / unknown.difference(up, down)

@@ -167,7 +167,9 @@ def _problem(hours: np.ndarray, flux: np.ndarray, noise: float, start: tuple[flo
     unknowns = (
         Unknown("mid_time", orbit.mid_time, days[0] - span / 4, days[-1] + span / 4, step / 50),
         Unknown("a_over_rs", orbit.a_over_rs, lowest, highest, 1e-3 * orbit.a_over_rs),
-        Unknown("inclination_deg", orbit.inclination_deg, LEAST_INCLINATION * orbit.inclination_deg, 90.0, 1e-2),
+        Unknown(
+            "inclination_deg", orbit.inclination_deg, LEAST_INCLINATION * orbit.inclination_deg, 90.0, 1e-2, mirror=90
+        ),
         Unknown("depth", depth, 1e-6, 0.5, max(1e-2 * depth, 1e-5)),
     )
     exposure = np.zeros(days.size, int)

@@ -12,7 +12,7 @@ import numpy as np
 from detectorist.algorithms.blas_threads import one_thread
 from detectorist.algorithms.spectra.baselines import make_baseline
 from detectorist.algorithms.spectra.binning import bin_edges, bin_spectra
-from detectorist.algorithms.spectra.depth_covariance import depth_covariance
+from detectorist.algorithms.spectra.depth_covariance import depth_covariance, least_eigenvalue
 from detectorist.algorithms.spectra.light_curve_fit import LightCurveFit, fit_light_curve, weigh_noise_anew
 from detectorist.algorithms.spectra.light_curve_problem import LightCurveProblem, Unknown
 from detectorist.algorithms.spectra.red_noise import share_without_red_noise
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 Progress = Callable[[float, int, str], None]
 #: Depth from which the search starts when in- and out-of-event levels do not tell a better one.
 START_DEPTH = {"transit": 0.01, "eclipse": 0.001, "phase_curve": 0.01}
+#: Of the correlation of depths: below it, its inverse is rounding.
+LEAST_EIGENVALUE = 1e-10
 #: A depth may come out negative where noise says so; none is half of the star.
 LARGEST_DEPTH = 0.5
 #: Steps of numerical derivatives, by name; each changes the flux by far more than batman's error of 1 ppm.
@@ -199,7 +201,7 @@ def _fit_white(
     problem = _problem(curve, settings, model, unknowns, _orbit_values(settings.orbit) | settings.limb_darkening.at(um))
     fit = fit_light_curve(problem, noise=settings.noise, clip_sigma=settings.clip_sigma)
     depth, error = fit.value(settings.depth_name), fit.error(settings.depth_name)
-    if not depth > settings.least_sigma * error:
+    if not (np.isfinite(error) and error > 0 and depth > settings.least_sigma * error):
         raise InputError(
             f"{source}: no {settings.event} found in white light: its depth is {1e6 * depth:.0f} +- {1e6 * error:.0f} "
             f"ppm, {settings.least_sigma:g} standard deviations are needed",
@@ -287,7 +289,7 @@ def _unknown(name: str, settings: FitSettings, curve: _Curve, depth: float) -> U
     else:
         start, low, high = 0.0, -LARGEST_DEPTH, LARGEST_DEPTH
     step = STEPS.get(name, LIMB_DARKENING_STEP if name.startswith("u") else DEPTH_STEP)
-    return Unknown(name, start, low, high, step, prior)
+    return Unknown(name, start, low, high, step, prior, mirror=90.0 if name == "inclination_deg" else None)
 
 
 def _start_depth(curve: _Curve, settings: FitSettings, source: str) -> float:
@@ -313,7 +315,16 @@ def _covariance(settings: FitSettings, white: FittedCurve, curves: Sequence[Fitt
     shared = [unknown for unknown in problem.unknowns if unknown.name in (*settings.orbital, "settling_d")]
     place = [problem.names.index(unknown.name) for unknown in shared]
     fits = [curve.fit for curve in curves]
-    return depth_covariance(fits, settings.depth_name, shared, white.fit.covariance[np.ix_(place, place)])
+    covariance = depth_covariance(fits, settings.depth_name, shared, white.fit.covariance[np.ix_(place, place)])
+    least = least_eigenvalue(covariance)
+    if least < LEAST_EIGENVALUE:
+        log.warning(
+            "the covariance of %d depths cannot be inverted (least eigenvalue of the correlation %.1g): some bins have "
+            "the same noise; use fewer bins, or the errors without their correlation",
+            len(fits),
+            least,
+        )
+    return covariance
 
 
 def _provenance(series: TimeSeries) -> dict[str, object]:
