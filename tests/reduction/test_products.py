@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from detectorist.errors import OutputError
+from detectorist.errors import OutputError, PlaceTaken
 from detectorist.reduction import products
 
 
@@ -94,3 +94,16 @@ def test_what_is_left_of_a_file_may_be_replaced_and_a_foreign_file_may_not(tmp_p
     products.require_ours(target, source, overwrite=False)
     with pytest.raises(OutputError, match="would overwrite the input"):
         products.require_ours(target, target, overwrite=True)
+
+
+def test_a_dataset_of_another_program_is_not_replaced(tmp_path):
+    target, source = tmp_path / "a.nc", tmp_path / "raw.fits"
+    source.touch()
+    products.write_dataset(xr.Dataset({"x": ("y", [1.0])}), target)
+    with pytest.raises(PlaceTaken, match=r"a\.nc: was not written by detectorist and is not overwritten"):
+        products.require_ours(target, source, overwrite=False)
+    products.require_ours(target, source, overwrite=True)
+    target.write_bytes(target.read_bytes()[:100])  # what is left of a damaged one
+    products.require_ours(target, source, overwrite=False)
+    products.write_dataset(xr.Dataset({"x": ("y", [1.0])}, attrs={"code": "detectorist 0.1"}), target)
+    products.require_ours(target, source, overwrite=False)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from stdatamodels.jwst.datamodels import JwstDataModel
 
 
+#: What the attribute "code" of our datasets begins with.
+PACKAGE = "detectorist"
 #: What the name of a folder begins with in which a product is being written.
 PARTIAL = ".partial-"
 #: Folders below that of an exposure in which its products may lie.
@@ -48,8 +50,13 @@ def write_model(model: JwstDataModel, target: Path, *, never_over: Any = None, k
     return target
 
 
-def require_ours(target: Path, source: Path, *, overwrite: bool) -> None:
-    """Refuse to replace the input, or a file that is none of ours unless told to.
+def require_ours(target: Path, *sources: Path, overwrite: bool) -> None:
+    """Refuse to replace an input, or a file that is none of ours unless told to.
+
+    What is left of a damaged file may be replaced, whoever wrote it.
+
+    target : Path
+        A FITS or NetCDF file.
 
     Raises
     ------
@@ -57,21 +64,34 @@ def require_ours(target: Path, source: Path, *, overwrite: bool) -> None:
     """
     if not target.exists():
         return
-    if target.samefile(source):
+    if any(target.samefile(source) for source in sources):
         raise PlaceTaken(f"{target}: would overwrite the input; choose another output folder")
-    if not overwrite and content_keys.made_by(target) is None and _is_readable(target):
+    is_foreign = _is_foreign_dataset if target.suffix == ".nc" else _is_foreign_fits
+    if not overwrite and is_foreign(target):
         raise PlaceTaken(
             f"{target}: was not written by detectorist and is not overwritten; choose "
             "another output folder, or allow it with --overwrite"
         )
 
 
-def _is_readable(path: Path) -> bool:
-    """Return whether a FITS file can be read: what is left of a damaged one may be replaced."""
+def _is_foreign_fits(path: Path) -> bool:
+    """Return whether a FITS file can be read and is none of ours."""
     try:
         with opened(path) as hdus:
-            return all(hdu.header is not None for hdu in hdus)
+            readable = all(hdu.header is not None for hdu in hdus)
     except InputError:
+        return False
+    return readable and content_keys.made_by(path) is None
+
+
+def _is_foreign_dataset(path: Path) -> bool:
+    """Return whether a NetCDF file can be read and is none of ours."""
+    import h5netcdf
+
+    try:
+        with h5netcdf.File(path, "r") as file:
+            return not str(file.attrs.get("code", "")).startswith(PACKAGE)
+    except (OSError, ValueError):
         return False
 
 

@@ -78,6 +78,8 @@ RAMP_STEPS = (
     "flag_showers",
     "jump",
 )
+#: Names of products below the folder of an exposure.
+SPECTRA, FRAMES = "stage_2/stage_2_output.nc", "stage_2/frames.nc"
 #: Share of a row's light in replaced pixels beyond which nothing was measured that could stand for it.
 MOST_UNMEASURED = 0.5
 #: Steps that spectra cannot be made without.
@@ -176,7 +178,7 @@ class LrsPipeline(DetectoristPipeline):
         self.choose_engine(self.engine)
         if segments[-1].is_ramp:
             self._reference_records = make_references(self, segments[-1])
-        target = self.folder / "stage_2" / "stage_2_output.nc"
+        target = self.folder / SPECTRA
         spectra = LrsSpectra(target, author=self.author, contact=self.contact, recipe=self.recipe_name)
         try:
             for number, segment in enumerate(segments):
@@ -187,7 +189,7 @@ class LrsPipeline(DetectoristPipeline):
             spectra.finish()
         finally:
             spectra.discard()
-        self.written += [target, self.frames.write(self.folder / "stage_2" / "frames.nc")]
+        self.written += [target, self.frames.write(self.folder / FRAMES)]
         self.progress(len(segments), len(segments), "done")
         return spectra
 
@@ -215,6 +217,15 @@ class LrsPipeline(DetectoristPipeline):
                 yield exposure_parts.slice_integrations(rates, first, stop)
 
     # --- stage 1
+
+    def places_of(self, segments: list[Segment]) -> list[Path]:
+        """Return where the products of these segments go."""
+        spectra = [self.folder / SPECTRA, self.folder / FRAMES]
+        if not segments[-1].is_ramp:
+            return spectra
+        kinds = [kind for kind in ("gain", "linearity") if not getattr(self, f"set_custom_{kind}").skip]
+        references = [self.folder / "references" / f"{segments[-1].stem}_{kind}.fits" for kind in kinds]
+        return [*(self._product_of(segment) for segment in segments), *references, *spectra]
 
     def _product_of(self, segment: Segment) -> Path:
         return self.folder / "stage_1" / f"{segment.stem}_rateints.fits"

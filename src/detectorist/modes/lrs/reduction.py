@@ -14,6 +14,7 @@ from detectorist.modes.lrs.quality import measure
 from detectorist.modes.lrs.segments import Segment, order_segments
 from detectorist.modes.lrs.spectra import LrsSpectra
 from detectorist.modes.quality import MISSING_REFERENCES
+from detectorist.reduction import products
 from detectorist.reduction.missing_references import missing_types
 from detectorist.reduction.recipe import Recipe
 from detectorist.reduction.recipe_files import load_recipe
@@ -57,6 +58,7 @@ def reduce_exposure(request: Request, *, chunk_ints: int | None = None) -> Reduc
     source = use_references(request.references, optional=not segments[0].is_ramp)
     with log_file(request.beside("detectorist.log")):
         pipeline = _build(request, recipe, source, segments)
+        _require_free_places(request, pipeline, segments)
         with references_in_words(source):
             first = segments[0]
             names = pipeline.step_defs if first.is_ramp else ("assign_wcs", "flat_field")
@@ -74,6 +76,13 @@ def reduce_exposure(request: Request, *, chunk_ints: int | None = None) -> Reduc
         resolve(LrsPipeline, pipeline, request, recipe, source, [segment.name for segment in segments]),
         (*pipeline.written, *figures),
     )
+
+
+def _require_free_places(request: Request, pipeline: LrsPipeline, segments: list[Segment]) -> None:
+    """Refuse to begin where a product would replace an input or a file that is none of ours."""
+    inputs = [segment.source for segment in segments if isinstance(segment.source, Path)]
+    for target in pipeline.places_of(segments):
+        products.require_ours(target, *inputs, overwrite=request.overwrite)
 
 
 def _build(request: Request, recipe: Recipe, source: ReferenceSource, segments: list[Segment]) -> LrsPipeline:
