@@ -205,6 +205,31 @@ def test_chunks_are_chosen_by_memory(raw, plan, tmp_path):
     assert planned.note == ("in one piece, although memory is short, since jump.find_showers looks at the whole frame")
 
 
+@pytest.mark.parametrize(
+    ("n_ints", "n_groups", "chunk_ints", "measured_mb"),
+    [
+        (4, 12, None, 492),
+        (20, 12, None, 540),
+        (12, 30, None, 588),
+        (40, 20, None, 706),
+        (80, 12, None, 751),
+        (20, 12, 4, 541),
+        (40, 12, 8, 571),
+        (80, 12, 4, 690),
+        (80, 12, 8, 660),
+        (80, 12, 32, 701),
+        (128, 12, 8, 884),
+    ],
+)
+def test_predicted_memory_near_that_of_an_idle_worker(n_ints, n_groups, chunk_ints, measured_mb):
+    """Measured peaks of the default recipe, kernels compiled before: a limit near them must not be overrun."""
+    from detectorist.modes.lrs.mode import predict_memory
+    from detectorist.reduction.ramp_sizes import RampSize
+
+    predicted = predict_memory([RampSize(n_ints, n_groups, 416, 72)], chunk_ints, decides=True)
+    assert 0.99 * measured_mb < predicted / 1e6 < 1.1 * measured_mb
+
+
 def test_the_best_recipe_goes_in_chunks_too():
     from detectorist.modes.lrs.mode import reasons_against_chunks
 

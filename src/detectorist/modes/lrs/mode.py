@@ -28,7 +28,8 @@ _CHUNKS = (4, 8, 16, 32, 64, 128, 256, 512)
 #: Share of its memory that a job is planned to take: a prediction may be short, and a worker that exceeds is ended.
 MARGIN = 0.85
 #: Coefficients of memory and disk, in bytes, fitted to measured runs.
-LEAST_BYTES = 500e6  # the libraries, and kernels compiled
+WORKER_BYTES, WORKER_BYTES_PER_PIXEL = 480e6, 100  # the libraries, kernels loaded, and what stays of a short series
+WORKER_BYTES_PER_SAMPLE = 9.6  # of a segment in one piece
 STAGE_1_BASE_BYTES, STAGE_1_BYTES_PER_SAMPLE = 300e6, 11.5
 CHUNKED_BASE_BYTES = 430e6
 DECIDING_BYTES_PER_SAMPLE = 5
@@ -275,13 +276,15 @@ def _peak_of_segment(size: RampSize, chunk_ints: int | None, decides: bool) -> f
     Measured with benchmarks/campaign.py for 4 to 240 integrations of 5 to 100 groups, jwst 3.0.
     """
     n_blocks = -(-size.n_ints // BLOCK_INTS)
-    stage_2 = STAGE_2_BASE_BYTES + STAGE_2_BYTES_PER_PIXEL * size.pixels / n_blocks
+    pixels = size.pixels / n_blocks
+    least = max(WORKER_BYTES + WORKER_BYTES_PER_PIXEL * pixels, STAGE_2_BASE_BYTES + STAGE_2_BYTES_PER_PIXEL * pixels)
     if not chunk_ints or chunk_ints >= size.n_ints:
-        return max(LEAST_BYTES, stage_2, STAGE_1_BASE_BYTES + STAGE_1_BYTES_PER_SAMPLE * size.samples)
+        short = WORKER_BYTES + WORKER_BYTES_PER_SAMPLE * size.samples
+        return max(least, short, STAGE_1_BASE_BYTES + STAGE_1_BYTES_PER_SAMPLE * size.samples)
     chunk = STAGE_1_BYTES_PER_SAMPLE * size.samples * chunk_ints / size.n_ints
     # The first look at the data comes before there are rates.
     deciding = DECIDING_BYTES_PER_SAMPLE * min(size.samples, DECIDING_SAMPLES) if decides else 0
-    return max(LEAST_BYTES, stage_2, CHUNKED_BASE_BYTES + chunk + max(deciding, RATE_BYTES_PER_PIXEL * size.pixels))
+    return max(least, CHUNKED_BASE_BYTES + chunk + max(deciding, RATE_BYTES_PER_PIXEL * size.pixels))
 
 
 def _disk_bytes(size: RampSize, chunk_ints: int | None) -> int:
