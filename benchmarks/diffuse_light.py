@@ -1,10 +1,12 @@
 """Light that fills frames, after stripes are subtracted: a nebula, and a cluster of galaxies with intracluster light.
 
-    python benchmarks/diffuse_light.py [--seeds 1 2] [--scenes nebula cluster]
+    python benchmarks/diffuse_light.py [--seeds 1 2] [--scenes nebula cluster] [--no-reference]
 
-Rates of a full frame with the 1/f noise of the simulator. `light` is the error of all light of the nebula or cluster
-over the level of the sky, in percent, `brightest` that of its brighter half, `before` the error that the noise makes
-when nothing is subtracted; `masked` is the share of the frame that was masked.
+Rates of a full frame with the 1/f noise of the simulator and a border of reference pixels, which see it without light
+and with a white noise of their own (`--no-reference`: they are not used, as where a subarray has none). `light` is the
+error of all light of the nebula or cluster over the level of the sky, in percent, `brightest` that of its brighter
+half, `before` the error that the noise makes when nothing is subtracted; `masked` is the share of the frame that was
+masked.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from detectorist.simulate.imaging.group_flicker import Spectrum, draw_series
 N, SKY, WHITE = 2048, 0.25, 0.0148  # DN/s
 #: Standard deviations of 1/f noise, common to the outputs and of each alone, DN/s.
 COMMON, OWN = 0.0035, 0.0013
+#: White noise of a reference pixel, DN/s, as of rates of simulated exposures: there are no photons in it.
+REFERENCE_WHITE = 0.0025
 #: Turbulent light: power falls as the wave number to this power.
 TURBULENCE = -3.2
 
@@ -87,7 +91,7 @@ class Light:
     masked: float
 
 
-def measure(name: str, seed: int) -> Light:
+def measure(name: str, seed: int, *, with_reference: bool = True) -> Light:
     """Return the errors of the light."""
     rng = np.random.default_rng([seed, 17])
     diffuse = SCENES[name](rng)
@@ -95,7 +99,13 @@ def measure(name: str, seed: int) -> Light:
     image = SKY + diffuse + stars(rng) + noise + WHITE * rng.standard_normal((N, N))
     bad = np.ones((N, N), bool)
     bad[4:-4, 4:-4] = False
-    found = destripe(image[None].astype(np.float32), bad[None], readout=alternating_readout(N, 4))
+    image[bad] = (noise + REFERENCE_WHITE * rng.standard_normal((N, N)))[bad]
+    found = destripe(
+        image[None].astype(np.float32),
+        bad[None],
+        readout=alternating_readout(N, 4),
+        reference=bad if with_reference else None,
+    )
     left = noise - found.horizontal[0] - found.vertical[0]
     dark = ~bad & (diffuse < 0.003)
     lit, bright = ~bad & (diffuse > 0.02), ~bad & (diffuse > np.median(diffuse[diffuse > 0.02]))
@@ -112,11 +122,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--scenes", nargs="+", choices=SCENES, default=list(SCENES))
+    parser.add_argument("--no-reference", action="store_true")
     chosen = parser.parse_args()
     table = Table("scene", "seed", "light, %", "brightest, %", "before, %", "masked, %")
     for name in chosen.scenes:
         for seed in chosen.seeds:
-            one = measure(name, seed)
+            one = measure(name, seed, with_reference=not chosen.no_reference)
             table.add_row(
                 name, str(seed), f"{one.light:+.3f}", f"{one.brightest:+.3f}", f"{one.before:+.3f}", f"{one.masked:.0f}"
             )

@@ -79,7 +79,8 @@ class StripesStep(DetectoristStep):
         cube = np.asarray(model.data).reshape(-1, *model.data.shape[-2:])
         bad = unusable_pixels(model).reshape(cube.shape)
         with naming(model):
-            found = destripe(cube, bad, **settings)
+            reference = dq.has(models.flags(model), dq.REFERENCE_PIXEL).reshape(cube.shape).any(axis=0)
+            found = destripe(cube, bad, reference=reference, **settings)
         before = np.where(bad[0], np.nan, cube[0]) if self.draw_stripes else None
         rows = self._rows(cube[0], bad[0], found, settings["flat"])
         self._subtract(model, found, bad)

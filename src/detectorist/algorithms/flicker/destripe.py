@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectorist.algorithms.blas_threads import one_thread
+from detectorist.algorithms.flicker.reference_rows import reference_rows
 from detectorist.algorithms.flicker.row_medians import measure_pedestal, median_stripes
 from detectorist.algorithms.flicker.smoother import (
     Readout,
@@ -15,7 +16,7 @@ from detectorist.algorithms.flicker.smoother import (
     estimate_noise,
     pool_noise,
 )
-from detectorist.algorithms.flicker.wide_light import map_wide_light, mask_wings, solve_wide_light
+from detectorist.algorithms.flicker.wide_light import light_over_darkest, map_wide_light, mask_wings, solve_wide_light
 from detectorist.algorithms.images.diffuse_light import model_diffuse_light
 from detectorist.algorithms.images.sources import mask_sources
 from detectorist.errors import ParameterError
@@ -23,8 +24,8 @@ from detectorist.errors import ParameterError
 #: Part of an image that sources must cover for more rounds of looking for them, their number, and the part by which
 #: each has to find more.
 CROWDED, CROWDED_ROUNDS, MORE = 0.25, 5, 0.01
-#: Shortest side of an image whose wide light is modelled, and pixels between samples of what is known of it.
-WIDE_LIGHT_FROM_PIX, MAP_STEP_PIX = 512, 16
+#: Shortest side of an image whose wide light is modelled.
+WIDE_LIGHT_FROM_PIX = 512
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ def destripe(
     readout: Readout,
     flat: np.ndarray | None = None,
     mask: np.ndarray | None = None,
+    reference: np.ndarray | None = None,
     method: str = "flicker",
     thresh: float = 0.8,
     vertical: bool = True,
@@ -76,6 +78,9 @@ def destripe(
     mask : ndarray of bool, shape (ny, nx), optional
         True on sources; by default they are looked for twice, in the image with its rows levelled and, for "flicker",
         in the image without a sketch of its stripes.
+    reference : ndarray of bool, shape (ny, nx), optional
+        True on reference pixels whose values in `images` are noise. "flicker" tells light that fills the frame from
+        slow noise by those beside the rows; `bad` is True there all the same.
     method : str
         "flicker" (`flicker.estimate_flicker`) or "median" (`stripes.median_stripes`, with `thresh`).
     thresh : float
@@ -103,7 +108,7 @@ def destripe(
         raise ParameterError(f'method is "{method}": "flicker" or "median" is needed')
     if images.ndim != 3 or images.shape != bad.shape:
         raise ParameterError(f"images of shape {images.shape}, bad of shape {bad.shape}: (n, ny, nx) are needed")
-    for what, array in (("flat", flat), ("mask", mask)):
+    for what, array in (("flat", flat), ("mask", mask), ("reference", reference)):
         if array is not None and array.shape != images.shape[1:]:
             raise ParameterError(f"{what} of shape {array.shape}: {images.shape[1:]} is needed")
     if flat is not None:
@@ -111,10 +116,10 @@ def destripe(
         flat = np.nan_to_num(flat, nan=1.0)
     if method == "median":
         return _by_medians(images, bad, readout, flat, mask, thresh)
-    return _by_flicker(images, bad, readout, flat, mask, vertical)
+    return _by_flicker(images, bad, readout, flat, mask, reference, vertical)
 
 
-def _by_flicker(images, bad, readout, flat, mask, vertical):
+def _by_flicker(images, bad, readout, flat, mask, reference, vertical):
     mean, common_bad = _mean_image(images, bad)
     settings = {"readout": readout, "columns": vertical}
     if mask is None:
@@ -124,7 +129,8 @@ def _by_flicker(images, bad, readout, flat, mask, vertical):
         mask = tier > 0
         sketch, light, known = _model_outskirts(mean, common_bad, mask, sketch, settings)
         if min(mask.shape) >= WIDE_LIGHT_FROM_PIX:
-            sketch, light, wings = _model_wide_light(mean, common_bad, mask & ~known, light, sketch.white, settings)
+            known_noise = {"white": sketch.white, "references": reference_rows(images, reference)}
+            sketch, light, wings = _model_wide_light(mean, common_bad, mask & ~known, light, known_noise, settings)
             mask, known = mask | wings, known & ~wings
     else:
         mask = mask.astype(bool)
@@ -182,7 +188,7 @@ def _model_outskirts(image, bad, mask, sketch, settings):
     return sketch, *model_diffuse_light(rest, bad, mask, white=sketch.white)
 
 
-def _model_wide_light(image, bad, left_out, light, white, settings):
+def _model_wide_light(image, bad, left_out, light, known_noise, settings):
     """Return a sketch of the noise, the light to subtract, and wings of compact sources to mask, in two rounds."""
     readout = settings["readout"]
     noise = estimate_noise(image - light, bad | left_out, readout=readout)
@@ -191,14 +197,14 @@ def _model_wide_light(image, bad, left_out, light, white, settings):
     wings = np.zeros(bad.shape, bool)
     for last in (False, True):
         usable = ~(bad | left_out | wings)
-        light = solve_wide_light(image, usable, expected, noise=noise, white=white, readout=readout)
+        light = solve_wide_light(image, usable, expected, noise=noise, readout=readout, **known_noise)
         light -= np.float32(sketch.level)
         sketch = estimate_flicker_coarsely(image - light, ~usable, noise=noise, **settings)
         if last:
             break
         rest = image - light - sketch.total()
         wings = mask_wings(rest, ~(bad | left_out), left_out)
-        expected = np.maximum(light[::MAP_STEP_PIX, ::MAP_STEP_PIX], 0)
+        expected = light_over_darkest(light)
     return sketch, light, wings
 
 

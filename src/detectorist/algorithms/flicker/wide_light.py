@@ -15,6 +15,7 @@ from scipy.interpolate import BSpline
 from scipy.sparse.linalg import splu
 
 from detectorist.algorithms.flicker.readout import Readout
+from detectorist.algorithms.flicker.reference_rows import ReferenceRows, bin_references
 from detectorist.algorithms.flicker.spectrum import FlickerNoise
 from detectorist.algorithms.images.local_planes import bin_image, fit_planes
 from detectorist.algorithms.images.sources import hysteresis
@@ -30,6 +31,8 @@ BRIGHTEST = 3.0
 LEVEL = 0.01
 #: Width (sigma) and bins of the first map of the light.
 MAP_PIX, MAP_BIN_PIX = 48.0, 16
+#: Part of a frame that counts as its darkest places, percent.
+DARKEST_PERCENT = 2.0
 #: The wings of compact sources: width (sigma) and bins of the map, its scatter from which wings that touch a source
 #: are masked, from which they need touch none, and pixels by which they grow.
 WING_PIX, WING_BIN_PIX, WING_SIGMA, ALONE_SIGMA, WING_GROW_PIX = 5.0, 2, 1.5, 3.5, 6
@@ -43,6 +46,16 @@ def map_wide_light(image: np.ndarray, usable: np.ndarray) -> np.ndarray:
     return light - np.median(light[light <= np.percentile(light, 30)])
 
 
+def light_over_darkest(light: np.ndarray) -> np.ndarray:
+    """Return a map of solved light, (ny, nx), on every 16th pixel, about the level of its darkest places.
+
+    About the median, half of a frame that is lit everywhere would count as dark and be held flat, and what the light
+    changes by there would be left to the noise of rows.
+    """
+    light = light[::MAP_BIN_PIX, ::MAP_BIN_PIX]
+    return np.maximum(light - np.percentile(light, DARKEST_PERCENT), 0)
+
+
 def solve_wide_light(
     image: np.ndarray,
     usable: np.ndarray,
@@ -51,6 +64,7 @@ def solve_wide_light(
     noise: FlickerNoise,
     white: float,
     readout: Readout,
+    references: ReferenceRows | None = None,
 ) -> np.ndarray:
     """Return wide light together with the level of the sky, (ny, nx) float32.
 
@@ -65,6 +79,9 @@ def solve_wide_light(
     white : float
         Standard deviation of a pixel's white noise.
     readout : Readout
+    references : ReferenceRows, optional
+        Reference pixels, which see the noise of their rows without light; on them rests what is known of noise that
+        all outputs share where light fills the frame.
 
     Notes
     -----
@@ -86,9 +103,12 @@ def solve_wide_light(
     normal = (others.T @ weight @ others).toarray()
     normal[:-1, :-1] += _inverse_covariance(rows, readout, noise, white)
     moment = weight @ mean.ravel()
+    others_moment = others.T @ moment
+    if references is not None:
+        _add_references(normal, others_moment, *bin_references(references, rows, readout, noise))
     light_moment = surface.T @ moment
     reduced = normal - mixed.T @ inner.solve(mixed)
-    found = linalg.solve(reduced, others.T @ moment - mixed.T @ inner.solve(light_moment), assume_a="pos")
+    found = linalg.solve(reduced, others_moment - mixed.T @ inner.solve(light_moment), assume_a="pos")
     nodes = inner.solve(light_moment - mixed @ found).reshape(along.shape[1], across.shape[1])
     on_rows, on_columns = (_splines(np.arange(n + 1), n) for n in image.shape)
     return (on_rows @ nodes @ on_columns.T + level + found[-1]).astype(np.float32)
@@ -150,6 +170,18 @@ def _offset_design(n_rows, n_columns, n_outputs):
     which = (output[None] * n_rows + np.arange(n_rows)[:, None]).ravel()
     ones = np.ones(which.size)
     return sparse.csr_matrix((ones, (np.arange(which.size), which)), shape=(which.size, n_rows * n_outputs))
+
+
+def _add_references(normal, moment, means, certain):
+    """Add to the equations of the offsets, in place, what reference pixels say of them.
+
+    That is how an output's offsets change from row to row, not its level: that of its reference pixels is their own.
+    """
+    n = means.shape[1]
+    for k in np.flatnonzero(certain.any(axis=1)):
+        part, weight = slice(k * n, (k + 1) * n), certain[k]
+        normal[part, part] += np.diag(weight) - np.outer(weight, weight) / weight.sum()
+        moment[part] += weight * (means[k] - np.average(means[k], weights=weight))
 
 
 def _prior_of_nodes(shape, expected, white):

@@ -1,0 +1,97 @@
+"""What reference pixels beside the rows say of the noise: they are read with the rows and see no light.
+
+Light that fills a frame and changes slowly from row to row looks like slow noise that all outputs share; in the
+pixels that it falls on the two can hardly be told apart. A few reference pixels in every row are noisy one by one, but
+over a hundred rows they tell such noise to a few percent of a pixel's.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from detectorist.algorithms.flicker.readout import Readout
+from detectorist.algorithms.flicker.spectrum import FlickerNoise
+
+#: Part of a column from which it counts as one of reference pixels.
+COLUMN_PART = 0.5
+#: Deviation from the others of its column, in robust sigma, from which a value is left out.
+CLIP_SIGMA = 4.0
+#: Fewest pixels that are used.
+MIN_PIXELS = 100
+
+
+class ReferenceRows(NamedTuple):
+    """Reference pixels about the mean of their columns.
+
+    values : (ny, n) float32, 0 where unusable. usable : (ny, n) bool. columns : (n,), where they are.
+    white : float, variance of a pixel beside what its row has in common.
+    """
+
+    values: np.ndarray
+    usable: np.ndarray
+    columns: np.ndarray
+    white: float
+
+
+def reference_rows(images: np.ndarray, reference: np.ndarray | None) -> ReferenceRows | None:
+    """Return the reference pixels beside the rows, as means over images; None where there are none with noise.
+
+    images : (n_images, ny, nx), with the values of reference pixels. reference : (ny, nx) bool, True on these.
+    """
+    if reference is None:
+        return None
+    columns = np.flatnonzero(reference.mean(axis=0) > COLUMN_PART)
+    values = np.mean(images[:, :, columns], axis=0, dtype=np.float64)
+    usable = reference[:, columns] & np.isfinite(values)
+    usable &= ~reference.all(axis=1)[:, None]
+    if usable.sum() < MIN_PIXELS:
+        return None
+    values = np.where(usable, values, np.nan)[:, usable.any(axis=0)]
+    columns, usable = columns[usable.any(axis=0)], usable[:, usable.any(axis=0)]
+    values -= np.nanmedian(values, axis=0)
+    spread = 1.4826 * np.nanmedian(np.abs(values))
+    usable &= np.abs(np.nan_to_num(values)) < CLIP_SIGMA * spread
+    if spread <= 0 or usable.sum() < MIN_PIXELS:
+        return None
+    values = np.where(usable, values, 0)
+    number = usable.sum(axis=0)
+    values = np.where(usable, values - values.sum(axis=0) / np.maximum(number, 1), 0).astype(np.float32)
+    return ReferenceRows(values, usable, columns, _white(values, usable))
+
+
+def bin_references(
+    found: ReferenceRows, rows: np.ndarray, readout: Readout, noise: FlickerNoise
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return means of reference pixels and their inverse variances as values of a whole output's rows, (n_outputs, n).
+
+    rows : (n + 1,), borders of bins of rows. The inverse variance is 0 where there are none.
+
+    Notes
+    -----
+    A few neighbouring pixels also see noise that is faster than a row. Outputs see the common part of it at the same
+    time; it is counted as often as outputs have reference pixels, so that their mean has the right weight.
+    """
+    means, certain = np.zeros((2, len(readout.outputs), len(rows) - 1))
+    parts = [(found.columns >= first) & (found.columns < last) for first, last, _ in readout.outputs]
+    n_seeing = sum(bool(part.any()) for part in parts)
+    row_pix = readout.width + readout.overhead_pix
+    fast = ((noise.own + n_seeing * noise.common) * row_pix / (row_pix + noise.scales_pix)).sum()
+    for k, part in enumerate(parts):
+        count = np.add.reduceat(found.usable[:, part].sum(axis=1), rows[:-1])
+        seen = np.add.reduceat(found.usable[:, part].any(axis=1).astype(int), rows[:-1])
+        total = np.add.reduceat(found.values[:, part].sum(axis=1, dtype=np.float64), rows[:-1])
+        known = count > 0
+        means[k, known] = total[known] / count[known]
+        certain[k, known] = 1 / (found.white / count[known] + fast / seen[known])
+    return means, certain
+
+
+def _white(values, usable):
+    """Return the variance of pixels about the others of their row."""
+    number = usable.sum(axis=1)
+    mean = values.sum(axis=1) / np.maximum(number, 1)
+    left = np.where(usable, values - mean[:, None], 0)
+    degrees = np.maximum(number - 1, 0).sum()
+    return float((left.astype(float) ** 2).sum() / max(degrees, 1))

@@ -1,0 +1,84 @@
+"""Reference pixels beside the rows: what they say of the noise, and how surely."""
+
+import numpy as np
+import pytest
+
+from detectorist.algorithms.flicker import wide_light
+from detectorist.algorithms.flicker.readout import alternating_readout
+from detectorist.algorithms.flicker.reference_rows import bin_references, reference_rows
+from detectorist.algorithms.flicker.spectrum import FlickerNoise
+
+SIZE, WHITE = 512, 0.015
+READOUT = alternating_readout(SIZE, 4)
+ROW_PIX = READOUT.width + READOUT.overhead_pix
+ROWS = np.arange(0, SIZE + 1, 8)
+SILENT = FlickerNoise(WHITE**2, np.array([10.0]) * ROW_PIX, np.array([0.0]), np.array([0.0]))
+
+
+@pytest.fixture
+def border():
+    reference = np.ones((SIZE, SIZE), bool)
+    reference[4:-4, 4:-4] = False
+    return reference
+
+
+def test_pulls_of_means_are_those_of_unit_variance(rng, border):
+    drift = np.sin(np.arange(SIZE) / 60)[:, None] * 0.01
+    columns = rng.normal(0, 0.1, SIZE)
+    image = drift + columns + WHITE * rng.normal(size=(SIZE, SIZE))
+    found = reference_rows(image[None], border)
+    assert found.white == pytest.approx(WHITE**2, rel=0.1)
+    means, certain = bin_references(found, ROWS, READOUT, SILENT)
+    assert (certain[1:3] == 0).all()  # the outputs in the middle have none beside their rows
+    expected = drift[:, 0].reshape(-1, 8).mean(axis=1)
+    pulls = (means - expected)[[0, 3]] * np.sqrt(certain[[0, 3]])
+    pulls -= pulls.mean(axis=1, keepdims=True)
+    assert 0.8 < pulls[:, 1:-1].std() < 1.2
+
+
+def test_broken_reference_pixels_are_left_out(rng, border):
+    image = WHITE * rng.normal(size=(SIZE, SIZE))
+    image[100:120, 2], image[200, 510] = 50.0, np.nan
+    found = reference_rows(image[None], border)
+    assert np.abs(found.values).max() < 5 * WHITE
+    assert not found.usable[100:120, 2].any()
+
+
+@pytest.mark.parametrize("values", [0.0, np.nan])
+def test_without_values_there_is_no_evidence(values, border):
+    assert reference_rows(np.full((1, SIZE, SIZE), values), border) is None
+    assert reference_rows(np.zeros((1, SIZE, SIZE)), None) is None
+
+
+def test_light_over_the_whole_frame_is_told_from_slow_common_noise(rng, border):
+    """Light that is the same in every column and slow along the rows' order: only reference pixels can tell."""
+    y = np.linspace(-1, 1, SIZE)[:, None]
+    light = np.repeat(0.012 * np.exp(-0.5 * (y / 0.4) ** 2), SIZE, axis=1)
+    noise = FlickerNoise(WHITE**2, np.array([200.0]) * ROW_PIX, np.array([2.5e-5]), np.array([0.0]))
+    image = (0.25 + light + WHITE * rng.normal(size=light.shape)).astype(np.float32)
+    image[border] -= (0.25 + light)[border]
+    settings = {"noise": noise, "white": WHITE, "readout": READOUT}
+    expected = wide_light.light_over_darkest(light)
+    missed = []
+    for references in (None, reference_rows(image[None], border)):
+        found = wide_light.solve_wide_light(image, ~border, expected, references=references, **settings)
+        wrong = (found - light).mean(axis=1)
+        missed.append(float(np.ptp(wrong.reshape(16, -1).mean(axis=1))))
+    assert missed[1] < 0.003, missed
+    assert missed[1] < 0.5 * missed[0], missed
+
+
+def test_noise_beside_reference_pixels_is_not_taken_for_light(rng, border):
+    drift = 0.006 * np.sin(np.arange(SIZE) / 70)[:, None]
+    noise = FlickerNoise(WHITE**2, np.array([70.0]) * ROW_PIX, np.array([1.8e-5]), np.array([0.0]))
+    image = (np.where(border, 0, 0.25) + drift + WHITE * rng.normal(size=(SIZE, SIZE))).astype(np.float32)
+    found = wide_light.solve_wide_light(
+        image,
+        ~border,
+        np.zeros((32, 32)),
+        noise=noise,
+        white=WHITE,
+        readout=READOUT,
+        references=reference_rows(image[None], border),
+    )
+    assert found.mean(axis=1).std() < 0.0005
