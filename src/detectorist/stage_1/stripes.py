@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import ClassVar
 
 import numpy as np
@@ -24,6 +25,8 @@ from detectorist.stage_1.rate_images import (
 )
 from detectorist.stage_1.subtract_1overf import add_variance, product_of
 from detectorist.step import DetectoristStep
+
+log = logging.getLogger(__name__)
 
 
 class StripesStep(DetectoristStep):
@@ -110,6 +113,13 @@ class StripesStep(DetectoristStep):
     def _finish_with(self, model, found: Destriped, before: np.ndarray | None, rows: dict[str, float]):
         self._write(model, found, before)
         rms = float(np.std(found.horizontal[0] + found.vertical[0]))
+        if found.rms_unsure is not None:
+            log.warning(
+                "%s: light fills most of the frame, and no reference pixels tell it from slow 1/f noise: "
+                "the level of rows is uncertain by about %.2g DN/s",
+                models.describe(model),
+                found.rms_unsure,
+            )
         return self.complete(
             model,
             f"stripes of {rms:.3g} DN/s rms subtracted ({self.method}), {100 * found.mask.mean():.0f} % masked",
@@ -119,6 +129,7 @@ class StripesStep(DetectoristStep):
             rms_common=found.rms_common,
             rms_own=found.rms_own,
             white_noise=found.white,
+            slow_rms_unsure=found.rms_unsure,
             **rows,
         )
 

@@ -26,6 +26,8 @@ from detectorist.errors import ParameterError
 CROWDED, CROWDED_ROUNDS, MORE = 0.25, 5, 0.01
 #: Shortest side of an image whose wide light is modelled.
 WIDE_LIGHT_FROM_PIX = 512
+#: Rows over which noise is slow, as light is that fills a frame; part of a frame that is most of it.
+SLOW_ROWS, MOSTLY = 50, 0.5
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,9 @@ class Destriped:
     tier : (ny, nx) uint8, the tier of the detection that found them, 1 for a given mask.
     rms_common, rms_own, white : standard deviations of 1/f noise common to the outputs, of 1/f noise of each and of
         white noise, unit of the image; None for the method "median".
+    rms_unsure : standard deviation of slow noise common to the outputs in a frame that is mostly lit and has no
+        reference pixels beside its rows: light that changes from row to row may be subtracted with it, or it may be
+        left as light, by so much. None where that is no danger.
     """
 
     horizontal: np.ndarray
@@ -49,6 +54,7 @@ class Destriped:
     rms_common: float | None = None
     rms_own: float | None = None
     white: float | None = None
+    rms_unsure: float | None = None
 
 
 @one_thread
@@ -136,6 +142,7 @@ def _by_flicker(images, bad, readout, flat, mask, reference, vertical):
         mask = mask.astype(bool)
         mean = _without_flat_sky(mean, flat, common_bad | mask)
         tier, sketch, light, known = mask.astype(np.uint8), None, np.float32(0), np.zeros(mask.shape, bool)
+    wide = light if np.shape(light) == mask.shape and reference_rows(images, reference) is None else None
     left_out = mask & ~known
     parts, noise = [], None
     if len(images) == 1:
@@ -160,7 +167,16 @@ def _by_flicker(images, bad, readout, flat, mask, reference, vertical):
         rms_common=float(np.sqrt(noise.common.sum())),
         rms_own=float(np.sqrt(noise.own.sum())),
         white=float(np.sqrt(noise.white)),
+        rms_unsure=None if wide is None else _slow_noise_in_light(wide, noise, readout),
     )
+
+
+def _slow_noise_in_light(light, noise, readout):
+    """Return the rms of common noise slower than `SLOW_ROWS` where wide light is above it in most of the frame."""
+    slow = noise.scales_pix > SLOW_ROWS * (readout.width + readout.overhead_pix)
+    rms = float(np.sqrt(noise.common[slow].sum()))
+    lit = float((light_over_darkest(light) > rms).mean())
+    return rms if rms > 0 and lit > MOSTLY else None
 
 
 def _look_again(image, bad, tier, settings):

@@ -127,6 +127,26 @@ def test_a_full_frame_reaches_the_limit_of_the_noise(rng):
     assert_allclose(pull.std(), 1, atol=0.02)
 
 
+@pytest.mark.parametrize("lit", [True, False])
+@pytest.mark.parametrize("with_reference", [True, False])
+def test_slow_noise_under_light_everywhere_is_unsure_without_reference_pixels(rng, lit, with_reference):
+    size, border = 512, np.ones((512, 512), bool)
+    border[4:-4, 4:-4] = False
+    readout = alternating_readout(size, 4)
+    drift = np.zeros(size)
+    for row in range(1, size):
+        drift[row] = np.exp(-1 / 80) * drift[row - 1] + 0.004 * np.sqrt(1 - np.exp(-2 / 80)) * rng.normal()
+    y, x = np.mgrid[:size, :size]
+    light = 0.3 * (1 + np.hypot(y - 250, x - 240) / 150) ** -1.5 if lit else np.zeros((size, size))
+    image = np.where(border, 0, 0.25 + light) + drift[:, None] + 0.015 * rng.normal(size=(size, size))
+    reference = border if with_reference else None
+    found = whole.destripe(image[None].astype(np.float32), border[None], readout=readout, reference=reference)
+    if lit and not with_reference:
+        assert 0.001 < found.rms_unsure < 0.02
+    else:
+        assert found.rms_unsure is None
+
+
 def test_bad_input_is_named(rng):
     _, _, images = make(rng)
     bad = np.zeros(images.shape, bool)
