@@ -156,6 +156,8 @@ def test_headers_that_contradict_the_array(changes, words):
         "exposure.groupgap": 0,
         "subarray.ysize": 416,
         "subarray.xsize": 72,
+        "subarray.fastaxis": 1,
+        "subarray.slowaxis": 2,
     }
     if words is None:
         require_consistent("x", meta, (2, 8, 416, 72))

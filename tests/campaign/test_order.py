@@ -71,7 +71,7 @@ def test_exposures_that_an_earlier_run_has_reduced_count_too():
 
 
 def test_what_is_left_by_those_that_are_done():
-    later = Job("c", "timed", (), "/out/c", after=("a", "b", "gone"))
+    later = Job("c", f"{__name__}:Timed", (), "/out/c", after=("a", "b", "gone"))
     names = ("a_rate.fits", "a_saturated.fits", "a_earlier_saturated.fits")
     entries = {
         "a": entry(job("a"), products=names),

@@ -121,7 +121,7 @@ def test_a_worker_that_dies_does_not_block_those_that_wait(campaign, raw):
 
 
 def test_a_mode_that_does_not_know_how(tmp_path, campaign, raw):
-    with pytest.raises(ParameterError, match="mode lrs does not look at earlier exposures"):
+    with pytest.raises(ParameterError, match="mode lrs does not use earlier exposures"):
         make_jobs(PlanRequest("lrs", [tmp_path / "x_uncal.fits"], tmp_path / "out", persistence_time_s=10.0))
 
 

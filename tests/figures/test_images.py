@@ -269,6 +269,12 @@ def draw_radial_noise():
     return coronagraph.draw_radial_noise({"one": (radius, noise), "all": (radius, noise / 3)}, 1e4)
 
 
+def draw_contrast():
+    separation = np.linspace(0.2, 3.0, 40)
+    limit = 0.5 + 90 * np.exp(-separation / 0.4)
+    return coronagraph.draw_contrast({"rolls": (separation, limit), "mean": (separation, limit / 1.4)}, star=1e5)
+
+
 def draw_flicker_spectrum():
     white = rng().normal(size=(4, 64, 64))
     mask = np.zeros((64, 64), bool)
@@ -287,6 +293,7 @@ FIGURES = {
     "aperture": draw_aperture,
     "background": draw_background,
     "cleaned_columns": draw_cleaned_columns,
+    "contrast": draw_contrast,
     "coronagraphic_stripes": draw_coronagraphic_stripes,
     "flags": draw_flags,
     "late_groups": draw_late_groups,

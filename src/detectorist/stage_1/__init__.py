@@ -27,7 +27,9 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a step."""
+    """Import a step; `__all__` names them all."""
+    if name == "__all__":
+        return sorted(_MODULES)
     if name in _MODULES:
         return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
