@@ -14,6 +14,8 @@ KINDS = [
     errors.TooFewPixels,
     errors.ReferenceMissing,
     errors.OutputError,
+    errors.PlaceTaken,
+    errors.ReductionFailed,
 ]
 
 

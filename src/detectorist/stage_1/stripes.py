@@ -129,8 +129,8 @@ class StripesStep(DetectoristStep):
             rms_common=found.rms_common,
             rms_own=found.rms_own,
             white_noise=found.white,
-            slow_rms_unsure=found.rms_unsure,
             **rows,
+            **({} if found.rms_unsure is None else {"slow_rms_unsure": found.rms_unsure}),
         )
 
     def _subtract(self, model, found: Destriped, bad: np.ndarray) -> None:

@@ -13,6 +13,7 @@ class TestReferences:
         for instrument in ("nircam", "miri"):
             kinds = {path.name.split("_")[2] for path in (cache / "references/jwst" / instrument).iterdir()}
             common = {"mask", "saturation", "ipc", "linearity", "dark", "gain", "readnoise"}
+            common |= {"flat", "distortion", "photom"}
             assert kinds == common | ({"superbias"} if instrument == "nircam" else {"reset", "rscd", "emicorr"})
 
     def test_mask_keeps_the_meaning_of_its_flags(self, written):

@@ -31,6 +31,8 @@ from detectorist.errors import TooFewPixels
 
 #: Width (sigma) of the planes' Gaussian weights, pixel.
 KERNEL_PIX = 40.0
+#: What is left of a smooth surface by second differences along both axes: next to nothing.
+SECOND_DIFFERENCES = np.outer([1.0, -2.0, 1.0], [1.0, -2.0, 1.0])
 #: Most of a template's structure that may be noise, in variance.
 MOST_NOISE = 0.8
 #: Rounds of strength and sources in turn, and the change of a strength that ends them.
@@ -119,10 +121,19 @@ def _fit_robustly(bins):
 
 
 def _template_noise(templates, dark):
-    """Return the variance of the noise of templates (n, ny, nx) in bins without light; 0 where there are too few."""
+    """Return the variance of the noise of templates (n, ny, nx) in bins without light; 0 where there are too few.
+
+    Faint wings that reach into dark bins scatter too, but smoothly: they cancel in second differences, which are noise
+    alone (Immerkaer 1996, Computer Vision and Image Understanding 64, 300). The smaller of both estimates holds.
+    """
     if dark.sum() < MIN_LIT_BINS:
         return np.zeros(len(templates))
-    return (1.4826 * np.median(np.abs(templates[:, dark]), axis=1)) ** 2
+    scatter = 1.4826 * np.median(np.abs(templates[:, dark]), axis=1)
+    inner = ndimage.binary_erosion(dark, np.ones((3, 3)))
+    if inner.sum() < MIN_LIT_BINS:
+        return scatter**2
+    rough = np.array([ndimage.convolve(one, SECOND_DIFFERENCES)[inner] for one in templates])
+    return np.minimum(scatter, 1.4826 * np.median(np.abs(rough), axis=1) / np.linalg.norm(SECOND_DIFFERENCES)) ** 2
 
 
 def _structure(left, light, white, seen, before):
