@@ -31,6 +31,8 @@ from detectorist.errors import TooFewPixels
 
 #: Width (sigma) of the planes' Gaussian weights, pixel.
 KERNEL_PIX = 40.0
+#: So many bins far from all light tell a template's noise to 5 %.
+FAR_BINS = 300
 #: What is left of a smooth surface by second differences along both axes: next to nothing.
 SECOND_DIFFERENCES = np.outer([1.0, -2.0, 1.0], [1.0, -2.0, 1.0])
 #: Most of a template's structure that may be noise, in variance.
@@ -123,11 +125,15 @@ def _fit_robustly(bins):
 def _template_noise(templates, dark):
     """Return the variance of the noise of templates (n, ny, nx) in bins without light; 0 where there are too few.
 
-    Faint wings that reach into dark bins scatter too, but smoothly: they cancel in second differences, which are noise
-    alone (Immerkaer 1996, Computer Vision and Image Understanding 64, 300). The smaller of both estimates holds.
+    Faint wings beside the light, and what planes make of them, scatter too: bins as far as the planes reach are left
+    out. Where the image is too small for that, noise is told from second differences, in which wings cancel (Immerkaer
+    1996, Computer Vision and Image Understanding 64, 300), as does noise that neighbouring bins share.
     """
     if dark.sum() < MIN_LIT_BINS:
         return np.zeros(len(templates))
+    far = ndimage.distance_transform_edt(dark) > KERNEL_PIX / BIN_PIX
+    if far.sum() >= FAR_BINS:
+        return (1.4826 * np.median(np.abs(templates[:, far]), axis=1)) ** 2
     scatter = 1.4826 * np.median(np.abs(templates[:, dark]), axis=1)
     inner = ndimage.binary_erosion(dark, np.ones((3, 3)))
     if inner.sum() < MIN_LIT_BINS:
