@@ -36,7 +36,7 @@ PARTS = {
     "report": ("detectorist.report.page:write_report",),
     "plan and ledger": ("detectorist.campaign.plan:plan_run",),
     "figures of merit": (
-        "detectorist.modes.lrs.quality:measure",
+        "detectorist.modes.lrs.measurements:measure",
         "detectorist.modes.imaging.quality:measure",
         "detectorist.modes.coron.quality:measure",
     ),

@@ -10,7 +10,6 @@ are those of `coron_whole.py`; the environment variable DETECTORIST_SCENES names
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy import fft
 
-from coron_whole import COMMAND, OURS, STANDARD, run, run_scenes
+from coron_whole import OURS, STANDARD, reduce_scene
 from detectorist import SubtractionSettings, subtract_star
 from detectorist.modes.coron.subtraction.api import Subtraction
 from detectorist.modes.coron.subtraction.tables import TOGETHER, companion_table
@@ -60,17 +59,6 @@ def subtract(folder: Path, made: Path, who: str, products: Path | None) -> Subtr
     fits.PrimaryHDU(point_source(np.load(folder / "truth.npz"))).writeto(psf)
     (found,) = subtract_star(rates, made / "out", SubtractionSettings(psf=str(psf)), stage_2=False)
     return found
-
-
-def reduce_scene(folder: Path, rates: Path, who: str) -> None:
-    """Reduce a scene to rates."""
-    rates.mkdir()
-    if who == STANDARD:
-        run_scenes("stock", str(folder), str(rates))
-    else:
-        files = map(str, sorted(folder.glob("*_uncal.fits")))
-        command = [sys.executable, "-c", COMMAND, "run", "coron", *files, "-o", str(rates)]
-        run([*command, "--references", str(folder / "crds"), "--quiet"])
 
 
 def point_source(truth: dict[str, np.ndarray]) -> np.ndarray:

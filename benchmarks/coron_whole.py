@@ -64,15 +64,20 @@ def main() -> None:
                 print(store(rows, "coron_whole", script="benchmarks/coron_whole.py"))
 
 
-def score(folder: Path, products: Path, who: str) -> dict[str, dict[str, float]]:
-    """Reduce a scene and return the scorer's figures of each exposure."""
+def reduce_scene(folder: Path, products: Path, who: str) -> None:
+    """Reduce a scene to rates, in a folder that is not there yet."""
     products.mkdir()
     if who == STANDARD:
         run_scenes("stock", str(folder), str(products))
-    else:
-        files = map(str, sorted(folder.glob("*_uncal.fits")))
-        command = [sys.executable, "-c", COMMAND, "run", "coron", *files, "-o", str(products)]
-        run([*command, "--references", str(folder / "crds"), "--quiet"])
+        return
+    files = map(str, sorted(folder.glob("*_uncal.fits")))
+    command = [sys.executable, "-c", COMMAND, "run", "coron", *files, "-o", str(products)]
+    run([*command, "--references", str(folder / "crds"), "--quiet"])
+
+
+def score(folder: Path, products: Path, who: str) -> dict[str, dict[str, float]]:
+    """Reduce a scene and return the scorer's figures of each exposure."""
+    reduce_scene(folder, products, who)
     path = products / "scores.json"
     run_scenes("score", "coron", str(folder), str(products), "--json", str(path))
     return json.loads(path.read_text())

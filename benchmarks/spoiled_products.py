@@ -22,8 +22,8 @@ from detectorist.algorithms.spectra.light_curves import sum_wavelengths
 from detectorist.modes.coron.quality import measure as measure_coron
 from detectorist.modes.imaging.quality import RateImage
 from detectorist.modes.imaging.quality import measure as measure_imaging
-from detectorist.modes.lrs.quality import fit_white_light
-from detectorist.modes.lrs.quality import measure as measure_lrs
+from detectorist.modes.lrs.measurements import fit_white_light
+from detectorist.modes.lrs.measurements import measure as measure_lrs
 from detectorist.modes.lrs.spectra_variables import NO_FLUX, REPLACED, SATURATED
 
 Records = Mapping[str, Mapping[str, Any]]

@@ -415,13 +415,14 @@ def test_every_figure_has_a_picture_and_every_picture_a_figure():
 
 
 def test_images_beside_each_other_have_their_stretch():
-    from detectorist.figures.image_panel import ShownImage, draw_images
-    from detectorist.figures.pictures import Stretch
+    from detectorist.figures.image_panel import draw_images
+    from detectorist.figures.picture import Picture
+    from detectorist.figures.stretch import Stretch
 
     image = np.linspace(-1, 9, 12).reshape(3, 4)
     image[0, 0] = np.nan
     figure = draw_images(
-        [ShownImage(image, "linear", Stretch(0, 8), "DN/s"), ShownImage(image, "soft", Stretch(-1, 9, soft=0.5))],
+        [Picture(image, "linear", Stretch(0, 8), "DN/s"), Picture(image, "soft", Stretch(-1, 9, soft=0.5))],
         title="Two",
     )
     left, right = (axis.images[0] for axis in figure.axes[:2])

@@ -61,36 +61,14 @@ def reduce(
     memory_limit: int | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Entry]:
-    """Reduce exposures and return the result of each, by name.
+    """Reduce exposures and return the ledger's entry of each, by name: what `detectorist.reduce_lrs` stands on.
 
-    Parameters
-    ----------
+    The parameters are those of `detectorist.reduce_lrs`, apart from:
+
     mode : str
         As in `detectorist run MODE`.
-    files : path or iterable of paths
-        Raw exposures, or folders of them.
-    output_dir : str or Path
-        Folder for products; those of several exposures get folders of their own where the mode keeps them apart.
-    recipe : str, optional
-        Name or path; by default the mode's best.
-    steps : mapping, optional
-        {step: {parameter: value}}; overrides the recipe.
-    settings : sequence of str
-        "step.parameter=value"; overrides everything else.
-    table : str or Path, optional
-        CSV or ECSV with a row per exposure and columns step.parameter.
     wanted : Wanted, optional
         What options of the mode's own ask for.
-    references : str or Path, optional
-        "crds", "none", or a folder in CRDS's layout; by default what the environment says.
-    overwrite : bool
-        Redo everything, and overwrite files of the same names that detectorist did not write; never an input.
-    workers : int, optional
-        Processes; by default what memory allows, this one for a single exposure. 0: this one in any case.
-    scheduler : str, optional
-        Address of a Dask scheduler to use instead.
-    memory_limit : int, optional
-        Bytes for all processes together.
     progress : callable, optional
         Called as progress(done, total, what).
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from detectorist.campaign import memory
 from detectorist.campaign.exposures import Choices, require_safe_name
+from detectorist.campaign.job_keys import with_keys
 from detectorist.campaign.later_stages import later_jobs, split_settings, stages_through
 from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same, products_are_whole
 from detectorist.campaign.order import in_order_of_time, what_was_left
@@ -23,8 +20,6 @@ from detectorist.modes import Mode, group_exposures, load_mode
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Gathered, Job, JobRecord, Prediction
 from detectorist.product_names import is_fits
 
-#: Words of a setting that may name files.
-_WORDS = re.compile(r"[^\s\"',\[\]]+\.(?:fits|fits\.gz|asdf)\b")
 #: Memory of a worker whose job cannot be predicted.
 UNKNOWN_BYTES = 2_000_000_000
 #: Why a job is needed whose input is another one, or gone.
@@ -287,7 +282,7 @@ def _first_stage_of(request: PlanRequest, mode: Mode) -> tuple[PlanRequest, dict
 
 def _checked(mode: Mode, jobs: Sequence[Job], known: dict[str, Entry]) -> list[Job]:
     """Return jobs of one mode or stage with their keys, their parameters checked."""
-    keyed = _with_keys(mode, jobs)
+    keyed = with_keys(mode, jobs)
     # What has been run before has been checked before: a key stands for parameters and versions alike.
     checked = {entry.job.key for entry in known.values()}
     _check_once(mode, [job for job in keyed if job.key not in checked])
@@ -351,7 +346,7 @@ def plan_retry(output_dir: Path, *, memory_bytes: int = 0) -> Plan:
         mode = load_mode(name)
         states = {entry.job.name: entry.state for entry in failed if entry.job.mode == name}
         jobs = [entry.job for entry in failed if entry.job.mode == name]
-        for job in _with_keys(mode, jobs):
+        for job in with_keys(mode, jobs):
             fitted, note = mode.with_memory(job, memory_bytes) if memory_bytes else (job, "")
             planned.append(PlannedJob(fitted, True, f"{states[job.name]} before", mode.predict(fitted), note=note))
     kept = [one for one in _with_followers(planned) if one.needed]
@@ -401,65 +396,3 @@ def _check_once(mode: Mode, jobs: Sequence[Job]) -> None:
         if what not in seen:
             seen.add(what)
             mode.check(job)
-
-
-def versions_of(mode: Mode) -> dict[str, str]:
-    """Return the releases of the packages that a mode's products depend on."""
-    found = {}
-    for name in mode.packages():
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = ""
-    return found
-
-
-def _with_keys(mode: Mode, jobs: Sequence[Job]) -> list[Job]:
-    versions = versions_of(mode)
-    states: dict[str | None, Any] = {}
-    recipes: dict[str | None, str] = {}
-    files: dict[str, str] = {}
-    keyed = []
-    for job in jobs:
-        if job.references not in states:
-            states[job.references] = _reference_state(job.references)
-        if job.recipe not in recipes:
-            recipes[job.recipe] = _recipe_text(mode, job.recipe)
-        parts = {
-            "mode": job.mode,
-            "recipe": recipes[job.recipe],
-            "settings": [_by_content(text, files) for text in job.settings],
-            "references": states[job.references],
-            "versions": versions,
-        }
-        digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-        keyed.append(replace(job, key=digest[:32]))
-    return keyed
-
-
-def _recipe_text(mode: Mode, name: str | None) -> str:
-    """Return a recipe in full: what its name stands for is part of what products depend on."""
-    if not mode.pipeline:
-        return name or ""
-    from detectorist.reduction.recipe_files import DEFAULT, read_recipe_text
-
-    return read_recipe_text(mode.name, name or DEFAULT)
-
-
-def _by_content(setting: str, seen: dict[str, str]) -> str:
-    """Let a setting that names a file count by the file's content."""
-    files = [word for word in _WORDS.findall(setting.partition("=")[2]) if Path(word).is_file()]
-    for path in files:
-        if path not in seen:
-            with open(path, "rb") as handle:
-                seen[path] = hashlib.file_digest(handle, "sha256").hexdigest()
-    return "#".join([setting, *(seen[path] for path in files)])
-
-
-def _reference_state(references: str | None) -> Any:
-    """Tell a folder by names, sizes and times of its files, CRDS by its context."""
-    folder = Path(references) if references else None
-    if folder is None or not folder.is_dir():
-        return [references, os.environ.get("CRDS_CONTEXT", "")]
-    files = sorted(path for path in (folder / "references").rglob("*") if path.is_file())
-    return [(str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]

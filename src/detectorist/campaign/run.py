@@ -17,12 +17,13 @@ from typing import Any, Protocol
 
 from detectorist.campaign import events, lock
 from detectorist.campaign.events import Event, Report
+from detectorist.campaign.job_keys import versions_of
 from detectorist.campaign.kernels import is_compiled
 from detectorist.campaign.ledger import FILE as LEDGER
 from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same, products_are_whole, who_began
 from detectorist.campaign.local_pool import LocalPool, PoolEvent
 from detectorist.campaign.order import what_was_left
-from detectorist.campaign.plan import UNKNOWN_BYTES, Plan, PlannedJob, versions_of
+from detectorist.campaign.plan import UNKNOWN_BYTES, Plan, PlannedJob
 from detectorist.campaign.this_process import ThisProcess
 from detectorist.errors import OutputError
 from detectorist.modes import load_mode

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.colors import FuncNorm, ListedColormap
 from matplotlib.figure import Figure
 
-from detectorist.figures.pictures import N_COLOURS, Stretch
+from detectorist.figures.picture import Picture
+from detectorist.figures.stretch import N_COLOURS
 from detectorist.figures.style import new_figure
 
 #: Width of an image, inch, and limits of its height.
@@ -19,30 +19,7 @@ WIDTH, LOWEST, HIGHEST = 4.6, 2.0, 6.0
 TITLE_LETTERS = 38
 
 
-@dataclass(frozen=True)
-class ShownImage:
-    """An image as it is drawn.
-
-    Attributes
-    ----------
-    image : ndarray of float, shape (ny, nx)
-    label : str
-        Its title.
-    stretch : Stretch
-    unit : str
-        Of its values, beside the colour bar.
-    x_label, y_label : str
-    """
-
-    image: np.ndarray
-    label: str
-    stretch: Stretch
-    unit: str = ""
-    x_label: str = "column (pixel)"
-    y_label: str = "row (pixel)"
-
-
-def draw_images(images: Sequence[ShownImage], *, title: str = "") -> Figure:
+def draw_images(images: Sequence[Picture], *, title: str = "") -> Figure:
     """Draw images in a row; pixels that are not finite are grey."""
     ny, nx = images[0].image.shape
     height = float(np.clip(WIDTH * 0.8 * ny / nx, LOWEST, HIGHEST)) + 0.8

@@ -15,7 +15,7 @@ from detectorist.algorithms.spectra.light_curves import (
     point_to_point_scatter,
     sum_wavelengths,
 )
-from detectorist.figures.pictures import Stretch, limits_of, stretch_of
+from detectorist.figures.stretch import Stretch, limits_of, stretch_of
 from detectorist.figures.style import COLOURS, IMAGE_CMAP, new_figure
 
 #: Width (micron) of the bins of spectroscopic light curves.

@@ -11,37 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from detectorist.figures.picture import Picture
 from detectorist.fits_files import opened
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.quality import Check, Column
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from detectorist.figures.pictures import Stretch
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An image of an exposure.
-
-    Attributes
-    ----------
-    image : ndarray of float, shape (ny, nx)
-    label : str
-        "name: what it shows"; the name stands on its button.
-    stretch : Stretch
-        The same for pictures that are compared.
-    unit : str
-    x_label, y_label : str
-    """
-
-    image: np.ndarray
-    label: str
-    stretch: Stretch
-    unit: str = "DN/s"
-    x_label: str = "column (pixel)"
-    y_label: str = "row (pixel)"
 
 
 @dataclass(frozen=True)

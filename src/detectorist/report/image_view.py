@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from markupsafe import Markup, escape
 
-from detectorist.figures.pictures import Stretch, shrink
+from detectorist.figures.stretch import Stretch, shrink
 from detectorist.modes.section import Picture
 
 #: Widths (CSS pixel) of a drawing, of the margins for labels, and of the colour bar.

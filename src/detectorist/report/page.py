@@ -18,7 +18,7 @@ from markupsafe import Markup
 from detectorist import __version__
 from detectorist.campaign.memory import format_bytes
 from detectorist.errors import NoSuchFile
-from detectorist.figures.pictures import SHOWN_PIX, coloured
+from detectorist.figures.stretch import SHOWN_PIX, coloured
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.job import DONE
 from detectorist.modes.section import Opening, Panel, Picture

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from detectorist.campaign.ledger import Entry
 from detectorist.errors import ParameterError, ReductionFailed
-from detectorist.figures.image_panel import ShownImage, draw_images
+from detectorist.figures.image_panel import draw_images
 from detectorist.modes import load_mode
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.job import DONE, JobRecord
@@ -181,7 +181,4 @@ def drawn(panel: Panel) -> Figure:
     """Return a panel of the report as a matplotlib figure."""
     if panel.draw is not None:
         return panel.draw()
-    return draw_images(
-        [ShownImage(one.image, one.label, one.stretch, one.unit, one.x_label, one.y_label) for one in panel.pictures],
-        title=panel.title,
-    )
+    return draw_images(panel.pictures, title=panel.title)

@@ -5,7 +5,8 @@ import pytest
 
 from detectorist.algorithms.spectra.quick_transit import transit_curve
 from detectorist.modes.exposure import Exposure
-from detectorist.modes.lrs.quality import measure, summarise
+from detectorist.modes.lrs.measurements import measure
+from detectorist.modes.lrs.quality import summarise
 from detectorist.modes.lrs.report import LrsSections
 from detectorist.report.quality_checks import find_suspects
 

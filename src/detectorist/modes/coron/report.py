@@ -13,7 +13,7 @@ from detectorist.algorithms import dq
 from detectorist.algorithms.images.radial_noise import find_star, measure_radial_noise
 from detectorist.errors import DetectoristError
 from detectorist.figures import coronagraph
-from detectorist.figures.pictures import Stretch, coloured, difference_stretch, stretch_of
+from detectorist.figures.stretch import Stretch, coloured, difference_stretch, stretch_of
 from detectorist.modes.coron import quality
 from detectorist.modes.coron.subtraction.images import CoronImage, read_coron_image
 from detectorist.modes.coron.subtraction.products import curves_of, target_unit

@@ -11,7 +11,7 @@ import numpy as np
 
 from detectorist.algorithms import dq
 from detectorist.figures import image_quality, snowballs, wisps
-from detectorist.figures.pictures import (
+from detectorist.figures.stretch import (
     SHOWN_PIX,
     Stretch,
     coloured,

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from detectorist.errors import InputError
-from detectorist.figures.pictures import Stretch, coloured, stretch_of
+from detectorist.figures.stretch import Stretch, coloured, stretch_of
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.imaging import stages_quality as quality
 from detectorist.modes.section import Opening, Panel, Picture, Section

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from detectorist.crds_source import ReferenceSource, use_references
+from detectorist.modes.lrs.measurements import measure
 from detectorist.modes.lrs.pipeline import LrsPipeline
-from detectorist.modes.lrs.quality import measure
 from detectorist.modes.lrs.segments import Segment, order_segments
 from detectorist.modes.lrs.spectra import LrsSpectra
 from detectorist.modes.quality import MISSING_REFERENCES

@@ -14,9 +14,9 @@ import numpy as np
 from detectorist.algorithms.spectra.profile import TRACE_COLUMN
 from detectorist.errors import InputError
 from detectorist.figures import time_series, time_series_quality
-from detectorist.figures.pictures import Stretch, coloured
+from detectorist.figures.stretch import Stretch, coloured
 from detectorist.modes.exposure import Exposure
-from detectorist.modes.lrs import quality
+from detectorist.modes.lrs import measurements, quality
 from detectorist.modes.section import Opening, Panel, Section
 from detectorist.reduction.in_force import in_force
 
@@ -190,7 +190,7 @@ class _Products:
     @cached_property
     def fit(self) -> Any:
         """Transit and baseline of the white light curve, as its numbers have it."""
-        return None if self.white is None else quality.fit_white_light(self.white, self.spectra)
+        return None if self.white is None else measurements.fit_white_light(self.white, self.spectra)
 
     @property
     def white_photon_error(self) -> np.ndarray | None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from detectorist.figures.pictures import Stretch, coloured, difference_stretch, limits_of, shrink, stretch_of
+from detectorist.figures.stretch import Stretch, coloured, difference_stretch, limits_of, shrink, stretch_of
 
 
 def test_pictures_are_shrunk_by_averaging_and_stand_upright():
