@@ -137,6 +137,13 @@ def read_array(path: str | Path, extension: str, what: str = "a FITS file") -> n
         return hdus[extension].data
 
 
+def require_headers(path: str | Path, what: str = "a FITS file") -> None:
+    """Raise InputError where the header of an extension cannot be read; no array is read."""
+    with opened(path, what) as hdus:
+        for hdu in hdus:
+            hdu.header.tostring()
+
+
 def read_plane(path: str | Path, what: str = "an image") -> np.ndarray:
     """Return the first two-dimensional image of a file, whatever its extension is called.
 

@@ -8,15 +8,21 @@ extended on one instance is lost by `.copy()`; entries of the metadata tree (sto
 from __future__ import annotations
 
 import textwrap
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from astropy.utils.exceptions import AstropyWarning
 from stdatamodels.jwst import datamodels
 from stdatamodels.jwst.datamodels import JwstDataModel
+from stdatamodels.jwst.datamodels.util import NoTypeWarning
 
 from detectorist import __version__
 from detectorist.errors import InputError, NoSuchFile
+from detectorist.fits_files import require_headers
 
 #: FITS keywords of our steps' states, as the standard pipeline has S_LINEAR and the like.
 STATE_KEYWORDS = {
@@ -66,13 +72,16 @@ def open_as(data: Any, kind: type[JwstDataModel], *, copy: bool = True) -> JwstD
             return data.copy() if copy else data
         return _converted(data, kind, copy)
     path = _existing(data)
+    if path.suffix.lower() == ".fits":
+        require_headers(path, f"a {kind.__name__}")  # first: jwst leaves a file open whose headers it cannot read
     model = None
     try:
-        with datamodels.open(path) as found:
-            _require_kind(found, kind, str(path))
-        model = kind(path)
-        np.asarray(model.data).shape  # noqa: B018 - a truncated file fails only when its array is read
-        require_sound_tree(model)
+        with _without_warnings_of_files():
+            with datamodels.open(path) as found:
+                _require_kind(found, kind, str(path))
+            model = kind(path)
+            np.asarray(model.data).shape  # noqa: B018 - a truncated file fails only when its array is read
+            require_sound_tree(model)
     except InputError:
         raise
     except Exception as error:
@@ -80,6 +89,18 @@ def open_as(data: Any, kind: type[JwstDataModel], *, copy: bool = True) -> JwstD
             model.close()
         raise InputError(f"{path}: not readable as a {kind.__name__} ({error}); is the file complete?") from error
     return model
+
+
+@contextmanager
+def _without_warnings_of_files() -> Iterator[None]:
+    """Silence what astropy and jwst say of damaged or unnamed files: we say it ourselves.
+
+    Where warnings are made errors, these would also leave the file open.
+    """
+    with warnings.catch_warnings():
+        for category in (AstropyWarning, NoTypeWarning):
+            warnings.simplefilter("ignore", category)
+        yield
 
 
 def require_sound_tree(model: JwstDataModel) -> None:

@@ -7,7 +7,7 @@ import pytest
 from astropy.io import fits
 
 from detectorist.errors import InputError, NoSuchFile
-from detectorist.fits_files import opened, read_array, read_keywords, read_plane
+from detectorist.fits_files import opened, read_array, read_keywords, read_plane, require_headers
 
 
 @pytest.fixture
@@ -95,6 +95,14 @@ def test_a_file_without_an_image_is_refused(tmp_path):
     fits.PrimaryHDU(np.zeros(5)).writeto(tmp_path / "line.fits")
     with pytest.raises(InputError, match="holds no image; a mask is needed"):
         read_plane(tmp_path / "line.fits", "a mask")
+
+
+def test_headers_are_asked_for_before_other_readers_open_the_file(path, tmp_path):
+    require_headers(path)
+    damaged = tmp_path / "damaged_rate.fits"
+    damaged.write_bytes(path.read_bytes().replace(b"NGROUPS ", b"NGR\xffPS ", 1))
+    with pytest.raises(InputError, match=r"damaged_rate.fits: not readable as a rate \(.*; is the file complete"):
+        require_headers(damaged, "a rate")
 
 
 def test_compressed_files_read_alike(path, tmp_path):

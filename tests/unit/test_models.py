@@ -81,8 +81,6 @@ def test_open_as_refuses_what_is_no_data(tmp_path):
         models.open_as(text, datamodels.RampModel)
 
 
-# The library that reads the file leaves it open when it fails.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_open_as_names_a_truncated_file(make_lrs_ramp, tmp_path):
     path = tmp_path / "jw_uncal.fits"
     make_lrs_ramp(n_ints=1, n_groups=3).save(str(path))
