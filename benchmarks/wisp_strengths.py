@@ -3,8 +3,9 @@
     DETECTORIST_SCENES=FOLDER python benchmarks/wisp_strengths.py WORK --seeds 31 32 33
 
 FOLDER holds a package `scenes` with `imaging` (stars and galaxies, wisps of filaments) and `common` (1/f noise). Ridges
-and patches are made here. What was found is kept in WORK/wisp_strengths.json case by case; the table shows all seeds,
-and --write puts it into docs/validation/wisp_strengths.md.
+and patches are made here. What was found is kept case by case in a file of WORK that is named after the state of the
+algorithms (a hash of their source), so that results of other code are not taken; the table shows all seeds, and
+--write puts it into docs/validation/wisp_strengths.md.
 `left` is the part of the wisp that stays, over all its pixels; `pull` the error of the subtracted light over the
 stated one.
 """
@@ -12,6 +13,7 @@ stated one.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -26,6 +28,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy import ndimage
 
+import detectorist.algorithms
 from detectorist.algorithms.flicker.readout import alternating_readout
 from detectorist.algorithms.images.wisps import find_wisps
 
@@ -217,6 +220,14 @@ def _error_of_light(covariance, templates, shape, lit):
     return float(np.sqrt(each @ covariance @ each))
 
 
+def state_of_the_code() -> str:
+    """Return a hash of the source of the algorithms."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(detectorist.algorithms.__path__[0]).rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
 def summary(results: dict[str, dict[str, float]]) -> str:
     """Return mean and scatter of the pulls, and how many cases leave more than asked."""
     pulls = np.array([one["pull"] for one in results.values()])
@@ -272,7 +283,7 @@ def main() -> None:
         parser.error("DETECTORIST_SCENES is not set: the folder of the generator's package is needed")
     sys.path.append(os.environ["DETECTORIST_SCENES"])
     chosen.work.mkdir(parents=True, exist_ok=True)
-    target = chosen.work / "wisp_strengths.json"
+    target = chosen.work / f"wisp_strengths_{state_of_the_code()}.json"
     results = json.loads(target.read_text()) if target.exists() else {}
     wanted = [(f"{seed}, {name}", seed, name) for seed in chosen.seeds for name in chosen.only or CASES]
     for key, seed, name in wanted:

@@ -28,7 +28,8 @@ class SnowballsStep(DetectoristStep):
 
     The record lists every event as [integration, group, y, x, radius, radius of the saturated core], from 0, in pixels,
     and counts them group by group. Where groups are averages of frames, an event shows in two groups and counts in the
-    first.
+    first. `n_released` counts jumps that were taken away: where charge reached most groups of a short ramp, the jump
+    detection has flagged the one without.
     """
 
     class_alias = "snowballs"
@@ -70,12 +71,13 @@ class SnowballsStep(DetectoristStep):
         what = f"{len(events)} events, " if self.method == "default" else ""
         return self.complete(
             model,
-            f"{what}{found.n_flagged} flags set ({self.method})",
+            f"{what}{found.n_flagged} flags set, {found.n_released} taken away ({self.method})",
             method=self.method,
             n_events=len(events),
             events=events,
             events_per_group=np.bincount([event[1] for event in events], minlength=flags.shape[1]),
             n_flagged=found.n_flagged,
+            n_released=found.n_released,
         )
 
     def _require_jumps(self, model):

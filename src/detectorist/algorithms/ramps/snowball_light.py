@@ -1,4 +1,4 @@
-"""What the ramps themselves say around a snowball: whether it is a star, and in which groups its charge arrived."""
+"""What the ramps themselves say around a round saturated region: whether it is a star."""
 
 from __future__ import annotations
 
@@ -43,14 +43,6 @@ class RampLight:
         value, error = np.median(np.array(told), axis=0)
         full = float(self.data[0, round(y), round(x)])
         return bool(value > max(BRIGHTER_SIGMA * error / np.sqrt(len(told)), STAR_SHARE * full))
-
-    def has_charge(self, y: float, x: float, ring: tuple[float, float], group: int, others: list[int]) -> bool:
-        """Return whether a ring gained more in a group than in others, both against its surroundings."""
-        here = self._excess(y, x, ring, group)
-        if here is None:
-            return False
-        steady = [one[0] for other in others if (one := self._excess(y, x, ring, other)) is not None]
-        return bool(here[0] - (np.median(steady) if steady else 0.0) > BRIGHTER_SIGMA * here[1])
 
     def _excess(self, y, x, ring, group):
         """Return how much more a ring gained in a group than what surrounds it, and the error; None where unseen."""

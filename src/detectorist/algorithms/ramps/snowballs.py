@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from detectorist.algorithms import dq
 from detectorist.algorithms.ramps.snowball_light import RampLight
+from detectorist.algorithms.ramps.snowball_reach import measure_reach, unfounded_jumps
 from detectorist.errors import ParameterError
 
 #: A round region fills the ellipse of its own second moments at least so far, and is at least so round.
@@ -22,6 +23,8 @@ MIN_FILLING, MIN_AXIS_RATIO = 0.6, 0.5
 MIN_JUMP_SHARE = 0.3
 #: Width of the ring of jumps that charge spilling from a saturated region makes.
 SPILL_PIX = 4.0
+#: Part of an event's jumps that must be unfounded for the event to be of another group.
+MOSTLY = 0.5
 #: Pixels that the ragged edge of the smallest event may lack.
 RAGGED_PIX = 0.5
 
@@ -47,16 +50,19 @@ class Snowballs:
     """Result of a detection.
 
     groupdq : ndarray of uint8, shape (n_ints, n_groups, ny, nx)
-        Group flags with the events' JUMP_DET; all flags that were set stay set.
+        Group flags with the events' JUMP_DET; flags that were set stay set, except those of `n_released`.
     events : tuple of Snowball
         In order of integration and group; empty for the method "ceers", which knows masks only.
     n_flagged : int
         Flags that were newly set.
+    n_released : int
+        Flags of jumps that were taken away: of samples without charge in ramps of which most others had some.
     """
 
     groupdq: np.ndarray
     events: tuple[Snowball, ...]
     n_flagged: int
+    n_released: int = 0
 
 
 def flag_snowballs(
@@ -77,16 +83,17 @@ def flag_snowballs(
     groupdq : ndarray of uint8, shape (n_ints, n_groups, ny, nx)
         Group flags after the jump detection: JUMP_DET (4), SATURATED (2).
     data : ndarray of float, shape (n_ints, n_groups, ny, nx), optional
-        The ramps: they tell a core that was there before the first read from a saturated star, and whether charge of
-        an event arrived in the group before the one that shows it.
+        The ramps: they tell a core that was there before the first read from a saturated star, and in which groups
+        charge of an event arrived and how far it reaches (`snowball_reach`).
     min_radius_pix : float
         Radius of the smallest event.
     expand_factor : float
-        Radius flagged over the radius of the jumps.
+        Radius flagged over the radius of the jumps: the least where charge is seen to arrive, and the one taken where
+        ramps cannot tell.
     core_grow_pix : float
         Pixels around a saturated core flagged in all later groups.
     averaged : bool
-        Groups are averages of frames: the group after an event is flagged like its own.
+        Groups are averages of frames: the group after an event is flagged like its own where ramps cannot tell.
     group_time_s : float, optional
         Time between groups, s; None leaves the next integration alone.
     core_glow_s : float
@@ -117,19 +124,22 @@ def flag_snowballs(
             f"min_radius_pix {min_radius_pix}, expand_factor {expand_factor}, core_grow_pix {core_grow_pix}: at least "
             "1, 1 and 0 are needed"
         )
-    flagged = groupdq.copy()
-    events, changed = [], 0
+    flagged, n_groups = groupdq.copy(), groupdq.shape[1]
+    events, changed, released = [], 0, 0
     for integration in range(len(groupdq)):
         light = None if data is None else RampLight(data[integration], groupdq[integration])
         found = [] if light is None else _first_cores(light, integration, min_radius_pix)
         found += _events_of(groupdq[integration], integration, averaged, min_radius_pix)
-        for event, core in found:
-            groups = _groups_of(event, light, averaged, expand_factor)
-            changed += _flag_event(flagged, event, core, groups, expand_factor, core_grow_pix)
+        reaches = [_reach_of(event, light, n_groups, averaged, expand_factor) for event, _ in found]
+        if light is not None:
+            for (event, _), reach in zip(found, reaches, strict=True):
+                released += _release(flagged[integration], light.data, event, reach)
+        for (event, core), reach in zip(found, reaches, strict=True):
+            changed += _flag_event(flagged, event, core, reach, core_grow_pix)
             if group_time_s:
                 changed += _flag_glow(flagged, event, core, group_time_s, core_glow_s)
         events += [event for event, _ in found]
-    return Snowballs(flagged, tuple(events), changed)
+    return Snowballs(flagged, tuple(events), changed, released)
 
 
 def _events_of(ramp, integration, averaged, min_radius_pix):
@@ -152,17 +162,37 @@ def _first_cores(light, integration, min_radius_pix):
     return found
 
 
-def _groups_of(event, light, averaged, expand_factor):
-    """Return the groups in which an event's charge arrived."""
-    n_groups = None if light is None else len(light.data)
-    groups = [event.group] + ([event.group + 1] if averaged else [])
-    if not averaged or n_groups is None or event.group < 2:
-        return groups
-    ring = event.radius_pix, expand_factor * event.radius_pix
-    others = [group for group in range(1, n_groups) if abs(group - event.group) > 1]
-    if light.has_charge(event.y, event.x, ring, event.group - 1, others):
-        return [event.group - 1, *groups]
-    return groups
+def _reach_of(event, light, n_groups, averaged, expand_factor):
+    """Return how far an event is to be flagged in every group, pixel, (n_groups,); 0 where it is not."""
+    expected = np.zeros(n_groups)
+    expected[event.group : event.group + 1 + averaged] = expand_factor * event.radius_pix
+    if light is None:
+        return expected
+    measured, known = measure_reach(light.data, light.groupdq, event.y, event.x, event.radius_pix)
+    if not measured.any():
+        return expected
+    if not _is_unfounded(light, event, measured[event.group]):
+        # Where jumps are and charge arrived, what is expected is the least.
+        measured[event.group] = max(measured[event.group], expected[event.group])
+    return np.where(known, measured, expected)
+
+
+def _is_unfounded(light, event, reach):
+    """Return whether an event's jumps mark the group without charge, where most others of the ramp have some."""
+    if event.group == 0 or reach > 0:
+        return False
+    inside, wrong = unfounded_jumps(light.data, light.groupdq, event.group, event.y, event.x, event.radius_pix)
+    jumps = dq.has(light.groupdq[event.group][inside], dq.JUMP_DET)
+    return bool(wrong.sum() > MOSTLY * jumps.sum())
+
+
+def _release(flags, data, event, reach):
+    """Take unfounded jumps of an event away, in place; returns their number."""
+    if event.group == 0 or reach[event.group] > 0 or not reach.any():
+        return 0
+    inside, wrong = unfounded_jumps(data, flags, event.group, event.y, event.x, reach.max())
+    flags[event.group][inside][wrong] &= np.uint8(~np.uint8(dq.JUMP_DET))
+    return int(wrong.sum())
 
 
 def find_events(plane: np.ndarray, previous: np.ndarray, *, min_radius_pix: float) -> list[tuple[float, float, float]]:
@@ -202,15 +232,14 @@ def _core(plane, y, x, radius):
     return core_pixels(plane, y, x, radius, dq.SATURATED)
 
 
-def _flag_event(flagged, event, core, groups, expand_factor, core_grow_pix):
+def _flag_event(flagged, event, core, reach, core_grow_pix):
     """Flag an event in its groups, and its core's surroundings in the later ones. Returns flags newly set."""
     from detectorist.algorithms.ramps._snowballs_nb import set_disk
 
     ramp = flagged[event.integration]
-    reach = expand_factor * event.radius_pix
     changed = 0
-    for plane in (ramp[group] for group in groups if 0 < group < len(ramp)):
-        changed += set_disk(plane, event.y, event.x, reach, dq.JUMP_DET, dq.SATURATED)
+    for group in np.flatnonzero(reach[1:]) + 1:
+        changed += set_disk(ramp[group], event.y, event.x, reach[group], dq.JUMP_DET, dq.SATURATED)
     for plane in ramp[event.group + 1 :]:
         for row, column in core:
             changed += set_disk(plane, row, column, core_grow_pix, dq.JUMP_DET, dq.SATURATED)

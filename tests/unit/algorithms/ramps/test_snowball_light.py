@@ -52,24 +52,6 @@ def test_where_nothing_can_be_seen_a_region_is_left_alone(rng):
     assert hidden.is_star(*CENTRE, RADIUS)
 
 
-def test_charge_is_found_in_the_group_of_its_arrival_and_in_no_other(rng):
+def test_a_region_beyond_the_edge_tells_nothing(rng):
     data = ramps(rng, np.full(SHAPE, 20.0))
-    ring = (RADIUS, RADIUS + 4)
-    data[5:, (distance() >= ring[0]) & (distance() < ring[1])] += 30
-    found = light(data)
-    groups = range(1, N_GROUPS)
-    arrived = [group for group in groups if found.has_charge(*CENTRE, ring, group, [g for g in groups if g != group])]
-    assert arrived == [5]
-
-
-def test_steady_light_is_no_charge(rng):
-    rate = 20 + 400 * (RADIUS / np.maximum(distance(), RADIUS)) ** 3
-    found = light(ramps(rng, rate))
-    assert not found.has_charge(*CENTRE, (RADIUS, RADIUS + 4), 5, [2, 3, 4, 6])
-    # Without other groups to compare with, light is all it could be.
-    assert found.has_charge(*CENTRE, (RADIUS, RADIUS + 4), 5, [])
-
-
-def test_a_ring_beyond_the_edge_tells_nothing(rng):
-    data = ramps(rng, np.full(SHAPE, 20.0))
-    assert not light(data).has_charge(-30.0, -30.0, (2.0, 4.0), 3, [2, 4])
+    assert light(data).is_star(-30.0, -30.0, 2.0)

@@ -1,0 +1,146 @@
+"""How far the charge of a snowball reaches in every group: medians of rings about it, group by group.
+
+An event that falls inside an averaged group is split over two differences. In a ramp of four groups those are two of
+three: the jump detection takes the third, which has no charge, for the one that deviates, and a halo that is shared by
+most groups for light. Rings about the centre tell: light shines in every group, charge arrives in one or two, and the
+median of some hundred pixels shows a halo of a fraction of a pixel's noise.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detectorist.algorithms import dq
+
+#: Width of a ring, and the farthest one that is looked at, pixel.
+RING_PIX, FARTHEST_PIX = 2.0, 250.0
+#: A ring holds charge where it gained more than this part of a pixel's noise, and so many of its own errors, over its
+#: gain in the groups without charge. (By chance the highest of three is 5 errors above the lowest once in a thousand.)
+NOISE_PART, SIGMA = 0.25, 5.0
+#: Fewest pixels of a ring that tell, and the part of the groups whose gain is that of light alone.
+LEAST_PIXELS, QUIET_PART = 20, 1 / 3
+#: The outer part of the rings, which tells by how much the level of a whole group changed.
+OUTER_PART = 0.25
+#: Neighbouring rings with charge that make a halo, and rings without that end it.
+CHARGED_RINGS, EMPTY_RINGS = 2, 2
+
+
+def measure_reach(
+    data: np.ndarray, groupdq: np.ndarray, y: float, x: float, radius_pix: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return how far charge reaches in every group, and whether the groups could be compared.
+
+    Parameters
+    ----------
+    data : ndarray of float, shape (n_groups, ny, nx)
+        Ramps.
+    groupdq : ndarray of uint8, shape (n_groups, ny, nx)
+        Saturated and unusable samples are not looked at; jumps are.
+    y, x, radius_pix : float
+        Centre of the event, pixel from 0, and the radius within which its charge is looked for; it is followed outward
+        from there.
+
+    Returns
+    -------
+    reach_pix : ndarray of float, shape (n_groups,)
+        0 where no charge arrived; a group tells what arrived since the one before, group 0 nothing.
+    known : ndarray of bool, shape (n_groups,)
+        False where no ring within the radius was seen in this and another group.
+    """
+    n_groups = len(data)
+    farthest = min(2.5 * radius_pix + 20, FARTHEST_PIX)
+    while True:
+        excess, least = _profile(data, groupdq, y, x, farthest)
+        reach = np.array([_follow(one, limit, radius_pix) for one, limit in zip(excess, least, strict=True)])
+        # The outer rings must be well outside, or their level is the halo's own.
+        if reach.max(initial=0) <= 0.5 * farthest or farthest >= FARTHEST_PIX:
+            break
+        farthest = min(2 * farthest, FARTHEST_PIX)
+    within = np.arange(excess.shape[1]) * RING_PIX < radius_pix
+    known = np.isfinite(excess[:, within]).any(axis=1)
+    return np.r_[0.0, reach][:n_groups], np.r_[False, known][:n_groups]
+
+
+def unfounded_jumps(
+    data: np.ndarray, flags: np.ndarray, group: int, y: float, x: float, radius_pix: float
+) -> tuple[tuple[slice, slice], np.ndarray]:
+    """Return a cutout about an event, and in it jumps of a group that gained least there of all groups, bool.
+
+    Where most differences of a ramp have charge, the one that has none is found as the one that deviates. A hit of its
+    own would make it larger.
+
+    data, flags : ndarray, shape (n_groups, ny, nx). group : int, from 1.
+    """
+    rows, columns = _cutout(data.shape[1:], y, x, radius_pix)
+    yy, xx = np.ogrid[rows, columns]
+    steps = np.diff(data[:, rows, columns].astype(float), axis=0)
+    steps[dq.has(flags[1:, rows, columns], dq.SATURATED | dq.DO_NOT_USE)] = np.inf
+    jumps = dq.has(flags[group, rows, columns], dq.JUMP_DET) & (np.hypot(yy - y, xx - x) < radius_pix)
+    return (rows, columns), jumps & (steps[group - 1] <= steps.min(axis=0))
+
+
+def _cutout(shape, y, x, reach):
+    """Return the rows and columns within reach."""
+    rows, columns = (
+        slice(max(int(centre - reach), 0), max(min(int(centre + reach) + 2, n), 0))
+        for centre, n in zip((y, x), shape, strict=True)
+    )
+    return rows, columns
+
+
+def _profile(data, groupdq, y, x, farthest):
+    """Return by how much more every ring gained than in quiet groups, and what counts as charge, (n_groups - 1, n)."""
+    n_rings = int(np.ceil(farthest / RING_PIX))
+    rows, columns = _cutout(data.shape[1:], y, x, farthest)
+    yy, xx = np.ogrid[rows, columns]
+    ring = (np.hypot(yy - y, xx - x) / RING_PIX).astype(int).ravel()
+    order = np.argsort(ring, kind="stable")
+    borders = np.searchsorted(ring[order], np.arange(n_rings + 1))
+    gain, least = np.full((2, len(data) - 1, n_rings), np.nan)
+    for group in range(1, len(data)):
+        step = np.subtract(data[group, rows, columns], data[group - 1, rows, columns], dtype=float)
+        hidden = dq.has(groupdq[group, rows, columns], dq.DO_NOT_USE | dq.SATURATED)
+        step[hidden] = np.nan
+        noise = 1.4826 * _median(np.abs(np.diff(step, axis=1)).ravel()) / np.sqrt(2)
+        values = step.ravel()[order]
+        for k in range(n_rings):
+            seen = values[borders[k] : borders[k + 1]]
+            seen = seen[np.isfinite(seen)]
+            if seen.size >= LEAST_PIXELS:
+                gain[group - 1, k] = np.median(seen)
+                # The error of a median is 1.25 times that of a mean.
+                least[group - 1, k] = noise * max(NOISE_PART, SIGMA * 1.25 / np.sqrt(seen.size))
+    excess = gain - _quiet(gain)
+    outer = excess[:, -max(int(OUTER_PART * n_rings), 1) :]
+    level = [np.median(one[np.isfinite(one)]) if np.isfinite(one).any() else 0.0 for one in outer]
+    return excess - np.array(level)[:, None], least
+
+
+def _quiet(gain):
+    """Return what rings gain from light alone: the mean of the lowest groups; NaN where fewer than two were seen."""
+    number = np.isfinite(gain).sum(axis=0)
+    lowest = np.sort(gain, axis=0)  # NaN last
+    chosen = np.arange(len(gain))[:, None] < np.maximum(np.floor(QUIET_PART * number), 1)
+    mean = np.where(chosen, np.nan_to_num(lowest), 0).sum(axis=0) / np.maximum(chosen.sum(axis=0), 1)
+    return np.where(number >= 2, mean, np.nan)
+
+
+def _follow(excess, least, radius_pix):
+    """Return the outer radius of the charge that begins within a radius, 0 where there is none."""
+    charged = excess > least
+    runs = np.convolve(charged, np.ones(CHARGED_RINGS), "valid") == CHARGED_RINGS
+    begun = np.flatnonzero(runs[: int(np.ceil(radius_pix / RING_PIX))])
+    if not begun.size:
+        return 0.0
+    last = int(begun[-1]) + CHARGED_RINGS - 1
+    for k in range(last + 1, excess.size):
+        if charged[k]:
+            last = k
+        elif k - last >= EMPTY_RINGS:
+            break
+    return (last + 1) * RING_PIX
+
+
+def _median(values):
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if values.size else 0.0
