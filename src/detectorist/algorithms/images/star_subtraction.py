@@ -1,7 +1,7 @@
 """A star taken out of a coronagraphic image: modes of the images of reference stars, fitted on rings.
 
-The modes are those of Karhunen and Loeve (Soummer, Pueyo & Larkin 2012, ApJ 755, L28), from pyKLIP (Wang et al. 2015,
-ascl:1506.001); with all of them it is the least-squares fit of the references (Lafreniere et al. 2007, ApJ 660, 770).
+The modes are those of Karhunen and Loeve (Soummer, Pueyo & Larkin 2012, ApJ 755, L28); with all of them it is the
+least-squares fit of the references (Lafreniere et al. 2007, ApJ 660, 770).
 No image of the target takes part in the modes, so the subtraction is linear in the target's light: what it does to a
 companion is known exactly.
 """
@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from pyklip.klip import klip_math
 from scipy import ndimage
 
+from detectorist.algorithms.images.karhunen_loeve import Modes, karhunen_loeve_modes
 from detectorist.algorithms.images.spikes import find_spikes
 from detectorist.algorithms.images.star_alignment import Alignment, align_reference, unmoved
 from detectorist.algorithms.images.star_subtraction_defaults import MOST_MODES, RING_PIX
@@ -36,20 +36,14 @@ class Ring:
     ----------
     pixels : ndarray of int, shape (n,)
         Indices into the flattened image.
-    modes : ndarray of float, shape (n_modes, n)
-        Orthonormal; mean 0.
+    modes : Modes
     weights : ndarray of float, shape (n_references,)
         Of the references in the model of the star that was fitted.
     """
 
     pixels: np.ndarray
-    modes: np.ndarray
+    modes: Modes
     weights: np.ndarray
-
-    def subtract(self, values: np.ndarray) -> np.ndarray:
-        """Return the values (n,) on the pixels without their mean and their part in the modes."""
-        values = values - values.mean()
-        return values - (values @ self.modes.T) @ self.modes
 
 
 @dataclass(frozen=True)
@@ -81,7 +75,7 @@ class SubtractedStar:
         values = np.asarray(light, float).ravel()
         for ring in self.rings:
             here = values[ring.pixels]
-            left[ring.pixels] = ring.subtract(here) if here.any() else 0.0
+            left[ring.pixels] = ring.modes.subtract(here) if here.any() else 0.0
         return left.reshape(light.shape)
 
 
@@ -168,8 +162,9 @@ def _with_references(
         n_modes = min(most_modes, len(stack), pixels.size // PIXELS_PER_MODE)
         if n_modes < 1:
             continue
-        ring, rest = _fit_ring(image.ravel()[pixels], stack.reshape(len(stack), -1)[:, pixels], pixels, n_modes)
-        left.ravel()[pixels] = rest
+        values, modes = image.ravel()[pixels], karhunen_loeve_modes(stack.reshape(len(stack), -1)[:, pixels], n_modes)
+        ring = Ring(pixels, modes, modes.weights(values))
+        left.ravel()[pixels] = modes.subtract(values)
         noise.ravel()[pixels] = ring.weights**2 @ np.nan_to_num(variances.reshape(len(stack), -1)[:, pixels])
         rings.append(ring)
     if not rings:
@@ -192,14 +187,3 @@ def _rings(known: np.ndarray, centre: tuple[float, float], width: float) -> list
     y, x = np.indices(known.shape)
     number = (np.hypot(x - centre[0], y - centre[1]) / width).astype(int)
     return [np.flatnonzero(known & (number == one)) for one in range(int(number.max()) + 1)]
-
-
-def _fit_ring(values: np.ndarray, references: np.ndarray, pixels: np.ndarray, n_modes: int) -> tuple[Ring, np.ndarray]:
-    """Return the modes of the references on a ring, and the values without them."""
-    flat = references - references.mean(axis=1, keepdims=True)
-    covariance = flat @ flat.T / (pixels.size - 1)
-    rest, modes = klip_math(values, references, n_modes, covar_psfs=covariance, return_basis=True)
-    rest, modes = np.asarray(rest).reshape(-1), np.asarray(modes)
-    star = values - values.mean() - rest
-    weights = np.linalg.lstsq(flat.T, star, rcond=None)[0]
-    return Ring(pixels, modes, weights), rest

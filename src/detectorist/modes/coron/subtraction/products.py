@@ -80,7 +80,7 @@ def history_of(exposure: SubtractedExposure, target: SubtractedTarget) -> str:
         f"{image.path.name} moved by {one.shift_pix[0]:+.3f}, {one.shift_pix[1]:+.3f} pixel"
         for image, one in zip(target.references, star.references, strict=True)
     ]
-    modes = max(len(ring.modes) for ring in star.rings)
+    modes = max(len(ring.modes.shapes) for ring in star.rings)
     return (
         f"star subtracted: {modes} KL modes (at most {settings.most_modes}) on rings of {settings.ring_pix:g} pixels "
         f"about column {star.centre[0]:.2f}, row {star.centre[1]:.2f} (from 0); references: {'; '.join(parts)}"
