@@ -59,11 +59,7 @@ def moving(sources: Callable[..., tuple[Any, ...]], by: tuple[int, int]) -> Call
 
     def elsewhere(rng: np.random.Generator, fwhm: float) -> tuple[Any, ...]:
         image, big, points, galaxies, saturated, centre = sources(rng, fwhm)
-        lists = []
-        for one in (points, galaxies, saturated):
-            one = one.copy()
-            one[:, :2] += by
-            lists.append(one)
+        lists = [np.column_stack([one[:, :2] + by, one[:, 2:]]) for one in (points, galaxies, saturated)]
         return moved(image, *by), moved(big, *by), *lists, (centre[0] + by[0], centre[1] + by[1])
 
     return elsewhere

@@ -259,7 +259,7 @@ def make_jobs(request: PlanRequest, gathered: Gathered | None = None) -> list[Jo
                     *gathered.overrides.get(name, ()),
                 ),
                 references=request.references,
-                options=dict(request.options),
+                options={**request.options, **gathered.options.get(name, {})},
                 together=mode.together,
             )
         )

@@ -212,6 +212,8 @@ class Gathered:
         {exposure: settings}, the weakest there are, that follow from what the exposures are.
     overrides : mapping
         {exposure: settings}, the strongest there are: what was asked for all makes sense for this one only so.
+    options : mapping
+        {exposure: options of its job}: what later stages need to know of it.
     notes : tuple of str
         What the user should know, a sentence each.
     conclude : callable
@@ -226,6 +228,7 @@ class Gathered:
     notes: tuple[str, ...] = ()
     conclude: Callable[[Sequence[JobRecord]], Any] = field(default=lambda records: None)
     apart: frozenset[str] = frozenset()
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

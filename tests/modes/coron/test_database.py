@@ -8,8 +8,10 @@ from astropy.io import fits
 
 import detectorist
 from detectorist.errors import InputError, OutputError, ParameterError
+from detectorist.modes import load_mode
 from detectorist.modes.coron.database import Database
 from detectorist.modes.coron.exposure_table import stem_of
+from detectorist.modes.job import Job
 
 NIRCAM = {
     "INSTRUME": "NIRCAM", "DETECTOR": "NRCALONG", "FILTER": "F335M", "PUPIL": "MASKRND", "CORONMSK": "MASKA335R",
@@ -220,3 +222,15 @@ def test_the_package_hands_on_the_name():
     assert "Database" in dir(detectorist)
     with pytest.raises(AttributeError, match="no attribute 'Databank'"):
         detectorist.Databank  # noqa: B018
+
+
+def test_types_of_an_edited_table_decide_what_stage_2_waits_for(expose, tmp_path):
+    """What the user wrote into database.ecsv stands over the headers."""
+    files = [expose(number, NIRCAM) for number in (1, 2, 3)]
+    database = Database(tmp_path / "out", files)
+    database.obs[NIRCAM_KEY]["TYPE"] = ["SCI", "SCI_BG", "REF"]
+    gathered = load_mode("coron").gather([database.save(tmp_path / "edited.ecsv")], tmp_path / "out", {})
+    first, second, third = (stem_of(path) for path in files)
+    jobs = [Job(name, "coron", (), "/out", options=dict(gathered.options[name])) for name in (first, second, third)]
+    waits = {one.name: one.after for one in load_mode("coron/stage2").jobs_after(jobs)}
+    assert waits == {f"{first}_stage2": (first, second), f"{third}_stage2": (third,)}

@@ -16,6 +16,15 @@ Steps = Mapping[str, Mapping[str, Any]]
 _COMPARED = {"REF": ("SCI",), "REF_BG": ("SCI_BG", "SCI")}
 
 
+def types_of(database: Database) -> dict[str, dict[str, str]]:
+    """Return {exposure: its concatenation and TYPE}, as later stages find them among the options of its job."""
+    return {
+        stem_of(row["FITSFILE"]): {"concatenation": name, "type": str(row["TYPE"])}
+        for name, table in database.obs.items()
+        for row in table
+    }
+
+
 def settings_by_type(database: Database, steps: Steps) -> dict[str, tuple[str, ...]]:
     """Return {exposure: settings} that stand unless something else is said.
 

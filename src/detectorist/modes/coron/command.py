@@ -32,8 +32,18 @@ def options(
         list[str] | None,
         typer.Option(help=f"Skip a correction: {NAMES}. Repeatable.", rich_help_panel=CHOICES, show_default=False),
     ] = None,
+    through: Annotated[
+        str,
+        typer.Option(
+            help="Last stage: stage1 (rates) or stage2 (backgrounds subtracted, calibrated). Parameters of stage 2: "
+            "--set stage2.flat_field.skip=true.",
+            rich_help_panel=CHOICES,
+        ),
+    ] = "stage1",
 ) -> Wanted:
-    """Reduce NIRCam or MIRI coronagraphy (stage 1): raw ramps to rates of every integration.
+    """Reduce NIRCam or MIRI coronagraphy: raw ramps to rates of every integration.
+
+    --through stage2 goes on with the standard pipeline to calibrated images.
 
     The type of each exposure (SCI, REF, SCI_BG, REF_BG) is read from its header and written to
     OUTPUT_DIR/database.ecsv. Edit that table and pass it instead of the files to change a type.
@@ -46,4 +56,4 @@ def options(
             raise ParameterError(f"--skip {name}: one of {NAMES} is needed", parameter="skip")
         step, parameter, value = SKIPS[f"skip_{name}"]
         overrides.append(f"{step}.{parameter}={str(value).lower()}")
-    return Wanted(overrides=overrides, subdir=subdir)
+    return Wanted(overrides=overrides, subdir=subdir, through=through)

@@ -14,6 +14,7 @@ from detectorist.errors import InputError, ParameterError
 from detectorist.modes.coron.exposure_table import (
     COLUMNS,
     PATH_DTYPE,
+    STAGES,
     TYPES,
     UnreadableError,
     check_row,
@@ -217,23 +218,20 @@ class Database:
         return path
 
     def finish(self, records: Sequence[JobRecord]) -> Path:
-        """Let the rows of exposures that are done name their new rateints, save the table and return its path."""
+        """Let the rows of exposures that are done name what was made of them, save the table and return its path."""
         self.take_products(records)
         return self.save()
 
     def take_products(self, records: Sequence[JobRecord]) -> None:
-        """Let the rows of exposures that are done name their new rateints."""
-        made = {
-            record.name: Path(record.output_dir) / product.path
-            for record in records
-            for product in record.products
-            if product_of(product.path) == "rateints"
-        }
+        """Let the rows of exposures that are done name their new rateints, or calints where there are such."""
+        made = {product: _products_of(records, product) for product in ("calints", "rateints")}
         for table in self.obs.values():
             for index, row in enumerate(table):
-                path = made.get(stem_of(row["FITSFILE"]))
-                if path is not None:
-                    table["FITSFILE"][index], table["DATAMODL"][index] = str(path.resolve()), "STAGE1"
+                for product, found in made.items():
+                    path = found.get(stem_of(row["FITSFILE"]))
+                    if path is not None:
+                        table["FITSFILE"][index], table["DATAMODL"][index] = str(path.resolve()), STAGES[product]
+                        break
 
     @classmethod
     def load(cls, path: str | Path) -> Database:
@@ -281,6 +279,12 @@ def read_files(files: Sequence[Path], output_dir: Path) -> tuple[Database, tuple
         except InputError:
             unread.append(path)
     return database, (*uncals_of(database), *database.unreadable, *unread), ()
+
+
+def _products_of(records: Sequence[JobRecord], product: str) -> dict[str, Path]:
+    """Return {stem: path} of a product among what jobs wrote."""
+    files = [Path(record.output_dir) / one.path for record in records for one in record.products]
+    return {stem_of(path): path for path in files if product_of(path) == product}
 
 
 def _listed(paths: str | Path | Iterable[str | Path] | None) -> list[Path]:

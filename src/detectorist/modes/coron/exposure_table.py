@@ -27,7 +27,7 @@ ROLL_TOLERANCE_DEG = 0.5
 #: Products that an exposure can be known by.
 KNOWN_BY = ("uncal", "rateints", "rate", "calints", "cal")
 #: What DATAMODL says of each.
-_STAGES = {"uncal": "STAGE0", "rateints": "STAGE1", "rate": "STAGE1", "calints": "STAGE2", "cal": "STAGE2"}
+STAGES = {"uncal": "STAGE0", "rateints": "STAGE1", "rate": "STAGE1", "calints": "STAGE2", "cal": "STAGE2"}
 
 
 class UnreadableError(InputError):
@@ -124,7 +124,7 @@ def read_row(path: Path) -> dict[str, Any] | None:
         )
     raw = product_of(path) == "uncal"
     uncal = path if raw else _find_uncal(path)
-    row |= {"TYPE": "", "ROLL": 0, "DATAMODL": _STAGES[product_of(path)]}
+    row |= {"TYPE": "", "ROLL": 0, "DATAMODL": STAGES[product_of(path)]}
     row |= {"FITSFILE": str(path), "UNCALFILE": "" if uncal is None else str(uncal)}
     return row
 

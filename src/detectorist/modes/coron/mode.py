@@ -1,4 +1,4 @@
-"""Coronagraphy, stage 1, as a mode: every file is an exposure."""
+"""Coronagraphy as a mode: every file is an exposure."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ class CoronMode(Mode):
     """Raw ramps of one coronagraphic exposure to rates."""
 
     name: ClassVar = "coron"
-    title: ClassVar = "coronagraphy with NIRCam and MIRI, stage 1: raw ramps to rates"
+    title: ClassVar = "coronagraphy with NIRCam and MIRI: raw ramps to rates"
     pipeline: ClassVar = "detectorist.modes.coron.pipeline:Coron1Pipeline"
     together: ClassVar = True
     subdir: ClassVar = "stage1"
     commands: ClassVar = {"subtract": "detectorist.modes.coron.subtraction.command:subtract"}
     suffixes: ClassVar = ("_uncal.fits", "_uncal.fits.gz")
+    stages: ClassVar = {"stage2": "detectorist.modes.coron.stages:CalibratedStage"}
     kernel: ClassVar = "engine/_ramp_tiles_nb"
 
     def exposure_of(self, path: Path) -> str:
@@ -42,7 +43,7 @@ class CoronMode(Mode):
 
     def gather(self, files: Sequence[Path], output_dir: Path, steps: Mapping[str, Mapping[str, Any]]) -> Gathered:
         """Determine the types of exposures and what follows; a table (.ecsv) stands for the files it lists."""
-        from detectorist.modes.coron.choices import matched_groups, settings_by_type
+        from detectorist.modes.coron.choices import matched_groups, settings_by_type, types_of
         from detectorist.modes.coron.database import read_files
 
         database, found, notes = read_files(files, output_dir)
@@ -52,6 +53,7 @@ class CoronMode(Mode):
             matched_groups(database, steps),
             (*notes, *database.check()),
             database.finish,
+            options=types_of(database),
         )
 
     def check(self, job: Job) -> None:

@@ -13,7 +13,8 @@ from detectorist.modes.coron.subtraction import products
 from detectorist.modes.coron.subtraction.images import read_coron_image
 from detectorist.modes.coron.subtraction.settings import SubtractionSettings
 from detectorist.modes.coron.subtraction.subtract import Progress, SubtractedTarget, subtract_from_target
-from detectorist.product_names import product_of, sibling, stem_of
+from detectorist.modes.job import Job
+from detectorist.product_names import exposure_name, product_of, sibling, stem_of
 
 #: Products that a subtraction begins with, and those that it refuses.
 BEGINS_WITH, REFUSED = ("rate", "cal"), ("psfsub", "psfalign")
@@ -188,13 +189,22 @@ def _calibrated(
     progress: Progress,
 ) -> Path:
     """Return the calibrated image of an exposure; that of its integrations is made beside it where their rates are."""
-    from detectorist.reduction.image2 import calibrate
+    from detectorist.modes.coron.calibrated import calibrate
 
     if product_of(path) != "rate":
         return path
-    progress(0, 1, f"stage 2 of {stem_of(path)}")
-    rates = [one for one in (path, sibling(path, "rateints")) if one.is_file()]
-    made = [
-        calibrate(one, folder, references=references, backgrounds=backgrounds, overwrite=overwrite) for one in rates
-    ]
-    return made[0]
+    rates = [one for rate in (path, *backgrounds) for one in (rate, sibling(rate, "rateints")) if one.is_file()]
+    names = tuple(exposure_name(one, segments=False) for one in (path, *backgrounds))
+    job = Job(
+        f"{names[0]}_stage2",
+        "coron/stage2",
+        (),
+        str(folder.resolve()),
+        references=None if references is None else str(references),
+        options={"overwrite": overwrite},
+        after=names,
+        left=tuple(str(one.resolve()) for one in rates),
+        together=True,
+    )
+    made = calibrate(job, lambda done, total, what: progress(0, 1, f"{names[0]}: {what}"))
+    return next(Path(one) for one in made.products if product_of(one) == "cal")
