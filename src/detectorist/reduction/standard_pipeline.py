@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,7 +101,9 @@ def run_standard(kind: Any, job: Job, dataset: Path, pipeline_input: Any, *, ren
         pipeline = build_pipeline(kind, str(dataset), steps=steps, **parameters)
         request = request_of(job, lambda done, total, what: None)
         resolved = resolve(kind, pipeline, request, recipe, source, list(job.left))
-        with references_in_words(source):
+        with references_in_words(source), warnings.catch_warnings():
+            # Associations are made for one run and lie apart from the files that they name.
+            warnings.filterwarnings("ignore", message="Input association file contains path")
             pipeline.run(pipeline_input)
         named = [(path, rename(path.name)) for path in sorted(scratch.iterdir())]
         kept = [(path, folder / name) for path, name in named if name]
