@@ -1,1 +1,1 @@
-"""Functions of arrays: nothing opened, nothing logged, nothing modified."""
+"""Pure functions of arrays: they open no files, log nothing and do not modify their input."""

@@ -16,7 +16,7 @@ P, T = ParamSpec("P"), TypeVar("T")
 
 
 def one_thread(function: Callable[P, T]) -> Callable[P, T]:
-    """Let a function run with BLAS on one thread, whatever the environment says; what comes after is as before."""
+    """Run a function with BLAS limited to one thread; the earlier setting is restored afterwards."""
 
     @wraps(function)
     def limited(*args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,4 +1,4 @@
-"""Arrays in the machine's own byte order: those of FITS files are not, and compiled loops take no others."""
+"""Arrays in the machine's byte order: FITS arrays are big-endian, and compiled loops accept native arrays only."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import numpy as np
 
 
 def native(array: np.ndarray) -> np.ndarray:
-    """Return `array` in the machine's byte order: itself where it is so already, else a copy of the same values."""
+    """Return `array` in the machine's byte order: the array itself if it is native already, otherwise a copy."""
     return array.astype(array.dtype.newbyteorder("="), copy=False)

@@ -25,16 +25,15 @@ def combine_integrations(
     ----------
     rates : ndarray of float, shape (n_ints, ny, nx)
     mask : ndarray of bool, same shape
-        True where a rate must not be used. Rates that are not finite are not.
+        True where a rate must not be used. Rates that are not finite are never used.
     var_poisson, var_read : ndarray of float, same shape
         The weight is one over their sum. They may not follow the noise of the single rate (a Poisson
         variance from that rate itself makes the mean too small). Where the sum is not finite or not
-        positive, a rate counts with the mean weight of the pixel's other ones, and for as uncertain as they
-        are.
+        positive, a rate gets the mean weight, and the mean uncertainty, of the pixel's other rates.
 
     Notes
     -----
-    Integrations are independent; what is common to them has to be added to the variances afterwards.
+    Integrations are taken to be independent; noise common to them has to be added to the variances afterwards.
     """
     usable = ~mask & np.isfinite(rates)
     total = var_poisson + var_read

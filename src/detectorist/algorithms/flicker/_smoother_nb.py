@@ -24,7 +24,7 @@ def block_means(image, usable, columns, model, first, last, step, reverse_rows, 
     clip : pixels farther than this from the model are left out; without a model, from the clipped mean of the row.
 
     Returns (ny * n_blocks,) float32 means, 0 where no pixel is left, and uint16 numbers of pixels behind them.
-    The model serves to clip alone: it is not subtracted.
+    The model is used for clipping only; it is not subtracted.
     """
     ny = image.shape[0]
     width = last - first

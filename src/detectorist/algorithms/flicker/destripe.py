@@ -41,8 +41,8 @@ class Destriped:
     rms_common, rms_own, white : standard deviations of 1/f noise common to the outputs, of 1/f noise of each and of
         white noise, unit of the image; None for the method "median".
     rms_unsure : standard deviation of slow noise common to the outputs in a frame that is mostly lit and has no
-        reference pixels beside its rows: light that changes from row to row may be subtracted with it, or it may be
-        left as light, by so much. None where that is no danger.
+        reference pixels beside its rows: by about this much, light that changes from row to row may be subtracted as
+        noise, or noise be left in as light. None where this cannot happen.
     """
 
     horizontal: np.ndarray
@@ -85,8 +85,8 @@ def destripe(
         True on sources; by default they are looked for twice, in the image with its rows levelled and, for "flicker",
         in the image without a sketch of its stripes.
     reference : ndarray of bool, shape (ny, nx), optional
-        True on reference pixels whose values in `images` are noise. "flicker" tells light that fills the frame from
-        slow noise by those beside the rows; `bad` is True there all the same.
+        True on reference pixels whose values in `images` are noise. "flicker" uses those beside the rows to separate
+        light that fills the frame from slow noise; `bad` is True there as well.
     method : str
         "flicker" (`flicker.estimate_flicker`) or "median" (`stripes.median_stripes`, with `thresh`).
     thresh : float
@@ -105,7 +105,7 @@ def destripe(
 
     Notes
     -----
-    Light is flat-fielded, electronic noise is not. "flicker" therefore subtracts what the flat makes of the sky and
+    Light is flat-fielded, electronic noise is not. "flicker" therefore subtracts the sky multiplied by the flat and
     leaves the noise as it is; "median" measures on the flat-fielded image and brings its offsets back, as CEERS does.
     Of the sources that it finds itself, "flicker" subtracts the outskirts (`diffuse_light`) where others mask them.
     """

@@ -55,7 +55,8 @@ def destripe_ramps(
     ramp : ndarray of float, shape (n_ints, n_groups, ny, nx)
         Linear ramps of one field, DN, not flat-fielded; kTC noise may be in them.
     groupdq : ndarray of uint8, same shape
-        Only ramps without DO_NOT_USE, SATURATED and JUMP_DET in any group tell stripes; all lose them.
+        The stripes are measured on ramps without DO_NOT_USE, SATURATED and JUMP_DET in any group, and subtracted from
+        all.
     times_s : ndarray of float, shape (n_groups,)
     bad : ndarray of bool, shape (ny, nx)
         True where a pixel must not be used.
@@ -75,10 +76,11 @@ def destripe_ramps(
 
     Notes
     -----
-    The stripes of slopes are those of `destripe`, with its source mask. What a group differs by from the line through
-    its ramp holds no light, and goes to the same estimator; of that, what would make a line is left out. A slope
-    through all groups of equal weight loses just the stripes of the slopes; weighted ones, and those through a part of
-    the groups, lose their own. What all groups share changes no slope and stays. Cost: n_ints (n_groups + 1) estimates.
+    The stripes of slopes are those of `destripe`, with its source mask. The difference between a group and the line
+    through its ramp contains no light and goes to the same estimator; any part of the estimate that is linear in time
+    is removed. A slope fitted with equal weights to all groups is thus corrected by exactly the stripes of the slopes;
+    a weighted slope, or one fitted to some of the groups, by its own. Noise common to all groups of a ramp changes no
+    slope and stays. Cost: n_ints (n_groups + 1) estimates.
     """
     ramp, times = np.asarray(ramp), np.asarray(times_s, float)
     if ramp.ndim != 4 or groupdq.shape != ramp.shape or bad.shape != ramp.shape[2:] or times.shape != ramp.shape[1:2]:

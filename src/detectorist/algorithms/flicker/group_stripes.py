@@ -1,4 +1,4 @@
-"""A quick estimate of the stripes of groups, for steps that need ramps without them, as jump detection."""
+"""A quick estimate of the stripes of groups, for steps such as jump detection that need ramps without stripes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ N_PROBES = 6
 def group_stripes(
     ramp: np.ndarray, groupdq: np.ndarray, times_s: np.ndarray, mask: np.ndarray, *, readout: Readout
 ) -> np.ndarray:
-    """Return by how much 1/f noise sets each group apart from the line through its ramp, or from the mean of all ramps.
+    """Return the 1/f noise of each group relative to the line through its ramp, or to the mean of all ramps.
 
     Parameters
     ----------
     ramp : ndarray of float, shape (n_ints, n_groups, ny, nx)
-        Linear ramps, DN, read through one output; kTC noise may be in them, and jumps that nobody flagged.
+        Linear ramps, DN, read through one output; they may contain kTC noise and unflagged jumps.
     groupdq : ndarray of uint8, same shape
         A pixel is left out from its first flagged group on.
     times_s : ndarray of float, shape (n_groups,)
@@ -40,7 +40,7 @@ def group_stripes(
     Raises
     ------
     TooFewPixels
-        When nothing tells the spectrum of the noise.
+        When the spectrum of the noise cannot be estimated.
 
     Notes
     -----

@@ -1,8 +1,8 @@
 """1/f noise of coronagraphic exposures: stripes that differ from image to image over a star that does not.
 
-What a single image differs from the mean of all integrations by is stripes and white noise alone, also
-under the light of the star, and goes to `estimate_stripes`; the stripes of the mean are separated from the star
-by shape (`halo`). The two parts of the noise are independent, so are their errors.
+The difference between an image and the mean of all integrations contains only stripes and white noise, even where the
+star is bright, and goes to `estimate_stripes`; the stripes of the mean are separated from the star by shape (`halo`).
+The two parts of the noise are independent, so are their errors.
 """
 
 from __future__ import annotations
@@ -82,9 +82,10 @@ def stripes_of_integrations(
         Outputs and scan directions of the image.
     model_type : {"flicker", "savgol", "median", "mean"}
     combine_ints : bool
-        Take the star from all integrations together. False: from each one alone, as must be when they differ.
+        Take the star from all integrations together. False: from each integration alone, as is necessary when they
+        differ.
     vertical_corr : bool
-        Also take off one value for each column.
+        Also subtract one value per column.
 
     Raises
     ------
@@ -156,7 +157,7 @@ def stripes_of_ramps(
 
     Notes
     -----
-    What all groups of a ramp have in common cannot be told from kTC noise and changes no slope: it stays.
+    Noise common to all groups of a ramp cannot be distinguished from kTC noise and changes no slope: it stays.
     Variances are those of an unweighted slope through all groups. Cost: n_ints * n_groups + 3 stripe
     estimates.
     """
@@ -221,10 +222,10 @@ def robust_mean(cube: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def noisy_pixels(residual: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Return (ny, nx) bool, True where the images scatter so much (photon noise of the star) that stripes drown.
+    """Return (ny, nx) bool, True where stripes are lost in the scatter of the images (photon noise of the star).
 
-    residual, mask : (n_images, ny, nx). The scatter is that of differences along the row, which stripes
-    hardly enter.
+    residual, mask : (n_images, ny, nx). The scatter is measured from differences along the row, in which stripes nearly
+    cancel.
     """
     usable = ~mask
     both = usable[:, :, 1:] & usable[:, :, :-1]

@@ -1,8 +1,8 @@
-"""What reference pixels beside the rows say of the noise: they are read with the rows and see no light.
+"""The noise in the reference pixels beside the rows, which are read with the rows and see no light.
 
 Light that fills a frame and changes slowly from row to row looks like slow noise that all outputs share; in the
-pixels that it falls on the two can hardly be told apart. A few reference pixels in every row are noisy one by one, but
-over a hundred rows they tell such noise to a few percent of a pixel's.
+illuminated pixels the two can hardly be separated. A few reference pixels in every row are noisy one by one, but over a
+hundred rows they measure such noise to a few percent of the noise of one pixel.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ReferenceRows(NamedTuple):
     """Reference pixels about the mean of their columns.
 
     values : (ny, n) float32, 0 where unusable. usable : (ny, n) bool. columns : (n,), where they are.
-    white : float, variance of a pixel beside what its row has in common.
+    white : float, variance of a pixel apart from the noise common to its row.
     """
 
     values: np.ndarray

@@ -6,9 +6,9 @@ outputs run at the same time. The noise is a function of that time,
     y_k(t) = c(t) + u_k(t) + white noise,
 
 c common to all outputs and u_k of output k alone, each a sum of Ornstein-Uhlenbeck processes with logarithmically
-spaced time scales, which together stand for any spectrum that falls with frequency. Their variances come from the
+spaced time scales, which together can represent any spectrum that falls with frequency. Their variances come from the
 image's own variograms (of each output, and between outputs), the posterior of c + u_k from one Kalman smoother over
-all outputs together: masked pixels are gaps, and where one output is covered by a galaxy the others still tell c.
+all outputs together: masked pixels are gaps, and where one output is covered by a galaxy the others still determine c.
 Cost is linear in the number of pixels.
 
 Rows of the image are runs of this time line; columns are not. A constant of each column is estimated beside it.
@@ -64,7 +64,7 @@ class Flicker:
     fast_variance : float
         Variance of the part of the noise that is faster than the smoother resolves and stays in every pixel.
     columns : ndarray of float64, shape (nx,)
-        Constant of each column, mean zero over the pixels used; 0 where not asked for.
+        Constant of each column, mean zero over the pixels used; 0 unless requested.
     column_variance : ndarray of float64, shape (nx,)
     noise : FlickerNoise
     level : float
@@ -86,7 +86,7 @@ class Flicker:
         return self.pattern + self.columns.astype(np.float32)
 
     def variance_change(self) -> np.ndarray:
-        """Return what the correction adds to the variance of each pixel of the corrected image, (ny, nx) float32.
+        """Return the change of the variance of each pixel by the correction, (ny, nx) float32.
 
         A pixel that was not used gets the posterior variance P of the pattern. A used one has part of its own
         noise subtracted with the pattern: with white noise R its variance becomes R - P, for
@@ -113,8 +113,8 @@ def estimate_flicker(
     Parameters
     ----------
     image : ndarray of float, shape (ny, nx)
-        One image, ramp group or difference, any linear unit. Only its mean and its gradients along x are taken for
-        light: subtract what else is known. Non-finite pixels are ignored.
+        One image, ramp group or difference, any linear unit. Only its mean and its gradients along x are treated as
+        light: subtract any other known light first. Non-finite pixels are ignored.
     mask : ndarray of bool, shape (ny, nx)
         True where a pixel must not be used: sources, bad and reference pixels.
     readout : Readout
@@ -141,9 +141,9 @@ def estimate_flicker(
 
     Notes
     -----
-    A gradient of the sky along the slow direction cannot be told from slow common noise and is removed with it. Cost:
-    two runs of the smoother, together about 4 us per 4 pixel times for four outputs and a tenth of it for one; peak
-    memory about 50 bytes per pixel.
+    A gradient of the sky along the slow direction cannot be distinguished from slow common noise and is removed with
+    it. Cost: two runs of the smoother, together about 4 us per 4 pixel times for four outputs and a tenth of it for
+    one; peak memory about 50 bytes per pixel.
     """
     image, usable = _checked(image, mask, readout)
     white = _pixel_noise(image, usable)

@@ -123,11 +123,11 @@ def _evenness(found, kind):
 
 
 def fast_variance(image, usable, offsets, expected, clip, noise, readout):
-    """Return the variance of the part of the 1/f noise that the smoother takes for white or that a block averages out.
+    """Return the variance of the 1/f noise that the smoother treats as white or that is averaged within a block.
 
-    Half the mean squared difference of two pixels of a row grows with their distance by the noise between, whatever
-    the white noise. For a power law f**-a, 0.6 < a < 1.7, its growth d from 1 to 4 pixels and q times that from 4
-    to 16 tell the variance within a block of 4 (1.04 d / q, to 10 %) and the growth from 0 to 1 (1.06 d / q).
+    Half the mean squared difference of two pixels of a row grows with their distance because of the 1/f noise alone.
+    For a power law f**-a, 0.6 < a < 1.7, its growth d from 1 to 4 pixels, and q d from 4 to 16, give the variance
+    within a block of 4 (1.04 d / q, to 10 %) and the growth from 0 to 1 (1.06 d / q).
     """
     from detectorist.algorithms.flicker._smoother_nb import neighbour_sums
 

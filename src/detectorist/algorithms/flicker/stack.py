@@ -1,4 +1,4 @@
-"""1/f noise of images read through one output, many of one exposure: `flicker` where speed counts.
+"""1/f noise of many images of one exposure read through one output: a faster version of `flicker`.
 
 Model and spectrum are those of `flicker` (processes on the time line of the readout); with a single output
 its smoother reduces to scalars and costs a millisecond for a subarray of 320 x 320 pixels, so that every
@@ -53,7 +53,8 @@ def fit_spectrum(
     Half the mean squared difference of blocks of two pixels at lag T is the white noise of a block plus,
     for each process of variance v and scale s, v (1 - exp(-T / s)). Pixels farther than `clip_sigma` robust
     sigma from the median of their row are left out. Where the fit is no better than white noise alone by
-    `LEAST_GAIN`, there is no process: variances cannot be negative, so noise alone would be given some.
+    `LEAST_GAIN`, no process is fitted: variances cannot be negative, so white noise alone would otherwise yield
+    positive ones.
 
     Raises
     ------
@@ -230,11 +231,12 @@ def smooth_flicker(
     column_power : float, optional
         Variance that these offsets are known to have.
     gap_pix : int
-        Every pixel's noise is told without the pixels up to so far on either side along the row, and without the
-        rows up to so far for the columns: a source of light that small never enters its own noise. 0: with all.
+        The noise of every pixel is estimated without the pixels within this distance along the row (and, for column
+        offsets, without the rows within it), so that a source smaller than this does not enter its own noise estimate.
+        0: all pixels are used.
     clip_sigma : float
-        Pixels farther than this from what their neighbours in time say are left out: first against the
-        total noise, then, in a second run, against the white noise about the result of the first.
+        Pixels farther than this from the value predicted by their neighbours in time are left out: in units of the
+        total noise in the first run, of the white noise in the second.
 
     Raises
     ------
@@ -243,7 +245,7 @@ def smooth_flicker(
 
     Notes
     -----
-    The first run, of blocks twice as long, serves the columns and the clipping. About 60 ns a pixel
+    The first run, with blocks twice as long, is for the columns and the clipping. About 60 ns a pixel
     altogether, with a gap 500 ns.
     """
     ny, nx = image.shape
@@ -353,9 +355,9 @@ def shrunk_columns(
 
     values, weight : (ny, nx); weight is 0 where a value must not be used, which may be NaN there.
 
-    Shrinkage makes sure that columns without a pattern of their own are left as they are: true offsets have the
-    variance `power`, by default that part of the columns' scatter that is not their errors. Gradients, up to the
-    third order, are light and stay. With a gap each offset is told without the rows up to `gap_pix` away.
+    Shrinkage leaves columns without a pattern unchanged: true offsets have the
+    variance `power`, by default the part of the columns' scatter that their errors do not explain. Gradients, up to the
+    third order, are light and stay. With a gap, each offset is estimated without the rows within `gap_pix`.
     """
     n_used = weight.sum(axis=0, dtype=np.float64)
     known = n_used > 0

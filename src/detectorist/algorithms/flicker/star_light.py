@@ -3,7 +3,7 @@
 The outskirts of a halo and slow 1/f noise look alike: both change smoothly from row to row. Estimated one after the
 other, the one that comes first keeps some of the other. Here the light is a sum of shapes (rings about the star, and
 waves around them), whose amplitudes come from generalised least squares with the covariance of white and 1/f noise:
-they are told by what 1/f noise cannot do, which is to change much within a row.
+they are determined by changes within a row, which 1/f noise cannot produce.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RING_SHARE = 30.0
 
 
 def light_fit(noise: FlickerNoise | None, readout: Readout) -> Callable | None:
-    """Return `fit_light` of `separate_star` for images of a known spectrum, None where there is none to go by."""
+    """Return `fit_light` of `separate_star` for images of a known spectrum, None where no spectrum is known."""
     if noise is None or len(readout.outputs) > 1 or not noise.own.any():
         return None
     return lambda image, weight, rings: fit_light(image, weight, rings, noise, readout=readout)
@@ -46,7 +46,7 @@ def fit_light(
     image, weight : (ny, nx)
         As in `smooth_flicker`.
     rings : Rings
-        Where the light is, and about how much: amplitudes are expected to be of that order.
+        Where the light is, and its approximate brightness: amplitudes are expected to be of that order.
     noise : FlickerNoise
         Spectrum of the image, read through one output.
 

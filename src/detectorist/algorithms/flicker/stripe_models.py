@@ -39,7 +39,7 @@ class Stripes:
     """Stripes of one image.
 
     pattern : (ny, nx) float32, mean zero along the image: what to subtract.
-    variance : (ny, nx) float32, variance of `pattern` about the noise it stands for.
+    variance : (ny, nx) float32, variance of the error of `pattern`.
     used : (ny, nx) bool, pixels whose own white noise is in `pattern`.
     unresolved : (nx,) float32, variance of what the model does not follow and leaves in every pixel.
     level : float, median of the image without light, not part of `pattern`.
@@ -56,16 +56,16 @@ class Stripes:
     column_power: float = 0.0
 
     def variance_change(self) -> np.ndarray:
-        """Return what subtracting `pattern` adds to the variance of a pixel that knows its white noise alone, (ny, nx).
+        """Return the change of the variance of each pixel, (ny, nx), when `pattern` is subtracted from white noise.
 
-        A pixel that was not used gets the variance P of the pattern; of a used one, part of the white noise
-        R goes with the pattern and R becomes R - P, since the covariance of a datum's noise with its best
-        estimate is P.
+        A pixel that was not used gets the variance P of the pattern; for a used one, part of the white noise R is
+        subtracted with the pattern and R becomes R - P, since the covariance of a datum's noise with its best estimate
+        is P.
         """
         return np.where(self.used, -self.variance, self.variance) + self.unresolved
 
     def variance_left(self) -> np.ndarray:
-        """Return the same without credit for white noise taken away: for images whose light is not known exactly."""
+        """Return the same, but never negative changes by removed white noise: for light that is not known exactly."""
         return np.where(self.used, np.float32(0), self.variance) + self.unresolved
 
 
@@ -96,14 +96,14 @@ def estimate_stripes(
         a half on.
     model_type : {"flicker", "savgol", "median", "mean"}
     vertical_corr : bool
-        Also take off one value per column, shrunk by its own uncertainty.
+        Also subtract one value per column, shrunk by its own uncertainty.
     noise : FlickerNoise, optional
         Spectrum for "flicker"; by default estimated from this image.
     column_power : float, optional
         Variance of the offsets of columns, where known (`shrunk_columns`).
     gap_pix : int
-        For "flicker" and one output: what is told of a pixel without its neighbours so near (`smooth_flicker`), so
-        that no source so small is taken for noise.
+        For "flicker" and one output: the noise of a pixel is estimated without its neighbours within this distance
+        (`smooth_flicker`), so that no source smaller than this is mistaken for noise.
 
     Raises
     ------

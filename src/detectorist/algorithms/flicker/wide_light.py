@@ -1,10 +1,10 @@
 """A joint solution for wide, faint light and the noise of rows.
 
 The wings of galaxies and stars reach beyond every mask. An estimate of 1/f noise takes them for noise, output by
-output; a model of light that is fitted to what the noise leaves takes slow noise for light. Together they are a linear
-problem: light is a smooth surface on nodes, held to be the smoother the fainter it is; the offsets of rows have the
-covariance of the noise's spectrum, in the order of readout. Both are solved for at once (Rybicki & Press 1992, ApJ 398,
-169).
+output; a model of light fitted after the noise has been subtracted mistakes slow noise for light. Together they are a
+linear problem: light is a smooth surface on nodes, assumed to be smoother where it is fainter; the offsets of rows have
+the covariance of the noise's spectrum, in the order of readout. Both are solved for at once (Rybicki & Press 1992, ApJ
+398, 169).
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def map_wide_light(image: np.ndarray, usable: np.ndarray) -> np.ndarray:
 def light_over_darkest(light: np.ndarray) -> np.ndarray:
     """Return a map of solved light, (ny, nx), on every 16th pixel, about the level of its darkest places.
 
-    About the median, half of a frame that is lit everywhere would count as dark and be held flat, and what the light
-    changes by there would be left to the noise of rows.
+    Relative to the median, half of a frame that is lit everywhere would count as dark and be assumed flat, and its
+    changes of brightness would be attributed to the noise of rows.
     """
     light = light[::MAP_BIN_PIX, ::MAP_BIN_PIX]
     return np.maximum(light - np.percentile(light, DARKEST_PERCENT), 0)
@@ -74,14 +74,14 @@ def solve_wide_light(
         With its 1/f noise; sources are masked.
     usable : ndarray of bool, shape (ny, nx)
     expected : ndarray of float, any shape
-        Map of the light as far as known, over the whole image: what its prior is made of.
+        Map of the light as far as known, over the whole image, from which the prior is made.
     noise : FlickerNoise
     white : float
         Standard deviation of a pixel's white noise.
     readout : Readout
     references : ReferenceRows, optional
-        Reference pixels, which see the noise of their rows without light; on them rests what is known of noise that
-        all outputs share where light fills the frame.
+        Reference pixels, which see the noise of their rows without light; where light fills the frame, the noise that
+        all outputs share is known from them alone.
 
     Notes
     -----
@@ -118,7 +118,7 @@ def mask_wings(image: np.ndarray, usable: np.ndarray, mask: np.ndarray) -> np.nd
     """Return where wings of compact sources are above the scatter, (ny, nx) bool; the mask's own pixels are not in it.
 
     image : ndarray of float32, shape (ny, nx), without noise and wide light.
-    usable, mask : ndarray of bool, shape (ny, nx), pixels to judge by, and sources that are known.
+    usable, mask : ndarray of bool, shape (ny, nx), pixels to use, and known sources.
     """
     total, count = bin_image(np.where(usable, image, 0), usable, WING_BIN_PIX)
     sigma = WING_PIX / WING_BIN_PIX

@@ -1,9 +1,9 @@
-"""How faint a companion an image without its star shows, and how bright one is: fluxes of a point source, and limits.
+"""Fluxes of point sources in star-subtracted images, and the faintest companion that could be detected.
 
-The flux at a place is that of a point source and a level, fitted by least squares. How much of a source the
-subtraction leaves is known by injection. The noise at a distance from the star is the scatter of such fluxes along the
-ring there; that a ring holds few independent places makes a limit higher by Student's t (Mawet et al. 2014, ApJ 792,
-97).
+The flux at a place is that of a point source and a level, fitted by least squares. The fraction of a source's flux that
+survives the subtraction is measured by injection. The noise at a distance from the star is the scatter of such fluxes
+along the ring there; limits allow for the small number of independent places on a ring by Student's t (Mawet et al.
+2014, ApJ 792, 97).
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class ContrastCurve:
     n_places: np.ndarray
 
     def noise_at(self, radius_pix: np.ndarray | float) -> np.ndarray:
-        """Return the noise of one flux at a distance, that of the comparison's mean included; NaN off the curve."""
+        """Return the noise of one flux at a distance, with that of the mean it is compared with; NaN off the curve."""
         with_mean = self.noise * np.sqrt(1 + 1 / self.n_places)
         return _interpolated(radius_pix, self.radius_pix, with_mean)
 
@@ -132,7 +132,7 @@ class Companion:
 
 
 def flux_map(image: np.ndarray, source: PointSource) -> np.ndarray:
-    """Return the flux of a point source at every pixel, fitted with a level; NaN where too little is known.
+    """Return the flux of a point source at every pixel, fitted with a local level; NaN where too few pixels are usable.
 
     image : ndarray of float, shape (ny, nx), NaN where unknown.
     """
@@ -158,7 +158,7 @@ def _told(template: np.ndarray) -> float:
 
 
 def measure_throughput(subtracted: SubtractedStar, source: PointSource) -> tuple[np.ndarray, np.ndarray]:
-    """Return (radius in pixels, part of a source's flux that the subtraction leaves), the mean of injections."""
+    """Return (radius in pixels, fraction of a source's flux that survives the subtraction), the mean of injections."""
     y, x = np.nonzero(np.isfinite(subtracted.image))
     most = float(np.hypot(x - subtracted.centre[0], y - subtracted.centre[1]).max())
     found = []
@@ -177,7 +177,7 @@ def measure_throughput(subtracted: SubtractedStar, source: PointSource) -> tuple
 def corrected_fluxes(
     subtracted: SubtractedStar, source: PointSource, throughput: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
-    """Return the flux of a point source at every pixel (ny, nx), what the subtraction took given back."""
+    """Return the flux of a point source at every pixel (ny, nx), corrected for the throughput of the subtraction."""
     y, x = np.indices(subtracted.image.shape)
     distance = np.hypot(x - subtracted.centre[0], y - subtracted.centre[1])
     return flux_map(subtracted.image, source) / np.interp(distance, *throughput)
@@ -191,7 +191,7 @@ def measure_noise(
     *,
     robust: bool = False,
 ) -> ContrastCurve:
-    """Measure the scatter of fluxes (ny, nx) on rings about a star, half a width apart, and the limits it stands for.
+    """Measure the scatter of fluxes (ny, nx) on rings about a star, half a width apart, and the limits from it.
 
     centre : (x, y)
     companions : sequence of (x, y)
@@ -234,7 +234,7 @@ def find_companions(fluxes: np.ndarray, centre: tuple[float, float], fwhm_pix: f
 
 
 def passed_flux(subtracted: SubtractedStar, source: PointSource, place: tuple[float, float]) -> float:
-    """Return the flux that is found of a source of flux 1 injected at (x, y); NaN where too little is known."""
+    """Return the flux recovered from a source of flux 1 injected at (x, y); NaN where too few pixels are usable."""
     shape = subtracted.image.shape
     if not (0 <= place[0] <= shape[1] - 1 and 0 <= place[1] <= shape[0] - 1):
         return float("nan")
@@ -250,12 +250,12 @@ def passed_flux(subtracted: SubtractedStar, source: PointSource, place: tuple[fl
 def fit_companion(
     subtracted: SubtractedStar, source: PointSource, place: tuple[float, float], curve: ContrastCurve
 ) -> Companion:
-    """Measure place and flux of a companion near (x, y), what the subtraction does to it taken into account.
+    """Measure position and flux of a companion near (x, y), corrected for the throughput of the subtraction.
 
     Raises
     ------
     ValueError
-        When it is not in the image, or too few pixels are known there.
+        When it is not in the image, or too few pixels are usable there.
     """
     shape = subtracted.image.shape
     if not all(SEARCH_PIX < one < n - 1 - SEARCH_PIX for one, n in zip(place, shape[::-1], strict=True)):

@@ -1,9 +1,9 @@
 """The outskirts of large sources: light faint and smooth enough to be subtracted rather than masked.
 
-Under a mask 1/f noise is known from what lies beside it alone, so the wide mask of a galaxy costs most of the
+Under a mask 1/f noise is known only from the pixels beside it, so the wide mask of a galaxy costs most of the
 precision of the rows that it crosses. Its outskirts change little over many rows, the noise does from row to row: the
-level of a plane fitted around a place (Cleveland 1979, JASA 74, 829) is light. What of the noise is as smooth as that
-stays with the light, as it does under a mask.
+level of a plane fitted around a place (Cleveland 1979, JASA 74, 829) is light. Noise that is equally smooth stays with
+the light, as it does under a mask.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def model_diffuse_light(image: np.ndarray, bad: np.ndarray, mask: np.ndarray, *,
     -----
     Left out are light brighter than the white noise of a pixel, compact sources within outskirts, and masks narrower
     than 36 pixels. The bias of a plane, half the curvature times the kernel's variance, is removed to first order by a
-    second fit to what the first leaves. About 0.2 s and 10 bytes per pixel for a full frame.
+    second fit to the residuals of the first. About 0.2 s and 10 bytes per pixel for a full frame.
     """
     ny, nx = image.shape
     usable = ~bad & np.isfinite(image)

@@ -1,10 +1,9 @@
 """The light of a star behind a coronagraph, separated from stripes in the same image.
 
-Stripes that all integrations share (the mean of their 1/f noise, or that of a single image) can be told
-from the star only by shape: light is a function of the distance from the star, plus speckles and spikes
-near it; stripes run along the rows of the whole image. So the light is modelled by its profile of medians
-in rings, and where it is bright or rough the stripes are not measured but carried over from the rest of
-their rows.
+Stripes that all integrations share (the mean of their 1/f noise, or that of a single image) can be separated from the
+star only by shape: light is a function of the distance from the star, plus speckles and spikes near it; stripes run
+along the rows of the whole image. So the light is modelled by its profile of medians in rings, and where it is bright
+or rough the stripes are not measured but interpolated from the rest of their rows.
 """
 
 from __future__ import annotations
@@ -70,13 +69,13 @@ def separate_star(
     noise : float, optional
         Noise of a pixel, unit of the image; by default from the differences of neighbours along the rows.
     fit_light : callable, optional
-        `fit_light(image, weight, rings)` returns the light (ny, nx) that medians in rings have missed, told together
-        with the stripes: `image` is without `rings`, and has stripes.
+        `fit_light(image, weight, rings)` returns the light (ny, nx) that medians in rings have missed, fitted together
+        with the stripes: `image` still contains the stripes, but not `rings`.
 
     Notes
     -----
-    Light and stripes are estimated in turn, three times. What neither rings nor `fit_light` tell (a spike along the
-    rows fainter than the noise of a pixel) goes to the stripes. Cost: three stripe estimates.
+    Light and stripes are estimated in turn, three times. Light that neither rings nor `fit_light` describe (a spike
+    along the rows fainter than the noise of a pixel) is attributed to the stripes. Cost: three stripe estimates.
     """
     usable = np.isfinite(image) & ~mask
     noise = pixel_noise(image, usable) if noise is None else noise
@@ -145,8 +144,7 @@ def ring_profile(image: np.ndarray, usable: np.ndarray, centre: tuple[float, flo
 def ring_medians(image: np.ndarray, usable: np.ndarray, centre: tuple[float, float]) -> Rings:
     """Return the medians of the usable pixels in rings about `centre`.
 
-    Rings widen outward: the light there is smooth, and every ring takes what it holds of the stripes for
-    light.
+    Rings widen outward: the light there is smooth, and stripes enter the median of a narrow ring.
     """
     yy, xx = np.ogrid[: image.shape[0], : image.shape[1]]
     radius = np.hypot(yy - centre[0], xx - centre[1])
@@ -162,11 +160,11 @@ def ring_medians(image: np.ndarray, usable: np.ndarray, centre: tuple[float, flo
 
 
 def compact_sources(residual: np.ndarray, usable: np.ndarray) -> np.ndarray:
-    """Return (ny, nx) bool, True within 2 pixels of what stands out of its row like a point source, of either sign.
+    """Return (ny, nx) bool, True within 2 pixels of a point-like peak or dip relative to its row.
 
-    A companion that is first taken for stripes would not stand out any more, so it is looked for before: in
-    the image without the running median of each row, which stripes hardly survive, smoothed to the size of
-    a point source.
+    A companion mistaken for stripes in the first round would no longer stand out, so it is searched for beforehand: in
+    the image minus the running median of each row, which removes most of the stripes, smoothed to the size of a point
+    source.
     """
     filled = np.where(usable, residual, 0.0).astype(np.float32)
     high = np.where(usable, filled - ndimage.median_filter(filled, (1, ROW_MEDIAN_PIX)), 0.0)
@@ -180,7 +178,7 @@ def compact_sources(residual: np.ndarray, usable: np.ndarray) -> np.ndarray:
 def calm_weight(residual: np.ndarray, halo: np.ndarray, usable: np.ndarray, noise: float) -> np.ndarray:
     """Return (ny, nx) float32, 1 where stripes can be measured, falling to 0 where the light is too bright or rough.
 
-    residual : (ny, nx), what is left of the image without stripes and `halo`. noise : that of a pixel.
+    residual : (ny, nx), the image minus stripes and `halo`. noise : that of a pixel.
     """
     sigma = 1.4826 * np.median(np.abs(residual[usable]))
     square = np.where(usable, np.clip(residual, -20 * sigma, 20 * sigma) ** 2, 0.0)
@@ -199,12 +197,12 @@ def calm_weight(residual: np.ndarray, halo: np.ndarray, usable: np.ndarray, nois
 
 
 def even_weight(residual: np.ndarray, usable: np.ndarray) -> np.ndarray:
-    """Return (ny, nx) float32, 1 where no lump of light is left, less where boxes of several shapes show one.
+    """Return (ny, nx) float32, 1 where no excess light is left, less where boxes of several shapes show some.
 
-    residual : (ny, nx), what is left of the image without stripes and light.
+    residual : (ny, nx), the image minus stripes and light.
 
-    A lump so many times the usual scatter of a box's mean is noise that the box's pixels share: they count for as much
-    as makes their mean as uncertain as that.
+    An excess that is a multiple of the usual scatter of a box's mean is treated as noise common to the pixels of the
+    box: their weights are lowered until their mean is as uncertain as the excess is large.
     """
     filled, count = np.where(usable, residual, 0.0), usable.astype(float)
     weight = np.ones(residual.shape, np.float32)

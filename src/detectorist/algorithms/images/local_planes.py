@@ -1,4 +1,4 @@
-"""Planes fitted around every place of a binned image: smooth light, whatever its brightness.
+"""Planes fitted around every place of a binned image: smooth light of any brightness.
 
 The level of a plane fitted around a place (Cleveland 1979, JASA 74, 829), with Gaussian weights and gaps, from moments
 that are derivatives of a Gaussian.
@@ -27,7 +27,7 @@ def bin_image(image: np.ndarray, usable: np.ndarray, bin_pix: int) -> tuple[np.n
 
 
 def fit_planes(total: np.ndarray, count: np.ndarray, sigma: float, *, rounds: int = 2) -> tuple[np.ndarray, np.ndarray]:
-    """Return the level at every bin of a plane fitted around it, and the weight of what was seen there.
+    """Return the level at every bin of a plane fitted around it, and the weight of the data there.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def fit_planes(total: np.ndarray, count: np.ndarray, sigma: float, *, rounds: in
     sigma : float
         Width of the Gaussian weights, bins.
     rounds : int
-        Fits to what the one before left: the bias of a plane, half the curvature times the kernel's variance, is
-        removed to first order by a second.
+        Number of fits, each to the residuals of the one before: the second removes the bias of a plane, half the
+        curvature times the kernel's variance, to first order.
 
     Returns
     -------

@@ -61,14 +61,15 @@ def fit_wisps(
     Raises
     ------
     TooFewPixels
-        When the mask leaves nearly nothing where the templates have light, or components cannot be told apart.
+        When nearly all light of the templates is masked, or the components cannot be separated.
     ParameterError
         When shapes differ.
 
     Notes
     -----
-    The smooth templates weigh, the given ones are fitted (instrumental variables): noise of a template would otherwise
-    make every strength too small by its share of the template's own variance. About 0.8 s for a full frame.
+    The weights come from the smoothed templates, the given ones are fitted (instrumental variables): noise of a
+    template would otherwise make every strength too small by its share of the template's own variance. About 0.8 s for
+    a full frame.
     """
     image, templates = np.asarray(image, np.float32), np.asarray(templates, np.float32)
     require_shapes(image, mask, templates)

@@ -1,4 +1,4 @@
-"""Patches of light in maps of blocks of pixels: what stands out over several blocks, whatever its size."""
+"""Patches of light, several blocks wide, in maps of blocks of pixels."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ SIGMA_PER_MAD = 1.4826
 
 
 def significance(excess: np.ndarray) -> np.ndarray:
-    """Return the significance of the most unlike square of blocks about every block.
+    """Return the significance of the most deviant square of blocks around every block.
 
     excess : ndarray of float, shape (n_maps, n_blocks_y, n_blocks_x)
         Of blocks, in units of their own noise; NaN where unknown.
 
     Returns ndarray of float, same shape: the mean of squares of 2, 4 and 8 blocks, each size in robust sigmas of all
-    such squares of all maps, so that noise which neighbours share raises the bar by itself; 0 where unknown.
+    such squares of all maps, so that noise correlated between neighbours raises the threshold; 0 where unknown.
     """
     most = np.zeros(excess.shape)
     known = np.isfinite(excess)

@@ -1,4 +1,4 @@
-"""The variance of every pixel, completed where the error array does not know it."""
+"""The variance of every pixel, estimated where the error array does not give it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def complete_variance(data: np.ndarray, err: np.ndarray | None) -> np.ndarray:
     """Return the variance of every pixel: the square of its error where that is known, an estimate elsewhere.
 
     data : ndarray of float, shape (n_ints, n_rows, n_cols)
-        Images whose scatter serves where there is no error at all; NaN is ignored.
+        Images whose scatter is used where no error is given; NaN is ignored.
     err : ndarray of float, shape of `data`, or None
         Standard deviations. NaN, infinite, zero and negative mean "unknown", never "exact": an unknown
         pixel gets the mean variance of its neighbours up to three rows away in its own column; where those

@@ -1,4 +1,4 @@
-"""How well a correction of an image has gone: noise of rows, scatter against the strength of a wisp."""
+"""How well an image was corrected: noise of rows, scatter against the strength of a wisp."""
 
 from __future__ import annotations
 

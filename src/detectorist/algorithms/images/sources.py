@@ -1,8 +1,8 @@
 """Masks of stars and galaxies, including light below the noise of a single pixel.
 
 Tiers of increasing smoothness, as in the masks of the CEERS survey (Bagley et al. 2023, ApJ 946 L12): compact sources
-first, then what is left of galaxies and wings in images smoothed more and more, each grown by its own radius. Rows are
-levelled before, output by output, so that stripes are not taken for sources, and a smooth surface stands for the sky.
+first, then the fainter parts of galaxies and wings in images smoothed more and more, each grown by its own radius. Rows
+are levelled beforehand, output by output, so that stripes are not detected as sources, and the sky is a smooth surface.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Alignment(NamedTuple):
     known : ndarray of bool, shape (ny, nx), where the moved reference rests mostly on known pixels.
     scale : float, brightness of the star over that of the reference star.
     shift_pix : (x, y), by which the reference was moved, along columns and rows.
-    scatter : float, robust standard deviation of the difference on the halo; NaN: nothing to compare.
+    scatter : float, robust standard deviation of the difference on the halo; NaN if there is nothing to compare.
     """
 
     image: np.ndarray
@@ -91,7 +91,7 @@ def align_reference(image: np.ndarray, reference: np.ndarray) -> Alignment:
 
 
 def unmoved(image: np.ndarray, reference: np.ndarray) -> Alignment:
-    """Return a reference where it is: what a mask lets through stays with the mask, not with the star.
+    """Return a reference unmoved: the light that a mask lets through moves with the mask, not with the star.
 
     Shapes and units as in `align_reference`.
     """

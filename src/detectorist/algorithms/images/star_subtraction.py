@@ -1,9 +1,8 @@
-"""A star taken out of a coronagraphic image: modes of the images of reference stars, fitted on rings.
+"""Subtraction of a star from a coronagraphic image by modes of images of reference stars, fitted on rings.
 
 The modes are those of Karhunen and Loeve (Soummer, Pueyo & Larkin 2012, ApJ 755, L28); with all of them it is the
-least-squares fit of the references (Lafreniere et al. 2007, ApJ 660, 770).
-No image of the target takes part in the modes, so the subtraction is linear in the target's light: what it does to a
-companion is known exactly.
+least-squares fit of the references (Lafreniere et al. 2007, ApJ 660, 770). No image of the target enters the modes, so
+the subtraction is linear in the target's light, and its effect on a companion is known exactly.
 """
 
 from __future__ import annotations
@@ -70,7 +69,7 @@ class SubtractedStar:
     references: tuple[Alignment, ...]
 
     def passed(self, light: np.ndarray) -> np.ndarray:
-        """Return what the subtraction leaves of light (ny, nx) in the image, as of a companion; NaN where unknown."""
+        """Return what the subtraction leaves of light (ny, nx) in the image, such as a companion's; NaN if unknown."""
         left = np.full(light.size, np.nan)
         values = np.asarray(light, float).ravel()
         for ring in self.rings:
@@ -89,10 +88,10 @@ def subtract_star(
     most_modes: int = MOST_MODES,
     ring_pix: float = RING_PIX,
 ) -> SubtractedStar:
-    """Subtract a star by the images of others: aligned with it, or where they are, whichever leaves less.
+    """Subtract a star by images of reference stars: aligned with it or unmoved, whichever leaves the smaller residuals.
 
-    Behind a mask, a part of the light moves with the star and a part stays with the mask: which one dominates, the
-    images say.
+    Behind a mask, a part of the light moves with the star and a part stays with the mask: the images decide which one
+    dominates.
 
     image : ndarray of float, shape (ny, nx)
         Any linear unit; not finite where unknown.
@@ -108,7 +107,7 @@ def subtract_star(
         Width of the rings on which the modes are fitted.
 
     Pixels that are unknown in the image or in any reference are unknown in the result, and so are single ones that
-    stand out more than an image of a point source could (where variances are given). Every ring loses its mean.
+    stand out more than a point source could (where variances are given). The mean of every ring is subtracted.
 
     Raises
     ------
@@ -173,7 +172,7 @@ def _with_references(
 
 
 def without_spikes(image: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Return an image with NaN where a single pixel stands out as no image of a point source does."""
+    """Return an image with NaN where a single pixel stands out more than a point source could."""
     image = np.asarray(image, float)
     filled = np.where(np.isfinite(image), image, np.nanmedian(image) if np.isfinite(image).any() else 0.0)
     fine = np.where(np.isfinite(image), image - ndimage.median_filter(filled, 5), np.nan)

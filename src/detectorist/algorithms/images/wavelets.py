@@ -19,7 +19,7 @@ def remove_noise(image: np.ndarray, *, n_scales: int = 4) -> np.ndarray:
     n_scales : int
         Wavelet scales, doubling from 1 pixel; what is coarser stays as it is.
 
-    Light that stands out of the noise is not changed, so that its strength is not. About 1 s for a full frame.
+    Light above the noise is not changed, so that its strength is preserved. About 1 s for a full frame.
     """
     smooth = np.nan_to_num(np.asarray(image, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     details = []

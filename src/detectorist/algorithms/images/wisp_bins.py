@@ -1,4 +1,4 @@
-"""An image and the templates of its wisp in bins, and what planes fitted around every place leave of them."""
+"""An image and its wisp templates in bins, and their residuals from planes fitted around every place."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ class Sharp:
     excluded: np.ndarray
 
     def independent(self, left: np.ndarray, bins: Bins) -> np.ndarray:
-        """Return the variance of bins that count each by itself: neighbours share structure and what `left` shows."""
+        """Return the variance of bins treated as independent, including structure and correlations seen in `left`."""
         return self.white + STRUCTURE_BINS * np.maximum(self.structure, _local_misfit(left, self.used, bins))
 
 
 def left_of(rest: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Return what wisps of the given strengths leave of the image in `rest` (see `Sharp`), (ny, nx)."""
+    """Return the image of `rest` (see `Sharp`) minus wisps of the given strengths, (ny, nx)."""
     return rest[0] - np.tensordot(scale, rest[1 : 1 + scale.size], 1)
 
 

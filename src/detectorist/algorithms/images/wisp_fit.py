@@ -46,7 +46,7 @@ class WispFit:
 
     @property
     def measured(self) -> bool:
-        """Whether the image tells: a wisp was found, or one of 0.3 of its template would have been."""
+        """Whether the image constrains the wisp: one was found, or one of 0.3 of its template would have been."""
         return self.significant or bool((SIGNIFICANT_SIGMA * self.error <= LEAST_KNOWN).all())
 
 

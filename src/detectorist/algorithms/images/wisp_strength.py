@@ -1,9 +1,9 @@
 """How strong a wisp of known shape is in an image full of sources, also where it lies under a galaxy.
 
 Filaments are tens of pixels wide, the light of a galaxy that hides them changes more slowly: planes fitted around every
-place take it off image and template alike, and what is left of the image is compared with what is left of the
-template. Compact sources are what deviates from that, looked for with the wisp taken off, round by round. The first
-strength is one that they cannot shift: least absolute deviations of differences between places.
+place remove it from image and template alike, and the residuals of both are compared. Compact sources are outliers of
+this comparison, searched for with the wisp subtracted, round by round. The first strength is one that they cannot
+shift: least absolute deviations of differences between places.
 
 Real wisps are not their templates. Their strength varies from place to place (several components under one template),
 and they are displaced: both are parameters, held to zero as strongly as the image allows (evidence of a Gaussian prior;
@@ -54,8 +54,8 @@ def measure_strength(image: np.ndarray, usable: np.ndarray, templates: np.ndarra
         Flat-fielded, without stripes as far as known; any level.
     usable : ndarray of bool, shape (ny, nx)
     templates : ndarray of float32, shape (n, ny, nx)
-        As they are: what their noise makes of strengths is told from their dark parts, and taken off. A template that
-        was smoothed has lost structure, which passes for strength.
+        Not smoothed: the bias of strengths by their noise is estimated from their dark parts and corrected. Smoothing
+        removes structure from a template, which biases strengths.
 
     Returns
     -------
@@ -64,12 +64,12 @@ def measure_strength(image: np.ndarray, usable: np.ndarray, templates: np.ndarra
     Raises
     ------
     TooFewPixels
-        When too little is seen where the templates have light, or components cannot be told apart.
+        When too few usable pixels have light of the templates, or the components cannot be separated.
 
     Notes
     -----
-    What is broader than about 80 pixels in a template is not measured but follows its filaments. About 1.5 s for a full
-    frame.
+    Light broader than about 80 pixels in a template is not measured itself but scaled with the filaments. About 1.5 s
+    for a full frame.
     """
     bins = bin_wisp(image, usable, templates)
     scale, sharp = _fit_robustly(bins)

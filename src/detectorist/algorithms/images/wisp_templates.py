@@ -76,8 +76,8 @@ def stack_template(
     Notes
     -----
     The first stack is a clipped mean of the images above their skies: sources are elsewhere in each. Then each image's
-    strength is fitted and the images, divided by it and weighted by its square, are stacked again. An image whose
-    strength comes out at less than a tenth of the mean is left out.
+    strength is fitted and the images, divided by it and weighted by its square, are stacked again. An image with a
+    strength of less than a tenth of the mean is left out.
     """
     if len(images) < MIN_EXPOSURES:
         raise TooFewPixels(f"wisp template: {len(images)} exposures; {MIN_EXPOSURES} are needed", n=len(images))

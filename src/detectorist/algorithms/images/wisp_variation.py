@@ -1,4 +1,4 @@
-"""Strengths that vary from place to place, and a displacement: what makes real wisps unlike their templates."""
+"""Strengths that vary from place to place, and a displacement: how real wisps differ from their templates."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ CLUSTERS = (1, 2, 4)
 class Strength(NamedTuple):
     """Result of `wisp_strength.measure_strength`.
 
-    scale : ndarray, shape (n,), mean strength of every template, weighted by its light squared; one alone may come out
-        below zero, several do not.
+    scale : ndarray, shape (n,), mean strength of every template, weighted by its light squared; a single one may be
+    negative, several may not.
     covariance : ndarray, shape (n, n)
     least_error : ndarray, shape (n,), what the error would be with white noise alone.
     local : ndarray of float32, shape (ny, nx), strength at every place over the mean.
@@ -51,7 +51,7 @@ class Strength(NamedTuple):
 
 
 def fit_variation(bins: Bins, sharp: Sharp, scale: np.ndarray, shape: tuple[int, int]) -> Strength:
-    """Return strengths, their errors and their course over an image of `shape`, about those of the whole wisp."""
+    """Return strengths, their errors and their variation over an image of `shape`, relative to the whole wisp."""
     active = np.flatnonzero(scale > 0) if bins.n > 1 else np.arange(1)
     typical = float(scale[active].mean()) if active.size else 0.0
     share = scale / typical if bins.n > 1 and typical else np.ones(bins.n)

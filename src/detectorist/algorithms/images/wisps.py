@@ -1,7 +1,7 @@
 """How strong a wisp of known shape is in an image, with its uncertainty.
 
 Wisps are stray light of fixed shape per detector and filter and of varying strength, possibly of two or more components
-that vary apart. `find_wisps` measures them in an image full of sources, of which it knows nothing.
+that vary apart. `find_wisps` measures them in an image full of unknown sources.
 """
 
 from __future__ import annotations
@@ -75,12 +75,12 @@ def find_wisps(
     Returns
     -------
     WispModel
-        Strengths and errors are NaN where too little is seen of the templates' light.
+        Strengths and errors are NaN where too little of the templates' light is usable.
 
     Raises
     ------
     TooFewPixels
-        When components cannot be told apart.
+        When components cannot be separated.
     ParameterError
         When shapes differ or a template has no light.
 

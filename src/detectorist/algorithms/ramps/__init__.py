@@ -1,1 +1,1 @@
-"""Ramps before their slopes are fitted: groups, response, offsets, saturation, and what strikes or glows in them."""
+"""Ramps before their slopes are fitted: groups, response, offsets, saturation, cosmic-ray events and persistence."""

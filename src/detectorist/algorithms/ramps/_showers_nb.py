@@ -1,4 +1,4 @@
-"""Compiled loop of `showers`: what a group adds to blocks of pixels beyond their usual rise."""
+"""Compiled loop of `showers`: the excess of a group over the usual rise of blocks of pixels."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""Which of the spoiled groups to leave out: the bias of a group that is kept against the noise of one that is lost.
+"""Which of the affected groups to leave out: the bias by a group that is kept against the noise by one that is lost.
 
 On a ramp of a dozen groups each is worth 5 % of the noise, and the decay after the reset may spoil a third of them.
-What it does to all pixels alike goes with the background. What it does in proportion to a pixel's light changes all
-fluxes by the same factor, which a time series does not notice as long as that factor holds from one integration to the
-next.
+An offset common to all pixels is removed with the background. An effect in proportion to a pixel's light changes all
+fluxes by the same factor, which does not matter to a time series as long as the factor is the same in all integrations.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ LEAST_KEPT = 2
 
 @dataclass(frozen=True)
 class GroupChoice:
-    """Groups to leave out, and what they were weighed by."""
+    """Groups to leave out, and the figures behind the choice."""
 
     groups: tuple[int, ...]  # zero-indexed, ascending
     spoiled: SpoiledGroups  # what departs from the course of the middle groups
@@ -40,13 +39,13 @@ class GroupChoice:
 
 
 def weigh_groups(stack: GroupStack, *, n_sigma: float = 4.0, min_deviation: float = 0.003) -> GroupChoice:
-    """Return which of the spoiled groups to drop: those that leave the least noise and unsteady bias together.
+    """Return which of the affected groups to drop: the choice with the least sum of noise and unsteady bias.
 
     Parameters as `find_spoiled_groups`. For each number of first groups, with and without the last one, the slope's
     bias in proportion to the light is summed from the departures of the differences kept, times their weights in a
     straight-line fit; a tenth of it is added to the photon noise in quadrature. A difference that departs by more than
-    the photon noise of the brightest pixels is not kept, however small its weight: it would be flagged as a jump in
-    some of them. Offsets that all pixels share are no bias here: they are subtracted with the background (or before,
+    the photon noise of the brightest pixels is never kept, even if its weight is small: it would be flagged as a jump
+    in some of them. Offsets that all pixels share are no bias here: they are subtracted with the background (or before,
     by SubtractGroupOffsetsStep).
     """
     spoiled = find_spoiled_groups(stack, n_sigma=n_sigma, min_deviation=min_deviation)

@@ -1,8 +1,8 @@
-"""What all pixels of a group share beyond the straight course of their ramps.
+"""The offset that all pixels of a group have in common, relative to straight ramps.
 
-The decay after a reset, the pull on the last frame and what drift the reference pixels leave move the dark pixels of a
-group together, odd and even rows apart. Measured on pixels beside the star, against straight lines through the later
-part of their ramps, it can be subtracted: groups that would have to be dropped stay usable, and slopes do not change.
+The decay after a reset, the pull on the last frame and residual drift move the dark pixels of a group together, odd and
+even rows separately. Measured on pixels beside the star, against straight lines through the later part of their ramps,
+it can be subtracted: groups that would have to be dropped stay usable, and slopes do not change.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class GroupOffsets:
 
 
 def middle_groups(n_groups: int) -> slice:
-    """Return the groups that lines are laid through: the second half, in which a decay has ended, but the last one."""
+    """Return the groups that lines are fitted to: the second half, in which a decay has ended, without the last one."""
     return slice(max(1, n_groups // 2), n_groups - 1)
 
 
@@ -52,8 +52,8 @@ def measure_group_offsets(data: np.ndarray, usable: np.ndarray) -> GroupOffsets:
 
     Notes
     -----
-    The median over the pixels: cosmic rays and hot pixels do no harm. Each integration for itself. Two passes over the
-    faint half of the columns.
+    The median over the pixels, robust against cosmic rays and hot pixels, for each integration separately. Two passes
+    over the faint half of the columns.
     """
     n_ints, n_groups = data.shape[:2]
     middle = middle_groups(n_groups)

@@ -2,8 +2,8 @@
 
 After a reset the first groups of a ramp carry the decay of the reset switch and the RSCD effect, and the last group is
 pulled down by the reset that follows it. Both are effects of the group's number. The bend of non-linearity is not: it
-depends on the accumulated signal, which pixels of different brightness reach at different groups. That tells the two
-apart, in long ramps and in short ones.
+depends on the accumulated signal, which pixels of different brightness reach at different groups. That separates the
+two, in long ramps and in short ones.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class GroupStack:
 
 @dataclass(frozen=True)
 class SpoiledGroups:
-    """Groups to leave out, and why."""
+    """Groups to leave out, and the reasons."""
 
     groups: tuple[int, ...]  # zero-indexed, ascending
     deviation: (
@@ -92,11 +92,11 @@ def stack_differences(data: np.ndarray, groupdq: np.ndarray | None = None) -> Gr
     """Stack the differences between neighbouring groups over bright, sound pixels and all integrations.
 
     data, groupdq :
-        as in `choose_groups`. Cosmic rays do no harm: stacks are medians.
+        as in `choose_groups`. Stacks are medians, robust against cosmic rays.
 
-    Cost: one pass over the first, last and middle groups, and a median over at most 2400 pixels of every group. A
-    ramp of two groups or without bright pixels gives a stack that decides nothing; in ramps of three or four groups
-    only the last one can be judged.
+    Cost: one pass over the first, last and middle groups, and a median over at most 2400 pixels of every group. A ramp
+    of two groups or without bright pixels gives a stack from which nothing can be decided; in ramps of three or four
+    groups only the last one can be judged.
     """
     n_groups = data.shape[1]
     n_differences = n_groups - 1
@@ -141,7 +141,7 @@ def find_spoiled_groups(stack: GroupStack, *, n_sigma: float = 4.0, min_deviatio
     n_sigma : float
         Smallest departure in units of its error, which includes the scatter of the middle groups.
     min_deviation : float
-        Smallest departure as a share of the slope: less does not matter, however significant.
+        Smallest departure as a fraction of the slope: smaller ones are ignored even if they are significant.
     """
     n_differences = stack.ratio.shape[-1]
     none = np.zeros(n_differences)
@@ -237,7 +237,7 @@ def _stack(ratio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class Residuals:
-    """What the differences of one row parity leave of the course that accumulated signal explains, in logarithms."""
+    """Residuals of the differences of one row parity from the course with accumulated signal, in logarithms."""
 
     left: np.ndarray  # (n_bins, n_groups - 1)
     error: np.ndarray  # same shape, of the stack alone
@@ -248,10 +248,10 @@ class Residuals:
 
 
 def residuals_of(stack: GroupStack, parity: int) -> Residuals:
-    """Fit non-linearity to the middle groups, and take it out of all.
+    """Fit non-linearity to the middle groups, and remove it from all.
 
-    In logarithms the response at one signal over that at another is a difference of the same polynomial, whatever the
-    brightness of the pixel.
+    In logarithms the response at one signal over that at another is a difference of the same polynomial for pixels of
+    any brightness.
     """
     error = stack.error[parity] / np.maximum(stack.ratio[parity], 10 * LOWEST_RATIO)
     response = np.log(np.maximum(stack.ratio[parity], LOWEST_RATIO))

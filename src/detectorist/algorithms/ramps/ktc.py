@@ -3,8 +3,8 @@
 A ramp of one pixel in integration i is `offset_i + slope * t + noise`, plus a step at every cosmic ray. The
 slope belongs to the scene and is common to all integrations of an exposure, so it is fitted from all of
 them: the offset is then the mean of a few groups rather than the extrapolation of four to t = 0, which
-carries about twice the noise, and a ramp cut short by a cosmic ray or by saturation still has one. Groups
-after a cosmic ray tell the slope, never the offset.
+carries about twice the noise, and a ramp cut short by a cosmic ray or by saturation still has one. Groups after a
+cosmic ray constrain the slope, but not the offset.
 """
 
 from __future__ import annotations
@@ -49,20 +49,19 @@ def measure_ktc(
         Saturation level, DN. Not finite or not positive means none is known.
     sat_frac : float
         Groups above this fraction of the saturation level are left out, so that the fit stays where the
-        detector is linear. Where that leaves no slope in any integration, all groups that are not flagged
-        count again; where there is none then either (a pixel with only its first group), the offset is
-        relative to the pixel's own median.
+        detector is linear. Where that leaves no slope in any integration, all unflagged groups are used; where there is
+        no slope even so (a pixel with only its first group), the offset is relative to the pixel's own median.
 
     Returns
     -------
     KtcOffsets
         The slope is the median over the integrations of each one's least-squares slope, weighted by its
-        information, so a cosmic ray nobody flagged in one integration does not enter the others.
+        information, so an unflagged cosmic ray in one integration does not affect the others.
 
     Raises
     ------
     ValueError
-        When shapes do not belong together or `sat_frac` is not positive.
+        When shapes do not match or `sat_frac` is not positive.
 
     Notes
     -----

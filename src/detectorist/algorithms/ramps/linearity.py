@@ -1,7 +1,7 @@
 """A non-linearity correction from the ramps themselves.
 
-Each ramp is taken to be nearly linear over a section of its groups; the straight line of that section, continued, is
-what the rest of the ramp should have been. One polynomial for each of the detector's outputs turns measured DN into it.
+Each ramp is taken to be nearly linear over a section of its groups; the straight line of that section is extrapolated
+to the rest of the ramp. One polynomial for each of the detector's outputs maps measured DN to it.
 """
 
 from __future__ import annotations
@@ -66,18 +66,18 @@ def fit_linearity(
     """Fit F = DN + c2 DN^2 + c3 DN^3 + c4 DN^4 so that corrected ramps are straight.
 
     DN is the measured count, pedestal included: what the standard pipeline's linearity step raises to powers. A
-    polynomial without constant that bends only far above a pedestal of thousands of DN shifts a ramp as a whole; a
-    constant does not matter to a ramp, so each one has a free offset in the fit, and what is fitted is its shape: the
-    corrected ramp is to follow the straight line of its own corrected section. The scale is set by that section too:
-    its slopes are held at what was measured, softly, so that a section that bends a little is straightened as well.
+    polynomial without constant that bends only far above a pedestal of thousands of DN shifts a ramp as a whole; since
+    a constant does not matter to a ramp, each one has a free offset in the fit: the corrected ramp has to follow the
+    straight line through its own corrected section. The scale is set by that section too: its slopes are kept near the
+    measured ones, but not exactly, so that a slightly bent section is straightened as well.
 
     Parameters
     ----------
     data : ndarray of float, shape (n_ints, n_groups, ny, nx)
-        Raw ramps, DN. Every integration is a sample of its own.
+        Raw ramps, DN. Every integration is a separate sample.
     groupdq : ndarray of uint8, same shape, or None
-        A ramp with DO_NOT_USE, SATURATED or JUMP_DET in the groups used is left out, a group flagged DO_NOT_USE in all
-        its pixels is left out alone.
+        A ramp with DO_NOT_USE, SATURATED or JUMP_DET in the groups used is left out; of a group flagged DO_NOT_USE in
+        all pixels, only that group.
     group_idx_start_fit, group_idx_end_fit : int
         Groups taken to be linear; the end is exclusive, and counted from the end of the ramp when negative.
     group_idx_start_derive, group_idx_end_derive : int
@@ -90,14 +90,14 @@ def fit_linearity(
     Raises
     ------
     ParameterError
-        When groups, rows or columns are not there, too few, or leave no ramp to an output.
+        When groups, rows or columns do not exist, are too few, or leave an output without a ramp.
     TooFewPixels
-        When a ramp does not rise at all where it is taken to be linear: nothing is lit.
+        When ramps do not rise in the linear section: nothing is illuminated.
 
     Notes
     -----
     Ordinary least squares on counts (not on differences, whose noise would enter the powers and flatten the
-    correction). The bend is known as well as the slopes of the linear section: with photon noise to about 1 % over the
+    correction). The bend is as precise as the slopes of the linear section: with photon noise, about 1 % over the
     square root of the number of ramps.
     """
     _check_array(data, row_idx_start_used, row_idx_end_used, trace_columns)

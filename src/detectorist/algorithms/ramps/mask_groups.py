@@ -59,15 +59,15 @@ def match_groups(
         "basic": one group for all pixels, where the light in the border of the crop agrees. "advanced": one
         for the peak and one for the median of the brighter pixels of the border.
     cropwidth, edgewidth : int, optional
-        Half-width of the crop and width of its border; 20 and 10, advanced 30 and 20. A border as wide as
-        the crop leaves nothing out.
+        Half-width of the crop and width of its border; 20 and 10, advanced 30 and 20. A border as wide as the crop uses
+        the whole crop.
     threshold : float
         "advanced": percentile of the crop above which border pixels are compared.
 
     Raises
     ------
     ParameterError
-        For an unknown method, without a science image, or where nothing of the crop is in the image.
+        For an unknown method, without a science image, or where the crop lies outside the image.
     """
     if mask_method not in CROP_WIDTH_PIX:
         raise ParameterError(f"mask_method is {mask_method!r}: basic or advanced is needed here")
@@ -113,9 +113,9 @@ def late_groups(
     n_groups : int
     match : GroupMatch
     mask_sigma_med : float
-        Only pixels so many (robust) standard deviations above the median of the image lose groups.
+        Only pixels this many (robust) standard deviations above the median of the image lose groups.
     mask_window : int
-        Pixels so near to one of these do too.
+        So do pixels within this distance of one of them.
 
     Raises
     ------

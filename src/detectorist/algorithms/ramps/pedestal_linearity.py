@@ -1,9 +1,9 @@
 """A non-linearity correction from the ramps themselves, as a function of the counts above the pedestal.
 
-Light falls on a pixel at a constant rate, so that every corrected ramp is a straight line. How far it bends depends on
-the charge collected alone. Whatever else bends ramps (decay after the reset, drift of the electronics) comes with the
-number of the group, alike in bright and faint pixels: pixels of different brightness, which reach the same charge at
-different groups, tell the two apart, in ramps of ten groups as well as in ramps of a hundred.
+Light falls on a pixel at a constant rate, so that every corrected ramp is a straight line. Non-linearity depends on the
+collected charge alone. All other effects that bend ramps (decay after the reset, drift of the electronics) depend on
+the number of the group and are the same in bright and faint pixels. Pixels of different brightness, which reach the
+same charge at different groups, separate the two, in ramps of ten groups as well as of a hundred.
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ class _Ramps:
 def fit_above_pedestal(data: np.ndarray, *, first_group: int | None = None) -> LinearityFit:
     """Fit F = s + c2 s^2 + c3 s^3 + c4 s^4 with s the measured DN above the pedestal, for each output.
 
-    The ramps of a pixel are averaged over the integrations, without cosmic rays. Least squares on what is left of
-    straight lines, every pixel with its own line, and every output with its own common course through the groups; a
-    pixel's weight falls as the square root of its brightness. The pedestal is where the first differences of bright
-    pixels lead back to before the first group, and the slope of F is 1 there.
+    The ramps of a pixel are averaged over the integrations, without cosmic rays. Least squares on the residuals from
+    straight lines, with a line for every pixel and a common course through the groups for every output; a pixel's
+    weight falls as the square root of its brightness. The pedestal is the level before the first group, extrapolated
+    from the first differences of bright pixels, and the slope of F is 1 there.
 
     Parameters
     ----------
@@ -83,11 +83,11 @@ def fit_above_pedestal(data: np.ndarray, *, first_group: int | None = None) -> L
     Raises
     ------
     TooFewPixels
-        Ramps too short, too few bright pixels, or none of the answers that fits of odd and of even rows agree upon.
+        Ramps too short, too few bright pixels, or no solution on which fits of odd and of even rows agree.
 
     Notes
     -----
-    On an independent simulation with 9.5 % of non-linearity the slopes came out within 0.3 % (rms over outputs and
+    On an independent simulation with 9.5 % of non-linearity the slopes were right to 0.3 % (rms over outputs and
     signals up to the brightest pixels) for ramps of 12 to 60 groups.
     """
     n_groups = data.shape[1]

@@ -1,4 +1,4 @@
-"""Persistence: pixels that saturated in an earlier exposure glow for about an hour, whatever reset them."""
+"""Persistence: pixels that saturated in an earlier exposure glow for about an hour, in spite of resets."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def flag_glow(
         When each group begins, s.
     exclude : bool
         Set DO_NOT_USE on the groups that begin while a pixel glows, besides PERSISTENCE on the pixel. A pixel that
-        saturates in this exposure too keeps its groups: what saturates it outshines the glow.
+        saturates in this exposure as well keeps its groups: its light outshines the glow.
 
     Returns
     -------

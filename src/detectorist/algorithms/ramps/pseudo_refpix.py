@@ -1,10 +1,9 @@
-"""Drifts of a subarray's level told by pixels at its edges, where it has no reference pixels of its own.
+"""Drifts of the level of a subarray without reference pixels, measured with pixels at its edges.
 
-Pixels near the edges see little light, and what light they see rises along every ramp alike. What they have
-in common beyond that, group by group, is drift: of each output's level, of odd against even columns, and
-(from the sides) of rows. Such pixels carry 1/f noise of their own place in the frame, which is no drift of
-the rest of it, so a drift is only subtracted as far as the rest of the image follows it, and not at all
-where it does not.
+Pixels near the edges see little light, and the light they do see rises in the same way along every ramp. Any other
+change they have in common, group by group, is drift: of each output's level, of odd against even columns, and (from the
+sides) of rows. The 1/f noise at their own place in the frame is not a drift of the rest of it, so a drift is subtracted
+only to the extent that the rest of the image follows it.
 """
 
 from __future__ import annotations
@@ -55,9 +54,9 @@ class ReferenceDrift:
 def level_error(drift: ReferenceDrift, times_s: np.ndarray) -> float:
     """Return the standard error (DN/s) of the level that all pixels of the mean rate have in common.
 
-    Every integration's level drifts with a slope of its own. Against the others it is corrected; what all have on
-    average looks like sky and stays, with the scatter of the slopes over the root of their number. NaN for a single
-    integration, 0 where no level was corrected.
+    The level of every integration drifts with its own slope. Differences between integrations are corrected; the mean
+    drift looks like sky and stays, with an uncertainty of the scatter of the slopes over the square root of their
+    number. NaN for a single integration, 0 where no level was corrected.
     """
     time = np.asarray(times_s, float) - np.mean(times_s)
     slopes = np.einsum("igo,g->io", drift.levels, time / (time**2).sum())
@@ -90,15 +89,15 @@ def measure_reference_drift(
         True where a sample must not be used.
     times_s : ndarray of float, shape (n_groups,)
     nlower, nupper, nleft, nright : int
-        Rows below and above, columns left and right that serve as reference pixels.
+        Rows below and above, columns left and right that are used as reference pixels.
     nrow_off, ncol_off : int
         Rows and columns between them and the edges.
     odd_even_columns : bool
-        Measure odd and even columns apart too.
+        Also measure odd and even columns separately.
     side_smoothing_length : int
         Rows over which the drift of rows is averaged.
     n_outputs : int
-        Stripes of columns with drifts of their own.
+        Number of stripes of columns with separate drifts.
 
     Returns
     -------

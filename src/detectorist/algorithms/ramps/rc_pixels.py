@@ -29,12 +29,12 @@ def first_straight_group(
         Standard deviation of the rise from one group to the next, DN; where there are four integrations or more, their
         scatter counts if it is larger.
     bend_sigma : float
-        A rise that deviates from the mean of all that follow it, by so many times the error of its mean over
-        integrations, is part of a bend.
+        A rise is part of a bend if it deviates from the mean of all that follow it by more than this many times the
+        error of its mean over integrations.
 
     Notes
     -----
-    At least three groups, two rises, must be left to tell that they agree.
+    At least three groups, with two rises to be compared, must be left.
     """
     n_groups = ramp.shape[1]
     rises = np.where(unusable[:, 1:] | unusable[:, :-1], np.nan, np.diff(np.asarray(ramp, float), axis=1))

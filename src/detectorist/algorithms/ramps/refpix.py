@@ -1,8 +1,8 @@
 """Electronic drift of MIRI ramps from the reference columns at the edge of the detector.
 
 MIRI has four outputs, interleaved by column (column mod 4), and four columns of reference pixels on the left edge, one
-for each output. What a reference pixel does from group to group is drift of its output: an offset per group, another
-one for odd and even rows, and something slow along the rows.
+for each output. Changes of a reference pixel from group to group are drift of its output: an offset per group, another
+one for odd and even rows, and a slow variation along the rows.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SMOOTHINGS = ("median", "gaussian", "auto")
 
 @dataclass(frozen=True)
 class SplineChoice:
-    """What "auto" has chosen: order of the spline (1 or 2), and the period that it halves, in rows."""
+    """The choice made by "auto": order of the spline (1 or 2), and the period in rows whose amplitude it halves."""
 
     order: int
     length_rows: float
@@ -69,10 +69,9 @@ def measure_reference_drift(
     reads : ndarray of float, shape (n_ints, n_groups, ny, 4)
         Reference columns in DN, one per output. Non-finite reads are left out.
     unusable : ndarray of bool, same shape
-        True where a read must not be used. A pixel that is unusable in group 0 has nothing to be compared with and
-        is left out of the whole integration.
+        True where a read must not be used. A pixel that is unusable in group 0 is left out of the whole integration.
     smoothing_length : int or None
-        In rows of the detector, whether or not odd and even rows are treated apart. "median": the window reaches
+        In rows of the detector, also where odd and even rows are treated separately. "median": the window reaches
         half of it to both sides, so an even length is taken one row longer; "gaussian": full width at half maximum.
         None takes the whole column at once ("auto": chooses).
     smoothing : {"median", "gaussian", "auto"}
@@ -97,8 +96,8 @@ def measure_reference_drift(
     Notes
     -----
     Linear in the number of reads; with "auto" once per process a symmetric eigenproblem of size ny in addition.
-    The noise of the first group enters every other group of its integration alike. But for the choice of "auto" an
-    integration does not depend on the others.
+    The noise of the first group enters all other groups of its integration. Integrations are independent of one
+    another, except for the choice of "auto".
     """
     _check(reads, smoothing_length, smoothing)
     n_ints, n_groups, ny, n_outputs = reads.shape
@@ -129,7 +128,7 @@ def measure_reference_drift(
 def choose_smoothing(
     reads: np.ndarray, unusable: np.ndarray | None = None, *, odd_even_rows: bool = True
 ) -> SplineChoice:
-    """Return the smoothing that "auto" takes for these reads, as `measure_reference_drift` describes it.
+    """Return the smoothing that "auto" chooses for these reads, as described in `measure_reference_drift`.
 
     Made from 400 columns at most, spread evenly over all groups and integrations. Parameters as there.
     """
@@ -175,7 +174,7 @@ def subtract_reference_drift(
     data : ndarray of float, shape (n_ints, n_groups, ny, nx), DN. NaN stays NaN.
     drift : ndarray of float, shape (n_ints, n_groups, ny, 4), DN.
     first_column : int
-        Column of the detector (0-based) under the first one of `data`; it tells which output reads it.
+        Column of the detector (0-based) under the first one of `data`; it determines which output reads it.
     Returns a new array of `dtype`, same shape; reference columns are corrected like all others.
     """
     output = (first_column + np.arange(data.shape[-1])) % N_OUTPUTS

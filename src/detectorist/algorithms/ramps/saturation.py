@@ -1,8 +1,7 @@
 """Saturated groups, and the neighbours that their charge spills into.
 
-What stcal does with a square of neighbours, for a square or for the neighbours that share an edge, across
-which charge flows; with pixels that count as saturated whatever they read (RC pixels, whose ramps bend from
-the first group on).
+The neighbours form a square, as in stcal, or share an edge, across which charge flows. Given pixels can be treated as
+always saturated (RC pixels, whose ramps bend from the first group on).
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ def flag_saturation(
         True for pixels that count as saturated in all groups.
     n_frames : int, optional
         Frames averaged in a group. With more than one, a group may hide that its last frames were
-        saturated: groups are checked again against what the next one tells. None: not done.
+        saturated: groups are checked again with the help of the next one. None: not done.
     bias : ndarray of float, shape (ny, nx), or float
         Superbias, DN, for the check of the second group.
     zeroframe : ndarray of float, shape (n_ints, ny, nx), optional

@@ -2,8 +2,8 @@
 
 A particle that hits the housing or the substrate of a MIRI detector lights a smooth patch by a few DN in every pixel
 (Regan 2024, "Detection and Flagging of Showers and Snowballs in JWST", JWST-STScI-008545). In the slopes of one
-integration such a patch is a background that no column beside the trace tells. Within a ramp it is confined to one
-group, and pixels that know their own rise from the other groups show it wherever it lies, on the trace as well.
+integration such a patch is a background that columns beside the trace need not show. Within a ramp it is confined to
+one group and stands out against the pixel's rise in the other groups, on the trace as well.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def find_showers(data: np.ndarray, groupdq: np.ndarray, usable: np.ndarray) -> S
     data : ndarray of float32, shape (n_ints, n_groups, ny, nx)
         Ramps, DN, linear.
     groupdq : ndarray of uint8, same shape
-        Samples with DO_NOT_USE or SATURATED do not count. Samples that are flagged as jumps do.
+        Samples with DO_NOT_USE or SATURATED do not count. Samples flagged as jumps do count.
     usable : ndarray of bool, shape (ny, nx)
         False for reference pixels and those that must not be used.
 
@@ -62,10 +62,10 @@ def find_showers(data: np.ndarray, groupdq: np.ndarray, usable: np.ndarray) -> S
     Notes
     -----
     The excess of each difference over the usual one of its pixel is divided by its noise, clipped (see `_showers_nb`),
-    and averaged over blocks of 8 x 8 pixels. Taken off are the median over the groups (what bends the ramp of a block),
-    running where there are many, and the median over the faint blocks of the same rows (drift of the electronics).
-    Squares of 16, 32 and 64 pixels are compared with the scatter of all such squares of the integration, so that noise
-    which is common to neighbours raises the threshold by itself. One pass over the data.
+    and averaged over blocks of 8 x 8 pixels. The median over the groups is subtracted (curvature of the ramp of a
+    block; a running median where there are many groups), and the median over the faint blocks of the same rows (drift
+    of the electronics). Squares of 16, 32 and 64 pixels are compared with the scatter of all such squares of the
+    integration, so that noise correlated between neighbours raises the threshold. One pass over the data.
     """
     n_ints, n_groups = data.shape[:2]
     hit, sigma = np.zeros((n_ints, n_groups), bool), np.zeros((n_ints, n_groups))

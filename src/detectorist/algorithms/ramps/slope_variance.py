@@ -1,4 +1,4 @@
-"""What the standard fit of ramps leaves out of variances of slopes: frames averaged in a group, and corrected IPC."""
+"""What the standard ramp fit omits from the variances of slopes: averaging of frames in a group, corrected IPC."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def photon_share(n_groups: np.ndarray, read_part: np.ndarray, *, n_frames: int, 
     n_frames, group_gap : int
         Frames averaged in a group, and left out after it.
 
-    The standard variance is that of last minus first group, each a single frame. Averaged, these groups hold the
-    frames of their own in part only: less noise. Where read noise rules, all groups count, and the early and late
-    photons of a ramp less than those between: more noise. The weights of the standard fit pass from one case to the
-    other with the signal-to-noise ratio; so does the result, linearly.
+    The standard variance is that of last minus first group, each a single frame. With averaged frames these groups
+    contain only a part of the photons of their own frames: less noise. Where read noise dominates, all groups count,
+    and photons early and late in a ramp count less than those in between: more noise. The weights of the standard fit
+    change from one case to the other with the signal-to-noise ratio; the result is interpolated linearly.
     """
     number = np.asarray(n_groups, np.float32)
     most = max(2, int(np.ceil(number.max(initial=2))))
@@ -47,9 +47,9 @@ def _shares(n_groups, n_frames, group_gap):
 def deconvolved_share(kernel: np.ndarray) -> float:
     """Return the variance of read noise after the correction of IPC over that before.
 
-    kernel : (n, n), or (n, n, ny, nx) with one for each pixel, of which the typical one counts.
+    kernel : (n, n), or (n, n, ny, nx) with one for each pixel, of which the typical one is used.
 
-    Read noise arises behind the coupling of pixels, so that the kernel that undoes the coupling amplifies it; what it
-    makes of the photon noise was there before.
+    Read noise arises after the coupling of pixels, so the kernel that undoes the coupling amplifies it; photon noise
+    returns to what it was before the coupling.
     """
     return float(np.median(np.sum(np.asarray(kernel, float) ** 2, axis=(0, 1))))

@@ -1,4 +1,4 @@
-"""What the ramps themselves say around a round saturated region: whether it is a star."""
+"""Evidence from the ramps around a round saturated region: whether it is a star."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Snowballs: large cosmic-ray events in near-infrared ramps, flagged as far as their light reaches.
+"""Snowballs: large cosmic-ray events in near-infrared ramps, flagged to their full extent.
 
 An event is a round region of jumps, with or without a saturated core, in one group. Its charge spreads beyond what the
 jump detection sees; its core widens by charge migration in all later groups, and glows after the reset. Where a group
@@ -52,11 +52,11 @@ class Snowballs:
     groupdq : ndarray of uint8, shape (n_ints, n_groups, ny, nx)
         Group flags with the events' JUMP_DET; flags that were set stay set, except those of `n_released`.
     events : tuple of Snowball
-        In order of integration and group; empty for the method "ceers", which knows masks only.
+        In order of integration and group; empty for the method "ceers", which gives masks only.
     n_flagged : int
         Flags that were newly set.
     n_released : int
-        Flags of jumps that were taken away: of samples without charge in ramps of which most others had some.
+        Flags of jumps that were removed: of samples without charge in ramps most of whose other samples had some.
     """
 
     groupdq: np.ndarray
@@ -83,8 +83,8 @@ def flag_snowballs(
     groupdq : ndarray of uint8, shape (n_ints, n_groups, ny, nx)
         Group flags after the jump detection: JUMP_DET (4), SATURATED (2).
     data : ndarray of float, shape (n_ints, n_groups, ny, nx), optional
-        The ramps: they tell a core that was there before the first read from a saturated star, and in which groups
-        charge of an event arrived and how far it reaches (`snowball_reach`).
+        The ramps: used to distinguish a core from before the first read from a saturated star, and to find the groups
+        in which charge of an event arrived and how far it reaches (`snowball_reach`).
     min_radius_pix : float
         Radius of the smallest event.
     expand_factor : float
@@ -111,10 +111,10 @@ def flag_snowballs(
     Notes
     -----
     Group 0 cannot show a jump. An event in it appears in group 1 when groups are averages (its light is incomplete in
-    group 0), around a core that is saturated from group 0 on, and is found there. What an event before the first read
-    shows is its saturated core, which widens: with `data`, round saturated regions of group 0 without the wings of a
-    star are events of group 0. One pass over the flags; the input is not modified. On flags that it has set itself it
-    would find the same events again, larger: run it once.
+    group 0), around a core that is saturated from group 0 on, and is found there. An event before the first read shows
+    only as a saturated core, which widens: with `data`, round saturated regions of group 0 without the wings of a star
+    are events of group 0. One pass over the flags; the input is not modified. Run it only once: on its own flags it
+    would find the same events again, larger.
     """
     groupdq = _checked(groupdq)
     if data is not None and data.shape != groupdq.shape:
@@ -199,7 +199,7 @@ def find_events(plane: np.ndarray, previous: np.ndarray, *, min_radius_pix: floa
     """Return (y, x, radius) of the round regions of jumps in one group.
 
     plane, previous : ndarray of uint8, shape (ny, nx), flags of the group and of the one before. A thin ring of jumps
-    around what was saturated before is the spill of a core or a star, no event.
+    around pixels that were saturated before is the spill of a core or a star, not an event.
     """
     from detectorist.algorithms.ramps import _snowballs_nb as kernels
 
@@ -274,7 +274,7 @@ def flag_snowballs_ceers(
         As in `flag_snowballs`.
     detection_radii, grow_radii : tuple of int, pixel
         A pixel belongs to an event when more than half of the disk around it has jumps, or when it is saturated and
-        within the disk of one that does; events found with a disk grow by the radius of the same place.
+        within the disk of one that does; events found with a disk grow by the corresponding radius of `grow_radii`.
 
     Returns Snowballs without events. Raises ParameterError when the two tuples are not of one length or not positive.
     About 0.4 s per full plane that has clumps of jumps.

@@ -220,7 +220,7 @@ def flux_by_search(signal, weight, fit, profile, threshold, scale):
 
 @njit(cache=True, nogil=True)
 def rescue_rows(signal, weight, fit, profile, threshold, scale, kept):
-    """Choose the pixels kept anew in rows that lost some of their core; return how many changed side."""
+    """Choose the pixels to be kept again in rows that lost some of their core; return how many changed."""
     changed = 0
     for i in range(signal.shape[0]):
         peak, highest_lost = 0.0, 0.0
@@ -302,10 +302,10 @@ def measure_scales(deviation, fit, scale):
 
 @njit(cache=True, nogil=True)
 def temper_rows(deviation, fit, profile):
-    """Divide the deviations of rows whose core deviates as a whole: there the model is wrong, not a pixel.
+    """Reduce the deviations of rows whose core deviates as a whole: there the model is wrong, not a pixel.
 
     Real traces shift and widen from one row to the next where spectra are steep or folded. The median deviation of the
-    core tells this from one or two outliers; the bound keeps those that stand out even so.
+    core distinguishes this from one or two outliers; the bound keeps those that stand out even then.
     """
     n_rows, n_cols = deviation.shape
     core = np.empty(n_cols)

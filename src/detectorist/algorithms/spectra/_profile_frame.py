@@ -43,7 +43,7 @@ class CleanedFrame(NamedTuple):
 
 
 class Sides(NamedTuple):
-    """The columns beside the profile, and what they tell of the rows."""
+    """The columns beside the profile, and the levels of the rows from them."""
 
     columns: np.ndarray  # (n_side,) their indices
     values: np.ndarray  # (n_side, n_rows)
@@ -134,7 +134,7 @@ def measure_beside(data: np.ndarray, fit: np.ndarray, columns: tuple[int, int], 
 def weigh(
     data: np.ndarray, err: np.ndarray, fit: np.ndarray, noise: np.ndarray, edges: np.ndarray
 ) -> tuple[np.ndarray, bool]:
-    """Return the weight of every pixel, and whether it comes from `err`; else gaps in `noise` are filled in place."""
+    """Return the weight of every pixel, and whether it is from `err`; if not, gaps in `noise` are filled in place."""
     weight = np.empty(data.shape)
     errors_used = sides.fill_weight(err, fit, weight)
     if not errors_used:
@@ -146,7 +146,7 @@ def weigh(
 def judge_beside(
     beside: Sides, weight: np.ndarray, flux: np.ndarray, edges: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return (lines, deviation) of the columns beside: their models in every window, and their pixels against these.
+    """Return (lines, deviation) of the columns beside: models of every window, and pixels relative to these.
 
     flux : (n_rows,), light of every row in the profile, whose wings reach here.
     """

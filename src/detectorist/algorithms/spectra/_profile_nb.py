@@ -39,7 +39,7 @@ def fill_basis(basis):
 
 @njit(cache=True, nogil=True)
 def like_neighbours(flux, typical, flux_var):
-    """Return whether a row may shape the profile: one of junk (streak, outliers in a cluster) would outweigh all."""
+    """Return whether a row may shape the profile: a bad one (streak, cluster of outliers) would dominate."""
     return 0.0 < flux <= 3.0 * typical + 10.0 * math.sqrt(flux_var)
 
 
@@ -126,7 +126,7 @@ def measure_row(signal, weight, fit, kept, profile):
 
 @njit(cache=True, nogil=True)
 def update_kept(deviation, fit, scale, threshold, kept):
-    """Keep the pixels within `threshold` of their column's scale; return how many changed side."""
+    """Keep the pixels within `threshold` of their column's scale; return how many changed."""
     n_rows, n_cols = deviation.shape
     changed = 0
     for i in range(n_rows):
@@ -196,7 +196,7 @@ def fit_window(signal, weight, fit, have_err, floor, threshold, n_coefs):
 def judge_carried(signal, weight, fit, threshold, profile, shape_var, flux, flux_var, kept, deviation):
     """Measure and judge rows whose profile was carried over; the last four arrays are filled.
 
-    Deviations come out in units of the measured noise.
+    Deviations are in units of the measured noise.
     """
     n_rows, n_cols = signal.shape
     scale = np.ones(n_cols)
@@ -223,7 +223,7 @@ def judge_carried(signal, weight, fit, threshold, profile, shape_var, flux, flux
 
 @njit(cache=True, nogil=True)
 def neighbour_contrast(flux, row):
-    """Return half the difference of the nearest known fluxes on either side of a row, or the one there is."""
+    """Return half the difference of the nearest known fluxes on either side of a row, or the only one."""
     below = above = np.nan
     for i in range(row - 1, -1, -1):
         if not math.isnan(flux[i]):

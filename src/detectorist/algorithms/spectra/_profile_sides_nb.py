@@ -1,4 +1,4 @@
-"""Compiled parts of `profile`: what lies beside the trace, and the noise that the errors promise.
+"""Compiled parts of `profile`: the columns beside the trace, and the noise expected from the errors.
 
 Columns beside the profile are held column by column, (n_sides, n_rows). Names as in `_profile_fit_nb`.
 """
@@ -30,7 +30,7 @@ def take_columns(frame, columns, out):
 
 @njit(cache=True, nogil=True)
 def median_levels(side, fit, start, stop, level):
-    """Fill the level of rows `start`-`stop` with the median beside the profile; NaN where too few columns know it."""
+    """Fill the level of rows `start`-`stop` with the median beside the profile; NaN where too few are known."""
     n_sides, n_rows = side.shape[0], stop - start
     gathered = np.empty((n_rows, n_sides))
     count = np.zeros(n_rows, np.int64)
@@ -86,8 +86,9 @@ def measure_levels(side, fit, start, stop, level, level_var, offset):
 def fill_weight(err, fit, weight):
     """Fill the inverse of the variance expected of every pixel from the errors; return whether these are of use.
 
-    An error that is not finite, not positive or far below its row's is unknown: the row's median, times what the column
-    has over it in the rows nearby, stands in. Where less than half of the errors are known, nothing is filled.
+    An error that is not finite, not positive or far below its row's is unknown: it is replaced by the row's median
+    times the column's usual excess over it in nearby rows. Where less than half of the errors are known, nothing is
+    filled.
     """
     n_rows, n_cols = err.shape
     known, wanted = 0, 0

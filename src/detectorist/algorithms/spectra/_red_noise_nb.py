@@ -8,7 +8,7 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def whiten(columns, variance, step, amplitude2, time_scale):
-    """Return what is new in each sample, in its standard deviation, and the log-determinant of the noise.
+    """Return the innovation of each sample, in its standard deviation, and the log-determinant of the noise.
 
     columns (n, k); variance (n,) of white noise; step (n,) time since the sample before (step[0] unused); the red
     noise has the covariance amplitude2 exp(-|dt| / time_scale).

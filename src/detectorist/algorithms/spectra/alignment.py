@@ -8,11 +8,11 @@ s a smooth factor along the rows (flux, and its slow change with wavelength in a
 shifts, and its weighted least squares solution has the variance of the Cramer-Rao bound. Shifts that are not
 small are found by moving the template and solving again (Gauss-Newton).
 
-Three things would bias it and are dealt with. The noise of the template in its own derivative weakens the
-answer (regression dilution): the derivatives are taken of spectrum times smoothed profile, which has the
-noise of some hundred numbers instead of ten thousand. Differences over neighbouring pixels are too small for
-a trace of 1.6 pixels: derivatives are those of quintic splines. The template's pixel-to-pixel structure (flat
-field) does not move with the light: it is part of T, not of its derivatives.
+Three effects would bias it and are corrected. The noise of the template in its own derivative makes shifts too small
+(regression dilution): the derivatives are taken of spectrum times smoothed profile, which has the noise of some hundred
+numbers instead of ten thousand. Differences over neighbouring pixels are too small for a trace of 1.6 pixels:
+derivatives are those of quintic splines. The template's pixel-to-pixel structure (flat field) does not move with the
+light: it is part of T, not of its derivatives.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Template:
     regular : ndarray of float, shape (n_rows, n_fit)
         Spectrum times smoothed profile: what moves with the light.
     weight : ndarray of float, shape (n_rows, n_fit)
-        Inverse variance of a pixel in one integration; 0 where the template knows nothing.
+        Inverse variance of a pixel in one integration; 0 where the template is unknown.
     row_variance : ndarray of float, shape (n_rows,)
         Variance common to all pixels of a row: that of the background subtracted; 0 where it is not known.
     first_column : int
@@ -190,10 +190,10 @@ def measure_shifts(
     Parameters
     ----------
     data, err, mask, background_variance
-        As for `build_template`; `err` and `background_variance` serve only to build a template when none is given.
+        As for `build_template`; `err` and `background_variance` are used only to build a template when none is given.
     template : Template, optional
-        By default that of the data themselves; one made from other data of the same shape lets segments of an
-        exposure share their zero.
+        By default that of the data themselves; with one made from other data of the same shape, segments of an exposure
+        share a zero point.
     poly_order : int
         Order of the polynomial along the rows by which an integration's flux may differ from the template's.
         Higher orders cost precision in y, lower ones bias it when the depth of a transit changes with
@@ -231,7 +231,7 @@ def measure_shifts(
 def squared_residuals(image: np.ndarray, template: Template, x_pix: float, y_pix: float) -> float:
     """Return chi squared of one image (n_rows, n_cols) against the template moved by (x, y), its flux fitted.
 
-    Outliers beyond 6 sigma count as 6 sigma, NaN not at all. For figures of the fit, not for the fit.
+    Outliers beyond 6 sigma count as 6 sigma, NaN not at all. For plots, not used in the fit.
     """
     pixels = image[:, template.window].astype(float)
     usable = np.isfinite(pixels) & (template.weight > 0)

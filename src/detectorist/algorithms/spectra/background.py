@@ -1,8 +1,7 @@
 """Background of dispersed images from the columns beside the trace, and how well it is known.
 
-One level serves a whole row, so its error is common to all pixels of that row: it does not belong into the
-pixels' own errors (where an extraction would average it down) but travels beside them and enters a sum over
-`n` pixels as `n**2` times the variance returned here.
+One level serves a whole row, so its error is common to all pixels of that row: it is kept apart from the pixels' own
+errors (which an extraction averages down) and enters a sum over `n` pixels as `n**2` times the variance returned here.
 """
 
 from __future__ import annotations
@@ -140,8 +139,8 @@ def measure_background(
     Notes
     -----
     The variance of a median of n normal values is taken as pi / (2 n + pi - 2) times that of one (exact for
-    n = 1, 1.57 / n for large n; Kenney & Keeping 1962). With `smoothing_length` neighbouring rows share
-    their errors, which a variance per row cannot say. Cost: about 25 passes over the data (row_wise).
+    n = 1, 1.57 / n for large n; Kenney & Keeping 1962). With `smoothing_length` the errors of neighbouring rows are
+    correlated, which a variance per row cannot express. Cost: about 25 passes over the data (row_wise).
     """
     _check(method, smoothing_length)
     if columns is None:

@@ -1,9 +1,9 @@
-"""Background of dispersed images whose course across the columns is the same in all integrations.
+"""Background of dispersed images with the same shape across the columns in all integrations.
 
-What lights the background hardly changes within an exposure, so that gradient and curvature along a row are measured
-once, on the mean image, as smooth functions of the row. What is left for an integration is the level of each of its
-rows, the mean of all pixels beside the trace: no slope has to be carried over to the trace from columns that may all
-lie on one side of it.
+The shape of the background hardly changes within an exposure, so gradient and curvature along a row are measured once,
+on the mean image, as smooth functions of the row. For each integration only the level of its rows is measured, the mean
+of all pixels beside the trace: no slope has to be extrapolated to the trace from columns that may all lie on one side
+of it.
 """
 
 from __future__ import annotations

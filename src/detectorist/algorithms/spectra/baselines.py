@@ -1,4 +1,4 @@
-"""What a light curve does without a planet: levels, trends, the motion of the trace, settling of the detector."""
+"""The light curve without a planet: levels, trends, the motion of the trace, settling of the detector."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Baseline:
     since_start_d: np.ndarray
 
     def design(self, settling_d: float | None = None) -> np.ndarray:
-        """Return all columns, those of settling with a time scale in days among them: exp(-time / scale) each."""
+        """Return all columns, including exp(-time / scale) for settling with a time scale in days."""
         if settling_d is None:
             return self.columns
         return np.column_stack([self.columns, np.exp(-self.since_start_d / max(settling_d, 1e-9))])
@@ -53,12 +53,12 @@ def make_baseline(
     time : ndarray of float, shape (n_ints,)
         Days, ascending.
     exposure : ndarray of int, shape (n_ints,)
-        Which exposure an integration belongs to: each has a polynomial of its own.
+        Which exposure an integration belongs to; each has its own polynomial.
     order : int
         Of that polynomial, Legendre polynomials over the exposure: 0 is a level alone.
     regressors : mapping of str to ndarray of float, shape (n_ints,), optional
-        Measured quantities that the flux may depend on linearly, the same in all exposures. What is constant or holds
-        a value that is not finite is refused.
+        Measured quantities that the flux may depend on linearly, the same in all exposures. Constant regressors and
+        those with non-finite values are refused.
 
     Raises
     ------

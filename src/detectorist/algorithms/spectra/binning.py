@@ -43,7 +43,7 @@ def bin_edges(bins: int | float | Sequence[float], range_um: tuple[float, float]
     Raises
     ------
     ParameterError
-        When the bins make no sense, or hold none of the data.
+        When the bins are invalid, or contain no data.
     """
     low, high = range_um
     if np.ndim(bins) == 1:
@@ -73,8 +73,8 @@ def bin_spectra(wavelength: np.ndarray, flux: np.ndarray, flux_error: np.ndarray
     wavelength : ndarray of float, shape (n_wavelengths,)
         Micron; elements without one are left out.
     flux, flux_error : ndarray of float, shape (n_ints, n_wavelengths)
-        Any unit; errors independent from one element to the next. An element that lacks flux in any integration is
-        left out of all of them, so that a sum means the same at all times.
+        Any unit; errors independent from one element to the next. An element without flux in any integration is left
+        out of all of them, so that a sum covers the same wavelengths at all times.
     edges : ndarray of float, shape (n_bins + 1,)
         Ascending; a bin includes its lower edge.
 

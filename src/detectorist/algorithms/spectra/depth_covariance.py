@@ -1,4 +1,4 @@
-"""How the errors of depths at different wavelengths hang together: shared noise, and an orbit that all share."""
+"""Covariance of the errors of depths at different wavelengths: shared noise, and a common orbit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def depth_covariance(
     depth_name : str
         Which parameter: "depth" or "eclipse_depth".
     shared : sequence of Unknown
-        What was held in these fits, but is known with a covariance only: the orbit.
+        What was held fixed in these fits, but has a covariance itself: the orbit.
     shared_covariance : ndarray of float, shape (n_shared, n_shared)
 
     Raises
@@ -58,7 +58,7 @@ def depth_covariance(
 
 
 def least_eigenvalue(covariance: np.ndarray) -> float:
-    """Return the least eigenvalue of the correlation: near 0, some errors are the same and there is no inverse."""
+    """Return the least eigenvalue of the correlation: near 0, errors are fully correlated and there is no inverse."""
     sigma = np.sqrt(np.diag(covariance))
     return float(np.linalg.eigvalsh(covariance / np.outer(sigma, sigma)).min())
 
@@ -118,13 +118,13 @@ def depth_response(fit: LightCurveFit, depth_name: str, shared: Sequence[Unknown
 
 
 def white_correlation(fits: Sequence[LightCurveFit]) -> np.ndarray:
-    """Return the correlation of the white noise of bins, drawn toward its mean as far as it is chance.
+    """Return the correlation of the white noise of bins, shrunk toward its mean by its own uncertainty.
 
     Notes
     -----
-    Steps from one integration to the next hold hardly any red noise. Shrinkage to a constant correlation: Ledoit & Wolf
-    (2004), J. Portfolio Management 30, 110, with the variance of a correlation of Gaussian noise, (1 - rho^2)^2 / n;
-    steps are correlated by -1/2 with the next, and count 2/3.
+    Steps from one integration to the next contain hardly any red noise. Shrinkage to a constant correlation: Ledoit &
+    Wolf (2004), J. Portfolio Management 30, 110, with the variance of a correlation of Gaussian noise, (1 - rho^2)^2 /
+    n; steps are correlated by -1/2 with the next, and count 2/3.
     """
     n_bins = len(fits)
     if n_bins == 1:

@@ -1,7 +1,7 @@
-"""Errors of spectra held against what spectra do from one integration to the next.
+"""Errors of spectra compared with the scatter from one integration to the next.
 
-The errors of pixels are as good as the gain and read noise that they are computed with, and leave out what pixels of a
-row share. Second differences in time see the noise as it is, and neither a transit nor a drift.
+The errors of pixels are as good as the gain and read noise that they are computed with, and do not include noise common
+to the pixels of a row. Second differences in time see the noise as it is, and neither a transit nor a drift.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def measure_error_scale(flux: np.ndarray, error: np.ndarray) -> np.ndarray:
     """Return the factor by which the errors of every row must be scaled to match the scatter in time.
 
     flux, error : ndarray of float, shape (n_ints, n_rows)
-        Of consecutive integrations. NaN does not take part.
+        Of consecutive integrations. NaN is ignored.
 
     Returns ndarray of float, shape (n_rows,): robust standard deviation of the second differences over that expected,
     of pieces of 64 rows; 1 where a piece has fewer than 600 differences or the factor lies outside 0.5 to 2.5.

@@ -29,7 +29,7 @@ class Spectra:
     Attributes
     ----------
     flux, error : ndarray of float64, shape (n_ints, n_rows)
-        Unit of the data, or electrons where asked for. NaN where pixels of the aperture are missing (box)
+        Unit of the data, or electrons where requested. NaN where pixels of the aperture are missing (box)
         or too few are left (optimal).
     n_missing : ndarray of int, shape (n_ints, n_rows)
         Pixels of the aperture that are not finite.
@@ -124,8 +124,8 @@ def extract_box(
     data : ndarray of float, shape (n_ints, n_rows, n_cols)
         Images with the background subtracted, DN/s, cleaned: a sum with a missing pixel is NaN.
     err : ndarray of float, shape of `data`, optional
-        Standard deviations, independent from pixel to pixel. Not finite, 0 or negative means unknown: such a
-        pixel gets an estimate (`pixel_noise.complete_variance`), never a weight or an error of its own.
+        Standard deviations, independent from pixel to pixel. Not finite, 0 or negative means unknown: the error of such
+        a pixel is estimated (`pixel_noise.complete_variance`).
     aperture_center, aperture_left_width, aperture_right_width
         As in `aperture_weights`.
     background_variance : ndarray of float, shape (n_ints, n_rows), optional
@@ -189,7 +189,7 @@ def extract_optimal(
     Parameters
     ----------
     data, err, background_variance, units, gain
-        As for `extract_box`. A pixel that is not finite is left out; the rest of the profile stands for it.
+        As for `extract_box`. A pixel that is not finite is left out; the flux follows from the rest of the profile.
     profile : ndarray of float, shape (n_ints, n_rows, n_cols) or (n_rows, n_cols)
         Spatial profile P; negative and NaN count as 0. It is normalised to 1 within the aperture, so the
         flux is that of the aperture.
@@ -212,9 +212,9 @@ def extract_optimal(
 
     Notes
     -----
-    The weights take their V from the median over the integrations, except for pixels that know an unusually
-    large variance of themselves: weights that follow the noise of each integration would bias the flux. The
-    reported error uses each integration's own variances.
+    The weights take their V from the median over the integrations, except for pixels with an unusually large variance:
+    weights that follow the noise of each integration would bias the flux. The reported error uses each integration's
+    own variances.
     """
     if profile.shape[-2:] != data.shape[-2:] or profile.ndim not in (2, 3) or len(profile) == 0:
         raise ParameterError(f"profile has shape {profile.shape}; {data.shape} is needed")
@@ -270,8 +270,8 @@ def model_variance(
     gain : float or ndarray of shape (n_rows, n_cols), e-/DN
     integration_time_s : float, the time over which the signal of a rate was collected
     background : ndarray of shape (n_ints, n_rows), or float: level B that was subtracted, DN/s
-    sky_variance : ndarray of shape (n_ints, n_rows), measured variance of a pixel without star, (DN/s)^2; where B is
-        not known any more it stands for readnoise^2 + B / (gain t), and is never taken below readnoise^2
+    sky_variance : ndarray of shape (n_ints, n_rows), measured variance of a pixel without star, (DN/s)^2; used for
+    readnoise^2 + B / (gain t) where B is not known any more, but never less than readnoise^2
 
     Raises ParameterError for a gain or time that is not positive and finite, or a read noise that is negative or not
     finite.

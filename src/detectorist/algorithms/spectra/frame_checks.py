@@ -49,7 +49,7 @@ def background_disagreement(image: np.ndarray, column: float, regions: Sequence[
     width : float
         Columns of the aperture.
 
-    Half the difference between the two sides stands for how wrong the level under the star may be; NaN where there is
+    Half the difference between the two sides is taken as the error of the level under the star; NaN where there is
     a region on one side only.
     """
     rows = image[slice(*(int(part * len(image)) for part in LIT_ROWS))]

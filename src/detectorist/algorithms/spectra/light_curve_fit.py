@@ -34,11 +34,11 @@ class LightCurveFit:
     Attributes
     ----------
     problem : LightCurveProblem
-        `problem.usable` tells which integrations counted in the end.
+        `problem.usable` is True for the integrations that were used.
     values : ndarray of float, shape (n_parameters,)
         In the order of `problem.names`: unknowns, then coefficients of the baseline.
     covariance : ndarray of float, shape (n_parameters, n_parameters)
-        Of likely noises, each with its probability: it grows with the doubt about the noise.
+        Averaged over likely noise models, weighted by probability: it includes the uncertainty of the noise.
     noise : Noise
         The most likely.
     estimate : NoiseEstimate
@@ -75,19 +75,19 @@ class LightCurveFit:
 
 
 def fit_light_curve(problem: LightCurveProblem, *, noise: str = "red", clip_sigma: float = 5.0) -> LightCurveFit:
-    """Fit a light curve by generalised least squares, the noise estimated from what is left.
+    """Fit a light curve by generalised least squares, with the noise estimated from the residuals.
 
     noise : {"red", "white", "stated"}
-        "stated": the errors as they are. "white": scaled to the scatter. "red": an Ornstein-Uhlenbeck process is added.
+        "stated": the errors as given. "white": scaled to the scatter. "red": an Ornstein-Uhlenbeck process is added.
     clip_sigma : float
         Integrations that deviate by more than this many robust standard deviations of the residuals are left out.
 
     Raises
     ------
     ParameterError
-        When there is no such noise.
+        When `noise` is unknown.
     InputError
-        When there are not more integrations than parameters.
+        When there are no more integrations than parameters.
     """
     if noise not in KINDS:
         raise ParameterError(f"noise is {noise!r}; {', '.join(KINDS)} are known")
@@ -117,7 +117,7 @@ def fit_light_curve(problem: LightCurveProblem, *, noise: str = "red", clip_sigm
 
 
 def weigh_noise_anew(fit: LightCurveFit, prior_white: float) -> LightCurveFit:
-    """Return a fit with another probability that there is no red noise, as many light curves together give it."""
+    """Return a fit with another prior probability that there is no red noise, as obtained from many light curves."""
     n_unknowns = len(fit.problem.unknowns)
     start = fit.values[:n_unknowns]
     return _conclude(

@@ -1,4 +1,4 @@
-"""A light curve as an equation: baseline times star and planet, with what is known, what is not, and derivatives."""
+"""The equation of a light curve: baseline times star and planet, with known and unknown parameters, and derivatives."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ class Unknown:
     Attributes
     ----------
     name : str
-        As PlanetModel knows it, or `settling_d`, the time scale of settling in days.
+        A parameter of PlanetModel, or `settling_d`, the time scale of settling in days.
     start, low, high : float
         Start value and bounds of the fit.
     step : float
         For numerical derivatives: changes the flux by far more than the model is exact to, 1 ppm.
     prior : (mean, standard deviation), optional
-        What is known from elsewhere.
+        From earlier knowledge.
     mirror : float, optional
         The flux is even about this value, the upper bound, as about an inclination of 90 degrees. It has no slope
         there, but is linear in the squared distance.
     lever : float, optional
         The derivative by an unknown with a mirror is that by the squared distance, times this. Twice the distance gives
-        the plain derivative, which vanishes at the mirror; with the error added, a step of an error changes the flux
-        there by as much as it does in truth.
+        the plain derivative, which vanishes at the mirror; with the error added, a step of one error changes the flux
+        by the right amount there.
     """
 
     name: str
@@ -45,12 +45,12 @@ class Unknown:
     lever: float | None = None
 
     def ends(self, value: float) -> tuple[float, float]:
-        """Return the places (above, below) whose difference gives the derivative at a value."""
+        """Return the values (above, below) between which the derivative is taken."""
         above = value + self.step
         return above if self.mirror is None else min(above, self.mirror), value - self.step
 
     def difference(self, above: float, below: float) -> float:
-        """Return what the flux's difference between two places is divided by."""
+        """Return the divisor of the flux's difference between two values."""
         if self.mirror is None or self.lever is None:
             return above - below
         return ((self.mirror - below) ** 2 - (self.mirror - above) ** 2) / self.lever
@@ -77,9 +77,9 @@ class LightCurveProblem:
     unknowns : sequence of Unknown
         Limb darkening, if unknown, last: u1, u2.
     known : mapping of str to float
-        The values that are held.
+        The values that are held fixed.
     used : ndarray of bool, shape (n_ints,)
-        True for integrations that count.
+        True for integrations that are used.
     """
 
     time: np.ndarray
@@ -94,7 +94,7 @@ class LightCurveProblem:
 
     @property
     def usable(self) -> np.ndarray:
-        """True for integrations that count, shape (n_ints,)."""
+        """True for integrations that are used, shape (n_ints,)."""
         return np.ones(self.time.size, bool) if self.used is None else self.used
 
     @property
@@ -111,12 +111,12 @@ class LightCurveProblem:
         return sum(unknown.name in self.planet_model.limb_darkening_names for unknown in self.unknowns)
 
     def place_of(self, values: np.ndarray) -> np.ndarray:
-        """Return unknowns as the search sees them."""
+        """Return unknowns in the coordinates of the search."""
         n_plain = len(values) - self.n_limb_darkening
         return np.concatenate([values[:n_plain], to_unit_cube(self.planet_model.law, values[n_plain:])])
 
     def values_at(self, place: np.ndarray) -> np.ndarray:
-        """Return unknowns from what the search sees: the inverse of `place_of`."""
+        """Return unknowns from coordinates of the search: the inverse of `place_of`."""
         n_plain = len(place) - self.n_limb_darkening
         return np.concatenate([place[:n_plain], from_unit_cube(self.planet_model.law, place[n_plain:])])
 
@@ -128,7 +128,7 @@ class LightCurveProblem:
         return np.array(low), np.array(high)
 
     def within_bounds(self, values: np.ndarray) -> np.ndarray:
-        """Return unknowns, those beyond their bounds at these."""
+        """Return unknowns clipped to their bounds."""
         return self.values_at(np.clip(self.place_of(values), *self.bounds()))
 
     def moved(self, values: np.ndarray, change: np.ndarray) -> np.ndarray:
@@ -157,7 +157,7 @@ class LightCurveProblem:
         """Return the derivatives of the flux by unknowns, then coefficients, shape (n_ints, n_unknowns + n_terms).
 
         in_cube : bool
-            By limb darkening as the search sees it.
+            Derivatives by limb darkening in the coordinates of the search.
         """
         columns = []
         place = self.place_of(values) if in_cube else np.array(values, float)
@@ -174,7 +174,7 @@ class LightCurveProblem:
         return np.column_stack([*columns, self.linear(values)])
 
     def derivative_of_known(self, unknown: Unknown, values: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
-        """Return the derivative of the flux by a value that is held, shape (n_ints,)."""
+        """Return the derivative of the flux by a value that is held fixed, shape (n_ints,)."""
         up, down = unknown.ends(self.known[unknown.name])
         high, low = (
             replace(self, known={**self.known, unknown.name: end}).linear(values) @ coefficients for end in (up, down)

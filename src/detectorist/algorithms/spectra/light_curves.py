@@ -27,7 +27,7 @@ class LightCurve:
 
 
 def hours_since_first(time_mjd: np.ndarray) -> np.ndarray:
-    """Return times as hours since the first, shape (n_ints,); their numbers, from 0, where any is unknown."""
+    """Return times as hours since the first, shape (n_ints,); or, where any is unknown, indices from 0."""
     hours = 24 * (np.asarray(time_mjd, float) - float(time_mjd[0]))
     return hours if np.isfinite(hours).all() else np.arange(hours.size, dtype=float)
 
@@ -42,10 +42,10 @@ def sum_wavelengths(
     """Return the sum over a range of wavelengths, divided by its median.
 
     wavelength : ndarray of float, shape (n_wavelengths,)
-        Micron. Not a number where unknown: such elements are left out.
+        Micron. NaN where unknown: such elements are left out.
     flux, flux_error : ndarray of float, shape (n_ints, n_wavelengths)
-        Any unit. A wavelength at which any integration has no flux is left out of all of them, so that the sum means
-        the same at all times.
+        Any unit. A wavelength at which any integration has no flux is left out of all of them, so that the sum covers
+        the same wavelengths at all times.
 
     Raises
     ------
@@ -67,8 +67,7 @@ def point_to_point_scatter(flux: np.ndarray) -> float:
 
     flux : ndarray of float, shape (n_ints,)
         At least 3 values; NaN where there is none. The second differences of white noise of standard deviation s have
-        one of sqrt(6) s. Those beyond five times what their median absolute value says (outliers, an ingress) are left
-        out.
+        one of sqrt(6) s. Those beyond five robust standard deviations (outliers, an ingress) are left out.
     """
     second = flux[2:] - 2 * flux[1:-1] + flux[:-2]
     second = second[np.isfinite(second)]
@@ -84,7 +83,7 @@ def scatter_of_bins(
     """Return (bin sizes, standard deviations of bin means, their errors) for bins of 1, 2, 4, ... integrations.
 
     flux : ndarray of float, shape (n_ints,)
-        What is left of a light curve without its transit: a transit scatters too.
+        A light curve after its transit has been removed: a transit would count as scatter.
     least_bins : int
         Larger bins, of which there would be fewer, are left out.
 

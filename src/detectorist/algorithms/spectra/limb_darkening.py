@@ -1,4 +1,4 @@
-"""Laws of limb darkening: their names, how many coefficients they have, and coefficients that are physical."""
+"""Laws of limb darkening: their names, numbers of coefficients, and the range of physical coefficients."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def require_law(law: str, coefficients: Sequence[float] | None) -> None:
     Raises
     ------
     ParameterError
-        When there is no such law, it has another number of coefficients, or it cannot be fitted.
+        When the law is unknown, has another number of coefficients, or cannot be fitted.
     """
     if law not in N_COEFFICIENTS:
         raise ParameterError(f"limb darkening law is {law!r}; {', '.join(N_COEFFICIENTS)} are known")

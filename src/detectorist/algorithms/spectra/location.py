@@ -67,7 +67,7 @@ def locate_trace(data: np.ndarray, mask: np.ndarray | None = None) -> Location:
     Returns
     -------
     Location
-        `significance` tells whether there is a trace at all: noise and a smooth background give about 3.
+        `significance` shows whether there is a trace at all: noise and a smooth background give about 3.
 
     Raises
     ------

@@ -1,9 +1,9 @@
 """A spatial profile that follows the trace: its steps, its drift across the columns, its slow changes of width.
 
-The profile of a single integration is noisy, and its noise, common to many rows, would be in every broad-band flux. The
-median over all integrations has none of it, but weighs a trace that has moved or widened with the wrong shares. Between
-the two: the median over the integrations of one state (between steps of the pointing or of the focus), moved by the
-shift of each integration and widened as the width runs, both measured on all rows together.
+The profile of a single integration is noisy, and its noise, common to many rows, would enter every broad-band flux. The
+median over all integrations avoids this, but has the wrong weights for a trace that has moved or widened. Between the
+two: the median over the integrations of one state (between steps of the pointing or of the focus), moved by the shift
+of each integration and widened as the width runs, both measured on all rows together.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def follow_trace(profile: np.ndarray, center_pix: np.ndarray, sigma_pix: np.ndar
 
 
 def find_steps(series: np.ndarray) -> np.ndarray:
-    """Return the indices at which the mean of a series changes for good, ascending.
+    """Return the indices at which the mean of a series changes permanently, ascending.
 
     Binary segmentation: the change of mean that is most significant against the scatter from one value to the next,
     then both sides of it, as long as one exceeds STEP_SIGMA and LEAST_STEP_PIX within a few integrations.

@@ -1,7 +1,7 @@
-"""Outliers across integrations: a pixel of one integration compared with the same pixel of all others.
+"""Outliers across integrations: each pixel is compared with itself in all other integrations.
 
-The comparison is made after the level of its stretch of row has been taken off, because 1/f noise lifts whole
-stretches of a row in one integration and would either hide an outlier or raise the scatter it is judged by.
+The level of its stretch of row is subtracted first: 1/f noise raises whole stretches of a row in one integration and
+would either hide an outlier or increase the scatter it is compared with.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def flag_outliers(
     nint_min: int = 10,
     standard: np.ndarray | None = None,
 ) -> IntegrationOutliers:
-    """Flag pixels that differ from themselves in the other integrations.
+    """Flag pixels that differ from their values in the other integrations.
 
     Parameters
     ----------
@@ -46,19 +46,16 @@ def flag_outliers(
         Rates of one exposure, fast axis last. Values that are not finite are left out.
     err : ndarray of float, same shape, optional
         Standard errors, used in relative terms: how much noisier one pixel or integration is than its
-        neighbours. Not finite or not positive means unknown. Without it a pixel is believed to be as noisy
-        as its row.
+        neighbours. Not finite or not positive means unknown. Without it, a pixel is assumed to be as noisy as its row.
     mask : ndarray of bool, same shape, optional
         True where a value must not be used and is not flagged.
     sigma_cut : float
-        Deviation from the median over integrations, in standard deviations, from which on a value is an
-        outlier.
+        Smallest deviation of an outlier from the median over integrations, in standard deviations.
     nint_min : int
         Pixels with fewer usable integrations are not judged.
     standard : ndarray of bool, shape (n_ints,), optional
-        False for an integration that differs by nature (the first one of MIRI): it is kept out of the
-        median and the scatter, and its own pixels are judged by their scatter along the row about that of
-        the others.
+        False for an integration that differs systematically (the first one of MIRI): it does not enter the median and
+        the scatter, and its own deviations are compared with their scatter along the row.
 
     Returns
     -------

@@ -1,9 +1,9 @@
 """Spatial profile of a spectral trace and the pixels that do not fit it, frame by frame.
 
 After Horne (1986, PASP 98, 609): along the dispersion the share of a row's light that falls into each column varies
-slowly, and is a low polynomial in windows of rows; what deviates is not starlight. Different from Horne (and from what
-was built on it): the row's level beside the trace belongs to the model, row fluxes are weighted fits of the profile and
-no sums, and a pixel is judged against a model that it did not pull toward itself.
+slowly, and is a low polynomial in windows of rows; what deviates is not starlight. Unlike in Horne's algorithm and its
+descendants, the row's level beside the trace belongs to the model, row fluxes are weighted fits of the profile and no
+sums, and a pixel is compared with a model from which its own influence has been removed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Cleaning:
     n_nan: np.ndarray  #: (n_ints,) int, replaced for being NaN or infinite
 
     def apply(self, data: np.ndarray, err: np.ndarray, dq: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return cleaned copies of (data, err, dq): new values and errors, OUTLIER set where a pixel was replaced.
+        """Return cleaned copies of (data, err, dq): replaced pixels have new values and errors, and the flag OUTLIER.
 
         Integrations without a usable pixel keep their values and get DO_NOT_USE.
         """
@@ -77,10 +77,10 @@ def clean_outliers(
     """Find outlying, flagged and non-finite pixels of spectral frames, and what they should hold.
 
     Every frame by itself: data = level of the row + flux of the row * profile + noise inside the profile columns, and
-    level + constant of the column + wing * flux beside them. Noise is expected as `err` says, times a scale measured
-    (median absolute deviation) in every window, never from a sample that an outlier could widen; where errors are
-    missing (less than half of them finite and positive), floor and photon noise are measured. A pixel is outlying when
-    it is more than `outlier_threshold` such sigma from the model without it, by its leverage on profile and flux.
+    level + constant of the column + wing * flux beside them. The noise is `err` times a scale measured in every window
+    by the median absolute deviation, which outliers cannot widen; where errors are missing (less than half of them
+    finite and positive), floor and photon noise are measured. A pixel is outlying when it is more than
+    `outlier_threshold` such sigma from the model without it, by its leverage on profile and flux.
 
     Parameters
     ----------
@@ -89,8 +89,8 @@ def clean_outliers(
     dq : ndarray of unsigned int, same shape
         JWST bits. DO_NOT_USE and REFERENCE_PIXEL pixels never shape the model; reference pixels are not judged.
     window_heights : sequence of int
-        Rows per window, from row 0, cycled up to the last row; None means 150, 100, 50, 40, 30, 24. Each fit takes
-        2 * (poly_order + 1) rows of either neighbour along, without which the first and last row have too much say.
+        Rows per window, from row 0, cycled up to the last row; None means 150, 100, 50, 40, 30, 24. Each fit includes 2
+        * (poly_order + 1) rows of either neighbour; otherwise the first and last row would have too much weight.
     dq_bits_to_mask : sequence of int
         Bit indices (n stands for 2**n) whose pixels are replaced.
     poly_order : int
@@ -112,7 +112,7 @@ def clean_outliers(
     Raises
     ------
     ParameterError
-        Values that make no sense, alone or for the size of the data.
+        Invalid values, or values that do not fit the size of the data.
     InputError
         No integration has a finite pixel.
 
@@ -184,7 +184,7 @@ def _count_near(replaced: np.ndarray, trace_column: int) -> np.ndarray:
 def window_edges(n_rows: int, window_heights: Sequence[int] | None = None, *, poly_order: int) -> np.ndarray:
     """Return the first row of every window, and `n_rows`: heights cycled, the last window cut where the rows end.
 
-    A rest too short for the polynomial joins the window before it.
+    Remaining rows too few for the polynomial are added to the window before.
 
     Raises
     ------

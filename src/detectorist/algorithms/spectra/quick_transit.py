@@ -1,6 +1,6 @@
 """A first look at a white light curve: is there a transit, how deep is it, and what does its depth depend on?
 
-No orbit has to be known. For results that are published, fit with the orbit's parameters and priors.
+No orbit is needed. For results to be published, fit with the orbit's parameters and priors.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def fit_quick_transit(
     flux : ndarray of float, shape (n_ints,)
         Relative flux; finite.
     regressors : mapping of str to ndarray of float, shape (n_ints,), optional
-        What the depth may depend on, as movements of the trace.
+        Quantities that the depth may depend on, such as movements of the trace.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def fit_quick_transit(
 
     Notes
     -----
-    The fit is that of spectra (`fit_light_curve`), with an orbit whose period stands for any. Noise is taken as white,
+    The fit is that of spectra (`fit_light_curve`), with an arbitrary period of the orbit. Noise is taken as white,
     in units of the scatter from one integration to the next. The transit is that of Mandel & Agol (2002) as batman
     computes it (Kreidberg 2015).
     """
@@ -186,7 +186,7 @@ def _problem(hours: np.ndarray, flux: np.ndarray, noise: float, start: tuple[flo
 
 
 def orbit_of(mid_h: float, duration_h: float, impact: float, depth: float) -> Orbit:
-    """Return the orbit, with a period that stands for any, on which a transit has this middle, length and impact."""
+    """Return an orbit of arbitrary period on which a transit has this mid-time, duration and impact parameter."""
     angle = np.pi * min(duration_h / PERIOD_H, 0.49)
     distance = max(float(np.sqrt((1 + np.sqrt(depth)) ** 2 - impact**2) / np.sin(angle)), 1.5)
     inclination = float(np.degrees(np.arccos(min(impact / distance, 1.0))))

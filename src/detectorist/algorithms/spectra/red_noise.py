@@ -1,4 +1,4 @@
-"""Noise of light curves that is not white: its strength and time scale, and what it does to binned residuals."""
+"""Noise of light curves that is not white: its strength and time scale, and its effect on binned residuals."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def red_covariance(weights: np.ndarray, time: np.ndarray, time_scale_d: float) -
 
 @dataclass(frozen=True)
 class NoiseEstimate:
-    """What residuals say of their noise: not one answer, since few time scales fit into a light curve.
+    """Noise models allowed by the residuals: several, since few time scales fit into a light curve.
 
     Attributes
     ----------
@@ -82,9 +82,9 @@ class NoiseEstimate:
     red : tuple of Noise
         Likely ones with red noise.
     weights : ndarray of float, shape (n_red,)
-        Their probabilities among each other; they sum to 1.
+        Their relative probabilities; they sum to 1.
     evidence : float
-        Probability of the residuals with red noise, of whatever strength, over that without.
+        Probability of the residuals with red noise of any strength, over that without.
     """
 
     white: Noise
@@ -116,7 +116,7 @@ def fit_noise(
     kind: str = "red",
     n_refined: int = 2,
 ) -> NoiseEstimate:
-    """Return the noise of residuals by restricted likelihood: what the fit has taken away is accounted for.
+    """Return the noise of residuals by restricted likelihood, which accounts for the noise absorbed by the fit.
 
     residuals, time, error : ndarray of float, shape (n_ints,)
         Data minus model, days (ascending), stated errors.
@@ -124,14 +124,14 @@ def fit_noise(
         Of the model by what was fitted.
     kind : {"red", "white", "stated"}
     n_refined : int
-        How often the grid is drawn closer; 0 for a first guess.
+        How often the grid is refined; 0 for a first guess.
 
     Notes
     -----
     Patterson & Thompson (1971), Biometrika 58, 545. The overall scale follows from the residuals. The ratio r of red to
     white noise and the time scale lie on a grid that is refined where they are likely. Prior: 1 / (1 + r)^2, flat as
     long as white noise prevails; flat in the logarithm of the time scale, from the cadence to a third of the time
-    covered, since slower noise is a baseline's.
+    covered, since slower noise is absorbed by the baseline.
     """
     columns = np.column_stack([derivatives, residuals])
     if kind == "stated":
@@ -160,7 +160,7 @@ def fit_noise(
 
 
 def share_without_red_noise(estimates: Sequence[NoiseEstimate]) -> float:
-    """Return in what part of several light curves there is no red noise: many together can show what one cannot.
+    """Return the fraction of light curves without red noise: many together constrain it better than a single one.
 
     Expectation and maximisation, with a light prior toward the default.
     """

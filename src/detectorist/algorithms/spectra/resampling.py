@@ -1,4 +1,4 @@
-"""Spectra moved by a fraction of a pixel, with what that does to their errors."""
+"""Spectra shifted by a fraction of a pixel, with their errors."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 def shift_spectra(
     spec: np.ndarray, spec_unc: np.ndarray | None, y_pix: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Move spectra by -y: what lay at row r + y comes to row r.
+    """Shift spectra by -y: the value at row r + y moves to row r.
 
     Parameters
     ----------
     spec, spec_unc : ndarray of float, shape (n_ints, n_rows)
         Spectra and their standard deviations (independent from row to row), or None for the latter.
     y_pix : ndarray of float, shape (n_ints,)
-        Shifts along the rows; NaN leaves a spectrum where it is.
+        Shifts along the rows; a spectrum with NaN is not moved.
 
     Returns
     -------

@@ -58,8 +58,8 @@ def sample_posterior(
 
     Notes
     -----
-    Priors: limb darkening uniform over physical coefficients (Kipping 2013), what has a Gaussian prior this, all others
-    flat within 12 standard deviations of least squares and within their bounds. Nested sampling: Speagle (2020),
+    Priors: limb darkening uniform over physical coefficients (Kipping 2013), Gaussian where a prior is given, all
+    others flat within 12 standard deviations of least squares and within their bounds. Nested sampling: Speagle (2020),
     MNRAS 493, 3132.
     """
     import dynesty

@@ -1,9 +1,9 @@
 """Light of cosmic-ray showers in the slopes of single integrations: found against the neighbours in time, and modelled.
 
-Where only slopes are at hand, a shower is a smooth patch of light that one integration has and its neighbours have not.
-Unlike in ramps, where its group can be given up, it has to be subtracted. It is told from the star by its shape: the
-star's change from the integrations beside it (in brightness, position and width, each slowly varying along the rows)
-is fitted together with a smooth surface, so that the patch is measured on the trace as well.
+In slopes, a shower is a smooth patch of light in one integration that is absent from its neighbours. Unlike in ramps,
+where the affected group can be discarded, it has to be subtracted. Its shape distinguishes it from the star: the star's
+change from the integrations beside it (in brightness, position and width, each slowly varying along the rows) is fitted
+together with a smooth surface, so that the patch is measured on the trace as well.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def measure_showers(
 
     Notes
     -----
-    Patches smaller than some 3 pixels (sigma) are none: they are outliers to be cleaned. Where a patch is found, its
-    surroundings down to 2.5 sigma are modelled by a tensor product of cubic B-splines with a penalty on second
+    Patches smaller than about 3 pixels (sigma) do not count: they are outliers to be cleaned. Where a patch is found,
+    its surroundings down to 2.5 sigma are modelled by a tensor product of cubic B-splines with a penalty on second
     differences (Eilers & Marx 2003, Chemometrics 66, 159), whose strength maximises the evidence. About 5 ms an
     integration, and half a second for one with a patch.
     """

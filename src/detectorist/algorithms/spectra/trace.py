@@ -47,7 +47,7 @@ def find_trace_column(data: np.ndarray, mask: np.ndarray | None = None) -> int:
     """Return the brightest column, 0-based.
 
     data : ndarray of float, shape (n_ints, n_rows, n_cols)
-        The median over rows of the mean image decides, so that neither a hot pixel nor a background matters.
+        Found in the median over rows of the mean image, so that neither a hot pixel nor a background matters.
     mask : ndarray of bool, shape of `data`, optional
         True where a pixel must not be used. NaN is ignored anyway.
 
@@ -72,8 +72,8 @@ def fit_trace(data: np.ndarray, err: np.ndarray | None = None, *, trace_column: 
     Parameters
     ----------
     data : ndarray of float, shape (n_ints, n_rows, n_cols)
-        Images, best cleaned of outliers. The rows are summed, which weights each with its flux. A NaN
-        stands for the mean of its neighbours along the column.
+        Images, best cleaned of outliers. The rows are summed, which weights each with its flux. A NaN is replaced by
+        the mean of its neighbours along the column.
     err : ndarray of float, shape of `data`, optional
         Standard deviations, for weights common to all integrations; unknown (not finite, not positive) ones
         are completed.

@@ -18,7 +18,7 @@ ORBITAL = ("mid_time", "a_over_rs", "inclination_deg")
 
 @dataclass(frozen=True)
 class Orbit:
-    """Where the planet is.
+    """The orbit of a planet.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Orbit:
     Raises
     ------
     ParameterError
-        When a value is impossible, or no transit can be seen from here.
+        When a value is impossible, or the orbit has no transit.
     """
 
     period_d: float
@@ -106,7 +106,7 @@ class PlanetModel:
     -----
     With S the star's share, E 1 out of eclipse and 0 in it, and phi the orbital phase from mid-eclipse (radian):
     transit: S. Eclipse: 1 + eclipse_depth E. Phase curve: S + E (eclipse_depth + sum_k cos_k (cos k phi - 1) +
-    sin_k sin k phi), so that eclipse_depth is the planet's flux at mid-eclipse whatever the phase curve does.
+    sin_k sin k phi), so that eclipse_depth is the planet's flux at mid-eclipse for any phase curve.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class PlanetModel:
 
     @property
     def depth_name(self) -> str:
-        """Name of the parameter that a spectrum is made of."""
+        """Name of the parameter that a spectrum consists of."""
         return "eclipse_depth" if self.event == "eclipse" else "depth"
 
     def __call__(self, values: Mapping[str, float]) -> np.ndarray:
