@@ -114,6 +114,32 @@ def test_links_lead_somewhere(page):
         assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def imports_in(page):
+    """Yield (module, name or None) of what the code on a page imports from this package."""
+    for block in re.findall(r"```(?:\{code-cell\}|python)\n(.*?)```", page.read_text(), flags=re.S):
+        code = "\n".join(line for line in block.splitlines() if not line.startswith(("!", "%", ":")))
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] == "detectorist":
+                yield from ((node.module, alias.name) for alias in node.names)
+            elif isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+                yield from ((name, None) for name in names if name.partition(".")[0] == "detectorist")
+
+
+def is_importable(module, name):
+    """Return whether an import would succeed."""
+    try:
+        return name is None or hasattr(import_module(module), name) or bool(import_module(f"{module}.{name}"))
+    except ImportError:
+        return False
+
+
+@pytest.mark.parametrize("page", [p for p in TEXTS if any(imports_in(p))], ids=identify)
+def test_imports_on_pages_succeed(page):
+    """Quick, where the pages themselves run only when the documentation is built."""
+    assert [f"{module}.{name}" for module, name in imports_in(page) if not is_importable(module, name)] == []
+
+
 @pytest.mark.parametrize("page", [p for p in PAGES if "$" in p.read_text()], ids=identify)
 def test_formulae_can_be_set(page):
     from docutils.utils.math.latex2mathml import tex2mathml

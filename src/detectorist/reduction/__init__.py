@@ -1,1 +1,1 @@
-"""One exposure from files to products, whatever the mode."""
+"""One exposure from files to products, in any mode."""

@@ -1,4 +1,4 @@
-"""What our pipelines have in common."""
+"""The base of our pipelines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _other_recipe: ContextVar[bool] = ContextVar("other_recipe", default=False)
 
 
 def off_by_default(step: type[Step]) -> type[Step]:
-    """Return a step for `step_defs` that runs only where `skip = false` asks for it."""
+    """Return a step for `step_defs` that runs only with `skip = false`."""
     body = {
         "spec": "skip = boolean(default=True) # run only when asked for",
         "__doc__": step.__doc__,
@@ -31,14 +31,14 @@ def off_by_default(step: type[Step]) -> type[Step]:
 
 
 class DetectoristPipeline(FrozenHeap, Pipeline):
-    """A pipeline whose log lines are shown, and which asks CRDS only for parameters that CRDS can have.
+    """A pipeline whose log lines are shown, and which queries CRDS only for parameters that can exist there.
 
     Attributes
     ----------
     progress : callable
-        Called as progress(done, total, what) while the pipeline works; set by whoever shows a progress bar.
+        Called as progress(done, total, what) while the pipeline works; set by the caller that shows a progress bar.
     reference_source : str
-        Where references come from, as `crds_source.ReferenceSource.name`: part of what makes a product reusable.
+        Where references come from, as `crds_source.ReferenceSource.name`: part of the conditions for reusing a product.
     """
 
     #: References of one's own are made first: before that, their type need not be in CRDS.
@@ -53,7 +53,7 @@ class DetectoristPipeline(FrozenHeap, Pipeline):
 
     @classmethod
     def get_config_from_reference(cls, *args: Any, **kwargs: Any) -> Any:
-        """Return what CRDS holds for a dataset, below the default recipe: for `call` and `strun`."""
+        """Return the parameters from CRDS for a dataset, overridden by the default recipe: for `call` and `strun`."""
         config = super().get_config_from_reference(*args, **kwargs)
         if cls.default_recipe and not _other_recipe.get():
             config_parser.merge_config(config, cls._default_config())
@@ -61,7 +61,7 @@ class DetectoristPipeline(FrozenHeap, Pipeline):
 
     @classmethod
     def build_config_of_recipe(cls, dataset: str | None, **parameters: Any) -> Any:
-        """Return the parameters of a run by a recipe, which takes the place of the default one."""
+        """Return the parameters of a run with a recipe, which replaces the default one."""
         token = _other_recipe.set(True)
         try:
             return cls.build_config(dataset, **parameters)
@@ -90,13 +90,13 @@ class DetectoristPipeline(FrozenHeap, Pipeline):
             return super().run(*args)
 
     def finalize_result(self, result: Any, reference_files_used: list[tuple[str, str]]) -> None:
-        """Note what CRDS gave; without references there is nothing to note, and asking ends the process."""
+        """Record the CRDS context; not without references, when the query would end the process."""
         if self.reference_source != "none":
             super().finalize_result(result, reference_files_used)
 
     @staticmethod
     def get_stpipe_loggers() -> tuple[str, ...]:
-        """Let stpipe show and record our log lines beside its own."""
+        """Let stpipe show and record our log lines as well."""
         return DetectoristStep.get_stpipe_loggers()
 
     @classmethod
@@ -118,7 +118,7 @@ class DetectoristPipeline(FrozenHeap, Pipeline):
         return config
 
     def choose_engine(self, engine: str) -> None:
-        """Let all steps that know the compiled engine use it ("auto"), or none of them ("stock")."""
+        """Let all steps that can use the compiled engine do so ("auto"), or none of them ("stock")."""
         for name in self.step_defs:
             step = getattr(self, name)
             if engine == "stock" and hasattr(step, "engine"):

@@ -1,9 +1,9 @@
-"""FITS checksums of input files: whether the data are those that were written.
+"""FITS checksums of input files, which show whether the data are unchanged.
 
 DATASUM is the sum of all 32-bit words of the data in ones' complement (FITS standard 4.0, appendix J). Files are read
-in blocks, so that a check needs no memory. CHECKSUM, which covers the header too, is not asked: many programs change a
-keyword and leave it as it was. Neither is DATASUM where a datamodel has been saved without checksums: it hands on those
-of the file that it was read from, whatever became of its arrays, and gives none to its ASDF extension.
+in blocks, so that a check needs no memory. CHECKSUM, which covers the header too, is not verified: many programs change
+a keyword without updating it. Neither is DATASUM where a datamodel was saved without checksums: it keeps those of the
+file that it was read from, even if its arrays have changed, and has none in its ASDF extension.
 """
 
 from __future__ import annotations
@@ -21,10 +21,7 @@ _BLOCK_BYTES = 1 << 22
 
 
 def require_checksums(path: Path) -> None:
-    """Raise InputError where the data of an extension are not those that its DATASUM was made of.
-
-    Files without it pass.
-    """
+    """Raise InputError if the data of an extension do not match its DATASUM. Files without it pass."""
     parts = _parts(path)
     try:
         with unpacked(path) as handle:

@@ -1,8 +1,8 @@
 """Stage 1 of a long segment in bounded memory, with the results of the whole segment bit for bit.
 
-Steps before the jump step treat every integration by itself, so they run on chunks of integrations. Jump detection and
-ramp fitting compare the integrations of a pixel (the median over all of them), but hardly look at its neighbours: they
-run on all integrations of a few rows. Between the two the ramps lie on disk, already cut into rows.
+Steps before the jump step treat integrations independently, so they run on chunks of integrations. Jump detection and
+ramp fitting compare the integrations of a pixel (the median over all of them), but use few of its neighbours: they run
+on all integrations of a few rows. Between the two the ramps lie on disk, already cut into rows.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from detectorist.reduction.ramp_store import RampStore, ramps_of_tiles
 
 
 def reasons_against(pipeline: Any) -> list[str]:
-    """Return why a pipeline, as it is set, cannot run in chunks: steps that look across integrations or the frame."""
+    """Return why a pipeline cannot run in chunks: steps that look across integrations or the frame."""
     jump, emicorr = pipeline.jump, pipeline.emicorr
     checks = (
         (
@@ -45,7 +45,7 @@ def reasons_against(pipeline: Any) -> list[str]:
 
 
 def require_chunkable(pipeline: Any) -> None:
-    """Refuse settings under which chunks would give other results than the whole.
+    """Refuse settings with which chunks would give results different from those of the whole segment.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def fit_in_chunks(pipeline: Any, path: Path, before: Sequence[str], *, chunk_int
     Parameters
     ----------
     pipeline : DetectoristPipeline
-        Its steps are run as they are.
+        Its steps are run with their parameters.
     path : Path
         Raw file.
     before : sequence of str
@@ -96,9 +96,9 @@ def fit_in_chunks(pipeline: Any, path: Path, before: Sequence[str], *, chunk_int
 
 
 def decide(pipeline: Any, path: Path, before: Sequence[str], *, chunk_ints: int) -> None:
-    """Let the steps that choose for themselves choose on the first integrations, as they do on a whole segment.
+    """Let steps with automatic choices make them from the first integrations, as for a whole segment.
 
-    Their choices then hold for all chunks of the segment.
+    The choices are used for all chunks of the segment.
     """
     drop, refpix = pipeline.drop_groups, pipeline.reference_pixel
     drop.decided = refpix.decided = None

@@ -1,4 +1,4 @@
-"""Whether a file holds anything: data that are all one number, or all flagged, are no exposure."""
+"""Whether a file contains data: all values equal, or all pixels flagged, means that it does not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def require_content(path: Path) -> None:
     """Refuse data that are NaN or the same number everywhere, or of which every pixel is flagged DO_NOT_USE.
 
-    Of good data no more is read than shows that they are.
+    Good data are read only as far as necessary.
 
     Raises
     ------

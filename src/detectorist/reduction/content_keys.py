@@ -1,4 +1,4 @@
-"""Reuse by content: a product is kept when input, parameters, versions and references are what they were."""
+"""Reuse by content: a product is kept while input, parameters, versions and references are unchanged."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PLACES = (
 
 
 def content_key(source: Any, parameters: dict[str, Any], references: str) -> str | None:
-    """Return a hash of everything a product depends on, or None for an open model, whose content has no cheap hash.
+    """Return a hash of everything that a product depends on, or None for an open model, which is costly to hash.
 
     source : Path or model
     parameters : dict
@@ -65,7 +65,7 @@ def data_hash(path: Path) -> str:
 
 
 def seal(path: Path, key: str | None) -> None:
-    """Write into a new product what it was made from, a hash of its content, who made it, and FITS checksums."""
+    """Write into a new product its key, a hash of its content, the version of this package, and FITS checksums."""
     from astropy.io import fits
 
     digest = _hash_of_content(path)
@@ -79,9 +79,9 @@ def seal(path: Path, key: str | None) -> None:
 
 
 def is_whole(product: Path, key: str | None = None) -> bool:
-    """Return whether a product of ours is on disk as it was written, and made from what `key` stands for.
+    """Return whether a product of ours is on disk unchanged, and was made with this `key`.
 
-    The first header is known by its own checksum, all that follows by a hash.
+    The first header is verified by its checksum, the rest by a hash.
     """
     try:
         with opened(product) as hdus:
@@ -103,7 +103,7 @@ def _is_whole_header(path: Path, length: int) -> bool:
 
 
 def made_by(product: Path) -> str | None:
-    """Return the version of this package that made a product; None for another file, or one that is not whole."""
+    """Return the version of this package that made a product; None for other files, or damaged ones."""
     try:
         return read_keywords(product).text(VERSION_KEYWORD)
     except InputError:

@@ -1,7 +1,7 @@
 """The standard Detector1Pipeline, imported alone.
 
-The package `jwst.pipeline` imports every pipeline of all instruments with their libraries, some .6 s of CPU time that
-no reduction here has a use for. Whoever imports `jwst.pipeline` later gets the whole of it, with the same class.
+The package `jwst.pipeline` imports every pipeline of all instruments with their libraries, about 0.6 s of CPU time that
+no reduction here needs. A later import of `jwst.pipeline` works as usual, with the same class.
 """
 
 from __future__ import annotations

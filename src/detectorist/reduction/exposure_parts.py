@@ -1,7 +1,7 @@
-"""Read a part of an exposure: some integrations of a file, or few pixels of all of them.
+"""Read a part of an exposure: some integrations of a file, or a few pixels of all of them.
 
-A part says which integrations it holds (INTSTART, INTEND), so that reset, RSCD and dark corrections, which differ
-for the first integrations of an exposure, take the right plane.
+A part keeps the numbers of its integrations (INTSTART, INTEND), so that reset, RSCD and dark corrections, which differ
+for the first integrations of an exposure, use the right plane.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def shape_of(path: Path) -> tuple[int, ...]:
 def read_integrations(
     path: Path, first: int, stop: int, kind: type[JwstDataModel] = RampModel
 ) -> RampModel | CubeModel:
-    """Return integrations [first, stop) of a file, counted within it, and read no others.
+    """Return integrations [first, stop) of a file, counted within it, without reading others.
 
     kind : type
         RampModel for a raw file, CubeModel for rates.
@@ -57,7 +57,7 @@ def read_integrations(
     Raises
     ------
     InputError
-        When the file ends before its header says.
+        When the file is shorter than its header says.
     """
     with opened(path, f"a {kind.__name__}") as hdus:
         n_ints = hdus["SCI"].shape[0]
@@ -71,7 +71,7 @@ def read_integrations(
 
 
 def slice_integrations(rates: CubeModel, first: int, stop: int) -> CubeModel:
-    """Return integrations [first, stop) of rates as a model of their own."""
+    """Return integrations [first, stop) of rates as a separate model."""
     part = CubeModel()
     for name in ("data", "err", "dq", "var_poisson", "var_rnoise"):
         array = getattr(rates, name, None)
@@ -102,8 +102,7 @@ def _cut(hdu: Any, first: int, stop: int, n_ints: int) -> Any:
 def only_pixels(path: Path, rows: slice, columns: Sequence[int], chunk_ints: int) -> RampModel:
     """Return all integrations of a raw file with some rows of some columns filled in and all else zero.
 
-    Zeros that nobody touches take no memory, and here the samples of a pixel lie together: what a step needs that uses
-    few pixels.
+    Untouched zeros take no memory, and the samples of a pixel are contiguous, as a step that uses few pixels needs.
     """
     n_ints, n_groups, ny, nx = shape_of(path)
     by_pixel = np.zeros((ny, nx, n_ints, n_groups), np.float32)
@@ -121,7 +120,7 @@ def only_pixels(path: Path, rows: slice, columns: Sequence[int], chunk_ints: int
 
 
 def chunks_of(n_ints: int, chunk_ints: int) -> list[tuple[int, int]]:
-    """Return [first, stop) of every chunk; none holds a single integration, which some steps treat in another way."""
+    """Return [first, stop) of every chunk; none has a single integration, which some steps treat differently."""
     firsts = list(range(0, n_ints, max(chunk_ints, 2)))
     if len(firsts) > 1 and n_ints - firsts[-1] == 1:
         firsts.pop()

@@ -1,4 +1,4 @@
-"""Hashes of files, each read once as long as it stays what it was."""
+"""Hashes of files, each computed once while the file is unchanged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _known: dict[_Identity, str] = {}
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file.
 
-    The ledger and the keys of products both ask for that of an input: it is kept while name, inode, size and times are
+    The ledger and the keys of products both need that of an input: it is cached while name, inode, size and times are
     the same.
     """
     status = os.stat(path)

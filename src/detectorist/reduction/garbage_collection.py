@@ -1,7 +1,7 @@
-"""Keep Python's garbage collector from walking over a million living objects before every step.
+"""Keep Python's garbage collector from traversing a million live objects before every step.
 
-stpipe collects garbage before each step so that a ramp of the step before is released. Imported packages and parsed
-schemas make that 0.15 s a step, twenty times per exposure: more than all compiled steps together.
+stpipe collects garbage before each step to release the ramp of the step before. With imported packages and parsed
+schemas this takes 0.15 s per step, twenty times per exposure: more than all compiled steps together.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from detectorist.reduction.global_state import ProcessWideChange
 
 
 def frozen_heap() -> AbstractContextManager[None]:
-    """Take everything alive now out of the collector's sight; what is made inside is collected as ever.
+    """Exclude all live objects from garbage collection; objects made inside are collected as usual.
 
-    May be nested and used from several threads: the heap thaws when the last one leaves. A heap that somebody else has
-    frozen, as a worker does for its whole life, is left alone.
+    May be nested and used from several threads: the heap thaws when the last one leaves. A heap frozen elsewhere, as
+    workers do for their whole life, is left frozen.
     """
     return _FROZEN.in_force()
 

@@ -1,4 +1,4 @@
-"""Changes to the whole process that last for as long as somebody needs them."""
+"""Changes to the whole process that last as long as they are needed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 
 class ProcessWideChange:
-    """A change that the first one to enter makes, and the last one to leave takes back: nested, from several threads.
+    """A change made by the first user to enter and undone by the last to leave: nested, from several threads.
 
     make : function
-        Makes the change and returns the function that takes it back.
+        Makes the change and returns the function that undoes it.
     """
 
     def __init__(self, make: Callable[[], Callable[[], None]]):
@@ -22,7 +22,7 @@ class ProcessWideChange:
 
     @contextmanager
     def in_force(self) -> Iterator[None]:
-        """Have the change for as long as the context lasts."""
+        """Keep the change in force while the context lasts."""
         self._enter()
         try:
             yield

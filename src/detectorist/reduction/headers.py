@@ -1,8 +1,8 @@
-"""Input files are checked before stock steps see them, in one place for all modes.
+"""Input files are checked before the standard steps read them, in one place for all modes.
 
-A file that is not whole, whose checksum is wrong, or whose header contradicts itself or its array is refused: stock
-steps believe one or the other. A sample or a rate that is not a number is flagged: stock steps would take it for a zero
-or hand it on.
+An incomplete file, a wrong checksum, or a header that contradicts itself or its array is refused: standard steps would
+trust one or the other. A sample or a rate that is not a number is flagged: standard steps would treat it as zero or
+pass it on.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def require_sound(path: Path) -> None:
     Raises
     ------
     InputError
-        With the name of the file, what was found and what is needed.
+        With the name of the file, the value found and the value needed.
     """
     require_sound_header(path)
     require_checksums(path)
@@ -68,9 +68,9 @@ def require_sound(path: Path) -> None:
 
 
 def require_sound_header(path: Path) -> None:
-    """Refuse what can be known without reading the arrays: a cut file, a header that contradicts its array or itself.
+    """Refuse defects seen without reading the arrays: a truncated file, a header contradicting its array or itself.
 
-    A compressed file is unpacked to its end, since nothing else tells whether it was cut.
+    A compressed file is unpacked to its end, the only way to find out whether it is truncated.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def read_header(path: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        When there is no such file, or it is no JWST product.
+        When the file does not exist, or is not a JWST product.
     """
     if not path.is_file():
         raise NoSuchFile(f"{path}: no such file")
@@ -137,7 +137,7 @@ def read_header(path: Path) -> dict[str, Any]:
 
 
 def has_tree(path: Path) -> bool:
-    """Return whether a file holds its metadata as ASDF too; other programs write FITS files without."""
+    """Return whether a file has its metadata as ASDF too; other programs write FITS files without it."""
     with opened(path) as hdus:
         return "ASDF" in hdus
 
@@ -150,7 +150,7 @@ def _read_without_tree(path: Path) -> dict[str, Any]:
 
 
 def sci_axes(path: Path) -> tuple[int, ...]:
-    """Return the shape of the SCI array of a FITS file from its header; () where there is none to read."""
+    """Return the shape of the SCI array of a FITS file from its header; () if there is none."""
     try:
         return read_keywords(path).axes
     except InputError:
@@ -160,7 +160,7 @@ def sci_axes(path: Path) -> tuple[int, ...]:
 def require_consistent_input(data: str | Path | JwstDataModel) -> None:
     """Compare the header of a file with its array and with itself, that of an open model with its array.
 
-    A model may have been cut out by its maker, who need not have moved its place on the detector.
+    A model may be a cut-out whose position on the detector was not updated.
 
     Raises
     ------
@@ -185,9 +185,9 @@ def require_consistent(name: str, meta: dict[str, Any], axes: tuple[int, ...]) -
     name : str
         For errors.
     meta : dict
-        Flat metadata: {"exposure.ngroups": ...}. What is missing is not compared, unless stock steps need it.
+        Flat metadata: {"exposure.ngroups": ...}. Missing values are not compared, unless standard steps need them.
     axes : tuple of int
-        Shape of SCI: ([n_ints, [n_groups,]] ny, nx); other lengths are left to whoever reads the array.
+        Shape of SCI: ([n_ints, [n_groups,]] ny, nx); other lengths are not checked here.
 
     Raises
     ------
@@ -225,7 +225,7 @@ def flag_missing_samples(ramps: RampModel) -> int:
 def flag_missing_rates(rates: CubeModel | ImageModel) -> int:
     """Set DO_NOT_USE on pixels whose rate or error is NaN or infinite, in place, and return how many were without it.
 
-    An infinite rate becomes NaN, as stock steps leave pixels without a rate.
+    An infinite rate becomes NaN, as in standard products.
     """
     missing = ~np.isfinite(rates.data)
     if rates.hasattr("err") and np.shape(rates.err) == np.shape(rates.data):
@@ -244,7 +244,7 @@ def flag_missing_rates(rates: CubeModel | ImageModel) -> int:
 
 
 def require_rate_unit(rates: JwstDataModel) -> None:
-    """Raise InputError unless rates are in DN/s, as far as they say it."""
+    """Raise InputError if rates have a unit other than DN/s."""
     _require_unit(models.describe(rates), {"bunit_data": rates.meta.bunit_data})
 
 

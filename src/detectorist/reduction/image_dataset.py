@@ -1,4 +1,4 @@
-"""Images of FITS products as an xarray dataset: values, errors, flags that say what they mean, units and times."""
+"""Images of FITS products as an xarray dataset: values, errors, flags with their meanings, units and times."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def images_to_xarray(exposure: Exposure, products: Mapping[str, str]) -> xr.Data
     ----------
     exposure : Exposure
     products : mapping
-        {variable: ending of the product}; those that the exposure does not have are left out.
+        {variable: ending of the product}; missing ones are left out.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def images_to_xarray(exposure: Exposure, products: Mapping[str, str]) -> xr.Data
     Raises
     ------
     InputError
-        When none of the products is there.
+        When none of the products exists.
     """
     variables: dict[str, Any] = {}
     attributes: dict[str, str] = {"exposure": exposure.name, "target": exposure.target}

@@ -1,4 +1,4 @@
-"""Which parameters say what is done."""
+"""The parameters that determine the reduction."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SILENT = frozenset((*PLACES, "pre_hooks", "post_hooks", "output_ext", "output_us
 
 
 def in_force(resolved: dict[str, Any]) -> dict[tuple[str, str], Any]:
-    """Return {(step, parameter): value} of everything that says what is done."""
+    """Return {(step, parameter): value} of all parameters that determine the reduction."""
     table = {("", name): value for name, value in resolved.items() if not isinstance(value, dict)}
     for name in ("recipe", "title", "settings", "inputs", "pipeline"):
         table.pop(("", name), None)

@@ -1,4 +1,4 @@
-"""What a product says of itself."""
+"""A summary of one product."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FACTS = (
 
 
 def inspect_file(path: str | Path) -> str:
-    """Return a text on one product: facts of its header, steps, records of ours, counts of flags.
+    """Return a summary of one product: header, steps, our records, counts of flags.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""Which integrations of its exposure a file holds, where INTSTART and INTEND do not say it.
+"""The numbers of the integrations in a file without INTSTART and INTEND.
 
-Stock steps take 1 to NINTS then, and look for integrations that the file of a segment does not hold.
+Standard steps then assume 1 to NINTS, and fail to find these integrations in a later segment.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ FIRST, LAST = "exposure.integration_start", "exposure.integration_end"
 
 
 def range_of(first: int | None, last: int | None, n_ints: int, listed: Sequence[int]) -> tuple[int | None, int | None]:
-    """Return the numbers of the first and last integration of a file; None, None where nothing tells them.
+    """Return the numbers of the first and last integration of a file; None, None if they are unknown.
 
     first, last : int, optional
-        As the header has them.
+        As in the header.
     n_ints : int
         Integrations of the array.
     listed : sequence of int
@@ -40,7 +40,7 @@ def range_of(first: int | None, last: int | None, n_ints: int, listed: Sequence[
 
 
 def fill_in(model: JwstDataModel, n_ints: int) -> None:
-    """Fill in INTSTART and INTEND of a model in place, as far as INT_TIMES or one of the two says them.
+    """Fill in INTSTART and INTEND of a model in place, from INT_TIMES or from each other.
 
     n_ints : int
         Integrations of the file that it was read from.
@@ -54,7 +54,7 @@ def fill_in(model: JwstDataModel, n_ints: int) -> None:
 
 
 def with_numbers(path: Path, meta: dict[str, Any]) -> dict[str, Any]:
-    """Return the metadata of a file, INTSTART and INTEND filled in as `fill_in` does."""
+    """Return the metadata of a file, with INTSTART and INTEND filled in as by `fill_in`."""
     if meta.get(FIRST) is not None and meta.get(LAST) is not None:
         return meta
     try:
@@ -69,7 +69,7 @@ def with_numbers(path: Path, meta: dict[str, Any]) -> dict[str, Any]:
 
 
 def are_missing(path: Path) -> bool:
-    """Tell whether a file holds a part of its exposure, and its header does not say which."""
+    """Return whether a file is a part of an exposure and its header does not say which."""
     found = read_keywords(path)
     whole = found.axes[:1] == (found.whole("NINTS"),)
     return not whole and (found.whole("INTSTART") is None or found.whole("INTEND") is None)

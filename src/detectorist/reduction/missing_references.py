@@ -1,4 +1,4 @@
-"""Which types of references an exposure lacks: some steps cannot do without, others are skipped."""
+"""The types of references missing for an exposure: some steps are skipped without them, others fail."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def missing_types(pipeline: Any, names: Iterable[str], path: Path, source: Refer
     Raises
     ------
     ReferenceMissing
-        Where a step cannot do without one of them; with types, detector and subarray.
+        When a step cannot run without one of them; with types, detector and subarray.
     """
     if source.name == "none":
         return ""

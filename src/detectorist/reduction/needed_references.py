@@ -1,4 +1,4 @@
-"""Which reference files CRDS names for an exposure, and whether they are there, without reading or fetching any."""
+"""The reference files that CRDS names for an exposure, and whether they exist, without reading or fetching any."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def find_references(path: Path, types: Sequence[str], references: str | None) ->
 
 
 def require_references(path: Path, types: Sequence[str], references: str | None) -> None:
-    """Refuse a folder of references that lacks files which it names for an exposure.
+    """Refuse a folder of references in which files named for an exposure are missing.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def require_references(path: Path, types: Sequence[str], references: str | None)
 
 
 def best_references(path: Path, types: Sequence[str]) -> dict[str, str]:
-    """Return {type: file name or "NOT FOUND ..."}, as CRDS has it for a file's header."""
+    """Return {type: file name or "NOT FOUND ..."} from CRDS for a file's header."""
     import crds
 
     from detectorist.reduction.headers import read_header

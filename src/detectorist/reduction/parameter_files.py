@@ -33,13 +33,13 @@ _OF_A_RUN = (
 def read_asdf(path: Path) -> Recipe:
     """Return an stpipe parameter file, of our pipeline or a standard one, as a recipe.
 
-    Names and parameters of steps are taken; where files go is not. What the pipeline in use does not have, as
-    parameters of other releases, is left out by `known_to`.
+    Names and parameters of steps are used; output paths are not. Parameters that the pipeline does not have, such as
+    those of other releases, are removed by `known_to`.
 
     Raises
     ------
     ParameterError
-        When the file is none.
+        When the file is not a parameter file.
     """
     try:
         with asdf.open(path) as opened:

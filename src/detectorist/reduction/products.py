@@ -1,4 +1,4 @@
-"""Products reach their final name whole or not at all, and never take an input's place."""
+"""Products get their final name only when complete, and never replace an input."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ PRODUCT_FOLDERS = ("stage_1", "stage_2", "references", "figures")
 
 
 def write_model(model: JwstDataModel, target: Path, *, never_over: Any = None, key: str | None = None) -> Path:
-    """Write a datamodel as FITS, with checksums and a hash of its data by which it is known again.
+    """Write a datamodel as FITS, with checksums and a hash of its data by which it is recognised later.
 
     never_over : str or Path, optional
         An input that `target` must not replace.
     key : str, optional
-        What it was made from, as `content_keys.content_key` says it.
+        A hash of what it was made from: `content_keys.content_key`.
 
     Raises
     ------
@@ -51,9 +51,9 @@ def write_model(model: JwstDataModel, target: Path, *, never_over: Any = None, k
 
 
 def require_ours(target: Path, *sources: Path, overwrite: bool) -> None:
-    """Refuse to replace an input, or a file that is none of ours unless told to.
+    """Refuse to replace an input, or (unless requested) a file that was not written by detectorist.
 
-    What is left of a damaged file may be replaced, whoever wrote it.
+    Damaged files may be replaced.
 
     target : Path
         A FITS or NetCDF file.
@@ -120,7 +120,7 @@ def write_text(text: str, target: Path) -> Path:
 
 @contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
-    """Yield a path of the same name in a folder beside `target`; on success it is synced and takes the final name.
+    """Yield a path of the same name in a folder beside `target`; on success it is synced and renamed.
 
     The name is kept because datamodels write their own file name into their header.
     """
@@ -151,14 +151,14 @@ class WholeFile:
         self.partial = self._folder / target.name
 
     def publish(self) -> None:
-        """Bring the file to the disk, then give it its final name."""
+        """Flush the file to the disk, then give it its final name."""
         with writing(self.target):
             sync(self.partial)
             os.replace(self.partial, self.target)
             _sync_folder(self.target.parent)
 
     def discard(self) -> None:
-        """Remove what has not been published, and the folder that was made for it if nothing is there; repeatable."""
+        """Remove the unpublished file, and the folder made for it if it is empty; may be repeated."""
         shutil.rmtree(self._folder, ignore_errors=True)
         if self._made_folder:
             with suppress(OSError):  # something else is there
@@ -166,7 +166,7 @@ class WholeFile:
 
 
 def require_no_link(path: Path) -> None:
-    """Refuse to write through a symbolic link in an output folder: who put it there may aim at any file of the user's.
+    """Refuse to write through a symbolic link in an output folder: it may point to any file of the user's.
 
     Raises
     ------
@@ -178,7 +178,7 @@ def require_no_link(path: Path) -> None:
 
 @contextmanager
 def writing(target: Path) -> Iterator[None]:
-    """Turn what the system says against writing `target` into an OutputError."""
+    """Turn errors of the system when writing `target` into an OutputError."""
     try:
         yield
     except OSError as error:
@@ -186,7 +186,7 @@ def writing(target: Path) -> Iterator[None]:
 
 
 def sync(path: Path) -> None:
-    """Bring a file's content to the disk."""
+    """Flush a file's content to the disk."""
     with open(path, "rb") as handle:
         os.fsync(handle.fileno())
 

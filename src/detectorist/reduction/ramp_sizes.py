@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RampSize:
-    """Shape of a SCI array, and whose it is; n_groups is 0 for rates."""
+    """Shape of a SCI array, and its exposure; n_groups is 0 for rates."""
 
     n_ints: int
     n_groups: int
@@ -36,7 +36,7 @@ class RampSize:
 
 
 def ramp_size(path: Path) -> RampSize | None:
-    """Return the size of a ramp or of rates; None where the file does not tell, as a damaged one."""
+    """Return the size of a ramp or of rates; None if it cannot be read from the file."""
     try:
         keywords = read_keywords(path)
         axes, instrument = keywords.axes, keywords.text("INSTRUME") or ""

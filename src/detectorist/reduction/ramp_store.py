@@ -50,7 +50,7 @@ class RampStore:
         return cls(folder, tiles, n_ints)
 
     def add(self, ramps: RampModel) -> None:
-        """Append a chunk; it is emptied."""
+        """Append a chunk, whose arrays are released."""
         flags = models.group_flags(ramps)
         for number, tile in enumerate(self.tiles):
             rows = slice(tile.read_first, tile.read_stop)
@@ -79,7 +79,7 @@ class RampStore:
     def groups_of_tiles(self) -> list[list[int]]:
         """Return which tiles must be fitted together.
 
-        Stock steps treat a group in another way when every pixel of the frame is DO_NOT_USE or saturated in it. Where
+        Standard steps treat a group differently when every pixel of the frame is DO_NOT_USE or saturated in it. Where
         that holds for a tile but not for the frame, the tile is fitted together with its neighbours.
         """
         tables = [np.concatenate(parts) for parts in self.unusable]

@@ -1,7 +1,7 @@
-"""Recipes: which steps run, with which parameters, as TOML that people can read and change.
+"""Recipes: which steps run, with which parameters, as readable TOML.
 
-A recipe's `[steps.X]` tables go verbatim to the steps, whose `spec` owns types and ranges; what is checked here is
-only that every name exists, so that a typo costs a second and not a night.
+A recipe's `[steps.X]` tables are passed verbatim to the steps, whose `spec` defines types and ranges; here it is only
+checked that every name exists, so that a typo is found at once and not after hours.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Recipe:
         return Recipe(self.name, self.title, parameters, steps)
 
     def with_parameters(self, **values: Any) -> Recipe:
-        """Return a recipe with parameters of the pipeline itself changed; None leaves one as it is."""
+        """Return a recipe with parameters of the pipeline itself changed; None leaves one unchanged."""
         known = {name: value for name, value in values.items() if value is not None}
         return replace(self, parameters={**self.parameters, **known})
 
@@ -65,7 +65,7 @@ class Recipe:
         Raises
         ------
         ParameterError
-            For an unknown step or parameter; the message suggests the nearest known one. For a folder of its own.
+            For an unknown step or parameter; the message suggests the nearest known one. For `output_dir` of a step.
         """
         spec = pipeline.load_spec_file()
         own = [key for key in spec if key != "steps"]

@@ -1,4 +1,4 @@
-"""Recipes where they are kept: in the wing of their mode, or in a file of the user's."""
+"""Where recipes are stored: in the package of their mode, or in a file of the user's."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read_recipe_text(mode: str, name: str) -> str:
     Raises
     ------
     ParameterError
-        When there is neither; the message suggests the nearest name.
+        When neither exists; the message suggests the nearest name.
     """
     known = builtin_recipes(mode)
     name = load_mode(mode).recipe_aliases.get(name, name)

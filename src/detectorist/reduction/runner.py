@@ -1,4 +1,4 @@
-"""What reductions of all modes have in common: the request, references, the log, what is written beside products."""
+"""Parts shared by the reductions of all modes: the request, references, the log, files written beside products."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asks for.
+    """A user's request.
 
     Attributes
     ----------
     files : sequence of str or Path
     output_dir : Path
     recipe : str, optional
-        Name or path; None takes the mode's own choice.
+        Name or path; None means the default of the mode.
     settings : sequence of str
         "step.parameter=value"; override the recipe.
     references : str or Path, optional
         As in `crds_source.use_references`.
     overwrite : bool
-        Make everything again, and replace files of the products' names that are none of ours; never an input.
+        Redo everything, and replace files with the products' names that detectorist did not write; never an input.
     keep : bool
-        Replace no whole product of ours either.
+        Never replace complete products either.
     prefix : str
-        What the names of files beside the products begin with, where the folder holds other exposures' too.
+        Prefix of the names of files beside the products, in a folder with products of several exposures.
     """
 
     files: Sequence[str | Path]
@@ -63,7 +63,7 @@ class Request:
 
 
 def request_of(job: Job, progress: Progress, settings: Sequence[str] = ()) -> Request:
-    """Return a job as a request; `settings` come on top of its own."""
+    """Return a job as a request; `settings` are added to its own."""
     return Request(
         files=job.files,
         output_dir=Path(job.output_dir),
@@ -81,7 +81,7 @@ def build_pipeline(kind: type[Step], dataset: str | None, **parameters: Any) -> 
     """Return a pipeline with its steps constructed, so that a wrong value is found before any exposure starts.
 
     dataset : str, optional
-        A file for which CRDS may hold parameters.
+        A file for which CRDS may have parameters.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def build_pipeline(kind: type[Step], dataset: str | None, **parameters: Any) -> 
 
 @contextmanager
 def references_in_words(source: ReferenceSource) -> Iterator[None]:
-    """Turn what crds does without a server and a cache, which may be the end of the process, into an error."""
+    """Turn the failure of crds without a server and a cache, which may end the process, into an error."""
     try:
         yield
     except (SystemExit, CrdsError) as error:
@@ -111,7 +111,7 @@ def references_in_words(source: ReferenceSource) -> Iterator[None]:
 def resolve(
     kind: type, pipeline: Any, request: Request, recipe: Recipe, source: ReferenceSource, inputs: Sequence[str]
 ) -> dict[str, Any]:
-    """Return every parameter in force, and what else is needed to do it again."""
+    """Return every parameter in force, and everything else needed to repeat the reduction."""
     return {
         "pipeline": kind.__name__,
         **describe_run(request, recipe, source, inputs),
@@ -132,7 +132,7 @@ def _as_asked(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def describe_run(request: Request, recipe: Recipe, source: ReferenceSource, inputs: Sequence[str]) -> dict[str, Any]:
-    """Return the head of `resolved.toml`: what was asked for, and what is needed to do it again."""
+    """Return the head of `resolved.toml`: the request, and everything needed to repeat it."""
     return {
         "recipe": recipe.name,
         "title": recipe.title,
@@ -144,7 +144,7 @@ def describe_run(request: Request, recipe: Recipe, source: ReferenceSource, inpu
 
 
 def without_none(value: Any) -> Any:
-    """Leave out what is None, which TOML cannot say."""
+    """Leave out None, which TOML cannot express."""
     if isinstance(value, dict):
         return {key: without_none(item) for key, item in value.items() if item is not None}
     if isinstance(value, list | tuple):
@@ -164,7 +164,7 @@ def require_writable(folder: Path) -> None:
 
 
 class LogFile(logging.FileHandler):
-    """A log that falls silent when it cannot be written, and keeps the reason."""
+    """A log that stops when it cannot be written, and keeps the reason."""
 
     trouble: BaseException | None = None
 
@@ -174,7 +174,7 @@ class LogFile(logging.FileHandler):
             super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
-        """Keep what went wrong with the file; what is wrong with a line is told as ever."""
+        """Keep the reason why the file failed; errors in a line are reported as usual."""
         error = sys.exc_info()[1]
         if isinstance(error, OSError):
             self.trouble = error
@@ -182,7 +182,7 @@ class LogFile(logging.FileHandler):
             super().handleError(record)
 
     def close(self) -> None:
-        """Let go of the file, whose last lines may find no room."""
+        """Close the file; its last lines may not fit on the disk."""
         try:
             super().close()
         except OSError as error:
@@ -191,12 +191,12 @@ class LogFile(logging.FileHandler):
 
 @contextmanager
 def log_file(path: Path) -> Iterator[None]:
-    """Keep everything the steps say, ours and stock, in one file.
+    """Write the log of all steps, ours and standard, to one file.
 
     Raises
     ------
     OutputError
-        When it is a symbolic link or cannot be written, at the end too: a full disk lets the steps go on.
+        When it is a symbolic link or cannot be written; at the end too, since steps go on when the disk is full.
     """
     products.require_no_link(path)
     with products.writing(path):

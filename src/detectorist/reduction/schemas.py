@@ -1,7 +1,7 @@
 """Let asdf parse each document of its schemas once, instead of for every array that is set on a datamodel.
 
-Each assignment to a datamodel is validated; where a schema refers to another, asdf reads that one's text anew: some
-three hundred times for one exposure, a second altogether. The documents are only read by validators.
+Each assignment to a datamodel is validated; where a schema refers to another, asdf parses it again: about three hundred
+times for one exposure, a second in all. The documents are only read by validators.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FACTORY, LOOKUPS = "_make_jsonschema_refresolver", "handlers"
 
 
 def parsed_once() -> AbstractContextManager[None]:
-    """Keep parsed schema documents for as long as the context lasts; with another asdf, do nothing.
+    """Keep parsed schema documents while the context lasts; do nothing with other versions of asdf.
 
     May be nested and used from several threads.
     """

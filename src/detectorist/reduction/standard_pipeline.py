@@ -1,4 +1,4 @@
-"""A standard pipeline after stage 1 as a job: parameters checked first, products whole, with provenance."""
+"""A standard pipeline after stage 1 as a job: parameters are checked first, products are complete, with provenance."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from detectorist.reduction.runner import (
 
 @dataclass(frozen=True)
 class Finished:
-    """What a standard pipeline wrote, and every parameter in force."""
+    """The products of a standard pipeline, and every parameter in force."""
 
     products: list[Path]
     resolved: dict[str, Any]
 
     def ending_in(self, ending: str) -> Path:
-        """Return the product of a name's ending; raises InputError where the pipeline wrote none."""
+        """Return the product with an ending; raises InputError if the pipeline wrote none."""
         for path in self.products:
             if path.name.endswith(ending):
                 return path
@@ -44,7 +44,7 @@ class Finished:
 
 
 def check_parameters(kind: Any, job: Job) -> None:
-    """Refuse names and values of parameters that the pipeline does not have, and a source of references that is none.
+    """Refuse unknown names and invalid values of parameters, and an invalid source of references.
 
     Raises
     ------
@@ -80,16 +80,16 @@ def run_standard(kind: Any, job: Job, dataset: Path, pipeline_input: Any, *, ren
     kind : class
         The pipeline.
     dataset : Path
-        The file for which CRDS may hold parameters.
+        The file for which CRDS may have parameters.
     pipeline_input
         What the pipeline runs on.
     rename : callable
-        Returns the name of a product from the one the pipeline gave it; "" for one that is not kept.
+        Returns the name of a product from the one given by the pipeline; "" for one that is not kept.
 
     Raises
     ------
     DetectoristError
-        For missing references, and files that cannot be written or are none of ours.
+        For missing references, and files that cannot be written or were not written by detectorist.
     """
     recipe, folder = _recipe(kind, job), Path(job.output_dir)
     require_writable(folder)

@@ -1,4 +1,4 @@
-"""Stages after the first that a standard pipeline does: what they have in common, without importing it."""
+"""The base of later stages that a standard pipeline runs, without importing it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from detectorist.modes.job import Job
 
 
 class StandardStage(Stage):
-    """A stage that runs a standard pipeline; its parameters are `--set STAGE.step.parameter=value`."""
+    """A stage that runs a standard pipeline; parameters are set by `--set STAGE.step.parameter=value`."""
 
     together: ClassVar = True
     #: The pipeline: "package.module:Class".
@@ -23,7 +23,7 @@ class StandardStage(Stage):
         return getattr(import_module(module), name)
 
     def check(self, job: Job) -> None:
-        """Refuse unknown steps, parameters and values, and a source of references that is none."""
+        """Refuse unknown steps and parameters, invalid values, and an invalid source of references."""
         from detectorist.reduction.standard_pipeline import check_parameters
 
         check_parameters(self.standard_pipeline(), job)

@@ -1,7 +1,7 @@
-"""Stock and engine on one exposure of a user's: is every value and every flag the same, and what does each cost?
+"""Standard code and engine on one exposure: is every value and every flag the same, and what does each cost?
 
-Both run in a process of their own, so that time and memory are their own. Products are compared bit by bit; a float
-that differs is reported in units in the last place.
+Each runs in its own process, so that time and memory are measured separately. Products are compared bit by bit;
+differences of floats are reported in units in the last place.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class EngineDetector1Pipeline(FrozenHeap, Detector1Pipeline):
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run took, imports left out, first use of compiled code included."""
+    """The cost of one run, without imports, with the first use of compiled code."""
 
     wall_s: float
     cpu_s: float
@@ -71,7 +71,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Verification:
-    """All comparisons, the cost of both runs, and what ran in the engine."""
+    """All comparisons, the cost of both runs, and the steps that ran in the engine."""
 
     differences: list[Difference]
     stock: Cost
@@ -91,23 +91,23 @@ def verify(
     steps: dict[str, dict[str, Any]] | None = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Verification:
-    """Run stage 1 on `file` with stock code and with the engine, and compare every product.
+    """Run stage 1 on `file` with standard code and with the engine, and compare every product.
 
     Parameters
     ----------
     file : str or Path
-        An `_uncal.fits` file; references must have been pointed to (`crds_source.use_references`).
+        An `_uncal.fits` file; the source of references must have been set (`crds_source.use_references`).
     folder : str or Path, optional
         Where products go, below `stock/` and `engine/`; by default a temporary folder that is removed.
     steps : dict, optional
         Parameters of steps, the same for both.
     tell : callable
-        Gets a line of text as each part begins.
+        Called with a line of text as each part begins.
 
     Raises
     ------
     InputError
-        When there is no such file, or a run fails.
+        When the file does not exist, or a run fails.
     """
     if not Path(file).is_file():
         raise NoSuchFile(f"{file}: no such file")
@@ -135,7 +135,7 @@ def _run_apart(file: Path, folder: Path, engine: str, steps: dict[str, dict[str,
 
 
 def run_here(file: str, folder: str, engine: str, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Run stage 1 in this process; return its cost and what each step says about the engine."""
+    """Run stage 1 in this process; return its cost and what each step recorded about the engine."""
     heard: dict[str, str] = {}
     listener, logger = _Listener(heard), logging.getLogger("detectorist")
     pipeline = Detector1Pipeline if engine == "stock" else EngineDetector1Pipeline
@@ -186,7 +186,7 @@ def compare_files(stock: Path, engine: Path) -> Iterator[Difference]:
     Raises
     ------
     InputError
-        When one lacks an extension that the other has, or a shape differs.
+        When an extension is missing in one of them, or a shape differs.
     """
     with opened(stock) as wanted, opened(engine) as got:
         if [hdu.name for hdu in wanted] != [hdu.name for hdu in got]:

@@ -1,4 +1,4 @@
-"""Whether an input file is there to its end, compressed or not: astropy opens what is left of one that was cut."""
+"""Whether an input file is complete, compressed or not: astropy opens truncated files as well."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BLOCK_BYTES = 1 << 22
 
 
 def require_whole_file(path: Path) -> None:
-    """Refuse a FITS file that ends before its last array does, or within a header.
+    """Refuse a FITS file that ends before the end of its last array, or within a header.
 
     Raises
     ------
@@ -30,7 +30,7 @@ def require_whole_file(path: Path) -> None:
 
 
 def unpacked(path: Path) -> IO[bytes]:
-    """Open a file to read its content, unpacked where it is a gzip file by its first bytes."""
+    """Open a file to read its content, unpacked if its first bytes are those of gzip."""
     with open(path, "rb") as handle:
         packed = handle.read(2) == b"\x1f\x8b"
     opener: Any = gzip.open if packed else open

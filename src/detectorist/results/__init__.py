@@ -1,1 +1,1 @@
-"""Reductions for people in a notebook: one call, and results that show what matters."""
+"""Reductions in a notebook: one call, and results that display themselves."""

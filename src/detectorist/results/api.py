@@ -41,17 +41,17 @@ def reduce(
     progress: Progress | None = None,
     **options: Any,
 ) -> Results:
-    """Reduce exposures and return what became of them: `Results`, which show and plot themselves.
+    """Reduce exposures and return their results, which can be displayed and plotted.
 
-    Products that are up to date are kept: the same call again only reads. An exposure that fails does not stop the
-    others: it is reported, and stands among the results with its error.
+    Products that are up to date are kept: repeating the call only reads them. An exposure that fails does not stop the
+    others: it is reported, and is among the results with its error.
 
     Parameters
     ----------
     files : path or iterable of paths
         Raw exposures, or folders of them.
     output_dir : str or Path
-        Folder for products; those of several exposures get folders of their own where the mode keeps them apart.
+        Folder for products; several exposures get separate folders in modes that need them.
     recipe : str, optional
         Name or path; by default the mode's best.
     steps : mapping, optional
@@ -61,11 +61,11 @@ def reduce(
     table : str or Path, optional
         CSV or ECSV with a row per exposure and columns step.parameter.
     references : str or Path, optional
-        "crds", "none", or a folder in CRDS's layout; by default what the environment says.
+        "crds", "none", or a folder in CRDS's layout; by default from the environment.
     overwrite : bool
         Redo everything, and overwrite files of the same names that detectorist did not write; never an input.
     workers : int, optional
-        Processes; by default what memory allows, this one for a single exposure. 0: this one in any case.
+        Processes; by default as many as memory allows, and none for a single exposure. 0: run in this process.
     scheduler : str, optional
         Address of a Dask scheduler to use instead.
     memory_limit : int, optional
@@ -75,11 +75,11 @@ def reduce(
     quiet : bool
         Show no progress and no warnings about exposures that failed.
     verbose : bool
-        Print what every step says. The logs beside the products have it in any case.
+        Print the messages of every step. They are always in the logs beside the products.
     progress : callable, optional
         Called as progress(done, total, what) instead of the bar.
     **options
-        Options that only this mode has, spelt as those of `detectorist run MODE`, with underscores.
+        Options of this mode, named as those of `detectorist run MODE`, with underscores.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def reduce(
     Raises
     ------
     DetectoristError
-        When nothing can be begun, with a sentence that says why.
+        When nothing can be reduced, with the reason.
     ReductionFailed
         When an exposure has failed, and `raise_on_error` is True.
     """

@@ -1,4 +1,4 @@
-"""Results as HTML: what a notebook shows of them. Colours are those of the notebook."""
+"""Results as HTML, for notebooks. Colours are those of the notebook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One exposure that was asked for: what became of it, its numbers, figures and arrays."""
+"""One exposure: its state, numbers, figures and arrays."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Result:
-    """What became of one exposure; it shows and plots itself.
+    """The result for one exposure, which can be displayed and plotted.
 
     Attributes
     ----------
     entry : Entry
-        As the ledger has it.
+        As in the ledger.
     exposure : Exposure
-        As the report reads it.
+        As read by the report.
     group : Group
         All exposures of the run of this mode.
     """
@@ -60,7 +60,7 @@ class Result:
 
     @property
     def error(self) -> str:
-        """Why it has none, in a sentence; "" where it has."""
+        """Why it has no products, in a sentence; "" if it has."""
         return "" if self.ok else (self.exposure.message.strip().splitlines() or [self.state])[0]
 
     @property
@@ -80,23 +80,23 @@ class Result:
 
     @property
     def steps(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """{part of the exposure: {step: numbers}}, as the steps recorded them."""
+        """{part of the exposure: {step: numbers}}, as recorded by the steps."""
         return self.exposure.steps
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Every parameter in force, versions and references: what `resolved.toml` has."""
+        """Every parameter in force, versions and references, as in `resolved.toml`."""
         return self.exposure.resolved
 
     @property
     def concerns(self) -> list[str]:
-        """Reasons to look at the exposure, the most urgent first; none where all is well."""
+        """Reasons to look at the exposure, the most urgent first; empty if there are none."""
         suspects = [suspect for suspect in self.group.suspects if suspect.exposure is self.exposure]
         return [concern.words for suspect in suspects for concern in suspect.concerns]
 
     @property
     def merits(self) -> list[dict[str, Any]]:
-        """The numbers that open the report: title, value as text, what is good, "look" or "fine", and the truth."""
+        """The numbers that open the report: title, value as text, good range, "look" or "fine", and the truth."""
         found = merits_of(self.group, self.exposure)
         return [
             {"title": one["column"].title, **{k: one[k] for k in ("value", "good", "state", "truth")}} for one in found
@@ -126,14 +126,14 @@ class Result:
         """Draw a figure of the report.
 
         figure : str, optional
-            Its name, one of `figures`; by default the one that the report opens with.
+            Its name, one of `figures`; by default the one at the top of the report.
 
         Raises
         ------
         ReductionFailed
             When the exposure has no products.
         ParameterError
-            When there is no such figure; the message suggests the nearest.
+            When there is no figure of this name; the message suggests the nearest.
         """
         self.require_done("plotted")
         if figure is None:
@@ -157,7 +157,7 @@ class Result:
         return load_mode(self.exposure.mode).to_xarray(self.exposure)
 
     def require_done(self, what: str) -> None:
-        """Raise ReductionFailed, which says why, where the exposure has no products."""
+        """Raise ReductionFailed, with the reason, if the exposure has no products."""
         if not self.ok:
             raise ReductionFailed(f"{self.name} cannot be {what}: {self.state}: {self.error}", state=self.state)
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 class Results(Mapping[str, Result]):
-    """What became of exposures: {name: Result}; it shows and plots itself.
+    """The results of exposures: {name: Result}; they can be displayed and plotted.
 
-    A number in place of a name counts exposures in the order of the run: `results[0]`, `results[-1]`.
+    A number instead of a name counts exposures in the order of the run: `results[0]`, `results[-1]`.
 
     Attributes
     ----------
@@ -68,12 +68,12 @@ class Results(Mapping[str, Result]):
 
     @property
     def failed(self) -> list[Result]:
-        """Those that could not be reduced; what was left out because of them is not among these."""
+        """Those that could not be reduced; exposures skipped because of them are not included."""
         return [result for result in self.values() if result.state in (UNPROCESSABLE, CRASHED)]
 
     @property
     def errors(self) -> dict[str, str]:
-        """{name: why} of those that could not be reduced."""
+        """{name: reason} of those that could not be reduced."""
         return {result.name: result.error for result in self.failed}
 
     @property
@@ -82,15 +82,15 @@ class Results(Mapping[str, Result]):
         return {name: result.concerns for name, result in self.items() if result.concerns}
 
     def raise_for_failures(self) -> None:
-        """Raise ReductionFailed, with the errors of all exposures, where any has failed."""
+        """Raise ReductionFailed, with the errors of all exposures, if any has failed."""
         if self.errors:
             told = "; ".join(f"{name}: {error}" for name, error in self.errors.items())
             raise ReductionFailed(f"{len(self.errors)} of {len(self)} exposures failed: {told}", **self.errors)
 
     def plot(self, figure: str | None = None) -> Figure:
-        """Draw a figure of the last stage that was reached: what the report opens with, or one of `Result.figures`.
+        """Draw a figure of the last stage that was reached: the first of the report, or one of `Result.figures`.
 
-        With several exposures it is the figure of the first that has one; `results[name].plot()` draws others'.
+        With several exposures, the figure of the first that has one is drawn; use `results[name].plot()` for others.
 
         Raises
         ------
@@ -107,7 +107,7 @@ class Results(Mapping[str, Result]):
     def to_xarray(self) -> xr.Dataset | xr.DataTree:
         """Return the products as arrays: a Dataset for one exposure, a DataTree with a node for each of several.
 
-        Of several stages it is the last that was reached.
+        With several stages, those of the last one that was reached.
 
         Raises
         ------

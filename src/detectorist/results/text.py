@@ -1,4 +1,4 @@
-"""Results as text: what a terminal shows of them."""
+"""Results as text, for the terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WIDTH, INDENT = 110, "    "
 
 
 class Shown(Protocol):
-    """What is told of an exposure: as `Result`, which shows itself by means of this module."""
+    """What is shown of an exposure: as `Result`, which displays itself with this module."""
 
     exposure: Exposure
 
@@ -28,7 +28,7 @@ class Shown(Protocol):
 
     @property
     def state(self) -> str:
-        """As the ledger says it."""
+        """As in the ledger."""
         ...
 
     @property
@@ -99,7 +99,7 @@ def describe(result: Shown) -> list[str]:
 
 
 def facts_of(result: Shown) -> list[str]:
-    """Return target, integrations and groups, as far as the header tells them."""
+    """Return target, integrations and groups, as far as they are in the header."""
     header = result.exposure.header
     facts = [result.target] if result.target else []
     counts = {name: header.get(name) for name in ("integrations", "groups")}

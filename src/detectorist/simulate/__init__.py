@@ -1,1 +1,1 @@
-"""Scenes, detectors and reference files that are made up, with their truth kept."""
+"""Simulated scenes, detectors and reference files, with their truth."""

@@ -1,4 +1,4 @@
-"""Stock steps of stage 1 that run in the compiled engine where it covers the exposure, with the same results."""
+"""Standard steps of stage 1 that run in the compiled engine where it supports the exposure, with the same results."""
 
 from detectorist.reduction.engine_steps.emicorr import EngineEmiCorrStep
 from detectorist.reduction.engine_steps.front import (

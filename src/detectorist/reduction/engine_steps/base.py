@@ -1,4 +1,4 @@
-"""What the engine's steps have in common: when they run in the engine, and how they say so."""
+"""The base of the engine's steps: when they run in the engine, and what they log about it."""
 
 from __future__ import annotations
 
@@ -28,11 +28,10 @@ else:
 
 
 class EngineStep(Mixable):
-    """Mixed into a stock step: its arithmetic is done by the engine, everything around it by the stock step itself.
+    """A mix-in for a standard step: the arithmetic is done by the engine, everything else by the standard step.
 
-    The stock `process` runs unchanged, with references, metadata and skipping, but calls our function where it would
-    call stcal's. That function returns the same arrays, or hands over to stcal's where the engine does not cover the
-    exposure.
+    The standard `process` runs unchanged, with references, metadata and skipping, but calls our function instead of
+    stcal's. That function returns the same arrays, or calls stcal's where the engine does not support the exposure.
     """
 
     stock: ClassVar[type[Step]]
@@ -45,7 +44,7 @@ class EngineStep(Mixable):
 
     @staticmethod
     def covered(*args: Any, **kwargs: Any) -> Any:
-        """Do what the stock function does, or raise NotCovered."""
+        """Do what the standard function does, or raise NotCovered."""
         raise NotImplementedError
 
     @staticmethod
@@ -54,7 +53,7 @@ class EngineStep(Mixable):
         raise NotImplementedError
 
     def process(self, step_input: Any) -> Any:
-        """Run the stock step, with the engine inside unless `engine` is "stock"."""
+        """Run the standard step, with the engine unless `engine` is "stock"."""
         if self.engine == "stock":
             return super().process(step_input)
         with replaced(*self.place, self._in_engine(getattr(*self.place))):
@@ -62,12 +61,12 @@ class EngineStep(Mixable):
 
     @classmethod
     def get_config_reftype(cls) -> str:
-        """Take the stock step's parameters from CRDS: stpipe would look for some under the name of this class."""
+        """Take the standard step's parameters from CRDS: stpipe would look them up under the name of this class."""
         return cls.stock.get_config_reftype()
 
     @staticmethod
     def get_stpipe_loggers() -> tuple[str, ...]:
-        """Let stpipe show and record our log lines beside its own."""
+        """Let stpipe show and record our log lines as well."""
         return (*Step.get_stpipe_loggers(), "detectorist")
 
     def _in_engine(self, stock: Callable[..., Any]) -> Callable[..., Any]:
@@ -85,7 +84,7 @@ class EngineStep(Mixable):
         return result
 
     def prepare_engine(self) -> None:
-        """Tell the user what is worth knowing before the engine runs: another stcal, a compilation."""
+        """Inform the user before the engine runs: of an untested stcal, or of a compilation."""
         warn_of_unproven_version(version("stcal"))
         announce_compilation(self.kernel())
 
@@ -99,9 +98,9 @@ def announce_compilation(kernel: Any) -> None:
 
 @contextmanager
 def replaced(owner: Any, name: str, function: Callable[..., Any]) -> Iterator[None]:
-    """Call `function` in the place of `owner.name` for as long as the context lasts; owner is a module or a class.
+    """Call `function` instead of `owner.name` while the context lasts; owner is a module or a class.
 
-    One thread at a time. A stock step that runs in another thread meanwhile gets the same results.
+    One thread at a time. A standard step that runs in another thread meanwhile gets the same results.
     """
     with _replacing:
         original = getattr(owner, name)
@@ -114,7 +113,7 @@ def replaced(owner: Any, name: str, function: Callable[..., Any]) -> Iterator[No
 
 @cache
 def warn_of_unproven_version(installed: str) -> None:
-    """Say once per process that the installed stcal is not the one whose bits the engine reproduces."""
+    """Warn once per process that the engine was not verified with the installed stcal."""
     if installed != PROVEN_STCAL:
         log.warning(
             "the compiled engine was tested with stcal %s, but %s is installed: results may differ in the last bit; "
@@ -125,19 +124,19 @@ def warn_of_unproven_version(installed: str) -> None:
 
 
 def float32(array: np.ndarray, what: str) -> np.ndarray:
-    """Return the array unless it holds another type, for which stock's roundings would differ."""
+    """Return the array if it is float32; other types are rounded differently by the standard code."""
     if array.dtype.newbyteorder("=") != np.float32:
         raise NotCovered(f"the {what} is {array.dtype}, not float32")
     return array
 
 
 def native(array: np.ndarray) -> np.ndarray:
-    """Return the array in C order and in the byte order of the machine, itself where it already is."""
+    """Return the array in C order and in the byte order of the machine, without a copy if it is already."""
     return np.ascontiguousarray(array, array.dtype.newbyteorder("="))
 
 
 def in_place(data: np.ndarray) -> np.ndarray:
-    """Return the ramp if a kernel can change it where it is."""
+    """Return the ramp if a kernel can change it in place."""
     if not (data.dtype == np.float32 and data.dtype.isnative and data.flags.c_contiguous and data.flags.writeable):
         raise NotCovered(f"the ramp is {data.dtype}, in another order, or read-only")
     return data

@@ -21,7 +21,7 @@ _CLOCKS_OF_A_SKIPPED_ROW = 7.0
 
 
 class EngineEmiCorrStep(EngineStep, EmiCorrStep):
-    """Remove EMI as `EmiCorrStep` does with `algorithm = joint`; stock code runs for the sequential algorithm."""
+    """Remove EMI as `EmiCorrStep` does with `algorithm = joint`; standard code runs for the sequential algorithm."""
 
     stock: ClassVar = EmiCorrStep
     place: ClassVar = (emicorr, "emicorr_refwave")
@@ -43,7 +43,7 @@ class EngineEmiCorrStep(EngineStep, EmiCorrStep):
         """Do what `emicorr_refwave` does: fit amplitude and phase of a wave, one or for each integration; subtract.
 
         independent : bool
-            As if each integration were alone in `data`: no other one has a part in its quiet pixels and trial phases.
+            As if each integration were alone in `data`: others do not influence its quiet pixels and trial phases.
         """
         _, n_groups, ny, nx = data.shape
         if n_groups > LONGEST_RAMP or nx % 4 or np.isnan(np.max(data)):

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class EngineSaturationStep(EngineStep, SaturationStep):
-    """Flag saturation as `SaturationStep` does. Stock code runs for IRS2 readout and superstripes."""
+    """Flag saturation as `SaturationStep` does. Standard code runs for IRS2 readout and superstripes."""
 
     stock: ClassVar = SaturationStep
     place: ClassVar = (saturation, "flag_saturated_pixels")
@@ -65,7 +65,7 @@ class EngineSaturationStep(EngineStep, SaturationStep):
 
 
 class EngineIPCStep(EngineStep, IPCStep):
-    """Undo inter-pixel capacitance as `IPCStep` does. Stock code runs for IRS2 and kernels other than 3 x 3."""
+    """Undo inter-pixel capacitance as `IPCStep` does. Standard code runs for IRS2 and kernels other than 3 x 3."""
 
     stock: ClassVar = IPCStep
     place: ClassVar = (ipc_corr, "ipc_correction")
@@ -139,7 +139,7 @@ class EngineDarkCurrentStep(EngineStep, DarkCurrentStep):
 
 
 class EngineResetStep(EngineStep, ResetStep):
-    """Subtract the reset anomaly as `ResetStep` does, without asking the models for their arrays at every group."""
+    """Subtract the reset anomaly as `ResetStep` does, without fetching the arrays from the models for every group."""
 
     stock: ClassVar = ResetStep
     place: ClassVar = (reset_sub, "do_correction")
@@ -168,7 +168,7 @@ class EngineRefPixStep(EngineStep, RefPixStep):
     stock: ClassVar = RefPixStep
 
     def process(self, step_input: Any) -> Any:
-        """Run the stock step with two of its functions replaced."""
+        """Run the standard step with two of its functions replaced."""
         if self.engine == "stock" or self.side_smoothing_length < 3:
             return super(EngineStep, self).process(step_input)
         self.prepare_engine()

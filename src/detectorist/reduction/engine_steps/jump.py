@@ -20,7 +20,7 @@ from detectorist.reduction.engine_steps.base import EngineStep, float32
 class EngineJumpStep(EngineStep, JumpStep):
     """Detect jumps as `JumpStep` does; `maximum_cores` counts threads of this process instead of processes.
 
-    Stock code runs for showers, uneven read patterns, and clipping over groups and integrations together.
+    Standard code runs for showers, uneven read patterns, and clipping over groups and integrations together.
     """
 
     stock: ClassVar = JumpStep

@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 class EngineRampFitStep(EngineStep, RampFitStep):
     """Fit ramps as `RampFitStep` does; `maximum_cores` counts threads of this process instead of processes.
 
-    Both algorithms, OLS_C and LIKELY, are compiled. Stock code runs for optional results of OLS_C, and for zero frames
-    that are to replace saturated ramps in it.
+    Both algorithms, OLS_C and LIKELY, are compiled. Standard code runs for optional results of OLS_C, and for zero
+    frames that are to replace saturated ramps in it.
     """
 
     stock: ClassVar = RampFitStep
@@ -60,7 +60,7 @@ class EngineRampFitStep(EngineStep, RampFitStep):
         return fit_tiles
 
     def prepare_engine(self) -> None:
-        """Tell of compilations; LIKELY has kernels of its own."""
+        """Announce compilations; LIKELY has its own kernels."""
         if self.algorithm.upper() != "LIKELY":
             super().prepare_engine()
             return
@@ -71,10 +71,10 @@ class EngineRampFitStep(EngineStep, RampFitStep):
 
 
 class MarkedRampFitStep(EngineRampFitStep):
-    """The ramp fit of our pipelines: a pixel without a slope is DO_NOT_USE, whichever algorithm found none.
+    """The ramp fit of our pipelines: a pixel without a slope is DO_NOT_USE with either algorithm.
 
     The standard LIKELY leaves such a pixel with an infinite error, and without a flag where its groups have other flags
-    than DO_NOT_USE and SATURATED, or where a single group is good. OLS_C is left as it is.
+    than DO_NOT_USE and SATURATED, or where a single group is good. OLS_C is unchanged.
     """
 
     def process(self, step_input: Any) -> Any:
@@ -91,9 +91,9 @@ class MarkedRampFitStep(EngineRampFitStep):
 
 
 def mark_unfitted(rate: ImageModel | CubeModel) -> int:
-    """Set DO_NOT_USE, and variances and error to 0, where the slope is NaN; return in how many pixels.
+    """Set DO_NOT_USE, and variances and error to 0, where the slope is NaN; return the number of pixels.
 
-    That is what the standard code does after OLS_C.
+    The standard code does the same after OLS_C.
     """
     unfitted = ~np.isfinite(rate.data)
     rate.dq = models.flags(rate) | np.where(unfitted, np.uint32(dq.DO_NOT_USE), np.uint32(0))

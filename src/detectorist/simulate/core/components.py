@@ -14,7 +14,7 @@ CLASSIC_CURVE = (0.0, 1.0, 1.1e-6, 5.5e-12)
 class Jitter:
     """Pointing, one offset per integration: 1/f plus white, rms in pixels.
 
-    The defaults are 0.5 mas, about what time series of the observatory show after averaging over an integration.
+    The defaults are 0.5 mas, similar to that of time series in flight after averaging over an integration.
     """
 
     x_flicker_pix: float = 0.004
@@ -30,7 +30,7 @@ class PhotonNoise:
 
 @dataclass(frozen=True)
 class NonlinearityCurve:
-    """How a pixel's response falls off: a polynomial that turns measured into linear DN above the zero level."""
+    """The response of a pixel: a polynomial that converts measured to linear DN above the zero level."""
 
     coefficients: tuple[float, ...] = CLASSIC_CURVE
 
@@ -41,7 +41,7 @@ class NonlinearityCurve:
 
 @dataclass(frozen=True)
 class CosmicRayHits:
-    """Hits of the whole subarray per second, and what they deposit (assumed: 5 per cm2 and s, 25 micron pixels)."""
+    """Hits of the whole subarray per second, and their charge (assumed: 5 per cm2 and s, 25 micron pixels)."""
 
     hits_per_s: float = 1.0
     median_charge_e: float = 3_000.0

@@ -1,7 +1,8 @@
-"""A CRDS cache made on the spot, by which the standard pipeline runs without a server.
+"""A CRDS cache made on the spot, with which the standard pipeline runs without a server.
 
 The mappings are written by `crds` itself, checksums included. Every reference type that is not in the cache is 'N/A',
-which makes steps skip or use their defaults. No name looks like one of the real CRDS, because products record them.
+which makes steps skip or use their defaults. No file name resembles one of the real CRDS, because products record the
+names.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ class CacheBuilder:
         match: Mapping[str, str],
         files: Mapping[str, Path | str],
     ) -> dict[str, Path | str]:
-        """Add references (type, model) that were made, closing the models; files of one's own replace those of a type.
+        """Add simulated references (type, model), closing the models; given files replace those of their types.
 
         Returns
         -------

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Demo:
-    """Raw exposures, and how they are reduced.
+    """Raw exposures, and the settings of their reduction.
 
     Attributes
     ----------
@@ -19,8 +19,8 @@ class Demo:
     settings : sequence of str
         "step.parameter=value".
     kept : sequence of str
-        What follows the exposure's name in the FITS products that the report needs; others are deleted unless the
-        user keeps everything. None: all are needed.
+        Suffixes of the FITS products that the report needs; others are deleted unless the user keeps everything. None:
+        all are needed.
     """
 
     files: Sequence[Path]
@@ -30,7 +30,7 @@ class Demo:
 
 
 def rates_against_truth(rates: Sequence[Path], raw: Path) -> list[str]:
-    """Return how far rate images are from their truths, which lie beside the raw files."""
+    """Compare rate images with their truths, which are stored beside the raw files."""
     from detectorist.product_names import stem_of
     from detectorist.simulate.core.image_comparison import compare_image
 

@@ -1,7 +1,8 @@
 """Effects of a detector as functions of arrays, for every simulated mode.
 
-Charge is in DN above the pixel's own zero level ("linear DN": electrons over gain) until `Nonlinearity.measured` turns
-it into what the electronics see; what the electronics add comes after it. Axes are (n_groups, ny, nx): one integration.
+Charge is in DN above the pixel's own zero level ("linear DN": electrons over gain) until `Nonlinearity.measured`
+converts it to the measured signal; noise and drift of the electronics are added after that. Axes are (n_groups, ny,
+nx): one integration.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Nonlinearity:
     coefficients : tuple of float
         linear = sum of coefficients[k] * measured ** k, both in DN above the zero level; coefficients[0] is 0.
     limit_dn : float
-        Largest measured DN for which the polynomial is meant; the polynomial must rise up to it.
+        Largest measured DN for which the polynomial is valid; it must increase up to there.
     """
 
     coefficients: tuple[float, ...]
@@ -59,7 +60,7 @@ class Nonlinearity:
     def reference_coefficients(self, pedestal: np.ndarray) -> np.ndarray:
         """Return the polynomials in raw DN, one per pixel, shape (n_coefficients, ny, nx), float32.
 
-        A correction step sees raw DN, zero level included, and is to leave that level where it is: the polynomial is
+        A correction step works on raw DN, zero level included, and must not change that level: the polynomial is
         expanded about `pedestal`, shape (ny, nx), DN.
         """
         order = len(self.coefficients) - 1
@@ -100,7 +101,7 @@ def interference(
     amplitudes_dn: tuple[tuple[int, float], ...],
     phase_cycles: float,
 ) -> np.ndarray:
-    """Return a periodic disturbance as the pixel clock samples it, shape (n_groups, ny, nx), DN.
+    """Return periodic interference as sampled by the pixel clock, shape (n_groups, ny, nx), DN.
 
     clocks : ndarray, shape (ny, nx)
         When each pixel is read within a frame.
@@ -121,7 +122,7 @@ def interference(
 
 
 def interference_wave(amplitudes_dn: tuple[tuple[int, float], ...], n_samples: int) -> np.ndarray:
-    """Return one cycle of the disturbance at the middles of n_samples bins, shape (n_samples,), DN."""
+    """Return one cycle of the interference at the middles of n_samples bins, shape (n_samples,), DN."""
     phase = 2 * np.pi * (np.arange(n_samples) + 0.5) / n_samples
     return np.sum([amplitude * np.sin(harmonic * phase) for harmonic, amplitude in amplitudes_dn], axis=0)
 
@@ -190,7 +191,7 @@ def draw_drift(
 
 
 def draw_correlated(shape: tuple[int, int], rms: float, memory: float, rng: np.random.Generator) -> np.ndarray:
-    """Return noise of `rms` of which the part `memory` is still there in the next element along the last axis."""
+    """Return noise of `rms` of which the fraction `memory` persists in the next element along the last axis."""
     noise = rng.normal(0, rms, shape)
     for k in range(1, shape[1]):
         noise[:, k] = memory * noise[:, k - 1] + np.sqrt(1 - memory**2) * noise[:, k]
@@ -204,7 +205,7 @@ class CosmicRays:
     Attributes
     ----------
     group, row, column : ndarray of int
-        The group from which on the charge is there, and the pixel.
+        The first group that contains the charge, and the pixel.
     charge_e : ndarray of float
         Electrons deposited.
     """
@@ -232,7 +233,7 @@ def draw_cosmic_rays(
     """Draw the hits of one integration of shape (n_groups, ny, nx).
 
     Each hit deposits a log-normal charge in one pixel and, in its four neighbours, random parts of it around
-    `neighbour_fraction`. Hits in the first group are there but cannot be seen as a step.
+    `neighbour_fraction`. Hits in the first group are included but not visible as a step.
     """
     n_groups, ny, nx = shape
     n_hits = rng.poisson(hits_per_group * n_groups)
@@ -249,5 +250,5 @@ def draw_cosmic_rays(
 
 
 def digitise(values_dn: np.ndarray, max_dn: int = 65_535) -> np.ndarray:
-    """Return what a 16-bit converter makes of `values_dn`: rounded, clipped to 0 and max_dn, uint16."""
+    """Return `values_dn` as read by a 16-bit converter: rounded, clipped to 0 and max_dn, uint16."""
     return np.clip(np.rint(values_dn), 0, max_dn).astype(np.uint16)

@@ -1,4 +1,4 @@
-"""When a simulated exposure is taken: its clock, the times of its integrations, and what the header says of them."""
+"""When a simulated exposure is taken: its clock, the times of its integrations, and their header keywords."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def barycentric_mjd(mjd_utc: np.ndarray, ra_deg: float, dec_deg: float) -> np.nd
     """Return barycentric times (TDB, as MJD) of times at the observatory (UTC, MJD).
 
     Light time from L2 to the barycentre along the line of sight; the orbit about L2 (below 3 s) is left out. Needs no
-    file: Earth's place is astropy's built-in one.
+    file: the position of Earth is from astropy's built-in ephemeris.
     """
     from astropy.time import Time
 
@@ -95,7 +95,7 @@ def _earth_and_beyond(time) -> tuple[np.ndarray, np.ndarray]:
 
 
 def observatory_km(mjd_utc: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the place of the observatory from the barycentre, and from Earth, (3,) each, km."""
+    """Return the position of the observatory relative to the barycentre and to Earth, (3,) each, km."""
     from astropy.time import Time
 
     earth, beyond = _earth_and_beyond(Time(mjd_utc, format="mjd", scale="utc"))
@@ -121,14 +121,14 @@ def integration_times(clock: Clock, *, ra_deg: float, dec_deg: float) -> np.ndar
 
 
 def segment_bounds(n_ints: int, n_segments: int) -> list[tuple[int, int]]:
-    """Return (first, end) of each segment's integrations, from 0, end exclusive: as equal as can be, longer first."""
+    """Return (first, end) of each segment's integrations, from 0, end exclusive: nearly equal, longer first."""
     sizes = [n_ints // n_segments + (k < n_ints % n_segments) for k in range(n_segments)]
     ends = np.cumsum(sizes)
     return [(int(end - size), int(end)) for size, end in zip(sizes, ends, strict=True)]
 
 
 def fill_times(meta: JwstDataModel, clock: Clock) -> None:
-    """Fill what `meta.exposure` says of counts and times, for one reset per integration."""
+    """Fill counts and times of `meta.exposure`, for one reset per integration."""
     meta.nints, meta.ngroups = clock.n_ints, clock.n_groups
     meta.nframes, meta.groupgap = clock.n_frames, clock.n_skipped
     meta.frame_time, meta.group_time = clock.frame_time_s, clock.group_time_s

@@ -1,7 +1,8 @@
-"""Keywords that flight headers have beyond what a simulator has to say: derived from what its header holds already.
+"""Further keywords of flight headers, derived from those that a simulated header has already.
 
-Compared keyword by keyword with the header of a flight exposure (docs, "Simulator"). Left out, because nothing here
-could say them: versions of the ground system, guide stars, names of telemetry files, and what later steps write.
+Compared keyword by keyword with the header of a flight exposure (docs, "Simulator"). Left out, because a simulation
+cannot know them: versions of the ground system, guide stars, names of telemetry files, and keywords written by later
+steps.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ _VELOCITY_DAYS = 0.01
 
 
 def complete_header(model: JwstDataModel, *, label: str) -> None:
-    """Fill what follows from the metadata of an exposure.
+    """Fill keywords that follow from the metadata of an exposure.
 
     model : with instrument, observation, exposure (times in MJD UTC), target, wcsinfo filled.
-    label : what the proposer would call the observation.
+    label : the proposer's name for the observation.
     """
     meta = model.meta
     meta.time_sys, meta.time_unit = "UTC", "s"

@@ -1,4 +1,4 @@
-"""How far rate images of simulated exposures are from their truth, in units of the errors they state."""
+"""Comparison of rate images of simulated exposures with their truth, in units of their stated errors."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class ImageComparison:
     bias : float
         Median of (measured - true) / ERR.
     pull_width : float
-        Half the range of the central 68.3 % of (measured - true) / ERR; 1 when ERR says what it should.
+        Half the range of the central 68.3 % of (measured - true) / ERR; 1 when ERR is correct.
     rows, rows_expected : float
-        Standard deviation of the medians of measured - true over the rows of each output, and what errors that are
-        independent from pixel to pixel would give; DN/s.
+        Standard deviation of the medians of measured - true over the rows of each output, and the value expected from
+        errors independent from pixel to pixel; DN/s.
     n_pixels : int
         Pixels compared.
     companion : float
@@ -58,8 +58,8 @@ class ImageComparison:
 def compare_image(rate_path: str | Path, truth_path: str | Path) -> ImageComparison:
     """Compare a rate image with the truth that the simulator wrote.
 
-    The truth holds one rate, or one for every integration, whose mean is wanted. Wisps are no part of what a reduced
-    image should show; pixels that stand out in single integrations are left out.
+    The truth holds one rate, or one for every integration, of which the mean is used. Wisps are not included, since
+    they should be removed; pixels that stand out in single integrations are left out.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a simulated MIRI detector is made of: a frozen set of parameters for each component, with their units."""
+"""Components of a simulated MIRI detector: a frozen set of parameters for each, with their units."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ class Detector:
     Attributes
     ----------
     serial : int
-        Another number is another detector: other flat, pedestal, bad pixels; it needs its own reference files. The
-        default has its share of bad pixels on the trace (16), but none among the brightest rows' central pixels.
+        Another number gives another detector with its own flat, pedestal and bad pixels; it needs its own reference
+        files. The default has its share of bad pixels on the trace (16), but none among the brightest rows' central
+        pixels.
     gain : float
         e-/DN.
     pedestal_dn, pedestal_scatter_dn : float
@@ -66,15 +67,15 @@ class Flat:
 
 @dataclass(frozen=True)
 class Rscd:
-    """Signal missing at the start of a ramp, in proportion to the last one's end: only leaving out groups helps.
+    """Signal missing at the start of a ramp, in proportion to the end of the last one; dropping groups helps.
 
     Attributes
     ----------
     fraction, first_fraction : float
-        Part of a ramp's final signal that the first group lacks, and in the first integration of an exposure, which
-        follows no illuminated one (assumed).
+        Fraction of a ramp's final signal that is missing in the first group, in later integrations and in the first one
+        of an exposure (assumed).
     time_constant_groups : float
-        Decay of what is missing. The default spoils two groups; published reductions drop 5 to 12 of long ramps.
+        Decay of the missing signal. The default affects two groups; published reductions drop 5 to 12 of long ramps.
     """
 
     fraction: float = 0.005
@@ -84,7 +85,7 @@ class Rscd:
 
 @dataclass(frozen=True)
 class ResetDecay:
-    """Charge of the reset switch: a decaying offset in the electronics, known to the reset reference (assumed sizes).
+    """Charge of the reset switch: a decaying offset in the electronics, in the reset reference (assumed sizes).
 
     Attributes
     ----------
@@ -103,7 +104,7 @@ class ResetDecay:
     first_time_constant_groups: float | None = None
 
     def of(self, *, first: bool) -> tuple[float, float]:
-        """Return amplitude and time constant of the `first` integration of an exposure or of a later one."""
+        """Return amplitude and time constant in the `first` integration of an exposure, or in a later one."""
         if not first:
             return self.amplitude_dn, self.time_constant_groups
         return self.first_amplitude_dn, self.first_time_constant_groups or self.time_constant_groups
@@ -111,14 +112,14 @@ class ResetDecay:
 
 @dataclass(frozen=True)
 class FirstFrame:
-    """What the first group of a ramp has too much or, negative, too little, DN (assumed).
+    """Offset of the first group of a ramp, DN (assumed).
 
     Attributes
     ----------
     offset_dn : float
         In all rows.
     parity_dn : float
-        Added in odd rows and taken away in even ones.
+        Added in odd rows and subtracted in even ones.
     """
 
     offset_dn: float = -80.0
@@ -127,7 +128,7 @@ class FirstFrame:
 
 @dataclass(frozen=True)
 class LastFrame:
-    """What the last group of a ramp lacks, DN, in even and odd rows, plus a part of the signal (assumed)."""
+    """Signal missing in the last group of a ramp, DN, in even and odd rows, plus a part of the signal (assumed)."""
 
     even_dn: float = 60.0
     odd_dn: float = 25.0
@@ -143,7 +144,8 @@ class Emi:
     amplitudes_dn : tuple
         (harmonic, DN) of every wave.
     keep_phase : bool
-        Whether the wave runs on through the resets of an exposure; else its phase is drawn for every integration.
+        Whether the wave continues through the resets of an exposure; otherwise its phase is drawn for every
+        integration.
     """
 
     amplitudes_dn: tuple[tuple[int, float], ...] = MIRI_INTERFERENCE.harmonic_amplitudes_dn
@@ -163,7 +165,7 @@ class OutputDrift:
     slow_dn, slow_cycles : float
         Amplitude of a wave along the rows, and its cycles over all rows.
     common_dn : float
-        Scatter of all outputs together from group to group, half of which is still there in the next group.
+        Scatter of all outputs together from group to group, half of which persists in the next group.
     rows_dn : float
         Scatter of the rows of every group, all outputs together, correlated over some five rows.
     """
@@ -185,9 +187,9 @@ class BadPixels:
     hot_fraction : float
         Pixels with an excess rate, log-uniform over `hot_dn_s`; flagged HOT, and DO_NOT_USE from 300 DN/s on.
     dead_fraction : float
-        Pixels that see nothing; flagged DEAD and DO_NOT_USE.
+        Pixels that are not sensitive to light; flagged DEAD and DO_NOT_USE.
     unusable_fraction : float
-        Pixels of unreliable response, DO_NOT_USE: the pipeline makes NaN of them.
+        Pixels of unreliable response, DO_NOT_USE: the pipeline sets them to NaN.
     """
 
     hot_fraction: float = 0.002

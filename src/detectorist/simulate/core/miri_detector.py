@@ -1,4 +1,4 @@
-"""MIRI's detector under a subarray: its fixed patterns, and what it makes of the light of one integration."""
+"""MIRI's detector in a subarray: its fixed patterns, and the readout of one integration."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _UNUSABLE_RESPONSE = 0.5
 
 @dataclass(frozen=True)
 class FixedPatterns:
-    """What a detector has in common in all exposures, shape (ny, nx) each.
+    """Fixed patterns of a detector, the same in all exposures, shape (ny, nx) each.
 
     Attributes
     ----------
     flat : ndarray of float
         Relative sensitivity, 1 on reference pixels.
     response : ndarray of float
-        What light is multiplied by: the flat, 0 on dead and reference pixels.
+        Factor by which light is multiplied: the flat, 0 on dead and reference pixels.
     pedestal_dn : ndarray of float
         Zero level.
     dark_e_s, hot_dn_s : ndarray of float
@@ -60,7 +60,7 @@ def shape_of(scene: MiriScene) -> tuple[int, int]:
 
 
 def fixed_patterns(scene: MiriScene) -> FixedPatterns:
-    """Draw the fixed patterns of a scene's detector: from its serial number, whatever the exposure's seed."""
+    """Draw the fixed patterns of a scene's detector from its serial number, independent of the exposure's seed."""
     shape = shape_of(scene)
 
     def normal(name: str) -> np.ndarray:
@@ -113,7 +113,7 @@ def _bad_pixels(scene: MiriScene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def collected_rate(scene: MiriScene, patterns: FixedPatterns, light_dn_s: np.ndarray) -> np.ndarray:
-    """Return what the pixels collect under `light_dn_s` (ny, nx), dark current and hot pixels included, DN/s."""
+    """Return the rate collected under `light_dn_s` (ny, nx), dark current and hot pixels included, DN/s."""
     return light_dn_s * patterns.response + patterns.hot_dn_s + patterns.dark_e_s / scene.detector.gain
 
 
@@ -133,7 +133,7 @@ def reset_decay(scene: MiriScene, patterns: FixedPatterns, n_groups: int, *, fir
 
 @dataclass(frozen=True)
 class Readout:
-    """One integration as the converter wrote it, with what was drawn for it.
+    """One integration as the converter wrote it, with the random draws behind it.
 
     Attributes
     ----------
@@ -165,7 +165,7 @@ def read_out(
     integration : int
         It selects the random streams.
     first : bool, optional
-        Whether it is the first of its exposure, which starts differently. By default where `integration` is 0.
+        Whether it is the first of its exposure, which starts differently. By default when `integration` is 0.
     """
     first = integration == 0 if first is None else first
     gain, frame_s = scene.detector.gain, scene.subarray.frame_time_s

@@ -1,4 +1,4 @@
-"""The references that stage 1 needs for a subarray of MIRI's imager, whatever the mode."""
+"""The references that stage 1 needs for a subarray of MIRI's imager, in any mode."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def detector_references(
 
 
 def describe_miri(kind: str, model: JwstDataModel, subarray: MiriSubarray | None) -> tuple[str, JwstDataModel]:
-    """Fill in what a reference says about itself, and about the subarray that it is for; return (type, model)."""
+    """Fill in the metadata of a reference and of its subarray; return (type, model)."""
     describe(kind, model, "MIRI", MIRI.name)
     if subarray is not None:
         meta = model.meta.subarray

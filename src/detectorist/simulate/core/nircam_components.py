@@ -1,4 +1,4 @@
-"""What a simulated NIRCam detector is made of: a frozen set of parameters for each component, with their units."""
+"""Components of a simulated NIRCam detector: a frozen set of parameters for each, with their units."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Detector:
     subarray : str
         FULL, SUB640, SUB320 or SUB160; any other name together with `size`.
     size : int or None
-        Rows and columns of a square subarray of one's own, in the middle of the detector.
+        Rows and columns of a square subarray of any size, in the middle of the detector.
     outputs : int or None
-        1 or 4; None stands for 4 on a full frame and 1 otherwise.
+        1 or 4; None means 4 on a full frame and 1 otherwise.
     pattern : str
         READPATT: frames averaged per group and skipped between groups.
     serial : int
-        Another number is another detector: other flat, bias and bad pixels; it needs its own reference files.
+        Another number gives another detector with its own flat, bias and bad pixels; it needs its own reference files.
     gain : float or None
         e-/DN; None is the detector's own.
     bias_dn, bias_scatter_dn, bias_output_dn : float
@@ -49,7 +49,7 @@ class Detector:
 
 @dataclass(frozen=True)
 class ReadNoise:
-    """Noise of one read that no other pixel shares, e- rms; None is the detector's own."""
+    """Noise of one read, independent from pixel to pixel, e- rms; None is the detector's own."""
 
     rms_e: float | None = None
 
@@ -86,7 +86,7 @@ class BadPixels:
     hot_fraction, hot_dn_s : float, tuple of float
         Pixels with an excess rate, log-uniform over the range; flagged HOT and DO_NOT_USE.
     dead_fraction : float
-        Pixels that see nothing; flagged DEAD and DO_NOT_USE.
+        Pixels that are not sensitive to light; flagged DEAD and DO_NOT_USE.
     hot_map : str or None
         FITS image of a whole detector whose non-zero pixels are hot, instead of `hot_fraction`.
     """

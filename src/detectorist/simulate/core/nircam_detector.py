@@ -81,12 +81,13 @@ class Window:
 
 @dataclass(frozen=True)
 class FixedPatterns:
-    """What a detector has in common in all exposures, shape (ny, nx) each.
+    """Fixed patterns of a detector, the same in all exposures, shape (ny, nx) each.
 
     Attributes
     ----------
     flat, response : ndarray of float32
-        Relative sensitivity, 1 on reference pixels; what light is multiplied by: 0 on dead and reference pixels.
+        Relative sensitivity, 1 on reference pixels; the factor by which light is multiplied, 0 on dead and reference
+        pixels.
     bias_dn : ndarray of float32
     dark_e_s, hot_dn_s : ndarray of float32
         Dark current; excess rate of hot pixels.
@@ -115,7 +116,7 @@ def read_noise_e(scene: NircamScene) -> float:
 
 
 def fixed_patterns(scene: NircamScene, window: Window) -> FixedPatterns:
-    """Draw the fixed patterns of a scene's detector: from its serial number, whatever the exposure's seed."""
+    """Draw the fixed patterns of a scene's detector from its serial number, independent of the exposure's seed."""
     shape, serial = window.shape, scene.detector.serial
 
     def normal(name: str) -> np.ndarray:
@@ -176,7 +177,7 @@ def response_curve(scene: NircamScene) -> detector.Nonlinearity:
 
 
 def collected_rate(scene: NircamScene, patterns: FixedPatterns, light_dn_s: np.ndarray) -> np.ndarray:
-    """Return what the pixels collect under `light_dn_s` (ny, nx), dark current and hot pixels included, DN/s."""
+    """Return the rate collected under `light_dn_s` (ny, nx), dark current and hot pixels included, DN/s."""
     return light_dn_s * patterns.response + patterns.hot_dn_s + patterns.dark_e_s / gain_of(scene)
 
 

@@ -1,4 +1,4 @@
-"""The references that stage 1 needs for a NIRCam detector, whatever the mode."""
+"""The references that stage 1 needs for a NIRCam detector, in any mode."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def detector_references(
     dq : ndarray of uint32, shape (ny, nx)
         Flags of the mask reference.
     read_noise_cds_dn : float
-        Noise of a difference of two reads (CDS), DN: what read-noise references hold.
+        Noise of a difference of two reads (CDS), DN, as in read-noise references.
     """
     from stdatamodels.jwst import datamodels
 

@@ -1,4 +1,4 @@
-"""What noise a fitted ramp must have, from the counting statistics alone."""
+"""The noise of a fitted ramp expected from counting statistics and read noise."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def expected_slope_noise(
     noise and T the second-difference matrix, whose eigenvectors are sines (Brandt 2024, PASP 136, 045004 solves the
     same matrix pixel by pixel). The weighted mean of the differences then has a variance that is a sum over
     eigenvalues. Averaging n frames that are t apart divides r^2 by n and lets neighbouring differences share photons:
-    the covariance keeps its form, with r^2 / n - rate t (n^2 - 1) / (6 n) in the place of r^2. For p = 0 it is the
+    the covariance keeps its form, with r^2 / n - rate t (n^2 - 1) / (6 n) instead of r^2. For p = 0 it is the
     textbook 12 r^2 / (n (n^2 - 1)), for r = 0 and single frames it is p / (n - 1). Any other fit is
     noisier. Cost: n_groups / 2 passes over the array.
     """

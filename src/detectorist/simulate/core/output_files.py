@@ -1,4 +1,4 @@
-"""Writing what was simulated: the same content gives the same bytes, and nothing is overwritten unasked."""
+"""Writing of simulated files: the same content gives the same bytes, and nothing is overwritten unless requested."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def make_room(folder: Path, patterns: Sequence[str], *, overwrite: bool) -> None:
-    """Make the folder, and remove what an earlier simulation left in it where that is allowed.
+    """Make the folder, and remove files of an earlier simulation from it if allowed.
 
     patterns : sequence of str
         Globs of what a simulation writes.
@@ -24,7 +24,7 @@ def make_room(folder: Path, patterns: Sequence[str], *, overwrite: bool) -> None
     Raises
     ------
     OutputError
-        When there is something and `overwrite` is False, or the folder cannot be written.
+        When such files exist and `overwrite` is False, or the folder cannot be written.
     """
     present = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
     if present and not overwrite:
@@ -45,7 +45,7 @@ def save_reproducibly(model: JwstDataModel, path: Path, date: str) -> Path:
     """Save a datamodel so that the same content gives the same bytes, under a temporary name until it is complete.
 
     date : str
-        What DATE says instead of the time of writing.
+        The value of DATE, instead of the time of writing.
     """
     partial = path.with_name(f".partial_{path.name}")
 

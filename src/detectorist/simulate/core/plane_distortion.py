@@ -1,4 +1,4 @@
-"""A distortion reference that distorts nothing: pixels of one size, square to V2 and V3."""
+"""A distortion reference without distortion: pixels of one size, aligned with V2 and V3."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the telescope points from integration to integration."""
+"""The pointing of the telescope from integration to integration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random numbers: one independent stream per component and integration, so that leaving one out changes no other."""
+"""Random numbers: one stream per component and integration; leaving out a component does not change the others."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import numpy as np
 def stream(seed: int, component: str, integration: int = 0) -> np.random.Generator:
     """Return the generator of one component in one integration.
 
-    The stream depends on these three and on nothing else: not on the order of calls, on other components, or on how
-    an exposure is cut into segments. Integrations count from 0; what belongs to the exposure as a whole uses 0 under
-    its own name.
+    The stream depends on these three only: not on the order of calls, on other components, or on how an exposure is
+    divided into segments. Integrations count from 0; components of the exposure as a whole use 0 under their own name.
     """
     key = (zlib.crc32(component.encode()), integration)
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))

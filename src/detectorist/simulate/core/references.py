@@ -1,4 +1,4 @@
-"""What reference files of all instruments have in common."""
+"""Parts of reference files common to all instruments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ USE_AFTER = "2020-01-01T00:00:00"
 
 
 def describe(kind: str, model: JwstDataModel, instrument: str, detector: str) -> None:
-    """Fill in what a reference of any type says about itself."""
+    """Fill in the metadata that references of all types have."""
     meta = model.meta
     meta.telescope, meta.instrument.name, meta.instrument.detector = "JWST", instrument, detector
     meta.author, meta.pedigree, meta.useafter = "detectorist", "DUMMY", USE_AFTER
@@ -24,7 +24,7 @@ def describe(kind: str, model: JwstDataModel, instrument: str, detector: str) ->
 
 
 def mask_model(dq: np.ndarray) -> JwstDataModel:
-    """Return a mask reference from flags (ny, nx) of the data-quality table: each flag used gets a bit of its own."""
+    """Return a mask reference from flags (ny, nx) of the data-quality table: each flag used gets its own bit."""
     from stdatamodels.jwst import datamodels
     from stdatamodels.jwst.datamodels import dqflags
 
@@ -38,7 +38,7 @@ def mask_model(dq: np.ndarray) -> JwstDataModel:
 
 
 def no_crosstalk() -> JwstDataModel:
-    """Return an IPC reference whose kernel leaves an image as it is: no crosstalk between neighbours is simulated."""
+    """Return an IPC reference whose kernel does not change an image: no crosstalk between neighbours is simulated."""
     from stdatamodels.jwst.datamodels import IPCModel
 
     return IPCModel(data=np.pad(np.ones((1, 1), np.float32), 1))

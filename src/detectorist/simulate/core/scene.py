@@ -1,4 +1,4 @@
-"""What scenes of all modes have in common: components by name, changed by copying."""
+"""The base of scenes of all modes: components by name, changed by copying."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Progress = Callable[[float, int, str], None]
 class Scene:
     """Components by name, each of which can be left out or changed; a scene itself never changes.
 
-    A subclass is a frozen dataclass with one field per component and a field `left_out` (frozenset of str). A field
-    `detector` is no component: it can be changed, but not left out.
+    A subclass is a frozen dataclass with one field per component and a field `left_out` (frozenset of str). The field
+    `detector` is not a component: it can be changed, but not left out.
     """
 
     left_out: frozenset[str]
@@ -37,7 +37,7 @@ class Scene:
         Raises
         ------
         ParameterError
-            For a name that is none of `components()`; the nearest one is suggested.
+            For a name that is not in `components()`; the nearest one is suggested.
         """
         for name in names:
             require_known(name, self.components(), "component")
@@ -50,7 +50,7 @@ class Scene:
         return dataclasses.replace(self, left_out=frozenset(self.components()) - set(names))
 
     def with_(self, component: str, **changes: Any) -> Self:
-        """Return the scene with other parameters of one component, put back in where it was left out.
+        """Return the scene with other parameters of one component, which is put back if it had been left out.
 
         Raises
         ------
@@ -67,7 +67,7 @@ class Scene:
 
 
 def require_known(name: str, known: Collection[str], what: str) -> None:
-    """Raise ParameterError for a name that is none of `known`; the nearest one is suggested."""
+    """Raise ParameterError for a name that is not in `known`; the nearest one is suggested."""
     if name not in known:
         nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
         hint = f' (did you mean "{nearest[0]}"?)' if nearest else ""

@@ -1,7 +1,7 @@
-"""1/f noise of NIRCam's electronics, made on the time line on which a detector is read.
+"""1/f noise of NIRCam's electronics, simulated on the time line of the readout.
 
 All outputs run at the same time, pixel after pixel, with a pause at the end of every row and of every frame; each has
-its own columns and direction. Noise that flickers with time becomes stripes along the rows of an image.
+its own columns and direction. Slow noise in time becomes stripes along the rows of an image.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a truth is stored: variables with units and meaning, the scene beside them, one NetCDF file."""
+"""How a truth is stored: one NetCDF file with variables, their units and meaning, and the scene."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def with_attributes(variables: Mapping[str, Variable]) -> dict[str, tuple[Any, ...]]:
-    """Return variables as a dataset takes them: dimensions, values, {units, long_name}."""
+    """Return variables in the form for a dataset: dimensions, values, {units, long_name}."""
     return {
         name: (dims, values, {"units": unit, "long_name": meaning})
         for name, (dims, values, unit, meaning) in variables.items()

@@ -1,4 +1,4 @@
-"""Charge that full pixels pass on to their neighbours."""
+"""Charge that saturated pixels spill into their neighbours."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ _SPILL_ROUNDS = 30
 
 
 def spill_charge(electrons: np.ndarray, full_well_e: float, fraction: float) -> np.ndarray:
-    """Return what pixels hold when those that are full pass charge on to their four neighbours.
+    """Return the charge of pixels when those beyond the full well spill into their four neighbours.
 
     electrons : ndarray, shape (n_groups, ny, nx)
-        What would be held at the end of each group with a well of any depth.
+        Charge at the end of each group for an infinite well.
     full_well_e : float
-        What a pixel holds.
+        Full well of a pixel.
     fraction : float
         Part of the overflow that arrives, a quarter in each neighbour; those may overflow in turn.
 

@@ -1,8 +1,8 @@
-"""What a simulated coronagraphic exposure is made of beyond the components that modes share, with units.
+"""Components of a simulated coronagraphic exposure, other than those shared by all modes, with units.
 
-The light around the mask is an analytic halo with frozen speckles, no physical optics: a power law in radius, times
-one plus a field of speckles, times what the mask leaves. It serves to test detector corrections, not the subtraction
-of one star from another at high contrast.
+The light around the mask is an analytic halo with frozen speckles, not physical optics: a power law in radius, times
+one plus a field of speckles, times the transmission of the mask. It is meant for tests of detector corrections, not of
+star subtraction at high contrast.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class MaskedStar:
     speckle_contrast, speckle_pix, speckle_reach_pix : float
         Relative scatter of the speckles, their size (sigma), and the radius over which they fade.
     core_dn_s, core_sigma_pix : float
-        Peak and width of what leaks through the centre.
+        Peak and width of the light that leaks through the centre.
     spike_dn_s : float
         Brightness of the spikes near the centre.
     serial : int
-        The speckles of a telescope: another number is another wavefront.
+        The speckles of a telescope: another number gives another wavefront.
     """
 
     brightness: float = 1.0
@@ -53,7 +53,7 @@ class MaskedStar:
 
 @dataclass(frozen=True)
 class ReferenceStar:
-    """The reference star: brightness over that of the target, and the part of its speckles that are others."""
+    """The reference star: brightness over that of the target, and the fraction of its speckles that differ."""
 
     brightness: float = 2.0
     speckle_change: float = 0.1
@@ -110,7 +110,7 @@ class ChargeSpill:
 
 @dataclass(frozen=True)
 class RcPixels:
-    """Pixels that follow with a delay, flagged RC: their part, and an offset that builds up in a few seconds.
+    """Pixels with a delayed response, flagged RC: their fraction, and an offset that builds up in a few seconds.
 
     The offset is level_dn (1 - exp(-time / time_constant)), time since the reset (assumed sizes).
     """
@@ -138,7 +138,7 @@ class OutlyingIntegrations:
 
 
 class CoronComponents(Scene):
-    """What scenes of both instruments have. Every field but `detector` can be left out by its name."""
+    """Components of scenes of both instruments. Every field but `detector` can be left out by its name."""
 
     star: MaskedStar
     reference: ReferenceStar

@@ -1,4 +1,4 @@
-"""The two coronagraphs that are simulated: where they are on their detectors, and what their headers say."""
+"""The two simulated coronagraphs: their positions on the detectors, and their header keywords."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class CoronMode:
     n_outputs, fast_axis : int
         NOUTPUTS and FASTAXIS.
     v2_v3_arcsec : (float, float)
-        Place in the telescope's focal plane.
+        Position in the telescope's focal plane.
     v3_to_y_deg : float
         V3I_YANG: from V3 to the columns of the detector.
     mjy_sr_per_dn_s : float

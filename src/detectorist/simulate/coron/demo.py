@@ -27,12 +27,12 @@ def simulate(raw: Path, *, seed: int, progress: Progress) -> Demo:
 
 
 def compare(products: Sequence[Path], raw: Path) -> list[str]:
-    """Return how far the first rate of the target is from the truth."""
+    """Compare the first rate of the target with the truth."""
     return rates_against_truth([path for path in products if path.name.endswith("_rate.fits")][:1], raw)
 
 
 def truths(exposure: str, raw: Path) -> dict[str, float]:
-    """Return what figures of merit of the exposure should be."""
+    """Return the true values of figures of merit of the exposure."""
     import numpy as np
     import xarray as xr
 

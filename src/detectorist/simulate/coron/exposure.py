@@ -1,4 +1,4 @@
-"""Simulated coronagraphic exposures: everything that a seed decides, made integration by integration."""
+"""Simulated coronagraphic exposures: everything determined by a seed, made integration by integration."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Light(NamedTuple):
 
 
 class CoronExposures:
-    """The exposures of a scene: everything that a seed decides. Integrations are made one by one.
+    """The exposures of a scene, determined by a seed. Integrations are made one by one.
 
     Attributes
     ----------
@@ -123,7 +123,7 @@ class CoronExposures:
         return step * x, step * y
 
     def offset_pix(self, visit: Visit, integration: int) -> tuple[float, float]:
-        """Return where the star is behind its mask, dither and pointing together, (x, y)."""
+        """Return the offset of the star behind its mask, dither and pointing together, (x, y)."""
         x, y = self.offset_arcsec(visit)
         scale, k = self.mode.pixel_scale_arcsec, visit.number * self.n_ints + integration
         return x / scale + float(self.pointing.x_pix[k]), y / scale + float(self.pointing.y_pix[k])
@@ -174,7 +174,7 @@ class CoronExposures:
         return np.where(struck, sigma * self.expected_noise(steady), 0.0)
 
     def collected_rate(self, light: np.ndarray) -> np.ndarray:
-        """Return what the pixels collect under `light` (ny, nx), dark current and hot pixels included, DN/s."""
+        """Return the rate collected under `light` (ny, nx), dark current and hot pixels included, DN/s."""
         if self.is_nircam:
             return nircam_detector.collected_rate(self.scene, self.patterns.fixed, light)
         return miri_detector.collected_rate(self.scene, self.patterns, light)
@@ -195,7 +195,7 @@ class CoronExposures:
     def read_out(
         self, visit: Visit, integration: int, light: Light | None = None
     ) -> nircam_readout.CoronReadout | miri_detector.Readout:
-        """Return one integration as the detector writes it, with what was drawn."""
+        """Return one integration as the detector writes it, with the random draws behind it."""
         light = self.light(visit, integration) if light is None else light
         total, number = light.steady + light.outliers, visit.number * _NUMBERS + integration
         if self.is_nircam:

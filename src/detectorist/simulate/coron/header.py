@@ -1,4 +1,4 @@
-"""Headers of simulated coronagraphic exposures: what tells targets, reference stars and backgrounds apart."""
+"""Headers of simulated coronagraphic exposures of targets, reference stars and backgrounds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def fill_instrument(meta: Any, mode: CoronMode) -> None:
-    """Fill what names instrument, detector, filter and mask."""
+    """Fill the keywords of instrument, detector, filter and mask."""
     instrument = meta.instrument
     instrument.name, instrument.detector, instrument.filter = mode.instrument, mode.detector, mode.filter
     instrument.coronagraph = mode.coronagraph
@@ -24,7 +24,7 @@ def fill_instrument(meta: Any, mode: CoronMode) -> None:
 
 
 def fill_subarray(subarray: Any, mode: CoronMode) -> None:
-    """Fill the place of the subarray: in exposures and references alike."""
+    """Fill the position of the subarray: in exposures and references alike."""
     subarray.name, subarray.xstart, subarray.ystart = mode.subarray.name, mode.subarray.x_start, mode.subarray.y_start
     subarray.xsize, subarray.ysize = mode.subarray.n_cols, mode.subarray.n_rows
     subarray.fastaxis, subarray.slowaxis = mode.fast_axis, 2

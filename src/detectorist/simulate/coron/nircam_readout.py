@@ -1,4 +1,4 @@
-"""What NIRCam's detector makes of the light behind a coronagraph in one integration."""
+"""The readout of one integration of NIRCam's detector behind a coronagraph."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def window_of(scene: NircamCoronComponents) -> Window:
     Raises
     ------
     ParameterError
-        When the scene's detector has been given another place, or a readout pattern that does not exist.
+        When the scene's detector has another position, or an unknown readout pattern.
     """
     mode, asked = scene.mode, scene.detector
     found = (asked.name, asked.subarray, asked.size)
@@ -41,7 +41,7 @@ def window_of(scene: NircamCoronComponents) -> Window:
 
 @dataclass(frozen=True)
 class CoronPatterns:
-    """Fixed patterns, with the pixels that follow with a delay: bool (ny, nx); `dq` holds the flags of all."""
+    """Fixed patterns, with the RC pixels (delayed response): bool (ny, nx); `dq` holds the flags of all."""
 
     fixed: FixedPatterns
     rc: np.ndarray
@@ -64,19 +64,19 @@ def coron_patterns(scene: NircamCoronComponents, window: Window) -> CoronPattern
 
 @dataclass(frozen=True)
 class CoronReadout:
-    """One integration as the converter wrote it, with what was drawn for it.
+    """One integration as the converter wrote it, with the random draws behind it.
 
     Attributes
     ----------
     raw : ndarray of uint16, shape (n_groups, ny, nx)
     zero_frame : ndarray of uint16, shape (ny, nx), or None
-        The first frame by itself, where groups are means of several.
+        The first frame, where groups are means of several.
     ktc_dn : ndarray, shape (ny, nx)
         Offset that the reset left.
     flicker_dn : ndarray of float32, shape (n_groups, ny, nx)
         1/f noise, as averaged in the groups.
     level_dn, odd_even_dn : ndarray, shape (n_groups,)
-        Drift of the level, and what odd columns have more than even ones.
+        Drift of the level, and the difference of odd minus even columns.
     cosmic_rays : CosmicRays or None
         `group` is the first that has some of the charge.
     spilled_e : ndarray of float32, shape (ny, nx)

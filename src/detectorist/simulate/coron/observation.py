@@ -25,7 +25,7 @@ class CoronObservation(CoronExposures):
     """The exposures of a scene that can be written. See `CoronScene.observe`."""
 
     def write(self, folder: Path | str, *, overwrite: bool = False, progress: Progress | None = None) -> list[Path]:
-        """Write uncal files, truths and references; `CoronScene.write` says how."""
+        """Write uncal files, truths and references; see `CoronScene.write`."""
         folder, detector = Path(folder), self.mode.detector.lower()
         written = (f"jw09999*_03102_*_{detector}_uncal.fits", f"jw09999*_03102_*_{detector}_truth.nc", CACHE_NAME)
         make_room(folder, written, overwrite=overwrite)

@@ -35,14 +35,14 @@ def build_cache(
     """Write all references of stages 1 and 2 for coronagraphic exposures, and return the folder of the cache.
 
     root : path
-        Folder of the cache; one that is there is replaced.
+        Folder of the cache; an existing one is replaced.
     scenes : CoronComponents
-        The scenes whose detectors the references describe, at most one per instrument; none stands for the default
-        scenes of both. What a scene leaves out is left out here.
+        The scenes whose detectors the references describe, at most one per instrument; without any, the default scenes
+        of both. Components that a scene leaves out are left out here.
     n_groups : int
-        Longest ramp that the dark reference is to serve; longer ones would go without dark subtraction.
+        Longest ramp that the dark reference covers; longer ones would not be dark-subtracted.
     files : mapping, optional
-        Reference files to be taken instead of the made ones, by type, for all scenes: {"gain": "my_gain.fits"}.
+        Reference files to be used instead of the simulated ones, by type, for all scenes: {"gain": "my_gain.fits"}.
     """
     cache = CacheBuilder(Path(root), date=DATE)
     for scene in scenes or (NircamCoronComponents(), MiriCoronComponents()):

@@ -13,7 +13,7 @@ from detectorist.simulate.coron.observation import CoronObservation
 
 
 class CoronagraphScene(CoronComponents):
-    """What scenes of both instruments have in common: how they are observed."""
+    """The part that scenes of both instruments share: how they are observed."""
 
     default_groups: ClassVar[int]
     default_backgrounds: ClassVar[bool]
@@ -28,7 +28,7 @@ class CoronagraphScene(CoronComponents):
         backgrounds: bool | None = None,
         seed: int = 0,
     ) -> CoronObservation:
-        """Return the exposures of a target and its reference star: everything that a seed decides.
+        """Return the exposures of a target and its reference star, determined by a seed.
 
         ints, groups : int
             Of every exposure; by default 4 groups with NIRCam, 12 with MIRI.
@@ -86,8 +86,8 @@ class CoronagraphScene(CoronComponents):
 class CoronScene(NircamCoronComponents, CoronagraphScene):
     """A star with a companion behind NIRCam's round mask MASKA335R, in SUB320A335R (one output).
 
-    Its components are the fields of `NircamCoronComponents`; leaving one out changes no other's random numbers (photon
-    noise follows the light that is left).
+    Its components are the fields of `NircamCoronComponents`; leaving one out does not change the random numbers of the
+    others (photon noise follows the remaining light).
 
     Examples
     --------

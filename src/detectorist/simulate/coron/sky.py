@@ -22,7 +22,7 @@ def speckle_field(star: MaskedStar, shape: tuple[int, int], *, change: float = 0
     """Return the relative speckles, shape (ny, nx): mean 0, rms 1.
 
     change : float
-        Part of their rms that is of this visit alone, chosen by `change_key`.
+        Fraction of their rms that is unique to this visit, selected by `change_key`.
     """
     field = _smooth_noise(star, shape, 0)
     if change:
@@ -65,7 +65,7 @@ def star_image(
 
 
 def moved(image: np.ndarray, x_pix: float, y_pix: float) -> np.ndarray:
-    """Return an image moved toward higher columns and rows by parts of a pixel (cubic spline), not negative."""
+    """Return an image shifted toward higher columns and rows by fractions of a pixel (cubic spline), not negative."""
     if x_pix == 0 and y_pix == 0:
         return image
     return np.clip(shift(image, (y_pix, x_pix), order=3, mode="nearest"), 0, None)

@@ -39,7 +39,7 @@ def stage_2_references(mode: CoronMode, flat: np.ndarray) -> Iterator[tuple[str,
 
 
 def photometry_model(mode: CoronMode) -> JwstDataModel:
-    """Return what surface brightness 1 DN/s stands for, and the size of a pixel on the sky."""
+    """Return the surface brightness of 1 DN/s, and the size of a pixel on the sky."""
     from stdatamodels.jwst import datamodels
 
     kind, column = _PHOTOM_ROWS[mode.instrument]

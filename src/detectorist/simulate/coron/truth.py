@@ -1,4 +1,4 @@
-"""The truth of one simulated coronagraphic exposure, as a dataset that stands beside its uncal file."""
+"""The truth of one simulated coronagraphic exposure, as a dataset stored beside its uncal file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PER_INTEGRATION = {
 
 
 class TruthRecorder:
-    """Collects what was drawn for each integration of one exposure, then puts it into one dataset."""
+    """Collects the random draws of each integration of one exposure, then puts them into one dataset."""
 
     def __init__(self, exposures: CoronExposures, visit: Visit):
         self._exposures, self._visit = exposures, visit

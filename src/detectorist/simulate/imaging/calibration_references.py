@@ -39,7 +39,7 @@ def mjy_sr_per_dn_s(window: Window) -> float:
 
 
 def pixel_references(scene: ImagingComponents, window: Window) -> Iterator[tuple[str, JwstDataModel]]:
-    """Yield (type, model) of what belongs to the pixels of a detector, still without the detector's metadata."""
+    """Yield (type, model) of the references for the pixels of a detector, still without the detector's metadata."""
     from stdatamodels.jwst import datamodels
 
     dtype = [("filter", "S12"), ("pupil", "S12"), ("photmjsr", "f4"), ("uncertainty", "f4")]
@@ -54,7 +54,7 @@ def pixel_references(scene: ImagingComponents, window: Window) -> Iterator[tuple
 
 
 def catalog_references(scene: ImagingComponents) -> Iterator[tuple[str, JwstDataModel]]:
-    """Yield (type, model) of what catalogues of mosaics need."""
+    """Yield (type, model) of the references that catalogues of mosaics need."""
     from astropy.table import Table
     from stdatamodels.jwst import datamodels
 
@@ -67,9 +67,9 @@ def catalog_references(scene: ImagingComponents) -> Iterator[tuple[str, JwstData
 
 
 def aperture_table(stars: Stars, filter_name: str) -> np.ndarray:
-    """Return radii that hold shares of a star's light, and what the net light in them is to be multiplied by.
+    """Return radii that contain fractions of a star's light, and aperture corrections for the net light in them.
 
-    What of the star's wings falls into the ring of the background is counted.
+    Light of the star's wings in the background ring is taken into account.
     """
     dtype = [("filter", "S12"), ("pupil", "S15"), *((name, "f4") for name in _APERTURE)]
     inner, outer = RING_PIX
@@ -85,7 +85,7 @@ _APERTURE = ("eefraction", "radius", "apcorr", "skyin", "skyout")
 
 
 def encircled(stars: Stars, radius_pix: float) -> float:
-    """Return the share of a star's light within a radius."""
+    """Return the fraction of a star's light within a radius."""
     return float(1 - (1 + (radius_pix / moffat_core(stars)) ** 2) ** (1 - stars.beta))
 
 

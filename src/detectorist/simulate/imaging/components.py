@@ -1,7 +1,7 @@
-"""What a simulated NIRCam image is made of: a frozen set of parameters for each component, with their units.
+"""Components of a simulated NIRCam image: a frozen set of parameters for each, with their units.
 
-Rates are DN/s as the pipeline measures them; what belongs to the detector is in electrons. Numbers per frame are for
-all 2048 x 2048 pixels: a subarray has its share. Components that other modes have too are in `simulate.core`.
+Rates are DN/s as the pipeline measures them; detector properties are in electrons. Numbers per frame are for all 2048 x
+2048 pixels and scaled for subarrays. Components shared with other modes are in `simulate.core`.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Wisps:
     Attributes
     ----------
     strengths : tuple of float
-        Factor of each component's template; they may differ, and then one template for both cannot fit.
+        Factor of each component's template; if they differ, no single template for both can fit.
     peak_dn_s : float
         Brightest pixel of a template.
     """
@@ -93,7 +93,7 @@ class FlickerNoise:
     Attributes
     ----------
     common_e, own_e, alternating_e : float
-        Common to all outputs, of each output alone, and of what changes sign from column to column.
+        Common to all outputs, of each output alone, and of the part that changes sign from column to column.
     slope, shoulder_hz : float
         Of the spectrum.
     measured : str or None
@@ -125,14 +125,14 @@ class ColumnDrifts:
 
 @dataclass(frozen=True)
 class Ipc:
-    """Inter-pixel capacitance: the part of a pixel's signal that each of its four neighbours sees."""
+    """Inter-pixel capacitance: the fraction of a pixel's signal that appears in each of its four neighbours."""
 
     fraction: float = NIRCAM_IPC_FRACTION
 
 
 @dataclass(frozen=True)
 class DetectorHits:
-    """Single cosmic rays: hits of the whole detector per second (5 per cm2 and s), and what they deposit (assumed)."""
+    """Single cosmic rays: hits of the whole detector per second (5 per cm2 and s), and their charge (assumed)."""
 
     hits_per_s: float = 68.0
     median_charge_e: float = 2_000.0
@@ -157,7 +157,7 @@ class Snowballs:
     ragged_pix : float
         Scatter of the halo's edge.
     widening_pix, widening_s : float
-        How far the core grows by charge migration, and how fast.
+        Growth of the core by charge migration, and its time constant.
     afterglow_e_s, afterglow_s : float
         Current of the core in the next integration, and its decay.
     """

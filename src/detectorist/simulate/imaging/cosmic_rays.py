@@ -25,7 +25,7 @@ class Snowball:
     y, x : float
         Centre, pixel.
     radius, core_radius : float
-        Of the halo and of the saturated core when it struck, pixel.
+        Of the halo and of the saturated core at the time of the hit, pixel.
     seed : tuple of int
         Of the ragged edge.
     """
@@ -88,9 +88,9 @@ def _distance(event: Snowball, box: tuple[slice, slice]) -> np.ndarray:
 
 
 def deposit(event: Snowball, snowballs: Snowballs, electrons: np.ndarray, full_well_e: float) -> None:
-    """Add the charge of a snowball that strikes now to `electrons` (ny, nx), in place.
+    """Add the charge of a snowball to `electrons` (ny, nx), in place.
 
-    The halo falls off exponentially from beside the core to its edge; the core holds more than a pixel can.
+    The halo falls off exponentially from beside the core to its edge; the core contains more than the full well.
     """
     box = _box(event, int(event.radius + 4 * snowballs.ragged_pix) + 2, electrons.shape)
     if box is None:
@@ -122,7 +122,7 @@ def core_radius(event: Snowball, snowballs: Snowballs, age_s: float) -> float:
 def afterglow(
     events: list[Snowball], snowballs: Snowballs, shape: tuple[int, int], n_frames: int, frame_s: float
 ) -> np.ndarray | None:
-    """Return the current (e-/s) that the cores of the integration before leave in this one; None without events."""
+    """Return the current (e-/s) in this integration from cores of the one before; None without events."""
     if not events:
         return None
     current = np.zeros(shape, np.float32)

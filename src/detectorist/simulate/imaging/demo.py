@@ -26,12 +26,12 @@ def simulate(raw: Path, *, seed: int, progress: Progress) -> Demo:
 
 
 def compare(products: Sequence[Path], raw: Path) -> list[str]:
-    """Return how far the rate is from the truth."""
+    """Compare the rate with the truth."""
     return rates_against_truth([path for path in products if path.name.endswith("_rate.fits")], raw)
 
 
 def truths(exposure: str, raw: Path) -> dict[str, float]:
-    """Return what figures of merit of the exposure should be."""
+    """Return the true values of figures of merit of the exposure."""
     import numpy as np
     import xarray as xr
 

@@ -1,4 +1,4 @@
-"""Simulated NIRCam exposures: everything that a seed decides, made integration by integration."""
+"""Simulated NIRCam exposures: everything determined by a seed, made integration by integration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DITHER_PIX = 40.0
 
 
 class ImagingExposures:
-    """Dithered exposures of a scene: everything that a seed decides. Integrations are made one by one.
+    """Dithered exposures of a scene, determined by a seed. Integrations are made one by one.
 
     Exposures and integrations count from 0.
 
@@ -51,7 +51,7 @@ class ImagingExposures:
 
     @cached_property
     def wisp_templates(self) -> np.ndarray | None:
-        """The components of the detector's wisps, shape (2, ny, nx); None where it has none in this filter."""
+        """The components of the detector's wisps, shape (2, ny, nx); None if it has none in this filter."""
         detector = self.scene.detector
         if not sky.has_wisps(detector.name, detector.filter):
             return None

@@ -1,8 +1,8 @@
-"""1/f noise of NIRCam as it was measured in flight.
+"""1/f noise of NIRCam as measured in flight.
 
 Power per Hz of a single frame, in electrons squared: common to the four outputs, and of each output alone. Measured by
-`benchmarks/flight_noise.py` on the difference of two integrations after the standard reference-pixel correction. What
-is slower than the frames of a subarray (1.3 s) was not seen, and is taken to be constant.
+`benchmarks/flight_noise.py` on the difference of two integrations after the standard reference-pixel correction. Below
+the frequency of the frames used (1 / 1.3 s) nothing was measured, and the power is taken to be constant.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """1/f noise of frames that are averaged into groups, with a spectrum that may have a shoulder.
 
-Frames that are averaged into a group average what is faster than a frame, and keep what is slower: a series is drawn
-for the slow part through the whole integration, and one per group for the fast part, at a fraction of the cost of
-drawing every frame (`time_line.draw_flicker`).
+Averaging frames into a group reduces noise faster than a frame and preserves slower noise: one series is drawn for the
+slow part of the whole integration, and one per group for the fast part, at a fraction of the cost of drawing every
+frame (`time_line.draw_flicker`).
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def band_variance(step_s: float, spectrum: Spectrum | MeasuredSpectrum, band_hz:
 
 @dataclass(frozen=True)
 class Flicker:
-    """The 1/f noise of an electronics.
+    """The 1/f noise of readout electronics.
 
     Attributes
     ----------
@@ -120,9 +120,9 @@ def draw_groups(
 
     Notes
     -----
-    What is slower than a frame is one series through the integration, averaged at the times of the frames. What is
-    faster is independent between frames, and so drawn once for each group with a variance of 1 / n_frames.
-    Cost: about 0.1 s per group, output and part on a full frame.
+    Noise slower than a frame is one series through the integration, averaged at the times of the frames. Faster noise
+    is independent between frames, and so drawn once for each group with a variance of 1 / n_frames. Cost: about 0.1 s
+    per group, output and part on a full frame.
     """
     n_clocks, frame_s = time_line.frame_clocks, time_line.frame_clocks * PIXEL_TIME_S
     fast = (1.0 / frame_s, np.inf)

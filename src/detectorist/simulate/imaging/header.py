@@ -80,14 +80,14 @@ def fill_header(model: JwstDataModel, exposures: ImagingExposures, number: int) 
 
 
 def fill_subarray(subarray: Any, window: Window) -> None:
-    """Fill the place of the window: in exposures and references alike."""
+    """Fill the position of the window: in exposures and references alike."""
     subarray.name, subarray.xstart, subarray.ystart = window.name, window.x_start, window.y_start
     subarray.ysize, subarray.xsize = window.shape
     subarray.fastaxis, subarray.slowaxis = window.facts.fast_axis, window.facts.slow_axis
 
 
 def fill_instrument(meta: JwstDataModel, scene: ImagingComponents) -> None:
-    """Fill what names instrument, detector and filter: in exposures and references alike."""
+    """Fill the keywords of instrument, detector and filter: in exposures and references alike."""
     detector = scene.detector
     meta.instrument.name, meta.instrument.detector = "NIRCAM", detector.name
     meta.instrument.filter, meta.instrument.pupil = detector.filter, "CLEAR"

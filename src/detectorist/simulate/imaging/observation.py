@@ -21,7 +21,7 @@ class ImagingObservation(ImagingExposures):
     """Dithered exposures of a scene that can be written; one exposure is held at a time. See `ImagingScene.observe`."""
 
     def write(self, folder: Path | str, *, overwrite: bool = False, progress: Progress | None = None) -> list[Path]:
-        """Write uncal files, truth, templates and references; `ImagingScene.write` says how."""
+        """Write uncal files, truth, templates and references; see `ImagingScene.write`."""
         folder = Path(folder)
         stem = f"{header.PREFIX}*_"
         ours = (f"{stem}uncal.fits", f"{stem}truth.nc", WISPS_NAME, CACHE_NAME)

@@ -1,4 +1,4 @@
-"""What a NIRCam detector makes of light in one integration: charge collected frame by frame, and read out."""
+"""One integration of a NIRCam detector: charge collected frame by frame, and read out."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from detectorist.simulate.imaging.ipc import coupling_kernel, ipc_fraction
 
 @dataclass(frozen=True)
 class Readout:
-    """One integration as the converter wrote it, with what was drawn for it.
+    """One integration as the converter wrote it, with the random draws behind it.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Readout:
     stripes : ndarray of float32, shape (ny, nx)
         Slope of the 1/f noise, the drifts of columns included: least squares over all groups, DN/s.
     levels : ndarray, shape (n_outputs,)
-        The same of the outputs' walk, which stays in the image where there are no reference pixels.
+        The same for the random walk of the outputs, which stays in the image where there are no reference pixels.
     """
 
     raw: np.ndarray
@@ -66,7 +66,7 @@ def read_out(
     """Expose the detector to `light_dn_s` (ny, nx) for one integration.
 
     integration : int
-        From 0 in the exposure; what the one before left in the detector is seen in this.
+        From 0 in the exposure; afterglow of the one before is included.
     number : int
         Selects the random streams: unique among all exposures of a seed.
     on_group : callable, optional

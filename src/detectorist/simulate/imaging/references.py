@@ -42,16 +42,16 @@ def build_imaging_cache(
     """Write all references for NIRCam images of a scene, and return the folder of the cache.
 
     root : path
-        Folder of the cache; one that is there is replaced.
+        Folder of the cache; an existing one is replaced.
     scene : ImagingComponents or None
-        The scene whose detector the references describe; None stands for the default one. What a scene leaves out is
-        left out here.
+        The scene whose detector the references describe; None means the default one. Components that a scene leaves out
+        are left out here.
     n_groups : int
-        Longest ramp that the dark reference is to serve: it is averaged as the scene's pattern is.
+        Longest ramp that the dark reference covers; it is averaged in the scene's readout pattern.
     patterns : FixedPatterns, optional
-        Those of the scene, where they are made already.
+        Those of the scene, if they exist already.
     files : mapping, optional
-        Reference files to be taken instead of the made ones, by type: {"flat": "my_flat.fits"}.
+        Reference files to be used instead of the simulated ones, by type: {"flat": "my_flat.fits"}.
     """
     scene = ImagingComponents() if scene is None else scene
     window = make_window(scene.detector)
@@ -106,10 +106,7 @@ def _own_references(
 
 
 def read_noise_cds_dn(scene: ImagingComponents, kernel: np.ndarray) -> float:
-    """Return the noise of a difference of two reads as a reference holds it, DN.
-
-    White noise as the correction of IPC leaves it.
-    """
+    """Return the noise of a difference of two reads for a reference, DN: white noise after the IPC correction."""
     white = read_noise_e(scene) * np.sqrt((kernel**2).sum())
     return float(np.sqrt(2) * max(white, 0.1) / gain_of(scene))
 
@@ -128,8 +125,8 @@ def write_wisp_templates(folder: Path, scene: ImagingComponents, components: np.
     """Write templates under both public naming schemes, and return the files.
 
     components : ndarray, shape (n, ny, nx)
-        DN/s at strength 1. The template is their sum, with the noise of a stack; the components themselves go,
-        numbered, into a folder `components` of their own.
+        DN/s at strength 1. The template is their sum, with the noise of a stack; the components themselves are written,
+        numbered, into the folder `components`.
     """
     from stdatamodels.jwst.datamodels import ImageModel
 

@@ -18,8 +18,8 @@ from detectorist.simulate.imaging.window import make_window
 class ImagingScene(ImagingComponents):
     """A field of stars and galaxies seen by one detector of NIRCam.
 
-    Its components are the fields of `ImagingComponents`; each has its own random numbers, so that leaving one out
-    changes no other (photon noise follows the light that is left).
+    Its components are the fields of `ImagingComponents`; each has its own random numbers, so that leaving one out does
+    not change the others (photon noise follows the remaining light).
 
     Examples
     --------
@@ -40,7 +40,7 @@ class ImagingScene(ImagingComponents):
         return scene
 
     def observe(self, *, ints: int = 1, groups: int = 9, exposures: int = 1, seed: int = 0) -> ImagingObservation:
-        """Return the exposures of the scene: everything that a seed decides, ready to be read out or written.
+        """Return the exposures of the scene, determined by a seed, ready to be read out or written.
 
         Raises
         ------

@@ -33,12 +33,12 @@ class Source:
 
     @property
     def is_star(self) -> bool:
-        """Whether it has no extent of its own."""
+        """Whether it is a point source."""
         return self.radius_pix == 0
 
 
 def draw_stars(stars: Stars, shape: tuple[int, int], seed: int) -> list[Source]:
-    """Draw the stars of a field; a field smaller than the detector has its share."""
+    """Draw the stars of a field; their number is scaled by its area."""
     rng = stream(seed, "stars")
     n = rng.poisson(stars.per_frame * shape[0] * shape[1] / FRAME_PIX)
     x, y = _places(shape, n, rng)
@@ -139,8 +139,8 @@ def has_wisps(detector: str, filter_name: str) -> bool:
 def wisp_templates(detector: str, filter_name: str, shape: tuple[int, int], peak_dn_s: float) -> np.ndarray:
     """Return the two components of a detector's wisps in a filter, shape (2, ny, nx), float32, DN/s at strength 1.
 
-    Filaments bent a little, 100 to 600 pixels long on a full frame, around a place of the detector's own; on a smaller
-    frame all is smaller. The shape follows from detector and filter alone.
+    Filaments bent a little, 100 to 600 pixels long on a full frame, at a position that depends on the detector; scaled
+    down on smaller frames. The shape depends on detector and filter alone.
     """
     rng = stream(0, f"wisps {detector} {filter_name}")
     ny, nx = shape

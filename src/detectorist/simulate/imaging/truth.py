@@ -1,4 +1,4 @@
-"""The truth of one simulated NIRCam exposure, and what noise a perfect fit of its ramps would have."""
+"""The truth of one simulated NIRCam exposure, and the noise of a perfect fit of its ramps."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def _first_group_struck(exposures: ImagingExposures, readout: Readout) -> np.nda
 
 
 def group_of(exposures: ImagingExposures, frames: np.ndarray) -> np.ndarray:
-    """Return the first group (from 0) that holds what happened in a frame: the next one for a skipped frame."""
+    """Return the first group (from 0) that contains an event of a frame: the next one for a skipped frame."""
     window = exposures.window
     period = window.n_frames + window.n_skipped
     frames = np.asarray(frames)

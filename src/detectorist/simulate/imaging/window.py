@@ -1,4 +1,4 @@
-"""Which part of a NIRCam detector an image covers: the full frame or a square in the middle."""
+"""The part of a NIRCam detector that an image covers: the full frame or a square in the middle."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ OWN_SUBARRAY = "GENERIC"
 
 
 def make_window(parameters: Detector) -> Window:
-    """Return the window that the parameters ask for.
+    """Return the window that the parameters describe.
 
     Raises
     ------
     ParameterError
-        For a detector, subarray or pattern that does not exist, or a size that the outputs do not share evenly.
+        For a detector, subarray or pattern that does not exist, or a size that is not a multiple of the number of
+        outputs.
     """
     require_known(parameters.name, NIRCAM, "detector of NIRCam")
     require_known(parameters.pattern, NIRCAM_READOUT_PATTERNS, "readout pattern of NIRCam")

@@ -14,14 +14,14 @@ from detectorist.terminal.options import Quiet, scene_option, size_option
 
 
 class Preset(StrEnum):
-    """Scenes with a name."""
+    """Named scenes."""
 
     short = "short"
     long = "long"
 
 
 class Electronics(StrEnum):
-    """Sizes of what the electronics add."""
+    """Amplitudes of noise and drift of the electronics."""
 
     assumed = "assumed"
     measured = "measured"

@@ -1,4 +1,4 @@
-"""How far a reduction of a simulated LRS exposure is from its truth: white light and transit depths."""
+"""Comparison of a reduction of a simulated LRS exposure with its truth: white light and transit depths."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HALF_APERTURE_PIX = 4
 
 @dataclass(frozen=True)
 class LrsComparison:
-    """A reduction against the truth.
+    """A reduction compared with the truth.
 
     Attributes
     ----------
@@ -165,7 +165,7 @@ def fit_depth(
     curve : callable
         Relative flux, shape (n_ints,), for a depth.
     time, flux, error : ndarray, shape (n_ints,)
-        Errors are taken as they are, not rescaled to the scatter: they are what is tested.
+        Errors are not rescaled to the scatter, since they are part of the test.
     """
     phase = (time - time.mean()) / max(np.ptp(time), 1e-12)
     level = np.median(flux)

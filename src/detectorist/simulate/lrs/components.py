@@ -1,4 +1,4 @@
-"""What a simulated MIRI LRS exposure is made of: a frozen set of parameters for each component, with their units."""
+"""Components of a simulated MIRI LRS exposure: a frozen set of parameters for each, with their units."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from detectorist.simulate.core.scene import Scene
 
 @dataclass(frozen=True)
 class Star:
-    """A star without lines of its own but a few broad dips.
+    """A star without lines except for a few broad dips.
 
     Attributes
     ----------
     mag : float
-        Magnitude on a scale of the simulator's own: 9.0 gives a brightest pixel of `peak_dn_s_at_mag_9`.
+        Magnitude on an arbitrary scale: 9.0 gives a brightest pixel of `peak_dn_s_at_mag_9`.
     peak_dn_s_at_mag_9 : float
-        DN/s of the brightest pixel. The default is what stars of K = 9 reach within a factor of two (assumed).
+        DN/s of the brightest pixel. The default is right for stars of K = 9 within a factor of two (assumed).
     trace_column : float
         Column of the trace's centre, 0-based.
     sigma_pix, sigma_growth_pix_per_um : float
@@ -50,7 +50,7 @@ class Transit:
         Middle of the transit, as a part of the exposure.
     duration : float
         First to last contact, as a part of the exposure. The period follows from it: with a few integrations it is
-        not one a planet has, but the light curve has the right shape.
+        unrealistically short, but the light curve has the right shape.
     a_over_rs, inclination_deg : float
         Orbit in stellar radii, and its inclination.
     limb_darkening : tuple of float
@@ -76,7 +76,7 @@ class Background:
     Attributes
     ----------
     short_dn_s, long_dn_s : float
-        DN/s at row 390, and what is added at row 0, growing with the square of the distance between them.
+        DN/s at row 390, and the excess at row 0, growing with the square of the distance from row 390.
     drift : float
         Relative change from the first to the last integration.
     column_slope : float
@@ -92,17 +92,17 @@ class Background:
 def late_curve(
     *, pedestal_dn: float, onset_dn: float = 14_000.0, top_dn: float = 50_000.0, loss: float = 0.06
 ) -> tuple[float, ...]:
-    """Return a correction polynomial that hardly differs from 1:1 up to its onset and then sets in.
+    """Return a correction polynomial that hardly differs from 1:1 up to its onset.
 
     In raw DN x (zero level `pedestal_dn` included) the correction is c x^2 (x - r)^2 with its double zero r at the
-    onset: it needs neither a constant nor a linear term in x, which is what a correction derived from the data
-    themselves can express. With the defaults a line fitted to ramps between 5,000 and 20,000 DN (groups 10 to 40 of 100
-    that end at 50,000) meets the true signal at 50,000 DN to 0.01 %, and no read in between is off by 0.1 %.
+    onset: it needs neither a constant nor a linear term in x, like a correction derived from the data themselves. With
+    the defaults a line fitted to ramps between 5,000 and 20,000 DN (groups 10 to 40 of 100 that end at 50,000) meets
+    the true signal at 50,000 DN to 0.01 %, and no read in between is off by 0.1 %.
 
     onset_dn : float
         Signal (measured DN above the zero level) at which the curve is exactly 1:1.
     top_dn, loss : float
-        Linear signal, DN, of which the part `loss` is missing in the measurement.
+        Linear signal, DN, of which the fraction `loss` is missing in the measurement.
     """
     root = pedestal_dn + onset_dn
     shape = (0.0, 0.0, root**2, -2 * root, 1.0)

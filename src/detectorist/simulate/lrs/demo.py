@@ -22,7 +22,7 @@ def simulate(raw: Path, *, seed: int, progress: Progress) -> Demo:
 
 
 def compare(products: Sequence[Path], raw: Path) -> list[str]:
-    """Return how far the spectra are from the truth, and draw both."""
+    """Compare the spectra with the truth, and draw both."""
     import xarray as xr
 
     from detectorist.simulate.lrs.comparison import compare_lrs, draw_comparison
@@ -35,7 +35,7 @@ def compare(products: Sequence[Path], raw: Path) -> list[str]:
 
 
 def truths(exposure: str, raw: Path) -> dict[str, float]:
-    """Return what figures of merit of the exposure should be."""
+    """Return the true values of figures of merit of the exposure."""
     import numpy as np
     import xarray as xr
 

@@ -1,4 +1,4 @@
-"""One simulated LRS exposure: everything that a seed decides, made integration by integration."""
+"""One simulated LRS exposure: everything determined by a seed, made integration by integration."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ START_MJD = 61_222.0
 
 
 class LrsExposure:
-    """An exposure of an LRS scene: everything that a seed decides. Integrations are made one by one.
+    """An exposure of an LRS scene, determined by a seed. Integrations are made one by one.
 
     Integrations count from 0 here, from 1 in the files.
 
@@ -77,7 +77,7 @@ class LrsExposure:
         return self.star_rate(integration)[:, None] * profile + self.background_rate(integration)
 
     def read_out(self, integration: int) -> Readout:
-        """Return one integration as the detector writes it, shape (n_groups, n_rows, n_cols), with what was drawn."""
+        """Return one integration as the detector writes it, shape (n_groups, n_rows, n_cols), and the random draws."""
         return miri_detector.read_out(
             self.scene,
             self.patterns,

@@ -23,7 +23,7 @@ class LrsObservation(LrsExposure):
     """An exposure of an LRS scene that can be written; only one segment is held at a time. See `LrsScene.observe`."""
 
     def write(self, folder: Path | str, *, overwrite: bool = False, progress: Progress | None = None) -> list[Path]:
-        """Write uncal files, truth and references; `LrsScene.write` says how."""
+        """Write uncal files, truth and references; see `LrsScene.write`."""
         folder = Path(folder)
         written = (f"{ROOT_NAME}-seg*_mirimage_uncal.fits", TRUTH_NAME, CACHE_NAME)
         make_room(folder, written, overwrite=overwrite)

@@ -41,14 +41,14 @@ def build_cache(
     """Write all references for MIRI LRS slitless data of a scene, and return the folder of the cache.
 
     root : path
-        Folder of the cache; one that is there is replaced.
+        Folder of the cache; an existing one is replaced.
     scene : LrsComponents or None
-        The scene whose detector the references describe; None stands for the default one. What a scene leaves out is
-        left out here: no nonlinearity, no reset decay, and so on.
+        The scene whose detector the references describe; None means the default one. Components that a scene leaves out
+        are left out here: no nonlinearity, no reset decay, and so on.
     n_groups : int
-        Longest ramp that the dark reference is to serve; longer ones would go without dark subtraction.
+        Longest ramp that the dark reference covers; longer ones would not be dark-subtracted.
     files : mapping, optional
-        Reference files to be taken instead of the made ones, by type: {"specwcs": "my_specwcs.fits"}.
+        Reference files to be used instead of the simulated ones, by type: {"specwcs": "my_specwcs.fits"}.
     """
     scene = LrsComponents() if scene is None else scene
     patterns = miri_detector.fixed_patterns(scene)

@@ -19,8 +19,8 @@ from detectorist.simulate.lrs.observation import LrsObservation
 class LrsScene(LrsComponents):
     """A transiting planet seen by MIRI's low-resolution spectrometer without a slit.
 
-    Its components are the fields of `LrsComponents`; each has its own random numbers, so that leaving one out changes
-    no other (photon noise follows the light that is left).
+    Its components are the fields of `LrsComponents`; each has its own random numbers, so that leaving one out does not
+    change the others (photon noise follows the remaining light).
 
     Examples
     --------
@@ -30,7 +30,7 @@ class LrsScene(LrsComponents):
 
     @classmethod
     def for_long_ramps(cls, n_groups: int = 100) -> LrsScene:
-        """Return a scene whose ramps of n_groups lose some 6 % to nonlinearity at their end and do not saturate.
+        """Return a scene whose ramps of n_groups lose about 6 % to nonlinearity at their end and do not saturate.
 
         The response hardly departs from linear in the first 40 % of the ramps and then falls off
         (`late_curve`).
@@ -90,7 +90,7 @@ class LrsScene(LrsComponents):
         return self.with_("detector", **changes)
 
     def observe(self, *, ints: int = 40, groups: int = 20, segments: int = 2, seed: int = 0) -> LrsObservation:
-        """Return the exposure of the scene: everything that a seed decides, ready to be read out or written.
+        """Return the exposure of the scene, determined by a seed, ready to be read out or written.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The light that falls on the LRS subarray: spectrum and place of the trace, transit, background."""
+"""The light on the LRS subarray: spectrum and position of the trace, transit, background."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def row_depths(transit: Transit) -> np.ndarray:
 
 
 def transit_period(transit: Transit, exposure_s: float) -> float:
-    """Return the orbital period, s, that makes the transit last its part of the exposure."""
+    """Return the orbital period, s, for which the transit has the given duration."""
     inclination = np.radians(transit.inclination_deg)
     impact = transit.a_over_rs * np.cos(inclination)
     chord = np.sqrt((1 + np.sqrt(transit.depth)) ** 2 - impact**2)
@@ -128,6 +128,6 @@ def background_image(background: Background, progress: float) -> np.ndarray:
 
 
 def shifted_spectrum(spectrum: np.ndarray, y_shift_pix: float) -> np.ndarray:
-    """Return `spectrum` (n_rows,) moved by a part of a row toward higher rows, not negative."""
+    """Return `spectrum` (n_rows,) shifted by a fraction of a row toward higher rows, not negative."""
     rows = np.arange(spectrum.size)
     return np.clip(CubicSpline(rows, spectrum)(rows - y_shift_pix), 0, None)

@@ -1,4 +1,4 @@
-"""The truth of a simulated LRS exposure, and what a perfect reduction could reach with it."""
+"""The truth of a simulated LRS exposure, and the noise of a perfect reduction."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _IMAGES = ("light", "expected_noise")
 
 
 class TruthRecorder:
-    """Collects what was drawn for each integration, then puts it into one dataset."""
+    """Collects the random draws of each integration, then puts them into one dataset."""
 
     def __init__(self, exposure: LrsExposure):
         self._exposure = exposure
@@ -257,7 +257,7 @@ def drift_image(truth: xr.Dataset, integration: int) -> np.ndarray:
 def expected_noise(truth: xr.Dataset, *, n_groups: int) -> np.ndarray:
     """Return photon and read noise of the best slope over n_groups consecutive groups, after the flat.
 
-    Shape (n_ints, n_rows, n_cols), DN/s. `truth.expected_noise` is this for all groups but the last.
+    Shape (n_ints, n_rows, n_cols), DN/s. `truth.expected_noise` has this for all groups but the last.
     """
     flat = truth.flat.values
     rate = truth.light.values * truth.response.values + truth.hot.values + truth.dark.values / truth.attrs["gain"]
@@ -272,7 +272,7 @@ def expected_noise(truth: xr.Dataset, *, n_groups: int) -> np.ndarray:
 
 
 def expected_white_scatter(truth: xr.Dataset, *, rows: slice, columns: slice, n_groups: int) -> float:
-    """Return the relative scatter that photon and read noise leave in a white light curve.
+    """Return the relative scatter of a white light curve from photon and read noise.
 
     rows, columns : slice
         Pixels that are summed, their background known without error.
