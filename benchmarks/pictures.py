@@ -66,16 +66,23 @@ def binned(image: np.ndarray) -> np.ndarray:
         return np.nansum(blocks, axis=(1, 3)) / np.isfinite(blocks).sum(axis=(1, 3))
 
 
-def show_both(images: tuple[np.ndarray, np.ndarray], titles: tuple[str, str], unit: str, bins: int = 1) -> Figure:
-    """Return two images with the stretch of the second one's sky; `bins`: detector pixels per pixel shown."""
+def show_both(
+    images: tuple[np.ndarray, np.ndarray],
+    titles: tuple[str, str],
+    unit: str,
+    limits: tuple[float, float],
+    bins: int = 1,
+) -> Figure:
+    """Return two images on one scale; `bins`: detector pixels per pixel shown."""
     figure, axes = new_figure(1, 2, size=(9, 4.4), sharey=True)
-    low, high = np.nanpercentile(images[1], [5, 97 if bins == 1 else 95])
+    low, high = limits
     for axis, image, title in zip(axes, images, titles, strict=True):
         extent = (-0.5, bins * image.shape[1] - 0.5, -0.5, bins * image.shape[0] - 0.5)
         drawn = axis.imshow(
             image, origin="lower", vmin=low, vmax=high, cmap="cividis", interpolation="nearest", extent=extent
         )
-        axis.set(title=title, xlabel="column (pixel)")
+        axis.set_title(title, fontsize=11)
+        axis.set_xlabel("column (pixel)")
     axes[0].set_ylabel("row (pixel)")
     figure.colorbar(drawn, ax=list(axes), label=unit, shrink=0.85)
     return figure
@@ -107,8 +114,9 @@ def draw_imaging(work: Path, seed: int) -> Figure:
         sky = (flags & 1 == 0) & (truth["bad_pixels"].values == 0) & (sources < SKY_DN_S)
         scatter = row_scatter(np.where(sky, data - clean, np.nan), error, AMPLIFIERS)
         images.append(binned(np.where(flags & 1, np.nan, data)))
-        titles.append(f"{name}\nrows of the sky scatter {scatter:.1f} × their errors")
-    return show_both((images[0], images[1]), (titles[0], titles[1]), "DN/s", BINNING)
+        titles.append(f"{name}\nrows of the sky scatter by {scatter:.1f} × their errors")
+    low, high = np.nanpercentile(images[1], [5, 95])
+    return show_both((images[0], images[1]), (titles[0], titles[1]), "DN/s", (low, high), BINNING)
 
 
 def draw_coron(work: Path, seed: int) -> Figure:
@@ -130,7 +138,9 @@ def draw_coron(work: Path, seed: int) -> Figure:
         images.append(difference)
         rows = np.nanmean(difference, axis=1)
         titles.append(f"{name}\nmeans of rows scatter by {np.std(rows):.2f} DN/s")
-    return show_both((images[0], images[1]), (titles[0], titles[1]), "integration 1 − median of all (DN/s)")
+    limit = 3 * 1.4826 * float(np.nanmedian(np.abs(images[1])))
+    unit = "integration 1 − median of all (DN/s)"
+    return show_both((images[0], images[1]), (titles[0], titles[1]), unit, (-limit, limit))
 
 
 def draw_lrs(work: Path, seed: int) -> Figure:
