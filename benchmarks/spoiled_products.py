@@ -84,6 +84,10 @@ class ImagingProducts:
         """Return them with something added to the image."""
         return replace(self, image=replace(self.image, data=self.image.data + light))
 
+    def with_record(self, step: str, **numbers: Any) -> ImagingProducts:
+        """Return them with other numbers recorded by a step."""
+        return replace(self, records={**self.records, step: {**self.records.get(step, {}), **numbers}})
+
     @property
     def noise(self) -> float:
         """Median error of a pixel."""
@@ -133,6 +137,12 @@ def _rate(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def share_noise(found: LrsProducts, rng: np.random.Generator) -> LrsProducts:
     """Let all wavelengths share noise: the white light scatters 2 to 4 times its errors."""
     extra = found.white_error * np.sqrt(rng.uniform(2, 4) ** 2 - 1)
+    return found.with_flux(1 + extra * rng.normal(size=len(found.spectra["flux"])))
+
+
+def share_some_noise(found: LrsProducts, rng: np.random.Generator) -> LrsProducts:
+    """Let all wavelengths share noise: the white light scatters 1.6 to 2 times its errors."""
+    extra = found.white_error * np.sqrt(rng.uniform(1.6, 2) ** 2 - 1)
     return found.with_flux(1 + extra * rng.normal(size=len(found.spectra["flux"])))
 
 
@@ -236,6 +246,33 @@ def leave_image_hits(found: ImagingProducts, rng: np.random.Generator) -> Imagin
     return found.plus(hit * rng.uniform(15, 100, size=shape) * found.image.error)
 
 
+def hide_wisp(found: ImagingProducts, rng: np.random.Generator) -> ImagingProducts:
+    """Let 45 to 80 % of the wisp lie under sources."""
+    return found.with_record("wisps", hidden=float(rng.uniform(0.45, 0.8)))
+
+
+def doubt_wisp(found: ImagingProducts, rng: np.random.Generator) -> ImagingProducts:
+    """Know the strength of the wisp to 15 to 60 % only."""
+    scale = (found.records.get("wisps", {}).get("scale") or [0.5])[0]
+    return found.with_record("wisps", state="COMPLETE", scale=[scale], scale_error=[scale * rng.uniform(0.15, 0.6)])
+
+
+def lose_wisp(found: ImagingProducts, rng: np.random.Generator) -> ImagingProducts:
+    """See so little of the wisp that it cannot be measured."""
+    lost = found.with_record("wisps", measured=False, scale_error=[float(rng.uniform(0.1, 2))])
+    return replace(lost, image=replace(lost.image, wisps_known=True))
+
+
+def misfit_wisp(found: ImagingProducts, rng: np.random.Generator) -> ImagingProducts:
+    """Subtract a template that leaves 1.6 to 3 times the noise."""
+    return found.with_record("wisps", residual_ratio=float(rng.uniform(1.6, 3)))
+
+
+def fill_frame(found: ImagingProducts, rng: np.random.Generator) -> ImagingProducts:
+    """Let light fill a frame without reference pixels: slow noise of 0.1 to 1 times that of a pixel is uncertain."""
+    return found.with_record("stripes", slow_rms_unsure=float(found.noise * rng.uniform(0.1, 1)))
+
+
 def saturate_image(found: ImagingProducts, rng: np.random.Generator) -> ImagingProducts:
     """Saturate 6 to 20 % of the pixels."""
     chosen = rng.random(found.image.data.shape) < rng.uniform(0.06, 0.2)
@@ -300,6 +337,7 @@ PRODUCTS: dict[str, Any] = {"lrs": LrsProducts, "imaging": ImagingProducts, "cor
 SPOILS: dict[str, dict[str, Callable[[Any, np.random.Generator], Any]]] = {
     "lrs": {
         "noise that all wavelengths share, white light 2 to 4 times its errors": share_noise,
+        "noise that all wavelengths share, white light 1.6 to 2 times its errors": share_some_noise,
         "noise that lasts 6 integrations, 2 to 4 times the errors of the white light": share_slow_noise,
         "light lost with a movement during the transit, 4 to 8 errors of the depth": couple_to_motion,
         "errors 0.55 to 0.8 of what they should be": scale_errors(0.55, 0.8),
@@ -317,6 +355,11 @@ SPOILS: dict[str, dict[str, Callable[[Any, np.random.Generator], Any]]] = {
         "vertical stripes, 3 to 8 times the white noise of columns": leave_columns,
         "cosmic rays left in 0.03 to 0.3 % of the pixels": leave_image_hits,
         "6 to 20 % of the pixels saturated": saturate_image,
+        "45 to 80 % of the wisp under sources": hide_wisp,
+        "strength of the wisp known to 15 to 60 %": doubt_wisp,
+        "wisp not measurable": lose_wisp,
+        "template that does not fit the wisp": misfit_wisp,
+        "light that fills a frame without reference pixels": fill_frame,
     },
     "coron": {
         "one integration moved by 1 to 3 pixels": move_one,

@@ -110,6 +110,7 @@ def test_cosmic_rays_left_are_counted_and_stars_are_not(image, rng):
         ("wisps", {"residual_ratio": 2.0}, "the template does not fit"),
         ("stripes", {"rms_common": 0.0, "rms_own": 0.0065}, ""),
         ("stripes", {"rms_common": 0.0, "rms_own": 0.0075}, "0.38 times the white noise"),
+        ("stripes", {"slow_rms_unsure": 0.0031}, "the level of rows is uncertain by 0.0031 DN/s"),
         ("snowballs", {"n_flagged": 5 * SIZE**2 // 20}, "snowballs cover 5.0 % of all samples"),
     ],
 )

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from detectorist.algorithms.spectra.light_curves import sum_wavelengths
 from detectorist.algorithms.spectra.quick_transit import transit_curve
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.lrs.measurements import measure
@@ -82,6 +83,21 @@ def test_noise_that_wavelengths_share_is_told(spectra, rng):
     numbers = measure(spectra)
     assert numbers["white_ratio_at_least"] > 1.15
     assert any("noise that all wavelengths share is left" in words for words in told(numbers))
+
+
+@pytest.mark.parametrize("n_ints", [16, 24, 36])
+def test_half_again_as_much_noise_is_told_of_few_integrations(spectra, n_ints, rng):
+    """Scatter of exactly 1.7 times the errors, which few integrations know to 15 % only."""
+    some = {name: value[:n_ints] if np.shape(value)[:1] == (N_INTS,) else value for name, value in spectra.items()}
+    white = rng.normal(size=n_ints)
+    error = sum_wavelengths(*(some[name] for name in ("wavelength", "flux", "flux_error"))).error
+    flat = np.median(some["flux"], axis=0) * np.ones((n_ints, 1))
+    some["flux"] = flat * (1 + 1.7 * np.median(error) * (white - white.mean()) / white.std())[:, None]
+    numbers = measure(some)
+    assert numbers["white_ratio"] > 1.5
+    assert any("the white light scatters" in words for words in told(numbers))
+    some["flux"] = flat * (1 + np.median(error) * (white - white.mean()) / white.std())[:, None]
+    assert not any("the white light scatters" in words for words in told(measure(some)))
 
 
 def test_a_transit_that_the_first_fit_does_not_match_is_no_noise(spectra):

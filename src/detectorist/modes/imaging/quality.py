@@ -87,6 +87,12 @@ CHECKS = (
         high=1.0,
     ),
     Check(
+        "row_level_unsure",
+        "light fills most of the frame and cannot be separated from slow 1/f noise without reference pixels: the level "
+        "of rows is uncertain by {value}. Do not trust extended light to better than that",
+        urgency=2,
+    ),
+    Check(
         "uncorrected_row_ratio",
         "rows scatter {value:.2f} times as much as white noise explains (up to {high:g} is usual): 1/f noise is in the "
         "image, which was not corrected for it",
@@ -190,6 +196,8 @@ def measure(image: RateImage, records: Mapping[str, Mapping[str, Any]] = Mapping
     if stripes.get("white_noise"):
         flicker = np.hypot(stripes.get("rms_common", np.nan), stripes.get("rms_own", np.nan))
         numbers["flicker_over_white"] = float(flicker / stripes["white_noise"])
+    if stripes.get("slow_rms_unsure"):
+        numbers["row_level_unsure"] = f"{stripes['slow_rms_unsure']:.2g} DN/s"
     numbers |= _of_wisps(records.get("wisps", {}), image.wisps_known)
     return without_unknown({**numbers, **_of_pixels(image, stripes)})
 

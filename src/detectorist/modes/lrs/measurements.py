@@ -18,6 +18,7 @@ from detectorist.algorithms.spectra.light_curves import (
     sum_wavelengths,
 )
 from detectorist.algorithms.spectra.quick_transit import LEAST_INTEGRATIONS, QuickTransit, fit_quick_transit
+from detectorist.modes.lrs.quality import WHITE_RATIO_LIMIT
 from detectorist.modes.lrs.spectra_variables import NO_FLUX, REPLACED, SATURATED, TIME_FROM_HEADER
 from detectorist.modes.quality import without_unknown
 
@@ -159,12 +160,15 @@ def _of_scatter(white: LightCurve, fit: QuickTransit) -> dict[str, Any]:
         numbers["white_residual_ppm"] = 1e6 * scatters[-1][0]
     scatter, uncertainty = min(scatters)
     ratio = float(scatter / np.median(white.error))
+    at_least = ratio / (1 + CHANCE_SIGMA * uncertainty)
+    if 1 < at_least < WHITE_RATIO_LIMIT:
+        # Few integrations: too noisy beyond chance, though by how much is uncertain.
+        numbers["white_ratio_beyond_chance"] = ratio
     return numbers | {
         "white_scatter_ppm": 1e6 * float(scatter),
         "white_ratio": ratio,
         "white_ratio_error": ratio * uncertainty,
-        # What a scatter from few integrations says for certain.
-        "white_ratio_at_least": ratio / (1 + CHANCE_SIGMA * uncertainty),
+        "white_ratio_at_least": at_least,
     }
 
 

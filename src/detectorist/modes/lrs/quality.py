@@ -11,6 +11,9 @@ from typing import Any
 from detectorist.algorithms.spectra.light_curves import USEFUL_UM
 from detectorist.modes.quality import MISSING_REFERENCES, Check, Column, missing_references_in_words
 
+#: Scatter of the white light over its errors that is usual, and that is too much even if it is known poorly.
+WHITE_RATIO_LIMIT, WHITE_RATIO_CLEAR = 1.15, 1.5
+
 #: Names of the numbers that open the report.
 MERITS = ("white_scatter_ppm", "white_ratio", "depth_pct", "red_ratio", "pull_width", "motion_pix")
 COLUMNS = (
@@ -135,7 +138,15 @@ CHECKS = (
         "white_ratio_at_least",
         "the white light scatters at least {value:.2f} times as much as the errors explain (up to {high:g} is usual): "
         "noise that all wavelengths share is left. Look at the light curves, and at drift, width and background",
-        high=1.15,
+        high=WHITE_RATIO_LIMIT,
+        urgency=2,
+        of="white_ratio",
+    ),
+    Check(
+        "white_ratio_beyond_chance",
+        "the white light scatters {value:.2f} times as much as the errors explain, known to {white_ratio_error:.2f} "
+        "from few integrations: more than chance gives. Look at the light curves, and at drift, width and background",
+        high=WHITE_RATIO_CLEAR,
         urgency=2,
         of="white_ratio",
     ),
