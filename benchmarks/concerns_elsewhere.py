@@ -2,10 +2,12 @@
 
     python benchmarks/concerns_elsewhere.py FOLDER --mode lrs --seeds 301 302 --out pieces/lrs_1.json
     python benchmarks/concerns_elsewhere.py --mode lrs --reduced OUT ... --out pieces/lrs_2.json
+    python benchmarks/concerns_elsewhere.py --own --mode imaging --seeds 501 502 --out pieces/own_1.json
     python benchmarks/concerns_elsewhere.py --table pieces/*.json     # docs/validation/concerns_elsewhere.json
 
 FOLDER holds the generator as a package `scenes` (modules lrs, imaging, coron, each with a command `OUT --seed N`); by
-default the one that the environment variable DETECTORIST_SCENES names. Every scene is reduced with the default recipe,
+default the one that the environment variable DETECTORIST_SCENES names. --own takes scenes of our simulator instead,
+smaller and so quicker, with other sizes and strengths for every seed. Every scene is reduced with the default recipe,
 which should raise no concern (false alarms); --reduced takes folders of such reductions that are there. Products are
 then spoiled (`spoiled_products.py`), several times with random strengths; and, with --whole, scenes are reduced again
 with one correction left out. Those should raise a concern (missed where none is). A concern of any check counts.
@@ -31,6 +33,9 @@ from detectorist.modes import load_mode
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.job import DONE
 from detectorist.report.quality_checks import find_suspects
+from detectorist.simulate.coron.scene import CoronScene
+from detectorist.simulate.imaging.scene import ImagingScene
+from detectorist.simulate.lrs.scene import LrsScene
 from spoiled_products import PRODUCTS, SPOILS
 from validated import Rows, store
 
@@ -61,6 +66,9 @@ WISPS, WISPY_DETECTOR = "wisps left", "nrcb4"
 #: Names of the modes in the tables.
 TITLES = {"lrs": "MIRI LRS", "imaging": "NIRCam imaging", "coron": "NIRCam coronagraphy"}
 
+#: What names of exposures of our simulator begin with.
+OWN = "own"
+
 #: One case: mode, what is the matter ("" for nothing), exposure, reasons for concern.
 Case = tuple[str, str, str, list[str]]
 
@@ -77,6 +85,23 @@ def make_scene(generator: Path, mode: str, target: Path, seed: int, *, quick: bo
         *(QUICK[mode] if quick else ()),
     ]
     subprocess.run(command, cwd=generator, check=True, stdout=subprocess.DEVNULL)
+
+
+def simulate_scene(mode: str, target: Path, seed: int) -> None:
+    """Simulate a small scene, its size and strengths drawn from the seed."""
+    rng = np.random.default_rng(seed)
+    if mode == "lrs":
+        scene = LrsScene().with_star(mag=rng.uniform(8.8, 10)).with_transit(depth=rng.uniform(0.004, 0.02))
+        scene.write(target, ints=int(rng.integers(24, 60)), groups=int(rng.integers(12, 30)), segments=1, seed=seed)
+    elif mode == "imaging":
+        name = str(rng.choice(["NRCA3", "NRCA4", "NRCB3", "NRCB4", "NRCA1", "NRCB1"]))
+        size = int(rng.choice([640, 768, 1024]))
+        scene = ImagingScene().with_detector(name=name, size=size, outputs=4, pattern="SHALLOW4")
+        scene = scene.with_("sky", level_dn_s=rng.uniform(0.1, 1)).with_("wisps", strengths=(rng.uniform(0.3, 1),) * 2)
+        scene.write(target, groups=int(rng.integers(5, 9)), seed=seed)
+    else:
+        scene = CoronScene().with_("star", brightness=rng.uniform(0.3, 2))
+        scene.write(target, ints=int(rng.integers(6, 14)), rolls=1, dithers=1, seed=seed)
 
 
 def reduce_scene(mode: str, scene: Path, out: Path, settings: Sequence[str] = ()) -> Iterator[tuple[str, Any]]:
@@ -148,8 +173,12 @@ def measure(chosen: argparse.Namespace) -> Iterator[Case]:
     for seed in () if chosen.reduced else chosen.seeds:
         with tempfile.TemporaryDirectory() as folder:
             scene = Path(folder) / "scene"
-            make_scene(Path(chosen.generator), chosen.mode, scene, seed, quick=not chosen.full)
-            yield from cases_of(chosen.mode, scene, Path(folder) / "out", seed, chosen.draws)
+            if chosen.own:
+                simulate_scene(chosen.mode, scene, seed)
+            else:
+                make_scene(Path(chosen.generator), chosen.mode, scene, seed, quick=not chosen.full)
+            for mode, what, name, words in cases_of(chosen.mode, scene, Path(folder) / "out", seed, chosen.draws):
+                yield mode, what, f"{OWN} {name}" if chosen.own else name, words
             if chosen.whole:
                 yield from cases_left_out(chosen.mode, scene, Path(folder), seed)
 
@@ -169,14 +198,19 @@ def tell(cases: Iterable[Case]) -> None:
 
 def tabulate(cases: Iterable[Case]) -> Rows:
     """Return the shares of false alarms and of faults missed."""
-    rows, counts = Rows(), {}
-    for mode, what, _, words in cases:
+    rows, counts, sources = Rows(), {}, {}
+    for mode, what, name, words in cases:
         counts.setdefault((mode, what), []).append(bool(words))
+        if not what:
+            source = "our simulator" if name.startswith(OWN) else "an independent generator"
+            sources.setdefault((mode, source), []).append(bool(words))
     for mode, title in TITLES.items():
         good = counts.get((mode, ""), [])
         bad = {what: told for (one, what), told in counts.items() if one == mode and what}
         if good:
             rows.add("share", mode, f"{len(good)} good exposures: false alarms", "{:.1%}", "≤ 5 %", np.mean(good))
+        for source, told in ((source, told) for (one, source), told in sources.items() if one == mode):
+            rows.add("share", mode, f"of {source}, {len(told)}: false alarms", "{:.1%}", "", np.mean(told))
         if bad:
             every = np.concatenate(list(bad.values()))
             rows.add("share", mode, f"{every.size} spoiled ones: missed", "{:.1%}", "≤ 5 %", 1 - every.mean())
@@ -193,6 +227,7 @@ def main() -> None:
     parser.add_argument("generator", type=Path, nargs="?", default=os.environ.get("DETECTORIST_SCENES"))
     parser.add_argument("--mode", choices=SPOILS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[101, 102])
+    parser.add_argument("--own", action="store_true", help="scenes of our own simulator")
     parser.add_argument("--full", action="store_true", help="scenes as large as the generator makes them")
     parser.add_argument("--whole", action="store_true", help="reduce again with corrections left out")
     parser.add_argument("--draws", type=int, default=1, help="how often products are spoiled in each way")
@@ -205,7 +240,7 @@ def main() -> None:
         tell(kept)
         print(store(tabulate(kept), "concerns_elsewhere", script="benchmarks/concerns_elsewhere.py"))
         return
-    if chosen.mode is None or (chosen.generator is None and not chosen.reduced):
+    if chosen.mode is None or (chosen.generator is None and not chosen.reduced and not chosen.own):
         parser.error("name a --mode and the folder of the generator (or set DETECTORIST_SCENES)")
     cases = []
     for case in measure(chosen):
