@@ -1,7 +1,7 @@
 """The modes: the interface that each offers to everything above it, and how they are found.
 
-A mode says how files form exposures, what a job needs, and does it; with it come its options, its recipes, its commands
-and its section of the report. Nothing above this package names a mode: all of it goes through `load_mode`.
+A mode defines how files form exposures and what a job needs, and runs it; it has its own options, recipes, commands and
+section of the report. Nothing above this package names a mode: all access is through `load_mode`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ ENTRY_POINTS = "detectorist.modes"
 
 
 class Mode(ABC):
-    """One kind of reduction. Instances hold nothing: they are made again in every process."""
+    """One kind of reduction. Instances have no state: they are made again in every process."""
 
     #: As the command line and campaign files call it.
     name: ClassVar[str]
@@ -91,12 +91,12 @@ class Mode(ABC):
         return exposure_name(path)
 
     def join(self, exposures: dict[str, list[Path]]) -> dict[str, list[Path]]:
-        """Return the exposures that are one reduction under one name; by default each is one."""
+        """Return the exposures that are reduced together under one name; by default each separately."""
         return exposures
 
     @abstractmethod
     def check(self, job: Job) -> None:
-        """Refuse names and values of parameters that cannot be right; called before any exposure starts.
+        """Refuse invalid names and values of parameters; called before any exposure starts.
 
         Raises
         ------
@@ -105,7 +105,7 @@ class Mode(ABC):
 
     @abstractmethod
     def reduce(self, job: Job, progress: Progress) -> Outcome:
-        """Do the job; every product is written whole or not at all."""
+        """Run the job; every product is written completely or not at all."""
 
     def options(self) -> Callable[..., Wanted]:
         """Return the function whose parameters are the mode's own options of `run`, and whose docstring is its help."""
@@ -115,7 +115,7 @@ class Mode(ABC):
         return importlib.import_module(module).options
 
     def section(self) -> Section:
-        """Return what the mode contributes to the report."""
+        """Return the mode's section of the report."""
         from detectorist.modes.section import Section
 
         return Section()
@@ -126,17 +126,17 @@ class Mode(ABC):
         Raises
         ------
         ParameterError
-            When the mode has no arrays to give.
+            When the mode has no arrays.
         """
         raise ParameterError(f"mode {self.name}: its products are not arrays; see the files in {exposure.folder}")
 
     def gather(self, files: Sequence[Path], output_dir: Path, steps: Mapping[str, Mapping[str, Any]]) -> Gathered:
-        """Return the files to reduce, and what exposures of one run say of each other; headers may be read, no data.
+        """Return the files to reduce, and settings from the types of other exposures; only headers are read.
 
         steps : mapping
             {step: {parameter: value}} that recipe and settings give to all exposures.
 
-        Target acquisition is not among them. What cannot be read stays among the files: it fails in its own job.
+        Target acquisition is not among them. Unreadable files are included: each fails in its own job.
         """
         return Gathered(tuple(files))
 
@@ -157,13 +157,13 @@ class Mode(ABC):
         return {}
 
     def predict(self, job: Job) -> Prediction:
-        """Return what the job is expected to take, from the headers of its files."""
+        """Return the memory and disk space that the job is expected to need, from the headers of its files."""
         return Prediction()
 
     def with_memory(self, job: Job, memory_bytes: int) -> tuple[Job, str]:
-        """Return the job changed so that it stays within `memory_bytes`, and a note where it will not.
+        """Return the job changed so that it stays within `memory_bytes`, and a note if it will not.
 
-        Every change gives the same products.
+        The products stay the same.
         """
         return job, ""
 
@@ -172,33 +172,33 @@ class Mode(ABC):
         return None
 
     def persistence_settings(self, time_s: float) -> tuple[str, ...]:
-        """Return the settings with which a job flags what still glows from earlier exposures for `time_s`.
+        """Return the settings with which a job flags persistence of earlier exposures for `time_s`.
 
         Raises
         ------
         ParameterError
-            When the mode does not know how.
+            When the mode cannot do so.
         """
         raise ParameterError(f"persistence_time: mode {self.name} does not use earlier exposures; only imaging does")
 
     def prepare(self) -> None:  # noqa: B027 - most modes have nothing to prepare
-        """Import and compile once what every worker needs."""
+        """Import and compile once everything that all workers need."""
 
 
 class Stage(Mode):
-    """A stage after the first, which `--through` asks for: its jobs wait for those they go on from.
+    """A stage after the first, requested by `--through`: its jobs wait for those that they continue.
 
     A job of a stage has no files of its own: `job.left` are the products, with the endings in `takes`, of the jobs that
-    it waits for; none where these have failed. `job.options["first"]` is the first raw file, whose header tells
-    what a dry run needs to know.
+    it waits for; none if these have failed. `job.options["first"]` is the first raw file, whose header is used in dry
+    runs.
     """
 
     @abstractmethod
     def jobs_after(self, earlier: Sequence[Job]) -> list[Job]:
-        """Return the jobs that go on from those of the stage before; name, folder, `after` and `options` matter."""
+        """Return the jobs that continue those of the stage before; name, folder, `after` and `options` matter."""
 
     def job_after(self, name: str, earlier: Sequence[Job], folder: Path) -> Job:
-        """Return a job of this stage that goes on from earlier ones and writes to a folder that others share."""
+        """Return a job of this stage that continues earlier ones and writes to a shared folder."""
         first = earlier[0]
         return Job(
             name,

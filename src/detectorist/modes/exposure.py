@@ -1,4 +1,4 @@
-"""One exposure and what became of it, as reports and results read it."""
+"""One exposure and its result, as reports and results read it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass
 class Exposure:
-    """One exposure and what became of it.
+    """One exposure and its result.
 
     Attributes
     ----------
@@ -20,13 +20,13 @@ class Exposure:
     steps : dict
         {part of the exposure: {step: numbers}}, as the steps recorded them.
     resolved : dict
-        Every parameter in force; {} where the reduction did not get that far.
+        Every parameter in force; {} if the reduction failed before.
     missing, changed : tuple of str
-        Products that are no longer there, or not as they were written.
+        Products that no longer exist, or have changed.
     truth : dict
-        What some of the numbers should be, where the exposure was simulated.
+        The true values of some of the numbers, if the exposure was simulated.
     truth_lines : list of str
-        How far the products are from the truth, in words.
+        Comparison of the products with the truth, in words.
     """
 
     name: str

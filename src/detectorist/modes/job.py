@@ -1,4 +1,4 @@
-"""What a mode and the machinery above it tell each other; what travels between processes is made of plain values."""
+"""Types exchanged between a mode and the code above it; those passed between processes consist of plain values."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ class Job:
     output_dir : str
         Absolute path of the folder for its products.
     recipe : str, optional
-        Name or absolute path; None lets the mode choose.
+        Name or absolute path; None means the default of the mode.
     settings : tuple of str
-        "step.parameter=value" or "parameter=value", weakest first.
+        "step.parameter=value" or "parameter=value", in order of increasing precedence.
     references : str, optional
         Source of reference files.
     options : dict
-        What changes how a job is done and not what comes out, as chunk_ints.
+        Options that change how a job is run but not its results, such as chunk_ints.
     key : str
-        Hash of everything but the input files that the products depend on.
+        Hash of everything that the products depend on, except the input files.
     after : tuple of str
-        Names of the earlier exposures that leave something to this one: it waits for them.
+        Names of earlier exposures whose products this one uses: it waits for them.
     left : tuple of str
-        Absolute paths of what they left, known when the job starts.
+        Absolute paths of these products, known when the job starts.
     together : bool
-        Its folder holds the products of other exposures too.
+        Its folder contains products of other exposures as well.
     """
 
     name: str
@@ -66,11 +66,11 @@ class Job:
     together: bool = False
 
     def beside(self, name: str) -> Path:
-        """Return the path of a file beside the products; it bears the exposure's name where others lie there too."""
+        """Return the path of a file beside the products; it contains the exposure's name if the folder is shared."""
         return Path(self.output_dir) / (f"{self.name}_{name}" if self.together else name)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, as JSON can hold them."""
+        """Return plain values, for JSON."""
         return asdict(self)
 
     @classmethod
@@ -89,8 +89,8 @@ class Product:
     path : str
         Relative to the job's folder.
     size, mtime_ns, ctime_ns : int
-        Bytes, and times of the last change of content and of anything: who damages a file and sets its time back
-        changes the second.
+        Bytes, and times of the last change of content and of anything: the second changes even if a file is damaged and
+        its time set back.
     sha256 : str
     """
 
@@ -103,13 +103,13 @@ class Product:
 
 @dataclass(frozen=True)
 class InputFile:
-    """An input as it was when the job read it.
+    """The state of an input when the job read it.
 
     Attributes
     ----------
     settled : bool
-        It was written well before it was hashed: while size, time and inode stay, so does the content. A file changed
-        twice within the resolution of its time stamp would not show.
+        It was written well before it was hashed: while size, time and inode are the same, so is the content. Two
+        changes within the resolution of the time stamp would go unnoticed.
     """
 
     path: str
@@ -123,22 +123,22 @@ class InputFile:
 
 @dataclass
 class JobRecord:
-    """What became of a job.
+    """The result of a job.
 
     Attributes
     ----------
     state : str
-        DONE, UNPROCESSABLE (the data or their parameters are at fault) or CRASHED (anything else).
+        DONE, UNPROCESSABLE (due to the data or their parameters) or CRASHED (anything else).
     error, message, numbers
-        Kind of the error, its sentence and the evidence it carried; empty for DONE.
+        Class of the error, its message and the values in it; empty for DONE.
     started, finished : float
         Seconds since 1970.
     peak_bytes : int
-        Largest resident memory of the process while it did this job.
+        Largest resident memory of the process during this job.
     steps : dict
         What the steps recorded.
     resolved : dict
-        Every parameter in force, and what else is needed to do it again.
+        Every parameter in force, and everything else needed to repeat the reduction.
     output_dir : str
         Folder of its products.
     """
@@ -161,13 +161,13 @@ class JobRecord:
 
     @property
     def seconds(self) -> float:
-        """How long it took; 0 for a job that has not finished."""
+        """Time taken; 0 for a job that has not finished."""
         return max(self.finished - self.started, 0.0)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a mode hands back: files written, what the steps recorded, parameters in force, why nothing was done."""
+    """The result of a mode: files written, records of the steps, parameters in force, reason if nothing was done."""
 
     products: Sequence[Path] = ()
     steps: dict[str, Any] = field(default_factory=dict)
@@ -177,12 +177,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a job is expected to take.
+    """The expected memory and disk space of a job.
 
     Attributes
     ----------
     memory_bytes : int
-        Peak of resident memory of its process; 0 where the input cannot tell.
+        Peak of resident memory of its process; 0 if unknown from the input.
     disk_bytes : int
         Products and scratch files together.
     """
@@ -193,7 +193,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class ExposureInterval:
-    """What an exposure saw with, and when: detector, start and end (MJD, UTC)."""
+    """Detector, start and end (MJD, UTC) of an exposure."""
 
     detector: str
     start_mjd: float
@@ -202,24 +202,24 @@ class ExposureInterval:
 
 @dataclass(frozen=True)
 class Gathered:
-    """The exposures of a run, seen together.
+    """The exposures of a run.
 
     Attributes
     ----------
     files : tuple of Path
         To be reduced.
     settings : mapping
-        {exposure: settings}, the weakest there are, that follow from what the exposures are.
+        {exposure: settings} of lowest precedence, which follow from the types of exposures.
     overrides : mapping
-        {exposure: settings}, the strongest there are: what was asked for all makes sense for this one only so.
+        {exposure: settings} of highest precedence: general settings, adapted to this exposure.
     options : mapping
-        {exposure: options of its job}: what later stages need to know of it.
+        {exposure: options of its job}: information on it that later stages need.
     notes : tuple of str
-        What the user should know, a sentence each.
+        Notes to the user, a sentence each.
     conclude : callable
-        Writes what a run leaves beside the products of its exposures, from their records; called at its end.
+        Writes files of the run as a whole, from the records of its exposures; called at its end.
     apart : frozenset of str
-        Exposures that are there to fail under their own name: files that another one is reduced without.
+        Damaged files without which another exposure is reduced; they fail under their own name.
     """
 
     files: tuple[Path, ...]
@@ -233,26 +233,27 @@ class Gathered:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the options that only one mode has ask for.
+    """Values from the options of one mode.
 
     Attributes
     ----------
     settings, overrides : sequence of str
-        "step.parameter=value": weaker than a table of exposures, and as strong as `--set`.
+        "step.parameter=value": of lower precedence than a table of exposures, and of the same as `--set`.
     options : dict
-        Of the job: what changes how it is done.
+        Of the job: how it is run.
     find : callable
-        Returns the file that a name on the command line stands for.
+        Returns the file for a name on the command line.
     columns : mapping
         Columns of a table of exposures that are not named step.parameter: name -> step.parameter.
     implied : mapping
         {setting without its value: setting that comes with it} in a table of exposures.
     all_matched : bool
-        Refuse a table with rows for exposures that are not there.
+        Refuse a table with rows for missing exposures.
     subdir : str, optional
-        Folder for products below the output folder, instead of the mode's own.
+        Folder for products below the output folder, instead of the mode's default.
     persistence_time_s : float
-        For so long after an exposure the next ones on its detector flag what saturated in it; 0: never.
+        For this time after an exposure, pixels that saturated in it are flagged in the next ones on its detector; 0:
+        never.
     through : str
         Name of the last stage; "" for the first alone.
     """

@@ -1,4 +1,4 @@
-"""`run_obs(database)`: stage 1 for all exposures of a database, with the keywords that spaceKLIP's has."""
+"""`run_obs(database)`: stage 1 for all exposures of a database, with the keywords of spaceKLIP's function."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KEPT, FAILED = "kept", "failed"
 
 @dataclass(frozen=True)
 class ObsRecord:
-    """What became of one exposure.
+    """The result for one exposure.
 
     Attributes
     ----------
@@ -74,40 +74,40 @@ def run_obs(
     skipped. NIRCam ramps with a single good group are fitted, as spaceKLIP does; MIRI's are not, since their first
     group holds the pedestal, unless `suppress_one_group` says so. MIRI's emicorr is as in the standard pipeline: off,
     unless CRDS's parameters turn it on.
-    An exposure that fails does not stop the others. The database then names the new
-    rateints files; its raw files stay in the column UNCALFILE, so that it may be run again.
+    An exposure that fails does not stop the others. Afterwards the database contains the new rateints files; the raw
+    files stay in the column UNCALFILE, so that it can be run again.
 
     Parameters
     ----------
     database : Database
-        Exposures, as `Database(output_dir, files)` tells them apart; products go below its `output_dir`.
+        Exposures with their types, from `Database(output_dir, files)`; products go below its `output_dir`.
     steps : mapping
         {step: {parameter: value}}; overrides everything below.
     subdir : str
         Folder for products, below the database's `output_dir`.
     overwrite : bool
         Make products again and replace those that this package made before; never an input or a foreign file. When
-        False, products that would come out the same are kept, and others of that name make the exposure fail.
+        False, products that would be the same are kept, and other files of that name make the exposure fail.
     quiet : bool
         Show nothing.
     verbose : bool
-        Print what every step says. The logs beside the products have it in any case.
+        Print the messages of every step. They are always in the logs beside the products.
     references : str or Path, optional
-        "crds" or a folder in CRDS's layout; by default what the environment says.
+        "crds" or a folder in CRDS's layout; by default from the environment.
     workers : int
         Processes; 0: this one.
     progress : callable, optional
         Called as progress(done, total, what); by default a bar on the terminal.
     **kwargs
         `skip_ktc`, `skip_fnoise` (the 1/f noise), `skip_fnoise_vert` (its columns), `skip_charge`, `skip_jump`,
-        `skip_dark`, `skip_ipc`, `skip_persistence`: True or False; not given or None stands for the default.
+        `skip_dark`, `skip_ipc`, `skip_persistence`: True or False; None or not given means the default.
         `save_intermediates`, `return_rateints`, `save_calibrated_ramp`, `rate_int_outliers`, `stage_1overf`: options
-        of the pipeline (`return_rateints` changes nothing here: both rates are saved).
+        of the pipeline (`return_rateints` has no effect: both rates are saved).
         Of steps: `flag_rcsat`, `grow_diagonal`, `n_pix_grow_sat` (saturation); `nlower`, `nupper`, `nleft`, `nright`,
         `nrow_off`, `ncol_off` (refpix); `rejection_threshold`, `three_group_rejection_threshold`,
         `four_group_rejection_threshold` (jump); `suppress_one_group` (ramp_fit); `maximum_cores` (jump and ramp_fit);
-        `mask_array` (mask_groups, method custom). `save_results`: True; there is no run without files. Dotted names
-        go by `**{"mask_groups.types": ["REF"], "ramp_fit.save_calibrated_ramp": True}` or by `steps`.
+        `mask_array` (mask_groups, method custom). `save_results`: must be True. Dotted names are passed as
+        `**{"mask_groups.types": ["REF"], "ramp_fit.save_calibrated_ramp": True}` or by `steps`.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def run_obs(
     Raises
     ------
     ParameterError
-        For an unknown keyword, step or parameter, a wrong value, or an empty database: before anything is done.
+        For an unknown keyword, step or parameter, a wrong value, or an empty database; raised before anything is done.
     ReferenceMissing
         When there is no source of references.
     OutputError
@@ -190,7 +190,7 @@ def _record(concatenation: str, kind: str, entry: Entry, began: float) -> ObsRec
 
 
 def summarise(records: Sequence[ObsRecord]) -> list[str]:
-    """Return a line per exposure: what it is, what became of it, how long it took."""
+    """Return a line per exposure: name and type, result, time taken."""
     width = max((len(record.name) for record in records), default=0)
     return [
         f"{record.name:{width}}  {record.type:6}  {record.state:6}  {record.seconds:6.1f} s"

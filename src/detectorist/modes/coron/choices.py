@@ -1,4 +1,4 @@
-"""What follows for each coronagraphic exposure from what it is, and from what the others are."""
+"""Settings of each coronagraphic exposure that follow from its type, and from the other exposures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def types_of(database: Database) -> dict[str, dict[str, str]]:
 
 
 def settings_by_type(database: Database, steps: Steps) -> dict[str, tuple[str, ...]]:
-    """Return {exposure: settings} that stand unless something else is said.
+    """Return {exposure: settings}, the defaults by type of exposure.
 
     No dark for subarrays. NIRCam ramps with one good group are fitted; without a superbias, as with MIRI, the rate of
     such a ramp would be the pedestal over the time of a group.
@@ -46,12 +46,12 @@ def _settings_of_row(row: Any, steps: Steps) -> Iterator[str]:
 
 
 def matched_groups(database: Database, steps: Steps) -> dict[str, tuple[str, ...]]:
-    """Return {exposure: settings} that match reference stars to their target, where that is asked for.
+    """Return {exposure: settings} that match reference stars to their target, if requested.
 
     Raises
     ------
     ParameterError
-        When the target is not there.
+        When there is no target.
     """
     masks = steps.get("mask_groups", {})
     if masks.get("skip", True):

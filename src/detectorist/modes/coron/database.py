@@ -51,7 +51,7 @@ class Database:
         TYPE is one of SCI, REF, SCI_BG, REF_BG; ROLL counts orientations of the science target from 1.
     output_dir : Path
     unreadable : dict of Path to str
-        Files that were given and cannot be read, and why: they are in no table, and fail by themselves in a run.
+        Files that cannot be read, and the reasons: they are in no table, and fail individually in a run.
 
     Examples
     --------
@@ -87,13 +87,13 @@ class Database:
     def read(self, files: Iterable[str | Path]) -> Database:
         """Add exposures (uncal, rate or rateints files), determine their types, and return the database itself.
 
-        A file that is there already is not added again. Exposures of target acquisition are left out. Only new rows
+        Files already in the database are not added again. Exposures of target acquisition are left out. Only new rows
         get a TYPE: edited ones stay. A damaged file does not stop the others: see `unreadable`.
 
         Raises
         ------
         InputError
-            For a file that is not there or is no coronagraphic exposure.
+            For a file that does not exist or is not a coronagraphic exposure.
         ParameterError
             For an exposure that is listed twice under different paths.
         """
@@ -131,17 +131,16 @@ class Database:
         psflibpaths: str | Path | Iterable[str | Path] | None = None,
         bgpaths: str | Path | Iterable[str | Path] | None = None,
     ) -> Database:
-        """Add exposures under spaceKLIP's name for it, and return the database itself.
+        """Add exposures, and return the database itself; named as in spaceKLIP.
 
         Parameters
         ----------
         datapaths : path or paths
             Exposures whose types come from their headers, as in `read`.
         psflibpaths : path or paths, optional
-            Exposures of reference stars, whatever their headers say: TYPE REF.
+            Exposures of reference stars: TYPE REF, regardless of their headers.
         bgpaths : path or paths, optional
-            Exposures of empty fields, whatever their headers say: TYPE REF_BG where the header is that of a reference
-            star, else SCI_BG.
+            Exposures of empty fields: TYPE REF_BG if the header is that of a reference star, otherwise SCI_BG.
 
         Raises
         ------
@@ -164,12 +163,12 @@ class Database:
             count_rolls(table)
 
     def select(self, name: str, *types: str) -> Table:
-        """Return the rows of a concatenation that are of some types; all without any.
+        """Return the rows of a concatenation with some types; all rows if no type is given.
 
         Raises
         ------
         ParameterError
-            When there is no such concatenation.
+            When the concatenation does not exist.
         """
         if name not in self.obs:
             raise ParameterError(f'no concatenation "{name}"{nearest(name, self.obs)}; known: {", ".join(self.obs)}')
@@ -177,12 +176,12 @@ class Database:
         return table[np.isin(table["TYPE"], types)] if types else table
 
     def check(self) -> list[str]:
-        """Return what may be wrong, a sentence each: a table without science target or without reference star.
+        """Return warnings, one sentence each: a table without science target or without reference star.
 
         Raises
         ------
         ParameterError
-            For a TYPE that is none, or a row in the table of another concatenation.
+            For an invalid TYPE, or a row in the table of another concatenation.
         """
         concerns = []
         for name, table in self.obs.items():
@@ -218,12 +217,12 @@ class Database:
         return path
 
     def finish(self, records: Sequence[JobRecord]) -> Path:
-        """Let the rows of exposures that are done name what was made of them, save the table and return its path."""
+        """Enter the products of finished exposures, save the table and return its path."""
         self.take_products(records)
         return self.save()
 
     def take_products(self, records: Sequence[JobRecord]) -> None:
-        """Let the rows of exposures that are done name their new rateints, or calints where there are such."""
+        """Enter the new rateints files of finished exposures, or their calints if there are any."""
         made = {product: _products_of(records, product) for product in ("calints", "rateints")}
         for table in self.obs.values():
             for index, row in enumerate(table):
@@ -260,10 +259,10 @@ class Database:
 
 
 def read_files(files: Sequence[Path], output_dir: Path) -> tuple[Database, tuple[Path, ...], tuple[str, ...]]:
-    """Return the database of some files, the raw files to reduce, and what to tell of those that are not in it.
+    """Return the database of some files, the raw files to reduce, and notes on those that are not in it.
 
-    A table (.ecsv) stands for the files that it names. A file that cannot be read stays among the files, so that it
-    fails by itself.
+    A table (.ecsv) may be given instead of the files that it lists. A file that cannot be read stays among the files,
+    so that it fails individually.
     """
     tables = [path for path in files if path.suffix == ".ecsv"]
     if tables:
@@ -294,5 +293,5 @@ def _listed(paths: str | Path | Iterable[str | Path] | None) -> list[Path]:
 
 
 def uncals_of(database: Database) -> list[Path]:
-    """Return the raw file of every row; the rate where there is none, which its job then says."""
+    """Return the raw file of every row; the rate where there is none, which its job will refuse."""
     return [Path(str(row["UNCALFILE"]) or str(row["FITSFILE"])) for table in database.obs.values() for row in table]

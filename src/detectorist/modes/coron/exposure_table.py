@@ -1,4 +1,4 @@
-"""Rows of the tables of coronagraphic exposures: read from headers, told apart by type, orientations counted."""
+"""Rows of the tables of coronagraphic exposures: read from headers, types determined, orientations counted."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def stem_of(path: str | Path) -> str:
     Raises
     ------
     InputError
-        When the file is not named as a product of this kind.
+        When the file does not have the name of a JWST product.
     """
     if product_of(path) not in KNOWN_BY or without_ending(path) == Path(path).name:
         named = ", ".join(f"*_{product}.fits" for product in KNOWN_BY)
@@ -105,7 +105,7 @@ def read_row(path: Path) -> dict[str, Any] | None:
     UnreadableError
         For a damaged file.
     InputError
-        For a file that is not there or is no coronagraphic exposure.
+        For a file that does not exist or is not a coronagraphic exposure.
     """
     try:
         keywords = read_keywords(path)
@@ -144,7 +144,7 @@ def _value(keywords: Keywords, column: _Column) -> Any:
 
 
 def make_table(rows: list[dict[str, Any]]) -> Table:
-    """Return rows as a table with the columns in order; what a file did not say is filled in."""
+    """Return rows as a table with the columns in order; missing values are filled in."""
     table = Table()
     for name, column in COLUMNS.items():
         values = [_NOTHING[column.dtype[0]] if np.ma.is_masked(row[name]) else row[name] for row in rows]
@@ -155,7 +155,7 @@ def make_table(rows: list[dict[str, Any]]) -> Table:
 
 
 def check_row(name: str, row: Any) -> None:
-    """Raise ParameterError for a TYPE that is none, or a row in the table of another concatenation."""
+    """Raise ParameterError for an invalid TYPE, or a row in the table of another concatenation."""
     if row["TYPE"] not in TYPES:
         hint = nearest(str(row["TYPE"]).upper(), TYPES)
         raise ParameterError(f'{row["FITSFILE"]}: TYPE is "{row["TYPE"]}"{hint}; one of {", ".join(TYPES)} is needed')

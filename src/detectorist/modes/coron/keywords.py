@@ -41,12 +41,12 @@ IMPLIED = {"mask_array": ("mask_groups.skip=false", 'mask_groups.mask_method="cu
 
 
 def settings_of(keywords: Mapping[str, Any], steps: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return the settings that correspond to keywords and tables of steps, the stronger ones last.
+    """Return the settings that correspond to keywords and tables of steps, in order of increasing precedence.
 
     Raises
     ------
     ParameterError
-        For an unknown keyword, or results that are not to be saved.
+        For an unknown keyword, or `save_results=False`.
     """
     known = (*SKIPS, *OPTIONS, *PARAMETERS, "save_results")
     found: list[str] = []
@@ -65,7 +65,7 @@ def settings_of(keywords: Mapping[str, Any], steps: Mapping[str, Mapping[str, An
 
 
 def steps_in_place(steps: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return tables of steps without what is a parameter of the pipeline here: that is no parameter of its step."""
+    """Return tables of steps without parameters that belong to the pipeline here, not to the step."""
     return {
         step: {name: value for name, value in table.items() if f"{step}.{name}" not in PARAMETERS or step != "ramp_fit"}
         for step, table in steps.items()

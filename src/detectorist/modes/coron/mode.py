@@ -42,7 +42,7 @@ class CoronMode(Mode):
         return exposure_name(path, segments=False)
 
     def gather(self, files: Sequence[Path], output_dir: Path, steps: Mapping[str, Mapping[str, Any]]) -> Gathered:
-        """Determine the types of exposures and what follows; a table (.ecsv) stands for the files it lists."""
+        """Determine the types of exposures and their settings; a table (.ecsv) may replace the files it lists."""
         from detectorist.modes.coron.choices import matched_groups, settings_by_type, types_of
         from detectorist.modes.coron.database import read_files
 
@@ -57,7 +57,7 @@ class CoronMode(Mode):
         )
 
     def check(self, job: Job) -> None:
-        """Refuse unknown steps, parameters and values, and a source of references that is none."""
+        """Refuse unknown steps, parameters and values, and an invalid source of references."""
         from detectorist.crds_source import use_references
 
         _build(job)
@@ -84,7 +84,7 @@ class CoronMode(Mode):
         return images_to_xarray(exposure, {"rate": "_rate.fits", "rateints": "_rateints.fits"})
 
     def summarise(self, record: JobRecord) -> list[str]:
-        """Return what the numbers of the exposure say."""
+        """Return a summary of the numbers of the exposure."""
         from detectorist.modes.coron.quality import summarise
 
         return summarise(record.steps.get("exposure", {}))
@@ -135,7 +135,7 @@ def _pipeline_for(job: Job) -> tuple[Any, str]:
 
 
 def _build(job: Job) -> Any:
-    """Return the pipeline of a job with every step constructed, so that stpipe has seen every value."""
+    """Return the pipeline of a job with every step constructed, so that stpipe has checked every value."""
     from detectorist.modes.coron.pipeline import Coron1Pipeline
     from detectorist.reduction.recipe_files import load_recipe
     from detectorist.reduction.runner import build_pipeline

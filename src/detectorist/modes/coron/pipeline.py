@@ -73,8 +73,8 @@ SUBTRACTED = {"subtract_ktc": ("offsets", "ktc"), "subtract_1overf": ("stripes",
 class Coron1Pipeline(DetectoristPipeline, Detector1Pipeline):
     """Detector1Pipeline for coronagraphy: own saturation, reference pixels and ramp fit, kTC and 1/f noise, outliers.
 
-    All other steps are the standard ones (compiled where that gives the same bits). The standard
-    Detector1Pipeline is not touched.
+    All other steps are the standard ones (compiled where the results are bit-identical). The standard Detector1Pipeline
+    is not modified.
 
     Notes
     -----
@@ -213,7 +213,7 @@ def _require_groups(ramp: RampModel, instrument: str) -> None:
 
 
 def combine_into(rate: ImageModel, rateints: CubeModel, var_poisson: np.ndarray, var_read: np.ndarray) -> None:
-    """Replace a rate by the weighted mean of the rates of the integrations; the variances are those of single rates."""
+    """Replace a rate by the weighted mean of the rates of the integrations; variances are those of the single rates."""
     unusable = dq.has(rateints.dq, dq.DO_NOT_USE)
     combined = combine_integrations(np.asarray(rateints.data), unusable, var_poisson, var_read)
     rate.data = combined.rate

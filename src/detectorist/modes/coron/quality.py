@@ -1,4 +1,4 @@
-"""Figures of merit of a coronagraphic exposure: measured once, when it is reduced, and read wherever they are shown."""
+"""Figures of merit of a coronagraphic exposure: measured once, at the reduction, and stored."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def measure(
     flags: np.ndarray,
     records: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Return the numbers of an exposure; what cannot be measured is left out.
+    """Return the numbers of an exposure; numbers that cannot be measured are left out.
 
     rate : ndarray of float, shape (ny, nx), DN/s
     cube, errors, flags : ndarray, shape (n_ints, ny, nx)
@@ -237,7 +237,7 @@ def largest_departure(rate: np.ndarray, away: np.ndarray, usable: np.ndarray) ->
         In all integrations.
 
     The robust scatter over the brightest pixels of the rate, of the integration that departs most; about 0.9 where
-    noise alone makes them differ (each takes part in the median). NaN where there is nothing to compare.
+    noise alone makes them differ (each takes part in the median). NaN if there is nothing to compare.
     """
     usable = usable & np.isfinite(rate)
     if not usable.any():

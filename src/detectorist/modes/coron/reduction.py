@@ -1,4 +1,4 @@
-"""One coronagraphic exposure from its file to products, which appear when all of them are whole."""
+"""One coronagraphic exposure from its file to products, which appear when all are complete."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ LEAST_GROUPS_MIRI = 2
 
 @dataclass(frozen=True)
 class Reduced:
-    """What became of an exposure: all products, what the steps recorded, every parameter in force."""
+    """The result for an exposure: all products, records of the steps, every parameter in force."""
 
     products: tuple[Path, ...]
     steps: dict[str, Any]
@@ -51,12 +51,13 @@ class Reduced:
 
 
 def reduce_exposure(request: Request) -> Reduced:
-    """Reduce one coronagraphic exposure. Products appear under their names when all of them are whole.
+    """Reduce one coronagraphic exposure. Products appear under their names when all are complete.
 
     Raises
     ------
     InputError
-        When the file is no raw coronagraphic exposure, is not whole, contradicts itself, or no rate could be fitted.
+        When the file is not a raw coronagraphic exposure, is incomplete, contradicts itself, or no rate could be
+        fitted.
     PlaceTaken
         When a product would replace an input or a foreign file.
     DetectoristError
@@ -152,7 +153,7 @@ def _type_of(model: ImageModel) -> str:
 
 
 def require_ramp(path: Path) -> None:
-    """Raise InputError for a file that is no ramp, or none that a slope can be fitted to."""
+    """Raise InputError for a file without ramps, or with ramps too short to fit a slope."""
     meta = read_header(path)
     if product_of(path) in (*NEEDED, "cal", "calints"):
         raise InputError(

@@ -57,7 +57,7 @@ class CoronSections(Section):
         return None if rate is None else coloured(rate, stretch_of(rate, top=99.9), largest_pix=THUMBNAIL_PIX)
 
     def opening(self, exposures: Sequence[Exposure]) -> Iterator[Opening]:
-        """Yield the first exposures of the target without the star, and the faintest companions that they show."""
+        """Yield the first exposures of the target without the star, and the limits for companions."""
         targets = [one for one in exposures if one.numbers.get("type", "SCI") == "SCI"] or list(exposures)
         references = [one for one in exposures if one.numbers.get("type") == "REF"][:MOST_REFERENCES]
         shown = targets[:MOST_OPENINGS]
@@ -73,7 +73,7 @@ class CoronSections(Section):
             yield Opening(shown[0], Panel("coron_contrast", "Faintest companions", draw))
 
     def panels(self, exposure: Exposure, *, brief: bool = False) -> Iterator[Panel]:
-        """Yield the figures that the products allow."""
+        """Yield the figures that can be drawn from the products."""
         found = _Products(exposure)
         pictures = []
         if found.rate is not None:
@@ -242,7 +242,7 @@ class _Products:
 
     @property
     def usable_rate(self) -> np.ndarray | None:
-        """The rate, not a number where a pixel cannot be used."""
+        """The rate, NaN where a pixel cannot be used."""
         bad = self._read("rate", "DQ", np.int64)
         if self.rate is None or bad is None or bad.shape != self.rate.shape:
             return self.rate

@@ -17,7 +17,7 @@ def calibrate(job: Job, progress: Progress) -> Outcome:
     Raises
     ------
     DetectoristError
-        As `run_standard`; InputError when the pipeline calibrates nothing.
+        As `run_standard`; InputError when the pipeline has no result.
     """
     (rate,) = (Path(path) for path in job.left)
     progress(0, 1, "calwebb_image2")

@@ -98,11 +98,11 @@ def options(
 
 
 def template_setting(folder: Path) -> str:
-    """Return the setting that names a folder of wisp templates, whatever folder a process works in."""
+    """Return the setting for a folder of wisp templates, as an absolute path."""
     return f"wisps.template_dir={json.dumps(str(folder.resolve()))}"
 
 
 def locate(file: Path, folder: Path) -> Path:
-    """Return the file, or the one of its name in the folder where there is only that."""
+    """Return the file or, if it does not exist, the one of its name in the folder."""
     other = folder / file.name
     return other if other.is_file() and not file.is_file() else file

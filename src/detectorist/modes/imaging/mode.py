@@ -48,7 +48,7 @@ class ImagingMode(Mode):
         return exposure_name(path, segments=False)
 
     def check(self, job: Job) -> None:
-        """Refuse unknown steps, parameters and values, and a source of references that is none."""
+        """Refuse unknown steps, parameters and values, and an invalid source of references."""
         from detectorist.crds_source import use_references
 
         _build(job)
@@ -69,13 +69,13 @@ class ImagingMode(Mode):
         return ImagingSections()
 
     def to_xarray(self, exposure: Exposure) -> xr.Dataset:
-        """Return the rate image, and what it was before wisps and 1/f noise were subtracted."""
+        """Return the rate image, and the image before wisps and 1/f noise were subtracted."""
         from detectorist.reduction.image_dataset import images_to_xarray
 
         return images_to_xarray(exposure, PRODUCTS)
 
     def summarise(self, record: JobRecord) -> list[str]:
-        """Return what the numbers of the exposure say."""
+        """Return a summary of the numbers of the exposure."""
         from detectorist.modes.imaging.quality import summarise
 
         return summarise(record.steps.get("exposure", {}))
@@ -126,7 +126,7 @@ def _what_was_left(job: Job) -> tuple[str, ...]:
 
 
 def _build(job: Job) -> Any:
-    """Return the pipeline of a job with every step constructed, so that stpipe has seen every value."""
+    """Return the pipeline of a job with every step constructed, so that stpipe has checked every value."""
     from detectorist.modes.imaging.pipeline import ImagingPipeline
     from detectorist.reduction.recipe_files import load_recipe
     from detectorist.reduction.runner import build_pipeline

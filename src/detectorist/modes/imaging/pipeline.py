@@ -45,7 +45,7 @@ _KINDS = {4: RampModel, 3: CubeModel, 2: ImageModel}
 
 
 class ImagingJumpStep(EngineJumpStep):
-    """Detect jumps, then let the pipeline's `snowballs` step flag large events: before anything uses the flags."""
+    """Detect jumps, then flag large events with the pipeline's `snowballs` step, before the flags are used."""
 
     def process(self, step_input: Any) -> Any:
         """Return the ramps with the flags of both."""
@@ -57,7 +57,7 @@ class ImagingJumpStep(EngineJumpStep):
 
 
 class ImagingRampFitStep(MarkedRampFitStep):
-    """Fit ramps, and hand on to the rates what our steps recorded on the ramps."""
+    """Fit ramps, and copy the records of our steps from the ramps to the rates."""
 
     def process(self, step_input: Any) -> Any:
         """Return rate and rates of the integrations."""
@@ -81,19 +81,19 @@ class ImagingRampFitStep(MarkedRampFitStep):
 class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
     """Detector1Pipeline with snowballs flagged before its one ramp fit, and a rate without wisps and 1/f noise.
 
-    Takes an `_uncal.fits` (or a `_rate.fits`, from which it goes on). All other steps are the standard ones, compiled
-    where that gives the same bits; the standard Detector1Pipeline is not touched.
+    Takes an `_uncal.fits` (or a `_rate.fits`, from which it continues). All other steps are the standard ones, compiled
+    where the results are bit-identical; the standard Detector1Pipeline is not modified.
 
-    The uncorrected rate is kept beside the product, as `*_rate_prewisp.fits` and `*_rate_pre1f.fits`. Wisps stay in,
-    with a warning, where no folder of templates is given. The rates of the integrations lose the same wisp, and stripes
-    each by itself. `jump.expand_large_events` is off while `snowballs` runs.
+    The uncorrected rate is kept beside the product, as `*_rate_prewisp.fits` and `*_rate_pre1f.fits`. Wisps are not
+    subtracted, with a warning, if no folder of templates is given. From the rates of the integrations the same wisp is
+    subtracted, and the stripes of each. `jump.expand_large_events` is off while `snowballs` runs.
 
     Raises
     ------
     InputError
-        When the exposure is no NIRCam image.
+        When the exposure is not a NIRCam image.
     AlreadyCorrected
-        When a rate that was given has been through one of the corrections.
+        When one of the corrections has been applied to the given rate already.
     """
 
     class_alias = "imaging"
@@ -124,7 +124,7 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
         self._rateints: CubeModel | None = None
 
     def process(self, input_data: Any) -> JwstDataModel | None:
-        """Return the corrected rate; the ramp where ramp fitting is skipped; None where nothing could be fitted."""
+        """Return the corrected rate; the ramp if ramp fitting is skipped; None if nothing could be fitted."""
         self.choose_engine(self.engine)
         self.leave_large_events_to_snowballs()
         self._rateints = None
@@ -160,10 +160,10 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
         return (step for step in steps if isinstance(step, DetectoristStep))
 
     def side_products(self, stem: str) -> list[Path]:
-        """Return what the last run has written besides the rate: with `whole_files`, copies and interim products too.
+        """Return the files the last run wrote besides the rate; with `whole_files`, copies and interim products too.
 
         stem : str
-            What the names of products begin with.
+            Prefix of the names of products.
         """
         saved = (name for name in self.step_defs if getattr(self, name).save_results)
         by_stock_steps = [path for name in saved if (path := self.folder / f"{stem}_{name}.fits").is_file()]
@@ -171,7 +171,7 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
         return sorted({*self._written, *by_stock_steps, *of_steps})
 
     def leave_large_events_to_snowballs(self) -> None:
-        """Turn `jump.expand_large_events` off where `snowballs` runs: what jump has grown would pass for large events.
+        """Turn `jump.expand_large_events` off if `snowballs` runs: events grown by jump would count as large events.
 
         Parameters of the jump step that come from CRDS turn it on.
         """
@@ -187,7 +187,7 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
         """Return the rate without wisps and stripes, a copy of it saved before each; correct and save the rateints.
 
         stem : str
-            What the names of all products begin with.
+            Prefix of the names of all products.
         """
         rate.meta.filename = f"{stem}_rate.fits"
         self.suffix = "rate"
@@ -247,10 +247,10 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
         return False
 
     def save_model(self, model: Any, suffix: str | None = None, **kwargs: Any) -> Any:
-        """Save a product as stpipe does; interim ones only where they are wanted.
+        """Save a product as stpipe does; interim ones only if requested.
 
-        With `whole_files`, set by whoever runs the pipeline, interim products and copies are written whole or not at
-        all, also without `save_results`.
+        With `whole_files`, set by the caller, interim products and copies are written completely or not at all, even
+        without `save_results`.
         """
         if suffix in INTERIM and self.delete_interim:
             return None
@@ -294,7 +294,7 @@ def kind_of_file(path: Path) -> type[JwstDataModel]:
     Raises
     ------
     InputError
-        When the file cannot be read or is cut off, or is no NIRCam image.
+        When the file cannot be read, is truncated, or is not a NIRCam image.
     """
     axes = sci_axes(path)
     if len(axes) not in _KINDS:

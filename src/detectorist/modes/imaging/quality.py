@@ -1,4 +1,4 @@
-"""Figures of merit of a NIRCam image: measured once, when it is reduced, and read wherever they are shown."""
+"""Figures of merit of a NIRCam image: measured once, at the reduction, and stored."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ class RateImage:
 
 
 def measure(image: RateImage, records: Mapping[str, Mapping[str, Any]] = MappingProxyType({})) -> dict[str, Any]:
-    """Return the numbers of an image; what cannot be measured is left out.
+    """Return the numbers of an image; numbers that cannot be measured are left out.
 
     records : mapping
         {step: numbers}.
@@ -271,6 +271,6 @@ def summarise(numbers: Mapping[str, Any]) -> list[str]:
 
 
 def least_strength_seen(errors: Sequence[float]) -> float:
-    """Return the strength of the weakest wisp that errors of the strengths let be found, the worst of several."""
+    """Return the strength of the weakest detectable wisp, given the errors of the strengths; the worst of several."""
     worst = FOUND_SIGMA * float(np.max(np.nan_to_num(np.asarray(errors, float), nan=np.inf)))
     return min(worst, ANY_STRENGTH)

@@ -36,7 +36,7 @@ class RateRequest:
         "wisps" or "stripes".
     file : Path
     output_dir, input_dir : Path
-        Where products go; where a file is looked for that is not found as given.
+        Folder for products; folder in which files are searched that are not found as given.
     in_place : bool
         Write over the file given.
     parameters : dict
@@ -56,7 +56,7 @@ class RateRequest:
 
 @dataclass(frozen=True)
 class RateResult:
-    """What a correction read and wrote; `target` is None where the step left the image alone."""
+    """The files that a correction read and wrote; `target` is None if the image was not changed."""
 
     source: Path
     target: Path | None
@@ -66,8 +66,8 @@ class RateResult:
 def correct_rate_file(request: RateRequest) -> RateResult:
     """Run one correction on a rate file.
 
-    It goes on from the file of this name in the output folder where there is one, so that corrections follow each
-    other. A copy of what was read is kept as `*_prewisp.fits` or `*_pre1f.fits`.
+    It continues from the file of this name in the output folder, if there is one, so that corrections can be applied in
+    turn. A copy of the input is kept as `*_prewisp.fits` or `*_pre1f.fits`.
 
     Raises
     ------

@@ -54,13 +54,13 @@ class Exposure:
 
     @property
     def is_ramp(self) -> bool:
-        """Whether its slopes have still to be fitted."""
+        """Whether it has ramps, not rates."""
         return self.meta.get("model_type") in RAMPS
 
     def templates_in(self, folder: str | None) -> list[Path]:
-        """Return the wisp templates for it; none where it has no wisps or no folder is given.
+        """Return the wisp templates for it; none if it has no wisps or no folder is given.
 
-        Raises ReferenceMissing when the folder holds none for its detector and filter.
+        Raises ReferenceMissing when the folder has none for its detector and filter.
         """
         detector, wheel, pupil = (
             str(self.meta.get(f"instrument.{name}") or "") for name in ("detector", "filter", "pupil")
@@ -77,7 +77,7 @@ def read_exposure(file: str | Path) -> Exposure:
     Raises
     ------
     InputError
-        When it cannot be read, is no NIRCam image, or neither ramps nor a rate image.
+        When it cannot be read, is not a NIRCam image, or contains neither ramps nor a rate image.
     """
     path = Path(file)
     meta = read_header(path)
@@ -94,7 +94,7 @@ def read_exposure(file: str | Path) -> Exposure:
 
 @dataclass(frozen=True)
 class Reduced:
-    """What became of an exposure: its rate, what the steps recorded, every parameter in force, and all products."""
+    """The result for an exposure: its rate, records of the steps, every parameter in force, and all products."""
 
     rate: Path
     steps: dict[str, Any]
@@ -105,13 +105,13 @@ class Reduced:
 def reduce_exposure(request: Request) -> Reduced:
     """Reduce one NIRCam image.
 
-    Everything that can be known to fail is checked before the first ramp is read: the header, names and values of all
-    parameters, wisp templates, a source of references, an output folder that can be written.
+    Everything that can fail is checked, as far as possible, before the first ramp is read: the header, names and values
+    of all parameters, wisp templates, a source of references, an output folder that can be written.
 
     Raises
     ------
     DetectoristError
-        One of its kinds, with a sentence that says which file or parameter, what was found and what is needed.
+        A subclass, with the file or parameter, the value found and the value needed.
     """
     (file,) = request.files
     recipe = load_recipe("imaging", request.recipe).with_settings(request.settings)

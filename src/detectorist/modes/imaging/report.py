@@ -60,7 +60,7 @@ class ImagingSections(Section):
                 yield Opening(exposure, replace(_before_after(found), slider=True))
 
     def panels(self, exposure: Exposure, *, brief: bool = False) -> Iterator[Panel]:
-        """Yield the figures that the products allow."""
+        """Yield the figures that can be drawn from the products."""
         found = _Products(exposure)
         if found.rate is None:
             return
@@ -182,7 +182,7 @@ class _Products:
 
     @property
     def mask(self) -> np.ndarray:
-        """Pixels on sources, those that cannot be used, and reference pixels, which see no sky."""
+        """Pixels on sources, unusable pixels, and reference pixels."""
         bad = self.flags & (dq.DO_NOT_USE | dq.REFERENCE_PIXEL) > 0
         return bad if self.tiers is None or self.tiers.shape != bad.shape else bad | (self.tiers > 0)
 

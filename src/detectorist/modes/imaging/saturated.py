@@ -1,4 +1,4 @@
-"""Tables of saturated pixels: what one exposure leaves to the next ones on its detector."""
+"""Tables of saturated pixels, used to flag persistence in the next exposures on the same detector."""
 
 from __future__ import annotations
 

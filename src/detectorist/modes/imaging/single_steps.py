@@ -1,4 +1,4 @@
-"""`detectorist snowballs | destripe`: one correction of one file at a time, as the CEERS scripts are called."""
+"""`detectorist snowballs | destripe`: one correction of one file at a time, like the CEERS scripts."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def destripe(
 
 
 def parameters_of_rate_step(mask_file: Path | None, no_flat: bool) -> dict[str, Any]:
-    """Return the parameters of a step on rates that its options stand for."""
+    """Return the parameters of a step on rates that correspond to its options."""
     parameters: dict[str, Any] = {"apply_flat": not no_flat}
     if mask_file is not None:
         parameters["mask_file"] = str(mask_file)
@@ -156,7 +156,7 @@ def correct(
     parameters: dict[str, Any],
     quiet: bool,
 ) -> None:
-    """Run a step on a rate file, and say what was read and written."""
+    """Run a step on a rate file, and print the files read and written."""
     from detectorist.modes.imaging.rate_correction import RateRequest, correct_rate_file
 
     result = correct_rate_file(RateRequest(step, file, output_dir, input_dir, in_place, parameters, references))

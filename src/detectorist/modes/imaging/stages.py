@@ -62,7 +62,7 @@ class CalibratedStage(StandardStage):
         return images_to_xarray(exposure, {"image": "_cal.fits"})
 
     def summarise(self, record: JobRecord) -> list[str]:
-        """Return what the numbers of the image say."""
+        """Return a summary of the numbers of the image."""
         from detectorist.modes.imaging.stages_quality import summarise_calibrated
 
         return summarise_calibrated(record.steps.get("exposure", {}))
@@ -86,7 +86,7 @@ class MosaicStage(StandardStage):
         return [self.job_after(name, jobs, Path(jobs[0].output_dir)) for name, jobs in groups.items()]
 
     def steps_of(self, job: Job) -> list[str]:
-        """Return the steps that are not skipped, for a target that stays where it is."""
+        """Return the steps that are not skipped, for a target that does not move."""
         return [name for name in super().steps_of(job) if name != "assign_mtwcs"]
 
     def reduce(self, job: Job, progress: Progress) -> Outcome:
@@ -120,7 +120,7 @@ class MosaicStage(StandardStage):
         return images_to_xarray(exposure, {"mosaic": "_i2d.fits"})
 
     def summarise(self, record: JobRecord) -> list[str]:
-        """Return what the numbers of the mosaic say."""
+        """Return a summary of the numbers of the mosaic."""
         from detectorist.modes.imaging.stages_quality import summarise_mosaic
 
         return summarise_mosaic(record.steps.get("exposure", {}))

@@ -1,4 +1,4 @@
-"""Figures of merit of calibrated images and mosaics: measured once, and read by all who show them."""
+"""Figures of merit of calibrated images and mosaics: measured once, and stored."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class SkyImage:
     data, error : ndarray of float, shape (ny, nx), MJy/sr
         NaN where nothing was measured.
     pixel_sr : float
-        Solid angle of a pixel; NaN where the header does not tell.
+        Solid angle of a pixel; NaN if it is not in the header.
     flags : ndarray of uint32, shape (ny, nx), or None
         DQ; mosaics have none.
     unit : str
@@ -90,7 +90,7 @@ def read_image(path: Path) -> SkyImage:
 
 
 def measure_calibrated(image: SkyImage) -> dict[str, Any]:
-    """Return depth, noise over stated errors, level and scale; what cannot be measured is left out."""
+    """Return depth, noise over stated errors, level and scale; numbers that cannot be measured are left out."""
     unusable = ~np.isfinite(image.data)
     scale = np.sqrt(image.pixel_sr) * 180 / np.pi * 3600
     numbers: dict[str, Any] = {
@@ -104,7 +104,7 @@ def measure_calibrated(image: SkyImage) -> dict[str, Any]:
 
 
 def measure_mosaic(image: SkyImage) -> dict[str, Any]:
-    """Return as `measure_calibrated`; what no image covers is no loss."""
+    """Return as `measure_calibrated`; pixels that no image covers do not count as lost."""
     covered = np.ones(image.data.shape, bool) if image.weight is None else image.weight > 0
     numbers = measure_calibrated(image)
     numbers["unusable_pct"] = 100 * float((~np.isfinite(image.data[covered])).mean()) if covered.any() else 100.0

@@ -40,11 +40,11 @@ class TemplateRequest:
     files : sequence of str or Path
         Rate images with their wisps, of any detectors and filters.
     output_dir : Path
-        Folder for the templates: what `wisps.template_dir` takes.
+        Folder for the templates, as used by `wisps.template_dir`.
     references : str or Path, optional
         As in `crds_source.use_references`.
     apply_flat : bool
-        Stack flat-fielded images, as templates are meant to be.
+        Stack flat-fielded images, as templates should be.
     overwrite : bool
         Replace templates that exist.
     """
@@ -59,7 +59,7 @@ class TemplateRequest:
 
 @dataclass(frozen=True)
 class MadeTemplate:
-    """A template that was written: its file, its figure, and what it was made from."""
+    """A template that was written: its file, its figure, and its exposures."""
 
     path: Path
     figure: Path
@@ -80,13 +80,13 @@ class TemplatePlan:
 def plan_templates(files: Sequence[str | Path]) -> TemplatePlan:
     """Sort rate files by detector and filter.
 
-    Those without wisps, and those of which there are too few, are left out as long as any template can be made.
+    Files without wisps, and groups with too few files, are left out as long as any template can be made.
 
     Raises
     ------
     InputError
-        When a file cannot be read or is no NIRCam rate image, when no file shows wisps, or when images of one detector
-        and filter differ in shape.
+        When a file cannot be read or is not a NIRCam rate image, when no file shows wisps, or when images of one
+        detector and filter differ in shape.
     AlreadyCorrected
         When wisps have been subtracted from a file.
     TooFewPixels
@@ -134,8 +134,8 @@ def make_wisp_templates(request: TemplateRequest) -> tuple[list[MadeTemplate], l
     Raises
     ------
     DetectoristError
-        As `plan_templates` and `algorithms.wisp_templates.stack_template`; OutputError for a template that exists, and
-        where nothing can be written.
+        As `plan_templates` and `algorithms.wisp_templates.stack_template`; OutputError for a template that exists, or
+        if nothing can be written.
     """
     plan = plan_templates(request.files)
     targets = {key: request.output_dir / f"wisps_{key[0].lower()}_{key[1].lower()}.fits" for key in plan.groups}

@@ -25,10 +25,10 @@ DEFAULT = "subtract"
 
 
 class WispsGroup(TyperGroup):
-    """Takes `wisps FILE` for `wisps subtract FILE`, with options before or behind; its help shows both commands."""
+    """Accepts `wisps FILE` as `wisps subtract FILE`, with options before or after; its help shows both commands."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the name of the default command where a file or its options stand in its place."""
+        """Insert the name of the default command if a file or its options come first."""
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
             args = [DEFAULT, *args]
         return super().parse_args(ctx, args)

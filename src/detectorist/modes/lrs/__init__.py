@@ -1,1 +1,1 @@
-"""MIRI LRS slitless: raw ramps to spectra through time."""
+"""MIRI LRS slitless: raw ramps to time-resolved spectra."""

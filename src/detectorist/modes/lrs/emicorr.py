@@ -1,4 +1,4 @@
-"""MIRI's periodic interference, every integration by itself."""
+"""MIRI's periodic interference, fitted for every integration independently."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ log = logging.getLogger(__name__)
 
 
 class OneByOneEmiCorrStep(EngineEmiCorrStep):
-    """Remove EMI as `EmiCorrStep` does; with `fit_ints_separately`, an integration depends on no other one.
+    """Remove EMI as `EmiCorrStep` does; with `fit_ints_separately`, integrations are independent.
 
     The standard step fits a phase and an amplitude for each, but chooses quiet pixels by the scatter in all of them,
-    and its grid of trial phases moves along with the number of the integration. Here each is handed to it alone, so
-    that the result is the same in whatever parts a segment is processed.
+    and its grid of trial phases depends on the number of the integration. Here each is passed to it alone, so that the
+    result does not depend on how a segment is divided.
     """
 
     def process(self, step_input: Any) -> Any:

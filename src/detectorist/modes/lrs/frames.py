@@ -1,4 +1,4 @@
-"""What becomes of the frames, summed up: images and records small enough to keep for any number of integrations."""
+"""A summary of the frames: images and records small enough to keep for any number of integrations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_VALUES = 256
 
 
 class LrsFrames:
-    """Frames before and after cleaning, block by block: their means, one example, what was replaced, photon noise.
+    """Frames before and after cleaning, block by block: their means, one example, replaced pixels, photon noise.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class LrsFrames:
         self._example_number = 0
 
     def add_before(self, rates: CubeModel, replaced: np.ndarray) -> None:
-        """Take note of a block before it is cleaned.
+        """Add a block before it is cleaned.
 
         replaced : ndarray of int, shape (n_ints, ...)
             Pixels near the trace that a first cleaning replaced: the integration with most of them is the example.
@@ -61,7 +61,7 @@ class LrsFrames:
             self._example_number = self._n_ints + index + 1
 
     def add_after(self, frames: CubeModel, profile: np.ndarray, background: np.ndarray) -> None:
-        """Take note of the same block, background subtracted and cleaned."""
+        """Add the same block, background subtracted and cleaned."""
         data = np.asarray(frames.data)
         self._add("clean", _sum(data))
         self._add("replaced", dq.has(models.flags(frames), dq.OUTLIER).sum(axis=0))
@@ -73,7 +73,7 @@ class LrsFrames:
         self._n_ints += len(data)
 
     def add_records(self, frames: CubeModel, *others: Any, made: dict[str, dict[str, Any]] | None = None) -> None:
-        """Keep what the steps recorded on a block.
+        """Keep the records of the steps on a block.
 
         others : steps that return no model. made : records of references made from the data.
         """

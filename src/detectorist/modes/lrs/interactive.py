@@ -64,7 +64,7 @@ def draw_spectrum(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def draw_spectroscopic(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return the light curves of bins of wavelength, which the legend switches on and off."""
+    """Return the light curves of bins of wavelength, which can be toggled in the legend."""
     plot = _new_plot("flux over its median, shifted", height=480)
     curves = spectroscopic(arrays)
     for (start, curve), level, colour in zip(curves, offsets([c for _, c in curves]), SPECTRAL_COLOURS, strict=False):

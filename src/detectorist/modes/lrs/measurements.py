@@ -1,4 +1,4 @@
-"""What is measured of spectra through time: the numbers that `quality` names and judges."""
+"""Measurements of time-resolved spectra: the numbers that `quality` names and checks."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def measure(
     frames: Any = None,
     records: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Return the numbers of spectra through time.
+    """Return the numbers of time-resolved spectra.
 
     dataset : mapping of str to array
         As `LrsSpectra.dataset`.
@@ -58,11 +58,11 @@ def measure(
     Returns
     -------
     dict
-        Plain numbers; what cannot be measured is left out. `white_residual_ppm` is the standard deviation of what a
-        first fit of the transit leaves of the white light; `white_scatter_ppm` is that or, where it is smaller, the
+        Plain numbers; numbers that cannot be measured are left out. `white_residual_ppm` is the standard deviation of
+        the white light about a first fit of the transit; `white_scatter_ppm` is that or, where it is smaller, the
         scatter from one integration to the next (second differences), which is blind to slow changes. That of single
-        wavelengths is from one integration to the next.
-        `pull_width` is the median over wavelengths of scatter over stated error: 1 where the errors are right.
+        wavelengths is from one integration to the next. `pull_width` is the median over wavelengths of scatter over
+        stated error: 1 if the errors are right.
     """
     arrays = {name: np.asarray(dataset[name]) for name in _READ}
     numbers = {**_of_spectra(arrays), **_of_records(records), **_of_frames(frames, records)}

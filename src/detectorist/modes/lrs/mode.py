@@ -62,8 +62,8 @@ class LrsMode(Mode):
     def join(self, exposures: dict[str, list[Path]]) -> dict[str, list[Path]]:
         """Return exposures of one visit and activity, as a phase curve has them, as one time series.
 
-        Its name has the first and the last exposure's number: jw01366011001_04103_00001-00003_mirimage. A file of it
-        that cannot be read is an exposure of its own, so that it fails by its name and the others are reduced.
+        Its name has the first and the last exposure's number: jw01366011001_04103_00001-00003_mirimage. A file that
+        cannot be read becomes a separate exposure, so that it fails under its own name and the others are reduced.
         """
         joined = {}
         for name, paths in _series(exposures).items():
@@ -73,7 +73,7 @@ class LrsMode(Mode):
         return joined
 
     def gather(self, files: Sequence[Path], output_dir: Path, steps: Mapping[str, Mapping[str, Any]]) -> Gathered:
-        """Return the files, and for a series that goes on without one of them, that its gap is accepted."""
+        """Return the files, and accept the gap of a series in which a file is missing."""
         found: dict[str, list[Path]] = {}
         for path in sorted(files):
             found.setdefault(self.exposure_of(path), []).append(path)
@@ -86,7 +86,7 @@ class LrsMode(Mode):
         return Gathered(tuple(files), settings=settings, notes=tuple(notes), apart=frozenset(apart))
 
     def check(self, job: Job) -> None:
-        """Refuse unknown steps, parameters and values, and a source of references that is none."""
+        """Refuse unknown steps, parameters and values, and an invalid source of references."""
         from detectorist.crds_source import use_references
 
         recipe = _recipe(job)
@@ -115,7 +115,7 @@ class LrsMode(Mode):
             return opened.load()
 
     def summarise(self, record: JobRecord) -> list[str]:
-        """Return what the numbers of the exposure say."""
+        """Return a summary of the numbers of the exposure."""
         from detectorist.modes.lrs.quality import summarise
 
         return summarise(record.steps.get("exposure", {}))
@@ -155,7 +155,7 @@ class LrsMode(Mode):
         )
 
     def with_memory(self, job: Job, memory_bytes: int) -> tuple[Job, str]:
-        """Return the job with as many integrations per chunk as fit, where whole segments do not."""
+        """Return the job with as many integrations per chunk as fit in memory, if whole segments do not."""
         sizes = [size for file in job.files if (size := ramp_size(Path(file))) is not None]
         chosen = "chunk_ints" in job.options
         if not sizes or (not chosen and predict_memory(sizes, None) <= MARGIN * memory_bytes):
@@ -192,7 +192,7 @@ def _series(exposures: Mapping[str, Sequence[Path]]) -> dict[str, list[Path]]:
 
 
 def damaged_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the files of a series that cannot be read, by their headers; none where no other would be left."""
+    """Return the files of a series whose headers cannot be read; none if no other would be left."""
     damaged = [path for path in paths if path.is_file() and not _is_readable(path, path.stat().st_mtime_ns)]
     return damaged if len(damaged) < len(paths) else []
 
@@ -224,14 +224,14 @@ def _load_recipe(name: str | None, settings: Sequence[str]) -> Any:
 
 @lru_cache(maxsize=64)
 def reasons_against_chunks(recipe: str | None, settings: tuple[str, ...]) -> tuple[str, ...]:
-    """Return why a job with these parameters cannot go in chunks of integrations; none for most."""
+    """Return why a job with these parameters cannot run in chunks of integrations; usually none."""
     from detectorist.reduction.chunks import reasons_against
 
     return tuple(reasons_against(build(_load_recipe(recipe, settings))))
 
 
 def build(recipe: Any) -> Any:
-    """Return the pipeline of a recipe with every step constructed, so that stpipe has seen every value."""
+    """Return the pipeline of a recipe with every step constructed, so that stpipe has checked every value."""
     from detectorist.modes.lrs.pipeline import LrsPipeline
     from detectorist.reduction.runner import build_pipeline
 

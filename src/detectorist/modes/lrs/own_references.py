@@ -1,4 +1,4 @@
-"""Gain and linearity of one's own, made from the last segment as files: pipelines take no open models."""
+"""Gain and linearity references made from the last segment as files, since pipelines take no open models."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ LEAST_CORRECTION = 1e-4
 
 
 def make_references(pipeline: Any, last: Segment) -> dict[str, dict[str, Any]]:
-    """Make what the recipe asks for below `references/`, and hand it to the steps that use it.
+    """Make the references that the recipe requests in `references/`, and pass them to the steps that use them.
 
     pipeline : LrsPipeline. last : its last segment, of ramps.
-    Returns the records {step: numbers} of what was made, or why it was not.
+    Returns the records {step: numbers}, or the reasons why references were not made.
     """
     records = {}
     if not pipeline.set_custom_gain.skip:
@@ -70,7 +70,7 @@ def _make_linearity(pipeline: Any, last: Segment) -> dict[str, Any]:
 
 
 def describe_reference(linearity: Any, model: JwstDataModel) -> str | None:
-    """Say what the linearity reference of the step does to `model`; None where there is none or it changes nothing."""
+    """Describe the effect of the step's linearity reference on `model`; None if there is none or it changes nothing."""
     name = linearity.get_reference_file(model, "linearity")
     if name == "N/A":
         return None

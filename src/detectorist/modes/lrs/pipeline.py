@@ -90,20 +90,20 @@ class LrsPipeline(DetectoristPipeline):
     """From `_uncal.fits` (or `_rateints.fits`) segments of one exposure to `stage_2/stage_2_output.nc`.
 
     Takes any number of segments in any order. Everything is written below `output_dir`: `stage_1/*_rateints.fits`,
-    `stage_2/stage_2_output.nc`, `references/` (a gain or linearity correction of one's own). A segment whose
+    `stage_2/stage_2_output.nc`, `references/` (gain or linearity made from the data). A segment whose
     `_rateints.fits` was made from the same input with the same parameters, versions and references is not made again.
 
-    Recipes (`detectorist recipe show lrs`) say what runs; without one it is the recipe "default".
+    The recipe defines the steps (`detectorist recipe show lrs`); by default it is "default".
 
     Returns
     -------
     detectorist.modes.lrs.spectra.LrsSpectra
-        Spectra through time; `.dataset` is the xarray dataset that was written.
+        Time-resolved spectra; `.dataset` is the xarray dataset that was written.
 
     Raises
     ------
     InputError
-        When the segments are not one whole exposure of this mode.
+        When the segments are not one complete exposure of this mode.
     """
 
     class_alias = "lrs"
@@ -219,7 +219,7 @@ class LrsPipeline(DetectoristPipeline):
     # --- stage 1
 
     def places_of(self, segments: list[Segment]) -> list[Path]:
-        """Return where the products of these segments go."""
+        """Return the paths of the products of these segments."""
         spectra = [self.folder / SPECTRA, self.folder / FRAMES]
         if not segments[-1].is_ramp:
             return spectra
@@ -231,7 +231,7 @@ class LrsPipeline(DetectoristPipeline):
         return self.folder / "stage_1" / f"{segment.stem}_rateints.fits"
 
     def detector(self, segment: Segment) -> CubeModel:
-        """Return the count rates of every integration of a segment, from its ramps or as they were given."""
+        """Return the count rates of every integration of a segment, from its ramps or as given."""
         if not segment.is_ramp:
             rates = models.open_as(segment.source, CubeModel)
             flag_missing_rates(rates)
@@ -267,7 +267,7 @@ class LrsPipeline(DetectoristPipeline):
         return self.gain_scale.run(rates)
 
     def in_chunks(self, source: Any) -> bool:
-        """Return whether stage 1 of a segment goes in chunks: a file that holds more than one of them."""
+        """Return whether stage 1 of a segment runs in chunks: a file longer than one chunk."""
         return (
             bool(self.chunk_ints)
             and isinstance(source, Path)

@@ -1,6 +1,6 @@
-"""Figures of merit of spectra through time: measured once, at the reduction, and read wherever they are shown.
+"""Figures of merit of time-resolved spectra: measured once, at the reduction, and stored.
 
-`measurements.measure` says how each number is defined; COLUMNS name them, CHECKS say what is good.
+`measurements.measure` defines the numbers; COLUMNS name them, CHECKS give their limits.
 """
 
 from __future__ import annotations
@@ -242,7 +242,7 @@ CHECKS = (
 
 
 def summarise(numbers: Mapping[str, Any]) -> list[str]:
-    """Return a few lines on spectra through time, from the numbers that `measure` found."""
+    """Return a few lines on time-resolved spectra, from the numbers that `measure` found."""
     lines = [
         f"{numbers['n_integrations']} integrations, {numbers['n_wavelengths']} wavelengths; "
         f"replaced near the trace: {numbers['replaced_pct']:.2f} % of all spectral elements"

@@ -1,4 +1,4 @@
-"""One exposure, from files to products: recipe, references, pipeline, log, figures and what was used."""
+"""One exposure, from files to products: recipe, references, pipeline, log, figures and provenance."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Reduced:
-    """What became of an exposure: its spectra, what the steps recorded, and every parameter in force."""
+    """The result for an exposure: its spectra, records of the steps, and every parameter in force."""
 
     spectra: LrsSpectra
     steps: dict[str, Any]
@@ -41,15 +41,15 @@ class Reduced:
 
 
 def reduce_exposure(request: Request, *, chunk_ints: int | None = None) -> Reduced:
-    """Reduce one MIRI LRS exposure, stage 1 in chunks of `chunk_ints` integrations where that is given.
+    """Reduce one MIRI LRS exposure, with stage 1 in chunks of `chunk_ints` integrations if given.
 
-    Everything that can be known to fail is checked before the first ramp is read: headers of all files, names of all
-    parameters, a source of references, an output folder that can be written.
+    Everything that can fail is checked, as far as possible, before the first ramp is read: headers of all files, names
+    of all parameters, a source of references, an output folder that can be written.
 
     Raises
     ------
     DetectoristError
-        One of its kinds, with a sentence that says which file or parameter, what was found and what is needed.
+        A subclass, with the file or parameter, the value found and the value needed.
     """
     recipe = load_recipe("lrs", request.recipe).with_settings(request.settings).with_parameters(chunk_ints=chunk_ints)
     recipe.check(LrsPipeline)

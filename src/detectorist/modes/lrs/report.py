@@ -71,7 +71,7 @@ class LrsSections(Section):
                 yield Opening(exposure, panel)
 
     def panels(self, exposure: Exposure, *, brief: bool = False) -> Iterator[Panel]:
-        """Yield the figures that the products allow."""
+        """Yield the figures that can be drawn from the products."""
         if brief:
             yield from self._drawn(exposure.folder / "figures")
             return

@@ -1,4 +1,4 @@
-"""Stock steps as coronagraphy needs them; used inside Coron1Pipeline only, the stock ones stay as they are."""
+"""Standard steps adapted to coronagraphy; used only inside Coron1Pipeline, the standard ones are not modified."""
 
 from detectorist.modes.coron.steps.jump import CoronJumpStep
 from detectorist.modes.coron.steps.ramp_fit import CoronRampFitStep

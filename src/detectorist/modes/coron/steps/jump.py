@@ -1,4 +1,4 @@
-"""Jump detection in ramps that 1/f noise does not make jump."""
+"""Jump detection that is not confused by 1/f noise."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ LEAST_GROUPS = 3
 
 
 class CoronJumpStep(EngineJumpStep):
-    """Detect jumps as the stock step does, for NIRCam subarrays in ramps without the stripes of their groups.
+    """Detect jumps as the standard step does, for NIRCam subarrays in ramps without the stripes of their groups.
 
     A stripe of 1/f noise moves hundreds of neighbours in one group by more than their own noise: without this, whole
-    pieces of rows are flagged as hit, and their slopes, through part of the groups, have stripes of their own. Only
+    pieces of rows are flagged as jumps, and their slopes, fitted to part of the groups, have additional stripes. Only
     flags are made here; the ramps keep their stripes.
     """
 

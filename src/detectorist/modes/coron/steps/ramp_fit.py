@@ -1,4 +1,4 @@
-"""Ramp fitting with the variances of averaged frames and corrected IPC, that can do single pixels again."""
+"""Ramp fitting with the variances of averaged frames and corrected IPC, which can be repeated for single pixels."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ VARIANCES = ("var_poisson", "var_rnoise", "err")
 
 
 class CoronRampFitStep(MarkedRampFitStep):
-    """Fit ramps as the stock step does, without the bends of RC pixels, and complete the variances of the slopes.
+    """Fit ramps as the standard step does, without the bends of RC pixels, and correct the variances of the slopes.
 
     In RC pixels charge rises along an exponential first. Groups before the ramp is straight are left out; a pixel
-    whose ramp bends to its end, or is too short to tell, is flagged DO_NOT_USE. The log counts both.
+    whose ramp bends to its end, or is too short to judge, is flagged DO_NOT_USE. The log counts both.
 
     Frames averaged in a group share photons (VAR_POISSON is 9 % too large for bright pixels and four groups of
-    SHALLOW4; LIKELY knows of it), and the correction of IPC amplifies read noise (VAR_RNOISE is 4 to 5 % too small).
-    Slopes are the stock ones.
+    SHALLOW4; LIKELY takes it into account), and the correction of IPC amplifies read noise (VAR_RNOISE is 4 to 5 % too
+    small). Slopes are those of the standard step.
     """
 
     reference_file_types: ClassVar = [*MarkedRampFitStep.reference_file_types, "ipc"]
@@ -120,7 +120,7 @@ class CoronRampFitStep(MarkedRampFitStep):
             return deconvolved_share(reference.data)
 
     def refit(self, ramp: RampModel, rate: ImageModel, rateints: CubeModel, changed: np.ndarray) -> None:
-        """Fit the ramps of some pixels again, in place of what `rate` and `rateints` hold there.
+        """Fit the ramps of some pixels again, and replace their values in `rate` and `rateints`.
 
         changed : ndarray of bool, shape (ny, nx)
         """
@@ -162,8 +162,8 @@ class CoronRampFitStep(MarkedRampFitStep):
 def some_pixels(ramp: RampModel, y: np.ndarray, x: np.ndarray) -> RampModel:
     """Return a ramp of one row with the given pixels, and one more that has only the flags common to all pixels.
 
-    The fit of MIRI leaves out groups that no pixel can use: the last pixel keeps those apart from groups
-    that merely none of the chosen pixels can use.
+    The fit of MIRI leaves out groups that no pixel can use: the last pixel distinguishes those from groups that only
+    the chosen pixels cannot use.
     """
     flags = models.group_flags(ramp)
     common = np.bitwise_and.reduce(flags, axis=(2, 3))

@@ -1,4 +1,4 @@
-"""Reference pixels of NIRCam subarrays that have none of their own."""
+"""Reference-pixel correction of NIRCam subarrays without reference pixels."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ DEFAULT_BORDER = (4, 4, 0, 0)
 
 
 class CoronRefPixStep(EngineRefPixStep):
-    """Correct NIRCam subarrays with the pixels at their edges; anything else as the stock step does.
+    """Correct NIRCam subarrays with the pixels at their edges, and all other exposures as the standard step does.
 
-    Every drift (level, odd and even columns, rows) is subtracted as far as the rest of the image follows
-    it, and not at all where it does not: the log says which. No flag is changed. The slope that the level has on
-    average over all integrations looks like sky: it stays, in no pixel's ERR for it is common to all, and its
-    standard error is the record's `level_error_dn_s`.
+    Every drift (level, odd and even columns, rows) is subtracted to the extent that the rest of the image follows it;
+    see the log. No flag is changed. The mean slope of the level over all integrations looks like sky and stays. It is
+    common to all pixels and so not in ERR; its standard error is `level_error_dn_s` in the record.
     """
 
     spec = """

@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 
 
 class CoronSaturationStep(EngineSaturationStep):
-    """Flag saturation; on request with RC pixels, and grown toward the neighbours that share an edge.
+    """Flag saturation; on request with RC pixels, and grown to the neighbours that share an edge.
 
-    Without either, the stock step runs. MIRI's growth is stock unless asked.
+    Without either, the standard step runs. For MIRI the growth is standard unless requested.
     """
 
     spec = """

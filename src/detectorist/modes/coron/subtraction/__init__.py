@@ -1,1 +1,1 @@
-"""The star taken out: images of reference stars fitted to those of the target, contrast, companions."""
+"""Star subtraction: images of reference stars fitted to those of the target, contrast, companions."""

@@ -24,12 +24,12 @@ STAGE_2 = "stage2"
 
 @dataclass(frozen=True)
 class Subtraction:
-    """What was made of one concatenation of instrument, filter, mask and subarray.
+    """The result for one concatenation of instrument, filter, mask and subarray.
 
     Attributes
     ----------
     name : str
-        As the products' names begin.
+        Prefix of the products' names.
     target : SubtractedTarget
     files : tuple of Path
     """
@@ -52,18 +52,18 @@ def subtract_star(
     """Calibrate rates of a target and its reference stars, and subtract the star.
 
     sources : path or sequence of paths
-        Folders of `detectorist run coron`, rates (`*_rate.fits`) or calibrated images (`*_cal.fits`). What each is, the
-        headers say, or the table `database.ecsv` in the folder.
+        Folders of `detectorist run coron`, rates (`*_rate.fits`) or calibrated images (`*_cal.fits`). Their types come
+        from the headers, or from the table `database.ecsv` in the folder.
     output_dir : str or Path
         Folder for products; calibrated images go to `stage2` in it.
     settings : SubtractionSettings, optional
     stage_2 : bool
-        Run calwebb_image2 on rates first, those of the integrations beside them included: backgrounds of empty fields,
-        WCS, flat, photometry. Otherwise rates are subtracted as they are, in DN/s.
+        Run calwebb_image2 on rates first, including those of the integrations: backgrounds of empty fields, WCS, flat,
+        photometry. Otherwise rates are subtracted as they are, in DN/s.
     references : str or Path, optional
         Source of reference files for stage 2, as `detectorist.crds_source.use_references`.
     overwrite : bool
-        Replace products that are there.
+        Replace existing products.
     progress : callable, optional
         Called as progress(done, total, what).
 
@@ -78,7 +78,7 @@ def subtract_star(
         When files are missing or unreadable, have their star subtracted already, or differ in size or unit, and when
         there is no target or no reference star.
     OutputError
-        When a product exists and is not to be replaced.
+        When a product exists and `overwrite` is False.
     ReferenceMissing
         When stage 2 finds no reference files.
     """

@@ -1,4 +1,4 @@
-"""`detectorist subtract`: the star taken out of coronagraphic images."""
+"""`detectorist subtract`: star subtraction for coronagraphic images."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ KnownCompanions = Annotated[
     list[str] | None,
     choice_option("A known companion: SEPARATION,ANGLE (arcsec, degrees). Repeatable. Default: search.", "--companion"),
 ]
-Overwrite = Annotated[bool, file_option("Replace products that are there.", "--overwrite")]
+Overwrite = Annotated[bool, file_option("Replace existing products.", "--overwrite")]
 
 
 def subtract(

@@ -1,4 +1,4 @@
-"""Images of coronagraphic exposures as a subtraction needs them: light, noise, where the star is, where north is."""
+"""Images of coronagraphic exposures for star subtraction: light, noise, position of the star, direction of north."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class CoronImage:
     data, variance : ndarray of float, shape (ny, nx)
         NaN where a pixel cannot be used.
     centre : (x, y)
-        The star, pixels from 0: the reference point of the aperture, which is the middle of the mask; where the header
+        The star, pixels from 0: the reference point of the aperture, which is the middle of the mask; if the header
         lacks it, the middle of the halo.
     pixel_arcsec : float
     column_angle_deg : float
@@ -63,7 +63,7 @@ class CoronImage:
 
     @property
     def wavelength_um(self) -> float:
-        """Wavelength that the name of the filter gives: F335M is 3.35 um.
+        """Wavelength from the name of the filter: F335M is 3.35 um.
 
         Raises
         ------
@@ -133,12 +133,12 @@ def _centre_of(wcs: object, data: np.ndarray) -> tuple[float, float]:
 
 
 def point_source(image: CoronImage, psf: str | None) -> PointSource:
-    """Return the image of a point source: from a file, or what the primary mirror makes of one.
+    """Return the image of a point source: from a file, or the diffraction pattern of the primary mirror.
 
     Raises
     ------
     InputError
-        When the file holds no square image with a peak in its middle.
+        When the file has no square image with a peak in its middle.
     """
     if psf is None:
         return PointSource.of(mirror_psf(image.wavelength_um, image.pixel_arcsec))

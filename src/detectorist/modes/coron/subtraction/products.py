@@ -35,7 +35,7 @@ def paths_of(target: Sequence[str], name: str, folder: Path) -> list[Path]:
 
 
 def require_free(paths: Sequence[Path], *, overwrite: bool) -> None:
-    """Raise OutputError where a product is there already, before the time for another is spent."""
+    """Raise OutputError if a product exists already, before any work is done."""
     existing = [path for path in paths if path.exists()]
     if existing and not overwrite:
         raise OutputError(f"{existing[0]}: exists already; ask to overwrite it, or choose another folder")
@@ -74,7 +74,7 @@ def target_unit(target: SubtractedTarget) -> str:
 
 
 def history_of(exposure: SubtractedExposure, target: SubtractedTarget) -> str:
-    """Return what was done to an exposure, for its HISTORY."""
+    """Return the processing of an exposure, for its HISTORY."""
     settings, star = target.settings, exposure.star
     parts = [
         f"{image.path.name} moved by {one.shift_pix[0]:+.3f}, {one.shift_pix[1]:+.3f} pixel"

@@ -1,4 +1,4 @@
-"""What a subtraction is told."""
+"""Settings of a star subtraction."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class SubtractionSettings:
     Attributes
     ----------
     most_modes : int
-        Modes of the references at most; there are never more than references.
+        Largest number of modes; there are never more than references.
     ring_pix : float
         Width of the rings on which they are fitted, pixel.
     psf : str, optional
@@ -25,7 +25,8 @@ class SubtractionSettings:
         Flux of the target's star without mask, unit of the image times pixel (DN/s of rates): contrasts are relative
         to it.
     companions : tuple of (float, float)
-        Known ones: separation (arcsec) and position angle (degrees, north over east). By default they are looked for.
+        Known companions: separation (arcsec) and position angle (degrees, north over east). By default they are
+        searched for.
     """
 
     most_modes: int = MOST_MODES

@@ -45,10 +45,10 @@ class SubtractedExposure:
     fluxes : ndarray of float, shape (ny, nx)
         Flux of a point source at every pixel, throughput corrected.
     throughput : (ndarray, ndarray)
-        Radius in pixels, part of a source's flux that is left.
+        Radius in pixels, fraction of a source's flux that survives the subtraction.
     curve : ContrastCurve
     companions : tuple of Companion
-        As many as the whole has, in its order; None where an exposure does not see it.
+        As many as in the combined image, in its order; None where an exposure does not cover it.
     """
 
     image: CoronImage
@@ -61,7 +61,7 @@ class SubtractedExposure:
 
 @dataclass(frozen=True)
 class SubtractedTarget:
-    """All exposures of a target, and what they show together, north up and east left.
+    """All exposures of a target, and their combined image, north up and east left.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class SubtractedTarget:
     references : tuple of CoronImage
     source : PointSource
     image, fluxes : ndarray of float, shape (n, n)
-        Weighted mean of what is left, and fluxes of a point source; the star is on the middle pixel.
+        Weighted mean of the subtracted images, and fluxes of a point source; the star is on the middle pixel.
     curve : ContrastCurve
     settings : SubtractionSettings
     """

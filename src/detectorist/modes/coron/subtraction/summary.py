@@ -1,4 +1,4 @@
-"""What a subtraction found, in lines for the terminal."""
+"""A summary of a star subtraction for the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spectra through time in the formats of other programs, one file a format."""
+"""Time-resolved spectra in the formats of other programs, one file per format."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def export_spectra(
     overwrite: bool = False,
     **options: Any,
 ) -> list[Path]:
-    """Write spectra through time in the format of another program.
+    """Write time-resolved spectra in the format of another program.
 
     sources : path, sequence of paths, or TimeSeries
         Files or folders of `detectorist run lrs`; several exposures are joined in time.
@@ -38,21 +38,21 @@ def export_spectra(
     target : path, optional
         File, or folder for light-curves; by default named after the target, in the folder of the spectra.
     overwrite : bool
-        Replace what is there.
+        Replace existing files.
     options
         `bins`, `range_um` for light-curves: as `bin_edges` takes them.
 
     Returns
     -------
     list of Path
-        What was written.
+        The files written.
 
     Raises
     ------
     ParameterError
-        When there is no such format.
+        When the format is unknown.
     InputError
-        When the spectra cannot be read, or lack what the format needs.
+        When the spectra cannot be read, or lack data that the format needs.
     OutputError
         When the target exists, or cannot be written.
     """

@@ -1,4 +1,4 @@
-"""What Eureka! writes at the end of its Stage 3 and reads in its Stage 4: SpecData.h5, an astraeus dataset."""
+"""The file that Eureka! writes at the end of its Stage 3 and reads in its Stage 4: SpecData.h5, an astraeus dataset."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _TIME = "BMJD_TDB"
 def write(series: TimeSeries, target: Path) -> list[Path]:
     """Write the dataset.
 
-    Variables over (time, x): `stdspec`, `stdvar`, `optspec`, `opterr`, `optmask` (True: to be left out), `skylev`;
-    over time: `centroid_y`, `centroid_sy`; over x: `wave_1d`. One extraction stands for both the standard and the
+    Variables over (time, x): `stdspec`, `stdvar`, `optspec`, `opterr`, `optmask` (True: excluded), `skylev`;
+    over time: `centroid_y`, `centroid_sy`; over x: `wave_1d`. The same extraction is written as the standard and as the
     optimal one. x is the row of the detector.
     """
     content = to_dataset(series).to_netcdf(engine="h5netcdf", invalid_netcdf=True)
@@ -29,7 +29,7 @@ def write(series: TimeSeries, target: Path) -> list[Path]:
 
 
 def to_dataset(series: TimeSeries) -> xr.Dataset:
-    """Return the dataset as Eureka! holds it in memory."""
+    """Return the dataset as in the memory of Eureka!."""
     unit = {"DN/s": "DN/s", "electron/s": "ELECTRONS/s"}.get(series.units, series.units)
     both = ("time", "x")
     missing = ~(np.isfinite(series.flux) & np.isfinite(series.flux_error))

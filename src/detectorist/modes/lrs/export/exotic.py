@@ -1,4 +1,4 @@
-"""The NetCDF file that scripts for ExoTiC-MIRI write at their end: all rows of the detector, in its order."""
+"""The NetCDF file that scripts for ExoTiC-MIRI usually write: all rows of the detector, in its order."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _SPECTRAL, _TEMPORAL = ("integration_number", "wavelength"), ("integration_numbe
 def write(series: TimeSeries, target: Path) -> list[Path]:
     """Write `flux`, `flux_error`, `background`, `x_shift`, `y_shift`, `psf_sigma`, `n_outliers`.
 
-    Wavelengths fall from row to row and are NaN where a row has none, as are the spectra there: code that was written
-    for such files takes rows by their number.
+    Wavelengths fall from row to row and are NaN where a row has none, as are the spectra there: code written for such
+    files selects rows by number.
     """
     return [products.write_dataset(to_dataset(series), target)]
 

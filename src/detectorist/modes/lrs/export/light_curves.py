@@ -1,4 +1,4 @@
-"""Light curves in bins of wavelength, one ECSV table each: for lightkurve, astropy and people."""
+"""Light curves in bins of wavelength, one ECSV table each: for lightkurve, astropy and other readers."""
 
 from __future__ import annotations
 

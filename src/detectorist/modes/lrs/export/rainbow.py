@@ -1,4 +1,4 @@
-"""chromatic's rainbow as a FITS file: three tables of what depends on wavelength and time, on either alone."""
+"""chromatic's rainbow as a FITS file: tables of quantities by wavelength and time, or by one of them."""
 
 from __future__ import annotations
 

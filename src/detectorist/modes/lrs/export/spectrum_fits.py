@@ -25,9 +25,9 @@ SUFFIX = "_spectra.fits"
 def write(series: TimeSeries, target: Path) -> list[Path]:
     """Write columns `wavelength`, `flux` and `uncertainty` (n_ints per row), and a table of the times.
 
-    `specutils.Spectrum.read(FILE, format="tabular-fits")` returns one Spectrum of flux (n_ints, n_wavelengths). It
-    knows counts, but neither DN nor electrons, per second: they are written as counts, and UNIT in the header says what
-    is counted.
+    `specutils.Spectrum.read(FILE, format="tabular-fits")` returns one Spectrum of flux (n_ints, n_wavelengths).
+    specutils has a unit for counts, but none for DN or electrons: they are written as counts, with the unit in the
+    keyword UNIT.
     """
     unit = u.Unit("ct / s") if series.units in ("DN/s", "electron/s") else flux_unit(series)
     table = Table({"wavelength": series.wavelength * u.um})

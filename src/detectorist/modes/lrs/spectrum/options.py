@@ -78,4 +78,4 @@ OutputDir = Annotated[
     Path | None,
     typer.Option("--output-dir", "-o", help="By default `spectrum` beside the input.", rich_help_panel=OUTPUT),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.", rich_help_panel=OUTPUT)]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.", rich_help_panel=OUTPUT)]
