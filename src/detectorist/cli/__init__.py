@@ -1,4 +1,4 @@
-"""The command `detectorist`: arguments in, products and one clear sentence out."""
+"""The command `detectorist`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run as people see it: planned, shown while it is done, summed up, and left with its exit code."""
+"""A run on the terminal: the plan, progress, a summary and the exit code."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def conduct(
     quiet: bool = False,
     verbose: bool = False,
 ) -> None:
-    """Plan a run, and do it unless only the plan is wanted; leaves with the run's exit code."""
+    """Plan a run, and execute it unless only the plan is requested; exits with the run's exit code."""
     from detectorist.campaign.plan import plan_run
 
     if overwrite:
@@ -66,7 +66,7 @@ def conduct(
 def run_plan(
     plan: Plan, execution: Execution, *, as_json: bool = False, quiet: bool = False, verbose: bool = False
 ) -> None:
-    """Do a plan, show it, say what failed, and leave with the exit code."""
+    """Execute a plan, show it, print failures, and exit with the exit code."""
     from detectorist.campaign.run import run_campaign
     from detectorist.cli.events_view import counted, shown
     from detectorist.terminal.lines import print_lines
@@ -153,7 +153,7 @@ def _noting(report: Report, errors: set[str]) -> Report:
 
 
 def show_plan(plan: Plan, execution: Execution, *, as_json: bool) -> None:
-    """Print what would be done."""
+    """Print the plan of a run."""
     from detectorist.modes import load_mode
 
     described: dict[tuple, dict[str, Any]] = {}
@@ -237,5 +237,5 @@ def _print_plan(plan: Plan, described: list[dict[str, Any]], workers: int) -> No
 
 
 def needed_references(described: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the references that these data have: most types that stock steps know are for other instruments."""
+    """Return the references of types that exist for these data."""
     return [(kind, name) for kind, name in described["references"].items() if name != "N/A"]

@@ -1,4 +1,4 @@
-"""`detectorist inspect`: what a file holds, which steps have been run, and how many pixels carry each flag."""
+"""`detectorist inspect`: contents of a file, steps that were run, and number of pixels with each flag."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def report_after_run(folder: Path, *, quiet: bool = False, told: bool = False) -
     """Write the report at the end of a run; return whether it could not be stored, which changes the exit code.
 
     told : bool
-        That something finds no room has been said already: once is enough.
+        A full disk has been reported already.
     """
     from detectorist.report.page import write_report
 

@@ -87,7 +87,7 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print the log of
 
 
 class RunGroup(TyperGroup):
-    """A command per mode, made when it is asked for; and `run CAMPAIGN.toml` for `run campaign CAMPAIGN.toml`."""
+    """A command per mode, made on request; and `run CAMPAIGN.toml` as `run campaign CAMPAIGN.toml`."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the modes, and the command for campaign files."""
@@ -100,7 +100,7 @@ class RunGroup(TyperGroup):
         return super().get_command(ctx, cmd_name)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the name of the command where a file stands in its place."""
+        """Insert the name of the command if a file comes first."""
         known = self.list_commands(ctx)
         if args and args[0] not in known and any(word.endswith(".toml") for word in args):
             args = [CAMPAIGN, *args]
@@ -121,7 +121,7 @@ def _root() -> None:
 
 
 def command_of(mode: Mode) -> Any:
-    """Return `run MODE`: the options of all modes, and those that this one adds."""
+    """Return `run MODE`: the options of all modes, and those of this one."""
     own = mode.options()
     own_names = list(inspect.signature(own).parameters)
 

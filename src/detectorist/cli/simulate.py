@@ -20,7 +20,7 @@ def simulated_modes() -> list[str]:
 
 
 class SimulateGroup(TyperGroup):
-    """A command per simulator, imported when it is asked for."""
+    """A command per simulator, imported on request."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the modes that have a simulator."""

@@ -1,4 +1,4 @@
-"""`detectorist status OUT` and `detectorist retry OUT`: the state of a run, and another try at what failed."""
+"""`detectorist status OUT` and `detectorist retry OUT`: the state of a run, and another try for failed exposures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the reference steps share: reading without a copy, full-frame headers, saving."""
+"""Functions shared by the reference steps: reading without a copy, full-frame headers, saving."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class ReferenceStep(DetectoristStep):
 def as_full_frame(
     reference: ReferenceFileModel, model: JwstDataModel, *, kind: str, description: str
 ) -> ReferenceFileModel:
-    """Fill the header of a full-frame reference so that stock steps cut any subarray out of it, and validate it."""
+    """Fill the header of a full-frame reference so that standard steps can extract subarrays, and validate it."""
     meta = reference.meta
     meta.reftype = kind
     meta.telescope = "JWST"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Difference:
-    """One number of one exposure in both runs; `change` is in percent, None where that says nothing."""
+    """One number of one exposure in both runs; `change` is in percent, None where that is meaningless."""
 
     column: Column
     this: Any

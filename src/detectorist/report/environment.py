@@ -11,7 +11,7 @@ from detectorist.modes.quality import formatted, is_number
 
 
 def make_environment() -> jinja2.Environment:
-    """Return where the templates come from; what values hold is escaped, and a name that is not known an error."""
+    """Return the environment of the templates: values are escaped, and an unknown name is an error."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("detectorist.report", "templates"),
         autoescape=True,

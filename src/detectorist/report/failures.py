@@ -1,4 +1,4 @@
-"""What cannot be made says so in its place, and the rest of the page is made."""
+"""A part that cannot be made is replaced by a message, and the rest of the page is made."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ T = TypeVar("T")
 
 
 def attempt(make: Callable[[], T], otherwise: Callable[[str], T]) -> T:
-    """Return what `make` returns or, where it fails, what `otherwise` makes of the reason.
+    """Return the result of `make` or, if it fails, that of `otherwise` for the reason.
 
     Raises
     ------
     OutputError
-        A disk without room fails all of the page.
+        A full disk prevents the whole page.
     """
     try:
         return make()
@@ -27,7 +27,7 @@ def attempt(make: Callable[[], T], otherwise: Callable[[str], T]) -> T:
 
 
 def as_far_as_possible(items: Iterable[T], otherwise: Callable[[str], T]) -> Iterator[T]:
-    """Yield the items up to where they cannot be made, and then what `otherwise` makes of the reason."""
+    """Yield the items until one cannot be made, and then the result of `otherwise` for the reason."""
     remaining = iter(items)
     while True:
         try:

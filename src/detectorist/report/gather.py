@@ -112,7 +112,7 @@ def _from_ledger(folder: Path, run: Run) -> list[Exposure]:
 
 
 def read_exposure(entry: Entry, ledger_folder: Path) -> Exposure:
-    """Return what the ledger in a folder, and the products it names, tell of an exposure."""
+    """Return an exposure from the ledger in a folder and the products listed in it."""
     job, record = entry.job, entry.record
     folder = Path(job.output_dir)
     if not folder.is_dir() and (ledger_folder / folder.name).is_dir():

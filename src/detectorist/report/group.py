@@ -1,4 +1,4 @@
-"""The exposures of one mode, with what is to be said of them together."""
+"""The exposures of one mode, with concerns and parameters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from detectorist.report.quality_checks import Suspect, find_suspects
 
 @dataclass
 class Group:
-    """The exposures of one mode, with what is to be said of them together."""
+    """The exposures of one mode, with concerns and parameters."""
 
     mode: str
     sections: Section
@@ -28,13 +28,13 @@ class Group:
 
     @property
     def columns(self) -> list[Column]:
-        """The numbers that any of the exposures has."""
+        """The numbers that at least one exposure has."""
         present = set().union(*(exposure.numbers for exposure in self.exposures))
         return [column for column in self.sections.columns if column.key in present]
 
     @property
     def indexed(self) -> list[Column]:
-        """Those of them that stand in the table of exposures."""
+        """Those in the table of exposures."""
         return [column for column in self.columns if column.indexed]
 
     @property
@@ -44,7 +44,7 @@ class Group:
 
 
 def section_of(mode: str) -> Section:
-    """Return the section of a mode; the one that any mode has where its package is not installed here, or broken."""
+    """Return the section of a mode, or a general one if the mode's package is not installed or broken."""
     return attempt(lambda: load_mode(mode).section(), lambda why: Section())
 
 

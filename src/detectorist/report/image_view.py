@@ -22,7 +22,7 @@ TICK, STEPS = 5, (1, 2, 5, 10, 20, 50, 100, 200, 250, 500)
 def draw(picture: Picture, *, largest_pix: int) -> Markup:
     """Return a picture as SVG: pixels as a PNG with a palette, axes in pixels of the detector, a colour bar.
 
-    What the script of the page needs to tell values under the cursor stands in `data-view`.
+    The data for showing values under the cursor are in `data-view`.
     """
     image = np.asarray(picture.image, float)
     small = shrink(image, largest_pix)

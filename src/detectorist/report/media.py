@@ -1,4 +1,4 @@
-"""Figures and images as parts of a page: inline, or as files beside it that are loaded when they are looked at."""
+"""Figures and images as parts of a page: inline, or as files beside it that are loaded when they come into view."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class Media:
         """Return a figure as markup.
 
         name : str
-            For the file, where there is one: unique in the report.
+            For the file, if there is one: unique in the report.
         label : str
-            What it shows, for those who do not see it.
+            Description for screen readers.
         """
         if self._assets is not None:
             return self._file(_png(figure), name, label, figure.get_size_inches() * figure.dpi)

@@ -1,4 +1,4 @@
-"""The page: what was gathered, into one HTML file."""
+"""The page: one HTML file of everything gathered."""
 
 from __future__ import annotations
 
@@ -297,14 +297,14 @@ def _text(name: str) -> Markup:
 
 
 def bokeh_script() -> str:
-    """Return bokeh's own script, to be put into the page."""
+    """Return bokeh's script, to be included in the page."""
     from bokeh.resources import Resources
 
     return "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)
 
 
 def packed(text: str) -> str:
-    """Return a text compressed and in base64: a third of the size that bokeh has, on a page that is sent by mail."""
+    """Return a text compressed and in base64, which reduces bokeh's script to a third of its size."""
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 

@@ -1,4 +1,4 @@
-"""Which parameters are not what they are by default, where they come from, and which differ between exposures."""
+"""Parameters that are not at their defaults, where they come from, and which differ between exposures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Parameter:
     step : str
         "" for the pipeline itself.
     source : str
-        "recipe", or "setting" where the table of exposures or the command line said so.
+        "recipe", or "setting" if it is from the table of exposures or the command line.
     varies : bool
     """
 
@@ -51,7 +51,7 @@ def find_changed(
     """Return the parameters worth marking, in the order of the steps.
 
     defaults : dict
-        As `in_force` of a bare pipeline; where a parameter is not known there, only its varying counts.
+        As `in_force` of a bare pipeline; for parameters unknown there, only differences between exposures count.
     """
     set_by_hand = {setting.partition("=")[0].strip().removeprefix("steps.") for setting in exposure.settings}
     found = []

@@ -1,4 +1,4 @@
-"""Which exposures need attention, by their numbers, most urgent first, with the reason in words."""
+"""Exposures that need attention because of their numbers, most urgent first, with the reasons."""
 
 from __future__ import annotations
 

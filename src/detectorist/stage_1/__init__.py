@@ -1,6 +1,6 @@
 """Steps on ramps, before a slope is fitted, and on rates.
 
-Imported on first use: no pipeline needs all of them, and some bring large libraries along.
+Imported on first use: no pipeline needs all of them, and some import large libraries.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Mask groups that effects at the start or end of a ramp have spoiled."""
+"""Mask groups affected by the start or end of a ramp."""
 
 from __future__ import annotations
 

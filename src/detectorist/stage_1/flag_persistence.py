@@ -81,7 +81,7 @@ def read_saturated(path: Path) -> np.ndarray:
     Raises
     ------
     InputError
-        When the file is none.
+        When the file is not such a table.
     """
     with opened(path, "a table of saturated pixels") as hdus:
         found = hdus[EXTENSION].data

@@ -16,9 +16,9 @@ from detectorist.step import LRS_SLITLESS, DetectoristStep
 class FlagShowersStep(DetectoristStep):
     """Find groups in which a large faint event arrived, and set JUMP_DET on all their pixels.
 
-    A shower has no edge: what lies beyond any contour would be left in the slopes of hundreds of pixels. Its group is
-    given up as a whole, as a jump of every pixel, which costs one difference of the ramp and leaves nothing. For linear
-    ramps, before the jump step.
+    A shower has no edge: light outside any contour would stay in the slopes of hundreds of pixels. Its group is
+    excluded as a whole, as a jump of every pixel, which costs one difference of the ramp and leaves no residual. For
+    linear ramps, before the jump step.
     """
 
     class_alias = "flag_showers"

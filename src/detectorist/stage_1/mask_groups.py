@@ -43,7 +43,7 @@ class MaskGroupsStep(DetectoristStep):
         """Return the ramp with its late groups flagged.
 
         as_read : ndarray, shape (n_groups, ny, nx), optional
-            The ramp as it was read, to be compared with the target's files where these are as they were read.
+            The ramp as read from its file, to be compared with files of the target that have not been processed either.
         """
         model = self.open_input(input_data, RampModel)
         reference = median_ramp(model) if as_read is None else as_read
@@ -110,7 +110,7 @@ class MaskGroupsStep(DetectoristStep):
 
 
 def median_ramp(model: JwstDataModel) -> np.ndarray:
-    """Return (n_groups, ny, nx) the median over integrations of what is not DO_NOT_USE; NaN where nothing is."""
+    """Return (n_groups, ny, nx) the median over integrations without DO_NOT_USE samples; NaN where there are none."""
     unusable = dq.has(models.group_flags(model), dq.DO_NOT_USE)
     ramp = np.where(unusable, np.nan, model.data.astype(np.float64))
     known = np.isfinite(ramp).any(axis=0)

@@ -1,4 +1,4 @@
-"""What the NIRCam steps on ramps need from an exposure: times of groups, order of readout, saturation level."""
+"""Properties of an exposure for the NIRCam steps on ramps: times of groups, order of readout, saturation level."""
 
 from __future__ import annotations
 

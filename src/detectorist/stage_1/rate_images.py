@@ -1,4 +1,4 @@
-"""What the steps on NIRCam rate images share: flat field, source masks, side products, refusals."""
+"""Functions shared by the steps on NIRCam rate images: flat field, source masks, side products, refusals."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def naming(model: JwstDataModel) -> Iterator[None]:
 
 
 def require_honest_size(model: JwstDataModel) -> None:
-    """Raise InputError when the header gives the image another size than it has."""
+    """Raise InputError when the header contradicts the size of the image."""
     subarray = model.meta.subarray
     found = model.data.shape[-2:]
     said = (subarray.ysize or found[0], subarray.xsize or found[1])
@@ -49,7 +49,7 @@ def require_honest_size(model: JwstDataModel) -> None:
 
 
 def refuse_corrected(model: JwstDataModel, script: str, stock_step: str | None = None) -> None:
-    """Raise AlreadyCorrected when another program's correction stands in the history or the states."""
+    """Raise AlreadyCorrected when the history or the states show a correction by another program."""
     name = models.describe(model)
     if stock_step and models.state(model, stock_step) == "COMPLETE":
         raise AlreadyCorrected(f"{name}: the standard step {stock_step} has been run on these data")

@@ -19,9 +19,9 @@ class RateintsOutliersStep(DetectoristStep):
     """Flag pixels of one integration that differ from the same pixels of all others.
 
     Given rates of integrations, flags them there (OUTLIER and DO_NOT_USE). Given a ramp and the rates
-    fitted to it, flags the ramp: JUMP_DET in the group where a single step makes the outlier, so that the
-    rest of the ramp still counts, and DO_NOT_USE in all groups where none does. `flagged` (n_ints, ny, nx)
-    is kept on the step.
+    fitted to it, flags the ramp: JUMP_DET in the group where a single step makes the outlier, so that the rest of the
+    ramp is still used, and DO_NOT_USE in all groups if no single step does. `flagged` (n_ints, ny, nx) is kept on the
+    step.
     """
 
     class_alias = "apply_rateints_outliers"

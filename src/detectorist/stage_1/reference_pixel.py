@@ -110,9 +110,9 @@ class ReferencePixelStep(DetectoristStep):
 def unusable_reads(groupdq: np.ndarray, pixeldq: np.ndarray | None) -> np.ndarray:
     """Return which reads of the reference columns must not be used, shape (n_ints, n_groups, ny, 4).
 
-    Pixels flagged DO_NOT_USE, groups flagged so, saturated ones, and all groups from a jump on: behind it the pixel is
-    offset against its first group. A group that is DO_NOT_USE as a whole (dropped on purpose) has good reference
-    reads. REFERENCE_PIXEL is no reason to leave out a reference pixel.
+    Pixels flagged DO_NOT_USE, groups flagged so, saturated ones, and all groups from a jump on: after it the pixel is
+    offset from its first group. A group that is DO_NOT_USE as a whole (dropped on purpose) has good reference reads.
+    REFERENCE_PIXEL is no reason to leave out a reference pixel.
     """
     flags = groupdq[..., : refpix.N_OUTPUTS]
     dropped = dq.has(flags, dq.DO_NOT_USE)

@@ -20,11 +20,11 @@ log = logging.getLogger(__name__)
 
 
 class SnowballsStep(DetectoristStep):
-    """Flag large cosmic-ray events as far as their light reaches, as JUMP_DET.
+    """Flag large cosmic-ray events to their full extent, as JUMP_DET.
 
     Belongs after the standard jump step, for instance as its post-hook: one ramp fit then sees all flags. The jump
-    step's own `expand_large_events` has to be off, or what it has grown is taken for the size of the event. Run a
-    second time it leaves the flags alone.
+    step's own `expand_large_events` has to be off; otherwise grown events are taken for larger ones. A second run does
+    not change the flags.
 
     The record lists every event as [integration, group, y, x, radius, radius of the saturated core], from 0, in pixels,
     and counts them group by group. Where groups are averages of frames, an event shows in two groups and counts in the
@@ -111,7 +111,7 @@ class SnowballsStep(DetectoristStep):
 
 
 def first_seen(events: Sequence[Snowball]) -> list[Snowball]:
-    """Return events without those that another has shown at their place in the group before."""
+    """Return events without those found at the same place in the group before."""
     kept: list[Snowball] = []
     for event in events:
         before = [e for e in events if (e.integration, e.group) == (event.integration, event.group - 1)]

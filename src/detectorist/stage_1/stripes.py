@@ -35,16 +35,16 @@ class StripesStep(DetectoristStep):
     "flicker" estimates the noise on the time line of the readout, with spectrum and strength from the image itself: no
     threshold is chosen. "median" takes clipped medians of rows, output by output, and of columns (CEERS).
 
-    The level of the sky stays. What the correction adds to the variance of a pixel is added to VAR_RNOISE and ERR; a
-    pixel that helped to estimate the noise has part of its own subtracted, so that its ERR can fall. The image is
-    not flat-fielded: the flat serves to measure.
+    The level of the sky stays. The variance added by the correction is included in VAR_RNOISE and ERR; part of the
+    noise of a pixel used in the estimate is subtracted, so that its ERR can decrease. The image is not flat-fielded:
+    the flat is used only to measure.
 
-    On ramps, between jump detection and ramp fitting, also pixels with jumps lose the noise of just the groups that are
-    fitted. Ramps have no ERR: what the correction adds to the variance of slopes, (DN/s)**2, is kept as `rate_variance`
-    (n_ints, ny, nx) and `mean_variance` (ny, nx) of the step, for the ramp fit.
+    On ramps, between jump detection and ramp fitting, pixels with jumps are corrected as well, by the noise of just the
+    groups that are fitted. Ramps have no ERR: the variance that the correction adds to slopes, (DN/s)**2, is kept as
+    `rate_variance` (n_ints, ny, nx) and `mean_variance` (ny, nx) of the step, for the ramp fit.
 
-    The record holds the rms of the means of rows about their neighbours before and after, and what the scatter from
-    pixel to pixel explains of it, all on pixels without sources, DN/s.
+    The record holds the rms of the means of rows about their neighbours before and after, and the value expected from
+    the scatter from pixel to pixel, all on pixels without sources, DN/s.
     """
 
     class_alias = "stripes"

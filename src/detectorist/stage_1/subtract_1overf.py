@@ -22,11 +22,11 @@ LEAST_VARIANCE = 0.2
 class SubtractOneOverFStep(DetectoristStep):
     """Subtract the stripes of 1/f noise from ramps, from the rates of each integration, or from a single rate image.
 
-    What differs from integration to integration is noise, also under the star; the stripes that all
-    integrations share are separated from the star by their shape. What a correction of rates adds to their variance is
-    added to VAR_RNOISE and ERR. Ramps have no ERR: there the variance, (DN/s)**2, is kept as
-    `rate_variance` (n_ints, ny, nx) and `mean_variance` (ny, nx) of the step, for the ramp fit. What was
-    subtracted is kept as its `stripes`.
+    Differences between integrations are noise, even where the star is bright; the stripes that all
+    integrations share are separated from the star by their shape. The variance added by a correction of rates is
+    included in VAR_RNOISE and ERR. Ramps have no ERR: there the variance, (DN/s)**2, is kept as `rate_variance`
+    (n_ints, ny, nx) and `mean_variance` (ny, nx) of the step, for the ramp fit. The subtracted stripes are kept as its
+    `stripes`.
     """
 
     class_alias = "subtract_1overf"
@@ -118,7 +118,7 @@ def product_of(input_data) -> type[JwstDataModel]:
 
 
 def add_variance(model: JwstDataModel, change: np.ndarray) -> None:
-    """Add to VAR_RNOISE and ERR of rates what a correction changes in their variance; where unknown, they stay so."""
+    """Add the variance of a correction to VAR_RNOISE and ERR of rates; unknown values stay unknown."""
     err = np.asarray(models.errors(model), np.float32)
     before = err**2
     change = np.maximum(change, (LEAST_VARIANCE - 1) * before)

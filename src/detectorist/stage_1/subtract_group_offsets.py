@@ -1,4 +1,4 @@
-"""Subtract from the groups of an LRS ramp the offset that all their pixels share."""
+"""Subtract from the groups of an LRS ramp the offset common to all their pixels."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class SubtractGroupOffsetsStep(DetectoristStep):
     """Measure the offset of every group on the faint half of the columns, odd and even rows apart, and subtract it.
 
     The decay after a reset, the pull on the last frame and residual drift of the electronics offset all pixels of a
-    group. Offsets are departures from straight lines through the second half of the ramps, so that slopes stay as
-    they are and first groups come to lie on the same lines. What a bright pixel does on top of that is not
-    corrected. For linear ramps: after the linearity step. The noise of an offset is common to a group and goes with
-    the background; it is in the record (`noise_dn`). Reference columns are left alone.
+    group. Offsets are departures from straight lines through the second half of the ramps, so that slopes do not change
+    and first groups are moved onto the same lines. Additional effects in bright pixels are not corrected. For linear
+    ramps: after the linearity step. The noise of an offset is common to a group and is removed with the background; it
+    is in the record (`noise_dn`). Reference columns are left alone.
     """
 
     class_alias = "subtract_group_offsets"

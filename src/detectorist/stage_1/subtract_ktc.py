@@ -14,10 +14,10 @@ from detectorist.step import DetectoristStep
 
 
 class SubtractKtcStep(DetectoristStep):
-    """Subtract from every ramp the offset that a fit finds, cosmic rays and saturation respected.
+    """Subtract from every ramp its fitted offset, taking cosmic rays and saturation into account.
 
     Slopes do not change; the groups become images without kTC noise, in which 1/f noise can be measured.
-    Pixels that nothing tells the offset of (no usable group) are left as they are and counted. The offsets, DN, are
+    Pixels whose offset cannot be measured (no usable group) are not changed, and counted. The offsets, DN, are
     kept as `offsets` (n_ints, ny, nx) of the step.
     """
 

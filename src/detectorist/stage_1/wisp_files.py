@@ -14,7 +14,7 @@ from detectorist.fits_files import read_plane
 
 
 def band_of(wheel: str | None, pupil: str | None) -> str:
-    """Return the filter that light has passed: that in the pupil wheel, where there is one, lies within the other's."""
+    """Return the effective filter: that in the pupil wheel, if any, since its band lies within the other's."""
     return (pupil if re.fullmatch(r"F\d+[MN]", pupil or "", re.IGNORECASE) else wheel or "").upper()
 
 
@@ -46,7 +46,7 @@ def template_paths(folder: str | None, detector: str, band: str, name: str) -> l
 def read_template(path: Path, model: ImageModel) -> np.ndarray:
     """Return a template under the image, (ny, nx) float32.
 
-    Raises InputError when the file cannot be read, does not cover the image, or holds no number.
+    Raises InputError when the file cannot be read, does not cover the image, or has no finite value.
     """
     plane = read_plane(path, "a wisp template")
     template = np.asarray(models.on_subarray(np.asarray(plane, np.float32), model))

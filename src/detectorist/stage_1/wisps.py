@@ -42,13 +42,13 @@ class WispsStep(DetectoristStep):
     Templates are files of `template_dir`: `wisps_nrca3_f150w.fits` or `WISP_NRCA3_F150W_CLEAR.fits`; several components
     as `wisps_nrca3_f150w_1.fits`, `..._2.fits`. They are in flat-fielded units of the rate.
 
-    A wisp no stronger than three times its error is not subtracted, and the image left as it is (SKIPPED). Where even
-    a wisp of 0.3 of its template would not have been found, the record says that it was not `measured`. ERR grows by
-    the error of the strength times the template.
+    A wisp weaker than three times its error is not subtracted, and the image is not changed (SKIPPED). If even a wisp
+    of 0.3 of its template would not have been found, `measured` is False in the record. ERR grows by the error of the
+    strength times the template.
 
     The record holds the strengths with their errors, how far the wisp is displaced from its template, how much of the
-    templates' light lies under sources (`hidden`), and, as `curve`, how the scatter of the image runs with the strength
-    of the first component, all varied together.
+    templates' light lies under sources (`hidden`), and, as `curve`, the scatter of the image as a function of the
+    strength of the first component, with all varied together.
     """
 
     class_alias = "wisps"

@@ -1,4 +1,4 @@
-"""What the two extractions share: where the aperture lies, the gain, the background's noise, the product."""
+"""Functions shared by the two extractions: position of the aperture, gain, noise of the background, product."""
 
 from __future__ import annotations
 

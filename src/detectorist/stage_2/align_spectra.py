@@ -23,17 +23,17 @@ class AlignSpectraStep(DetectoristStep):
     """Measure the shifts of every integration across (x) and along (y) the dispersion, and undo those along it.
 
     `process(model, spec=None, spec_unc=None, template=None)` returns (spectra, uncertainties, x_shifts, y_shifts):
-    shifts in pixels, positive toward higher column and row. With `align_spectra` the spectra come back moved by -y
-    (cubic interpolation; the uncertainties follow its weights), else as given.
+    shifts in pixels, positive toward higher column and row. With `align_spectra` the spectra are returned shifted by -y
+    (cubic interpolation; the uncertainties follow its weights), otherwise as given.
 
     spec, spec_unc : (n_ints, n_rows), as an extraction returns them; by default those of a box.
 
-    template : what the shifts are relative to. By default the mean of the integrations given, so that every segment
-    has a zero of its own. For shifts without a step at the seams, hand the same template to all: `template =
+    template : what the shifts are relative to. By default the mean of the integrations given, so that every segment has
+    its own zero point. For shifts without steps between segments, pass the same template to all: `template =
     AlignSpectraStep().template_from(first_segment)`.
 
-    The model must be free of its background. Pixels flagged DO_NOT_USE, OUTLIER or REFERENCE_PIXEL do not take part,
-    others that deviate by more than 6 sigma neither. Errors of the shifts are in `record`.
+    The model must be free of its background. Pixels flagged DO_NOT_USE, OUTLIER or REFERENCE_PIXEL are ignored, as are
+    others that deviate by more than 6 sigma. Errors of the shifts are in `record`.
     """
 
     class_alias = "align_spectra"

@@ -24,7 +24,7 @@ class Subtracted(NamedTuple):
 
 
 class BackgroundPlan(NamedTuple):
-    """What "auto" chose: the columns and, for "col_wise", the background's course across them (n_rows, n_cols)."""
+    """The choice of "auto": the columns and, for "col_wise", the background's shape across them (n_rows, n_cols)."""
 
     columns: np.ndarray
     shape: np.ndarray | None
@@ -33,16 +33,16 @@ class BackgroundPlan(NamedTuple):
 class BackgroundSubtractStep(DetectoristStep):
     """Measure the background in two regions of columns and subtract it.
 
-    Pixels flagged DO_NOT_USE, OUTLIER (their values may be interpolated) or REFERENCE_PIXEL do not take part.
+    Pixels flagged DO_NOT_USE, OUTLIER (their values may be interpolated) or REFERENCE_PIXEL are ignored.
 
-    ERR stays as it is: the noise that the subtraction adds is common to all pixels of a row, and an extraction that
-    found it in every pixel's own error would average it away. Its variance (n_ints, n_rows) travels with the model
-    instead (extension BKG_VAR; `detectorist.models.background_variance`) and our extractions add it once: n**2
-    times in a box of n pixels. Code that sums pixels itself has to do the same.
+    ERR is not changed: the noise that the subtraction adds is common to all pixels of a row, and an extraction that
+    found it in every pixel's own error would average it away. Its variance (n_ints, n_rows) is stored in the model
+    instead (extension BKG_VAR; `detectorist.models.background_variance`) and our extractions add it once: n**2 times in
+    a box of n pixels. Code that sums pixels itself has to do the same.
 
-    With `columns` "auto" the regions are those that neither the trace (wherever it lies) nor a neighbour reaches, and
-    "col_wise" takes gradient and curvature, which it measures as smooth functions of the row on the mean image, to be
-    the same in all integrations: a level for each row and integration is what is left to measure.
+    With `columns` "auto" the regions are those without light of the trace or of a neighbour, and "col_wise" measures
+    gradient and curvature as smooth functions of the row on the mean image and assumes them to be the same in all
+    integrations: only a level is measured for each row and integration.
 
     Two values are returned, the model and the background. A script that subtracts the background by hand
     (`proc.data -= background`) gives the extraction the columns instead, as its `bkg_col_*` parameters.
@@ -71,9 +71,9 @@ class BackgroundSubtractStep(DetectoristStep):
         self.decided: BackgroundPlan | None = None
 
     def decide(self, model: CubeModel, location: Location | None = None) -> BackgroundPlan:
-        """Choose the columns of the background and, for "col_wise", measure its course across them.
+        """Choose the columns of the background and, for "col_wise", measure its shape across them.
 
-        location : of the trace, where it is known; else it is measured here.
+        location : of the trace, if it is known; otherwise it is measured here.
 
         Raises
         ------

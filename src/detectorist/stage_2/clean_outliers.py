@@ -21,9 +21,9 @@ class CleanOutliersStep(DetectoristStep):
 
     `process` returns `(CubeModel, P, O)`: the cleaned model (pixels replaced carry OUTLIER), the profiles
     (n_ints, n_rows, n_cols), which sum to 1 in every row, and the number of pixels replaced within 0-4 columns of its
-    column (n_ints, n_rows, 5): column 36 or, for "measured", where the trace lies. P is the trace alone: a background
-    is measured beside it and is no part of it.
-    The profile of an integration without any usable pixel is flat; the integration stays as it is, with DO_NOT_USE.
+    column (n_ints, n_rows, 5): column 36 or, for "measured", that of the trace. P is the trace alone: the background is
+    measured beside it and not included. The profile of an integration without any usable pixel is flat; the integration
+    is not changed, except for DO_NOT_USE.
     """
 
     class_alias = "clean_outliers"

@@ -21,9 +21,9 @@ class Extract1DBoxStep(ExtractStep):
     integration's profile.
 
     Both ends of the aperture are inclusive (4 + 1 + 4 = 9 pixels). "gaussian_fits" centres it on each integration's
-    own fit; pixels at its ends then count in part. The uncertainty holds the errors of the pixels and, once for the
-    whole aperture, that of the background subtracted. An ERR that is 0 or not finite means unknown: its pixel is
-    given the error of its neighbours. A pixel that is not finite leaves the row's sum NaN: clean first. DQ is not
+    own fit; pixels at its ends then count partly. The uncertainty holds the errors of the pixels and, once for the
+    whole aperture, that of the background subtracted. An ERR that is 0 or not finite means unknown: the pixel gets the
+    error of its neighbours. A pixel that is not finite makes the row's sum NaN: clean the image first. DQ is not
     consulted, since cleaned pixels keep their flags.
 
     Without a wavelength map it is computed from the WCS. `save_results` writes `<input>_extract_1d_box.nc` (flux,

@@ -34,7 +34,7 @@ class Extract1DOptimalStep(ExtractStep):
     described by its uncertainty; with `median_spatial_profile` they do not.
 
     readnoise : rms of one pixel, not a variance: a number, a 2-D or a 3-D array in DN/s, or a ReadnoiseModel, whose
-    values (noise of the difference of two reads, DN) are brought to a slope's. With it the variance is V =
+    values (noise of the difference of two reads, DN) are converted to those of a slope. With it the variance is V =
     readnoise^2 + |S P + B| / (gain t), the sky's part of it measured beside the aperture. Without it V is ERR
     squared; pixels whose ERR is 0 or not finite get that of their neighbours. The error of the background is added
     once, coherently.
@@ -148,7 +148,7 @@ def groups_of(model: CubeModel) -> tuple[int, float]:
 
 
 def read_noise_of(model: CubeModel, readnoise: Any, n_groups: int, group_time_s: float) -> np.ndarray:
-    """Return the read noise of a rate, DN/s rms, from any of the forms that it may be given in."""
+    """Return the read noise of a rate, DN/s rms, from any of the accepted forms."""
     if isinstance(readnoise, ReadnoiseModel):
         start = readnoise.meta.subarray
         cds = models.on_subarray(readnoise.data, model, (start.xstart or 1, start.ystart or 1))

@@ -18,11 +18,11 @@ APERTURE_PIX = 4.0
 
 
 class SubtractShowersStep(DetectoristStep):
-    """Find smooth patches of light that one integration has and its neighbours in time have not, and subtract them.
+    """Find smooth patches of light in one integration that are absent from its neighbours, and subtract them.
 
-    For slopes that come without their ramps, or showers that FlagShowersStep did not find in them. Run it before
-    CleanOutliersStep, which would take the patch for outliers. What the model of a patch is uncertain by is common to
-    the pixels of a row: its variance travels with the model, as that of the background does (extension BKG_VAR).
+    For slopes without their ramps, or for showers that FlagShowersStep did not find. Run it before CleanOutliersStep,
+    which would treat the patch as outliers. The uncertainty of the model of a patch is common to the pixels of a row:
+    its variance is stored in the model, like that of the background (extension BKG_VAR).
     """
 
     class_alias = "subtract_showers"

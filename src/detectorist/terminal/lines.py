@@ -1,4 +1,4 @@
-"""Lines of plain text for people: never wrapped or coloured, so that paths in them can be copied."""
+"""Lines of plain text: never wrapped or coloured, so that paths in them can be copied."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def print_lines(lines: Iterable[str], *, quiet: bool = False, stderr: bool = Fal
 
 
 def printable(text: object) -> str:
-    """Return text with control characters written out: names of files and headers may hold what steers a terminal."""
+    """Return text with control characters written out: names of files and headers may contain control sequences."""
     return "".join(
         one if one.isprintable() or one in _KEPT else one.encode("unicode_escape").decode() for one in str(text)
     )

@@ -13,7 +13,7 @@ LOGGERS = ("detectorist", "jwst", "stcal", "stpipe", "py.warnings")
 
 
 def keep_warnings_off_terminal() -> None:
-    """Hand warnings of libraries to the log, as one line: on a terminal they show source lines that say nothing."""
+    """Pass warnings of libraries to the log, as one line each, without their source lines."""
     told = logging.getLogger("py.warnings")
     told.addHandler(logging.NullHandler())  # else logging prints what nobody handles
 

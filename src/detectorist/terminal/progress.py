@@ -21,7 +21,7 @@ SHARE_PER_LINE, SECONDS_PER_LINE = 0.5, 300.0
 
 
 class ProgressLines:
-    """Progress as lines of a log file: the end, and in between no more often than is of use.
+    """Progress as lines of a log file: at the end, and in between at intervals.
 
     Parameters
     ----------
