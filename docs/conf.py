@@ -55,3 +55,5 @@ nb_execution_raise_on_error = False
 nb_execution_show_tb = True
 nb_output_stderr = "remove"
 nb_merge_streams = True
+# Tables that a cell prints as Markdown are set as tables.
+nb_render_markdown_format = "myst"

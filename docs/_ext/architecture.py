@@ -32,7 +32,7 @@ WHAT = {
     "results": "reduce_MODE and its results",
     "simulate": "scenes with truth",
     "cli": "the command",
-    "base": "errors, parameters, facts of detectors",
+    "base": "errors, parameters, facts",
 }
 WIDTH, HEIGHT, GAP_X, GAP_Y = 168, 46, 26, 44
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,14 @@ def show_image(axis: Axes, image: np.ndarray, *, label: str, percentile: float =
     )
     axis.figure.colorbar(drawn, ax=axis, label=label)
     return drawn
+
+
+def show_before_and_after(axes: Iterable[Axes], before: np.ndarray, after: np.ndarray, *, unit: str, percentile: float):
+    """Draw an image before and after a correction on one colour scale, that of the corrected image."""
+    shown = as_shown(after)[0]
+    limits = np.nanpercentile(shown, [percentile, 100 - percentile]) if np.isfinite(shown).any() else (0.0, 1.0)
+    for axis, image, name in zip(axes, (before, after), ("before", "after"), strict=True):
+        show_image(axis, image, label=f"{name} ({unit})").set_clim(*limits)
 
 
 def as_shown(image: np.ndarray) -> tuple[np.ndarray, tuple[float, float, float, float]]:

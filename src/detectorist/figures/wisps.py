@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from detectorist.figures.style import COLOURS, new_figure, show_image
+from detectorist.figures.style import COLOURS, new_figure, show_before_and_after, show_image
 
 
 def draw_wisps(before: np.ndarray, after: np.ndarray, wisp: np.ndarray, mask: np.ndarray) -> Figure:
@@ -14,8 +14,7 @@ def draw_wisps(before: np.ndarray, after: np.ndarray, wisp: np.ndarray, mask: np
     before, after, wisp : ndarray, shape (ny, nx), unit of the rate. mask : ndarray of bool, same shape.
     """
     figure, axes = new_figure(2, 2, size=(9.0, 7.6))
-    show_image(axes[0, 0], before, label="before (DN/s)", percentile=3)
-    show_image(axes[0, 1], after, label="after (DN/s)", percentile=3)
+    show_before_and_after(axes[0], before, after, unit="DN/s", percentile=3)
     show_image(axes[1, 0], wisp, label="wisp (DN/s)", percentile=0)
     show_image(axes[1, 1], np.where(mask, np.nan, after), label="after, without sources (DN/s)", percentile=1)
     for axis in axes.flat:

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from detectorist.figures.style import SHOWN_PIX, as_shown, new_figure
+from detectorist.figures.style import SHOWN_PIX, as_shown, new_figure, show_before_and_after
 
 
 def test_a_notebook_gets_a_picture():
@@ -35,3 +35,19 @@ def test_small_images_are_shown_as_they_are(rng):
     small, extent = as_shown(image)
     np.testing.assert_array_equal(small, image)
     assert extent == (-0.5, 49.5, -0.5, 39.5)
+
+
+def test_before_and_after_have_one_scale(rng):
+    """That of the image after: a step before the correction saturates, and faint structure after it shows."""
+    after = rng.normal(size=(40, 50))
+    figure, axes = new_figure(1, 2)
+    show_before_and_after(axes, after + 30 * (np.arange(50) > 20), after, unit="DN/s", percentile=2)
+    limits = [axis.images[0].get_clim() for axis in axes]
+    assert limits[0] == limits[1] == tuple(np.percentile(after, [2, 98]))
+    assert [axis.get_ylabel() for axis in figure.axes[2:]] == ["before (DN/s)", "after (DN/s)"]
+
+
+def test_an_image_without_values_is_drawn_all_the_same():
+    figure, axes = new_figure(1, 2)
+    show_before_and_after(axes, np.ones((8, 8)), np.full((8, 8), np.nan), unit="DN/s", percentile=2)
+    assert axes[1].images[0].get_clim() == (0.0, 1.0)
