@@ -25,7 +25,7 @@ def export(
             "--output", "-o", help="File (or folder) to write; by default beside the product.", show_default=False
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
 ) -> None:
     """Write products in the format of another program.
 

@@ -51,7 +51,7 @@ Overwrite = Annotated[
 Workers = Annotated[
     int | None,
     typer.Option(
-        "--workers", "-j", min=1, help="Number of processes. Default: what CPUs and memory allow.", rich_help_panel=HOW
+        "--workers", "-j", min=1, help="Number of processes. Default: as CPUs and memory allow.", rich_help_panel=HOW
     ),
 ]
 Scheduler = Annotated[

@@ -15,7 +15,9 @@ _DEFAULT = SubtractionSettings()
 
 Sources = Annotated[
     list[Path],
-    typer.Argument(help="Folders of `detectorist run coron`, or rates (*_cal.fits) of target and reference star."),
+    typer.Argument(
+        help="Folders of `detectorist run coron`, rates or calibrated images (*_cal.fits) of target and reference star."
+    ),
 ]
 OutputDir = Annotated[
     Path | None, file_option("Folder for products. Default: `subtraction` beside the input.", "--output-dir", "-o")
