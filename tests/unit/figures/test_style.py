@@ -48,6 +48,6 @@ def test_before_and_after_have_one_scale(rng):
 
 
 def test_an_image_without_values_is_drawn_all_the_same():
-        _, axes = new_figure(1, 2)
+    _, axes = new_figure(1, 2)
     show_before_and_after(axes, np.ones((8, 8)), np.full((8, 8), np.nan), unit="DN/s", percentile=2)
     assert axes[1].images[0].get_clim() == (0.0, 1.0)
