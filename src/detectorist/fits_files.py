@@ -35,7 +35,7 @@ def opened(path: str | Path, what: str = "a FITS file", *, memmap: bool = False)
     from astropy.utils.exceptions import AstropyWarning
 
     if Path(path).exists() and not Path(path).is_file():
-        raise InputError(f"{path}: is no file; {what} is needed")
+        raise InputError(f"{path}: not a file; {what} is needed")
     try:
         with warnings.catch_warnings(), open(path, "rb") as handle:
             warnings.simplefilter("ignore", AstropyWarning)  # what is damaged fails when it is read, or is left out
@@ -156,5 +156,5 @@ def read_plane(path: str | Path, what: str = "an image") -> np.ndarray:
         planes = (hdu.data for hdu in hdus if hdu.is_image and len(hdu.shape) == 2)
         found = next((plane for plane in planes if plane is not None), None)
     if found is None:
-        raise InputError(f"{path}: holds no image; {what} is needed")
+        raise InputError(f"{path}: contains no image; {what} is needed")
     return found

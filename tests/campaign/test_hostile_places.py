@@ -65,9 +65,9 @@ def test_pipes_are_refused_and_not_waited_for(raw, tmp_path):
     files = raw(a="x")
     pipe = tmp_path / "raw" / "b_uncal.txt"
     os.mkfifo(pipe)
-    with pytest.raises(ParameterError, match="b_uncal.txt: is no file"):
+    with pytest.raises(ParameterError, match="b_uncal.txt: not a file"):
         plan_run(PlanRequest(MODE, [*files, pipe], tmp_path / "out"))
-    with pytest.raises(InputError, match="b_uncal.txt: is no file"), opened(pipe):
+    with pytest.raises(InputError, match="b_uncal.txt: not a file"), opened(pipe):
         pass
 
 

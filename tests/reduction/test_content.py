@@ -27,7 +27,7 @@ def write(tmp_path):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("value", "words"), [(7.0, "7"), (np.nan, "NaN"), (np.inf, "NaN"), (0.0, "0")])
 def test_one_number_everywhere_is_refused(write, shape, value, words):
-    with pytest.raises(InputError, match=f"SCI holds nothing but {words};"):
+    with pytest.raises(InputError, match=f"SCI contains nothing but {words};"):
         require_content(write(np.full(shape, value, np.float32)))
 
 

@@ -115,7 +115,7 @@ def test_words_where_a_number_belongs(write):
 @pytest.mark.parametrize("number", [0.0, 65535.0, np.nan])
 def test_data_that_are_one_number(write, ramp, number):
     ramp.data = np.full(ramp.data.shape, number, np.float32)
-    with pytest.raises(InputError, match=rf"{NAME}: SCI holds nothing but"):
+    with pytest.raises(InputError, match=rf"{NAME}: SCI contains nothing but"):
         require_sound(write())
 
 
@@ -143,7 +143,7 @@ def test_a_flipped_bit_in_the_pixels_is_told(write, packed):
     damaged[place] ^= 8
     path = path.with_suffix(".fits.gz") if packed else path
     path.write_bytes(gzip.compress(bytes(damaged), 1) if packed else bytes(damaged))
-    with pytest.raises(InputError, match=r"the data of SCI are not those that were written \(DATASUM\)"):
+    with pytest.raises(InputError, match=r"the data of SCI are not as written \(DATASUM\)"):
         require_sound(path)
 
 

@@ -93,7 +93,7 @@ def test_a_missing_extension_is_named_with_those_that_are_there(path):
 
 def test_a_file_without_an_image_is_refused(tmp_path):
     fits.PrimaryHDU(np.zeros(5)).writeto(tmp_path / "line.fits")
-    with pytest.raises(InputError, match="holds no image; a mask is needed"):
+    with pytest.raises(InputError, match="contains no image; a mask is needed"):
         read_plane(tmp_path / "line.fits", "a mask")
 
 

@@ -89,7 +89,7 @@ def read_choices(
     header, lines = _read_lines(path)
     columns = dict(columns or {})
     if twice := sorted({name for name in header if header.count(name) > 1}):
-        raise ParameterError(f"{path}: column {', '.join(twice)} is there twice; which of them counts is not known")
+        raise ParameterError(f"{path}: column {', '.join(twice)} is there twice; it is not known which one is valid")
     for name in (exposure_column, *columns):
         if name not in header:
             raise ParameterError(f'{path}: no column "{name}"{nearest(name, header)}; found: {", ".join(header)}')

@@ -179,7 +179,7 @@ def _require_files(request: PlanRequest) -> None:
     """Refuse pipes and devices, whose end would be waited for; a file that is not there fails in its own job."""
     for path in request.files:
         if Path(path).exists() and not Path(path).is_file():
-            raise ParameterError(f"{path}: is no file; files, or folders of them, are needed")
+            raise ParameterError(f"{path}: not a file; files, or folders of them, are needed")
 
 
 def gather(request: PlanRequest) -> Gathered:

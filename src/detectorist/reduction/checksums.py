@@ -30,7 +30,7 @@ def require_checksums(path: Path) -> None:
         raise InputError(f"{path}: not readable ({error}); is the file complete?") from error
     if wrong:
         raise InputError(
-            f"{path}: the data of {', '.join(wrong)} are not those that were written (DATASUM); is the file damaged? "
+            f"{path}: the data of {', '.join(wrong)} are not as written (DATASUM); is the file damaged? "
             "Where a program has changed them on purpose, let it write DATASUM, or remove the keyword",
             extensions=wrong,
         )

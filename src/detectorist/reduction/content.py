@@ -28,7 +28,7 @@ def require_content(path: Path) -> None:
     with opened(path) as hdus:
         empty, flagged = _only_number(hdus), _all_flagged(hdus)
     if empty:
-        raise InputError(f"{path}: SCI holds nothing but {empty}; data of an exposure are needed")
+        raise InputError(f"{path}: SCI contains nothing but {empty}; data of an exposure are needed")
     if flagged:
         raise InputError(f"{path}: every pixel is flagged DO_NOT_USE; nothing is left to reduce")
 

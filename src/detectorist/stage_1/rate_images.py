@@ -67,7 +67,7 @@ def flat_under(step: Step, model: JwstDataModel) -> np.ndarray | None:
     """Return the flat field under the image, (ny, nx) float32, NaN where it is bad; None where there is none."""
     name = step.get_reference_file(model, "flat")
     if name == "N/A":
-        log.warning("%s: no flat field; measured on the image as it is", models.describe(model))
+        log.warning("%s: no flat field; measured on the image without flat-fielding", models.describe(model))
         return None
     with datamodels.FlatModel(name) as reference:
         start = (reference.meta.subarray.xstart or 1, reference.meta.subarray.ystart or 1)

@@ -115,8 +115,8 @@ class StripesStep(DetectoristStep):
         rms = float(np.std(found.horizontal[0] + found.vertical[0]))
         if found.rms_unsure is not None:
             log.warning(
-                "%s: light fills most of the frame, and no reference pixels tell it from slow 1/f noise: "
-                "the level of rows is uncertain by about %.2g DN/s",
+                "%s: light fills most of the frame and cannot be separated from slow 1/f noise without reference "
+                "pixels: the level of rows is uncertain by about %.2g DN/s",
                 models.describe(model),
                 found.rms_unsure,
             )

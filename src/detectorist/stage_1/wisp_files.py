@@ -51,5 +51,5 @@ def read_template(path: Path, model: ImageModel) -> np.ndarray:
     plane = read_plane(path, "a wisp template")
     template = np.asarray(models.on_subarray(np.asarray(plane, np.float32), model))
     if not np.isfinite(template).any():
-        raise InputError(f"{path}: the wisp template holds no number")
+        raise InputError(f"{path}: the wisp template has no finite value")
     return template

@@ -172,7 +172,7 @@ def test_all_pixels_masked_by_the_user(run, rate, tmp_path, step):
 @pytest.mark.parametrize("step", ["wisps", "stripes"])
 def test_an_image_without_scatter(run, tmp_path, step):
     flat = make_rate(tmp_path / NAME, np.full((SIZE, SIZE), 0.3))
-    require_refused(run, step, flat, tmp_path, "SCI holds nothing but 0.3")
+    require_refused(run, step, flat, tmp_path, "SCI contains nothing but 0.3")
 
 
 @pytest.mark.parametrize("step", ["wisps", "stripes"])

@@ -36,7 +36,7 @@ def test_another_shape_is_refused(write, shape):
 def test_a_file_without_wavelengths_is_refused(write):
     with pytest.raises(InputError, match="extensions are PRIMARY, LAMBDA; WAVELENGTH with data is needed"):
         read_wavelength_map(write(np.ones(SHAPE), name="LAMBDA"), SHAPE)
-    with pytest.raises(InputError, match="WAVELENGTH holds no finite value"):
+    with pytest.raises(InputError, match="WAVELENGTH has no finite value"):
         read_wavelength_map(write(np.full(SHAPE, np.nan)), SHAPE)
 
 

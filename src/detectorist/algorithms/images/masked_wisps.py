@@ -220,7 +220,7 @@ def _solve(weights, data):
             pick = list(chosen)
             part = normal[np.ix_(pick, pick)]
             if np.linalg.cond(part) > 1e8:
-                raise TooFewPixels("wisp fit: the usable pixels cannot tell the components apart", components=pick)
+                raise TooFewPixels("wisp fit: the usable pixels cannot separate the components", components=pick)
             scale = np.zeros(n)
             scale[pick] = np.linalg.solve(part, moment[pick])
             badness = -float(moment @ scale)

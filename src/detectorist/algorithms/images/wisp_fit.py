@@ -57,7 +57,7 @@ def require_light(templates: np.ndarray) -> np.ndarray:
         raise ParameterError(f"templates of shape {finite.shape}: (n, ny, nx) is needed")
     for number, template in enumerate(finite, start=1):
         if not (template > 0).any():
-            raise ParameterError(f"template {number} has no positive pixel: it holds no wisp")
+            raise ParameterError(f"template {number} has no positive pixel: it contains no wisp")
     return finite
 
 

@@ -164,6 +164,6 @@ def _solve_strengths(rest, weight, used, noise):
         return moment / normal[0]
     values, vectors = np.linalg.eigh(normal)
     if values[0] < 1e-8 * values[-1]:
-        raise TooFewPixels("wisp fit: the usable pixels cannot tell the components apart", components=list(range(n)))
+        raise TooFewPixels("wisp fit: the usable pixels cannot separate the components", components=list(range(n)))
     root = np.sqrt(values)[:, None] * vectors.T
     return nnls(root, vectors.T @ moment / np.sqrt(values))[0]

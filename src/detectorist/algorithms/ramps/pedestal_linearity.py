@@ -224,7 +224,7 @@ def _require_agreement(ramps: _Ramps, groups: np.ndarray, coefficients: np.ndarr
     sane = np.isfinite(curve).all() and curve.min() > SLOPE_SHARES[0] and curve.max() < SLOPE_SHARES[1]
     if not sane or not error < MOST_ERROR:
         raise TooFewPixels(
-            f"the ramps do not tell the non-linearity: slopes are changed by factors of {curve.min():.3f} to "
+            f"the ramps do not constrain the non-linearity: slopes are changed by factors of {curve.min():.3f} to "
             f"{curve.max():.3f}, uncertain by {error:.3f} (at most {MOST_ERROR:g})",
             error=error,
         )

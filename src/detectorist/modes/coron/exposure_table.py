@@ -160,7 +160,7 @@ def check_row(name: str, row: Any) -> None:
         hint = nearest(str(row["TYPE"]).upper(), TYPES)
         raise ParameterError(f'{row["FITSFILE"]}: TYPE is "{row["TYPE"]}"{hint}; one of {", ".join(TYPES)} is needed')
     if concatenation_of(row) != name:
-        raise ParameterError(f"{row['FITSFILE']}: belongs to {concatenation_of(row)}, but stands in the table {name}")
+        raise ParameterError(f"{row['FITSFILE']}: belongs to {concatenation_of(row)}, but is in the table {name}")
 
 
 def tell_types(table: Table) -> None:

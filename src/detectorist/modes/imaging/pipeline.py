@@ -140,7 +140,7 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
             name = Path(input_data).name  # a file may have been renamed
         require_consistent_input(input_data)
         if kind is CubeModel:
-            raise InputError(f"{name}: holds rates of integrations; ramps (uncal) or a rate image are needed")
+            raise InputError(f"{name}: contains rates of integrations; ramps (uncal) or a rate image are needed")
         if kind is ImageModel:
             rate = models.open_as(input_data, ImageModel)
             require_rate_unit(rate)

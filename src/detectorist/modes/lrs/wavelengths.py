@@ -22,5 +22,5 @@ def read_wavelength_map(path: str | Path, shape: tuple[int, int]) -> np.ndarray:
     if wavelengths.shape != tuple(shape):
         raise InputError(f"{path}: WAVELENGTH has shape {wavelengths.shape}; {tuple(shape)} is needed")
     if not np.isfinite(wavelengths).any():
-        raise InputError(f"{path}: WAVELENGTH holds no finite value")
+        raise InputError(f"{path}: WAVELENGTH has no finite value")
     return wavelengths

@@ -47,7 +47,7 @@ class EngineRampFitStep(EngineStep, RampFitStep):
         if likely:
             return _fit_by_likelihood(ramp, read_noise, gain, threads)
         if save_opt:
-            raise NotCovered("optional results are asked for")
+            raise NotCovered("optional results are requested")
         if ramp.zeroframe is not None and not ramp.suppress_one_group_ramps:
             raise NotCovered("zero frames may replace saturated ramps")
         return _fit(ramp, read_noise, gain, threads)
@@ -83,7 +83,9 @@ class MarkedRampFitStep(EngineRampFitStep):
         if self.algorithm.upper() != "LIKELY":  # stpipe's step falls back to OLS_C below four groups
             return rates
         if not self.suppress_one_group:
-            log.warning("ramp_fit.suppress_one_group=false says nothing to LIKELY: a single good group gives no slope")
+            log.warning(
+                "ramp_fit.suppress_one_group=false has no effect with LIKELY: a single good group gives no slope"
+            )
         for rate in rates if isinstance(rates, tuple) else ():
             n_marked = mark_unfitted(rate)
             log.info("%s: %d slopes could not be fitted and are not used", models.describe(rate), n_marked)

@@ -72,7 +72,7 @@ class CoronImage:
         """
         found = re.match(r"F(\d{3,4})", self.filter)
         if not found:
-            raise InputError(f"{self.path}: FILTER is {self.filter!r}, which names no wavelength; give --psf")
+            raise InputError(f"{self.path}: FILTER is {self.filter!r}, which contains no wavelength; give --psf")
         return int(found[1]) / 100
 
     def place(self, separation_arcsec: float, position_angle_deg: float) -> tuple[float, float]:

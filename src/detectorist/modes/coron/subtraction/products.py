@@ -38,7 +38,7 @@ def require_free(paths: Sequence[Path], *, overwrite: bool) -> None:
     """Raise OutputError if a product exists already, before any work is done."""
     existing = [path for path in paths if path.exists()]
     if existing and not overwrite:
-        raise OutputError(f"{existing[0]}: exists already; ask to overwrite it, or choose another folder")
+        raise OutputError(f"{existing[0]}: exists already; allow overwriting it, or choose another folder")
 
 
 def write_subtraction(target: SubtractedTarget, name: str, folder: Path) -> list[Path]:
