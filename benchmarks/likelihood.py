@@ -226,7 +226,10 @@ def main() -> None:
     if wanted.cases:
         if wanted.scenes is None or wanted.work is None:
             raise SystemExit("--scenes (or DETECTORIST_SCENES) and --work are needed for reductions")
-        found["reductions"] = measure_reductions(wanted.cases, wanted.scenes, wanted.work)
+        new = measure_reductions(wanted.cases, wanted.scenes, wanted.work)
+        measured = {(row["seed"], row["groups"]) for row in new}
+        kept = [row for row in found.get("reductions", []) if (row["seed"], row["groups"]) not in measured]
+        found["reductions"] = sorted([*kept, *new], key=lambda row: (row["groups"], row["seed"]))
     else:
         found |= measure_fits({"ints": wanted.ints, "pixels": wanted.pixels})
     TARGET.write_text(json.dumps(found, indent=1) + "\n")
