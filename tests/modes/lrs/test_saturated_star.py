@@ -1,0 +1,70 @@
+"""A star that saturates from the first group on, whole reductions: its light is measured elsewhere or not at all."""
+
+import shutil
+
+import numpy as np
+import pytest
+import xarray as xr
+from stdatamodels.jwst.datamodels import Level1bModel
+
+from detectorist.modes.lrs.reduction import reduce_exposure
+from detectorist.modes.lrs.spectra_variables import NO_FLUX, SATURATED
+from detectorist.reduction.runner import Request
+
+pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.long]  # its short sibling: test_nuisance, at rates
+#: Rows, columns that are saturated in every group: all of the trace, its core, and one pixel at its side. The recipe
+#: gives up their neighbours too, to which charge has spilled.
+WHOLE = (slice(330, 343), slice(29, 44))
+CORE = (slice(346, 358), slice(34, 39))
+PIXEL = (slice(362, 378), slice(39, 40))
+BESIDE = np.r_[300:328, 381:388]
+
+
+@pytest.fixture(scope="module")
+def spectra(exposure, tmp_path_factory):
+    """Flux, error and quality by row of the detector, and the true spectra."""
+    folder = tmp_path_factory.mktemp("saturated")
+    files = [folder / path.name for path in sorted(exposure.glob("*_uncal.fits"))]
+    for path in files:
+        shutil.copy(exposure / path.name, path)
+        with Level1bModel(path) as model:
+            data = model.data.copy()
+            for rows, columns in (WHOLE, CORE, PIXEL):
+                data[:, :, rows, columns] = 65535
+            model.data = data
+            model.save(str(path))
+    reduced = reduce_exposure(Request(files, folder / "out", references=str(exposure / "crds")))
+    found = reduced.spectra.dataset.set_index(wavelength="detector_row").sortby("wavelength")
+    with xr.open_dataset(exposure / "truth.nc", engine="h5netcdf") as truth:
+        return found.load(), truth["spectrum"].values.copy()
+
+
+@pytest.mark.parametrize("rows", [WHOLE[0], CORE[0]], ids=["whole trace", "core"])
+def test_rows_without_most_of_their_light_have_no_flux_and_say_so(spectra, rows):
+    found, _ = spectra
+    there = found.sel(wavelength=slice(rows.start, rows.stop - 1))
+    assert there.sizes["wavelength"] == rows.stop - rows.start
+    assert np.isnan(there.flux).all()
+    assert np.isnan(there.flux_error).all()
+    assert ((there.quality.values & (NO_FLUX | SATURATED)) == (NO_FLUX | SATURATED)).all()
+
+
+def test_rows_that_lost_one_pixel_have_the_flux_of_the_rest_with_the_error_it_has(spectra):
+    found, truth = spectra
+    rows = np.arange(PIXEL[0].start, PIXEL[0].stop)
+    lost, whole = found.sel(wavelength=rows), found.sel(wavelength=BESIDE)
+    aperture = np.median(whole.flux.values / truth[:, BESIDE])
+    pulls = (lost.flux.values - aperture * truth[:, rows]) / lost.flux_error.values
+    assert abs(pulls.mean()) < 4 / np.sqrt(pulls.size)
+    assert abs(np.std(pulls - pulls.mean(axis=0)) - np.sqrt(1 - 1 / len(pulls))) < 4 / np.sqrt(2 * pulls.size)
+    assert ((lost.quality.values & SATURATED) > 0).all()
+    usual = np.median(whole.flux_error.values / np.sqrt(whole.flux.values))
+    assert 1.1 < np.median(lost.flux_error.values / np.sqrt(lost.flux.values)) / usual < 2
+
+
+def test_rows_beside_are_as_ever(spectra):
+    found, truth = spectra
+    beside = found.sel(wavelength=BESIDE)
+    pulls = beside.flux.values - np.median(beside.flux.values / truth[:, BESIDE]) * truth[:, BESIDE]
+    pulls = pulls / beside.flux_error.values
+    assert abs(pulls.mean()) < 4 / np.sqrt(pulls.size)
