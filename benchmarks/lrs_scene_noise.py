@@ -168,9 +168,10 @@ def page_of(found: dict[str, Any]) -> str:
         "# MIRI LRS: what photons and reads alone give",
         "",
         f"Measured {found['date']} by `benchmarks/lrs_scene_noise.py` on scenes of {{doc}}`lrs_independent`. Each "
-        "cell: the scene's photons and read noise alone, through the best slopes and the true profile; the default recipe on "
-        "the whole scene. Both have the same random numbers, so a figure that is unusual in both comes from the draw. "
-        "80 integrations know a scatter to 8 %, that of second differences to 11 %; 24 bins know chi2 to 0.29.",
+        "cell: the scene's photons and read noise alone, through the best slopes and the true profile; the default "
+        "recipe on the whole scene. Both have the same random numbers, so a figure that is unusual in both comes from "
+        "the draw. 80 integrations know a scatter to 8 %, that of second differences to 11 %; 24 bins know chi2 to "
+        "0.29.",
         "",
         f"| seed, groups | {' | '.join(names)} | code |",
         "|---" * (len(names) + 2) + "|",
