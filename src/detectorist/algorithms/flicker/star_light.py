@@ -20,8 +20,9 @@ from detectorist.algorithms.images.halo import Rings
 
 #: Cells of pixels averaged along a row: light told here is smooth.
 CELLS_PER_ROW = 40
-#: Waves around the star that a ring may have: 1 is a slope, 2 the elongation behind a bar, 6 would be spikes.
-N_WAVES = 4
+#: Waves around the star that a ring may have: 1 is a slope, 2 the elongation behind a bar, 6 the lanes between
+#: the spikes of hexagonal mirrors.
+WAVES = (1, 2, 3, 4, 6)
 #: Rings between those at which the amplitudes of waves may change.
 WAVE_RINGS = 3
 #: Amplitudes of waves over the light of their ring that are tried (the data tell which is likeliest), and what they are
@@ -76,14 +77,14 @@ def _expectations(rings, noise):
     of_rings = RING_SHARE * (halo + white)
     for share in WAVE_SHARES:
         waves = np.maximum(share * halo[::WAVE_RINGS], LEAST_WAVE * white)
-        yield np.concatenate([of_rings, *[waves] * (2 * N_WAVES)])
+        yield np.concatenate([of_rings, *[waves] * (2 * len(WAVES))])
 
 
 def _polar(rings, y, x):
     """Return the distance from the star, and the waves around it."""
     y, x = y - rings.centre[0], x - rings.centre[1]
     angle = np.arctan2(y, x)
-    return np.hypot(y, x), [f(n * angle) for n in range(1, N_WAVES + 1) for f in (np.cos, np.sin)]
+    return np.hypot(y, x), [f(n * angle) for n in WAVES for f in (np.cos, np.sin)]
 
 
 def _hats(radius, radii):

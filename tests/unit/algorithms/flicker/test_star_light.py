@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
+from detectorist.algorithms.flicker.one_over_f import stripes_of_integrations
 from detectorist.algorithms.flicker.smoother import alternating_readout
 from detectorist.algorithms.flicker.stack import StackNoise
 from detectorist.algorithms.flicker.star_light import fit_light, light_fit
-from detectorist.algorithms.images.halo import Rings, even_weight
+from detectorist.algorithms.images.halo import Rings, certain_weight, even_weight
 
 NY, NX = 120, 120
 WHITE = 0.1
@@ -84,3 +86,50 @@ def test_lumps_count_for_less(rng):
     assert weight[50:52, 70:130].max() < 0.5
     assert np.median(weight[:30]) == 1
     assert (even_weight(residual, ~usable) == 1).all()
+
+
+def one_over_f(rng, rms, shape):
+    """1/f noise on the time line of one output, 12 pixel times between rows."""
+    n = shape[0] * (shape[1] + 12)
+    amplitude = np.r_[0.0, np.fft.rfftfreq(n)[1:] ** -0.5]
+    line = np.fft.irfft(amplitude * (rng.normal(size=(2, amplitude.size)) * [[1], [1j]]).sum(axis=0), n)
+    return (rms * line / line.std()).reshape(shape[0], -1)[:, : shape[1]]
+
+
+def speckled_halo(rng, ny=160, nx=160):
+    """Light about a star with bright lanes every 60 degrees and speckles whose brightness is exponential."""
+    yy, xx = np.mgrid[:ny, :nx] - 79.5
+    radius, angle = np.hypot(yy, xx), np.arctan2(yy, xx)
+    speckles = ndimage.gaussian_filter(rng.standard_normal((2, ny, nx)), (0, 1.2, 1.2))
+    speckles = (speckles**2).sum(axis=0) / (speckles**2).sum(axis=0).mean()
+    return 300 / (1 + (radius / 5) ** 2.6) * (0.3 + 0.7 * np.abs(np.cos(3 * angle)) ** 6 / 0.3) * speckles
+
+
+def test_rows_through_a_halo_of_speckles_keep_its_light():
+    loss = []
+    for seed in range(3):
+        rng = np.random.default_rng([seed, 17])
+        light, readout = speckled_halo(rng), alternating_readout(160)
+        stripes = np.stack([one_over_f(rng, 0.1, light.shape) for _ in range(8)])
+        cube = light + stripes + 0.25 * rng.standard_normal(stripes.shape)
+        found = stripes_of_integrations(cube, np.zeros(cube.shape, bool), readout=readout)
+        left = (stripes - found.stripes).mean(axis=0)
+        yy, xx = np.mgrid[:160, :160] - 79.5
+        radius = np.hypot(yy, xx)
+        loss.append((left[radius < 20].mean() - np.median(left[radius > 50])) / 0.1 * np.sqrt(8))
+    # In units of what 1/f noise itself adds to a pixel of the mean.
+    assert np.mean(loss) == pytest.approx(0, abs=0.25)
+
+
+def test_weight_falls_in_rings_whose_light_is_not_known(rng):
+    yy, xx = np.mgrid[:160, :160] - 79.5
+    radius, angle = np.hypot(yy, xx), np.arctan2(yy, xx)
+    rings = Rings((79.5, 79.5), np.array([3.0, 10.0, 20.0, 30.0, 40.0, 55.0, 75.0, 100.0]), np.zeros(8))
+    noise = rng.normal(size=radius.shape)
+    usable = np.ones(radius.shape, bool)
+    calm = certain_weight(noise, usable, rings)
+    assert calm[radius > 25].min() > 0.3
+    lanes = noise + np.where((radius > 36) & (radius < 46), np.cos(6 * angle), 0)
+    weight = certain_weight(lanes, usable, rings)
+    assert weight[(radius > 38) & (radius < 44)].max() < 0.1
+    assert weight[radius > 70] == pytest.approx(calm[radius > 70], rel=0.5)
