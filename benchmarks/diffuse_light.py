@@ -22,8 +22,8 @@ from scipy import fft, ndimage
 from detectorist.algorithms.flicker.destripe import destripe
 from detectorist.algorithms.flicker.readout import alternating_readout
 from detectorist.detectors import PIXEL_TIME_S
+from detectorist.simulate.core.noise_spectra import Spectrum, draw_series
 from detectorist.simulate.core.time_line import TimeLine
-from detectorist.simulate.imaging.group_flicker import Spectrum, draw_series
 
 N, SKY, WHITE = 2048, 0.25, 0.0148  # DN/s
 #: Standard deviations of 1/f noise, common to the outputs and of each alone, DN/s.

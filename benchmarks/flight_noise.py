@@ -26,9 +26,9 @@ from detectorist.algorithms.flicker.destripe import destripe
 from detectorist.algorithms.flicker.readout import Readout, alternating_readout
 from detectorist.detectors import NIRCAM, PIXEL_TIME_S
 from detectorist.figures.style import COLOURS, new_figure
+from detectorist.simulate.core.flight_noise import SPECTRA
+from detectorist.simulate.core.noise_spectra import draw_series
 from detectorist.simulate.core.time_line import TimeLine
-from detectorist.simulate.imaging.flight_noise import SPECTRA
-from detectorist.simulate.imaging.group_flicker import draw_series
 from measure import robust_std
 
 DOCS = Path(__file__).parents[1] / "docs"

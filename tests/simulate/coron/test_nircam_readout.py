@@ -8,8 +8,11 @@ from stdatamodels.jwst import datamodels
 from typer.testing import CliRunner
 
 from detectorist.cli.simulate import app
+from detectorist.detectors import PIXEL_TIME_S
 from detectorist.errors import ParameterError
 from detectorist.simulate.core import quality_flags
+from detectorist.simulate.core.flight_noise import SPECTRA
+from detectorist.simulate.core.noise_spectra import band_variance
 from detectorist.simulate.coron.scene import CoronScene
 
 
@@ -120,3 +123,22 @@ class TestReadoutPatterns:
             CoronScene().with_("detector", pattern="FAST").observe(ints=1).window  # noqa: B018
         result = run("-o", tmp_path / "sim", "--instrument", "miri", "--pattern", "RAPID")
         assert "--pattern applies to NIRCam" in str(result.exception)
+
+
+class TestMeasuredFlicker:
+    def test_a_frame_is_as_strong_as_measured(self):
+        scene = CoronScene().only("flicker").with_("flicker", measured="nrca3-2022")
+        observed = scene.observe(ints=1, groups=8, dithers=0, rolls=1, seed=3)
+        frames = observed.read_out(observed.visits[0], 0).flicker_dn * observed.gain
+        fast = (1 / observed.frame_time_s, np.inf)
+        expected = sum(band_variance(PIXEL_TIME_S, one, fast) for one in vars(SPECTRA["nrca3-2022"]).values())
+        assert np.sqrt(frames.var(axis=(1, 2)).mean()) == pytest.approx(np.sqrt(expected), rel=0.1)
+
+    def test_an_unknown_spectrum_is_named(self, tmp_path):
+        result = run("-o", tmp_path / "sim", "--ints", 1, "--groups", 2, "--flicker", "nrcb9-1999")
+        assert "nrca3-2022" in str(result.exception)
+
+    def test_miri_has_none(self, tmp_path):
+        result = run("-o", tmp_path / "sim", "--instrument", "miri", "--flicker", "nrca3-2022")
+        assert isinstance(result.exception, ParameterError)
+        assert not (tmp_path / "sim").exists()

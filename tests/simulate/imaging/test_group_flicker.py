@@ -5,10 +5,11 @@ import pytest
 
 from detectorist.detectors import PIXEL_TIME_S
 from detectorist.errors import ParameterError
+from detectorist.simulate.core.flight_noise import SPECTRA
+from detectorist.simulate.core.noise_spectra import MeasuredSpectrum, Spectrum, band_variance, draw_series
 from detectorist.simulate.core.time_line import TimeLine
 from detectorist.simulate.imaging import group_flicker
-from detectorist.simulate.imaging.flight_noise import SPECTRA
-from detectorist.simulate.imaging.group_flicker import Flicker, MeasuredSpectrum, Spectrum
+from detectorist.simulate.imaging.group_flicker import Flicker
 from detectorist.simulate.imaging.scene import ImagingScene
 
 LINE = TimeLine(64, 64, n_outputs=4, frame_overhead_rows=1)
@@ -27,7 +28,7 @@ def test_power_falls_as_the_spectrum_says(slope, shoulder):
     rng = np.random.default_rng(5)
     frequency = np.fft.rfftfreq(n, step)
     power = np.mean(
-        [np.abs(np.fft.rfft(group_flicker.draw_series(n, step, spectrum, (0, np.inf), rng)
+        [np.abs(np.fft.rfft(draw_series(n, step, spectrum, (0, np.inf), rng)
                             * np.hanning(n))) ** 2 for _ in range(60)], axis=0
     )  # fmt: skip
     ratio = power / spectrum.power(np.maximum(frequency, 1e-3))
@@ -37,9 +38,9 @@ def test_power_falls_as_the_spectrum_says(slope, shoulder):
 
 def test_bands_add_up():
     spectrum, step = Spectrum(), PIXEL_TIME_S
-    whole = group_flicker.band_variance(step, spectrum, (10.0, 1e4))
-    parts = group_flicker.band_variance(step, spectrum, (10.0, 300.0))
-    parts += group_flicker.band_variance(step, spectrum, (300.0, 1e4))
+    whole = band_variance(step, spectrum, (10.0, 1e4))
+    parts = band_variance(step, spectrum, (10.0, 300.0))
+    parts += band_variance(step, spectrum, (300.0, 1e4))
     assert whole == pytest.approx(parts, rel=1e-4)
 
 
@@ -82,9 +83,7 @@ def test_a_seed_gives_the_same_noise():
 def test_a_measured_spectrum_is_a_power_law_between_its_points():
     measured = MeasuredSpectrum((10.0, 1_000.0), (4.0, 0.04))
     np.testing.assert_allclose(measured.power(np.array([1.0, 100.0, 1e4])), [4.0, 0.4, 0.04])
-    assert group_flicker.band_variance(PIXEL_TIME_S, measured, (10.0, 1_000.0)) == pytest.approx(
-        40 * np.log(100), rel=1e-4
-    )
+    assert band_variance(PIXEL_TIME_S, measured, (10.0, 1_000.0)) == pytest.approx(40 * np.log(100), rel=1e-4)
 
 
 def test_outputs_have_a_spectrum_of_their_own():

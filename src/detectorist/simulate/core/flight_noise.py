@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from detectorist.simulate.imaging.group_flicker import MeasuredSpectrum
+from detectorist.simulate.core.noise_spectra import MeasuredSpectrum
 
 
 @dataclass(frozen=True)

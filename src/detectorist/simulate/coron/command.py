@@ -51,6 +51,10 @@ Companion = Annotated[
     float | None,
     scene_option("Count rate of the companion, DN/s. Default: 150; MIRI 600.", show_default=False),
 ]
+FlickerSpectrum = Annotated[
+    str | None,
+    scene_option("NIRCam: a spectrum of 1/f noise measured in flight, e.g. nrca3-2022; by default a power law."),
+]
 Without = Annotated[
     list[str] | None,
     scene_option("Leave out a component, e.g. cosmic_rays, flicker, drift, spill, emi; repeatable."),
@@ -68,6 +72,7 @@ def simulate(
     backgrounds: Backgrounds = None,
     seed: Seed = 0,
     companion: Companion = None,
+    flicker: FlickerSpectrum = None,
     without: Without = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -87,6 +92,10 @@ def simulate(
                 "--pattern applies to NIRCam only; MIRI coronagraphs are read with FASTR1: leave it out"
             )
         scene = scene.with_("detector", pattern=pattern)
+    if flicker is not None:
+        if instrument is Coronagraph.miri:
+            raise ParameterError("--flicker applies to NIRCam only; MIRI has no 1/f noise here: leave it out")
+        scene = scene.with_("flicker", measured=flicker)
     scene = scene.without(*(without or ()))
     observation = scene.observe(
         ints=ints, groups=groups, rolls=rolls, dithers=dithers, backgrounds=backgrounds, seed=seed

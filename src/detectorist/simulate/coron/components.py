@@ -87,10 +87,19 @@ class Background:
 
 @dataclass(frozen=True)
 class ReadoutFlicker:
-    """1/f noise on the time line of an integration: DN rms over all of it (strong ones, assumed), and its slope."""
+    """1/f noise on the time line of an integration.
+
+    Attributes
+    ----------
+    rms_dn, slope : float
+        DN rms over all of it (strong ones, assumed), and the slope of its spectrum.
+    measured : str or None
+        A spectrum measured in flight (a name of `flight_noise.SPECTRA`), with its own strength, instead of both.
+    """
 
     rms_dn: float = 4.0
     slope: float = 1.0
+    measured: str | None = None
 
 
 @dataclass(frozen=True)

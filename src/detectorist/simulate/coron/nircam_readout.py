@@ -7,10 +7,12 @@ from functools import cached_property
 
 import numpy as np
 
-from detectorist.detectors import NIRCAM, NIRCAM_READOUT_PATTERNS
+from detectorist.detectors import NIRCAM, NIRCAM_READOUT_PATTERNS, PIXEL_TIME_S
 from detectorist.errors import ParameterError
 from detectorist.simulate.core import detector, nircam_detector
+from detectorist.simulate.core.flight_noise import SPECTRA
 from detectorist.simulate.core.nircam_detector import FixedPatterns, Window
+from detectorist.simulate.core.noise_spectra import draw_series
 from detectorist.simulate.core.quality_flags import RC
 from detectorist.simulate.core.random_streams import stream
 from detectorist.simulate.core.scene import require_known
@@ -185,12 +187,24 @@ def _electronics(scene: NircamCoronComponents, window: Window, n_groups: int, se
     n_frames = window.n_frames_read(n_groups)
     flicker = np.zeros((n_frames, *window.shape), np.float32)
     if scene.has("flicker"):
-        rng = stream(seed, "flicker", number)
-        part = scene.flicker
-        flicker = draw_flicker(window.time_line, n_frames, rng, common=part.rms_dn, slope=part.slope)
+        flicker = _flicker(scene, window.time_line, n_frames, stream(seed, "flicker", number))
     level, odd_even = np.zeros(n_groups), np.zeros(n_groups)
     if scene.has("drift"):
         rng = stream(seed, "drift", number)
         level = scene.drift.walk_dn * rng.normal(size=n_groups).cumsum()
         odd_even = scene.drift.odd_even_dn * rng.normal(size=n_groups)
     return _Electronics(flicker, level, odd_even)
+
+
+def _flicker(scene: NircamCoronComponents, time_line: TimeLine, n_frames: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the 1/f noise of all frames, (n_frames, ny, nx) float32, DN."""
+    part = scene.flicker
+    if part.measured is None:
+        return draw_flicker(time_line, n_frames, rng, common=part.rms_dn, slope=part.slope)
+    require_known(part.measured, tuple(SPECTRA), "measured spectrum")
+    spectra, n_clocks = SPECTRA[part.measured], n_frames * time_line.frame_clocks
+    whole = (0.0, np.inf)
+    # The only output has both what all outputs share and what each has alone.
+    series = draw_series(n_clocks, PIXEL_TIME_S, spectra.common, whole, rng)
+    series += draw_series(n_clocks, PIXEL_TIME_S, spectra.own, whole, rng)
+    return time_line.images(series[None] / np.float32(nircam_detector.gain_of(scene)))

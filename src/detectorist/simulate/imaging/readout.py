@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from detectorist.detectors import PIXEL_TIME_S
 from detectorist.simulate.core import detector
+from detectorist.simulate.core.flight_noise import SPECTRA
 from detectorist.simulate.core.nircam_detector import (
     MAX_DN,
     FixedPatterns,
@@ -18,9 +19,10 @@ from detectorist.simulate.core.nircam_detector import (
     read_noise_e,
     response_curve,
 )
+from detectorist.simulate.core.noise_spectra import Spectrum, band_variance
 from detectorist.simulate.core.random_streams import stream
 from detectorist.simulate.core.scene import require_known
-from detectorist.simulate.imaging import cosmic_rays, flight_noise, group_flicker
+from detectorist.simulate.imaging import cosmic_rays, group_flicker
 from detectorist.simulate.imaging.components import FlickerNoise, ImagingComponents
 from detectorist.simulate.imaging.ipc import coupling_kernel, ipc_fraction
 
@@ -182,13 +184,12 @@ def _reset_offsets(scene: ImagingComponents, window: Window, seed: int, number: 
 def _flicker_dn(part: FlickerNoise, gain: float, frame_s: float) -> group_flicker.Flicker:
     """Return the 1/f noise in DN."""
     if part.measured is None:
-        spectrum = group_flicker.Spectrum(part.slope, part.shoulder_hz)
+        spectrum = Spectrum(part.slope, part.shoulder_hz)
         return group_flicker.Flicker(part.common_e / gain, part.own_e / gain, part.alternating_e / gain, spectrum)
-    require_known(part.measured, tuple(flight_noise.SPECTRA), "measured spectrum")
-    measured = flight_noise.SPECTRA[part.measured]
+    require_known(part.measured, tuple(SPECTRA), "measured spectrum")
+    measured = SPECTRA[part.measured]
     common, own = (
-        np.sqrt(group_flicker.band_variance(PIXEL_TIME_S, one, (1 / frame_s, np.inf)))
-        for one in (measured.common, measured.own)
+        np.sqrt(band_variance(PIXEL_TIME_S, one, (1 / frame_s, np.inf))) for one in (measured.common, measured.own)
     )
     return group_flicker.Flicker(common / gain, own / gain, part.alternating_e / gain, measured.common, measured.own)
 
