@@ -74,8 +74,9 @@ def separate_star(
         Noise of a pixel, unit of the image; by default from the differences of neighbours along the rows.
     fit_light : callable, optional
         `fit_light(image, weight, rings)` returns the light (ny, nx) that medians in rings have missed, fitted together
-        with the stripes: `image` still contains the stripes, but not `rings`. `estimate` has to carry
-        stripes over from where weights are large to where they are small: the weight also falls where light is uncertain.
+        with the stripes: `image` still contains the stripes, but not `rings`.
+        `estimate` has to carry stripes over from where weights are large to where they are small: the weight also
+        falls where light is uncertain.
 
     Notes
     -----
