@@ -41,6 +41,8 @@ PATIENCE_S = 5.0
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: A job whose worker died is tried this often in all.
 ATTEMPTS = 2
+#: Files that hold less together are reduced in this process: each worker takes longer to start than half of the work.
+SMALL_BYTES = 200e6
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ class Execution:
     Attributes
     ----------
     workers : int, optional
-        Processes on this machine; None: what processors and memory allow, this process alone for a single exposure;
-        0: this process, whatever there is to do.
+        Processes on this machine; None: what processors and memory allow, this process alone for a single exposure or
+        a few small ones; 0: this process, whatever there is to do.
     scheduler : str, optional
         Address of a Dask scheduler whose workers are used instead.
     memory_limit : int, optional
@@ -70,12 +72,20 @@ class Execution:
         """What one job may take: its share of the limit; 0 without a limit."""
         return (self.memory_limit or 0) // (self.workers or 1)
 
-    def in_this_process(self, n_jobs: int) -> bool:
-        """Return whether jobs are done here: asked for, or one job that nobody wants to limit."""
+    def in_this_process(self, n_jobs: int, n_bytes: float) -> bool:
+        """Return whether jobs are done here: asked for, or so little to do that workers would not pay.
+
+        Parameters
+        ----------
+        n_jobs : int
+            Jobs that could be done at once.
+        n_bytes : float
+            Size of the input files of all jobs together.
+        """
         if self.workers == 0:
             return True
         limited = self.scheduler or self.memory_limit or self.timeout_s
-        return n_jobs == 1 and self.workers is None and not limited
+        return (n_jobs == 1 or n_bytes < SMALL_BYTES) and self.workers is None and not limited
 
 
 class Pool(Protocol):
@@ -175,7 +185,7 @@ class _Run:
             return DaskPool(self._execution.scheduler)
         # Stages wait for each other: one exposure through all of them takes no more processes than through one.
         stages = Counter(planned.job.mode for planned in self._waiting)
-        if self._execution.in_this_process(max(stages.values())):
+        if self._execution.in_this_process(max(stages.values()), sum(map(_input_bytes, self._waiting))):
             return ThisProcess(self._note_progress)
         size = self._plan.workers(self._execution.workers, self._execution.memory_limit)
         return LocalPool(size, memory_limit=self._execution.memory_limit, timeout_s=self._execution.timeout_s)
@@ -293,6 +303,11 @@ class _Run:
 
     def _tell(self, kind: str, name: str = "", text: str = "", **numbers: Any) -> None:
         self._report(Event(kind, name, text, time.time(), numbers))
+
+
+def _input_bytes(planned: PlannedJob) -> float:
+    """Return the size of a job's input files; of those that are not there yet, nothing."""
+    return sum(Path(file).stat().st_size for file in planned.job.files if Path(file).is_file())
 
 
 def _memory_of(planned: PlannedJob) -> int:

@@ -12,6 +12,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from detectorist.reduction.deferred import defer_standard_modules
+
 if TYPE_CHECKING:
     from jwst.pipeline import Detector1Pipeline
 
@@ -30,6 +32,7 @@ def _without_siblings(name: str) -> ModuleType:
 
 
 if not TYPE_CHECKING:
+    defer_standard_modules()
     Detector1Pipeline = _without_siblings("jwst.pipeline.calwebb_detector1").Detector1Pipeline
 
 __all__ = ["Detector1Pipeline"]

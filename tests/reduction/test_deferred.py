@@ -1,0 +1,33 @@
+"""What the standard pipeline imports for steps that are off by default comes when they are used."""
+
+import subprocess
+import sys
+
+SCRIPT = """
+import sys
+from detectorist.reduction.detector1 import Detector1Pipeline
+dear = "BayesicFitting", "matplotlib.pyplot", "photutils"
+print([name for name in dear if name in sys.modules])
+step = Detector1Pipeline.step_defs["clean_flicker_noise"]
+from jwst.clean_flicker_noise import CleanFlickerNoiseStep, clean_flicker_noise
+print(step is CleanFlickerNoiseStep, step().fit_method, callable(clean_flicker_noise.do_correction))
+import jwst
+print("BayesicFitting" in sys.modules, jwst.clean_flicker_noise.clean_flicker_noise is clean_flicker_noise)
+"""
+
+
+def run(script):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True, timeout=120
+    )
+    return done.stdout.splitlines()
+
+
+def test_a_step_that_is_off_costs_no_imports_and_stays_the_standard_one():
+    assert run(SCRIPT) == ["[]", "True median True", "True True"]
+
+
+def test_packages_that_are_imported_already_stay_as_they_are():
+    before = "import sys; import jwst.clean_flicker_noise.autoparam as kept\n"
+    after = "print(sys.modules['jwst.clean_flicker_noise.autoparam'] is kept)"
+    assert run(f"{before}import detectorist.reduction.detector1\n{after}") == ["True"]
