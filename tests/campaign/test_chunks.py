@@ -89,7 +89,7 @@ def assert_same_bits(one, other):
     ("settings", "segment", "chunk_ints"),
     [
         ((*DELICATE, *CHOOSING), 0, 2),
-        ((*DELICATE, "ramp_fit.algorithm=LIKELY"), 0, 2),
+        pytest.param((*DELICATE, "ramp_fit.algorithm=LIKELY"), 0, 2, marks=pytest.mark.long),
         pytest.param(DELICATE, 0, 2, marks=pytest.mark.long),
         pytest.param(CHOOSING, 0, 2, marks=pytest.mark.long),
         pytest.param((*DELICATE, "engine=stock"), 0, 3, marks=pytest.mark.long),

@@ -17,6 +17,7 @@ from detectorist.campaign.plan import PlanRequest, plan_run
 
 pytestmark = pytest.mark.filterwarnings("default")  # stock steps, and astropy on damaged files
 
+LONG = pytest.mark.long
 #: Cards that tell when a file was written, and sums over these.
 WHEN = ("DATE", "CHECKSUM", "DATASUM", "DT_HASH")
 #: Files in which the order of entries means nothing.
@@ -168,7 +169,7 @@ def test_every_product_is_watched(run, first):
         assert not run.plan().needed, path.name
 
 
-@pytest.mark.parametrize("harm", [remove, cut, empty])
+@pytest.mark.parametrize("harm", [pytest.param(remove, marks=LONG), cut, pytest.param(empty, marks=LONG)])
 def test_any_one_product_is_made_again(run, first, harm):
     """Figures and records are taken together, since each run takes seconds; every other product comes by itself."""
     paths = run.products()

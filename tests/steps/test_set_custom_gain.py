@@ -44,8 +44,15 @@ def test_it_validates_saves_and_reopens(make_lrs_ramp, tmp_path):
         assert (frame.xstart, frame.ystart, frame.xsize, frame.ysize) == (1, 1, 1032, 1024)
 
 
-@pytest.mark.parametrize("place", ["slitless", "elsewhere"])
-@pytest.mark.parametrize("handed_over", ["model", "file"])
+@pytest.mark.parametrize(
+    ("place", "handed_over"),
+    [
+        ("slitless", "model"),
+        ("elsewhere", "file"),
+        pytest.param("slitless", "file", marks=pytest.mark.long),
+        pytest.param("elsewhere", "model", marks=pytest.mark.long),
+    ],
+)
 def test_as_override_in_stock_steps(make_lrs_ramp, lrs_references, tmp_path, handed_over, place):
     """Jump, ramp fit and gain scale take it; the Poisson variance follows the gain."""
     from jwst.gain_scale import GainScaleStep

@@ -55,7 +55,7 @@ def test_the_engine_differs_nowhere_from_stock(real_exposures, tmp_path, name, a
     assert not [entry for entry in differences if entry.n_differing]
 
 
-@pytest.mark.parametrize("algorithm", ["OLS_C", "LIKELY"])
+@pytest.mark.parametrize("algorithm", ["OLS_C", pytest.param("LIKELY", marks=pytest.mark.long)])
 def test_chunks_of_real_ramps_give_the_bits_of_the_whole(real_exposures, tmp_path, algorithm):
     from detectorist.crds_source import use_references
     from detectorist.modes.lrs.pipeline import LrsPipeline

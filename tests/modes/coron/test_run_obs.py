@@ -517,7 +517,14 @@ def test_a_script_as_spaceklip_users_write_it(write_uncal, tmp_path):
     assert [Path(path).name for path in table["FITSFILE"]] == [f"{stem}_rateints.fits" for stem in stems]
 
 
-@pytest.mark.parametrize("name", ["{stem}_uncal.fits.gz", "{upper}_UNCAL.fits", "linked_uncal.fits"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "{stem}_uncal.fits.gz",
+        pytest.param("{upper}_UNCAL.fits", marks=pytest.mark.long),
+        pytest.param("linked_uncal.fits", marks=pytest.mark.long),
+    ],
+)
 def test_names_as_files_have_them(write_uncal, tmp_path, name):
     """Compressed, in capitals, or a link whose own name counts: the rates are those of the plain file."""
     uncal = write_uncal(1)

@@ -150,7 +150,7 @@ def test_limits_mean_what_they_say(rates, tmp_path):
     assert abs(together["flux"] - 2 * LIMIT_DN_S) < 3 * together["flux_error"]
 
 
-@pytest.mark.parametrize("mode", ["nircam", "miri"])
+@pytest.mark.parametrize("mode", ["nircam", pytest.param("miri", marks=pytest.mark.long)])
 def test_stage_2_comes_first(mode, tmp_path):
     """Rates go through calwebb_image2: fluxes in Jy, backgrounds subtracted, integrations calibrated beside."""
     rng = np.random.default_rng(13)

@@ -83,7 +83,9 @@ def test_three_exposures_are_one_file_with_their_gaps(visit, exposure, tmp_path)
 @pytest.mark.parametrize(
     ("damaged", "exposures", "numbers"),
     [
-        ([1], [1] * 4 + [2] * 8 + [3] * 8, [*range(1, 5), *range(1, 9), *range(1, 9)]),
+        pytest.param(
+            [1], [1] * 4 + [2] * 8 + [3] * 8, [*range(1, 5), *range(1, 9), *range(1, 9)], marks=pytest.mark.long
+        ),
         ([2, 3], [1] * 8 + [3] * 8, [*range(1, 9)] * 2),
     ],
     ids=["last segment of an exposure", "an exposure"],
