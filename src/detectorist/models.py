@@ -22,7 +22,7 @@ from stdatamodels.jwst.datamodels.util import NoTypeWarning
 
 from detectorist import __version__
 from detectorist.errors import InputError, NoSuchFile
-from detectorist.fits_files import require_headers
+from detectorist.fits_files import read_keywords, require_headers
 
 #: FITS keywords of our steps' states, as the standard pipeline has S_LINEAR and the like.
 STATE_KEYWORDS = {
@@ -72,13 +72,10 @@ def open_as(data: Any, kind: type[JwstDataModel], *, copy: bool = True) -> JwstD
             return data.copy() if copy else data
         return _converted(data, kind, copy)
     path = _existing(data)
-    if path.suffix.lower() == ".fits":
-        require_headers(path, f"a {kind.__name__}")  # first: jwst leaves a file open whose headers it cannot read
+    require_kind_of_file(path, kind)
     model = None
     try:
         with _without_warnings_of_files():
-            with datamodels.open(path) as found:
-                _require_kind(found, kind, str(path))
             model = kind(path)
             np.asarray(model.data).shape  # noqa: B018 - a truncated file fails only when its array is read
             require_sound_tree(model)
@@ -89,6 +86,16 @@ def open_as(data: Any, kind: type[JwstDataModel], *, copy: bool = True) -> JwstD
             model.close()
         raise InputError(f"{path}: not readable as a {kind.__name__} ({error}); is the file complete?") from error
     return model
+
+
+def require_kind_of_file(path: Path, kind: type[JwstDataModel]) -> None:
+    """Raise InputError where the headers of a file cannot be read, or give SCI another number of axes than `kind` has.
+
+    jwst would leave a file open whose headers it cannot read.
+    """
+    require_headers(path, f"a {kind.__name__}")
+    keywords = read_keywords(path)
+    _require_axes(keywords.axes, kind, str(path), keywords.text("DATAMODL") or "file without DATAMODL")
 
 
 @contextmanager
@@ -138,21 +145,22 @@ def _existing(data: Any) -> Path:
 
 
 def _require_kind(model: JwstDataModel, kind: type[JwstDataModel], name: str) -> None:
+    _require_axes(model.shape or (), kind, name, type(model).__name__)
+
+
+def _require_axes(found: tuple[int, ...], kind: type[JwstDataModel], name: str, what: str) -> None:
     """Tell a rate from a rateints and a ramp from both, by the dimensions that the class's schema asks for."""
     wanted = {datamodels.RampModel: 4, datamodels.CubeModel: 3, datamodels.ImageModel: 2}.get(kind)
-    found = model.shape
-    if wanted is None:
-        return
-    if found is None or len(found) != wanted:
-        shape = "no SCI array" if found is None else f"SCI of shape {tuple(found)}"
+    if wanted is not None and len(found) != wanted:
+        shape = f"SCI of shape {tuple(found)}" if found else "no SCI array"
         products = {
             4: "a ramp (uncal or ramp file)",
             3: "one image per integration (rateints)",
             2: "one image (rate)",
         }
         raise InputError(
-            f"{name}: {shape} in a {type(model).__name__}; {products[wanted]} with {wanted} dimensions is needed",
-            found_shape=list(found or ()),
+            f"{name}: {shape} in a {what}; {products[wanted]} with {wanted} dimensions is needed",
+            found_shape=list(found),
         )
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from stdatamodels.jwst.datamodels import CubeModel, ImageModel, RampModel
+from stdatamodels.jwst.datamodels import ImageModel, RampModel
 
 from detectorist import __version__, models
 from detectorist.crds_source import use_references
 from detectorist.errors import InputError, PlaceTaken
+from detectorist.fits_files import read_array
 from detectorist.modes.coron.pipeline import Coron1Pipeline
 from detectorist.modes.coron.quality import measure
 from detectorist.modes.quality import MISSING_REFERENCES
@@ -90,7 +91,7 @@ def reduce_exposure(request: Request) -> Reduced:
             written = tuple(_publish(path, request, uncal, key) for path in made)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-    return Reduced(written, _records(written, missing), resolved)
+    return Reduced(written, _records(found, written, missing), resolved)
 
 
 def _as_named(uncal: Path) -> Any:
@@ -135,15 +136,14 @@ def _how_else(target: Path) -> str:
     return "with other parameters or input" if made_by == __version__ else f"{made_by} (this is {__version__})"
 
 
-def _records(made: tuple[Path, ...], missing: str) -> dict[str, Any]:
+def _records(rate: ImageModel, made: tuple[Path, ...], missing: str) -> dict[str, Any]:
     """Return what the steps recorded in the rate, and the figures of merit of the exposure."""
-    rate, rateints = (next(path for path in made if product_of(path) == product) for product in NEEDED)
-    with models.open_as(rate, ImageModel) as model, models.open_as(rateints, CubeModel) as cube:
-        steps = {alias: dict(numbers) for alias, numbers in models.records(model).items()}
-        arrays = (np.asarray(model.data, float), np.asarray(cube.data, float), np.asarray(models.errors(cube), float))
-        numbers = measure(*arrays, np.asarray(models.flags(cube)), steps)
-        lacking = {MISSING_REFERENCES.key: missing} if missing else {}
-        return {"exposure": {"type": _type_of(model), **numbers, **lacking}, **steps}
+    rateints = next(path for path in made if product_of(path) == "rateints")
+    steps = {alias: dict(numbers) for alias, numbers in models.records(rate).items()}
+    cube, errors = (np.asarray(read_array(rateints, name), float) for name in ("SCI", "ERR"))
+    numbers = measure(np.asarray(rate.data, float), cube, errors, read_array(rateints, "DQ"), steps)
+    lacking = {MISSING_REFERENCES.key: missing} if missing else {}
+    return {"exposure": {"type": _type_of(rate), **numbers, **lacking}, **steps}
 
 
 def _type_of(model: ImageModel) -> str:
@@ -167,4 +167,4 @@ def require_ramp(path: Path) -> None:
             f"{path}: {meta['exposure.ngroups']} group per integration; {LEAST_GROUPS_MIRI} are needed, for the first "
             "one of MIRI holds the pedestal"
         )
-    models.open_as(path, RampModel).close()
+    models.require_kind_of_file(path, RampModel)

@@ -17,7 +17,7 @@ from detectorist.algorithms.images.mirror_psf import mirror_psf
 from detectorist.algorithms.images.radial_noise import find_star
 from detectorist.detectors import MIRI
 from detectorist.errors import InputError
-from detectorist.fits_files import read_plane
+from detectorist.fits_files import Keywords, read_array, read_keywords, read_plane
 from detectorist.product_names import stem_of
 
 #: arcsec per pixel where the header does not say (JDox).
@@ -96,27 +96,25 @@ def read_coron_image(path: Path) -> CoronImage:
     InputError
         When the file is not readable as an image.
     """
-    with models.open_as(path, ImageModel) as model:
-        meta = model.meta
-        error = np.asarray(models.errors(model), float)
-        data = np.asarray(model.data, float)
-        bad = ~np.isfinite(data) | ~np.isfinite(error) | _unusable(np.asarray(models.flags(model)))
-        data, variance = np.where(bad, np.nan, data), np.where(bad, np.nan, error**2)
-        if not np.isfinite(data).any():
-            raise InputError(f"{path}: no usable pixel")
-        area, wcs = meta.photometry.pixelarea_arcsecsq, meta.wcsinfo
-        unit = str(meta.bunit_data or "DN/s")
-        return CoronImage(
-            path,
-            data,
-            variance,
-            _centre_of(wcs, data),
-            float(np.sqrt(area)) if area else PIXEL_ARCSEC[str(meta.instrument.channel or "")],
-            float(wcs.roll_ref or 0.0) + float(wcs.v3yangle or 0.0),
-            unit,
-            str(meta.instrument.filter),
-            1e6 * (area or np.nan) * _SR_PER_ARCSEC2 if unit == "MJy/sr" else float("nan"),
-        )
+    models.require_kind_of_file(path, ImageModel)
+    keywords = read_keywords(path)
+    data, error, flags = (read_array(path, name) for name in ("SCI", "ERR", "DQ"))
+    bad = ~np.isfinite(data) | ~np.isfinite(error) | _unusable(flags)
+    if bad.all():
+        raise InputError(f"{path}: no usable pixel")
+    area = keywords.number("PIXAR_A2")
+    unit = keywords.text("BUNIT") or "DN/s"
+    return CoronImage(
+        path,
+        np.where(bad, np.nan, data.astype(float)),
+        np.where(bad, np.nan, error.astype(float) ** 2),
+        _centre_of(keywords, data),
+        float(np.sqrt(area)) if area else PIXEL_ARCSEC[keywords.text("CHANNEL") or ""],
+        (keywords.number("ROLL_REF") or 0.0) + (keywords.number("V3I_YANG") or 0.0),
+        unit,
+        keywords.text("FILTER") or "",
+        1e6 * (area or np.nan) * _SR_PER_ARCSEC2 if unit == "MJy/sr" else float("nan"),
+    )
 
 
 def _unusable(flags: np.ndarray) -> np.ndarray:
@@ -125,8 +123,8 @@ def _unusable(flags: np.ndarray) -> np.ndarray:
     return bad | (saturated & ndimage.binary_dilation(bad))
 
 
-def _centre_of(wcs: object, data: np.ndarray) -> tuple[float, float]:
-    x, y = getattr(wcs, "crpix1", None), getattr(wcs, "crpix2", None)
+def _centre_of(keywords: Keywords, data: np.ndarray) -> tuple[float, float]:
+    x, y = keywords.number("CRPIX1"), keywords.number("CRPIX2")
     if x is None or y is None or not (0 < x <= data.shape[1] and 0 < y <= data.shape[0]):
         return find_star(data)
     return float(x) - 1, float(y) - 1
