@@ -177,8 +177,7 @@ def measure(chosen: argparse.Namespace) -> Iterator[Case]:
                 simulate_scene(chosen.mode, scene, seed)
             else:
                 make_scene(Path(chosen.generator), chosen.mode, scene, seed, quick=not chosen.full)
-            for mode, what, name, words in cases_of(chosen.mode, scene, Path(folder) / "out", seed, chosen.draws):
-                yield mode, what, f"{OWN} {name}" if chosen.own else name, words
+            yield from cases_of(chosen.mode, scene, Path(folder) / "out", seed, chosen.draws)
             if chosen.whole:
                 yield from cases_left_out(chosen.mode, scene, Path(folder), seed)
 
@@ -227,7 +226,7 @@ def main() -> None:
     parser.add_argument("generator", type=Path, nargs="?", default=os.environ.get("DETECTORIST_SCENES"))
     parser.add_argument("--mode", choices=SPOILS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[101, 102])
-    parser.add_argument("--own", action="store_true", help="scenes of our own simulator")
+    parser.add_argument("--own", action="store_true", help="scenes (or reductions of such) of our own simulator")
     parser.add_argument("--full", action="store_true", help="scenes as large as the generator makes them")
     parser.add_argument("--whole", action="store_true", help="reduce again with corrections left out")
     parser.add_argument("--draws", type=int, default=1, help="how often products are spoiled in each way")
@@ -243,8 +242,8 @@ def main() -> None:
     if chosen.mode is None or (chosen.generator is None and not chosen.reduced and not chosen.own):
         parser.error("name a --mode and the folder of the generator (or set DETECTORIST_SCENES)")
     cases = []
-    for case in measure(chosen):
-        cases.append(case)
+    for mode, what, name, words in measure(chosen):
+        cases.append((mode, what, f"{OWN} {name}" if chosen.own else name, words))
         if chosen.out:
             chosen.out.write_text(json.dumps(cases, indent=0))
     tell(cases)

@@ -162,7 +162,7 @@ def draw_noise(white: LightCurve, fit: QuickTransit, photon_error: np.ndarray | 
         axis.plot(sizes, 1e6 * limit, ":", color=COLOURS[2], label="photons alone")
     axis.set(xlabel="integrations per bin", ylabel="scatter of bins (ppm)", xscale="log", yscale="log")
     axis.set_xticks(sizes, [str(size) for size in sizes])
-    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
     axis.yaxis.set_major_formatter("{x:g}")
     axis.minorticks_off()
     axis.legend(frameon=False, fontsize=8)

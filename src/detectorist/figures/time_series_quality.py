@@ -174,7 +174,7 @@ def draw_errors(arrays: Mapping[str, np.ndarray]) -> Figure:
     upper.hist(np.clip(known, -6, 6), edges, density=True, color=COLOURS[5], label="found")
     upper.plot(edges, np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi), color=COLOURS[1], label="errors right")
     upper.set(xlabel="second difference / stated error", ylabel="density", yscale="log", ylim=(1e-5, 1))
-    upper.legend(frameon=False, fontsize=8, loc="lower center")
+    upper.legend(frameon=False, fontsize=8, loc="upper left")
     lower.plot(wavelength[used], widths, ".", ms=3)
     lower.axhline(1, color=COLOURS[1], lw=1)
     lower.set(xlabel="wavelength (µm)", ylabel="scatter / stated error", ylim=(0, None))

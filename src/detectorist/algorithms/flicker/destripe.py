@@ -26,8 +26,9 @@ from detectorist.errors import ParameterError
 CROWDED, CROWDED_ROUNDS, MORE = 0.25, 5, 0.01
 #: Shortest side of an image whose wide light is modelled.
 WIDE_LIGHT_FROM_PIX = 512
-#: Rows over which noise is slow, as light is that fills a frame; part of a frame that is most of it.
-SLOW_ROWS, MOSTLY = 50, 0.5
+#: Rows over which noise is slow, as light is that fills a frame; part of a frame that is most of it; light over the rms
+#: of 1/f noise that is clearly brighter.
+SLOW_ROWS, MOSTLY, CLEARLY = 50, 0.5, 3.0
 
 
 @dataclass(frozen=True)
@@ -172,10 +173,13 @@ def _by_flicker(images, bad, readout, flat, mask, reference, vertical):
 
 
 def _slow_noise_in_light(light, noise, readout):
-    """Return the rms of common noise slower than `SLOW_ROWS` where wide light is above it in most of the frame."""
+    """Return the rms of common noise slower than `SLOW_ROWS` if most of the frame is clearly brighter than 1/f noise.
+
+    Without reference pixels the map of wide light holds some of the noise itself, which must not count as light.
+    """
     slow = noise.scales_pix > SLOW_ROWS * (readout.width + readout.overhead_pix)
     rms = float(np.sqrt(noise.common[slow].sum()))
-    lit = float((light_over_darkest(light) > rms).mean())
+    lit = float((light_over_darkest(light) > CLEARLY * noise.rms).mean())
     return rms if rms > 0 and lit > MOSTLY else None
 
 

@@ -147,6 +147,19 @@ def test_slow_noise_under_light_everywhere_is_unsure_without_reference_pixels(rn
         assert found.rms_unsure is None
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_strong_slow_noise_alone_is_not_taken_for_light(seed):
+    """Shallow frames: slow noise of a tenth of a pixel's white noise, which a map of wide light partly follows."""
+    rng, size = np.random.default_rng(seed), 512
+    drift = np.zeros(size)
+    for row in range(1, size):
+        drift[row] = np.exp(-1 / 80) * drift[row - 1] + 0.014 * np.sqrt(1 - np.exp(-2 / 80)) * rng.normal()
+    image = 0.25 + drift[:, None] + 0.13 * rng.normal(size=(size, size))
+    bad = np.zeros((1, size, size), bool)
+    found = whole.destripe(image[None].astype(np.float32), bad, readout=alternating_readout(size, 4))
+    assert found.rms_unsure is None
+
+
 def test_bad_input_is_named(rng):
     _, _, images = make(rng)
     bad = np.zeros(images.shape, bool)
