@@ -257,7 +257,7 @@ def summarise(numbers: Mapping[str, Any]) -> list[str]:
     """Return a few lines on an image, from the numbers that `measure` found."""
     parts = []
     if "snowballs" in numbers:
-        parts.append(f"{numbers['snowballs']:.0f} snowballs")
+        parts.append(f"{numbers['snowballs']:.0f} snowball{'' if numbers['snowballs'] == 1 else 's'}")
     if "wisp_scale" in numbers:
         parts.append(f"wisp {numbers['wisp_scale']:.3f} +- {numbers['wisp_error']:.3f} of its template")
     if "wisp_unmeasured" in numbers:

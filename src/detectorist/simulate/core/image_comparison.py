@@ -46,12 +46,12 @@ class ImageComparison:
     def lines(self) -> list[str]:
         """Return the comparison in words."""
         words = [
-            f"against the truth: {self.n_pixels:,} pixels, {self.bias:+.3f} sigma off in the median; "
-            f"they scatter {self.pull_width:.3f} times as much as their errors say",
-            f"medians of rows scatter by {self.rows:.4f} DN/s; without stripes it would be {self.rows_expected:.4f}",
+            f"compared with the truth: median deviation {self.bias:+.3f} sigma, scatter {self.pull_width:.3f} x the "
+            f"errors ({self.n_pixels:,} pixels)",
+            f"medians of rows scatter by {self.rows:.4f} DN/s ({self.rows_expected:.4f} expected without stripes)",
         ]
         if np.isfinite(self.companion):
-            words.append(f"companion: {self.companion:+.2f} sigma from its true light")
+            words.append(f"companion: {self.companion:+.2f} sigma from the true flux")
         return words
 
 

@@ -63,9 +63,9 @@ class LrsComparison:
     def lines(self) -> list[str]:
         """Return the comparison in words."""
         return [
-            f"against the truth: white-light scatter {1e6 * self.scatter:.0f} ppm, "
-            f"photon and read noise allow {1e6 * self.expected_scatter:.0f} ppm "
-            f"({self.scatter / self.expected_scatter:.2f} x)",
+            f"compared with the truth: white-light scatter {1e6 * self.scatter:.0f} ppm, "
+            f"{self.scatter / self.expected_scatter:.2f} x that of photon and read noise "
+            f"({1e6 * self.expected_scatter:.0f} ppm)",
             f"transit depth: {self.mean_depth_pull:+.1f} sigma from the truth; "
             f"spectrum of {self.depth.size} bins: chi2 per bin {self.chi2 / self.depth.size:.2f}",
         ]
