@@ -61,21 +61,21 @@ def reduce(
     memory_limit: int | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Entry]:
-    """Reduce exposures and return the ledger's entry of each, by name: what `detectorist.reduce_lrs` stands on.
+    """Reduce exposures and return the ledger's entry of each, by name: the base of `detectorist.reduce_lrs`.
 
     The parameters are those of `detectorist.reduce_lrs`, apart from:
 
     mode : str
         As in `detectorist run MODE`.
     wanted : Wanted, optional
-        What options of the mode's own ask for.
+        Values from the options of the mode.
     progress : callable, optional
         Called as progress(done, total, what).
 
     Raises
     ------
     DetectoristError
-        When nothing can be begun, with a sentence that says why.
+        When nothing can be reduced, with the reason.
     """
     listed = [files] if isinstance(files, str | Path) else list(files)
     chosen = [

@@ -1,4 +1,4 @@
-"""The campaign file: TOML that says which exposures, which recipe, and how to run it."""
+"""The campaign file: TOML with the exposures, the recipe, and how to run it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class TableOfExposures(_Table):
 
 
 class Execution(_Table):
-    """`[execution]`: how, not what; nothing here changes a product."""
+    """`[execution]`: how to run; nothing here changes a product."""
 
     workers: int | None = Field(default=None, ge=1)
     scheduler: str | None = None
@@ -56,7 +56,7 @@ class Execution(_Table):
 
 
 class CampaignFile(_Table):
-    """A campaign as it is written down; paths are relative to the file."""
+    """The contents of a campaign file; paths are relative to the file."""
 
     mode: str
     inputs: list[str] = Field(min_length=1)
@@ -72,7 +72,7 @@ class CampaignFile(_Table):
     execution: Execution = Execution()
 
     def request(self, output_dir: Path | None = None) -> PlanRequest:
-        """Return what the file asks for, with another output folder where one is given."""
+        """Return the request of the file, with another output folder if one is given."""
         return PlanRequest(
             mode=self.mode,
             files=expand(self.inputs, load_mode(self.mode).suffixes, exclude=self.exclude),
@@ -117,7 +117,7 @@ def read_campaign(path: Path) -> CampaignFile:
 
 
 def expand(patterns: Iterable[str], suffixes: tuple[str, ...], *, exclude: Iterable[str] = ()) -> list[Path]:
-    """Return the files that names, globs and folders stand for, sorted; a folder gives its files of these endings.
+    """Return the files of names, globs and folders, sorted; a folder gives its files with these endings.
 
     Raises
     ------

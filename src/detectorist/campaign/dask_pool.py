@@ -1,7 +1,7 @@
 """Workers of a Dask cluster that someone else started, on this machine or on hundreds.
 
-The cluster needs the same Python environment and the same paths; `dask worker --nthreads 1` suits it best, since one
-process does one exposure at a time whatever its threads.
+The cluster needs the same Python environment and the same paths; `dask worker --nthreads 1` suits it best, since a
+process reduces one exposure at a time.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ class DaskPool:
 
     @property
     def free(self) -> int:
-        """How many more jobs can be handed over now."""
+        """How many more jobs can be submitted now."""
         if time.monotonic() - self._counted > COUNT_EVERY_S:
             self._count_workers()
         return PER_WORKER * self.size - len(self._futures)
 
     def prepare(self, mode: str, count: int) -> None:
-        """Let every worker import and compile by itself: they may not share a disk."""
+        """Let every worker import and compile separately: they may not share a disk."""
 
     def start(self, job: Job) -> None:
         """Hand over a job."""

@@ -20,7 +20,7 @@ class Event:
         state, seconds, peak_bytes, and merits: its figures of merit), RETRIED (a worker died) or ENDED (numbers: a
         count per state).
     name : str
-        The exposure; "" where the campaign is meant.
+        The exposure; "" for the campaign itself.
     text : str
     time : float
         Seconds since 1970.

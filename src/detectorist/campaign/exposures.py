@@ -40,7 +40,7 @@ class Choices:
     rows: tuple[Row, ...]
 
     def settings_for(self, name: str) -> tuple[str, ...]:
-        """Return the settings of an exposure, weakest first; none when no row matches."""
+        """Return the settings of an exposure in order of increasing precedence; none when no row matches."""
         return tuple(setting for row in self.rows if _matches(name, row.pattern) for setting in row.settings)
 
     def require_all_matched(self, names: Iterable[str]) -> None:
@@ -79,12 +79,12 @@ def read_choices(
     columns : mapping, optional
         {column: "step.parameter"} for columns that are not named so themselves.
     ignore : sequence of str
-        Columns that are no parameters.
+        Columns that are not parameters.
 
     Raises
     ------
     ParameterError
-        When it cannot be read, lacks a column, holds an unsafe name or a column that is no parameter.
+        When it cannot be read, lacks a column, has an unsafe name or a column that is not a parameter.
     """
     header, lines = _read_lines(path)
     columns = dict(columns or {})
@@ -119,7 +119,7 @@ def read_choices(
 
 
 def read_choices_as(table: Path, columns: Mapping[str, str], implied: Mapping[str, str]) -> Choices:
-    """Read a table some of whose columns have names of their own, or choose more than they say.
+    """Read a table in which some columns have special names or imply further settings.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Keys of jobs: what a job's products depend on besides its input, as a digest."""
+"""Keys of jobs: a digest of everything that a job's products depend on besides its input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stages after the first: their jobs, which go on from what earlier ones leave, and the settings that are theirs."""
+"""Stages after the first: their jobs, which continue from earlier products, and their settings."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from detectorist.parameters import nearest
 
 
 def stages_through(mode: Mode, through: str) -> list[str]:
-    """Return the names of the stages after the first, up to and with `through`; "" stands for the first.
+    """Return the names of the stages after the first, up to and including `through`; "" means the first.
 
     Raises
     ------
     ParameterError
-        When the mode has no such stage; the message suggests the nearest name.
+        When the stage is unknown; the message suggests the nearest name.
     """
     known = [FIRST_STAGE, *mode.stages]
     wanted = through or FIRST_STAGE
@@ -39,7 +39,7 @@ class SplitSettings:
 
 
 def split_settings(settings: Sequence[str], mode: Mode, names: Sequence[str]) -> SplitSettings:
-    """Tell settings of later stages, "stage.step.parameter=value", from those of the first.
+    """Separate settings of later stages, "stage.step.parameter=value", from those of the first.
 
     names : sequence of str
         Stages after the first that will run.

@@ -1,4 +1,4 @@
-"""The ledger of an output folder: every job, what it depends on and what became of it, in one SQLite file.
+"""The ledger of an output folder: every job, its inputs and its result, in one SQLite file.
 
 Only the process that runs the campaign writes it, in short transactions with a rollback journal, which also works on
 network file systems; any number of others may read it meanwhile.
@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS jobs (
 
 @dataclass(frozen=True)
 class Entry:
-    """A job as the ledger knows it."""
+    """A job in the ledger."""
 
     job: Job
     state: str
@@ -121,7 +121,7 @@ class Ledger:
     # --- jobs
 
     def enter(self, jobs: Iterable[Job]) -> None:
-        """Write jobs that will be run, state WAITING, replacing what is known of jobs of the same names."""
+        """Write jobs that will be run, state WAITING, replacing entries of the same names."""
         with self._transaction() as db:
             db.executemany(
                 "INSERT OR REPLACE INTO jobs (name, mode, job, key, state, run, attempts, doing) "
@@ -138,7 +138,7 @@ class Ledger:
             )
 
     def doing(self, name: str, what: str) -> None:
-        """Note what a running job is at."""
+        """Record the progress of a running job."""
         with self._transaction() as db:
             db.execute("UPDATE jobs SET doing = ? WHERE name = ?", (what, name))
 
@@ -148,7 +148,7 @@ class Ledger:
             db.execute("UPDATE jobs SET state = ?, doing = '' WHERE name = ?", (WAITING, name))
 
     def finish(self, record: JobRecord) -> None:
-        """Write what became of a job."""
+        """Write the result of a job."""
         values = asdict(record)
         values.update(
             {
@@ -176,7 +176,7 @@ class Ledger:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Write what happens within in few transactions, since each waits for the disk: see `write`."""
+        """Group the changes made inside into few transactions, since each waits for the disk: see `write`."""
         self._together = True
         try:
             yield
@@ -185,7 +185,7 @@ class Ledger:
             self.write()
 
     def write(self, *, at_most_every_s: float = 0.0) -> None:
-        """Bring to the disk what has happened, unless that was done less than `at_most_every_s` ago."""
+        """Commit pending changes, unless that was done less than `at_most_every_s` ago."""
         if self._db.in_transaction and time.monotonic() - self._written >= at_most_every_s:
             with self._failing():
                 self._db.commit()
@@ -212,7 +212,7 @@ class Ledger:
 
 
 def who_began(folder: Path) -> str:
-    """Return the process that began the newest run in a folder, in words; "" where that is not known."""
+    """Return the process that began the newest run in a folder, in words; "" if unknown."""
     try:
         with Ledger(folder, read_only=True) as ledger:
             run = ledger.last_run()
@@ -276,7 +276,7 @@ def inputs_are_same(entry: Entry, left: Sequence[str] = ()) -> bool:
     """Return whether every input of a job is on disk with the content that the job read.
 
     left : sequence of str
-        What earlier exposures have left it by now.
+        Files that earlier exposures have left for it by now.
     """
     if {file.path for file in entry.record.inputs} != {*entry.job.files, *left}:
         return False
@@ -298,7 +298,7 @@ def _is_same(file: InputFile) -> bool:
 
 
 def products_are_whole(entry: Entry) -> bool:
-    """Return whether every product of a job is on disk as it was written."""
+    """Return whether every product of a job is on disk unchanged."""
     folder = Path(entry.job.output_dir)
     for product in entry.record.products:
         path = folder / product.path

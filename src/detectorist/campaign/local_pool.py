@@ -1,6 +1,6 @@
 """Worker processes on this machine: one exposure at a time, replaced when they die or use too much memory.
 
-No library does what is needed: concurrent.futures and loky give up all jobs when one worker dies, and pebble, which
+No existing library is suitable: concurrent.futures and loky give up all jobs when one worker dies, and pebble, which
 does not, starts workers by running the user's script again, which fails where that has no `if __name__ == "__main__"`.
 """
 
@@ -75,21 +75,21 @@ class LocalPool:
                 worker.connection.send(("prepare", mode))
 
     def start(self, job: Job) -> None:
-        """Give a job to a worker that is free; there must be one."""
+        """Give a job to a free worker; there must be one."""
         worker = self._idle_worker()
         worker.job, worker.started, worker.condemned = job, time.monotonic(), ""
         with contextlib.suppress(OSError):  # it died idle; the next wait reports so
             worker.connection.send(("job", job.to_dict()))
 
     def wait(self, timeout_s: float) -> list[PoolEvent]:
-        """Return what happened since the last call; waits up to `timeout_s` for something to happen."""
+        """Return the events since the last call; waits up to `timeout_s` for one."""
         self._enforce_limits()
         busy = [worker for worker in self._workers if worker.job is not None]
         ready = wait([worker.connection for worker in busy], timeout_s) if busy else []
         return [event for worker in busy if worker.connection in ready for event in self._receive(worker)]
 
     def close(self) -> None:
-        """End all workers at once; products are whole or absent, so nothing is lost but time."""
+        """End all workers at once; products are complete or absent, so only time is lost."""
         for worker in list(self._workers):
             self._end(worker)
 

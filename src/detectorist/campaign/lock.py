@@ -18,7 +18,7 @@ PATIENCE_S = 1.0
 
 @contextmanager
 def exclusive(folder: Path, holder: Callable[[], str] = str) -> Iterator[None]:
-    """Hold `folder` for this process; the system lets go of it when the process ends, however it ends.
+    """Hold `folder` for this process; the system releases it when the process ends, even if it is killed.
 
     Parameters
     ----------

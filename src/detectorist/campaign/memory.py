@@ -1,4 +1,4 @@
-"""Resident memory of processes, and sizes as people write them."""
+"""Resident memory of processes, and sizes in readable form."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UNITS = {"": 1, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**
 
 
 def reset_peak() -> None:
-    """Start a new measurement of this process's peak, where the system can (Linux)."""
+    """Start a new measurement of this process's peak, if the system supports it (Linux)."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 

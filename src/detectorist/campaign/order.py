@@ -1,4 +1,4 @@
-"""Exposures in order of time: which ones depend on which, and what earlier ones leave them."""
+"""Exposures in order of time, and their dependence on earlier ones through persistence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECONDS_PER_DAY = 86400.0
 def in_order_of_time(
     mode: Mode, jobs: Sequence[Job], known: Mapping[str, Entry], persistence_time_s: float
 ) -> list[Job]:
-    """Return the jobs in the order of time, each with the earlier ones on its detector whose light it may still see.
+    """Return the jobs in the order of time, each with the earlier ones on its detector whose persistence may affect it.
 
     known : mapping
         Entries of the ledger: exposures that an earlier run has reduced count too.
@@ -48,7 +48,7 @@ def _may_glow(earlier: ExposureInterval, later: ExposureInterval, persistence_ti
 
 
 def what_was_left(job: Job, entries: Mapping[str, Entry]) -> tuple[str, ...]:
-    """Return the files that the earlier exposures of a job left, as far as these are done."""
+    """Return the files left by the earlier exposures of a job, as far as these are done."""
     if not job.after:
         return ()
     takes = load_mode(job.mode).takes

@@ -30,26 +30,27 @@ SPARE_DISK_BYTES = 100_000_000
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """A campaign as asked for, from a file or from options.
+    """A request for a campaign, from a file or from options.
 
     Attributes
     ----------
     files : sequence of Path
         Of all exposures.
     settings : sequence of str
-        For all exposures, weaker than the table's.
+        For all exposures, of lower precedence than the table's.
     choices : Choices, optional
         Per exposure.
     overrides : sequence of str
-        Stronger than everything (`--set`).
+        Of highest precedence (`--set`).
     subdir : str, optional
         Folder for products below `output_dir`, instead of the mode's own.
     gathered : callable, optional
-        Returns the exposures, from the parameters of all steps, instead of what the mode makes of `files`.
+        Returns the exposures, from the parameters of all steps, instead of the mode's grouping of `files`.
     directly : bool
         The products of a single exposure go to `output_dir` itself, not to a folder of its name.
     persistence_time_s : float
-        For so long after an exposure the next ones on its detector flag what saturated in it; 0: never.
+        For this time after an exposure, pixels that saturated in it are flagged in the next ones on its detector; 0:
+        never.
     through : str
         Name of the last stage; "" for the first alone.
     """
@@ -73,14 +74,14 @@ class PlanRequest:
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """A job, whether it has to be run and why, and what it is expected to take.
+    """A job, whether it has to be run and why, and its expected cost.
 
     Attributes
     ----------
     perhaps : bool
-        It is needed only if what an earlier exposure leaves it turns out to be another than before.
+        It is needed only if the files left by an earlier exposure change.
     note : str
-        What else the user should know.
+        A note to the user.
     """
 
     job: Job
@@ -99,9 +100,9 @@ class Plan:
     Attributes
     ----------
     notes : tuple of str
-        What the user should know about the exposures, a sentence each.
+        Notes to the user about the exposures, a sentence each.
     conclude : callable
-        Writes what a run leaves beside the products of its exposures, from their records.
+        Writes files of the run as a whole, from the records of its exposures.
     """
 
     output_dir: Path
@@ -111,16 +112,16 @@ class Plan:
 
     @property
     def to_run(self) -> list[PlannedJob]:
-        """The jobs that have something to do."""
+        """The jobs that have to be run."""
         return [planned for planned in self.jobs if planned.needed]
 
     @property
     def disk_bytes(self) -> int:
-        """What the products of all jobs to run are expected to take."""
+        """The expected size of the products of all jobs to run."""
         return sum(planned.prediction.disk_bytes for planned in self.to_run)
 
     def workers(self, wanted: int | None, memory_limit: int | None) -> int:
-        """Return how many processes to use: as asked for, or what processors and memory allow."""
+        """Return how many processes to use: as requested, or as many as processors and memory allow."""
         if wanted is not None:
             return wanted
         largest = max((planned.prediction.memory_bytes or UNKNOWN_BYTES for planned in self.to_run), default=1)
@@ -129,7 +130,7 @@ class Plan:
         return max(1, min(processors, len(self.to_run) or 1, room // largest))
 
     def require_disk(self) -> None:
-        """Refuse to begin what the disk cannot hold.
+        """Refuse to begin a run that does not fit on the disk.
 
         Raises
         ------
@@ -183,7 +184,7 @@ def _require_files(request: PlanRequest) -> None:
 
 
 def gather(request: PlanRequest) -> Gathered:
-    """Return the exposures of a request, seen together.
+    """Return the exposures of a request.
 
     Raises
     ------

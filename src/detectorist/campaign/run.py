@@ -1,4 +1,4 @@
-"""Running a campaign: jobs to workers, records to the ledger, events to whoever watches."""
+"""Running a campaign: jobs to workers, records to the ledger, events to the caller."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Execution:
     ----------
     workers : int, optional
         Processes on this machine; None: what processors and memory allow, this process alone for a single exposure or
-        a few small ones; 0: this process, whatever there is to do.
+        a few small ones; 0: this process in any case.
     scheduler : str, optional
         Address of a Dask scheduler whose workers are used instead.
     memory_limit : int, optional
@@ -69,11 +69,11 @@ class Execution:
 
     @property
     def memory_per_job(self) -> int:
-        """What one job may take: its share of the limit; 0 without a limit."""
+        """The memory that one job may use: its share of the limit; 0 without a limit."""
         return (self.memory_limit or 0) // (self.workers or 1)
 
     def in_this_process(self, n_jobs: int, n_bytes: float) -> bool:
-        """Return whether jobs are done here: asked for, or so little to do that workers would not pay.
+        """Return whether jobs are run here: if requested, or if there is too little to do for workers to pay off.
 
         Parameters
         ----------
@@ -113,7 +113,7 @@ class Pool(Protocol):
 def run_campaign(
     plan: Plan, execution: Execution, *, report: Report = lambda event: None, command: str = ""
 ) -> dict[str, int]:
-    """Do the jobs of a plan and return how many jobs of it are in each state.
+    """Run the jobs of a plan and return how many of them are in each state.
 
     One run at a time works in a folder. Interrupted at any moment, by any signal, the folder holds whole products
     and a ledger from which the next run continues.
@@ -328,7 +328,7 @@ def _conclude(plan: Plan, entries: Mapping[str, Entry]) -> None:
 
 
 def sweep(plan: Plan) -> None:
-    """Remove what interrupted writers of these jobs left: no reader takes it for a product, but it takes room."""
+    """Remove incomplete files of interrupted jobs: they are never read as products, but take up space."""
     for folder in {Path(planned.job.output_dir) for planned in plan.jobs} | {plan.output_dir}:
         for place in (folder, *(folder / name for name in PRODUCT_FOLDERS)):
             if place != plan.output_dir and (place / LEDGER).is_file():

@@ -1,4 +1,4 @@
-"""Jobs done in this process, one after the other: what a single exposure needs."""
+"""Jobs run in this process, one after the other, as for a single exposure."""
 
 from __future__ import annotations
 
@@ -45,5 +45,5 @@ class ThisProcess:
         return [PoolEvent("record", job.name, record)]
 
     def close(self) -> None:
-        """Let go of a job that was not begun."""
+        """Drop a job that was not begun."""
         self._job = None

@@ -1,4 +1,4 @@
-"""Doing one job in this process: nothing gets out of it but a record."""
+"""Running one job in this process, with a record as its only result."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def run_job(job: Job, progress: Callable[[float, int, str], None] = lambda done,
 
 
 def settle(mode: str) -> None:
-    """Import what the jobs of a mode need, and keep it out of garbage collections from now on.
+    """Import what the jobs of a mode need, and exclude it from garbage collection from now on.
 
     The standard pipeline collects garbage after every step, through all that it has imported: half a second each time,
     most of the time that small exposures take.
@@ -86,7 +86,7 @@ def _do(job: Job, record: JobRecord, progress: Callable[[float, int, str], None]
 
 
 def is_full(error: OSError) -> bool:
-    """Tell whether a file found no room."""
+    """Return whether the disk was full."""
     return error.errno in NO_ROOM or (error.errno is None and bool(_NO_ROOM_WORDS.search(str(error))))
 
 
@@ -101,7 +101,7 @@ def _require_sound(job: Job) -> None:
 
 
 def write_sidecars(job: Job, outcome: Outcome) -> list[Path]:
-    """Write parameters in force and what the steps recorded beside the products, for people; return the files."""
+    """Write parameters in force and records of the steps beside the products, in readable form; return the files."""
     written = []
     if outcome.resolved:
         written.append(write_text(tomli_w.dumps(outcome.resolved), job.beside("resolved.toml")))
@@ -127,7 +127,7 @@ def _note_error(job: Job, record: JobRecord, error: BaseException) -> None:
 
 
 def describe_input(path: Path) -> InputFile:
-    """Return what the ledger keeps of an input.
+    """Return the ledger's description of an input.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def describe_input(path: Path) -> InputFile:
 
 
 def describe_product(folder: Path, path: Path) -> Product:
-    """Return what the ledger keeps of a product, to know it again."""
+    """Return the ledger's description of a product, by which it is recognised later."""
     status = path.stat()
     return Product(
         str(path.relative_to(folder)), status.st_size, status.st_mtime_ns, status.st_ctime_ns, file_hash(path)
@@ -153,7 +153,7 @@ def describe_product(folder: Path, path: Path) -> Product:
 
 
 def rarely(progress: Callable[[float, int, str], None]) -> Callable[[float, int, str], None]:
-    """Return `progress` called only when something new is said, and not more often than REPORT_EVERY_S."""
+    """Return `progress`, called only when its values change, and not more often than REPORT_EVERY_S."""
     last: dict[str, Any] = {"time": 0.0, "what": None}
 
     def report(done: float, total: int, what: str) -> None:

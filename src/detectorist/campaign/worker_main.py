@@ -1,7 +1,7 @@
 """The program of a local worker process: `python -m detectorist.campaign.worker_main FD`, started by `LocalPool`.
 
 A program of its own, not a forked or re-imported parent: a script without `if __name__ == "__main__"` can start a
-campaign, and a worker holds nothing of its parent but one socket. When the parent dies, however it dies, so do we.
+campaign, and a worker holds nothing of its parent but one socket. When the parent ends, the worker ends as well.
 """
 
 from __future__ import annotations
