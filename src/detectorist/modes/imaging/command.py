@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from detectorist.errors import NoSuchFile
 from detectorist.modes.job import Wanted
 
 FILES, CHOICES, HOW = "Input and output", "Processing", "Execution"
@@ -106,3 +107,11 @@ def locate(file: Path, folder: Path) -> Path:
     """Return the file or, if it does not exist, the one of its name in the folder."""
     other = folder / file.name
     return other if other.is_file() and not file.is_file() else file
+
+
+def require_located(file: Path, folder: Path) -> Path:
+    """Return the file as `locate` does; raises NoSuchFile where it is in neither place."""
+    found = locate(file, folder)
+    if not found.exists():
+        raise NoSuchFile(f"{file}: no such file")
+    return found

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from detectorist.modes.imaging.command import locate
+from detectorist.modes.imaging.command import require_located
 from detectorist.product_names import stem_of, without_ending
 from detectorist.terminal.lines import print_lines
 from detectorist.terminal.options import Quiet
@@ -64,6 +64,7 @@ def snowballs(
 
     Example: detectorist snowballs jw01345001001_10201_00001_nrca3_uncal.fits
     """
+    found = require_located(file, input_dir)
     from detectorist.modes.imaging.reduction import reduce_exposure
     from detectorist.reduction.headers import require_sound
     from detectorist.reduction.runner import Request
@@ -77,7 +78,6 @@ def snowballs(
         f"delete_interim={str(delete_interim).lower()}",
         f"save_calibrated_ramp={str(not delete_interim).lower()}",
     ]
-    found = locate(file, input_dir)
     require_sound(found)
     prefix = f"{stem_of(found)}_"
     made = reduce_exposure(Request([found], output_dir, settings=settings, references=references, prefix=prefix))
@@ -157,6 +157,7 @@ def correct(
     quiet: bool,
 ) -> None:
     """Run a step on a rate file, and print the files read and written."""
+    require_located(file, input_dir)
     from detectorist.modes.imaging.rate_correction import RateRequest, correct_rate_file
 
     result = correct_rate_file(RateRequest(step, file, output_dir, input_dir, in_place, parameters, references))
