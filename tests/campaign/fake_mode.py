@@ -102,6 +102,10 @@ class FakeMode(Mode):
             marker.touch()
             os.kill(os.getpid(), 9)
 
+    def do_grow(self, job, value):
+        """Take memory that nothing predicts."""
+        self.do_eat(job, value)
+
     def do_eat(self, job, value):
         self.food = bytearray(int(float(value)))
         self.food[::4096] = b"x" * len(self.food[::4096])

@@ -184,11 +184,22 @@ def test_a_job_that_hangs_is_ended(campaign, raw):
 
 
 def test_a_job_that_takes_more_memory_than_given_is_ended(campaign, raw):
-    raw(a="eat=600e6", b="x")
+    raw(a="grow=600e6", b="x")
     counts = campaign.run(workers=2, memory_limit=300_000_000)
     assert counts["done"] == 1
     message = entries(campaign)["a"].record.message
     assert "the limit is 300 MB" in message
+    assert "its process held" in message
+
+
+def test_a_job_that_cannot_keep_the_memory_limit_is_not_started(campaign, raw):
+    raw(a="eat=600e6", b="x")  # 600 MB predicted
+    counts = campaign.run(workers=2, memory_limit=300_000_000)
+    assert (counts["done"], counts["crashed"]) == (1, 1)
+    assert campaign.started() == ["b"]
+    message = entries(campaign)["a"].record.message
+    assert message.startswith("about 600 MB of memory are needed and the limit is 300 MB; it was not started")
+    assert campaign.run(workers=2, memory_limit=700_000_000)["done"] == 2
 
 
 def test_jobs_run_together_only_while_memory_allows(campaign, raw):

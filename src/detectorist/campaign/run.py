@@ -22,6 +22,7 @@ from detectorist.campaign.kernels import is_compiled
 from detectorist.campaign.ledger import FILE as LEDGER
 from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same, products_are_whole, who_began
 from detectorist.campaign.local_pool import LocalPool, PoolEvent
+from detectorist.campaign.memory import format_bytes
 from detectorist.campaign.order import what_was_left
 from detectorist.campaign.plan import UNKNOWN_BYTES, Plan, PlannedJob
 from detectorist.campaign.this_process import ThisProcess
@@ -213,9 +214,12 @@ class _Run:
             if not self._fits(planned):
                 return None
             del self._waiting[number]
-            if self._is_still_needed(planned):
+            if not self._is_still_needed(planned):
+                self._unfinished.discard(planned.job.name)
+            elif self._is_too_large(planned):
+                self._refuse(planned)
+            else:
                 return planned
-            self._unfinished.discard(planned.job.name)
         return self._alone.popleft() if self._alone and not self._running else None
 
     def _first_ready(self) -> int | None:
@@ -238,6 +242,20 @@ class _Run:
             return True
         taken = sum(_memory_of(other) for other in self._running.values())
         return taken + _memory_of(planned) <= self._execution.memory_limit
+
+    def _is_too_large(self, planned: PlannedJob) -> bool:
+        limit = self._execution.memory_limit
+        return limit is not None and planned.prediction.memory_bytes > limit
+
+    def _refuse(self, planned: PlannedJob) -> None:
+        """Finish a job without starting it that would be ended for its memory, perhaps hours later."""
+        needed, limit = planned.prediction.memory_bytes, self._execution.memory_limit or 0
+        reason = (
+            f"about {format_bytes(needed)} of memory are needed and the limit is {format_bytes(limit)}; it was not "
+            "started: raise --memory-limit"
+        )
+        now = time.time()
+        self._finish(JobRecord(planned.job.name, CRASHED, "MemoryLimit", reason, started=now, finished=now))
 
     def _start(self, pool: Pool, planned: PlannedJob) -> None:
         job = planned.job

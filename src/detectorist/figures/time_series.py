@@ -19,6 +19,9 @@ from detectorist.algorithms.spectra.quick_transit import QuickTransit, fit_quick
 from detectorist.figures.style import COLOURS, DIFFERENCE_CMAP, new_figure
 from detectorist.figures.time_series_quality import LEAST_INTEGRATIONS, hours_of
 
+#: Names of all figures of `overview`.
+OVERVIEW = ("spectrum", "light_curves_2d", "trace", "white_light", "noise")
+
 
 def overview(dataset: Mapping[str, Any]) -> dict[str, Figure]:
     """Return all figures that a dataset allows, by name.

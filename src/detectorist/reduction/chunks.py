@@ -19,11 +19,12 @@ from stdatamodels.jwst.datamodels import CubeModel, RampModel
 
 from detectorist import models
 from detectorist.algorithms.ramps.groups import count_deciding
+from detectorist.algorithms.ramps.refpix import N_OUTPUTS
 from detectorist.errors import InputError, ParameterError
 from detectorist.fits_files import read_keywords
 from detectorist.reduction.exposure_parts import chunks_of, count_integrations, read_integrations, shape_of
 from detectorist.reduction.headers import flag_missing_samples
-from detectorist.reduction.ramp_store import RampStore, ramps_of_tiles
+from detectorist.reduction.ramp_store import ArrayOnDisk, RampStore, ramps_of_tiles
 
 
 def reasons_against(pipeline: Any) -> list[str]:
@@ -105,23 +106,26 @@ def decide(pipeline: Any, path: Path, before: Sequence[str], *, chunk_ints: int)
     choosing = [not drop.skip and drop.drop_groups == "auto", not refpix.skip and refpix.smoothing == "auto"]
     if not any(choosing):
         return
-    shape = shape_of(path)
-    shape = (count_deciding(shape), *shape[1:])
-    data, flags = np.empty(shape, np.float32), np.empty(shape, np.uint8)
-    whole = None
-    for begin, end in chunks_of(shape[0], chunk_ints):
-        ramps = read_integrations(path, begin, end)
-        flag_missing_samples(ramps)
-        for name in before[: before.index("drop_groups")]:
-            ramps = getattr(pipeline, name).run(ramps)
-        data[begin:end], flags[begin:end] = ramps.data, models.group_flags(ramps)
-        whole = whole or ramps
-        del ramps
-    assert whole is not None
-    whole.data, whole.groupdq = data, flags
-    drop.decided = drop.decide(whole) if choosing[0] else None
-    if choosing[1]:
-        refpix.decided = refpix.decide(drop.run(whole))
+    n_ints, *frame = shape_of(path)
+    n_ints = count_deciding((n_ints, *frame))
+    with _scratch(pipeline.folder) as folder:
+        data = ArrayOnDisk(folder / "data", (n_ints, *frame), np.float32)
+        flags = ArrayOnDisk(folder / "flags", data.shape, np.uint8)
+        pixeldq = None
+        for begin, end in chunks_of(n_ints, chunk_ints):
+            ramps = read_integrations(path, begin, end)
+            flag_missing_samples(ramps)
+            for name in before[: before.index("drop_groups")]:
+                ramps = getattr(pipeline, name).run(ramps)
+            data.append(ramps.data)
+            flags.append(models.group_flags(ramps))
+            pixeldq = ramps.pixeldq[:, :N_OUTPUTS] | (0 if pixeldq is None else pixeldq)
+        drop.decided = drop.decide_from(data, flags) if choosing[0] else None
+        if choosing[1]:
+            # Reference columns are all it looks at.
+            ramps.data, ramps.groupdq = (array[:, :, :, :N_OUTPUTS] for array in (data, flags))
+            ramps.pixeldq = pixeldq
+            refpix.decided = refpix.decide(drop.run(ramps))
 
 
 def _planes_of_dark(pipeline: Any, path: Path) -> int:

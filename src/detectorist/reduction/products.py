@@ -56,7 +56,7 @@ def require_ours(target: Path, *sources: Path, overwrite: bool) -> None:
     Damaged files may be replaced.
 
     target : Path
-        A FITS or NetCDF file.
+        A FITS, NetCDF or PNG file.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def require_ours(target: Path, *sources: Path, overwrite: bool) -> None:
         return
     if any(target.samefile(source) for source in sources):
         raise PlaceTaken(f"{target}: would overwrite the input; choose another output folder")
-    is_foreign = _is_foreign_dataset if target.suffix == ".nc" else _is_foreign_fits
+    is_foreign = {".nc": _is_foreign_dataset, ".png": _is_foreign_picture}.get(target.suffix, _is_foreign_fits)
     if not overwrite and is_foreign(target):
         raise PlaceTaken(
             f"{target}: was not written by detectorist and is not overwritten; choose "
@@ -93,6 +93,12 @@ def _is_foreign_dataset(path: Path) -> bool:
             return not str(file.attrs.get("code", "")).startswith(PACKAGE)
     except (OSError, ValueError):
         return False
+
+
+def _is_foreign_picture(path: Path) -> bool:
+    from detectorist.figures.display import is_foreign_picture
+
+    return is_foreign_picture(path)
 
 
 def write_dataset(dataset: xr.Dataset, target: Path) -> Path:

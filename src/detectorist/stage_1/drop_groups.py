@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from stdatamodels.jwst.datamodels import RampModel
 
@@ -39,8 +39,12 @@ class DropGroupsStep(DetectoristStep):
     def decide(model: RampModel) -> group_choice.GroupChoice:
         """Return the choice of "auto" for a ramp."""
         first = slice(groups.count_deciding(model.data.shape))
-        stack = groups.stack_differences(model.data[first], models.group_flags(model)[first])
-        return group_choice.weigh_groups(stack)
+        return DropGroupsStep.decide_from(model.data[first], models.group_flags(model)[first])
+
+    @staticmethod
+    def decide_from(data: Any, groupdq: Any) -> group_choice.GroupChoice:
+        """Return the choice of "auto" from arrays, or what stands for them on disk."""
+        return group_choice.weigh_groups(groups.stack_differences(data, groupdq))
 
     def process(self, input_data):
         """Return the ramp with DO_NOT_USE on the groups."""

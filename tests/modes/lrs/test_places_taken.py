@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.figure import Figure
 from stdatamodels.jwst import datamodels
 from typer.testing import CliRunner
 
@@ -14,12 +15,14 @@ STEM = "jw09999001001_04103_00001-seg002_mirimage"
 PLACES = (f"stage_1/{STEM}_rateints.fits", f"references/{STEM}_gain.fits", "stage_2/stage_2_output.nc")
 
 
-@pytest.mark.parametrize("place", [*PLACES, "stage_2/frames.nc"])
+@pytest.mark.parametrize("place", [*PLACES, "stage_2/frames.nc", "figures/white_light.png"])
 def test_a_foreign_file_is_refused_before_anything_is_made(segments, exposure, tmp_path, place):
     foreign = tmp_path / place
     foreign.parent.mkdir()
     if foreign.suffix == ".nc":
         xr.Dataset({"x": ("y", [1.0])}).to_netcdf(foreign, engine="h5netcdf")
+    elif foreign.suffix == ".png":
+        Figure(figsize=(1, 1)).savefig(foreign)
     else:
         datamodels.CubeModel(data=np.zeros((1, 4, 4), np.float32)).save(foreign)
     before = foreign.read_bytes()

@@ -11,6 +11,7 @@ from astropy.io import fits
 
 from detectorist import __version__
 from detectorist.campaign import api
+from detectorist.figures.time_series import OVERVIEW
 from detectorist.modes.lrs.reduction import reduce_exposure
 from detectorist.reduction.recipe_files import load_recipe
 from detectorist.reduction.runner import Request
@@ -131,6 +132,7 @@ def test_resolved_parameters_are_written(reduced):
 def test_figures_and_log_are_written(reduced):
     names = {path.name for path in (reduced / "figures").iterdir()}
     assert {"spectrum.png", "white_light.png", "light_curves_2d.png", "trace.png"} <= names
+    assert names <= {f"{name}.png" for name in OVERVIEW}  # the places that are looked at before anything is made
     log = (reduced / "detectorist.log").read_text()
     assert "drop_groups" in log
     assert "clean_outliers" in log

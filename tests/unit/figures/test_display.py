@@ -1,5 +1,7 @@
 """Where a figure goes: a file outside of notebooks, whole or not at all."""
 
+from functools import partial
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from matplotlib.figure import Figure
 
 from detectorist.errors import OutputError
 from detectorist.figures import display
-from detectorist.figures.display import show_or_write, write_figure
+from detectorist.figures.display import is_foreign_picture, show_or_write, write_figure
 from detectorist.figures.style import new_figure, show_image
 
 
@@ -46,10 +48,21 @@ def test_an_old_figure_stays_when_the_new_one_fails(figure, tmp_path, monkeypatc
 def test_files_are_those_of_savefig(ending, tmp_path, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")  # else files tell when they were made
     monkeypatch.setitem(mpl.rcParams, "svg.hashsalt", "x")
-    for write in (write_figure, Figure.savefig):
+    marked = partial(Figure.savefig, metadata={"Source": "detectorist"} if ending == "png" else None)
+    for name, write in (("ours", write_figure), ("savefig", marked)):
         drawn, (axis, other) = new_figure(1, 2)
         axis.loglog([1, 10, 100], [1, 5, 2], label="a")
         axis.legend()
         show_image(other, np.arange(12.0).reshape(3, 4), label="counts")
-        write(drawn, tmp_path / f"{write.__name__}.{ending}")
-    assert (tmp_path / f"write_figure.{ending}").read_bytes() == (tmp_path / f"savefig.{ending}").read_bytes()
+        write(drawn, tmp_path / f"{name}.{ending}")
+    assert (tmp_path / f"ours.{ending}").read_bytes() == (tmp_path / f"savefig.{ending}").read_bytes()
+
+
+def test_our_pictures_are_known_by_their_mark(figure, tmp_path):
+    write_figure(figure, tmp_path / "ours.png")
+    figure.savefig(tmp_path / "theirs.png")
+    (tmp_path / "text.png").write_text("no picture")
+    for name, content in (("empty", b""), ("lost", bytes(5000)), ("cut", (tmp_path / "ours.png").read_bytes()[:900])):
+        (tmp_path / f"{name}.png").write_bytes(content)
+    foreign = {path.stem for path in tmp_path.iterdir() if is_foreign_picture(path)}
+    assert foreign == {"theirs", "text"}

@@ -92,7 +92,8 @@ def stack_differences(data: np.ndarray, groupdq: np.ndarray | None = None) -> Gr
     """Stack the differences between neighbouring groups over bright, sound pixels and all integrations.
 
     data, groupdq :
-        as in `choose_groups`. Stacks are medians, robust against cosmic rays.
+        as in `choose_groups`, or disk-backed arrays indexed in the same way. Stacks are medians, robust against cosmic
+        rays.
 
     Cost: one pass over the first, last and middle groups, and a median over at most 2400 pixels of every group. A ramp
     of two groups or without bright pixels gives a stack from which nothing can be decided; in ramps of three or four
@@ -107,14 +108,9 @@ def stack_differences(data: np.ndarray, groupdq: np.ndarray | None = None) -> Gr
     if n_groups < 3 or n_bins < 1:
         empty = np.empty((2, 0, max(n_differences, 0)))
         return GroupStack(empty, empty, empty, middle, 0, np.empty((2, 0)), 0.0)
-    ramps = data[:, :, rows, columns].astype(float)
-    differences = np.diff(ramps, axis=1)
-    level = differences[:, middle].mean(axis=1)
-    # The star varies from one integration to the next: all pixels together tell by how much, without their noise.
-    scale = np.median(level / slope, axis=1)
-    slopes = scale[:, None] * slope
-    ratio = differences / slopes[:, None]
-    signal = 0.5 * (ramps[:, 1:] + ramps[:, :-1]) - ramps[:, :1] + slopes[:, None]
+    # Single precision, as the data: of all bright pixels together no array in double precision is made.
+    ramps = np.ascontiguousarray(data[:, :, rows, columns])
+    scale = _scale_of_integrations(ramps, middle, slope)
     shape = (2, n_bins, n_differences)
     stacked, error, at_signal, of_bin = np.empty(shape), np.empty(shape), np.empty(shape), np.zeros(shape[:2])
     for parity in (0, 1):
@@ -124,11 +120,38 @@ def stack_differences(data: np.ndarray, groupdq: np.ndarray | None = None) -> Gr
             if chosen.size < 2:
                 stacked[parity, k], error[parity, k], at_signal[parity, k] = 1.0, np.inf, 0.0
                 continue
-            stacked[parity, k], error[parity, k] = _stack(ratio[:, :, chosen])
-            at_signal[parity, k] = np.median(signal[:, :, chosen], axis=(0, 2))
+            ratio, signal = _ratios(ramps[:, :, chosen], scale[:, None] * slope[chosen])
+            stacked[parity, k], error[parity, k] = _stack(ratio)
+            at_signal[parity, k] = np.median(signal, axis=(0, 2))
             of_bin[parity, k] = np.median(slope[chosen])
     stacked /= stacked[..., middle].mean(axis=-1, keepdims=True)
     return GroupStack(stacked, error, at_signal, middle, len(rows), of_bin, float(slope.sum()))
+
+
+def _scale_of_integrations(ramps: np.ndarray, middle: slice, slope: np.ndarray) -> np.ndarray:
+    """Return by what factor the light of each integration differs from the usual, shape (n_ints,).
+
+    The star varies from one integration to the next: all pixels together tell by how much, without their noise.
+    """
+    level = np.empty((len(ramps), slope.size))
+    for few in _batches(slope.size):
+        level[:, few] = np.diff(ramps[:, :, few].astype(float), axis=1)[:, middle].mean(axis=1)
+    return np.median(level / slope, axis=1)
+
+
+def _ratios(ramps: np.ndarray, slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return differences over slopes, and the signal half-way, both (n_ints, n_differences, n_pixels).
+
+    ramps : (n_ints, n_groups, n_pixels). slopes : (n_ints, n_pixels), DN per group.
+    """
+    ramps = ramps.astype(float)
+    signal = 0.5 * (ramps[:, 1:] + ramps[:, :-1]) - ramps[:, :1] + slopes[:, None]
+    return np.diff(ramps, axis=1) / slopes[:, None], signal
+
+
+def _batches(size: int, length: int = 100) -> list[slice]:
+    """Return slices of a hundred elements or less that cover `size` of them: medians take several times the memory."""
+    return [slice(first, first + length) for first in range(0, size, length)]
 
 
 def find_spoiled_groups(stack: GroupStack, *, n_sigma: float = 4.0, min_deviation: float = 0.003) -> SpoiledGroups:
@@ -169,13 +192,8 @@ def _bright_pixels(data: np.ndarray, groupdq: np.ndarray | None, middle: slice):
     nothing = np.empty(0, int), np.empty(0, int), np.empty(0)
     if n_groups < 3:
         return nothing
-    span = middle.stop - middle.start
-    rise = data[:, middle.stop].astype(float) - data[:, middle.start]
-    slope = np.median(rise, axis=0) / span
-    # Before the last group, whose fall is no saturation.
-    before_end = max(0, n_groups - 4)
-    end = np.median(data[:, -2].astype(float) - data[:, before_end], axis=0) / (n_groups - 2 - before_end)
-    sound = np.isfinite(slope) & np.isfinite(end) & (data[:, -1].max(axis=0) < CLIPPED_DN)
+    slope, end, highest = _slopes(data, middle)
+    sound = np.isfinite(slope) & np.isfinite(end) & (highest < CLIPPED_DN)
     with np.errstate(invalid="ignore"):
         sound &= (end > COLLAPSED * slope) & (slope > 0)
     if groupdq is not None:
@@ -189,21 +207,42 @@ def _bright_pixels(data: np.ndarray, groupdq: np.ndarray | None, middle: slice):
         order = np.argsort(slope[rows, columns], kind="stable")
         order = order[np.linspace(0, len(order) - 1, MAX_PIXELS).round().astype(int)]
         rows, columns = rows[order], columns[order]
-    finite = np.isfinite(data[:, :, rows, columns]).all(axis=(0, 1))
+    ramps = np.ascontiguousarray(data[:, :, rows, columns])
+    finite = np.isfinite(ramps).all(axis=(0, 1))
     rows, columns = rows[finite], columns[finite]
-    noise = _noise_of_differences(data[:, middle.start : middle.stop + 1, rows, columns])
+    noise = _noise_of_differences(ramps[:, middle.start : middle.stop + 1, finite])
     bright = slope[rows, columns] > MIN_SLOPE_SIGMA * noise
     return rows[bright], columns[bright], slope[rows[bright], columns[bright]]
+
+
+def _slopes(data: np.ndarray, middle: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the slope over the middle groups, the one before the last group, and the largest last sample, (ny, nx).
+
+    The slope at the end is that before the last group, whose fall is no saturation.
+    """
+    n_groups, ny, nx = data.shape[1:]
+    before_end = max(0, n_groups - 4)
+    slope, end, highest = (np.empty((ny, nx)) for _ in range(3))
+    for rows in _batches(ny, 52):
+        rise = data[:, middle.stop, rows].astype(float) - data[:, middle.start, rows]
+        slope[rows] = np.median(rise, axis=0) / (middle.stop - middle.start)
+        rise = data[:, -2, rows].astype(float) - data[:, before_end, rows]
+        end[rows] = np.median(rise, axis=0) / (n_groups - 2 - before_end)
+        highest[rows] = data[:, -1, rows].max(axis=0)
+    return slope, end, highest
 
 
 def _noise_of_differences(ramps: np.ndarray) -> float:
     """Return the noise of one difference of the fainter pixels, from ramps (n_ints, n_groups, n_pixels)."""
     if ramps.shape[-1] == 0:
         return 0.0
-    differences = np.diff(ramps.astype(float), axis=1).reshape(-1, ramps.shape[-1])
-    if len(differences) < 2:
+    if len(ramps) * (ramps.shape[1] - 1) < 2:
         return 0.0
-    spread = 1.4826 * np.median(np.abs(differences - np.median(differences, axis=0)), axis=0)
+    spread = np.empty(ramps.shape[-1])
+    for few in _batches(spread.size):
+        differences = np.diff(ramps[..., few].astype(float), axis=1)
+        differences = differences.reshape(-1, differences.shape[-1])
+        spread[few] = 1.4826 * np.median(np.abs(differences - np.median(differences, axis=0)), axis=0)
     return float(np.quantile(spread, 0.25))
 
 

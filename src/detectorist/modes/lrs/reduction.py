@@ -80,8 +80,11 @@ def reduce_exposure(request: Request, *, chunk_ints: int | None = None) -> Reduc
 
 def _require_free_places(request: Request, pipeline: LrsPipeline, segments: list[Segment]) -> None:
     """Refuse to begin where a product would replace an input or a file that is none of ours."""
+    from detectorist.figures.time_series import OVERVIEW
+
     inputs = [segment.source for segment in segments if isinstance(segment.source, Path)]
-    for target in pipeline.places_of(segments):
+    figures = [request.output_dir / "figures" / f"{name}.png" for name in OVERVIEW]
+    for target in (*pipeline.places_of(segments), *figures):
         products.require_ours(target, *inputs, overwrite=request.overwrite)
 
 
