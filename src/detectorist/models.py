@@ -54,6 +54,9 @@ STATE_KEYWORDS = {
 #: Characters of a HISTORY card, and how one begins that continues the one before.
 HISTORY_WIDTH, CONTINUED = 72, "  "
 
+#: Arrays of variances that ERR is made of.
+VARIANCES = ("var_poisson", "var_rnoise", "var_flat")
+
 #: Extension with the variance of a subtracted background: common to a row, so no part of the pixels' own ERR.
 BACKGROUND_VARIANCE_HDU = "BKG_VAR"
 
@@ -162,6 +165,16 @@ def _require_axes(found: tuple[int, ...], kind: type[JwstDataModel], name: str, 
             f"{name}: {shape} in a {what}; {products[wanted]} with {wanted} dimensions is needed",
             found_shape=list(found),
         )
+
+
+def copy_without_variances(model: JwstDataModel) -> JwstDataModel:
+    """Return a copy without the variances that ERR is made of: half the memory, for what does not need them."""
+    instance = model.instance
+    held = {name: instance.pop(name) for name in VARIANCES if name in instance}
+    try:
+        return model.copy()
+    finally:
+        instance.update(held)
 
 
 def describe(model: Any) -> str:

@@ -22,9 +22,10 @@ from detectorist.algorithms.ramps.groups import count_deciding
 from detectorist.algorithms.ramps.refpix import N_OUTPUTS
 from detectorist.errors import InputError, ParameterError
 from detectorist.fits_files import read_keywords
+from detectorist.reduction.arrays_on_disk import ArrayOnDisk
 from detectorist.reduction.exposure_parts import chunks_of, count_integrations, read_integrations, shape_of
 from detectorist.reduction.headers import flag_missing_samples
-from detectorist.reduction.ramp_store import ArrayOnDisk, RampStore, ramps_of_tiles
+from detectorist.reduction.ramp_store import RampStore, ramps_of_tiles
 
 
 def reasons_against(pipeline: Any) -> list[str]:
@@ -58,7 +59,7 @@ def require_chunkable(pipeline: Any) -> None:
 
 
 def fit_in_chunks(pipeline: Any, path: Path, before: Sequence[str], *, chunk_ints: int) -> CubeModel:
-    """Run stage 1 up to ramp fitting and return rates per integration.
+    """Run stage 1 and return rates per integration, whose arrays are read-only and on disk.
 
     Parameters
     ----------
@@ -73,8 +74,8 @@ def fit_in_chunks(pipeline: Any, path: Path, before: Sequence[str], *, chunk_int
 
     Notes
     -----
-    Peak memory is that of the whole pipeline on `chunk_ints` integrations plus the rates of all. On disk, 5 bytes per
-    sample beside the product, removed at the end.
+    Peak memory is that of the whole pipeline on `chunk_ints` integrations. On disk, 5 bytes per sample and 20 per pixel
+    and integration beside the product, gone when the rates are.
     """
     require_chunkable(pipeline)
     n_ints = count_integrations(path)
@@ -141,7 +142,7 @@ def _planes_of_dark(pipeline: Any, path: Path) -> int:
 
 
 def _fit_rows(pipeline: Any, store: RampStore) -> CubeModel:
-    """Run jump and ramp_fit on a few rows at a time, and join the rates."""
+    """Run jump, ramp_fit and gain_scale on a few rows at a time, and join the rates."""
     joined = _Joined(store)
     for numbers in store.groups_of_tiles():
         ramps = pipeline.jump.run(ramps_of_tiles(store, numbers))
@@ -149,20 +150,20 @@ def _fit_rows(pipeline: Any, store: RampStore) -> CubeModel:
         _, rates = pipeline.ramp_fit.run(ramps)
         if rates is None:
             raise InputError(f"{models.describe(ramps)}: no pixel could be fitted; are all groups flagged?")
-        joined.add(rates, numbers)
+        joined.add(pipeline.gain_scale.run(rates), numbers)
         del ramps, rates  # else they stay while the next ones are made
     return joined.finish()
 
 
 class _Joined:
-    """Rates of all rows, filled tile by tile."""
+    """Rates of all rows, filled tile by tile, on disk."""
 
     _ARRAYS = ("data", "err", "dq", "var_poisson", "var_rnoise")
 
     def __init__(self, store: RampStore):
         self._store = store
         self._rates: CubeModel | None = None
-        self._arrays: dict[str, np.ndarray] = {}
+        self._arrays: dict[str, ArrayOnDisk] = {}
         self._jumps: dict[str, float] = {}
         self._ny = store.tiles[-1].stop
 
@@ -182,8 +183,8 @@ class _Joined:
             part = getattr(rates, name)
             if name not in self._arrays:
                 shape = (part.shape[0], self._ny, part.shape[2])
-                self._arrays[name] = np.empty(shape, part.dtype)
-            self._arrays[name][:, low.first : high.stop] = part[:, rows]
+                self._arrays[name] = ArrayOnDisk(self._store.folder / name, shape, part.dtype)
+            self._arrays[name].put_rows(low.first, part[:, rows])
         if self._rates is None:
             self._rates = rates
             for name in self._ARRAYS:
@@ -196,7 +197,7 @@ class _Joined:
         template = self._store.template
         rates = self._rates
         for name, array in self._arrays.items():
-            setattr(rates, name, array)
+            setattr(rates, name, array.mapped())
         subarray, whole = rates.meta.subarray, template.meta.subarray
         subarray.ystart, subarray.ysize = whole.ystart, whole.ysize
         for name, value in self._jumps.items():

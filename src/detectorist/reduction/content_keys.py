@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from detectorist.reduction.file_hash import file_hash
 
 #: Keywords of a product: what it was made from, a hash of its content as it was written, and who made it.
 KEYWORD, HASH_KEYWORD, VERSION_KEYWORD = "DT_KEY", "DT_HASH", "DT_VERS"
-_CHUNK_BYTES = 1 << 24
+_CHUNK_BYTES = 1 << 20
 #: Minus zero, in 32 bits of ones' complement.
 _ALL_ONES = (1 << 32) - 1
 #: Packages whose release can change a product.
@@ -68,14 +70,36 @@ def seal(path: Path, key: str | None) -> None:
     """Write into a new product its key, a hash of its content, the version of this package, and FITS checksums."""
     from astropy.io import fits
 
-    digest = _hash_of_content(path)
-    with fits.open(path, mode="update", memmap=True) as hdus:
-        header = hdus[0].header
-        if key is not None:
-            header[KEYWORD] = (key, "what it was made from")
-        header[HASH_KEYWORD] = (digest, "of all that follows this header")
-        header[VERSION_KEYWORD] = (version("detectorist"), "version of detectorist")
-        hdus[0].add_checksum()
+    digest, start = _hash_of_content(path), _end_of_header(path)
+    with open(path, "rb") as handle:
+        first = fits.PrimaryHDU(header=fits.Header.fromstring(handle.read(start)))
+    header = first.header
+    if key is not None:
+        header[KEYWORD] = (key, "what it was made from")
+    header[HASH_KEYWORD] = (digest, "of all that follows this header")
+    header[VERSION_KEYWORD] = (version("detectorist"), "version of detectorist")
+    first.add_checksum()
+    _replace_start(path, start, header.tostring().encode("ascii"))
+
+
+def _end_of_header(path: Path) -> int:
+    """Return where the first header of a FITS file without data in its first HDU ends."""
+    with opened(path) as hdus:
+        return hdus[0].fileinfo()["datLoc"]
+
+
+def _replace_start(path: Path, length: int, start: bytes) -> None:
+    """Write `start` in the place of the first `length` bytes of a file, which need not be as many."""
+    if len(start) == length:
+        with open(path, "r+b") as handle:
+            handle.write(start)
+        return
+    longer = path.with_name(f"{path.name}.sealed")
+    with open(path, "rb") as old, open(longer, "wb") as new:
+        new.write(start)
+        old.seek(length)
+        shutil.copyfileobj(old, new, _CHUNK_BYTES)
+    os.replace(longer, path)
 
 
 def is_whole(product: Path, key: str | None = None) -> bool:
@@ -112,8 +136,7 @@ def made_by(product: Path) -> str | None:
 
 def _hash_of_content(path: Path) -> str:
     """Return a hash of a FITS file from the end of its first header: arrays, metadata and all other headers."""
-    with opened(path) as hdus:
-        start = hdus[0].fileinfo()["datLoc"]
+    start = _end_of_header(path)
     digest = hashlib.sha256()
     with open(path, "rb") as handle:
         handle.seek(start)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,40 +23,6 @@ class Tile:
     stop: int
     read_first: int
     read_stop: int
-
-
-class ArrayOnDisk:
-    """An array (n_ints, ...) in a file: appended to along its first axis, indexed as an array, copied as it is read.
-
-    One integration at a time is in memory beside what is returned. The first index is a number or a slice.
-    """
-
-    def __init__(self, path: Path, shape: tuple[int, ...], dtype: type):
-        self.path = path
-        self.shape = shape
-        self.dtype = np.dtype(dtype)
-
-    def append(self, array: np.ndarray) -> None:
-        """Write some integrations behind those that are there."""
-        with open(self.path, "ab") as handle:
-            np.ascontiguousarray(array, self.dtype).tofile(handle)
-
-    def __len__(self) -> int:
-        """Return the number of integrations."""
-        return self.shape[0]
-
-    def __getitem__(self, index: Any) -> np.ndarray:
-        """Return a copy of what an array would give."""
-        first, *rest = index if isinstance(index, tuple) else (index,)
-        if not isinstance(first, slice):
-            return self._part(range(len(self))[first], tuple(rest))
-        return np.stack([self._part(number, tuple(rest)) for number in range(len(self))[first]])
-
-    def _part(self, number: int, rest: tuple[Any, ...]) -> np.ndarray:
-        shape = self.shape[1:]
-        offset = number * math.prod(shape) * self.dtype.itemsize
-        # Unmapped again at once: pages of a file that have been looked at count as memory of the process.
-        return np.array(np.memmap(self.path, self.dtype, "r", offset, shape)[rest])
 
 
 class RampStore:

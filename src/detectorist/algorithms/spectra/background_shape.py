@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from detectorist.algorithms.spectra.background import (
+    BLOCK_VALUES,
     SIGMA_PER_MAD,
     Background,
     bridge_empty_rows,
@@ -102,15 +103,43 @@ def measure_levels(
     -----
     The mean of the pixels within 5 robust sigmas of the row's median, pi/2 times better than the median.
     """
-    values = gather(data, columns, mask) - shape[:, columns].astype(data.dtype)
-    known = None if err is None else known_variance(gather(err, columns, None), values)
-    noise = noise_variance(values, known)
+    known = None if err is None else _known(data, err, mask, columns)
+    if known is None or not np.isfinite(known).all():
+        known = noise_variance(gather(data, columns, mask) - shape[:, columns].astype(data.dtype), known)
+    level, n = np.empty(data.shape[:2]), np.empty(data.shape[:2], int)
+    for few in _few_integrations(data, columns):
+        values = gather(data[few], columns, _part(mask, few)) - shape[:, columns].astype(data.dtype)
+        level[few], n[few] = _mean_of_near(values, known[few])
+    level, variance = bridge_empty_rows(level, known / np.maximum(n, 1), n)
+    image = np.empty(data.shape, data.dtype)
+    for k in range(len(data)):  # not at once: a second cube in double precision
+        image[k] = level[k][:, None] + shape
+    return Background(image, variance, n)
+
+
+def _known(data: np.ndarray, err: np.ndarray, mask: np.ndarray | None, columns: np.ndarray) -> np.ndarray:
+    """Return the variance of one pixel of every row, NaN where the errors do not tell it."""
+    known = np.empty(data.shape[:2])
+    for few in _few_integrations(data, columns):
+        known[few] = known_variance(gather(err[few], columns, None), gather(data[few], columns, _part(mask, few)))
+    return known
+
+
+def _mean_of_near(values: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean of the values within 5 robust sigmas of their median, along the last axis, and their number."""
     middle, _ = sorted_median(values)
     distance = np.abs(values - middle[..., None])
     reach = CLIP_SIGMA * np.maximum(SIGMA_PER_MAD * sorted_median(distance)[0], np.sqrt(noise))
     use = distance <= reach[..., None]
     n = use.sum(axis=-1)
-    level = np.where(use, values, 0).sum(axis=-1, dtype=float) / np.maximum(n, 1)
-    level, variance = bridge_empty_rows(level, noise / np.maximum(n, 1), n)
-    image = (level[..., None] + shape).astype(data.dtype)
-    return Background(image, variance, n)
+    return np.where(use, values, 0).sum(axis=-1, dtype=float) / np.maximum(n, 1), n
+
+
+def _few_integrations(data: np.ndarray, columns: np.ndarray) -> list[slice]:
+    """Return slices of integrations that stay in the processor's cache, and take little memory."""
+    step = max(1, BLOCK_VALUES // (columns.size * data.shape[1]))
+    return [slice(first, first + step) for first in range(0, len(data), step)]
+
+
+def _part(mask: np.ndarray | None, few: slice) -> np.ndarray | None:
+    return None if mask is None else mask[few]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -183,9 +184,9 @@ class LrsPipeline(DetectoristPipeline):
         try:
             for number, segment in enumerate(segments):
                 self.progress(number, len(segments), f"{segment.stem}: detector")
-                for rates in self._rates_in_blocks(segment):
+                for hand_over in self._blocks_of_rates(segment):
                     self.progress(number + 0.6, len(segments), f"{segment.stem}: spectra")
-                    spectra.add(self.spectroscopy(rates))
+                    spectra.add(self.spectroscopy(hand_over()))
             spectra.finish()
         finally:
             spectra.discard()
@@ -199,22 +200,21 @@ class LrsPipeline(DetectoristPipeline):
                 found = f"{name}.skip is True: no spectra can be made without this step"
                 raise ParameterError(f"{found}; to go on by hand, save results of the one before it")
 
-    def _rates_in_blocks(self, segment: Segment) -> Iterator[CubeModel]:
-        """Yield the rates of a segment in blocks for stage 2, whose length does not depend on the memory there is."""
+    def _blocks_of_rates(self, segment: Segment) -> list[Callable[[], CubeModel]]:
+        """Return what hands over the rates of a segment to stage 2, block by block, and keeps none of them.
+
+        The length of the blocks does not depend on the memory there is.
+        """
         rates = self.detector(segment)
         blocks = exposure_parts.blocks_of(len(rates.data))
-        if len(blocks) == 1:
-            yield rates
-            return
+        if len(blocks) == 1 and not (segment.is_ramp and self.in_chunks(segment.source)):
+            return [[rates].pop]
         source = self._product_of(segment) if segment.is_ramp else segment.source
         if isinstance(source, Path):
             rates.close()
-            del rates
-            for first, stop in blocks:
-                yield exposure_parts.read_integrations(source, first, stop, CubeModel)
-        else:
-            for first, stop in blocks:
-                yield exposure_parts.slice_integrations(rates, first, stop)
+            read = exposure_parts.read_integrations
+            return [partial(read, source, first, stop, CubeModel) for first, stop in blocks]
+        return [partial(exposure_parts.slice_integrations, rates, first, stop) for first, stop in blocks]
 
     # --- stage 1
 
@@ -252,7 +252,7 @@ class LrsPipeline(DetectoristPipeline):
         if self.in_chunks(source):
             rates = chunks.fit_in_chunks(self, source, RAMP_STEPS[:-1], chunk_ints=self.chunk_ints)
             self._repeat_dropped_groups(rates)
-            return self.gain_scale.run(rates)
+            return rates
         ramps: JwstDataModel = models.open_as(source, RampModel)
         fill_in(ramps, len(ramps.data))
         flag_missing_samples(ramps)
@@ -358,7 +358,7 @@ class LrsPipeline(DetectoristPipeline):
         Outliers bias a background, and a background biases the profile that outliers are judged by. The last of the
         arrays returned is the share of every row's light, by its profile, in pixels that were replaced.
         """
-        cleaned, n_outliers = self.clean_outliers.run(rates.copy())[::2]
+        cleaned, n_outliers = self.clean_outliers.run(models.copy_without_variances(rates))[::2]
         step = self.background_subtract
         if step.columns == "auto" and step.decided is None:
             step.decided = step.decide(cleaned, self._location)
@@ -370,6 +370,7 @@ class LrsPipeline(DetectoristPipeline):
         models.set_background_variance(rates, variance)
         numbers = dict(models.records(subtracted)["background_subtract"])
         models.record_step(rates, "background_subtract", numbers.pop("state"), numbers)
+        del cleaned, subtracted  # not to stand beside the frames while these are cleaned
         before = np.array(rates.data)
         frames, profile, n_outliers = self.clean_outliers.run(rates)
         self.frames.add_after(frames, profile, background)
