@@ -6,7 +6,9 @@ from astropy.io import fits
 from numpy.testing import assert_allclose, assert_array_equal
 from stdatamodels.jwst import datamodels
 
+from detectorist import models
 from detectorist.errors import AlreadyCorrected, InputError, ParameterError, ReferenceMissing
+from detectorist.modes.imaging import quality
 from detectorist.stage_1 import WispsStep
 
 SIZE = 256
@@ -161,6 +163,23 @@ def test_nothing_is_subtracted_twice(make_rate, templates):
     theirs.add_history_entry("Subtracted wisp template; wispsub.py 2023-01-01")
     with pytest.raises(AlreadyCorrected, match="wispsub"):
         WispsStep.call(theirs, **settings)
+
+
+def test_parts_without_a_template_stay_as_they_are_and_are_counted(make_rate, templates):
+    rate = make_rate(0.8 * FIRST)
+    rate.dq[:16] |= 1  # not usable anyway
+    gap = FIRST.copy()
+    gap[:64] = np.nan
+    result = WispsStep.call(rate, template_dir=templates(wisps_nrca3_f150w=gap), apply_flat=False)
+    record = result.meta.detectorist.instance["wisps"]
+    assert record["uncovered"] == pytest.approx(48 / 240)
+    assert record["scale"][0] == pytest.approx(0.8, abs=4 * record["scale_error"][0])
+    assert "20.00% of the image, where these hold no number" in " ".join(models.history(result).split())
+    assert_array_equal(result.data[:32], rate.data[:32])
+    numbers = quality.measure(quality.RateImage(result.data, result.err, result.dq), {"wisps": record})
+    assert numbers["wisp_uncovered_pct"] == pytest.approx(20)
+    (check,) = [one for one in quality.CHECKS if one.key == "wisp_uncovered_pct"]
+    assert "20 % of the image stay as they are" in check.apply(numbers["wisp_uncovered_pct"]).words
 
 
 def test_bad_input_is_named(make_rate, templates, make_lrs_rateints):

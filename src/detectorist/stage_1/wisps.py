@@ -47,8 +47,9 @@ class WispsStep(DetectoristStep):
     strength times the template.
 
     The record holds the strengths with their errors, how far the wisp is displaced from its template, how much of the
-    templates' light lies under sources (`hidden`), and, as `curve`, the scatter of the image as a function of the
-    strength of the first component, with all varied together.
+    templates' light lies under sources (`hidden`), the share of the usable pixels that are not corrected because a
+    template has no value there (`uncovered`), and, as `curve`, the scatter of the image as a function of the strength
+    of the first component, with all varied together.
     """
 
     class_alias = "wisps"
@@ -94,6 +95,7 @@ class WispsStep(DetectoristStep):
             "displacement_pix": list(found.displacement),
             "residual_ratio": fit.residual_ratio,
             "hidden": hidden_share(found.mask, np.nan_to_num(templates).sum(axis=0)),
+            "uncovered": _uncovered_share(templates, unusable_pixels(model)),
             "curve": self._curve(model, templates, flat, found),
         }
         strengths = ", ".join(f"{s:.4f} +- {e:.4f}" for s, e in zip(fit.scale, fit.error, strict=True))
@@ -110,7 +112,10 @@ class WispsStep(DetectoristStep):
         add_variance(model, np.where(holds, found.variance * factor**2, 0))
         if self.draw_wisps:
             self._draw(model, before, found)
-        return self.complete(model, f"scale {strengths} of {', '.join(numbers['templates'])}", **numbers)
+        summary = f"scale {strengths} of {', '.join(numbers['templates'])}"
+        if numbers["uncovered"]:
+            summary += f"; {numbers['uncovered']:.2%} of the image, where these hold no number, stay as they are"
+        return self.complete(model, summary, **numbers)
 
     def _find(self, model, templates, flat) -> WispModel:
         bad = unusable_pixels(model)
@@ -146,3 +151,9 @@ class WispsStep(DetectoristStep):
         figure = draw_wisps(before, np.asarray(model.data), found.image, found.mask)
         display.show_or_write(figure, "", path=str(target))
         self.written.append(target)
+
+
+def _uncovered_share(templates: np.ndarray, unusable: np.ndarray) -> float:
+    """Return the share of the usable pixels for which a template holds no number."""
+    missing = ~np.isfinite(templates).all(axis=0)
+    return float((missing & ~unusable).sum() / max((~unusable).sum(), 1))

@@ -41,6 +41,15 @@ COLUMNS = (
     ),
     Column("wisp_hidden_pct", "wisp hidden", "%", "Part of the wisp under sources", ".0f", compared=False),
     Column(
+        "wisp_uncovered_pct",
+        "without template",
+        "%",
+        "Usable pixels without a value of the wisp templates, which stay as they are",
+        ".1f",
+        compared=False,
+        indexed=False,
+    ),
+    Column(
         "wisp_goodness",
         "wisp residual",
         "",
@@ -110,6 +119,12 @@ CHECKS = (
         "{value:.0f} % of the wisp lie under what was taken for sources (up to {high:g} % is usual): a galaxy "
         "hides it, or the template does not fit and what is left of the wisp passes for sources",
         high=40.0,
+    ),
+    Check(
+        "wisp_uncovered_pct",
+        "{value:.0f} % of the image stay as they are since the wisp templates hold no number there (up to {high:g} % "
+        "is usual, bad pixels): what wisps are there is left",
+        high=2.0,
     ),
     Check(
         "wisp_error_share",
@@ -211,6 +226,7 @@ def _of_wisps(wisp: Mapping[str, Any], known: bool) -> dict[str, Any]:
     if wisp.get("scale") and wisp.get("state") == "COMPLETE":
         numbers |= {"wisp_scale": scale[0], "wisp_error": error[0]}
         numbers["wisp_error_share"] = error[0] / max(abs(scale[0]), 1e-6)
+        numbers["wisp_uncovered_pct"] = 100 * wisp.get("uncovered", 0.0)
     if known:
         numbers["wisp_unmeasured"] = _why_unmeasured(wisp)
     return numbers
