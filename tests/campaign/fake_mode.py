@@ -80,6 +80,14 @@ class FakeMode(Mode):
     def do_sleep(self, job, value):
         time.sleep(float(value))
 
+    def do_rewrite(self, job, value):
+        """Let somebody else write to the raw file, once."""
+        path = Path(job.files[0])
+        path.write_text(path.read_text().replace("rewrite", "rewritten"))
+
+    def do_touch(self, job, value):
+        Path(job.files[0]).touch()
+
     def do_bad(self, job, value):
         raise InputError("the data are bad", n_bad=3)
 

@@ -183,6 +183,17 @@ def test_a_job_that_hangs_is_ended(campaign, raw):
     assert "longer than 0.5 s" in entries(campaign)["a"].record.message
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_file_that_changes_while_it_is_reduced(campaign, raw, workers):
+    """Nobody knows which of its two states was read: it counts as not done, and the next run takes it again."""
+    raw(a="rewrite", b="touch", c="x")
+    counts = campaign.run(workers=workers)
+    assert (counts["done"], counts["unprocessable"]) == (2, 1)
+    assert "a_uncal.txt: was changed or removed while it was reduced" in entries(campaign)["a"].record.message
+    assert campaign.run(workers=workers)["done"] == 3
+    assert campaign.started() == ["a"]
+
+
 def test_a_job_that_takes_more_memory_than_given_is_ended(campaign, raw):
     raw(a="grow=600e6", b="x")
     counts = campaign.run(workers=2, memory_limit=300_000_000)

@@ -280,10 +280,11 @@ def inputs_are_same(entry: Entry, left: Sequence[str] = ()) -> bool:
     """
     if {file.path for file in entry.record.inputs} != {*entry.job.files, *left}:
         return False
-    return all(_is_same(file) for file in entry.record.inputs)
+    return all(is_same(file) for file in entry.record.inputs)
 
 
-def _is_same(file: InputFile) -> bool:
+def is_same(file: InputFile) -> bool:
+    """Return whether an input is on disk with the content it had; it is read where time stamps do not tell."""
     path = Path(file.path)
     try:
         status = path.stat()

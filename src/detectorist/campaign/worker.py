@@ -10,13 +10,14 @@ import re
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
 from detectorist.campaign import memory
+from detectorist.campaign.ledger import is_same
 from detectorist.errors import DetectoristError, InputError, OutputError, is_unprocessable
 from detectorist.modes import load_mode
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, InputFile, Job, JobRecord, Outcome, Product
@@ -79,10 +80,18 @@ def _do(job: Job, record: JobRecord, progress: Callable[[float, int, str], None]
         if is_full(error):
             raise OutputError(f"{error.filename or folder}: cannot be written ({error})") from error
         raise
+    _require_unchanged(record.inputs)
     record.steps, record.resolved = outcome.steps, outcome.resolved
     made = [*outcome.products, *write_sidecars(job, outcome)]
     record.products = [describe_product(folder, path) for path in made]
     record.state, record.message = (SKIPPED, outcome.skipped) if outcome.skipped else (DONE, "")
+
+
+def _require_unchanged(inputs: Sequence[InputFile]) -> None:
+    """Refuse what was made of a file that somebody wrote to meanwhile: nobody knows which of its states was read."""
+    for file in inputs:
+        if not is_same(file):
+            raise InputError(f"{file.path}: was changed or removed while it was reduced; run the same command again")
 
 
 def is_full(error: OSError) -> bool:
