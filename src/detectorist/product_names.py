@@ -9,6 +9,8 @@ from pathlib import Path
 _PRODUCT = re.compile(r"_(uncal|ramp|rateints|rate|calints|cal|crfints|crf)$", re.IGNORECASE)
 _SEGMENT = re.compile(r"-seg\d+", re.IGNORECASE)
 _ENDINGS = (".gz", ".fits", ".asdf")
+#: What the chunk "Source" of our PNG files says, by which they are known again.
+PICTURE_MARK = "detectorist"
 
 
 def without_ending(path: str | Path) -> str:

@@ -6,8 +6,10 @@ import resource
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.figure import Figure
 
 from detectorist.errors import OutputError, PlaceTaken
+from detectorist.figures.display import write_figure
 from detectorist.reduction import products
 
 
@@ -107,3 +109,17 @@ def test_a_dataset_of_another_program_is_not_replaced(tmp_path):
     products.require_ours(target, source, overwrite=False)
     products.write_dataset(xr.Dataset({"x": ("y", [1.0])}, attrs={"code": "detectorist 0.1"}), target)
     products.require_ours(target, source, overwrite=False)
+
+
+def test_pictures_are_known_by_their_mark(tmp_path):
+    figure = Figure(figsize=(1, 1))
+    write_figure(figure, tmp_path / "ours.png")
+    figure.savefig(tmp_path / "theirs.png")
+    (tmp_path / "text.png").write_text("no picture")
+    for name, content in (("empty", b""), ("lost", bytes(5000)), ("cut", (tmp_path / "ours.png").read_bytes()[:900])):
+        (tmp_path / f"{name}.png").write_bytes(content)
+    for path in tmp_path.iterdir():
+        if path.stem in ("theirs", "text"):
+            with pytest.raises(PlaceTaken, match="was not written by detectorist"):
+                products.require_ours(path, overwrite=False)
+        products.require_ours(path, overwrite=path.stem in ("theirs", "text"))

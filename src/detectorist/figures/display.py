@@ -11,11 +11,7 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
 from detectorist.errors import OutputError
-
-#: What the chunk "Source" of our PNG files says, by which they are known again.
-MARK = "detectorist"
-#: Bytes at the start of a PNG file that hold it: text comes before the picture.
-HEAD_BYTES = 1024
+from detectorist.product_names import PICTURE_MARK
 
 
 def show_or_write(figure: Figure, name: str, *, folder: str | None = None, path: str | None = None) -> Path | None:
@@ -66,21 +62,14 @@ def show_or_write(figure: Figure, name: str, *, folder: str | None = None, path:
 def write_figure(figure: Figure, path: Path) -> None:
     """Write a figure as its file's ending says, byte for byte as `savefig`, which would draw it twice.
 
-    A PNG file bears the mark by which `is_foreign_picture` knows it.
+    A PNG file bears the mark by which we know it again.
     """
     if path.suffix == ".png":
-        FigureCanvasAgg(figure).print_png(path, metadata={"Source": MARK})
+        FigureCanvasAgg(figure).print_png(path, metadata={"Source": PICTURE_MARK})
     elif path.suffix == ".pdf":
         FigureCanvasPdf(figure).print_pdf(path)
     else:
         figure.savefig(path)
-
-
-def is_foreign_picture(path: Path) -> bool:
-    """Return whether a PNG file, or what else has its name, holds something and was not written by us."""
-    with open(path, "rb") as handle:
-        head = handle.read(HEAD_BYTES)
-    return bool(head.strip(b"\0")) and b"Source\0" + MARK.encode() not in head
 
 
 def in_notebook() -> bool:

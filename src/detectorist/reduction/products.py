@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from detectorist.errors import InputError, OutputError, PlaceTaken
 from detectorist.fits_files import opened
+from detectorist.product_names import PICTURE_MARK
 from detectorist.reduction import content_keys
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 PACKAGE = "detectorist"
 #: What the name of a folder begins with in which a product is being written.
 PARTIAL = ".partial-"
+#: Bytes at the start of a PNG file with the mark of who wrote it: text comes before the picture.
+_PNG_HEAD_BYTES = 1024
 #: Folders below that of an exposure in which its products may lie.
 PRODUCT_FOLDERS = ("stage_1", "stage_2", "references", "figures")
 
@@ -98,9 +101,10 @@ def _is_foreign_dataset(path: Path) -> bool:
 
 
 def _is_foreign_picture(path: Path) -> bool:
-    from detectorist.figures.display import is_foreign_picture
-
-    return is_foreign_picture(path)
+    """Return whether a PNG file, or what else has its name, holds something and was not written by us."""
+    with open(path, "rb") as handle:
+        head = handle.read(_PNG_HEAD_BYTES)
+    return bool(head.strip(b"\0")) and b"Source\0" + PICTURE_MARK.encode() not in head
 
 
 def write_dataset(dataset: xr.Dataset, target: Path) -> Path:

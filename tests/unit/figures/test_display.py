@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from detectorist.errors import OutputError
 from detectorist.figures import display
-from detectorist.figures.display import is_foreign_picture, show_or_write, write_figure
+from detectorist.figures.display import show_or_write, write_figure
 from detectorist.figures.style import new_figure, show_image
 
 
@@ -56,13 +56,3 @@ def test_files_are_those_of_savefig(ending, tmp_path, monkeypatch):
         show_image(other, np.arange(12.0).reshape(3, 4), label="counts")
         write(drawn, tmp_path / f"{name}.{ending}")
     assert (tmp_path / f"ours.{ending}").read_bytes() == (tmp_path / f"savefig.{ending}").read_bytes()
-
-
-def test_our_pictures_are_known_by_their_mark(figure, tmp_path):
-    write_figure(figure, tmp_path / "ours.png")
-    figure.savefig(tmp_path / "theirs.png")
-    (tmp_path / "text.png").write_text("no picture")
-    for name, content in (("empty", b""), ("lost", bytes(5000)), ("cut", (tmp_path / "ours.png").read_bytes()[:900])):
-        (tmp_path / f"{name}.png").write_bytes(content)
-    foreign = {path.stem for path in tmp_path.iterdir() if is_foreign_picture(path)}
-    assert foreign == {"theirs", "text"}
