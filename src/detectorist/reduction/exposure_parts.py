@@ -16,6 +16,7 @@ from astropy.io import fits
 from stdatamodels.jwst.datamodels import CubeModel, JwstDataModel, RampModel
 
 from detectorist import models
+from detectorist.algorithms.byte_order import native
 from detectorist.errors import InputError
 from detectorist.fits_files import opened, read_keywords
 from detectorist.reduction.integration_numbers import fill_in
@@ -95,7 +96,8 @@ def _cut(hdu: Any, first: int, stop: int, n_ints: int) -> Any:
     shape: tuple[int, ...] = getattr(hdu, "shape", ())
     # `section` reads only what is asked for, and undoes the offset that raw counts are stored with.
     if hdu.name in _PER_INTEGRATION and len(shape) >= 3 and shape[0] == n_ints:
-        return fits.ImageHDU(hdu.section[first:stop], header=hdu.header)
+        # In the byte order of the machine, else the model would hold it beside the copy that it converts.
+        return fits.ImageHDU(native(hdu.section[first:stop]), header=hdu.header)
     return hdu.copy()
 
 
