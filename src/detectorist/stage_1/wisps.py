@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from stdatamodels.jwst.datamodels import ImageModel
@@ -112,10 +112,7 @@ class WispsStep(DetectoristStep):
         add_variance(model, np.where(holds, found.variance * factor**2, 0))
         if self.draw_wisps:
             self._draw(model, before, found)
-        summary = f"scale {strengths} of {', '.join(numbers['templates'])}"
-        if numbers["uncovered"]:
-            summary += f"; {numbers['uncovered']:.2%} of the image, where these hold no number, stay as they are"
-        return self.complete(model, summary, **numbers)
+        return self.complete(model, f"scale {strengths} of {_in_words(numbers)}", **numbers)
 
     def _find(self, model, templates, flat) -> WispModel:
         bad = unusable_pixels(model)
@@ -151,6 +148,14 @@ class WispsStep(DetectoristStep):
         figure = draw_wisps(before, np.asarray(model.data), found.image, found.mask)
         display.show_or_write(figure, "", path=str(target))
         self.written.append(target)
+
+
+def _in_words(numbers: dict[str, Any]) -> str:
+    """Return which templates were subtracted, and how much of the image they left."""
+    names = ", ".join(numbers["templates"])
+    if not numbers["uncovered"]:
+        return names
+    return f"{names}; {numbers['uncovered']:.2%} of the image, where these hold no number, stay as they are"
 
 
 def _uncovered_share(templates: np.ndarray, unusable: np.ndarray) -> float:
