@@ -64,10 +64,15 @@ class PointSource(NamedTuple):
         return np.hypot(x, y) <= min(STAMP_FWHM * self.fwhm_pix, middle)
 
     def at(self, place: tuple[float, float], shape: tuple[int, int]) -> np.ndarray:
-        """Return the image (ny, nx) of a source of flux 1 at (x, y)."""
+        """Return the image (ny, nx) of a source of flux 1 at (x, y).
+
+        It is moved between pixels by the phases of its Fourier transform: splines of an image as narrow as two pixels
+        make fluxes wrong by 1 to 3 %, several times the noise of a bright companion.
+        """
         whole, middle = np.zeros(shape), self.image.shape[0] // 2
         column, row = round(place[0]), round(place[1])
-        moved = ndimage.shift(self.image, (place[1] - row, place[0] - column), order=5, mode="constant")
+        phases = ndimage.fourier_shift(np.fft.fft2(self.image), (place[1] - row, place[0] - column))
+        moved = np.fft.ifft2(phases).real
         y, x = np.indices(self.image.shape) - middle + np.array([row, column])[:, None, None]
         inside = (y >= 0) & (y < shape[0]) & (x >= 0) & (x < shape[1])
         whole[y[inside], x[inside]] = moved[inside]
