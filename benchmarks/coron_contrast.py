@@ -3,8 +3,9 @@
     python benchmarks/coron_contrast.py FOLDER [FOLDER ...]      # scenes on disk: *_uncal.fits, truth.npz, crds
     python benchmarks/coron_contrast.py FOLDER --store           # into docs/validation/coron_contrast.json
 
-Both kinds of rates go through the same subtraction with the same image of a point source: the scene's own. The scenes
-are those of `coron_whole.py`; the environment variable DETECTORIST_SCENES names the folder with their package.
+Both kinds of rates go through the same subtraction with the same image of a point source: the scene's own; so do the
+true rates, which show what the references cannot take away even without noise. The scenes are those of
+`coron_whole.py`; the environment variable DETECTORIST_SCENES names the folder with their package.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,8 @@ from scipy import fft
 
 from coron_whole import OURS, STANDARD, reduce_scene
 from detectorist import SubtractionSettings, subtract_star
-from detectorist.modes.coron.subtraction.api import Subtraction
+from detectorist.modes.coron.subtraction.images import CoronImage
+from detectorist.modes.coron.subtraction.subtract import SubtractedTarget, subtract_from_target
 from detectorist.modes.coron.subtraction.tables import TOGETHER, companion_table
 from validated import Figure, Rows, store
 
@@ -30,6 +33,8 @@ from validated import Figure, Rows, store
 AT_PIX = (10, 15, 25, 40, 70, 110)
 #: Half the side of the image of a point source, pixel.
 HALF_PIX = 20
+#: Name of the true rates.
+TRUTH = "without noise"
 
 
 def main() -> None:
@@ -43,13 +48,14 @@ def main() -> None:
     for folder in chosen.folders:
         with tempfile.TemporaryDirectory() as made:
             found = {who: subtract(folder, Path(made) / who, who, chosen.products) for who in (OURS, STANDARD)}
+            found[TRUTH] = subtract_truth(folder, found[OURS])
         Console().print(table_of(folder.name, found, flux_of(folder)))
         rows.collect(folder.name, figures(found, flux_of(folder)))
         if chosen.store:  # after each scene: reductions take minutes
             print(store(rows, "coron_contrast", script="benchmarks/coron_contrast.py"))
 
 
-def subtract(folder: Path, made: Path, who: str, products: Path | None) -> Subtraction:
+def subtract(folder: Path, made: Path, who: str, products: Path | None) -> SubtractedTarget:
     """Reduce a scene and subtract its star."""
     made.mkdir()
     rates = made / "rates" if products is None else products / who / folder.name
@@ -58,7 +64,22 @@ def subtract(folder: Path, made: Path, who: str, products: Path | None) -> Subtr
     psf = made / "psf.fits"
     fits.PrimaryHDU(point_source(np.load(folder / "truth.npz"))).writeto(psf)
     (found,) = subtract_star(rates, made / "out", SubtractionSettings(psf=str(psf)), stage_2=False)
-    return found
+    return found.target
+
+
+def subtract_truth(folder: Path, ours: SubtractedTarget) -> SubtractedTarget:
+    """Subtract the star from the true rates, on the pixels that are known in ours."""
+    with np.load(folder / "truth.npz") as truth:
+        rates = dict(zip(sorted(path.name for path in folder.glob("*_uncal.fits")), truth["rate"], strict=True))
+
+    def true(image: CoronImage) -> CoronImage:
+        rate = rates[f"{image.name}_uncal.fits"].astype(float)
+        return replace(image, data=np.where(np.isfinite(image.data), rate, np.nan))
+
+    targets, references = (
+        [true(one) for one in group] for group in ([e.image for e in ours.exposures], ours.references)
+    )
+    return subtract_from_target(targets, references, ours.settings)
 
 
 def point_source(truth: dict[str, np.ndarray]) -> np.ndarray:
@@ -80,9 +101,9 @@ def flux_of(folder: Path) -> float:
     return float(np.load(folder / "truth.npz")["companion"].sum(axis=(1, 2)).max())
 
 
-def pulls_of(found: Subtraction, flux: float) -> tuple[float, float, float]:
+def pulls_of(found: SubtractedTarget, flux: float) -> tuple[float, float, float]:
     """Return error and pull of the brightest companion's flux, and how many more were found."""
-    table = companion_table(found.target)
+    table = companion_table(found)
     together = table[table["exposure"] == TOGETHER]
     if not len(together):
         return float("nan"), float("nan"), 0.0
@@ -90,25 +111,27 @@ def pulls_of(found: Subtraction, flux: float) -> tuple[float, float, float]:
     return 100 * (best["flux"] / flux - 1), (best["flux"] - flux) / best["flux_error"], float(len(together) - 1)
 
 
-def figures(found: dict[str, Subtraction], flux: float) -> Iterator[Figure]:
+def figures(found: dict[str, SubtractedTarget], flux: float) -> Iterator[Figure]:
     """Return limits, the companion's flux, and what else was taken for one."""
+    for radius in AT_PIX:
+        for who in (OURS, STANDARD, TRUTH):
+            limit = float(found[who].curve.limit_at(radius))
+            asked = "≤ standard" if who == OURS else ""
+            yield Figure("contrast", f"limit at {radius} pixels, DN/s: {who}", limit, asked, "{:.2f}")
     for who in (OURS, STANDARD):
-        for radius in AT_PIX:
-            limit = float(found[who].target.curve.limit_at(radius))
-            yield Figure("contrast", f"limit at {radius} pixels, DN/s: {who}", limit, "≤ standard", "{:.2f}")
         error, pull, more = pulls_of(found[who], flux)
         yield Figure("contrast", f"flux of the companion, error, %: {who}", error, "", "{:+.2f}")
         yield Figure("contrast", f"flux of the companion, error, sigma: {who}", pull, "within 2", "{:+.2f}")
         yield Figure("contrast", f"other sources taken for companions: {who}", more, "0", "{:.0f}")
 
 
-def table_of(title: str, found: dict[str, Subtraction], flux: float) -> Table:
-    """Return a table of both pipelines."""
-    table = Table("figure", OURS, STANDARD, title=title)
+def table_of(title: str, found: dict[str, SubtractedTarget], flux: float) -> Table:
+    """Return a table of both pipelines and of the true rates."""
+    table = Table("figure", OURS, STANDARD, TRUTH, title=title)
     for radius in AT_PIX:
-        limits = (f"{float(found[who].target.curve.limit_at(radius)):.2f}" for who in (OURS, STANDARD))
+        limits = (f"{float(found[who].curve.limit_at(radius)):.2f}" for who in found)
         table.add_row(f"limit at {radius} pixels, DN/s", *limits)
-    pulls = [pulls_of(found[who], flux) for who in (OURS, STANDARD)]
+    pulls = [pulls_of(found[who], flux) for who in found]
     table.add_row("flux of the companion, error, %", *(f"{one[0]:+.2f}" for one in pulls))
     table.add_row("flux of the companion, error, sigma", *(f"{one[1]:+.2f}" for one in pulls))
     table.add_row("other sources taken for companions", *(f"{one[2]:.0f}" for one in pulls))

@@ -7,9 +7,12 @@ from scipy import ndimage
 
 
 def find_star(image: np.ndarray) -> tuple[float, float]:
-    """Return (x, y) of the centre of a halo: the mean of the brightest 2 % of a smoothed image, weighted by light."""
+    """Return (x, y) of the centre of a halo: the mean of the brightest 2 % of a smoothed image, weighted by light.
+
+    Single bright pixels, as hot ones that nobody flagged, do not count: a few of them could outshine a halo.
+    """
     filled = np.nan_to_num(np.asarray(image, float), nan=float(np.nanmedian(image)))
-    smooth = ndimage.gaussian_filter(filled, 3.0)
+    smooth = ndimage.gaussian_filter(ndimage.median_filter(filled, 3), 3.0)
     light = smooth - np.quantile(smooth, 0.98)
     y, x = np.nonzero(light > 0)
     weight = light[y, x]

@@ -25,6 +25,9 @@ def test_the_star_is_found(rng):
     image = halo(70.0, 58.0) + rng.normal(size=SHAPE)
     image[10, 10] = np.nan
     assert find_star(image) == pytest.approx((70.0, 58.0), abs=0.5)
+    for row, column in ((100, 20), (20, 25), (40, 130)):  # hot pixels
+        image[row, column] = 20_000
+    assert find_star(image) == pytest.approx((70.0, 58.0), abs=0.5)
 
 
 def test_noise_on_rings_is_that_of_an_aperture(rng):
