@@ -1,7 +1,7 @@
 """From raw ramps to transit spectra with errors: simulate, reduce, fit, and compare with the truth.
 
     python benchmarks/lrs_spectrum_reduced.py --seeds 5 6 7 --work FOLDER [--ints 60] [--groups 12]
-    python benchmarks/lrs_spectrum_reduced.py --independent WORK
+    python benchmarks/lrs_spectrum_reduced.py --independent WORK    # into docs/validation/lrs_spectrum.json and .md
 
 Simulated exposures and reductions stay in FOLDER: what is there already is used as it is. WORK is the folder of
 `lrs_independent.py`: scenes of an independent generator and their reductions. Its transits have a shape of their own,
@@ -13,7 +13,9 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -28,6 +30,8 @@ from detectorist.modes.lrs.spectrum.settings import FitSettings, LimbDarkening
 from detectorist.modes.lrs.time_series import find_spectra, read_time_series
 from detectorist.reduction.runner import Request
 from detectorist.simulate.lrs.scene import LrsScene
+
+TARGET = Path(__file__).resolve().parent.parent / "docs" / "validation" / "lrs_spectrum.json"
 
 
 def reduced(seed: int, work: Path, n_ints: int, n_groups: int) -> tuple[Path, Path]:
@@ -86,21 +90,81 @@ def deviations_of_independent(scene: Path, products: Path) -> tuple[TransitSpect
     return found, found.depth - clean.depth
 
 
+def figures_of_independent(work: Path, name: str) -> dict[str, float | str]:
+    """Return the figures of the scene SEED_GROUPS: chi2 per bin, pulls, the spectrum's mean, errors."""
+    found, off = deviations_of_independent(work / "scene" / name, work / "ours" / name)
+    pulls, (seed, groups) = off / found.depth_error, name.split("_")
+    return {
+        "seed": seed,
+        "groups": groups,
+        "bins": off.size,
+        "chi2": float(off @ np.linalg.solve(found.covariance, off) / off.size),
+        "chi2_diagonal": float(np.mean(pulls**2)),
+        "pulls": float(pulls.std()),
+        "mean_sigma": float(off.mean() / np.sqrt(found.covariance.mean())),
+        "error_ppm": float(1e6 * np.median(found.depth_error)),
+        "measured": datetime.now(UTC).date().isoformat(),
+    }
+
+
 def run_independent(work: Path) -> None:
-    """Print a row for every scene that has been reduced."""
-    table = Table("seed, groups", "chi2/bin", "chi2/bin, diagonal", "pulls", "mean of spectrum", "error ppm")
-    for products in sorted(path for path in (work / "ours").iterdir() if path.is_dir()):
-        found, off = deviations_of_independent(work / "scene" / products.name, products)
-        pulls = off / found.depth_error
-        table.add_row(
-            products.name.replace("_", ", "),
-            f"{off @ np.linalg.solve(found.covariance, off) / off.size:.2f}",
-            f"{np.mean(pulls**2):.2f}",
-            f"{pulls.std():.2f}",
-            f"{off.mean() / np.sqrt(found.covariance.mean()):+.2f}",
-            f"{1e6 * np.median(found.depth_error):.0f}",
-        )
-    Console(width=120).print(table)
+    """Measure every scene that has been reduced and is not in the table yet, and write the table after each."""
+    known = json.loads(TARGET.read_text())["scenes"] if TARGET.is_file() else {}
+    for spectra in sorted((work / "ours").glob("*/stage_2/stage_2_output.nc")):
+        name = spectra.parent.parent.name
+        if name in known:
+            continue
+        known[name] = figures_of_independent(work, name)
+        TARGET.write_text(json.dumps({"scenes": dict(sorted(known.items()))}, indent=1) + "\n")
+        TARGET.with_suffix(".md").write_text(page_of(list(dict(sorted(known.items())).values())))
+        print(name, known[name], flush=True)
+
+
+#: Figures on the page: heading, name, form, what is asked of the mean over scenes.
+COLUMNS = (
+    ("chi2 per bin, full matrix", "chi2", ".2f", "0.8 to 1.2"),
+    ("chi2 per bin, diagonal", "chi2_diagonal", ".2f", ""),
+    ("width of pulls", "pulls", ".2f", "0.9 to 1.1"),
+    ("mean of the spectrum (sigma)", "mean_sigma", "+.2f", ""),
+    ("median error (ppm)", "error_ppm", ".0f", ""),
+)
+PAGE = """# Transit spectra of scenes of an independent generator
+
+From raw ramps to depths in bins of wavelength: scenes of 80 integrations, whose generator shares no code with this
+project, reduced by the default recipe (`detectorist run lrs`) and fitted by `fit_spectrum`. Measured by
+`python benchmarks/lrs_spectrum_reduced.py --independent WORK`; every scene that was reduced is shown.
+
+| seed, groups | {header} |
+|---|{lines}
+{rows}
+| mean of {number} | {means} |
+| asked of the mean | {asked} |
+
+The transits of these scenes have a shape of their own, which no limb darkening gives: the truth of a depth is what the
+same fit finds in the true spectra without noise. {bins} bins constrain the chi2 of one scene to {error:.2f}, that of
+the mean to {error_of_mean:.2f}.
+"""
+
+
+def page_of(scenes: list[dict[str, Any]]) -> str:
+    """Return the page of the documentation."""
+    rows = [
+        f"| {one['seed']}, {one['groups']} | {' | '.join(format(one[key], form) for _, key, form, _ in COLUMNS)} |"
+        for one in scenes
+    ]
+    means = [format(float(np.mean([one[key] for one in scenes])), form) for _, key, form, _ in COLUMNS]
+    error = float(np.sqrt(2 / scenes[0]["bins"]))
+    return PAGE.format(
+        header=" | ".join(heading for heading, *_ in COLUMNS),
+        lines="---|" * len(COLUMNS),
+        rows="\n".join(rows),
+        number=len(scenes),
+        means=" | ".join(means),
+        asked=" | ".join(asked for *_, asked in COLUMNS),
+        bins=scenes[0]["bins"],
+        error=error,
+        error_of_mean=error / np.sqrt(len(scenes)),
+    )
 
 
 def main() -> None:

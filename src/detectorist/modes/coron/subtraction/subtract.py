@@ -26,6 +26,8 @@ from detectorist.modes.coron.subtraction.settings import SubtractionSettings
 #: How far one exposure may be from the mean for a companion to be believed: flux in errors and as a part of the mean,
 #: place on the sky in pixels.
 AGREE_SIGMA, AGREE_SHARE, AGREE_PIX = 5.0, 0.1, 0.7
+#: ... and how many errors their mean has to be: at the edge, where one roll ends, noise along a ring is uneven.
+LEAST_SIGMA = 5.0
 #: Rolls closer than this are one, degrees.
 LEAST_ROLL_DEG = 0.5
 
@@ -211,6 +213,8 @@ def _agree(exposures: Sequence[SubtractedExposure], number: int) -> bool:
         return False
     flux, error = np.transpose([(found.flux, found.flux_error) for _, found in seen])
     mean = float(np.average(flux, weights=1 / error**2))
+    if mean < LEAST_SIGMA / np.sqrt((1 / error**2).sum()):
+        return False
     same_flux = np.abs(flux - mean) < AGREE_SIGMA * error + AGREE_SHARE * abs(mean)
     sky = [image.on_sky(found.place) for image, found in seen]
     places = np.array([_north_place(distance / seen[0][0].pixel_arcsec, angle, (0.0, 0.0)) for distance, angle in sky])
