@@ -9,10 +9,11 @@ from astropy.table import Table
 
 from detectorist.algorithms.spectra.transit_models import Orbit, PlanetModel
 from detectorist.errors import DetectoristError, InputError, OutputError, ParameterError
-from detectorist.modes.lrs.spectrum.files import write_spectrum
+from detectorist.modes.lrs.spectrum.files import spectrum_table, write_spectrum
 from detectorist.modes.lrs.spectrum.fit import fit_spectrum, fit_white_light
 from detectorist.modes.lrs.spectrum.light_curve_file import read_light_curve
 from detectorist.modes.lrs.spectrum.settings import FitSettings, LimbDarkening, read_limb_darkening
+from detectorist.modes.lrs.spectrum.summary import summarise_spectrum
 from detectorist.modes.lrs.time_series import TimeSeries, read_time_series
 
 ORBIT = Orbit(2.0, 2460000.1, 7.0, 87.0)
@@ -294,6 +295,10 @@ def test_a_central_transit_in_red_noise_keeps_its_errors():
 
 
 def test_bins_with_the_same_noise_are_told_of(monkeypatch, caplog):
-    monkeypatch.setattr("detectorist.modes.lrs.spectrum.fit.LEAST_EIGENVALUE", 2.0)
-    fit_spectrum(make_series()[0], settings())
-    assert "cannot be inverted" in caplog.text
+    monkeypatch.setattr("detectorist.modes.lrs.spectrum.result.LEAST_EIGENVALUE", 2.0)
+    found = fit_spectrum(make_series()[0], settings())
+    (concern,) = found.concerns
+    assert "cannot be inverted" in concern
+    assert concern in caplog.text
+    assert f"concern: {concern}" in summarise_spectrum(found)
+    assert spectrum_table(found).meta["concerns"] == [concern]

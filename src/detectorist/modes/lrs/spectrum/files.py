@@ -81,6 +81,7 @@ def spectrum_table(spectrum: TransitSpectrum) -> Table:
     """Return depths, errors and correlations: a row per bin of wavelength."""
     bins, curves = spectrum.bins, spectrum.curves
     table = Table(meta=_meta(spectrum.white, "depths in bins of wavelength"))
+    table.meta["concerns"] = list(spectrum.concerns)
     table["wavelength"] = bins.centre * u.um
     table["wavelength_low"], table["wavelength_high"] = bins.low * u.um, bins.high * u.um
     table["depth"], table["depth_error"] = spectrum.depth, spectrum.depth_error

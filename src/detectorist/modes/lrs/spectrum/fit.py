@@ -12,7 +12,7 @@ import numpy as np
 from detectorist.algorithms.blas_threads import one_thread
 from detectorist.algorithms.spectra.baselines import make_baseline
 from detectorist.algorithms.spectra.binning import bin_edges, bin_spectra
-from detectorist.algorithms.spectra.depth_covariance import depth_covariance, least_eigenvalue
+from detectorist.algorithms.spectra.depth_covariance import depth_covariance
 from detectorist.algorithms.spectra.light_curve_fit import LightCurveFit, fit_light_curve, weigh_noise_anew
 from detectorist.algorithms.spectra.light_curve_problem import LightCurveProblem, Unknown
 from detectorist.algorithms.spectra.red_noise import share_without_red_noise
@@ -28,8 +28,6 @@ log = logging.getLogger(__name__)
 Progress = Callable[[float, int, str], None]
 #: Depth from which the search starts when in- and out-of-event levels do not tell a better one.
 START_DEPTH = {"transit": 0.01, "eclipse": 0.001, "phase_curve": 0.01}
-#: Of the correlation of depths: below it, its inverse is rounding.
-LEAST_EIGENVALUE = 1e-10
 #: A depth may come out negative where noise says so; none is half of the star.
 LARGEST_DEPTH = 0.5
 #: Steps of numerical derivatives, by name; each changes the flux by far more than batman's error of 1 ppm.
@@ -95,7 +93,10 @@ def fit_spectrum(
     covariance = _covariance(settings, white, curves)
     say(n_fits, "done")
     light = WhiteLight(settings, white, str(series.attributes.get("time_scale", "BJD_TDB")), _provenance(series))
-    return TransitSpectrum(light, bins, curves, covariance)
+    found = TransitSpectrum(light, bins, curves, covariance)
+    for concern in found.concerns:
+        log.warning("%s", concern)
+    return found
 
 
 @one_thread
@@ -315,16 +316,7 @@ def _covariance(settings: FitSettings, white: FittedCurve, curves: Sequence[Fitt
     shared = [unknown for unknown in problem.unknowns if unknown.name in (*settings.orbital, "settling_d")]
     place = [problem.names.index(unknown.name) for unknown in shared]
     fits = [curve.fit for curve in curves]
-    covariance = depth_covariance(fits, settings.depth_name, shared, white.fit.covariance[np.ix_(place, place)])
-    least = least_eigenvalue(covariance)
-    if least < LEAST_EIGENVALUE:
-        log.warning(
-            "the covariance of %d depths cannot be inverted (least eigenvalue of the correlation %.1g): some bins have "
-            "the same noise; use fewer bins, or the errors without their correlation",
-            len(fits),
-            least,
-        )
-    return covariance
+    return depth_covariance(fits, settings.depth_name, shared, white.fit.covariance[np.ix_(place, place)])
 
 
 def _provenance(series: TimeSeries) -> dict[str, object]:

@@ -10,10 +10,16 @@ from typing import Any
 import numpy as np
 
 from detectorist.algorithms.spectra.binning import BinnedSpectra
+from detectorist.algorithms.spectra.depth_covariance import least_eigenvalue
 from detectorist.algorithms.spectra.light_curve_fit import LightCurveFit
 from detectorist.algorithms.spectra.red_noise import BinnedScatter, bin_scatter
 from detectorist.algorithms.spectra.sampling import Posterior
 from detectorist.modes.lrs.spectrum.settings import FitSettings
+
+#: Of the correlation of depths: below it, its inverse is rounding.
+LEAST_EIGENVALUE = 1e-10
+#: Share of the integrations of a light curve that may deviate.
+MOST_LEFT_OUT = 0.05
 
 
 @dataclass(frozen=True)
@@ -137,6 +143,25 @@ class TransitSpectrum:
     def correlation(self) -> np.ndarray:
         """Correlation of the depths, shape (n_bins, n_bins)."""
         return self.covariance / np.outer(self.depth_error, self.depth_error)
+
+    @cached_property
+    def concerns(self) -> tuple[str, ...]:
+        """What makes the spectrum or its errors doubtful, a sentence each."""
+        found = []
+        if (least := least_eigenvalue(self.covariance)) < LEAST_EIGENVALUE:
+            found.append(
+                f"the covariance of {self.depth.size} depths cannot be inverted (least eigenvalue of the correlation "
+                f"{least:.1g}): some bins have the same noise; use fewer bins, or the errors without their correlation"
+            )
+        curves = {"white light": self.white.curve, **dict(zip(self._names_of_bins(), self.curves, strict=True))}
+        for name, curve in curves.items():
+            n_ints = curve.fit.problem.usable.size
+            if curve.n_left_out > MOST_LEFT_OUT * n_ints:
+                found.append(f"{name}: {curve.n_left_out} of {n_ints} integrations deviate and were left out")
+        return tuple(found)
+
+    def _names_of_bins(self) -> list[str]:
+        return [f"{low:g} to {high:g} um" for low, high in zip(self.bins.low, self.bins.high, strict=True)]
 
     def __repr__(self) -> str:
         """Show what matters in one line."""

@@ -38,4 +38,4 @@ def summarise_spectrum(spectrum: TransitSpectrum) -> list[str]:
     lines.append(f"spectrum: {spectrum.depth.size} bins from {low:g} to {high:g} um, median error {error:.0f} ppm")
     if other.size:
         lines.append(f"correlation between bins: {other.mean():.2f} on average")
-    return lines
+    return [*lines, *(f"concern: {sentence}" for sentence in spectrum.concerns)]
