@@ -1,9 +1,11 @@
 """Depth of NIRCam mosaics: rates of the standard pipeline and ours through the same stages 2 and 3.
 
     python benchmarks/mosaic_depth.py --work FOLDER [--seeds 1 2 3] [--size 512] [--exposures 4]
+    python benchmarks/mosaic_depth.py --work FOLDER --independent FIELD [FIELD ...]
 
-Scenes are dithered exposures of this project's simulator, whose headers and references reach mosaics. Scenes and
-products stay in FOLDER: what is there already is used. Writes docs/validation/mosaic_depth.json and the page beside it.
+Scenes are dithered exposures of this project's simulator, or fields that `dithered_scenes.py` has written, whose
+generator is independent. Scenes and products stay in FOLDER: what is there already is used. Writes
+docs/validation/mosaic_depth.json and the page beside it, after every column.
 
 For every mosaic: the noise of apertures (0.1 arcsec radius, background from a ring) where no source has light; how many
 sources are found at the threshold where one detection in twenty is false; and fluxes of bright sources against truth.
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,8 +47,9 @@ UNCHANGED = ("wisps.skip=true", "stripes.skip=true")
 FILTER_PIX, MATCH_PIX, FALSE_SHARE = 0.93, 2.5, 0.05
 #: A pixel whose true light is below this share of its noise is empty; fluxes of sources above so many sigma are judged.
 EMPTY_SHARE, BRIGHT_SIGMA = 0.1, 30.0
-#: Sources are those with a true flux above this (MJy/sr pixel), about three times the noise of apertures.
-FAINTEST = 2.0
+#: Sources are those with a true flux above this, about three times the noise of apertures: MJy/sr pixel in scenes of
+#: this project's simulator, DN/s in independent ones, which have no photometric reference.
+FAINTEST, FAINTEST_DN_S = 2.0, 0.2
 
 
 @dataclass(frozen=True)
@@ -63,14 +67,13 @@ class Mosaic:
         return np.isfinite(self.image) & np.isfinite(self.truth) & (self.error > 0)
 
 
-def make_rates(raw: Path, work: Path) -> dict[str, list[Path]]:
-    """Return the rate images of every column; those of the standard pipeline are made where they are missing."""
+def make_rates(raw: Path, work: Path) -> Iterator[tuple[str, list[Path]]]:
+    """Yield the rate images of the standard pipeline's columns, made where they are missing."""
     from jwst.pipeline import Detector1Pipeline
 
     from detectorist.crds_source import use_references
 
     use_references(raw / "crds")
-    found = {}
     for number, (name, steps) in enumerate(STANDARD.items()):
         folder = work / f"standard{number}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,19 +81,17 @@ def make_rates(raw: Path, work: Path) -> dict[str, list[Path]]:
             target = folder / file.name.replace("_uncal", "_rate")
             if not target.is_file():
                 Detector1Pipeline.call(str(file), steps=steps, save_results=True, output_dir=str(folder))
-        found[name] = sorted(folder.glob("*_rate.fits"))
-    return found
+        yield name, sorted(folder.glob("*_rate.fits"))
 
 
-def make_mosaics(raw: Path, work: Path) -> dict[str, Path]:
-    """Return the mosaic of every column."""
+def make_mosaics(raw: Path, work: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the mosaic of every column."""
     common: dict[str, Any] = {"references": raw / "crds", "through": "stage3", "workers": 0, "quiet": True}
-    found = {}
-    for number, (name, rates) in enumerate(make_rates(raw, work).items()):
-        results = reduce_imaging(rates, work / f"mosaic{number}", settings=UNCHANGED, raise_on_error=True, **common)
-        found[name] = _mosaic_of(results)
     results = reduce_imaging(raw, work / "ours", wisp_templates=raw / "wisps", raise_on_error=True, **common)
-    return {**found, OURS: _mosaic_of(results)}
+    yield OURS, _mosaic_of(results)
+    for number, (name, rates) in enumerate(make_rates(raw, work)):
+        results = reduce_imaging(rates, work / f"mosaic{number}", settings=UNCHANGED, raise_on_error=True, **common)
+        yield name, _mosaic_of(results)
 
 
 def _mosaic_of(results: Any) -> Path:
@@ -102,27 +103,36 @@ def read_mosaic(path: Path, raw: Path) -> Mosaic:
     from stdatamodels.jwst import datamodels
 
     first = sorted(path.parent.glob("*_cal.fits"))[0]
-    truth_file = raw / first.name.replace("_cal.fits", "_truth.nc")
-    with xr.open_dataset(truth_file, engine="h5netcdf") as opened:
-        light = opened["sources"].values
+    light = read_sources(raw, first.name.removesuffix("_cal.fits"))
     with datamodels.open(path) as mosaic, datamodels.open(first) as image:
-        unit = image.meta.photometry.conversion_megajanskys
+        unit = image.meta.photometry.conversion_megajanskys or 1.0  # without photometry, images stay in DN/s
         rows, columns = np.indices(mosaic.data.shape)
         x, y = image.meta.wcs.invert(*mosaic.meta.wcs(columns, rows), with_bounding_box=False)
         truth = map_coordinates(light, [y, x], order=3, cval=np.nan) * unit
-        scale = 3600 * np.degrees(np.sqrt(mosaic.meta.photometry.pixelarea_steradians))
+        area = mosaic.meta.photometry.pixelarea_steradians
+        scale = 3600 * (np.degrees(np.sqrt(area)) if area else abs(mosaic.meta.wcsinfo.cdelt1))
         return Mosaic(np.array(mosaic.data), np.array(mosaic.err), truth, float(scale))
 
 
-def measure(mosaic: Mosaic) -> dict[str, float]:
-    """Return the figures of one mosaic."""
+def read_sources(raw: Path, name: str) -> np.ndarray:
+    """Return the true light of sources of an exposure, DN/s."""
+    other = raw / f"{name}_truth.npz"
+    if other.is_file():
+        with np.load(other) as truth:
+            return np.asarray(truth["src"], float)
+    with xr.open_dataset(raw / f"{name}_truth.nc", engine="h5netcdf") as opened:
+        return opened["sources"].values
+
+
+def measure(mosaic: Mosaic, faintest: float) -> dict[str, float]:
+    """Return the figures of one mosaic, its sources being those whose true flux is above `faintest`."""
     radius = APERTURE_ARCSEC / mosaic.scale_arcsec
     noise = float(np.median(mosaic.error[mosaic.known]))
     lit = ~mosaic.known | (mosaic.truth > EMPTY_SHARE * noise)
     empty = measure_aperture_noise(mosaic.image, lit, radius_pix=radius, error=mosaic.error, ring_pix=RING_PIX)
     truth = np.nan_to_num(mosaic.truth)
     peaks = np.argwhere((truth == maximum_filter(truth, 5)) & (truth > 0) & mosaic.known)
-    peaks = peaks[net_flux(truth, peaks, radius) > FAINTEST]
+    peaks = peaks[net_flux(truth, peaks, radius) > faintest]
     got, true = (net_flux(image, peaks, radius) for image in (np.nan_to_num(mosaic.image), truth))
     bright = true > BRIGHT_SIGMA * empty.noise
     faint = ~bright
@@ -160,15 +170,13 @@ def count_found(mosaic: Mosaic, peaks: np.ndarray) -> int:
     return len(set(which[: allowed[-1] + 1][true[: allowed[-1] + 1]])) if allowed.size else 0
 
 
-def run_seed(seed: int, work: Path, size: int, exposures: int) -> dict[str, dict[str, float]]:
-    """Return {column: figures} of one scene."""
-    raw = work / f"scene{seed}"
+def make_scene(raw: Path, seed: int, size: int, exposures: int) -> Path:
+    """Return the folder of a scene of this project's simulator, written where it is missing."""
     if not (raw / "crds").is_dir():
         scene = ImagingScene().with_detector(size=size, outputs=4, pattern="SHALLOW4")
         scene = scene.with_("stars", min_dn_s=0.3).with_("galaxies", min_dn_s=0.3, per_frame=4000.0)
         scene.write(raw, groups=6, exposures=exposures, seed=seed)
-    mosaics = make_mosaics(raw, work / f"products{seed}")
-    return {name: measure(read_mosaic(path, raw)) for name, path in mosaics.items()}
+    return raw
 
 
 def table_of(results: dict[str, Any]) -> Table:
@@ -213,15 +221,34 @@ noise of apertures is known to three per cent.
 """
 
 
+INDEPENDENT = """
+## Fields of an independent generator
+
+Full frames whose generator shares no code with this project, dithered by whole pixels, with 1,500 faint stars added
+(`benchmarks/dithered_scenes.py`); sources are those above 0.2 DN/s.
+
+| {header} |
+|{lines}|
+{rows}
+"""
+
+
 def write_page(told: dict[str, Any]) -> None:
-    """Write the table as a page of the documentation."""
+    """Write the tables as a page of the documentation."""
     header = ["seed", "rates", *(heading for _, heading, _ in SHOWN)]
-    rows = []
-    for seed, columns in told["seeds"].items():
-        for name, figures in columns.items():
-            values = [f"{figures[key]:.{decimals}f}" for key, _, decimals in SHOWN]
-            rows.append(f"| {' | '.join([seed, name, *values])} |")
-    text = PAGE.format(**told, header=" | ".join(header), lines="|".join(["---"] * len(header)), rows="\n".join(rows))
+    rows = {
+        kind: "\n".join(
+            f"| {' | '.join([seed, name, *(f'{figures[key]:.{decimals}f}' for key, _, decimals in SHOWN)])} |"
+            for seed, columns in told.get(kind, {}).items()
+            for name, figures in columns.items()
+        )
+        for kind in ("seeds", "independent")
+    }
+    common = {**told, "header": " | ".join(header), "lines": "|".join(["---"] * len(header))}
+    text = PAGE.format(**common, rows=rows["seeds"])
+    if rows["independent"]:
+        common["header"] = common["header"].replace("MJy/sr", "DN/s")
+        text += INDEPENDENT.format(**common, rows=rows["independent"])
     TARGET.with_suffix(".md").write_text(text)
 
 
@@ -230,16 +257,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--independent", type=Path, nargs="+", default=[], help="folders of dithered_scenes.py")
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--exposures", type=int, default=4)
     chosen = parser.parse_args()
-    known = json.loads(TARGET.read_text())["seeds"] if TARGET.is_file() else {}
-    for seed in chosen.seeds:
-        known[str(seed)] = run_seed(seed, chosen.work.resolve(), chosen.size, chosen.exposures)
-        said = {"measured": datetime.now(UTC).date().isoformat(), "size": chosen.size, "exposures": chosen.exposures}
-        TARGET.write_text(json.dumps({**said, "seeds": known}, indent=1) + "\n")
-        write_page({**said, "seeds": known})
-    Console(width=150).print(table_of(known))
+    told = json.loads(TARGET.read_text()) if TARGET.is_file() else {}
+    work = chosen.work.resolve()
+    if chosen.independent:
+        kind, faintest = "independent", FAINTEST_DN_S
+        scenes = {folder.name.removeprefix("scene"): folder.resolve() for folder in chosen.independent}
+    else:
+        kind, faintest, told["size"], told["exposures"] = "seeds", FAINTEST, chosen.size, chosen.exposures
+        scenes = {
+            str(seed): make_scene(work / f"scene{seed}", seed, chosen.size, chosen.exposures) for seed in chosen.seeds
+        }
+    for seed, raw in scenes.items():
+        for name, path in make_mosaics(raw, work / f"products{seed}"):
+            told.setdefault(kind, {}).setdefault(seed, {})[name] = measure(read_mosaic(path, raw), faintest)
+            told["measured"] = datetime.now(UTC).date().isoformat()
+            TARGET.write_text(json.dumps(told, indent=1) + "\n")
+            write_page(told)
+    Console(width=150).print(table_of(told[kind]))
 
 
 if __name__ == "__main__":
