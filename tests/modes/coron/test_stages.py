@@ -75,9 +75,14 @@ def stage_2_job(rates, out, *, without=()):
     )
 
 
-def test_backgrounds_are_subtracted_from_rates_and_integrations(rates, tmp_path):
+@pytest.fixture(scope="module")
+def calibrated(rates, tmp_path_factory):
+    return load_mode("coron/stage2").reduce(stage_2_job(rates, tmp_path_factory.mktemp("out")), lambda *_: None)
+
+
+def test_backgrounds_are_subtracted_from_rates_and_integrations(rates, calibrated):
     _, stems, _, unit = rates
-    outcome = load_mode("coron/stage2").reduce(stage_2_job(rates, tmp_path), lambda *_: None)
+    outcome = calibrated
     names = [path.name for path in outcome.products]
     assert names == [f"{stems['SCI']}_cal.fits", f"{stems['SCI']}_calints.fits"]
     for path, n_ints in zip(outcome.products, (1, 3), strict=True):
@@ -88,6 +93,14 @@ def test_backgrounds_are_subtracted_from_rates_and_integrations(rates, tmp_path)
             assert hdus["SCI"].data.ndim == (2 if n_ints == 1 else 3)
     numbers = outcome.steps["exposure"]
     assert (numbers["backgrounds"], numbers["missing_backgrounds"], numbers["unit"]) == (1, 0, "MJy/sr")
+
+
+def test_pyklip_reads_calibrated_integrations(calibrated):
+    jwst = pytest.importorskip("pyklip.instruments.JWST")
+    (path,) = (str(path) for path in calibrated.products if path.name.endswith("_calints.fits"))
+    read = jwst.JWSTData(filepaths=[path])
+    assert read.input.shape == fits.getdata(path, "SCI").shape
+    assert read.wvs == pytest.approx([11.3e-6] * 3, rel=0.01)
 
 
 def test_a_background_that_failed_is_said(rates, tmp_path):
