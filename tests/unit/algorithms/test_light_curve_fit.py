@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from detectorist.algorithms.spectra import sampling
 from detectorist.algorithms.spectra.baselines import make_baseline
 from detectorist.algorithms.spectra.binning import bin_edges, bin_spectra
 from detectorist.algorithms.spectra.depth_covariance import depth_covariance, depth_response, least_eigenvalue
@@ -134,6 +135,24 @@ def test_sampler_and_least_squares_agree():
     assert np.mean(posterior.interval("depth")) == pytest.approx(fit.error("depth"), rel=0.25)
     assert seen
     assert max(seen) <= 1
+
+
+def test_an_interrupted_sampler_ends_without_a_traceback(monkeypatch, capfd):
+    """dynesty prints one of whatever a likelihood raises."""
+    fit = fit_light_curve(make_problem(np.random.default_rng(18)), noise="white")
+    calls, plain = [], sampling.solve_linear
+
+    def interrupted(*arguments):
+        calls.append(None)
+        if len(calls) == 200:
+            raise KeyboardInterrupt
+        return plain(*arguments)
+
+    monkeypatch.setattr(sampling, "solve_linear", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sample_posterior(fit, n_live=60)
+    assert len(calls) < 400
+    assert capfd.readouterr() == ("", "")
 
 
 def test_limb_darkening_stays_physical():

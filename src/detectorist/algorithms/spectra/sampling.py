@@ -64,9 +64,9 @@ def sample_posterior(
     """
     import dynesty
 
-    transform = _PriorTransform(fit)
+    transform, likelihood = _PriorTransform(fit), _LogLikelihood(fit)
     sampler = dynesty.NestedSampler(
-        _LogLikelihood(fit),
+        likelihood,
         transform,
         len(fit.problem.unknowns),
         nlive=n_live,
@@ -74,6 +74,7 @@ def sample_posterior(
     )
     remaining0 = None
     for result in sampler.sample(dlogz=0.05):
+        likelihood.require_not_interrupted()
         remaining = float(result[-1] if not hasattr(result, "delta_logz") else result.delta_logz)
         if progress and np.isfinite(remaining):
             remaining0 = remaining if remaining0 is None else max(remaining0, remaining)
@@ -115,13 +116,23 @@ class _LogLikelihood:
     """Log-likelihood of unknowns, the coefficients of the baseline integrated out with flat priors."""
 
     def __init__(self, fit: LightCurveFit):
-        self._problem, self._noise = fit.problem, fit.noise
+        self._problem, self._noise, self._interrupted = fit.problem, fit.noise, False
         self._at_best = self._of(fit.values[: len(fit.problem.unknowns)])
 
     def __call__(self, values: np.ndarray) -> float:
         if np.isinf(values).any() or not _crosses(self._problem, values):
             return -1e30
-        return self._of(values) - self._at_best
+        try:
+            return self._of(values) - self._at_best
+        except KeyboardInterrupt:
+            # dynesty would print a traceback of whatever leaves this function.
+            self._interrupted = True
+            return -1e30
+
+    def require_not_interrupted(self) -> None:
+        """Raise KeyboardInterrupt where one came while the likelihood was computed."""
+        if self._interrupted:
+            raise KeyboardInterrupt
 
     def _of(self, values: np.ndarray) -> float:
         _, chi2, log_information = solve_linear(self._problem, values, self._noise)
