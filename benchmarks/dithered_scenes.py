@@ -99,7 +99,8 @@ def write_field(target: Path, seed: int, detector: str, exposures: int) -> None:
 
     imaging.sources = with_faint_stars(imaging, seed)
     for number in range(exposures):
-        if (target / f"jw08123001001_02101_{number + 1:05d}_{detector.lower()}_truth.npz").is_file():
+        whole = number > 0 or (target / "crds" / "config" / "jwst" / "server_config").is_file()
+        if whole and (target / f"jw08123001001_02101_{number + 1:05d}_{detector.lower()}_truth.npz").is_file():
             continue
         _, cache = imaging.c.start(target)
         name, *rest = write_exposure(imaging, target, seed, detector, number)
