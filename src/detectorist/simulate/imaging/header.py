@@ -62,7 +62,10 @@ def fill_header(model: JwstDataModel, exposures: ImagingExposures, number: int) 
     _fill_exposure(meta.exposure, exposures, start)
     meta.target.catalog_name = meta.target.proposer_name = "SIMULATED FIELD"
     meta.target.ra, meta.target.dec = RA_DEG, DEC_DEG
+    meta.aperture.name = meta.aperture.pps_name = aperture_of(window)
+    meta.observation.template, meta.observation.bkgdtarg = "NIRCam Imaging", False
     meta.dither.primary_type, meta.dither.position_number = "NONE", number + 1
+    meta.dither.total_points = exposures.n_exposures
     x, y = exposures.dither(number)
     scale = LONG_SCALE_ARCSEC if window.facts.is_long_wave else SHORT_SCALE_ARCSEC
     meta.dither.x_offset, meta.dither.y_offset = x * scale, y * scale
@@ -77,6 +80,11 @@ def fill_header(model: JwstDataModel, exposures: ImagingExposures, number: int) 
     complete_header(model, label="simulated field")
     assert detector.name == window.facts.name
     return start
+
+
+def aperture_of(window: Window) -> str:
+    """Return APERNAME: long-wave detectors are the fifth of their module there."""
+    return f"{window.facts.name.replace('LONG', '5')}_{window.name}"
 
 
 def fill_subarray(subarray: Any, window: Window) -> None:

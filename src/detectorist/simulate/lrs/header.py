@@ -43,7 +43,10 @@ def fill_header(model: JwstDataModel, exposure: LrsExposure, segment: int, times
     meta.target.catalog_name = meta.target.proposer_name = "SIMULATED STAR"
     meta.target.ra, meta.target.dec = RA_DEG, DEC_DEG
     meta.target.source_type = meta.target.source_type_apt = "POINT"
-    meta.dither.primary_type = "NONE"
+    meta.aperture.name = meta.aperture.pps_name = f"MIRIM_{SUBARRAY.name}"
+    meta.observation.template, meta.observation.bkgdtarg = "MIRI Low Resolution Spectroscopy", False
+    meta.dither.primary_type, meta.dither.position_number, meta.dither.total_points = "NONE", 1, 1
+    meta.dither.x_offset = meta.dither.y_offset = 0.0
     wcs = meta.wcsinfo
     wcs.ra_ref, wcs.dec_ref, wcs.roll_ref = RA_DEG, DEC_DEG, 30.0
     wcs.v2_ref, wcs.v3_ref, wcs.v3yangle, wcs.vparity = V2_REF_ARCSEC, V3_REF_ARCSEC, 0.0, -1
