@@ -12,6 +12,7 @@ from detectorist import entry_points, models, pipelines
 from detectorist.errors import InputError, ParameterError
 from detectorist.modes.coron.pipeline import RAMP_STEPS, Coron1Pipeline
 from detectorist.modes.coron.steps import CoronRampFitStep, CoronRefPixStep, CoronSaturationStep
+from detectorist.modes.coron.steps.ramp_fit import reached_by
 
 from .conftest import BAD_PIXELS, RC_PIXELS
 
@@ -170,6 +171,33 @@ def test_saturation_in_a_cross_and_rc_pixels(make_exposure, coron_references, in
         assert with_rc[0, 0, y, x]
         assert with_rc[0, 0, y - 1 : y + 2, x - 1 : x + 2].sum() == 5
         assert not cross[y, x]
+
+
+@pytest.mark.parametrize("rc_pixels", ["straight", "keep"])
+def test_neighbours_that_an_rc_pixel_bends(make_exposure, coron_references, rc_pixels):
+    exposure = make_exposure(n_ints=6, n_groups=8, flicker=0.0)
+    y, x = RC_PIXELS[0]
+    charge = 1 - np.exp(-np.arange(1, 9) / 1.5)
+    exposure.model.data[:, :, y, x + 1] += 1500 * charge
+    exposure.model.data[:, :, y + 5, x + 5] += 1500 * charge  # nobody knows why
+    rate = run(exposure, {"ramp_fit": {"rc_pixels": rc_pixels}})
+    beside = (rate.data - exposure.rate)[y, x + 1] / rate.err[y, x + 1]
+    if rc_pixels == "straight":
+        assert rate.dq[y, x + 1] & 1 or abs(beside) < 5
+    else:
+        assert beside > 5
+    assert (rate.data - exposure.rate)[y + 5, x + 5] > 5 * rate.err[y + 5, x + 5]
+    assert not any(rate.dq[y + dy, x + dx] & 1 for dy, dx in ((-1, 0), (1, 0), (0, -1), (1, 1)))
+
+
+def test_ramps_too_short_to_bend_count_beside_saturated_rc_pixels_only():
+    rc = np.zeros((5, 9), bool)
+    rc[2, 2] = rc[2, 6] = True
+    flags = np.zeros((2, 2, 5, 9), np.uint8)
+    flags[1, 1, 2, 6] = 2
+    assert reached_by(rc, flags).sum() == 4
+    assert reached_by(rc, flags)[[1, 3, 2, 2], [6, 6, 5, 7]].all()
+    assert reached_by(rc, np.zeros((2, 3, 5, 9), np.uint8)).sum() == 8
 
 
 def test_saturation_clears_the_zero_frame(make_exposure, coron_references):

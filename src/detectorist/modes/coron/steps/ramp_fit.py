@@ -13,7 +13,8 @@ from stdatamodels.jwst.datamodels import CubeModel, ImageModel, RampModel, dqfla
 
 from detectorist import models
 from detectorist.algorithms import dq
-from detectorist.algorithms.ramps.rc_pixels import first_straight_group
+from detectorist.algorithms.ramps.rc_pixels import LEAST_GROUPS, first_straight_group
+from detectorist.algorithms.ramps.saturation import grow_mask
 from detectorist.algorithms.ramps.slope_variance import deconvolved_share, photon_share
 from detectorist.reduction.engine_steps import MarkedRampFitStep, mark_unfitted
 from detectorist.reduction.engine_steps.base import replaced
@@ -40,7 +41,7 @@ class CoronRampFitStep(MarkedRampFitStep):
     reference_file_types: ClassVar = [*MarkedRampFitStep.reference_file_types, "ipc"]
 
     spec = """
-        rc_pixels = option("straight", "keep", default="straight")  # RC pixels: fit the straight part of ramps, or all
+        rc_pixels = option("straight", "keep", default="straight")  # RC pixels and neighbours: straight part, or all
         complete_variances = boolean(default=True)  # for averaged frames and the correction of IPC
     """
 
@@ -56,11 +57,12 @@ class CoronRampFitStep(MarkedRampFitStep):
         return rate, rateints
 
     def _leave_out_bends(self, ramp: RampModel) -> None:
-        """Flag the groups of RC pixels that are no part of a straight line, and pixels that have no such part."""
-        y, x = np.nonzero(dq.has(ramp.pixeldq, dqflags.pixel["RC"]) & ~dq.has(ramp.pixeldq, dq.DO_NOT_USE))
+        """Flag groups of RC pixels and their neighbours that are no part of a straight line; all where none is."""
+        flags = models.group_flags(ramp).copy()
+        rc = dq.has(ramp.pixeldq, dqflags.pixel["RC"])
+        y, x = np.nonzero((rc | reached_by(rc, flags)) & ~dq.has(ramp.pixeldq, dq.DO_NOT_USE))
         if not y.size:
             return
-        flags = models.group_flags(ramp).copy()
         data = np.asarray(ramp.data[:, :, y, x])
         unusable = dq.has(flags[:, :, y, x], dq.DO_NOT_USE | dq.SATURATED)
         first = first_straight_group(data, unusable, noise=self._rise_noise(ramp, data, y, x))
@@ -73,7 +75,8 @@ class CoronRampFitStep(MarkedRampFitStep):
         pixeldq[y[none], x[none]] |= np.uint32(dq.DO_NOT_USE)
         ramp.pixeldq = pixeldq
         log.info(
-            "of %d RC pixels, %d are fitted without their first groups, %d (never linear) are flagged DO_NOT_USE",
+            "of %d RC pixels and neighbours, %d are fitted without their first groups, %d (never linear) are flagged "
+            "DO_NOT_USE",
             *(y.size, int(((first > 0) & ~none).sum()), int(none.sum())),
         )
 
@@ -157,6 +160,19 @@ class CoronRampFitStep(MarkedRampFitStep):
                 mark_unfitted(model)
         if self.complete_variances:
             self._complete(ramp, rate, rateints, (y, x))
+
+
+def reached_by(rc: np.ndarray, groupdq: np.ndarray) -> np.ndarray:
+    """Return (ny, nx) bool, True for the pixels whose ramps may bend with that of an RC pixel beside them.
+
+    rc : (ny, nx) bool. groupdq : (n_ints, n_groups, ny, nx).
+
+    Coupling between pixels gives the four neighbours some of its charge, which is taken off again as long as the pixel
+    tells how much it has: a saturated one does not. Ramps too short to show a bend count beside saturated ones only.
+    """
+    if groupdq.shape[1] < LEAST_GROUPS:
+        rc = rc & dq.has(groupdq, dq.SATURATED).any(axis=(0, 1))
+    return grow_mask(rc, n_pix=1, diagonal=False) & ~rc
 
 
 def some_pixels(ramp: RampModel, y: np.ndarray, x: np.ndarray) -> RampModel:
