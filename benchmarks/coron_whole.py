@@ -2,6 +2,7 @@
 
     python benchmarks/coron_whole.py FOLDER [FOLDER ...]           # scenes on disk: *_uncal.fits, truth.npz, crds
     python benchmarks/coron_whole.py --seeds 12 13                 # made by `python -m scenes.coron`
+    python benchmarks/coron_whole.py --miri 5                      # both MIRI coronagraphs, of our own simulator
     python benchmarks/coron_whole.py FOLDER --store                # into docs/validation/coron_whole.json
 
 The environment variable DETECTORIST_SCENES names the folder with the package `scenes`, whose generator
@@ -18,11 +19,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
+import numpy as np
+import xarray as xr
 from rich.console import Console
 from rich.table import Table
 
+from detectorist.simulate.coron.scene import SCENES
 from validated import Figure, Rows, store
 
 #: Figure of the scorer -> what it is, form, what is asked. Over the exposures of a scene the worst counts.
@@ -39,6 +44,8 @@ FIGURES = {
 }
 #: The command `detectorist` of the package that is imported.
 COMMAND = "from detectorist.cli import main; main()"
+#: Scenes of MIRI.
+MIRI = ("miri", "miri-lyot")
 #: Columns of the table.
 OURS, STANDARD = "ours", "standard"
 
@@ -48,6 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="*", type=Path, help="scenes on disk")
     parser.add_argument("--seeds", nargs="*", type=int, default=[], help="scenes to make")
+    parser.add_argument("--miri", nargs="*", type=int, default=[], help="seeds of MIRI scenes to make")
     parser.add_argument("--store", action="store_true", help="store as a validation table of the documentation")
     chosen = parser.parse_args()
     rows = Rows()
@@ -55,6 +63,9 @@ def main() -> None:
         for seed in chosen.seeds:
             chosen.folders.append(Path(made) / f"seed {seed}")
             run_scenes("coron", str(chosen.folders[-1]), "--seed", str(seed))
+        for seed, kind in product(chosen.miri, MIRI):
+            chosen.folders.append(Path(made) / f"{kind} {seed} (own simulator)")
+            simulate_miri(chosen.folders[-1], kind, seed)
         for folder in chosen.folders:
             with tempfile.TemporaryDirectory() as products:
                 scores = {who: score(folder, Path(products) / who, who) for who in (OURS, STANDARD)}
@@ -62,6 +73,24 @@ def main() -> None:
             rows.collect(folder.name, figures(scores))
             if chosen.store:  # after each scene: reductions take minutes
                 print(store(rows, "coron_whole", script="benchmarks/coron_whole.py"))
+
+
+def simulate_miri(folder: Path, kind: str, seed: int) -> None:
+    """Make exposures of a target and its reference star, and their truth in the form of the scorer."""
+    scene = SCENES[kind]().without("jitter", "outliers")
+    files = scene.write(folder, rolls=1, dithers=1, backgrounds=False, seed=seed)
+    names, rates, companions, centres = [path.name for path in files], [], [], []
+    for path in files:
+        with xr.open_dataset(str(path).replace("_uncal.fits", "_truth.nc"), engine="h5netcdf") as truth:
+            rates.append(truth.rate.values.mean(axis=0) + truth.dark.values / truth.attrs["gain"])
+            companions.append(np.zeros_like(rates[-1]))
+            centres.append((truth.attrs["star_y"], truth.attrs["star_x"]))
+            bad = truth.bad_pixels.values != 0
+    np.savez(
+        folder / "truth.npz",
+        **{"names": names, "rate": rates, "companion": companions, "bad": bad, "rc": np.zeros_like(bad)},
+        **{"star_yx": centres, "is_ref": ["002001" in name for name in names]},
+    )
 
 
 def reduce_scene(folder: Path, products: Path, who: str) -> None:

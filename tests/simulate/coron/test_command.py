@@ -1,6 +1,7 @@
 """The command `detectorist simulate coron`."""
 
 import xarray as xr
+from stdatamodels.jwst import datamodels
 from typer.testing import CliRunner
 
 from detectorist.cli.simulate import app
@@ -26,6 +27,13 @@ class TestCommand:
         result = run("-o", tmp_path / "sim", *small)
         assert (result.exit_code, result.output) == (0, "")
         assert len(list((tmp_path / "sim").glob("*_mirimage_uncal.fits"))) == 2
+
+    def test_lyot_spot(self, tmp_path):
+        small = ("--instrument", "miri-lyot", "--ints", 1, "--groups", 2, "--rolls", 1, "--dithers", 0, "--quiet")
+        assert run("-o", tmp_path / "sim", *small, "--no-backgrounds").exit_code == 0
+        with datamodels.open(next((tmp_path / "sim").glob("*_uncal.fits"))) as model:
+            assert model.data.shape[2:] == (304, 320)
+            assert (model.meta.exposure.type, model.meta.instrument.coronagraph) == ("MIR_LYOT", "LYOT_2300")
 
     def test_unknown_component_writes_nothing(self, tmp_path):
         result = run("-o", tmp_path / "sim", "--without", "cosmics")

@@ -19,12 +19,15 @@ class Coronagraph(StrEnum):
 
     nircam = "nircam"
     miri = "miri"
+    miri_lyot = "miri-lyot"
 
 
 OutputDir = Annotated[
     Path, typer.Option("--output-dir", "-o", help="Folder for raw files, the truth, and reference files (crds/).")
 ]
-Instrument = Annotated[Coronagraph, typer.Option(help="nircam: MASKA335R; miri: 4QPM at 11.4 µm.")]
+Instrument = Annotated[
+    Coronagraph, typer.Option(help="nircam: MASKA335R; miri: 4QPM at 11.4 µm; miri-lyot: Lyot spot at 23 µm.")
+]
 Ints = Annotated[int, size_option("Integrations per exposure.")]
 Groups = Annotated[
     int | None,
@@ -87,13 +90,13 @@ def simulate(
     if companion is not None:
         scene = scene.with_("companion", rate_dn_s=companion)
     if pattern is not None:
-        if instrument is Coronagraph.miri:
+        if instrument is not Coronagraph.nircam:
             raise ParameterError(
                 "--pattern applies to NIRCam only; MIRI coronagraphs are read with FASTR1: leave it out"
             )
         scene = scene.with_("detector", pattern=pattern)
     if flicker is not None:
-        if instrument is Coronagraph.miri:
+        if instrument is not Coronagraph.nircam:
             raise ParameterError("--flicker applies to NIRCam only; MIRI has no 1/f noise here: leave it out")
         scene = scene.with_("flicker", measured=flicker)
     scene = scene.without(*(without or ()))

@@ -1,4 +1,4 @@
-"""The two simulated coronagraphs: their positions on the detectors, and their header keywords."""
+"""The simulated coronagraphs: their positions on the detectors, and their header keywords."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ class CoronMode:
         Position in the telescope's focal plane.
     v3_to_y_deg : float
         V3I_YANG: from V3 to the columns of the detector.
+    quadrants : bool
+        Whether a phase mask parts the light in quadrants.
     mjy_sr_per_dn_s : float
         PHOTMJSR.
     """
@@ -50,6 +52,7 @@ class CoronMode:
     module: str | None = None
     channel: str | None = None
     v3_to_y_deg: float = 0.0
+    quadrants: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -95,4 +98,23 @@ MIRI_1140 = CoronMode(
     fast_axis=MIRI.fast_axis,
     v2_v3_arcsec=(-389.0, -386.0),
     mjy_sr_per_dn_s=4.0,  # assumed
+    quadrants=True,
+)
+#: Place of the mask in its subarray, and of that in the focal plane: assumed.
+MIRI_LYOT = CoronMode(
+    instrument="MIRI",
+    detector=MIRI.name,
+    filter="F2300C",
+    coronagraph="LYOT_2300",
+    exposure_type="MIR_LYOT",
+    read_pattern="FASTR1",
+    aperture="MIRIM_MASKLYOT",
+    template="MIRI Coronagraphic Imaging",
+    subarray=MIRI_SUBARRAYS["MASKLYOT"],
+    centre=(144.0, 159.0),
+    pixel_scale_arcsec=MIRI.pixel_scale_arcsec,
+    n_outputs=MIRI.n_outputs,
+    fast_axis=MIRI.fast_axis,
+    v2_v3_arcsec=(-386.0, -333.0),
+    mjy_sr_per_dn_s=4.0,
 )

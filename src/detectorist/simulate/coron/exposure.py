@@ -156,7 +156,7 @@ class CoronExposures:
         if visit.observation not in self._stars:
             change = scene.reference.speckle_change if visit.is_reference else 0.0
             speckles = sky.speckle_field(scene.star, mode.shape, change=change, change_key=visit.observation)
-            image = sky.star_image(scene.star, mode.shape, mode.centre, speckles, quadrants=not self.is_nircam)
+            image = sky.star_image(scene.star, mode.shape, mode.centre, speckles, quadrants=mode.quadrants)
             self._stars[visit.observation] = image * (scene.reference.brightness if visit.is_reference else 1.0)
         return self._stars[visit.observation]
 

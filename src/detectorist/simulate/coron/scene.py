@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from detectorist.detectors import MiriSubarray
 from detectorist.errors import ParameterError
 from detectorist.simulate.core.scene import Progress
-from detectorist.simulate.coron.components import CoronComponents, MiriCoronComponents, NircamCoronComponents
+from detectorist.simulate.coron.components import (
+    Background,
+    CoronComponents,
+    MiriCoronComponents,
+    NircamCoronComponents,
+)
+from detectorist.simulate.coron.coronagraphs import MIRI_LYOT, CoronMode
 from detectorist.simulate.coron.observation import CoronObservation
 
 
@@ -109,4 +116,14 @@ class MiriCoronScene(MiriCoronComponents, CoronagraphScene):
     default_backgrounds: ClassVar[bool] = True
 
 
-SCENES = {"nircam": CoronScene, "miri": MiriCoronScene}
+@dataclass(frozen=True)
+class MiriLyotScene(MiriCoronScene):
+    """A star with a companion behind MIRI's Lyot spot, in MASKLYOT: as `MiriCoronScene`, without quadrants and glow."""
+
+    background: Background = field(default_factory=lambda: Background(level_dn_s=60.0))
+
+    mode: ClassVar[CoronMode] = MIRI_LYOT
+    subarray: ClassVar[MiriSubarray] = MIRI_LYOT.subarray
+
+
+SCENES = {"nircam": CoronScene, "miri": MiriCoronScene, "miri-lyot": MiriLyotScene}
