@@ -105,6 +105,7 @@ def measure(name: str, seed: int, *, with_reference: bool = True) -> Light:
         bad[None],
         readout=alternating_readout(N, 4),
         reference=bad if with_reference else None,
+        flat=np.ones((N, N), np.float32),
     )
     left = noise - found.horizontal[0] - found.vertical[0]
     dark = ~bad & (diffuse < 0.003)

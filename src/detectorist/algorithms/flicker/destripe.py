@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectorist.algorithms.blas_threads import one_thread
+from detectorist.algorithms.flicker.output_steps import tell_covered_outputs
 from detectorist.algorithms.flicker.reference_rows import reference_rows
 from detectorist.algorithms.flicker.row_medians import measure_pedestal, median_stripes
 from detectorist.algorithms.flicker.smoother import (
@@ -145,18 +146,12 @@ def _by_flicker(images, bad, readout, flat, mask, reference, vertical):
         tier, sketch, light, known = mask.astype(np.uint8), None, np.float32(0), np.zeros(mask.shape, bool)
     wide = light if np.shape(light) == mask.shape and reference_rows(images, reference) is None else None
     left_out = mask & ~known
-    parts, noise = [], None
     if len(images) == 1:
-        parts.append(estimate_flicker(mean - light, common_bad | left_out, sketch=sketch, **settings))
+        found = estimate_flicker(mean - light, common_bad | left_out, sketch=sketch, **settings)
+        parts = [_with_steps(found, mean, common_bad, flat, readout)]
     else:
-        # One by one: an exposure may have many integrations.
-        def dark(image, one_bad):
-            return _without_flat_sky(image, flat, one_bad | mask) - light, one_bad | left_out
-
-        pairs = list(zip(images, bad, strict=True))
-        noise = pool_noise([estimate_noise(*dark(*pair), readout=readout) for pair in pairs])
-        parts.extend(estimate_flicker(*dark(*pair), noise=noise, **settings) for pair in pairs)
-    noise = noise or parts[0].noise
+        parts = _one_by_one(images, bad, mask, left_out, light, flat, settings)
+    noise = parts[0].noise
     shape = images.shape
     return Destriped(
         horizontal=np.stack([part.pattern for part in parts]),
@@ -170,6 +165,29 @@ def _by_flicker(images, bad, readout, flat, mask, reference, vertical):
         white=float(np.sqrt(noise.white)),
         rms_unsure=None if wide is None else _slow_noise_in_light(wide, noise, readout),
     )
+
+
+def _one_by_one(images, bad, mask, left_out, light, flat, settings):
+    """Return the noise of every image, all of one spectrum; an exposure may have many."""
+    readout = settings["readout"]
+
+    def ready():
+        for image, one_bad in zip(images, bad, strict=True):
+            yield _without_flat_sky(image, flat, one_bad | mask), one_bad
+
+    noise = pool_noise([estimate_noise(one - light, one_bad | left_out, readout=readout) for one, one_bad in ready()])
+    parts = []
+    for one, one_bad in ready():
+        found = estimate_flicker(one - light, one_bad | left_out, noise=noise, **settings)
+        parts.append(_with_steps(found, one, one_bad, flat, readout))
+    return parts
+
+
+def _with_steps(found, image, bad, flat, readout):
+    """Return an estimate with what steps at borders of outputs tell; without a flat, they may be of sensitivity."""
+    if flat is None:
+        return found
+    return tell_covered_outputs(found, image, ~bad & np.isfinite(image), flat=flat, readout=readout)
 
 
 def _slow_noise_in_light(light, noise, readout):
