@@ -1,5 +1,6 @@
 """The page in a browser: headless Chromium, where there is one."""
 
+import itertools
 import json
 import os
 import re
@@ -385,6 +386,12 @@ def test_it_prints_on_white_with_all_images(opened, image_page):
         frames = opened.find_elements(By.CSS_SELECTOR, ".opening .frame")
         assert len(frames) == 3
         assert all(frame.is_displayed() for frame in frames)
+        # The slider lays two over each other on the screen: on paper one follows the other, whole.
+        edges = [(frame.rect["y"], frame.rect["y"] + frame.rect["height"]) for frame in frames]
+        assert all(above[1] <= below[0] for above, below in itertools.pairwise(edges))
+        clips = "return [...document.querySelectorAll('.opening svg.view')].map(one => getComputedStyle(one).clipPath)"
+        assert set(opened.execute_script(clips)) == {"none"}
+        assert not opened.find_element(By.CSS_SELECTOR, ".blink .buttons").is_displayed()
         assert not opened.find_element(By.CSS_SELECTOR, ".top").is_displayed()
         keep_picture(opened, "print")
     finally:
