@@ -31,13 +31,14 @@ from detectorist.algorithms.spectra.location import Location, locate_trace
 from detectorist.errors import InputError, ParameterError, TooFewPixels
 from detectorist.modes.lrs.emicorr import OneByOneEmiCorrStep
 from detectorist.modes.lrs.frames import LrsFrames
+from detectorist.modes.lrs.jump import OneByOneJumpStep
 from detectorist.modes.lrs.own_references import make_references
 from detectorist.modes.lrs.segments import Segment, order_segments
 from detectorist.modes.lrs.spectra import LrsSpectra, SegmentSpectra
 from detectorist.modes.lrs.wavelengths import read_wavelength_map
 from detectorist.reduction import chunks, content_keys, exposure_parts, products
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
-from detectorist.reduction.engine_steps import EngineJumpStep, MarkedRampFitStep
+from detectorist.reduction.engine_steps import MarkedRampFitStep
 from detectorist.reduction.headers import flag_missing_rates, flag_missing_samples
 from detectorist.reduction.integration_numbers import fill_in
 from detectorist.reference import GetWavelengthMap, SetCustomGain, SetCustomLinearity
@@ -141,7 +142,7 @@ class LrsPipeline(DetectoristPipeline):
         "subtract_group_offsets": off_by_default(SubtractGroupOffsetsStep),
         "group_background_subtract": off_by_default(GroupBackgroundSubtractStep),
         "flag_showers": off_by_default(FlagShowersStep),
-        "jump": EngineJumpStep,
+        "jump": OneByOneJumpStep,
         "ramp_fit": MarkedRampFitStep,
         "gain_scale": GainScaleStep,
         "assign_wcs": AssignWcsStep,
