@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from detectorist.algorithms.spectra.moving_profile import find_steps, follow_trace
+from detectorist.algorithms.spectra.moving_profile import LEAST_WIDENING_PIX, find_steps, follow_trace
 
 COLUMNS = np.arange(30)
 
@@ -52,3 +52,36 @@ def test_an_unmeasured_trace_takes_the_median(rng):
     profile = rng.random((5, 4, 30))
     got = follow_trace(profile, np.full(5, np.nan), np.full(5, np.nan))
     assert_array_equal(got, np.broadcast_to(np.median(profile, axis=0), profile.shape).astype(np.float32))
+
+
+def undersampled(center, core):
+    """Return shares of a Moffat profile summed over pixels, (n_ints, 40, 30)."""
+    points = (COLUMNS[:, None] + (np.arange(9) - 4) / 9).ravel()
+    light = (1 + ((points - center[:, None]) / core[:, None]) ** 2) ** -2.0
+    light = light.reshape(len(center), COLUMNS.size, 9).sum(axis=2)
+    shares = light / light.sum(axis=1, keepdims=True)
+    return np.broadcast_to(shares[:, None], (len(center), 40, COLUMNS.size))
+
+
+@pytest.mark.parametrize(("jump", "widening"), [(0.15, 0.0), (0.0, 0.03)])
+@pytest.mark.parametrize("n_before", [3, 20])
+def test_flux_of_an_undersampled_trace_is_that_of_its_own_profile(rng, n_before, jump, widening):
+    """The optimal sum with the profile, on the true light: what a wrong profile does to the flux."""
+    n = 30
+    late = np.arange(n) >= n_before
+    center, core = 14.4 + 0.003 * rng.normal(size=n) + jump * late, 0.9 * (1 + widening * late)
+    true = undersampled(center, core)
+    # A Gaussian that is fitted to this is 0.85 pixels wide, and widens by 2 % where the core does by 3.
+    sigma = 0.845 * (1 + 2 / 3 * widening * late) + 3e-4 * rng.normal(size=n)
+    got = follow_trace(true + 0.003 * rng.normal(size=true.shape), center, sigma)
+    flux = ((got * true).sum(axis=2) / (got**2).sum(axis=2)).mean(axis=1)
+    # The noise of the profile of three is 4e-4 in such a mean.
+    assert abs(flux[~late].mean() / flux[late].mean() - 1) < 1e-3
+
+
+def test_steps_of_the_width_are_smaller_than_those_of_the_position(rng):
+    width = 0.85 + 5e-4 * rng.normal(size=60)
+    width[25:] += 0.016
+    assert find_steps(width).size == 0
+    assert_array_equal(find_steps(width, least_pix=LEAST_WIDENING_PIX), [25])
+    assert find_steps(0.85 + 5e-4 * rng.normal(size=60), least_pix=LEAST_WIDENING_PIX).size == 0
