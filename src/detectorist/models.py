@@ -177,6 +177,12 @@ def copy_without_variances(model: JwstDataModel) -> JwstDataModel:
         instance.update(held)
 
 
+def drop_arrays(model: JwstDataModel, *names: str) -> None:
+    """Take arrays out of a model, where it has them."""
+    for name in names:
+        model.instance.pop(name, None)
+
+
 def describe(model: Any) -> str:
     """Return how an error or a log line names a model: its file name, or its class where it has none."""
     meta = getattr(model, "meta", None)

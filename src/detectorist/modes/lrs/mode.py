@@ -28,12 +28,13 @@ _CHUNKS = (4, 8, 16, 32, 64, 128, 256, 512)
 #: Share of its memory that a job is planned to take: a prediction may be short, and a worker that exceeds is ended.
 MARGIN = 0.85
 #: Coefficients of memory and disk, in bytes, fitted to measured runs.
-WORKER_BYTES, WORKER_BYTES_PER_PIXEL = 480e6, 100  # the libraries, kernels loaded, and what stays of a short series
+WORKER_BYTES, WORKER_BYTES_PER_PIXEL = 510e6, 20  # the libraries, kernels loaded, and what stays of a short series
 WORKER_BYTES_PER_SAMPLE = 9.6  # of a segment in one piece
 STAGE_1_BASE_BYTES, STAGE_1_BYTES_PER_SAMPLE = 300e6, 11.5
-CHUNKED_BASE_BYTES = 430e6
-DECIDING_BYTES_PER_SAMPLE = 5
-STAGE_2_BASE_BYTES, STAGE_2_BYTES_PER_PIXEL = 420e6, 125
+CHUNKED_BASE_BYTES = 446e6
+DECIDING_BYTES_PER_SAMPLE = 1  # of the bright pixels; all others stay on disk
+WRITTEN_BYTES_PER_PIXEL = 12  # one array of the rates at a time, and the copies that writing makes of it
+STAGE_2_BASE_BYTES, STAGE_2_BYTES_PER_PIXEL = 446e6, 59
 RATE_BYTES_PER_PIXEL = 20  # SCI, ERR, DQ and two variances
 SPECTRUM_BYTES = 4_500  # one integration in the NetCDF file
 EXTRAS_BYTES = 4_800_000  # a gain of one's own (full frame), headers, figures
@@ -165,8 +166,10 @@ class LrsMode(Mode):
             reasons = reasons_against_chunks(job.recipe, job.settings)
             if reasons:
                 return job, f"in one piece, although memory is short, since {'; '.join(reasons)}"
-            fitting = [n for n in _CHUNKS if predict(n) <= MARGIN * memory_bytes]
-            job = replace(job, options={**job.options, "chunk_ints": max(fitting, default=min(_CHUNKS))})
+            # Where none fits, the largest that takes no more than the smallest: every chunk costs time.
+            least = max(MARGIN * memory_bytes, predict(min(_CHUNKS)))
+            chosen_ints = max(n for n in _CHUNKS if predict(n) <= least)
+            job = replace(job, options={**job.options, "chunk_ints": chosen_ints})
         short = predict(job.options["chunk_ints"]) > memory_bytes
         return job, "more memory than it may take, even so" if short else ""
 
@@ -282,13 +285,13 @@ def _peak_of_segment(size: RampSize, chunk_ints: int | None, decides: bool) -> f
         short = WORKER_BYTES + WORKER_BYTES_PER_SAMPLE * size.samples
         return max(least, short, STAGE_1_BASE_BYTES + STAGE_1_BYTES_PER_SAMPLE * size.samples)
     chunk = STAGE_1_BYTES_PER_SAMPLE * size.samples * chunk_ints / size.n_ints
-    # The first look at the data comes before there are rates.
     deciding = DECIDING_BYTES_PER_SAMPLE * min(size.samples, DECIDING_SAMPLES) if decides else 0
-    return max(least, CHUNKED_BASE_BYTES + chunk + max(deciding, RATE_BYTES_PER_PIXEL * size.pixels))
+    return max(least, CHUNKED_BASE_BYTES + max(chunk + deciding, WRITTEN_BYTES_PER_PIXEL * size.pixels))
 
 
 def _disk_bytes(size: RampSize, chunk_ints: int | None) -> int:
     """Return the size of the products of a segment, and of the scratch files of chunks."""
     products = RATE_BYTES_PER_PIXEL * size.pixels + SPECTRUM_BYTES * size.n_ints + EXTRAS_BYTES
     chunked = chunk_ints is not None and chunk_ints < size.n_ints
-    return products + (SCRATCH_BYTES_PER_SAMPLE * size.samples if chunked else 0)
+    scratch = SCRATCH_BYTES_PER_SAMPLE * size.samples + RATE_BYTES_PER_PIXEL * size.pixels
+    return products + (scratch if chunked else 0)

@@ -291,6 +291,7 @@ class LrsPipeline(DetectoristPipeline):
         """Return the spectra, errors, shifts and widths of every integration of a segment."""
         rates, wavelengths = self._locate_wavelengths(rates)
         rates = self._once(self.flat_field, "flat_field", rates)
+        models.drop_arrays(rates, "var_rnoise", "var_flat")  # no later step asks for them, and they are in ERR
         rates = self.inspect_dq_flags.run(rates)
         location = self._locate_trace(rates)
         rates = self.subtract_showers.run(rates)
