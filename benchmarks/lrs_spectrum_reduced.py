@@ -144,7 +144,7 @@ project, reduced by the default recipe (`detectorist run lrs`) and fitted by `fi
 
 The transits of these scenes have a shape of their own, which no limb darkening gives: the truth of a depth is what the
 same fit finds in the true spectra without noise. {bins} bins constrain the chi2 of one scene to {error:.2f}, that of
-the mean to {error_of_mean:.2f}.
+the mean to {error_of_mean:.2f}. By number of groups the mean is {by_groups}; below 1 errors are too large.
 """
 
 
@@ -156,6 +156,13 @@ def page_of(scenes: list[dict[str, Any]]) -> str:
     ]
     means = [format(float(np.mean([one[key] for one in scenes])), form) for _, key, form, _ in COLUMNS]
     error = float(np.sqrt(2 / scenes[0]["bins"]))
+    chi2: dict[int, list[float]] = {}
+    for one in scenes:
+        chi2.setdefault(int(one["groups"]), []).append(one["chi2"])
+    by_groups = ", ".join(
+        f"{np.mean(found):.2f} ± {error / np.sqrt(len(found)):.2f} ({groups} groups)"
+        for groups, found in sorted(chi2.items())
+    )
     return PAGE.format(
         header=" | ".join(heading for heading, *_ in COLUMNS),
         lines="---|" * len(COLUMNS),
@@ -165,6 +172,7 @@ def page_of(scenes: list[dict[str, Any]]) -> str:
         asked=" | ".join(asked for *_, asked in COLUMNS),
         bins=scenes[0]["bins"],
         error=error,
+        by_groups=by_groups,
         error_of_mean=error / np.sqrt(len(scenes)),
     )
 
