@@ -104,6 +104,7 @@ class Validation(SphinxDirective):
 
     required_arguments = 1
     optional_arguments = 1
+    final_argument_whitespace = True  # topics are named as people name them
 
     def run(self) -> list[nodes.Node]:
         """Return the table and a line that says when and on what."""
