@@ -107,9 +107,11 @@ def draw_curves(time: np.ndarray, corrected: Sequence[np.ndarray], planet: Seque
     """Draw all light curves of a spectrum, baselines divided out, one above the other."""
     figure, axis = new_figure(size=(6.0, min(2.5 + 0.3 * len(labels), 12.0)))
     hours = 24 * (time - time[0])
-    step = 1.5 * max(float(np.ptp(model)) for model in planet)
-    for number, (curve, model, label) in enumerate(zip(corrected, planet, labels, strict=True)):
-        means = _averages(hours, curve, np.ones(time.size, int), most=80)
+    averages = [_averages(hours, curve, np.ones(time.size, int), most=80) for curve in corrected]
+    # Noise counts where it is larger than the transit; a few outliers do not.
+    ranges = [*planet, *(np.percentile(mean, [2, 98]) for _, mean, _ in averages)]
+    step = 1.5 * max(float(np.ptp(one)) for one in ranges)
+    for number, (means, model, label) in enumerate(zip(averages, planet, labels, strict=True)):
         colour = COLOURS[number % 2]
         axis.plot(means[0], means[1] + number * step, ".", ms=3, color=colour)
         axis.plot(hours, model + number * step, lw=0.8, color=COLOURS[6])
