@@ -53,7 +53,8 @@ def draw_galaxies(galaxies: Galaxies, shape: tuple[int, int], seed: int) -> list
     n = rng.poisson(galaxies.per_frame * share)
     x, y = _places(shape, n, rng)
     rate = _power_law(rng.random(n), galaxies.min_dn_s, galaxies.max_dn_s, galaxies.slope)
-    radius = galaxies.radius_pix * np.exp(galaxies.radius_scatter * rng.normal(size=n)) * (rate / rate.min()) ** 0.2
+    radius = galaxies.radius_pix * np.exp(galaxies.radius_scatter * rng.normal(size=n))
+    radius *= (rate / galaxies.min_dn_s) ** 0.2
     found = [
         Source(*values)
         for values in zip(
@@ -93,12 +94,15 @@ def source_image(
     for source in sources:
         x, y = source.x + offset[0], source.y + offset[1]
         half = _reach(source, stars)
-        rows = slice(max(round(y) - half, 0), min(round(y) + half + 1, shape[0]))
-        columns = slice(max(round(x) - half, 0), min(round(x) + half + 1, shape[1]))
+        top, left = round(y) - half, round(x) - half
+        rows = slice(max(top, 0), min(top + 2 * half + 1, shape[0]))
+        columns = slice(max(left, 0), min(left + 2 * half + 1, shape[1]))
         if rows.start >= rows.stop or columns.start >= columns.stop:
             continue
-        yy, xx = np.mgrid[rows, columns]
-        image[rows, columns] += _profile(source, stars, xx, yy, x, y)
+        # The whole box, also where the edge of the detector cuts it: its sum is the rate.
+        yy, xx = np.mgrid[top : top + 2 * half + 1, left : left + 2 * half + 1]
+        light = _profile(source, stars, xx, yy, x, y)
+        image[rows, columns] += light[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
     return image
 
 
