@@ -98,7 +98,7 @@ def read_coron_image(path: Path) -> CoronImage:
     """
     models.require_kind_of_file(path, ImageModel)
     keywords = read_keywords(path)
-    data, error, flags = (read_array(path, name) for name in ("SCI", "ERR", "DQ"))
+    data, error, flags = _arrays_of(path)
     bad = ~np.isfinite(data) | ~np.isfinite(error) | _unusable(flags)
     if bad.all():
         raise InputError(f"{path}: no usable pixel")
@@ -109,12 +109,28 @@ def read_coron_image(path: Path) -> CoronImage:
         np.where(bad, np.nan, data.astype(float)),
         np.where(bad, np.nan, error.astype(float) ** 2),
         _centre_of(keywords, data),
-        float(np.sqrt(area)) if area else PIXEL_ARCSEC[keywords.text("CHANNEL") or ""],
+        float(np.sqrt(area)) if area else _pixel_of(keywords),
         (keywords.number("ROLL_REF") or 0.0) + (keywords.number("V3I_YANG") or 0.0),
         unit,
         keywords.text("FILTER") or "",
         1e6 * (area or np.nan) * _SR_PER_ARCSEC2 if unit == "MJy/sr" else float("nan"),
     )
+
+
+def _arrays_of(path: Path) -> list[np.ndarray]:
+    arrays = {name: read_array(path, name) for name in ("SCI", "ERR", "DQ")}
+    for name, array in arrays.items():
+        if array.shape != arrays["SCI"].shape:
+            raise InputError(f"{path}: {name} has shape {array.shape}, SCI has {arrays['SCI'].shape}")
+    return list(arrays.values())
+
+
+def _pixel_of(keywords: Keywords) -> float:
+    """Return the side of a pixel in arcsec, by the channel of NIRCam; MIRI has none."""
+    channel = (keywords.text("CHANNEL") or "").upper()
+    if channel not in PIXEL_ARCSEC:
+        raise InputError(f"{keywords.path}: CHANNEL is {channel!r}; SHORT or LONG is needed, or PIXAR_A2")
+    return PIXEL_ARCSEC[channel]
 
 
 def _unusable(flags: np.ndarray) -> np.ndarray:

@@ -30,6 +30,8 @@ AGREE_SIGMA, AGREE_SHARE, AGREE_PIX = 5.0, 0.1, 0.7
 LEAST_SIGMA = 5.0
 #: Rolls closer than this are one, degrees.
 LEAST_ROLL_DEG = 0.5
+#: Sides of pixels that differ by less are equal: a measured area and one of the documentation differ by so much.
+SAME_PIXEL = 0.05
 
 Progress = Callable[[float, int, str], None]
 
@@ -146,6 +148,9 @@ def _require_alike(targets: Sequence[CoronImage], references: Sequence[CoronImag
         ):
             if ours != theirs:
                 raise InputError(f"{other.path}: {what} is {theirs}, that of {first.path} is {ours}")
+        if not np.isclose(first.pixel_arcsec, other.pixel_arcsec, rtol=SAME_PIXEL):
+            sides = f'{other.pixel_arcsec:.4f}", that of {first.path} is {first.pixel_arcsec:.4f}"'
+            raise InputError(f"{other.path}: pixel is {sides}")
 
 
 def _subtract_one(
@@ -224,7 +229,10 @@ def _agree(exposures: Sequence[SubtractedExposure], number: int) -> bool:
 
 def _turns(seen: Sequence[tuple[CoronImage, Companion]]) -> bool:
     """Tell whether a companion moves on the detector with the roll, by more than a speckle could seem to."""
-    if np.ptp([image.column_angle_deg for image, _ in seen]) < LEAST_ROLL_DEG:
+    # Angles of one roll may lie on both sides of 360 degrees.
+    angles = np.sort(np.mod([image.column_angle_deg for image, _ in seen], 360))
+    largest_gap = np.max(np.diff(angles, append=angles[0] + 360))
+    if 360 - largest_gap < LEAST_ROLL_DEG:
         return True  # one roll: nothing could move
     offsets = np.array([np.subtract(found.place, image.centre) for image, found in seen])
     return bool(np.hypot(*np.ptp(offsets, axis=0)) > 2 * AGREE_PIX)
@@ -254,7 +262,8 @@ def _north_up(images: Sequence[np.ndarray], exposures: Sequence[SubtractedExposu
         light = ndimage.map_coordinates(np.where(known, image, 0.0), (rows, columns), order=1)
         share = ndimage.map_coordinates(known.astype(float), (rows, columns), order=1)
         noise = exposure.curve.noise_at(np.hypot(x, y))
-        weight = np.where((share > 0.5) & np.isfinite(noise) & (noise > 0), share / noise**2, 0.0)
+        measured = (share > 0.5) & np.isfinite(noise) & (noise > 0)
+        weight = np.divide(share, noise**2, out=np.zeros_like(share), where=measured)
         total += np.where(weight > 0, weight * light / np.maximum(share, 1e-12), 0.0)
         weights += weight
     with np.errstate(invalid="ignore", divide="ignore"):
