@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Groups of the reset reference at least, and what it may leave of the decay after them, DN.
 _RESET_GROUPS, _RESET_LEFT_DN = 20, 0.1
+#: Groups are dropped until no more than this part of the signal is missing.
+_MISSING = 5e-4
 #: READPATT of all exposures that are simulated.
 _READ_PATTERN = "FASTR1"
 
@@ -96,11 +98,10 @@ def _dark_model(scene: MiriScene, patterns: FixedPatterns, n_groups: int) -> Jws
 def _rscd_model(scene: MiriScene) -> JwstDataModel:
     from stdatamodels.jwst import datamodels
 
-    # Groups until less than 0.05 % of the signal is missing.
     skips = [0, 0]
     if scene.has("rscd"):
         skips = [
-            max(0, int(np.ceil(scene.rscd.time_constant_groups * np.log(fraction / 5e-4))))
+            int(np.ceil(scene.rscd.time_constant_groups * np.log(max(abs(fraction) / _MISSING, 1))))
             for fraction in (scene.rscd.first_fraction, scene.rscd.fraction)
         ]
     model = datamodels.RSCDModel()
