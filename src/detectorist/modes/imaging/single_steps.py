@@ -125,7 +125,7 @@ def destripe(
     if thresh is not None and method is Method.flicker:
         raise ParameterError("--thresh is for the median method; flicker has no threshold", parameter="thresh")
     chosen = method or (Method.flicker if thresh is None else Method.median)
-    folder = file.parent if in_place else output_dir
+    folder = require_located(file, input_dir).parent if in_place else output_dir
     earlier = folder / f"{without_ending(file)}_1fmask.fits"
     if mask_file is None and earlier.is_file():
         mask_file = earlier
@@ -157,9 +157,11 @@ def correct(
     quiet: bool,
 ) -> None:
     """Run a step on a rate file, and print the files read and written."""
-    require_located(file, input_dir)
+    found = require_located(file, input_dir)
     from detectorist.modes.imaging.rate_correction import RateRequest, correct_rate_file
 
+    if in_place:
+        file = found
     result = correct_rate_file(RateRequest(step, file, output_dir, input_dir, in_place, parameters, references))
     if quiet:
         return

@@ -19,6 +19,8 @@ from detectorist.modes.quality import Check, Column, without_unknown
 APERTURE_ARCSEC, RING_PIX = 0.1, 4.0
 #: A source of so many standard deviations is at the depth of an image.
 DEPTH_SIGMA = 5.0
+#: Unit of images that went through photom: without it there are neither magnitudes nor levels to compare.
+SURFACE_BRIGHTNESS = "MJy/sr"
 #: Zero point of AB magnitudes, Jy.
 AB_JY = 3631.0
 
@@ -71,7 +73,7 @@ class SkyImage:
     error: np.ndarray
     pixel_sr: float
     flags: np.ndarray | None = None
-    unit: str = "MJy/sr"
+    unit: str = SURFACE_BRIGHTNESS
     weight: np.ndarray | None = None
 
 
@@ -90,7 +92,10 @@ def read_image(path: Path) -> SkyImage:
 
 
 def measure_calibrated(image: SkyImage) -> dict[str, Any]:
-    """Return depth, noise over stated errors, level and scale; numbers that cannot be measured are left out."""
+    """Return depth, noise over stated errors, level and scale.
+
+    Numbers that cannot be measured are left out, as are depth and level of an image in another unit than MJy/sr.
+    """
     unusable = ~np.isfinite(image.data)
     scale = np.sqrt(image.pixel_sr) * 180 / np.pi * 3600
     numbers: dict[str, Any] = {
@@ -100,6 +105,8 @@ def measure_calibrated(image: SkyImage) -> dict[str, Any]:
     }
     if np.isfinite(scale):
         numbers |= _depth(image, unusable, APERTURE_ARCSEC / scale)
+    if image.unit != SURFACE_BRIGHTNESS:
+        numbers = {name: value for name, value in numbers.items() if name not in ("depth_ab", "sky")}
     return without_unknown(numbers)
 
 
@@ -134,8 +141,12 @@ def summarise_calibrated(numbers: Mapping[str, Any]) -> list[str]:
 def summarise_mosaic(numbers: Mapping[str, Any]) -> list[str]:
     """Return a line on a mosaic."""
     lost = f" ({numbers['missing']:.0f} missing)" if numbers.get("missing") else ""
-    parts = [f"{numbers.get('images', 0):.0f} images{lost}", f"{numbers.get('sources', 0):.0f} sources"]
+    parts = [_counted(numbers.get("images", 0), "image") + lost, _counted(numbers.get("sources", 0), "source")]
     return ["; ".join([*parts, *_depth_in_words(numbers)])]
+
+
+def _counted(count: float, what: str) -> str:
+    return f"{count:.0f} {what}" + ("" if count == 1 else "s")
 
 
 def _depth_in_words(numbers: Mapping[str, Any]) -> list[str]:
