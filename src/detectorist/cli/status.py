@@ -80,13 +80,8 @@ def _report(entries: dict[str, Entry], run: dict[str, Any], *, running: bool, ev
     from detectorist.modes import job
 
     counts = count_states({name: entry.state for name, entry in entries.items()})
-    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.get("started", 0)))
-    if running:
-        lines = [f"running since {since} (process {run.get('pid')} on {run.get('host')})"]
-    else:
-        ended = "ended" if run.get("finished") else "was interrupted"
-        lines = [f"not running; the last run began {since} and {ended}"]
-    lines.append(f"{len(entries)} exposures: {counted(counts)}")
+    exposures = "exposure" if len(entries) == 1 else "exposures"
+    lines = [_state_of(run, running=running), f"{len(entries)} {exposures}: {counted(counts)}"]
     done = [entry.record for entry in entries.values() if entry.state == job.DONE]
     if done:
         mean = sum(record.seconds for record in done) / len(done)
@@ -96,6 +91,17 @@ def _report(entries: dict[str, Entry], run: dict[str, Any], *, running: bool, ev
     for state in shown:
         lines += [_line(entry) for entry in entries.values() if entry.state == state]
     return lines
+
+
+def _state_of(run: dict[str, Any], *, running: bool) -> str:
+    """Return whether a run goes on, since when and where, or how the last one ended."""
+    if not run:
+        return "not running; no run has begun yet"
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run["started"]))
+    if running:
+        return f"running since {since} (process {run['pid']} on {run['host']})"
+    ended = "ended" if run["finished"] else "was interrupted"
+    return f"not running; the last run began {since} and {ended}"
 
 
 def _line(entry: Entry) -> str:

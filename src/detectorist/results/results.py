@@ -53,6 +53,10 @@ class Results(Mapping[str, Result]):
         """Return a result by the name of its exposure, or by its number."""
         return list(self._results.values())[name] if isinstance(name, int) else self._results[name]
 
+    def __contains__(self, name: object) -> bool:
+        """Return whether there is an exposure of this name."""
+        return name in self._results
+
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names of exposures."""
         return iter(self._results)

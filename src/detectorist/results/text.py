@@ -78,7 +78,7 @@ def describe_all(results: Mapping[str, Shown], folder: Path) -> list[str]:
 
 
 def summary(results: Mapping[str, Shown]) -> str:
-    """Return "3 exposures: 2 done, 1 crashed"."""
+    """Return "3 results: 2 done, 1 crashed"."""
     states: dict[str, int] = {}
     for result in results.values():
         states[result.state] = states.get(result.state, 0) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -54,13 +55,20 @@ def draw_spectrum(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
         ("flux", "star, in the aperture", SERIES),
         ("background", "background, per pixel", MODEL),
     ):
-        values = np.nanmedian(np.asarray(arrays[name], float), axis=0)[order]
+        values = _median_in_time(arrays[name])[order]
         source = ColumnDataSource({"wavelength": wavelength[order], "value": values})
         line = plot.line("wavelength", "value", source=source, color=colour, line_width=1.5, legend_label=label)
         tips = [("wavelength (µm)", "@wavelength{0.000}"), (label, "@value{0.0}")]
         plot.add_tools(HoverTool(tooltips=tips, renderers=[line], mode="vline"))
     _place_legend(plot)
     return json_item(plot)
+
+
+def _median_in_time(values: np.ndarray) -> np.ndarray:
+    """Return the median of every wavelength; NaN, a gap in a line, where no integration has a value."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        return np.nanmedian(np.asarray(values, float), axis=0)
 
 
 def draw_spectroscopic(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:

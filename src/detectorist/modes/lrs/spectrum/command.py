@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -132,7 +133,7 @@ def _bins(text: str) -> int | float | list[float]:
 
 def _range(text: str) -> tuple[float, float]:
     numbers = _numbers(text, "--range")
-    if len(numbers) != 2 or not numbers[0] < numbers[1]:
+    if len(numbers) != 2 or not -math.inf < numbers[0] < numbers[1] < math.inf:
         raise ParameterError(f"--range is {text!r}; two ascending wavelengths in um are needed")
     return numbers[0], numbers[1]
 
