@@ -61,20 +61,20 @@ class DetectoristStep(Step):
     """
 
     def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **_without_arrays(kwargs))
+        super().__init__(*args, **_as_plain(kwargs))
         self.record: dict[str, Any] = {}
         self.written: list[Path] = []
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set a parameter, arrays of indices as lists; anything else as it is."""
         if isinstance(value, np.ndarray) and re.search(rf"^\s*{name} = pass\b", self.spec, re.MULTILINE):
-            value = _without_arrays({name: value})[name]
+            value = _as_plain({name: value})[name]
         super().__setattr__(name, value)
 
     @classmethod
     def call(cls, *args: Any, **kwargs: Any) -> Any:
         """Make a step with the parameters given and run it."""
-        return super().call(*args, **_without_arrays(kwargs))
+        return super().call(*args, **_as_plain(kwargs))
 
     @classmethod
     def _get_config_from_parameters(cls, crds_parameters, crds_observatory):
@@ -153,9 +153,16 @@ class DetectoristStep(Step):
             log.info("%s: figure written to %s", models.describe(model), written)
 
 
-def _without_arrays(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return parameters with arrays of integers as lists: stpipe compares values with ==, which arrays refuse."""
-    return {
-        name: value.tolist() if isinstance(value, np.ndarray) and value.dtype.kind in "iu" else value
-        for name, value in parameters.items()
-    }
+def _as_plain(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters with scalars of numpy as Python's and arrays of indices as lists.
+
+    stpipe compares values with ==, which arrays refuse, and takes no scalar of numpy for a number.
+    """
+    return {name: value.tolist() if _is_small(value) else value for name, value in parameters.items()}
+
+
+def _is_small(value: Any) -> bool:
+    """Return whether a value is a scalar of numpy, or an array of indices rather than a reference in memory."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "iu" or (value.ndim == 1 and value.dtype.kind in "fb")
+    return isinstance(value, np.generic)

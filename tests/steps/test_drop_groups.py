@@ -31,7 +31,10 @@ def test_named_groups_in_all_pixels_and_integrations(make_lrs_ramp, drop, expect
     assert step.record["groups"] == expected
 
 
-@pytest.mark.parametrize("drop", [range(5), tuple(range(5)), np.arange(5), {0, 1, 2, 3, 4}, [np.int64(0), 1, 2, 3, 4]])
+@pytest.mark.parametrize(
+    "drop",
+    [range(5), tuple(range(5)), np.arange(5), np.arange(5.0), {0, 1, 2, 3, 4}, [np.int64(0), 1, 2, 3, 4]],
+)
 @pytest.mark.parametrize("how", ["constructor", "call", "attribute"])
 def test_indices_in_whatever_holds_numbers(make_lrs_ramp, drop, how):
     ramp = make_lrs_ramp(n_ints=1, n_groups=8)

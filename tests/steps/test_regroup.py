@@ -27,6 +27,13 @@ def give_times(ramp, first=1, resets=1):
     ramp.meta.exposure.nresets_between_ints = resets
 
 
+@pytest.mark.parametrize("n", [np.int64(5), np.uint8(5)])
+def test_numbers_of_numpy_are_numbers(make_lrs_ramp, n):
+    ramp = make_lrs_ramp(n_ints=1, n_groups=10)
+    assert RegroupStep(n_groups=n).n_groups == 5
+    assert RegroupStep.call(ramp, n_groups=n).data.shape[:2] == (2, 5)
+
+
 @pytest.mark.parametrize(
     ("n_groups", "n", "parts", "left"), [(20, 10, 2, 0), (20, 6, 3, 2), (20, 20, 1, 0), (5, 1, 5, 0)]
 )

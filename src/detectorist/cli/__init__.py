@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import traceback
 from pathlib import Path
 
-from detectorist.cli.exit_codes import BAD_ARGUMENTS, CRASHED, INTERRUPTED, UNPROCESSABLE
+from detectorist.cli.exit_codes import BAD_ARGUMENTS, CRASHED, INTERRUPTED, READER_LEFT, UNPROCESSABLE
 from detectorist.errors import DetectoristError, NoSuchFile, OutputError, ParameterError, ReferenceMissing
 from detectorist.terminal.lines import printable
 from detectorist.terminal.log import keep_warnings_off_terminal
@@ -21,6 +22,8 @@ def main() -> None:
         from detectorist.cli.app import app
 
         app()
+    except SystemExit as ended:
+        sys.exit(READER_LEFT if _reader_left(ended) else ended.code)
     except (ParameterError, ReferenceMissing, NoSuchFile) as error:
         _fail(error, BAD_ARGUMENTS)
     except DetectoristError as error:
@@ -40,6 +43,18 @@ def _require_temporary_folder() -> None:
         tempfile.gettempdir()
     except OSError as error:
         raise OutputError(f"no temporary folder can be written ({error}); set TMPDIR to one that can") from error
+
+
+def _reader_left(ended: SystemExit) -> bool:
+    """Return whether a command ended because nobody reads its output; typer ends with 1 then, as for an error."""
+    if isinstance(ended.__context__, BrokenPipeError):
+        return True
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        return not ended.code
+    return False
 
 
 def _save_traceback() -> Path:
