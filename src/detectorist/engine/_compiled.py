@@ -1,4 +1,4 @@
-"""How every kernel of the engine is compiled, and the one trap of numba's disk cache."""
+"""How every kernel of the engine is compiled, and a pitfall of numba's disk cache."""
 
 from __future__ import annotations
 

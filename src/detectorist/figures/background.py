@@ -1,4 +1,4 @@
-"""The background of dispersed images: where it was measured, how it runs along the rows and in time."""
+"""The background of dispersed images: where it was measured, and how it varies along the rows and in time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from detectorist.figures.style import COLOURS, new_figure, show_image
 def draw_background(
     data: np.ndarray, background: np.ndarray, variance: np.ndarray, *, regions: Iterable[tuple[int, int]]
 ) -> Figure:
-    """Return a figure of the mean image with the regions, and of the background along the rows and in time.
+    """Return a figure of the mean image with the regions, and of how the background varies along the rows and in time.
 
     data, background : ndarray of float, shape (n_ints, n_rows, n_cols), before the subtraction
     variance : ndarray of float, shape (n_ints, n_rows)

@@ -14,7 +14,7 @@ MOST_PANELS = 6
 def draw_cleaned_columns(
     before: np.ndarray, after: np.ndarray, replaced: np.ndarray, *, columns: tuple[int, int]
 ) -> Figure:
-    """Return a figure of the columns with most light, from the integration in which most pixels were replaced there.
+    """Return a figure of the brightest columns, from the integration with the most pixels replaced in them.
 
     before, after : ndarray of float, shape (n_ints, n_rows, n_cols)
     replaced : ndarray of bool, same shape.

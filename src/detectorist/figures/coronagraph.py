@@ -52,7 +52,7 @@ def draw_flicker_spectrum(images: Mapping[str, np.ndarray], mask: np.ndarray) ->
 def draw_contrast(
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]], *, star: float | None = None, unit: str = ""
 ) -> Figure:
-    """Draw the faintest companion that would be seen against the separation from the star.
+    """Draw the contrast of the faintest detectable companion against its separation from the star.
 
     curves : mapping of label to (separation in arcsec, limit)
         Flux with the false-alarm rate of 5 sigma.

@@ -1,4 +1,4 @@
-"""Where a figure goes: on screen in a notebook, to a file elsewhere."""
+"""Show a figure: on screen in a notebook, as a file elsewhere."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def show_or_write(figure: Figure, name: str, *, folder: str | None = None, path:
 
 
 def write_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as its file's ending says, byte for byte as `savefig`, which would draw it twice.
+    """Write a figure in the format of its file extension: the same bytes as `savefig`, which would draw it twice.
 
     A PNG file bears the mark by which we know it again.
     """

@@ -1,4 +1,4 @@
-"""Where the data-quality flags are."""
+"""Figures of the data-quality flags: how many pixels carry them, and where."""
 
 from __future__ import annotations
 

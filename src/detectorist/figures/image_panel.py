@@ -1,4 +1,4 @@
-"""Images side by side, each with its stretch, its axes and its colour bar."""
+"""Images side by side, each with its own stretch, axes and colour bar."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TITLE_LETTERS = 38
 
 
 def draw_images(images: Sequence[Picture], *, title: str = "") -> Figure:
-    """Draw images in a row; pixels that are not finite are grey."""
+    """Draw images in a row; non-finite pixels are grey."""
     ny, nx = images[0].image.shape
     height = float(np.clip(WIDTH * 0.8 * ny / nx, LOWEST, HIGHEST)) + 0.8
     figure, axes = new_figure(1, len(images), size=(WIDTH * len(images), height), squeeze=False)

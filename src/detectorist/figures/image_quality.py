@@ -1,4 +1,4 @@
-"""How much correlated noise an image has along its rows, before and after its correction."""
+"""Correlated noise along the rows of an image, before and after correction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of the offsets that resets leave on the pixels."""
+"""Figures of kTC noise: the offsets that resets leave on the pixels."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from detectorist.figures.style import new_figure, show_image
 
 
 def draw_late_groups(last: np.ndarray, left_out: np.ndarray) -> Figure:
-    """Draw the last group of the reference star, and how many groups each pixel loses.
+    """Draw the last group of the reference star, and how many groups are left out of each pixel's ramp.
 
     last : ndarray of float, shape (ny, nx), DN, median over integrations
     left_out : ndarray of bool, shape (n_groups, ny, nx)

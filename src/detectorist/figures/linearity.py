@@ -1,4 +1,4 @@
-"""Figures of a self-made linearity correction."""
+"""Figures of a linearity correction derived from the data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_POINTS = 4000
 
 
 def draw_linearity(fit: LinearityFit) -> Figure:
-    """Draw, for each output, what is missing against measured DN, the polynomial, and what it leaves."""
+    """Draw, for each output, the nonlinearity against measured DN, the fitted polynomial, and the residuals."""
     figure, axes = new_figure(1, 2, size=(9.0, 3.6))
     for output, coefficients in enumerate(fit.coefficients):
         measured, lines = fit.measured[output], fit.lines[output]

@@ -40,7 +40,7 @@ def draw_snowballs(flagged: np.ndarray, events: list[list[float]], *, n_groups: 
 
 
 def draw_snowball_groups(events: Sequence[Sequence[float]], shape: tuple[int, int], *, n_groups: int) -> Figure:
-    """Draw a map of every group: the events that arrive in it, and the cores of earlier ones, which stay flagged.
+    """Draw a map of every group: the events that arrive in it, and the cores of earlier ones, still saturated.
 
     events : sequence of [integration, group, y, x, radius, core radius], pixels, as recorded by the step; those of
         all integrations are drawn together.

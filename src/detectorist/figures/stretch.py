@@ -46,7 +46,7 @@ class Stretch:
     difference: bool = False
 
     def scale(self, values: np.ndarray) -> np.ndarray:
-        """Return values between 0 (low) and 1 (high); what lies beyond is beyond."""
+        """Return values between 0 (low) and 1 (high); values outside the limits lie outside."""
         bent = self.bend(np.asarray(values, float))
         low, high = self.bend(np.array([self.low, self.high]))
         return (bent - low) / (high - low)
@@ -64,7 +64,7 @@ class Stretch:
         return np.concatenate([table, np.full((1, 3), GREY, np.uint8)])
 
     def ticks(self) -> list[float]:
-        """Return values for a colour bar: round ones, the roundest first, far enough apart to be read."""
+        """Return values for a colour bar: round values, the roundest first, far enough apart to be legible."""
         found: list[float] = []
         for value in _round_values(self.low, self.high):
             place = self._place(value)

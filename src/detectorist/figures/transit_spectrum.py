@@ -121,7 +121,7 @@ def draw_curves(time: np.ndarray, corrected: Sequence[np.ndarray], planet: Seque
 
 
 def _span(values: np.ndarray) -> tuple[float, float]:
-    """Return limits that show what was used; integrations left out may lie beyond."""
+    """Return axis limits that show all integrations used; those left out may lie outside."""
     low, high = float(values.min()), float(values.max())
     margin = 0.08 * (high - low) or 1e-6
     return low - margin, high + margin
@@ -130,7 +130,7 @@ def _span(values: np.ndarray) -> tuple[float, float]:
 def _averages(
     hours: np.ndarray, values: np.ndarray, exposure: np.ndarray, *, most: int = MOST_POINTS // 5
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return means of about `most` pieces: (hours, value, error of the mean)."""
+    """Return means in about `most` bins: (hours, value, error of the mean)."""
     size = max(values.size // most, 1)
     rows = []
     for number in np.unique(exposure):

@@ -1,4 +1,4 @@
-"""A figure of a wisp template that was made."""
+"""Figure of a wisp template made from exposures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from detectorist.figures.style import new_figure, show_image
 
 
 def draw_template(template: np.ndarray, n_used: np.ndarray, strength: np.ndarray) -> Figure:
-    """Draw a template, the exposures behind each pixel, and the strength of the wisp in each exposure.
+    """Draw a template, the number of exposures that contributed to each pixel, and the wisp strength in each exposure.
 
     template : ndarray, shape (ny, nx), unit of the rate. n_used : ndarray of int, same shape. strength : 1-D.
     """

@@ -23,7 +23,7 @@ def draw_wisps(before: np.ndarray, after: np.ndarray, wisp: np.ndarray, mask: np
 
 
 def draw_wisp_curve(scales: np.ndarray, spread: np.ndarray, *, best: float, error: float) -> Figure:
-    """Draw the scatter of the image as a function of the strength of the wisp, and the strength that was found.
+    """Draw the scatter of the image against the strength of the wisp template, and mark the fitted strength.
 
     scales : ndarray of float, shape (n,), trial strengths
     spread : ndarray of float, shape (n,), scatter of image - strength * template, sources left out

@@ -161,7 +161,8 @@ CHECKS = (
     Check(
         "depth_shift_sigma",
         "the transit depth changes by {value:.1f} of its errors (up to {high:g} is usual) when the {depth_shift_by} "
-        "of the trace is part of the fit: use it as a regressor, and look for light lost at the edge of the aperture",
+        "of the trace is part of the fit: use it as a regressor, and look for light lost at the edges of the "
+        "aperture or of the wavelength range",
         high=2.0,
         urgency=2,
     ),
