@@ -279,6 +279,25 @@ def test_output_that_nobody_reads(words):
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+def test_a_user_whom_the_system_does_not_know(monkeypatch):
+    """As in containers: jwst is imported all the same, here and in workers."""
+    import getpass
+
+    from detectorist.cli import main
+
+    def unknown(number):
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    monkeypatch.setattr(sys, "argv", ["detectorist", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    assert getpass.getuser() == os.environ["LOGNAME"] == str(os.getuid())
+
+
 def test_an_interrupted_plan_runs_again_in_this_process(campaign, raw):
     raw(a="x")
     plan = plan_run(PlanRequest(MODE, sorted(campaign.raw.glob("*.txt")), campaign.out))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 import tempfile
@@ -19,6 +20,7 @@ def main() -> None:
     keep_warnings_off_terminal()
     try:
         _require_temporary_folder()
+        _require_user_name()
         from detectorist.cli.app import app
 
         app()
@@ -43,6 +45,14 @@ def _require_temporary_folder() -> None:
         tempfile.gettempdir()
     except OSError as error:
         raise OutputError(f"no temporary folder can be written ({error}); set TMPDIR to one that can") from error
+
+
+def _require_user_name() -> None:
+    """Go by the number of a user who has no entry in the system: jwst asks for a name when it is imported."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = str(os.getuid())  # of workers too
 
 
 def _reader_left(ended: SystemExit) -> bool:
