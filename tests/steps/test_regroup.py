@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from detectorist import times
 from detectorist.errors import ParameterError
 from detectorist.stage_1 import RegroupStep
+from detectorist.stage_1.regroup import split_times
 
 FRAME_S = 0.15904
 
@@ -107,3 +108,30 @@ def test_table_of_groups_follows(make_lrs_ramp):
     assert_array_equal(got["integration_number"], np.repeat([5, 6, 7, 8], 3))
     assert_array_equal(got["group_number"], np.tile([1, 2, 3], 4))
     assert_array_equal(got["number_of_gaps"], [0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12])
+
+
+def test_times_of_parts_by_hand():
+    """8 s from 100 s, 9 of 10 groups used: three parts of 2.4 s, numbered on from those of integrations before."""
+    table = np.zeros(2, times.TABLE_DTYPE)
+    table["integration_number"] = [5, 6]
+    for scale, shift in (("MJD_UTC", 0.0), ("BJD_TDB", 50.0)):
+        table[f"int_start_{scale}"] = np.array([100.0, 200.0]) + shift
+        table[f"int_end_{scale}"] = np.array([108.0, 208.0]) + shift
+    split = split_times(table, 3, 0.3)
+    assert list(split["integration_number"]) == [13, 14, 15, 16, 17, 18]
+    assert_allclose(split["int_start_MJD_UTC"], [100.0, 102.4, 104.8, 200.0, 202.4, 204.8])
+    assert_allclose(split["int_mid_MJD_UTC"], [101.2, 103.6, 106.0, 201.2, 203.6, 206.0])
+    assert_allclose(split["int_end_BJD_TDB"], [152.4, 154.8, 157.2, 252.4, 254.8, 257.2])
+    assert list(table["integration_number"]) == [5, 6]
+
+
+def test_counts_of_a_header_that_lacks_most(make_lrs_ramp):
+    """Without a first integration there is one; times that are not there are not made up."""
+    ramp = make_lrs_ramp(n_ints=2, n_groups=6, ny=8, nx=8)
+    exposure = ramp.meta.exposure
+    exposure.nints = exposure.integration_start = exposure.integration_end = exposure.integration_time = None
+    exposure.effective_exposure_time, exposure.measurement_time = 12.0, 10.0
+    got = RegroupStep.call(ramp, n_groups=2).meta.exposure
+    assert (got.nints, got.ngroups, got.integration_start, got.integration_end) == (6, 2, 1, 6)
+    assert (got.integration_time, got.exposure_time) == (None, None)
+    assert_allclose([got.effective_exposure_time, got.measurement_time], [12.0, 10.0])

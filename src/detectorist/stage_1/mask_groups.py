@@ -77,7 +77,17 @@ class MaskGroupsStep(DetectoristStep):
                 raise ParameterError(
                     'mask_method "custom" needs custom_group, the last group that is kept, or mask_array'
                 )
+            n_groups = len(reference)
+            if self.custom_group >= n_groups:
+                raise ParameterError(
+                    f"{models.describe(model)}: custom_group is {self.custom_group}; 0 to {n_groups - 1} are possible "
+                    f"({n_groups} groups)"
+                )
             return GroupMatch(self.custom_group, self.custom_group)
+        return self._compare(model, reference)
+
+    def _compare(self, model: JwstDataModel, reference: np.ndarray) -> GroupMatch:
+        """Return the groups that have as much light as the files of the target."""
         names = parse_value(self.science_files)
         names = [names] if isinstance(names, str) or hasattr(names, "meta") else list(names or [])
         if not names:
@@ -89,16 +99,19 @@ class MaskGroupsStep(DetectoristStep):
             target = models.open_as(name, RampModel, copy=False)
             science.append(median_ramp(target)[-1])
             centres.append(star_position(target))
-        return match_groups(
-            reference,
-            science,
-            centre=star_position(model),
-            science_centres=centres,
-            mask_method=self.mask_method,
-            cropwidth=self.cropwidth,
-            edgewidth=self.edgewidth,
-            threshold=self.threshold,
-        )
+        try:
+            return match_groups(
+                reference,
+                science,
+                centre=star_position(model),
+                science_centres=centres,
+                mask_method=self.mask_method,
+                cropwidth=self.cropwidth,
+                edgewidth=self.edgewidth,
+                threshold=self.threshold,
+            )
+        except ParameterError as error:
+            raise ParameterError(f"{models.describe(model)}: {error.message}", **error.numbers) from error
 
     def _chosen(self, model: JwstDataModel) -> list[int] | None:
         """Return the groups of `mask_array`, counted from the first; None where it is not used."""
