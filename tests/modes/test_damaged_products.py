@@ -127,8 +127,15 @@ def stage_1_product(run):
     return next(path for path in run.products() if path.name.endswith(STAGE_1[run.mode]))
 
 
-@pytest.mark.parametrize("set_back", [False, True], ids=["times tell", "times set back"])
-@pytest.mark.parametrize("part", [0.0, 0.6], ids=["first header", "data"])
+@pytest.mark.parametrize(
+    ("part", "set_back"),
+    [
+        pytest.param(0.6, True, id="data, times set back"),
+        pytest.param(0.0, True, id="first header, times set back", marks=LONG),
+        pytest.param(0.6, False, id="data", marks=LONG),
+        pytest.param(0.0, False, id="first header", marks=LONG),
+    ],
+)
 def test_a_stage_1_product_damaged_by_hand(run, first, set_back, part):
     path = stage_1_product(run)
     # Eight letters of the first header's cards, behind SIMPLE: a product stays FITS.

@@ -146,7 +146,7 @@ def test_no_template_for_this_detector_and_filter(run, tmp_path):
 
 @pytest.mark.parametrize(
     ("template", "words"),
-    [(np.ones((64, 64), np.float32), "64"), (np.full((SIZE, SIZE), np.nan, np.float32), "no number")],
+    [(np.ones((64, 64), np.float32), "64"), (np.full((SIZE, SIZE), np.nan, np.float32), "no finite value")],
     ids=["shape", "NaN"],
 )
 def test_a_template_that_cannot_be_used(run, rate, templates, tmp_path, template, words):
@@ -259,7 +259,7 @@ def test_rates_of_several_integrations(run, tmp_path):
         run("wisps", tmp_path / "cube_rateints.fits")
     with pytest.raises(InputError, match=r"cube_rateints\.fits: a CubeModel; ramps \(uncal\) or a rate image"):
         reduce_exposure(Request([tmp_path / "cube_rateints.fits"], tmp_path / "all", references="none"))
-    with pytest.raises(InputError, match=r"cube_rateints\.fits: holds rates of integrations"):
+    with pytest.raises(InputError, match=r"cube_rateints\.fits: contains rates of integrations"):
         ImagingPipeline().run(str(tmp_path / "cube_rateints.fits"))
 
 

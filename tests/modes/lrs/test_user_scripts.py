@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import xarray as xr
 
 SCRIPTS = Path(__file__).parent / "user_scripts"
@@ -44,6 +45,7 @@ def assert_same_as_recipe(got, recipe, exposure, folder):
     np.testing.assert_allclose(got["flux"].values[:, rows], ours["flux"].values, rtol=1e-5, equal_nan=True)
 
 
+@pytest.mark.long
 def test_bright(exposure, tmp_path):
     got = run("lrs_bright.py", exposure, tmp_path / "script", 8)
     assert got.sizes["integration_number"] == 8

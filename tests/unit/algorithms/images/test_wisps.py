@@ -287,5 +287,5 @@ def test_bad_input_is_named(rng):
         masked_wisps.fit_wisps(image, mask, np.ones((1, 10, 10)))
     with pytest.raises(TooFewPixels, match="has light"):
         masked_wisps.fit_wisps(image, FIRST > 1e-5, np.array([FIRST]))
-    with pytest.raises(TooFewPixels, match="apart"):
+    with pytest.raises(TooFewPixels, match="cannot separate the components"):
         masked_wisps.fit_wisps(image, mask, np.array([FIRST, FIRST]), readout=READOUT)

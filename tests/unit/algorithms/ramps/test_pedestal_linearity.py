@@ -55,7 +55,7 @@ def test_slopes_come_back_within_half_a_per_cent(rng, n_groups, column):
 def test_ramps_that_do_not_tell_are_refused(rng):
     """A star that collects 2 % of the well in noisy ramps says nothing about the bend."""
     ramps, _ = make_ramps(rng, 30, full=700.0)
-    with pytest.raises(TooFewPixels, match="do not tell the non-linearity: slopes are changed by factors of"):
+    with pytest.raises(TooFewPixels, match="do not constrain the non-linearity: slopes are changed by factors of"):
         fit_above_pedestal(ramps)
 
 
