@@ -64,6 +64,7 @@ def test_python_runs(text, workplace, tmp_path):
         if f'write("{name}"' not in text:
             (tmp_path / name).symlink_to(workplace / name)
         (tmp_path / f"{name}_lrs").symlink_to(workplace / name)
+    (tmp_path / "old").symlink_to(workplace / "out")
     raw = next((workplace / "sim").glob("*_uncal.fits"))
     for name in NAMED.findall(text):
         (tmp_path / name).symlink_to(raw)
