@@ -11,6 +11,7 @@ import pytest
 from detectorist.campaign import ledger as ledgers
 from detectorist.campaign import lock
 from detectorist.campaign.ledger import Ledger
+from detectorist.campaign.run import SMALL_BYTES, Execution
 from detectorist.errors import InputError, OutputError, ParameterError
 
 
@@ -279,3 +280,20 @@ def test_kernels_are_found_where_numba_keeps_them(monkeypatch, tmp_path):
     (tmp_path / "engine_1").mkdir()
     (tmp_path / "engine_1" / f"_ramp_tiles_nb.fit-1.py{sys.version_info.major}{sys.version_info.minor}.nbi").touch()
     assert is_compiled("engine/_ramp_tiles_nb")
+
+
+@pytest.mark.parametrize(
+    ("execution", "n_jobs", "n_bytes", "here"),
+    [
+        (Execution(), 1, 5e9, True),
+        (Execution(), 5, SMALL_BYTES - 1, True),
+        (Execution(), 5, SMALL_BYTES, False),
+        (Execution(workers=0), 5, 5e9, True),
+        (Execution(workers=2), 5, 1.0, False),
+        (Execution(memory_limit=10**9), 1, 1.0, False),
+        (Execution(timeout_s=60), 5, 1.0, False),
+        (Execution(scheduler="tcp://a:1"), 5, 1.0, False),
+    ],
+)
+def test_workers_are_started_only_where_they_pay_or_are_asked_for(execution, n_jobs, n_bytes, here):
+    assert execution.in_this_process(n_jobs, n_bytes) is here

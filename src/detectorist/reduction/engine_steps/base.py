@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
@@ -43,14 +44,14 @@ class EngineStep(Mixable):
     """
 
     @staticmethod
+    @abstractmethod
     def covered(*args: Any, **kwargs: Any) -> Any:
         """Do what the standard function does, or raise NotCovered."""
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def kernel() -> Any:
         """Return the compiled kernel that takes longest to compile."""
-        raise NotImplementedError
 
     def process(self, step_input: Any) -> Any:
         """Run the standard step, with the engine unless `engine` is "stock"."""
