@@ -43,7 +43,7 @@ FIGURES = {
     "rateints_rc_pixels_usable_and_beyond_5": ("RC pixels that are usable and wrong by 5 sigma", "{:.0f}", ""),
 }
 #: The command `detectorist` of the package that is imported.
-COMMAND = "from detectorist.cli import main; main()"
+COMMAND = ("-m", "detectorist")
 #: Scenes of MIRI.
 MIRI = ("miri", "miri-lyot")
 #: Columns of the table.
@@ -100,7 +100,7 @@ def reduce_scene(folder: Path, products: Path, who: str) -> None:
         run_scenes("stock", str(folder), str(products))
         return
     files = map(str, sorted(folder.glob("*_uncal.fits")))
-    command = [sys.executable, "-c", COMMAND, "run", "coron", *files, "-o", str(products)]
+    command = [sys.executable, *COMMAND, "run", "coron", *files, "-o", str(products)]
     run([*command, "--references", str(folder / "crds"), "--quiet"])
 
 

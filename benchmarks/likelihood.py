@@ -175,7 +175,7 @@ def reduce(case: Case, name: str, scenes: Path) -> dict[str, float]:
     if not kept.is_file():
         source, folder = case.folder("scene"), case.folder(products)
         files = [str(path) for path in sorted(source.glob("*_uncal.fits"))]
-        command = [sys.executable, "-c", "from detectorist.cli import main; main()", "run", "lrs", *files]
+        command = [sys.executable, "-m", "detectorist", "run", "lrs", *files]
         command += [part for setting in REDUCTIONS[name] for part in ("--set", setting)]
         run([*command, "-o", str(folder), "--references", str(source / "crds")], ROOT, folder.with_suffix(".log"))
         score(case, scenes, "scene", products)

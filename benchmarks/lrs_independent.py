@@ -113,7 +113,7 @@ def reduce_by_default(case: Case, scene: str, target: str, settings: Sequence[st
     source, folder = case.folder(scene), case.folder(target)
     shutil.rmtree(folder, ignore_errors=True)
     files = [str(path) for path in sorted(source.glob("*_uncal.fits"))]
-    command = [sys.executable, "-c", "from detectorist.cli import main; main()", "run", "lrs", *files]
+    command = [sys.executable, "-m", "detectorist", "run", "lrs", *files]
     command += [part for setting in settings for part in ("--set", setting)]
     cpu = run([*command, "-o", str(folder), "--references", str(source / "crds")], ROOT, folder.with_suffix(".log"))
     (folder / "cpu.json").write_text(json.dumps(cpu))

@@ -147,7 +147,7 @@ def measure(name: str, scenes: Path, work: Path, *, seed: int, groups: int, ints
     make(folder, nuisance, generator, seed=seed, groups=groups, ints=ints)
     shutil.rmtree(out, ignore_errors=True)
     files = [str(path) for path in sorted(folder.glob("*_uncal.fits"))]
-    command = [sys.executable, "-c", "from detectorist.cli import main; main()", "run", "lrs", *files]
+    command = [sys.executable, "-m", "detectorist", "run", "lrs", *files]
     run([*command, "-o", str(out), "--references", str(folder / "crds")], ROOT, out.with_suffix(".log"))
     scene = dict(np.load(folder / "truth.npz"))
     found = figures(scene, out, nuisance, common.slope_variance)

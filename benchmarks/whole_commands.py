@@ -31,7 +31,7 @@ from rich.table import Table
 
 from validated import Figure, Rows, store
 
-COMMAND = [sys.executable, "-W", "ignore", "-c", "from detectorist.cli import main; main()"]
+COMMAND = [sys.executable, "-W", "ignore", "-m", "detectorist"]
 STANDARD = """
 import sys
 from pathlib import Path

@@ -22,7 +22,7 @@ def detectorist(tmp_path):
 
     def run(*words):
         return subprocess.run(
-            [sys.executable, "-c", "from detectorist.cli import main; main()", *words],
+            [sys.executable, "-m", "detectorist", *words],
             capture_output=True,
             text=True,
             check=False,

@@ -39,6 +39,7 @@ ALLOWED = {
     "campaign": {"modes", "reduction", "entry_points"},
     "report": {"campaign", "modes", "reduction", "figures"},
     "results": {"campaign", "report", "modes", "figures", "terminal"},
+    "__main__": {"cli"},
     "cli": {"crds_source", "campaign", "report", "reduction", "modes", "models", "terminal"},
     "simulate": {"algorithms", "models", "figures", "terminal"},
 }

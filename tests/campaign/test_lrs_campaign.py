@@ -100,7 +100,7 @@ def test_the_plan_names_steps_and_references(raw, lrs_exposure, tmp_path):
     words = [str(path) for path in (tmp_path / "raw").iterdir()]
     words += ["-o", str(tmp_path / "out"), "--references", str(lrs_exposure / "crds"), "--dry-run", "--json"]
     done = subprocess.run(
-        [sys.executable, "-c", "from detectorist.cli import main; main()", "run", "lrs", *words],
+        [sys.executable, "-m", "detectorist", "run", "lrs", *words],
         capture_output=True,
         text=True,
         check=True,

@@ -32,7 +32,7 @@ def watch(running, folder):
 @pytest.mark.long
 def test_of_all_modes_prints_little_and_leaves_little(tmp_path):
     out = tmp_path / "demo"
-    command = [sys.executable, "-c", "from detectorist.cli import main; main()", "demo", "-o", str(out)]
+    command = [sys.executable, "-m", "detectorist", "demo", "-o", str(out)]
     with open(tmp_path / "log", "w+") as log, subprocess.Popen(command, stdout=log, stderr=log) as running:
         largest = watch(running, out)
         log.seek(0)

@@ -11,7 +11,7 @@ import typer
 
 def detectorist(*words):
     return subprocess.run(
-        [sys.executable, "-c", "from detectorist.cli import main; main()", *words],
+        [sys.executable, "-m", "detectorist", *words],
         capture_output=True,
         text=True,
         check=False,

@@ -207,7 +207,7 @@ def test_another_instrument(run, tmp_path, step):
 @pytest.mark.long
 def test_rates_need_no_source_of_references(plain, tmp_path):
     """In a process of its own: crds remembers what an earlier test has shown it."""
-    words = [sys.executable, "-c", "from detectorist.cli import main; main()", "run", "imaging", str(plain)]
+    words = [sys.executable, "-m", "detectorist", "run", "imaging", str(plain)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CRDS_")}
     words += ["-o", str(tmp_path / "out"), "--references", "none", "--quiet"]
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)

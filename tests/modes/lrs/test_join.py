@@ -56,7 +56,7 @@ def visit(segments, tmp_path):
 
 def run(files, out, references):
     """Run the command; return its exit code and what it said."""
-    command = [sys.executable, "-c", "from detectorist.cli import main; main()", "run", "lrs", *map(str, files)]
+    command = [sys.executable, "-m", "detectorist", "run", "lrs", *map(str, files)]
     done = subprocess.run(
         [*command, "-o", str(out), "--references", str(references), "--recipe", "exotic-short"],
         capture_output=True,
