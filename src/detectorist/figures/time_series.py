@@ -138,7 +138,9 @@ def draw_white_light(white: LightCurve, hours: np.ndarray, fit: QuickTransit) ->
     """White light curve with its expected errors, transit and baseline, and residuals."""
     figure, (upper, lower) = new_figure(2, 1, size=(7.6, 4.6), sharex=True, height_ratios=(2.4, 1))
     upper.errorbar(hours, white.flux, white.error, fmt=".", ms=5, elinewidth=0.7, alpha=0.9, label="white light")
-    what = f"transit {100 * fit.depth:.3f} ± {100 * fit.depth_error:.3f} %" if fit.found else "straight baseline"
+    what = "a dip of unknown depth" if fit.found else "straight baseline"
+    if fit.measured:
+        what = f"transit {100 * fit.depth:.3f} ± {100 * fit.depth_error:.3f} %"
     upper.plot(hours, fit.model, lw=1.4, color=COLOURS[1], label=what, zorder=3)
     upper.set(ylabel=f"relative flux, {USEFUL_UM[0]:g} to {USEFUL_UM[1]:g} µm")
     upper.ticklabel_format(useOffset=False)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from detectorist.algorithms.spectra.light_curves import sum_wavelengths
-from detectorist.algorithms.spectra.quick_transit import transit_curve
+from detectorist.algorithms.spectra.quick_transit import QuickTransit, transit_curve
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.lrs.measurements import measure
 from detectorist.modes.lrs.quality import summarise
@@ -197,3 +197,15 @@ def test_the_terminal_says_the_same_numbers(spectra):
     assert f"{numbers['white_scatter_ppm']:.0f} ppm found" in text
     assert f"({numbers['white_ratio']:.2f} x)" in text
     assert f"transit: {numbers['depth_pct']:.4f}" in text
+
+
+def test_a_depth_that_cannot_be_told_is_not_given(spectra, monkeypatch):
+    flat = np.ones(N_INTS)
+    unsure = QuickTransit(flat, flat, depth=0.011, depth_error=0.14, mid_h=1.9, duration_h=0.01)
+    monkeypatch.setattr("detectorist.modes.lrs.measurements.fit_white_light", lambda *_: unsure)
+    numbers = measure(spectra)
+    assert numbers["dip_h"] == 1.9
+    assert "depth_pct" not in numbers
+    text = "\n".join(summarise(numbers))
+    assert "a dip 1.900 h after the start" in text
+    assert "transit:" not in text

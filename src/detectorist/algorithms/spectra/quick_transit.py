@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from detectorist.algorithms.spectra.baselines import make_baseline
-from detectorist.algorithms.spectra.light_curve_fit import fit_light_curve
+from detectorist.algorithms.spectra.light_curve_fit import LightCurveFit, fit_light_curve
 from detectorist.algorithms.spectra.light_curve_problem import LightCurveProblem, Unknown
 from detectorist.algorithms.spectra.light_curves import point_to_point_scatter
 from detectorist.algorithms.spectra.transit_models import ORBITAL, Orbit, PlanetModel
@@ -26,11 +26,15 @@ LIMB_DARKENING = (0.08, 0.08)
 PERIOD_H = 72.0
 #: Impact parameter from which the fit starts, and the lowest inclination that it tries over the one it starts from.
 START_IMPACT, LEAST_INCLINATION = 0.3, 0.8
+#: Times its error that a depth must have: few integrations, or a part of a transit, leave depth and shape degenerate.
+LEAST_DEPTH_SIGMA = 3.0
 #: Impact parameter beyond which nothing is seen of a planet.
 MOST_IMPACT = 1.4
 #: Points that the search for a dip works on, and durations that it tries, as shares of the exposure.
 SEARCHED_POINTS = 240
 DURATIONS = np.geomspace(0.04, 0.9, 20)
+#: Integrations that a transit lasts at least: the fit takes shorter dips for outliers.
+LEAST_DURATION = 5
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,11 @@ class QuickTransit:
     def found(self) -> bool:
         """Whether there is a transit."""
         return bool(np.isfinite(self.depth))
+
+    @property
+    def measured(self) -> bool:
+        """Whether its depth is known: a dip may be there whose depth cannot be told from its shape."""
+        return self.found and self.depth >= LEAST_DEPTH_SIGMA * self.depth_error > 0
 
 
 def fit_quick_transit(
@@ -114,7 +123,8 @@ def _search(hours: np.ndarray, flux: np.ndarray, noise: float) -> tuple[float, f
     rest = level - base @ (base.T @ level)
     span = float(np.ptp(time))
     best = (LEAST_IMPROVEMENT, 0.0, 0.0, 0.0)
-    for duration in DURATIONS * span:
+    shortest = (LEAST_DURATION - 1) * float(np.ptp(hours)) / (hours.size - 1)
+    for duration in np.maximum(DURATIONS * span, shortest):
         inside = (np.abs(time[None, :] - time[:, None]) <= duration / 2).astype(float)
         free = inside - (inside @ base) @ base.T
         power = np.maximum((free**2).sum(axis=1), 1e-9)
@@ -135,11 +145,13 @@ def _fit(
 ) -> QuickTransit | None:
     """Fit middle, duration, impact parameter and depth, with the same machinery as fits with a known orbit.
 
-    None where the fit ends on an orbit without a transit.
+    None where the fit ends on an orbit without a transit, or has left out the dip as an outlier.
     """
     problem = _problem(hours, flux, noise, start)
     fit = fit_light_curve(problem, noise="white")
     if fit.value("a_over_rs") * np.cos(np.radians(fit.value("inclination_deg"))) > MOST_IMPACT:
+        return None
+    if _improvement(fit, noise) < LEAST_IMPROVEMENT:
         return None
     orbit = replace(problem.planet_model.orbit, **{name: fit.value(name) for name in ORBITAL})
     depth, error = fit.value("depth"), fit.error("depth")
@@ -156,6 +168,15 @@ def _fit(
     return QuickTransit(
         fit.model, fit.baseline, depth, error, 24 * orbit.mid_time, 24 * orbit.duration_d(depth), shifts
     )
+
+
+def _improvement(fit: LightCurveFit, noise: float) -> float:
+    """Return by how much the transit lowers chi-squared, over the integrations that were fitted."""
+    problem, use = fit.problem, fit.problem.usable
+    time = _scaled(problem.time[use])
+    base, _ = np.linalg.qr(np.stack([np.ones_like(time), time], axis=1))
+    straight = problem.flux[use] - base @ (base.T @ problem.flux[use])
+    return float(((straight**2).sum() - (fit.residuals[use] ** 2).sum()) / noise**2)
 
 
 def _problem(hours: np.ndarray, flux: np.ndarray, noise: float, start: tuple[float, float, float]) -> LightCurveProblem:

@@ -120,7 +120,9 @@ def _of_transit(white: LightCurve, arrays: Mapping[str, np.ndarray]) -> dict[str
     """Return the first look at a transit, and the noise of what it leaves."""
     fit = fit_white_light(white, arrays)
     numbers = _of_scatter(white, fit)
-    if fit.found:
+    if fit.found and not fit.measured:
+        numbers["dip_h"] = fit.mid_h
+    if fit.measured:
         name, shift = max(fit.depth_shifts.items(), key=lambda one: abs(one[1]))
         numbers |= {
             "depth_pct": 100 * fit.depth,

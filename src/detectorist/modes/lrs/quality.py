@@ -260,6 +260,11 @@ def summarise(numbers: Mapping[str, Any]) -> list[str]:
             f"transit: {numbers['depth_pct']:.4f} +- {numbers['depth_error_pct']:.4f} % deep, "
             f"{numbers['transit_duration_h']:.3f} h long (a first look)"
         )
+    if "dip_h" in numbers:
+        lines.append(
+            f"a dip {numbers['dip_h']:.3f} h after the start: too few integrations, or too small a part of a transit, "
+            "to tell its depth"
+        )
     lines.append(
         f"trace moved by {numbers['x_rms_pix']:.4f} (x) and {numbers['y_rms_pix']:.4f} (y) pixel rms; "
         f"width {numbers['width_pix']:.3f} pixel"

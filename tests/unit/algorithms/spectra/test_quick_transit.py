@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from detectorist.algorithms.spectra.quick_transit import fit_quick_transit, transit_curve
+from detectorist.algorithms.spectra.quick_transit import QuickTransit, fit_quick_transit, transit_curve
 
 NOISE = 4e-4
 
@@ -61,6 +61,31 @@ def test_few_integrations_have_a_baseline_only(rng):
     hours, flux = np.arange(8.0), 1 + NOISE * rng.normal(size=8)
     flux[3:5] -= 0.01
     assert not fit_quick_transit(hours, flux).found
+
+
+@pytest.mark.parametrize("n_low", [1, 2, 3])
+@pytest.mark.parametrize("n", [15, 30])
+def test_a_few_low_integrations_are_outliers_and_no_transit(n, n_low, rng):
+    hours, flux = light_curve(rng, depth=0.0, n=n)
+    flux[n // 2 : n // 2 + n_low] -= 0.012
+    assert not fit_quick_transit(hours, flux).found
+
+
+def test_short_transits_have_depths_within_their_errors(rng):
+    for n in (15, 20, 30):
+        hours, flux = light_curve(rng, depth=0.0, n=n)
+        flux[n // 2 : n // 2 + 6] -= 0.012
+        fit = fit_quick_transit(hours, flux)
+        assert fit.found
+        assert abs(fit.depth - 0.012) < 4 * fit.depth_error
+
+
+def test_a_depth_that_is_not_three_times_its_error_is_not_measured():
+    flat = np.ones(20)
+    assert QuickTransit(flat, flat, depth=0.01, depth_error=0.002).measured
+    assert not QuickTransit(flat, flat, depth=0.01, depth_error=0.02).measured
+    assert not QuickTransit(flat, flat, depth=0.01, depth_error=0.0).measured
+    assert not QuickTransit(flat, flat).measured
 
 
 def test_inputs_stay_as_they_are(rng):
