@@ -18,6 +18,7 @@ from scipy import ndimage
 
 from detectorist.algorithms import dq
 from detectorist.algorithms.images.residuals import measure_row_noise
+from detectorist.algorithms.spectra.fixed_wavelengths import flux_of
 from detectorist.algorithms.spectra.light_curves import sum_wavelengths
 from detectorist.modes.coron.quality import measure as measure_coron
 from detectorist.modes.imaging.quality import RateImage
@@ -155,7 +156,7 @@ def share_slow_noise(found: LrsProducts, rng: np.random.Generator) -> LrsProduct
 
 def couple_to_motion(found: LrsProducts, rng: np.random.Generator) -> LrsProducts:
     """Let the star move, more to one side during the transit, and lose 4 to 8 errors of the depth by it."""
-    white = sum_wavelengths(*(found.spectra[name] for name in ("wavelength", "flux", "flux_error")))
+    white = sum_wavelengths(found.spectra["wavelength"], flux_of(found.spectra), found.spectra["flux_error"])
     fit = fit_white_light(white, found.spectra)
     inside = fit.model < fit.baseline * (1 - 0.5 * fit.depth)
     step = 0.05 * inside + 0.02 * rng.normal(size=inside.size)

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
+from detectorist.algorithms.spectra.fixed_wavelengths import flux_of
 from detectorist.algorithms.spectra.light_curves import (
     USEFUL_UM,
     LightCurve,
@@ -37,7 +38,7 @@ def overview(dataset: Mapping[str, Any]) -> dict[str, Figure]:
         "trace": draw_trace(arrays),
     }
     try:
-        white = sum_wavelengths(arrays["wavelength"], arrays["flux"], arrays["flux_error"])
+        white = sum_wavelengths(arrays["wavelength"], flux_of(dataset), arrays["flux_error"])
     except ValueError:
         return figures
     hours = hours_of(arrays)

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.colors import FuncNorm
 from matplotlib.figure import Figure
 
+from detectorist.algorithms.spectra.fixed_wavelengths import flux_of
 from detectorist.algorithms.spectra.light_curves import (
     USEFUL_UM,
     LightCurve,
@@ -138,9 +139,12 @@ def offsets(curves: Sequence[LightCurve]) -> list[float]:
 
 
 def white_light(arrays: Mapping[str, np.ndarray], range_um: tuple[float, float] = USEFUL_UM) -> LightCurve:
-    """Return the light curve of a range of wavelengths; raises ValueError where none has flux in all integrations."""
-    wavelength, flux, error = (np.asarray(arrays[name], float) for name in ("wavelength", "flux", "flux_error"))
-    return sum_wavelengths(wavelength, flux, error, range_um=range_um)
+    """Return the light curve of a range of wavelengths, movement along the dispersion undone.
+
+    Raises ValueError where no wavelength has flux in all integrations.
+    """
+    wavelength, error = (np.asarray(arrays[name], float) for name in ("wavelength", "flux_error"))
+    return sum_wavelengths(wavelength, flux_of(arrays), error, range_um=range_um)
 
 
 def spectroscopic(arrays: Mapping[str, np.ndarray]) -> list[tuple[float, LightCurve]]:

@@ -127,6 +127,31 @@ def test_a_depth_that_depends_on_the_motion_is_told(spectra, rng):
     assert any("changes by" in words and "movement across dispersion" in words for words in told(numbers))
 
 
+def test_movement_along_the_dispersion_is_undone_before_light_is_summed(spectra, rng):
+    """In transit the star lies .03 pixels lower: light of that part of the brightest row leaves the sum."""
+    hours = 24 * (spectra["time_mjd_utc"] - 60000)
+    spectra["y_shift"] = -0.03 * (np.abs(hours - 2.0) < 0.8) + 0.002 * rng.normal(size=N_INTS)
+    slope = np.gradient(np.median(spectra["flux"], axis=0))
+    spectra["flux"] -= 8 * spectra["y_shift"][:, None] * slope
+    as_it_is = measure(spectra)
+    assert as_it_is["depth_shift_by"] == "movement along dispersion"
+    assert any("movement along dispersion" in words for words in told(as_it_is))
+    known = {**spectra, "detector_row": np.arange(N_ROWS), "y_shift_left": 8 * spectra["y_shift"]}
+    numbers = measure(known)
+    assert abs(numbers["depth_pct"] - 1.5) < 3 * numbers["depth_error_pct"] < abs(as_it_is["depth_pct"] - 1.5)
+    assert told(numbers) == []
+
+
+def test_what_runs_like_the_transit_by_chance_is_not_told(spectra, rng):
+    """Noise gives a regressor that resembles the transit a coefficient, and the depth moves with it."""
+    inside = np.abs(24 * (spectra["time_mjd_utc"] - 60000) - 2.0) < 0.8
+    told_of = 0
+    for _ in range(20):
+        spectra["x_shift"] = 0.01 * inside + 0.002 * rng.normal(size=N_INTS)
+        told_of += measure(spectra)["depth_shift_sigma"] > 2
+    assert told_of <= 1
+
+
 def test_cosmic_rays_left_are_told(spectra, rng):
     hit = rng.integers(1, N_INTS - 1, 30), rng.integers(12, 70, 30)
     spectra["flux"][hit] += 40 * ERROR

@@ -47,6 +47,7 @@ def test_output_keeps_its_contract(dataset):
         "background": "DN/s",
         "x_shift": "pixel",
         "y_shift": "pixel",
+        "y_shift_left": "pixel",
         "psf_sigma": "pixel",
         "n_outliers": "",
     }
@@ -72,6 +73,7 @@ def test_values_make_sense(dataset, exposure):
     assert np.abs(dataset["psf_sigma"] - 1.8).max() < 0.4
     assert np.isfinite(dataset["x_shift"]).all()
     assert np.isfinite(dataset["y_shift"]).all()
+    assert (dataset["y_shift_left"] == dataset["y_shift"]).all()  # the default recipe does not align spectra
 
 
 def test_a_shower_costs_a_group_and_leaves_no_light(exposure, dataset, tmp_path):

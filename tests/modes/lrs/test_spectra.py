@@ -24,6 +24,7 @@ def make_segment(n_ints, first=0, rng=None):
         background=spectra[2].astype(np.float32),
         x_shift=spectra[3, :, 0],
         y_shift=spectra[3, :, 1],
+        y_shift_left=spectra[3, :, 1],
         psf_sigma=spectra[3, :, 2],
         n_outliers=rng.integers(0, 9, (n_ints, N_ROWS, 5)).astype(np.int16),
         quality=rng.integers(0, 16, (n_ints, N_ROWS)).astype(np.uint8),

@@ -20,6 +20,8 @@ from detectorist.algorithms.spectra.transit_models import ORBITAL, Orbit, Planet
 LEAST_IMPROVEMENT = 50.0
 #: Integrations below which nothing is fitted.
 LEAST_INTEGRATIONS = 12
+#: Unknowns of a transit on a straight baseline: middle, duration, impact parameter, depth, level, slope.
+TRANSIT_PARAMETERS = 6
 #: Limb darkening, quadratic: weak at 5 to 12 micron, and a small part of the depth's error there.
 LIMB_DARKENING = (0.08, 0.08)
 #: Period that stands for any: only the duration of the transit is measured.
@@ -30,6 +32,9 @@ START_IMPACT, LEAST_INCLINATION = 0.3, 0.8
 LEAST_DEPTH_SIGMA = 3.0
 #: Impact parameter beyond which nothing is seen of a planet.
 MOST_IMPACT = 1.4
+#: A quantity counts as one that the flux depends on from this many standard deviations of its coefficient: one that
+#: happens to run like the transit moves the depth by its errors or more with any coefficient that noise gives it.
+LEAST_DEPENDENCE_SIGMA = 3.0
 #: Points that the search for a dip works on, and durations that it tries, as shares of the exposure.
 SEARCHED_POINTS = 240
 DURATIONS = np.geomspace(0.04, 0.9, 20)
@@ -50,7 +55,8 @@ class QuickTransit:
     mid_h, duration_h : float
         Middle of the transit and its length from first to last contact, h, on the time axis given.
     depth_shifts : dict
-        {regressor: change of the depth in its errors when the regressor is part of the fit}.
+        {regressor: change of the depth in its errors when the regressor is part of the fit}; 0 where the flux does not
+        depend on it by 3 standard deviations.
     """
 
     model: np.ndarray
@@ -221,10 +227,18 @@ def transit_curve(hours: np.ndarray, mid_h: float, duration_h: float, impact: fl
 
 
 def _shift(design: np.ndarray, residuals: np.ndarray, regressor: np.ndarray) -> float:
-    """Return by how much a regressor in the fit changes the depth, the design's last column; 0 for a constant."""
+    """Return by how much a regressor in the fit changes the depth, the design's last column.
+
+    0 where the flux does not depend on it, and for a constant.
+    """
     if regressor.shape != residuals.shape or not np.isfinite(regressor).all() or not np.ptp(regressor) > 0:
         return 0.0
     free = (regressor - regressor.mean()) / regressor.std()
+    own = free - design @ np.linalg.lstsq(design, free, rcond=None)[0]
     with_it = np.linalg.lstsq(np.concatenate([design, free[:, None]], axis=1), residuals, rcond=None)[0]
+    left = residuals - np.concatenate([design, free[:, None]], axis=1) @ with_it
+    error = np.sqrt((left**2).sum() / max(left.size - TRANSIT_PARAMETERS - 1, 1) / max((own**2).sum(), 1e-12))
+    if not abs(with_it[-1]) > LEAST_DEPENDENCE_SIGMA * error:
+        return 0.0
     without = np.linalg.lstsq(design, residuals, rcond=None)[0]
     return float(with_it[design.shape[1] - 1] - without[-1])

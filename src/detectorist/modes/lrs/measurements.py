@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from detectorist.algorithms.spectra.fixed_wavelengths import flux_of
 from detectorist.algorithms.spectra.frame_checks import background_disagreement, find_trace_column
 from detectorist.algorithms.spectra.light_curves import (
     USEFUL_UM,
@@ -17,7 +18,12 @@ from detectorist.algorithms.spectra.light_curves import (
     scatter_of_bins,
     sum_wavelengths,
 )
-from detectorist.algorithms.spectra.quick_transit import LEAST_INTEGRATIONS, QuickTransit, fit_quick_transit
+from detectorist.algorithms.spectra.quick_transit import (
+    LEAST_INTEGRATIONS,
+    TRANSIT_PARAMETERS,
+    QuickTransit,
+    fit_quick_transit,
+)
 from detectorist.modes.lrs.quality import WHITE_RATIO_LIMIT
 from detectorist.modes.lrs.spectra_variables import NO_FLUX, REPLACED, SATURATED, TIME_FROM_HEADER
 from detectorist.modes.quality import without_unknown
@@ -25,8 +31,8 @@ from detectorist.modes.quality import without_unknown
 #: Standard deviation of a scatter, times the root of the number of integrations, over the scatter: of residuals, and,
 #: measured on white noise, of second differences.
 SCATTER_UNCERTAINTY, STEPS_UNCERTAINTY = 0.71, 1.0
-#: Parameters of a transit on a baseline, and of the baseline alone.
-TRANSIT_PARAMETERS, BASELINE_PARAMETERS = 6, 2
+#: Parameters of a baseline without a transit.
+BASELINE_PARAMETERS = 2
 #: Standard deviations by which a scatter from few integrations may be too large by chance.
 CHANCE_SIGMA = 2.5
 #: Deviations from both neighbours in time beyond which light is that of a cosmic ray.
@@ -67,7 +73,7 @@ def measure(
     arrays = {name: np.asarray(dataset[name]) for name in _READ}
     numbers = {**_of_spectra(arrays), **_of_records(records), **_of_frames(frames, records)}
     try:
-        white = sum_wavelengths(arrays["wavelength"], arrays["flux"], arrays["flux_error"])
+        white = sum_wavelengths(arrays["wavelength"], flux_of(dataset), arrays["flux_error"])
     except ValueError as problem:
         return without_unknown({**numbers, "no_white_light": str(problem)})
     numbers |= _of_white_light(white, arrays, photon_error)

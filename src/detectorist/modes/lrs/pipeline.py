@@ -311,6 +311,7 @@ class LrsPipeline(DetectoristPipeline):
             background=np.median(background, axis=2),
             x_shift=x_shifts,
             y_shift=y_shifts,
+            y_shift_left=np.zeros_like(y_shifts) if self.align_spectra.align_spectra else y_shifts,
             psf_sigma=widths,
             n_outliers=n_outliers,
             trace_column=location.column,

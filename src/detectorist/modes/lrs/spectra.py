@@ -47,6 +47,7 @@ class SegmentSpectra:
     background: np.ndarray
     x_shift: np.ndarray
     y_shift: np.ndarray
+    y_shift_left: np.ndarray
     psf_sigma: np.ndarray
     n_outliers: np.ndarray
     quality: np.ndarray

@@ -94,6 +94,11 @@ def variables(units: str) -> Described:
         "background": _of(SPECTRAL, of_background, "subtracted background, median over columns, per pixel"),
         "x_shift": _of(TEMPORAL, "pixel", "shift of the trace across dispersion, positive toward higher column"),
         "y_shift": _of(TEMPORAL, "pixel", "shift along dispersion, positive toward higher row"),
+        "y_shift_left": _of(
+            TEMPORAL,
+            "pixel",
+            "shift along dispersion that the spectra still have: y_shift, or 0 where they were aligned",
+        ),
         "psf_sigma": _of(TEMPORAL, "pixel", "standard deviation of a Gaussian fitted to the trace"),
         "n_outliers": _of((*SPECTRAL, "region_width"), "", "pixels replaced within region_width columns of the trace"),
         "quality": _quality(),

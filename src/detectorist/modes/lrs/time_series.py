@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from detectorist.algorithms.spectra.fixed_wavelengths import undo_movement
 from detectorist.errors import InputError, NoSuchFile
 
 #: Days between Julian dates and the modified ones that files held before.
@@ -57,6 +59,21 @@ class TimeSeries:
     attributes: dict[str, Any] = field(default_factory=dict)
     source: str = ""
     detector_row: np.ndarray | None = None
+
+    @cached_property
+    def flux_at_fixed_wavelengths(self) -> np.ndarray:
+        """Flux with the movement along the dispersion undone, exposure by exposure; shape of `flux`.
+
+        As `flux` where the file does not know what movement is left in its spectra.
+        """
+        left = self.series.get("y_shift_left")
+        if left is None or self.detector_row is None or self.wavelength.size < 2:
+            return self.flux
+        flux = np.array(self.flux)
+        for number in np.unique(self.exposure):
+            one = self.exposure == number
+            flux[one] = undo_movement(flux[one], self.detector_row, left[one])
+        return flux
 
     @property
     def cadence_s(self) -> float:

@@ -37,7 +37,7 @@ def write(
     whole, parts = edges[[0, -1]], edges
     written = []
     for label, used in (("white", whole), ("", parts)):
-        binned = bin_spectra(series.wavelength, series.flux, series.flux_error, used)
+        binned = bin_spectra(series.wavelength, series.flux_at_fixed_wavelengths, series.flux_error, used)
         for k in range(binned.centre.size):
             name = f"{label or f'{binned.low[k]:.3f}-{binned.high[k]:.3f}um'}.ecsv"
             text = io.StringIO()

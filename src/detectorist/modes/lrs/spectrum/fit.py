@@ -72,8 +72,9 @@ def fit_spectrum(
     settings = _on_the_data(settings, series.time_bjd_tdb, series.source)
     regressors = _regressors(series, settings.regressors)
     edges = bin_edges(settings.bins, settings.range_um, series.wavelength)
-    all_light = bin_spectra(series.wavelength, series.flux, series.flux_error, edges[[0, -1]])
-    bins = bin_spectra(series.wavelength, series.flux, series.flux_error, edges)
+    flux = series.flux_at_fixed_wavelengths
+    all_light = bin_spectra(series.wavelength, flux, series.flux_error, edges[[0, -1]])
+    bins = bin_spectra(series.wavelength, flux, series.flux_error, edges)
     n_fits = 1 + len(bins.centre)
     say = _teller(progress, n_fits)
 
