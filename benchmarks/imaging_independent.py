@@ -5,7 +5,8 @@
 FOLDER holds a package `scenes` with `imaging` (python -m scenes.imaging DIR --seed N), `stock` (the standard pipeline
 on it) and `score` (products against the truth). WORK is for scenes and products, 2 GB a seed while it runs. What was
 found is added to WORK/independent.json, reduction by reduction, so that a run that was stopped goes on; it is printed
-as a table and, with --write, put into docs/validation/imaging_independent.md. The generator knows NRCB1 and NRCB4: the
+as a table and, with --write, put into docs/validation/imaging_independent.md. With --keep scenes stay, for another
+run: --again measures ours anew, and --only takes one kind of reduction. The generator knows NRCB1 and NRCB4: the
 others are made of what it takes from those, mirrored as they are and with their gains.
 """
 
@@ -17,7 +18,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -115,25 +116,24 @@ def score(generator: Path, scene: Path, products: Path) -> dict[str, dict[str, A
 
 
 def measure_seed(
-    generator: Path, work: Path, seed: int, detectors: list[str], known: dict[str, Any]
+    generator: Path, scene: Path, seed: int, detectors: list[str], known: dict[str, Any], wanted: Collection[str]
 ) -> Iterator[dict[str, dict[str, dict[str, Any]]]]:
-    """Yield {reduction: {detector: figures}} of a seed, reduction by reduction; scene and products are removed."""
-    scene, found = work / f"seed{seed}", dict(known)
+    """Yield {reduction: {detector: figures}} of a seed, reduction by reduction; products are removed."""
+    found = dict(known)
     if not (scene / "done").exists():
         generate(generator, scene, seed, detectors)
         (scene / "done").touch()
-    for name in ("detectorist", *STANDARD):
+    products = scene / "products"
+    for name in wanted:
         if name in found:
             continue
-        products = scene / "products"
-        shutil.rmtree(products, ignore_errors=True)
         if name in STANDARD:
             run_python(generator, "-m", "scenes.stock", scene, products, *STANDARD[name])
         else:
             reduce_ours(scene, products)
         found[name] = score(generator, scene, products)
+        shutil.rmtree(products)
         yield found
-    shutil.rmtree(scene)
 
 
 def rows_of(results: dict[str, Any]) -> Iterator[tuple[str, ...]]:
@@ -184,6 +184,9 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--seeds", type=int, nargs="*", default=[])
     parser.add_argument("--detectors", nargs="+", default=["NRCB1", "NRCB4"], choices=sorted(NIRCAM))
+    parser.add_argument("--only", choices=["standard", "detectorist"], help="reductions to make; without it all")
+    parser.add_argument("--again", action="store_true", help="measure our reduction anew")
+    parser.add_argument("--keep", action="store_true", help="keep the scenes for another run")
     parser.add_argument("--write", action="store_true", help="write the page of the documentation")
     chosen = parser.parse_args()
     if "DETECTORIST_SCENES" not in os.environ:
@@ -192,13 +195,17 @@ def main() -> None:
     work.mkdir(parents=True, exist_ok=True)
     target = work / "independent.json"
     results = json.loads(target.read_text()) if target.exists() else {}
+    wanted = {"standard": tuple(STANDARD), "detectorist": ("detectorist",), None: ORDER}[chosen.only]
     for seed in map(str, chosen.seeds):
-        known = results.get(seed, {})
-        if set(known) >= set(ORDER):
-            continue
-        for found in measure_seed(generator, work, int(seed), chosen.detectors, known):
-            results[seed] = found
-            target.write_text(json.dumps(results, indent=1))
+        known, scene = results.get(seed, {}), work / f"seed{seed}"
+        if chosen.again:
+            known.pop("detectorist", None)
+        if not set(known) >= set(wanted):
+            for found in measure_seed(generator, scene, int(seed), chosen.detectors, known, wanted):
+                results[seed] = found
+                target.write_text(json.dumps(results, indent=1))
+        if not chosen.keep:
+            shutil.rmtree(scene, ignore_errors=True)
     Console(width=150).print(table_of(results))
     if chosen.write:
         PAGE.write_text(page(results))

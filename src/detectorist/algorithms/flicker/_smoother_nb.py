@@ -135,11 +135,8 @@ def _filter(y, noise, variance, factors, decays, n_blocks, n_common, n_own, gain
     c, m = np.zeros((n_out, n_out)), np.zeros((n_out, n_out))
     e, work = np.zeros(n_out), np.zeros(n_out)
     for t in range(n_steps):
-        if t > 0:
-            f = 1 if t % n_blocks == 0 else 0
-            _advance(state, cov, variance, factors[f], decays[f])
-            if t % SYMMETRY_STEPS == 0:
-                _symmetrise(cov)
+        if t > 0 and t % SYMMETRY_STEPS == 0:
+            _symmetrise(cov)
         _predict(state, cov, n_common, n_own, g, levels[t])
         for k in range(n_out):
             for j in range(ns):
@@ -149,11 +146,8 @@ def _filter(y, noise, variance, factors, decays, n_blocks, n_common, n_own, gain
         for k in range(n_out):
             for j in range(ns):
                 state[j] += mg[k, j] * e[k]
-        for i in range(ns):
-            for k in range(n_out):
-                a = g[k, i]
-                for j in range(ns):
-                    cov[i, j] -= a * mg[k, j]
+        f = 1 if (t + 1) % n_blocks == 0 else 0
+        _learn_and_advance(state, cov, g, mg, variance, factors[f], decays[f])
 
 
 @njit(cache=True, nogil=True)
@@ -209,26 +203,46 @@ def _join(adjoint, g, m, e, n_common, n_own, level, mean):
 
 
 @njit(cache=True, nogil=True)
-def _advance(state, cov, variance, factor, decay):
-    """Let a step of time pass, in place."""
-    for i in range(state.size):
-        state[i] *= factor[i]
-        for j in range(state.size):
-            cov[i, j] *= decay[i, j]
+def _learn_and_advance(state, cov, g, mg, variance, factor, decay):
+    """Take from the covariance what a step's data told, g' mg, and let the time to the next step pass, in place.
+
+    Four outputs, as full frames have, in one pass over the matrix: it is the smoother's longest loop.
+    """
+    n_out, ns = g.shape
+    for i in range(ns):
+        if n_out == 4:
+            a, b, c, d = g[0, i], g[1, i], g[2, i], g[3, i]
+            for j in range(ns):
+                left = cov[i, j] - a * mg[0, j] - b * mg[1, j] - c * mg[2, j] - d * mg[3, j]
+                cov[i, j] = left * decay[i, j]
+        else:
+            for k in range(n_out):
+                a = g[k, i]
+                for j in range(ns):
+                    cov[i, j] -= a * mg[k, j]
+            for j in range(ns):
+                cov[i, j] *= decay[i, j]
         cov[i, i] += variance[i] * (1.0 - decay[i, i])
+        state[i] *= factor[i]
 
 
 @njit(cache=True, nogil=True)
 def _predict(state, cov, n_common, n_own, g, level):
     """Write what the state predicts for each output, and the covariance of that with the state."""
     n_out, ns = g.shape
-    for k in range(n_out):
-        own = n_common + k * n_own
-        level[k] = 0.0
+    level[0] = 0.0
+    for j in range(ns):
+        g[0, j] = 0.0
+    for i in range(n_common):
+        level[0] += state[i]
         for j in range(ns):
-            g[k, j] = 0.0
-        for s in range(n_common + n_own):
-            i = s if s < n_common else own + s - n_common
+            g[0, j] += cov[i, j]
+    for k in range(1, n_out):  # what is common is the same for all
+        level[k] = level[0]
+        for j in range(ns):
+            g[k, j] = g[0, j]
+    for k in range(n_out):
+        for i in range(n_common + k * n_own, n_common + (k + 1) * n_own):
             level[k] += state[i]
             for j in range(ns):
                 g[k, j] += cov[i, j]

@@ -73,8 +73,9 @@ def tell_covered_outputs(
     if len(outputs) == 1 or prior is None or not covered.any():
         return part
     left = (image - part.total) / flat
-    steps, variance = _steps(left, usable & (flat > 0), edges, [first for first, *_ in outputs[1:]])
-    found, change = _solve(steps, variance, prior, covered)
+    beside = covered[1:] | covered[:-1]
+    steps, variance = _steps(left, usable & (flat > 0), edges, [first for first, *_ in outputs[1:]], beside)
+    found, change = _solve(steps, variance, prior, beside)
     return _applied(part, found, change, edges, outputs)
 
 
@@ -113,15 +114,17 @@ class _OwnNoise(NamedTuple):
         return linalg.block_diag(*parts)
 
 
-def _steps(image, usable, edges, borders):
+def _steps(image, usable, edges, borders, asked):
     """Return the step at every border in every bin and its variance, inf where unknown, (n_borders, n_bins) each.
 
     What light has of steps is told beside the border, and by steps that change from bin to bin, as slow noise does not.
+    asked : (n_borders, n_bins) bool, bins whose steps are needed; those too far from any stay unknown.
     """
     found = []
-    for border in borders:
-        step, white = _step_at(image, usable, edges, border)
-        others = [_step_at(image, usable, edges, border + shift) for shift in ELSEWHERE_PIX]
+    for border, one in zip(borders, asked, strict=True):
+        needed = ndimage.binary_dilation(one, iterations=NEAR_BINS + 2)
+        step, white = _step_at(image, usable, edges, border, needed)
+        others = [_step_at(image, usable, edges, border + shift, needed) for shift in ELSEWHERE_PIX]
         elsewhere = [np.where(np.isfinite(variance), value, np.nan) for value, variance in others]
         known = np.where(np.isfinite(white), step, np.nan)
         changes = np.diff(known, append=np.nan) / np.sqrt(2)
@@ -146,15 +149,29 @@ def _variance_about(values):
     return found
 
 
-def _step_at(image, usable, edges, place):
-    """Return the step at a place in every bin, beside a cubic, and its variance, inf where unknown, (n_bins,) each."""
-    n_bins = len(edges) - 1
+def _step_at(image, usable, edges, place, needed):
+    """Return the step at a place in every bin, beside a cubic, and its variance, inf where unknown, (n_bins,) each.
+
+    needed : (n_bins,) bool, bins to look at.
+    """
+    step, variance = np.zeros(needed.size), np.full(needed.size, np.inf)
     columns = slice(place - SIDE_PIX, place + SIDE_PIX)
     if columns.start < 0 or columns.stop > image.shape[1]:
-        return np.zeros(n_bins), np.full(n_bins, np.inf)
+        return step, variance
+    labels, _ = ndimage.label(needed)
+    for (run,) in ndimage.find_objects(labels):
+        part = edges[run.start : run.stop + 1]
+        rows = slice(part[0], part[-1])
+        step[run], variance[run] = _step_in_rows(image[rows, columns], usable[rows, columns], part - part[0])
+    return step, variance
+
+
+def _step_in_rows(values, usable, edges):
+    """Return the step in the middle of neighbouring bins of rows, and its variance; see `_step_at`."""
+    n_bins = len(edges) - 1
     x = (np.arange(-SIDE_PIX, SIDE_PIX) + 0.5) / SIDE_PIX
     design = np.stack([np.ones_like(x), x, x**2, x**3, (x > 0) - 0.5])
-    values, seen = image[:, columns], usable[:, columns]
+    seen = usable
     row_bin = np.repeat(np.arange(n_bins), np.diff(edges))
     for _ in range(ROUNDS):
         count = np.add.reduceat(seen, edges[:-1], axis=0, dtype=np.float64)
@@ -164,7 +181,7 @@ def _step_at(image, usable, edges, place):
         found = np.einsum("bij,bj->bi", inverse, total @ design.T)
         rest = values - (found @ design)[row_bin]
         scatter = np.array([_scatter(rest[a:b], seen[a:b]) for a, b in pairwise(edges)])
-        seen = usable[:, columns] & _is_smooth(rest, usable[:, columns], scatter[row_bin, None])
+        seen = usable & _is_smooth(rest, usable, scatter[row_bin, None])
     sides = np.array([count[:, :SIDE_PIX].sum(axis=1), count[:, SIDE_PIX:].sum(axis=1)])
     told = (sides > LEAST_SEEN * SIDE_PIX * np.diff(edges)).all(axis=0)
     return np.where(told, found[:, -1], 0), np.where(told, inverse[:, -1, -1] * scatter**2, np.inf)
@@ -183,17 +200,20 @@ def _scatter(values, seen):
     return MAD_TO_SIGMA * float(np.median(np.abs(values[seen]))) if seen.any() else 0.0
 
 
-def _solve(steps, variance, prior, covered):
-    """Return the errors of the outputs' noise and by how much their variance changes, (n_outputs, n_bins) each."""
-    n_bins = covered.shape[1]
-    # Where both sides are seen there is nothing to tell.
-    seen = np.isfinite(variance) & (covered[1:] | covered[:-1])
+def _solve(steps, variance, prior, beside):
+    """Return the errors of the outputs' noise and by how much their variance changes, (n_outputs, n_bins) each.
+
+    beside : (n_borders, n_bins) bool, where an output beside a border is covered: elsewhere there is nothing to tell.
+    """
+    shape = len(beside) + 1, beside.shape[1]
+    n_bins = shape[1]
+    seen = np.isfinite(variance) & beside
     priors = {factor: prior.left(factor) for factor in FACTORS}
     factor = FACTORS[-1]
     for _ in range(ROUNDS):
         border, row = np.nonzero(seen)
         if not border.size:
-            return np.zeros((2, *covered.shape))
+            return np.zeros((2, *shape))
         lower, upper = border * n_bins + row, (border + 1) * n_bins + row
         step, scatter = steps[border, row], np.diag(variance[border, row])
         expected = {one: _of_differences(full, lower, upper) + scatter for one, full in priors.items()}
@@ -206,7 +226,7 @@ def _solve(steps, variance, prior, covered):
     shared = full[:, upper] - full[:, lower]
     gain = linalg.solve(expected[factor], shared.T, assume_a="pos").T
     change = np.diag(full) - np.diag(priors[1.0]) - (gain * shared).sum(axis=1)
-    return (gain @ step).reshape(covered.shape), change.reshape(covered.shape)
+    return (gain @ step).reshape(shape), change.reshape(shape)
 
 
 def _of_differences(covariance, lower, upper):

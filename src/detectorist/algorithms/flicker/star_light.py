@@ -1,14 +1,15 @@
 """A joint fit of the light of a star and 1/f noise of known spectrum in one image.
 
 The outskirts of a halo and slow 1/f noise look alike: both change smoothly from row to row. Estimated one after the
-other, the one that comes first keeps some of the other. Here the light is a sum of shapes (rings about the star, and
-waves around them), whose amplitudes come from generalised least squares with the covariance of white and 1/f noise:
-they are determined by changes within a row, which 1/f noise cannot produce.
+other, the one that comes first keeps some of the other. Here the light is a sum of shapes (rings about the star, waves
+around them, and diffraction spikes along the rows), whose amplitudes come from generalised least squares with the
+covariance of white and 1/f noise: they are determined by changes within a row, which 1/f noise cannot produce.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from operator import itemgetter
 
 import numpy as np
@@ -28,6 +29,11 @@ WAVE_RINGS = 3
 #: Amplitudes of waves over the light of their ring that are tried (the data tell which is likeliest), and what they are
 #: at least, over the noise of a pixel.
 WAVE_SHARES, LEAST_WAVE = (0.01, 0.03, 0.1, 0.3, 1.0), 1e-3
+#: Diffraction spikes along the rows: distance from the star at which amplitudes are told, and up to which spikes do not
+#: fall; widths across the rows (sigma), all pixel; powers with which they fall (edges of the pupil: 2). Amplitudes over
+#: the light of the ring at that distance that are tried.
+SPIKE_PIX, SPIKE_CORE_PIX, SPIKE_WIDTHS_PIX, SPIKE_POWERS = 40.0, 10.0, (2.0, 4.0, 8.0), (1.0, 2.0)
+SPIKE_SHARES = (0.01, 0.1, 1.0)
 #: Expected amplitude of a ring over its light and the noise of a pixel: large, so that data alone tell it.
 RING_SHARE = 30.0
 
@@ -72,12 +78,15 @@ def _amplitudes(informed, shapes, means, expected):
 
 
 def _expectations(rings, noise):
-    """Return for each of `WAVE_SHARES` the expected amplitudes of rings, then of the waves."""
+    """Yield for each pair of `WAVE_SHARES` and `SPIKE_SHARES` the expected amplitudes of rings, waves, and spikes."""
     halo, white = np.abs(rings.light - rings.light.min()), np.sqrt(noise.white)
     of_rings = RING_SHARE * (halo + white)
-    for share in WAVE_SHARES:
-        waves = np.maximum(share * halo[::WAVE_RINGS], LEAST_WAVE * white)
-        yield np.concatenate([of_rings, *[waves] * (2 * len(WAVES))])
+    spike = np.interp(SPIKE_PIX, rings.radii, halo)
+    n_spikes = len(SPIKE_POWERS) * len(SPIKE_WIDTHS_PIX)
+    for wave_share, spike_share in product(WAVE_SHARES, SPIKE_SHARES):
+        waves = np.maximum(wave_share * halo[::WAVE_RINGS], LEAST_WAVE * white)
+        spikes = np.full(n_spikes, max(spike_share * spike, LEAST_WAVE * white))
+        yield np.concatenate([of_rings, *[waves] * (2 * len(WAVES)), spikes])
 
 
 def _polar(rings, y, x):
@@ -87,23 +96,34 @@ def _polar(rings, y, x):
     return np.hypot(y, x), [f(n * angle) for n in WAVES for f in (np.cos, np.sin)]
 
 
+def _spikes(radius, y):
+    """Return shapes of spikes along the rows at distances `radius` from the star and `y` from its row."""
+    falls = [(np.maximum(radius, SPIKE_CORE_PIX) / SPIKE_PIX) ** -power for power in SPIKE_POWERS]
+    return [fall * np.exp(-0.5 * (y / width) ** 2) for fall in falls for width in SPIKE_WIDTHS_PIX]
+
+
 def _hats(radius, radii):
     """Return for each of `radii` what falls from 1 there to 0 at the next ones, of the shape of `radius`."""
     return [np.interp(radius, radii, one) for one in np.eye(radii.size)]
 
 
 def _shapes(rings, y, x):
-    """Return (n_shapes, n_cells) float32: every ring, then for every wave each third one."""
+    """Return (n_shapes, n_cells) float32: every ring, then for every wave each third one, then spikes."""
     radius, waves = _polar(rings, y, x)
     wide = _hats(radius, rings.radii[::WAVE_RINGS])
-    return np.array(_hats(radius, rings.radii) + [wave * hat for wave in waves for hat in wide], np.float32)
+    around = [wave * hat for wave in waves for hat in wide]
+    return np.array([*_hats(radius, rings.radii), *around, *_spikes(radius, y - rings.centre[0])], np.float32)
 
 
 def _painted(rings, shape, amplitudes):
     """Return the light of the amplitudes, (ny, nx) float32."""
-    radius, waves = _polar(rings, *np.ogrid[: shape[0], : shape[1]])
-    n_rings = rings.radii.size
-    light = np.interp(radius, rings.radii, amplitudes[:n_rings])
-    for wave, part in zip(waves, amplitudes[n_rings:].reshape(len(waves), -1), strict=True):
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    radius, waves = _polar(rings, y, x)
+    spikes = _spikes(radius, y - rings.centre[0])
+    of_rings, of_waves, of_spikes = np.split(amplitudes, [rings.radii.size, amplitudes.size - len(spikes)])
+    light = np.interp(radius, rings.radii, of_rings)
+    for wave, part in zip(waves, of_waves.reshape(len(waves), -1), strict=True):
         light += wave * np.interp(radius, rings.radii[::WAVE_RINGS], part)
+    for spike, part in zip(spikes, of_spikes, strict=True):
+        light += part * spike
     return light.astype(np.float32)

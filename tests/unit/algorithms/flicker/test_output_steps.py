@@ -121,7 +121,7 @@ def test_a_step_beside_a_cubic_is_measured(rng, step):
     x = (np.arange(NX) - 512) / 32.0
     image = 0.2 + 0.05 * x + 0.02 * x**2 - 0.004 * x**3 + step * (x >= 0) + 0.001 * rng.standard_normal((NY, NX))
     edges = np.arange(0, NY + 1, 16)
-    found, variance = _step_at(image, np.ones(image.shape, bool), edges, 512)
+    found, variance = _step_at(image, np.ones(image.shape, bool), edges, 512, np.ones(len(edges) - 1, bool))
     np.testing.assert_allclose(found, step, atol=6 * np.sqrt(variance.max()))
     assert 0.7 < np.std((found - step) / np.sqrt(variance)) < 1.5
-    assert np.isinf(_step_at(image, np.ones(image.shape, bool), edges, 20)[1]).all()
+    assert np.isinf(_step_at(image, np.ones(image.shape, bool), edges, 20, np.ones(len(edges) - 1, bool))[1]).all()

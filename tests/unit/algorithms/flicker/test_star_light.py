@@ -57,6 +57,25 @@ def test_faint_light_is_no_stripe(rng, noise, elongation):
     assert abs(np.mean(left)) < 0.03  # of 0.6 to 1.8 of light
 
 
+def test_a_spike_along_the_rows_is_light(rng, noise):
+    """What 1/f noise alone would be blamed for: light in a few rows that falls slowly with the distance."""
+    radius, light = halo(0.0)
+    y = np.arange(NY)[:, None] - CENTRE[0]
+    spike = 1.5 * (np.maximum(radius, 10) / 10) ** -1.5 * np.exp(-0.5 * (y / 4) ** 2)
+    radii = np.geomspace(3, 90, 14)
+    rings = Rings(CENTRE, radii, 40 / (1 + radii / 4) ** 2)
+    weight, readout = (radius > 15).astype(np.float32), alternating_readout(NX)
+    left = []
+    for _ in range(6):
+        image = light + spike + stripes(rng) + WHITE * rng.normal(size=light.shape)
+        found = fit_light(image - rings.image(image.shape), weight, rings, noise, readout=readout)
+        rest = light + spike - rings.image(image.shape) - found
+        rows = np.average(rest, axis=1, weights=weight)
+        left.append(rows[54:61].mean() - rows[:40].mean())
+    here = np.average(spike, axis=1, weights=weight)[54:61].mean()
+    assert abs(np.mean(left)) < 0.3 * here
+
+
 def test_waves_that_are_not_there_are_not_found(rng, noise):
     radius, light = halo(0.0)
     radii = np.geomspace(3, 90, 14)
