@@ -152,6 +152,27 @@ def test_what_runs_like_the_transit_by_chance_is_not_told(spectra, rng):
     assert told_of <= 1
 
 
+def test_a_first_integration_that_settles_is_told(spectra):
+    assert told(measure(spectra)) == []
+    spectra["flux"][0] *= 0.989
+    numbers = measure(spectra)
+    assert numbers["first_integration_pct"] == pytest.approx(-1.1, abs=3 * 100 * numbers["white_expected_ppm"] / 1e6)
+    assert any("the first integration is off the line of those after it by -1." in words for words in told(numbers))
+
+
+def test_showers_that_choose_one_group_are_told(spectra, rng):
+    """Showers of 12 groups at random are believed; half of them in the second group are none, in chunks or not."""
+    records = {"a": {"drop_groups": {"n_groups": 12}, "flag_showers": {"hits": []}}}
+    hits = [[int(k), int(group)] for k, group in zip(range(1, 25), rng.permutation(24) % 12, strict=True)]
+    records["a"]["flag_showers"]["hits"] = hits
+    assert told(measure(spectra, records=records)) == []
+    for in_one in ([*hits, *([k, 1] for k in range(30, 42))], [hits, [[k, 1] for k in range(30, 42)]]):
+        records["a"]["flag_showers"]["hits"] = in_one
+        numbers = measure(spectra, records=records)
+        assert (numbers["shower_group"], numbers["showers_of_one_group"]) == (1, 14)
+        assert any("group 1 (from 0) looks as if a cosmic-ray shower" in words for words in told(numbers))
+
+
 def test_cosmic_rays_left_are_told(spectra, rng):
     hit = rng.integers(1, N_INTS - 1, 30), rng.integers(12, 70, 30)
     spectra["flux"][hit] += 40 * ERROR

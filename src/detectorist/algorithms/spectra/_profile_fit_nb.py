@@ -19,7 +19,10 @@ LEAST_SCALE = 0.03
 #: A pixel further out than this does not shape the fit, even where the caller's threshold would let it pass.
 FIT_THRESHOLD_SIGMA = 4.0
 #: Rounds of fit and rejection; most windows settle in three.
-MAX_ROUNDS = 10
+MAX_ROUNDS = 40
+#: Largest change of a row's flux by a round, in its standard deviations, at which a fit has settled. Where half of the
+#: rows lack a third of their light, a round leaves a third of the error of the one before.
+SETTLED_SIGMA = 0.03
 #: Pixels by which a column's own noise scale is drawn toward that of its window.
 SCALE_PRIOR_PIX = 100
 #: The same for a row's core, and the most that its scale may be.

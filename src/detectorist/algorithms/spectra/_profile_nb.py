@@ -9,6 +9,7 @@ from numba import njit
 
 from detectorist.algorithms.spectra._profile_fit_nb import (
     MAX_ROUNDS,
+    SETTLED_SIGMA,
     classify_row,
     fit_columns,
     flux_by_median,
@@ -138,6 +139,16 @@ def update_kept(deviation, fit, scale, threshold, kept):
 
 
 @njit(cache=True, nogil=True)
+def largest_step(before, flux, flux_var, row_used):
+    """Return the largest change of a row's flux by a round, in its standard deviations."""
+    largest = 0.0
+    for i in range(flux.size):
+        if row_used[i] and flux_var[i] > 0.0:
+            largest = max(largest, abs(flux[i] - before[i]) / math.sqrt(flux_var[i]))
+    return largest
+
+
+@njit(cache=True, nogil=True)
 def fit_window(signal, weight, fit, have_err, floor, threshold, n_coefs):
     """Fit one window's profile and fluxes, rejecting until nothing changes.
 
@@ -163,9 +174,11 @@ def fit_window(signal, weight, fit, have_err, floor, threshold, n_coefs):
     overall = measure_scales(deviation.T, fit.T, scale)
     update_kept(deviation, fit, scale, threshold, kept)
     rescue_rows(signal, weight, fit, profile, threshold, scale, kept)
+    before = np.empty(n_rows)
     for turn in range(MAX_ROUNDS):
         for i in range(n_rows):
             flux[i], flux_var[i] = measure_row(signal[i], weight[i], fit[i], kept[i], profile[i])
+            before[i] = flux[i]
             row_used[i] = like_neighbours(flux[i], typical[i], flux_var[i])
         fit_columns(signal, weight, kept, row_used, flux, basis, profile, shape_var)
         normalise_rows(profile, shape_var, flux)
@@ -179,7 +192,7 @@ def fit_window(signal, weight, fit, have_err, floor, threshold, n_coefs):
         changed = update_kept(deviation, fit, scale, threshold, kept)
         if turn == 0:
             rescue_rows(signal, weight, fit, profile, threshold, scale, kept)
-        elif changed == 0:
+        elif changed == 0 and largest_step(before, flux, flux_var, row_used) < SETTLED_SIGMA:
             break
     for i in range(n_rows):
         for j in range(n_cols):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from scipy.stats import binom
 
 from detectorist.algorithms.spectra.fixed_wavelengths import flux_of
 from detectorist.algorithms.spectra.frame_checks import background_disagreement, find_trace_column
@@ -37,6 +39,10 @@ BASELINE_PARAMETERS = 2
 CHANCE_SIGMA = 2.5
 #: Deviations from both neighbours in time beyond which light is that of a cosmic ray.
 SPIKE_SIGMA = 6.0
+#: Integrations whose straight line tells where the first one should lie.
+INTEGRATIONS_AFTER = 12
+#: Probability, by chance, of as many cosmic-ray showers in one and the same group, below which they are none.
+LEAST_CHANCE = 1e-4
 #: Bins that a scatter of bins needs.
 LEAST_BINS = 8
 #: What the depth of a transit may depend on: variable -> its name for people.
@@ -172,12 +178,29 @@ def _of_scatter(white: LightCurve, fit: QuickTransit) -> dict[str, Any]:
     if 1 < at_least < WHITE_RATIO_LIMIT:
         # Few integrations: too noisy beyond chance, though by how much is uncertain.
         numbers["white_ratio_beyond_chance"] = ratio
-    return numbers | {
-        "white_scatter_ppm": 1e6 * float(scatter),
-        "white_ratio": ratio,
-        "white_ratio_error": ratio * uncertainty,
-        "white_ratio_at_least": at_least,
-    }
+    return (
+        numbers
+        | _of_first(residuals, scatter)
+        | {
+            "white_scatter_ppm": 1e6 * float(scatter),
+            "white_ratio": ratio,
+            "white_ratio_error": ratio * uncertainty,
+            "white_ratio_at_least": at_least,
+        }
+    )
+
+
+def _of_first(residuals: np.ndarray, scatter: float) -> dict[str, Any]:
+    """Return by how much the first integration departs from a line through those after it."""
+    after = residuals[1 : 1 + INTEGRATIONS_AFTER]
+    if after.size < INTEGRATIONS_AFTER or not scatter > 0:
+        return {}
+    design = np.stack([np.ones(after.size), np.arange(1, 1 + after.size)], axis=1)
+    # The first integration lies where the line has its constant.
+    expected = np.linalg.lstsq(design, after, rcond=None)[0][0]
+    error = scatter * np.sqrt(1 + np.linalg.inv(design.T @ design)[0, 0])
+    departure = float(residuals[0] - expected)
+    return {"first_integration_pct": 100 * departure, "first_integration_sigma": abs(departure) / error}
 
 
 def _of_wavelengths(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -210,7 +233,28 @@ def _of_records(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "reference_columns_lost": max(lost, default=0),
         "trace_changed": sum(len(part.get("trace_changed", ())) for part in showers),
         "error_scale": _error_scale(parts),
+        **_of_group_showers(parts, chosen.get("n_groups")),
     }
+
+
+def _of_group_showers(parts: Sequence[Mapping[str, Mapping[str, Any]]], n_groups: Any) -> dict[str, Any]:
+    """Return the group in which showers were found more often than chance gives, and how often."""
+    told = [part.get("flag_showers", {}).get("hits") or [] for part in parts]
+    counted = Counter(group for hits in told for _, group in _pairs(hits))
+    if not counted or not n_groups:
+        return {}
+    group, n = counted.most_common(1)[0]
+    chance = n_groups * binom.sf(n - 1, counted.total(), 1 / n_groups)
+    return {"showers_of_one_group": n, "shower_group": group} if chance < LEAST_CHANCE else {}
+
+
+def _pairs(hits: Sequence[Any]) -> Iterator[Sequence[int]]:
+    """Yield pairs of integration and group, of a record or of one joined from those of chunks."""
+    for one in hits:
+        if one and isinstance(one[0], int):
+            yield one
+        else:
+            yield from _pairs(one)
 
 
 def _error_scale(parts: Sequence[Mapping[str, Mapping[str, Any]]]) -> float | None:

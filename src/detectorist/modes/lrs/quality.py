@@ -235,6 +235,21 @@ CHECKS = (
         high=0.5,
     ),
     Check(
+        "first_integration_sigma",
+        "the first integration is off the line of those after it by {first_integration_pct:+.2f} %, {value:.0f} times "
+        "its error (up to {high:g} is usual): the detector settles. Is there a reset reference? Leave it out of fits",
+        high=6.0,
+        urgency=2,
+    ),
+    Check(
+        "showers_of_one_group",
+        "group {shower_group} (from 0) looks as if a cosmic-ray shower had arrived in {value:.0f} integrations, which "
+        "is no chance: a decay after the reset or a step of the electronics is left in it. Is there a reset "
+        "reference? If not, drop the group",
+        high=0.5,
+        urgency=2,
+    ),
+    Check(
         "reference_columns_lost",
         "{value:.0f} reference columns could not be used: drifts of these outputs are left in",
         high=0.5,

@@ -147,6 +147,21 @@ def test_fluxes_and_profiles_agree_with_the_truth(rng):
     assert 0.9 < 1.4826 * np.median(np.abs(pull)) < 1.15
 
 
+@pytest.mark.parametrize(("rows", "columns"), [((362, 378), (37, 39)), ((262, 278), (34, 37))])
+def test_profiles_of_rows_that_lost_light_in_all_integrations_are_true(rng, rows, columns):
+    """A stretch of a column without a measurement: most rows of a window may lack a third of their light, or half."""
+    scene = Scene(rng, n_ints=40, rate=0.0, bad=0.0)
+    scene.dq[:, slice(*rows), slice(*columns)] |= 3
+    scene.data[:, slice(*rows), slice(*columns)] = np.nan
+    found = scene.clean_with()
+    there = slice(rows[0] + 1, rows[1] - 1)
+    lost, true = (p[:, there, slice(*columns)].sum(axis=2).mean(axis=1) for p in (found.profile, scene.profile))
+    assert 0.2 < true.mean() < 0.6
+    assert abs((lost - true).mean()) < 0.001 + 3 * (lost - true).std() / np.sqrt(true.size)
+    flux = np.nanmean(found.flux[:, there] / scene.spectrum[there], axis=1)
+    assert abs(flux.mean() - 1) < 0.001 + 3 * flux.std() / np.sqrt(flux.size)
+
+
 @pytest.mark.parametrize("rate", [0.003, 0.01])
 def test_box_spectra_are_as_good_as_those_of_an_oracle(rng, rate):
     """Recipe of the original: background measured on a cleaned copy, subtracted from the raw frames, cleaned again."""
