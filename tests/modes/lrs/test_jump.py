@@ -1,5 +1,6 @@
 """Jumps of each integration by itself: a star that moves has none, and engine and stock agree."""
 
+import copy
 import types
 import warnings
 
@@ -9,7 +10,8 @@ from stcal.jump.jump import detect_jumps_data
 from stcal.jump.jump_class import JumpData
 from stdatamodels.jwst.datamodels import dqflags
 
-from detectorist.modes.lrs.jump import OneByOneJumpStep
+from detectorist.engine.jump import flag_jumps
+from detectorist.modes.lrs.jump import OneByOneJumpStep, _threshold_factor
 
 N_INTS, N_GROUPS, NY, NX = 8, 12, 24, 40
 GAIN, READ_DN, SIGMA = 4.0, 6.0, 4.5
@@ -64,6 +66,44 @@ def test_a_star_that_moves_has_no_jumps_and_hits_are_found(ramps):
     chance[np.broadcast_to(struck[:, None], chance.shape)] = False
     # 7e-6 of normal values lie beyond 4.5 sigma, and photons have a longer tail.
     assert chance.mean() < 1e-4
+
+
+@pytest.mark.parametrize("n_groups", [5, 6, 7, 9, 12])
+@pytest.mark.parametrize("light", [20.0, 2500.0])
+def test_chance_flags_are_as_few_in_short_ramps(rng, n_groups, light):
+    """With the threshold as it is, 5 groups have 5e-4 of them; 40 sigma are found in any ramp."""
+    rise = np.full((2, n_groups, 10 * NY, 10 * NX), light)
+    data = np.cumsum(rng.poisson(rise * GAIN) / GAIN, axis=1) + READ_DN * rng.normal(size=rise.shape)
+    data[:, 2:, 7, 9] += 40 * np.sqrt(light / GAIN + 2 * READ_DN**2)
+    plane, flags = np.ones(rise.shape[2:], np.float32), np.zeros((1, *rise.shape[1:]), np.uint8)
+    found = [
+        flag_jumps(
+            one[None].astype(np.float32), flags, np.zeros(plane.shape, np.uint32), GAIN * plane,
+            np.float32(np.sqrt(2) * READ_DN) * plane, n_frames=1, flag_4_neighbors=False,
+            threshold_sigma=SIGMA * _threshold_factor(n_groups - 1),
+        ).groupdq
+        for one in data
+    ]  # fmt: skip
+    jumps = (np.concatenate(found) & JUMP) > 0
+    assert jumps[:, 2, 7, 9].all()
+    jumps[:, :, 7, 9] = False
+    assert jumps.mean() < 1.3e-4
+
+
+def test_the_step_raises_its_threshold_by_the_groups_that_are_left(ramps):
+    """Groups dropped in all pixels do not count; twelve that are left change nothing."""
+    data, _ = ramps
+    few = settings_for(data.copy())
+    few.gdq[:, 5:] |= 1
+    counted = {}
+    for raised in (False, True):
+        step = OneByOneJumpStep(raise_for_few_groups=raised)
+        counted[raised] = [
+            int(((step._one_by_one(detect_jumps_data, settings)[0] & JUMP) > 0).sum())
+            for settings in (copy.deepcopy(few), settings_for(data.copy()))
+        ]
+    assert counted[True][0] < counted[False][0]
+    assert counted[True][1] == counted[False][1]
 
 
 def test_together_the_moved_integrations_would_be_full_of_jumps(ramps):

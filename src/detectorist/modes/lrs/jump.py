@@ -11,12 +11,17 @@ from typing import Any
 import numpy as np
 from stcal.jump.jump_class import JumpData
 
+from detectorist.algorithms import dq
 from detectorist.engine import NotCovered
 from detectorist.engine.jump import NOT_SEARCHED
 from detectorist.reduction.engine_steps.base import EngineStep, replaced
 from detectorist.reduction.engine_steps.jump import EngineJumpStep
 
 log = logging.getLogger(__name__)
+
+#: Differences of a ramp from which on the threshold is used as it is, and the fewest that it is raised for: fewer have
+#: thresholds of their own.
+ENOUGH_DIFFERENCES, FEWEST_DIFFERENCES = 11, 4
 
 Found = tuple[np.ndarray, np.ndarray, int, int]
 
@@ -28,10 +33,14 @@ class OneByOneJumpStep(EngineJumpStep):
     star that moves or changes then has jumps: a shift of 0.15 pixels changes the pixels at its sides by 10 %, many
     times their noise, and an integration in transit has more chance flags than one outside. Here each is passed to it
     alone, and a difference is compared with the others of its own ramp.
+
+    With `raise_for_few_groups` the rejection threshold grows where few differences tell what is usual in their ramp:
+    the variance of a median of n differences is pi/2 n of theirs, and a difference deviates from it by that much more.
     """
 
     spec = """
         ints_separately = boolean(default=False) # compare groups with those of their own integration only
+        raise_for_few_groups = boolean(default=False) # with ints_separately: higher threshold below 12 usable groups
     """
 
     def process(self, step_input: Any) -> Any:
@@ -44,6 +53,8 @@ class OneByOneJumpStep(EngineJumpStep):
     def _one_by_one(self, stock: Callable[..., Found], settings: JumpData) -> Found:
         """Return flags and numbers of all integrations: found in the engine, or by `stock` where that cannot do it."""
         alone = [_integration(settings, k) for k in range(len(settings.data))]
+        for one in alone if self.raise_for_few_groups else ():
+            one.rejection_thresh = settings.rejection_thresh * _threshold_factor(_usable_groups(one.gdq) - 1)
         if self.engine != "stock":
             try:
                 self.prepare_engine()
@@ -60,6 +71,19 @@ def _integration(settings: JumpData, k: int) -> JumpData:
     alone = copy(settings)
     alone.data, alone.gdq = settings.data[k : k + 1], settings.gdq[k : k + 1]
     return alone
+
+
+def _usable_groups(flags: np.ndarray) -> int:
+    """Return the number of groups that are not DO_NOT_USE in every pixel, flags (1, n_groups, ny, nx)."""
+    return int((~dq.has(flags[0], dq.DO_NOT_USE).all(axis=(1, 2))).sum())
+
+
+def _threshold_factor(n_differences: int) -> float:
+    """Return by how much a threshold must grow for as few chance flags as with `ENOUGH_DIFFERENCES`."""
+    if not FEWEST_DIFFERENCES <= n_differences < ENOUGH_DIFFERENCES:
+        return 1.0
+    few, enough = (1 + np.pi / 2 / (n - 1) for n in (n_differences, ENOUGH_DIFFERENCES))
+    return float(np.sqrt(few / enough))
 
 
 def _joined(found: Sequence[Found]) -> Found:
