@@ -63,15 +63,14 @@ def fit_light(
     means, counts = run.averages(np.ascontiguousarray(image, np.float32), weight)
     shapes = _shapes(rings, *run.centres())
     informed = np.array([run.informed(one, counts) for one in shapes])
-    likeliest = max(
-        (_amplitudes(informed, shapes, means, one) for one in _expectations(rings, noise)), key=itemgetter(0)
-    )
-    return _painted(rings, image.shape, likeliest[1])
+    normal, moment = informed @ shapes.T, informed @ means
+    _, likeliest = max((_amplitudes(normal, moment, one) for one in _expectations(rings, noise)), key=itemgetter(0))
+    return _painted(rings, image.shape, likeliest)
 
 
-def _amplitudes(informed, shapes, means, expected):
+def _amplitudes(normal, moment, expected):
     """Return logarithm of evidence for the expected amplitudes, but for a constant, and the likeliest amplitudes."""
-    normal, moment = informed @ shapes.T + np.diag(1 / expected**2), informed @ means
+    normal = normal + np.diag(1 / expected**2)
     amplitudes = np.linalg.solve(normal, moment)
     evidence = 0.5 * moment @ amplitudes - 0.5 * np.linalg.slogdet(normal)[1] - np.log(expected).sum()
     return float(evidence), amplitudes
@@ -92,8 +91,11 @@ def _expectations(rings, noise):
 def _polar(rings, y, x):
     """Return the distance from the star, and the waves around it."""
     y, x = y - rings.centre[0], x - rings.centre[1]
-    angle = np.arctan2(y, x)
-    return np.hypot(y, x), [f(n * angle) for n in WAVES for f in (np.cos, np.sin)]
+    radius = np.hypot(y, x)
+    # Powers of exp(i angle): quicker than sines of every multiple.
+    unit = (x + 1j * y) / np.maximum(radius, 1e-9)
+    powers = [unit**n for n in WAVES]
+    return radius, [part for one in powers for part in (one.real, one.imag)]
 
 
 def _spikes(radius, y):
