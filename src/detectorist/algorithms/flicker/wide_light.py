@@ -32,7 +32,7 @@ LEVEL = 0.01
 #: Width (sigma) and bins of the first map of the light.
 MAP_PIX, MAP_BIN_PIX = 48.0, 16
 #: Part of a frame that counts as its darkest places, percent.
-DARKEST_PERCENT = 2.0
+DARKEST_PERCENT = 5.0
 #: The wings of compact sources: width (sigma) and bins of the map, its scatter from which wings that touch a source
 #: are masked, from which they need touch none, and pixels by which they grow.
 WING_PIX, WING_BIN_PIX, WING_SIGMA, ALONE_SIGMA, WING_GROW_PIX = 5.0, 2, 1.5, 3.5, 6
@@ -50,10 +50,10 @@ def light_over_darkest(light: np.ndarray) -> np.ndarray:
     """Return a map of solved light, (ny, nx), on every 16th pixel, about the level of its darkest places.
 
     Relative to the median, half of a frame that is lit everywhere would count as dark and be assumed flat, and its
-    changes of brightness would be attributed to the noise of rows.
+    changes of brightness would be attributed to the noise of rows. Negative in holes: see `_prior_of_nodes`.
     """
     light = light[::MAP_BIN_PIX, ::MAP_BIN_PIX]
-    return np.maximum(light - np.percentile(light, DARKEST_PERCENT), 0)
+    return light - np.percentile(light, DARKEST_PERCENT)
 
 
 def solve_wide_light(
@@ -190,7 +190,8 @@ def _prior_of_nodes(shape, expected, white):
     seen = ndimage.map_coordinates(
         np.asarray(expected, float), np.meshgrid(*places, indexing="ij"), order=1, mode="nearest"
     )
-    seen = np.clip(seen, 0, BRIGHTEST * white)
+    # Less light than elsewhere is light as well: of a wisp that was subtracted too strongly.
+    seen = np.clip(np.abs(seen), 0, BRIGHTEST * white)
     prior = sparse.diags((LIGHT[0] * seen + LIGHT[1] * white).ravel() ** -2.0)
     # Of light over what is expected: that all of a galaxy is brighter than thought must not cost more than of a node.
     part = (CHANGE * (seen + LIGHT[1] * white)).ravel()

@@ -49,6 +49,26 @@ def test_wings_are_found_beside_noise_of_rows(scene):
     assert np.nanstd(np.nanmean(wrong, axis=1)) < 0.0009
 
 
+def test_light_that_was_subtracted_too_strongly_is_no_noise_of_rows(rng):
+    """A hole, as a wisp leaves that was fainter here than elsewhere: rows that cross it must not follow it."""
+    y, x = np.mgrid[:SIZE, :SIZE]
+    hole = -0.012 * np.exp(-0.5 * (((y - 300) / 60) ** 2 + ((x - 440) / 30) ** 2))
+    drift = np.repeat([levels_of_rows(rng, 0.001, 30) for _ in range(4)], SIZE // 4, axis=0).T
+    image = (0.25 + drift + WHITE * rng.normal(size=(SIZE, SIZE))).astype(np.float32)
+    noise = FlickerNoise(WHITE**2, np.array([30.0]) * ROW_PIX, np.array([0.0]), np.array([1e-6]))
+    usable, found = np.ones(image.shape, bool), []
+    for one in (image, image + hole.astype(np.float32)):
+        expected = wide_light.map_wide_light(one, usable)
+        for _ in range(2):
+            light = wide_light.solve_wide_light(one, usable, expected, noise=noise, white=WHITE, readout=READOUT)
+            expected = wide_light.light_over_darkest(light)
+        found.append(light)
+    followed = found[1] - found[0]
+    region = np.s_[270:330, 410:470]
+    followed = followed[region].mean() - followed[:150, 410:470].mean()
+    assert abs(followed / hole[region].mean() - 1) < 0.25
+
+
 def test_without_light_there_is_none(rng):
     drift = np.repeat([levels_of_rows(rng, 0.003, 10) for _ in range(4)], SIZE // 4, axis=0).T
     image = (0.25 + drift + WHITE * rng.normal(size=(SIZE, SIZE))).astype(np.float32)
