@@ -13,7 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectorist.algorithms import dq
-from detectorist.algorithms.images.patches import SIGMA_PER_MAD, common_to_rows, running_median, significance
+from detectorist.algorithms.images.patches import (
+    SIGMA_PER_MAD,
+    common_to_rows,
+    nanmedian,
+    running_median,
+    significance,
+)
 from detectorist.algorithms.ramps._showers_nb import sum_excess
 
 #: Pixels along the side of a block; squares of two and more are compared, in which the footprint of an ordinary cosmic
@@ -29,6 +35,9 @@ LEAST_DIFFERENCES = 3
 MOST_GROUPS = 0.3
 #: Differences over which the median is taken that bends are told by.
 MEDIAN_GROUPS = 11
+#: Blocks with more than this share of the light of the brightest one tell how a ramp bends, if there are as many, each
+#: compared with those at this distance beside it; a bend counts beyond so many sigmas of those of all differences.
+BRIGHT, LEAST_BRIGHT, BESIDE, BEND_SIGMA = 0.1, 5, 2, 3.0
 #: e-/DN, for the noise by which pixels are weighed; the threshold is in units of the scatter found.
 GAIN = 4.0
 
@@ -63,9 +72,10 @@ def find_showers(data: np.ndarray, groupdq: np.ndarray, usable: np.ndarray) -> S
     -----
     The excess of each difference over the usual one of its pixel is divided by its noise, clipped (see `_showers_nb`),
     and averaged over blocks of 8 x 8 pixels. The median over the groups is subtracted (curvature of the ramp of a
-    block; a running median where there are many groups), and the median over the faint blocks of the same rows (drift
-    of the electronics). Squares of 16, 32 and 64 pixels are compared with the scatter of all such squares of the
-    integration, so that noise correlated between neighbours raises the threshold. One pass over the data.
+    block; a running median where there are many groups), the median over the faint blocks of the same rows (drift of
+    the electronics), and what goes with the light of the blocks (ramps that bend). Squares of 16, 32 and 64 pixels are
+    compared with the scatter of all such squares of the integration, so that noise correlated between neighbours raises
+    the threshold. One pass over the data.
     """
     n_ints, n_groups = data.shape[:2]
     hit, sigma = np.zeros((n_ints, n_groups), bool), np.zeros((n_ints, n_groups))
@@ -95,7 +105,30 @@ def _excess_of_blocks(ramp: np.ndarray, flags: np.ndarray, usable: np.ndarray) -
         per_dn = weight / np.sqrt(number)
     known = np.isfinite(excess).any(axis=(1, 2))
     excess[known] -= running_median(excess[known], MEDIAN_GROUPS)
-    return excess - common_to_rows(excess / per_dn, usual) * per_dn
+    excess -= common_to_rows(excess / per_dn, usual) * per_dn
+    return excess - _bend_of_light(excess / per_dn, usual) * per_dn
+
+
+def _bend_of_light(offset: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """Return the part of every map that goes with the light: the share by which bright blocks differ, times theirs.
+
+    A ramp that bends, by a decay after the reset or a wrong linearity, is brighter along all of the trace in its first
+    difference, and not beside it; a shower lights the blocks beside the trace as well. What is no more than other maps
+    have by chance is left in.
+
+    offset : (n_maps, n_blocks_y, n_blocks_x) DN. usual : (n_blocks_y, n_blocks_x) DN in a difference.
+    """
+    light = np.maximum(np.nan_to_num(usual), 0.0)
+    bright = light > BRIGHT * light.max()
+    bright[:, :BESIDE], bright[:, light.shape[1] - BESIDE :] = False, False
+    if bright.sum() < LEAST_BRIGHT:
+        return np.zeros(offset.shape)
+    y, x = np.nonzero(bright)
+    beside = 0.5 * (offset[:, y, x - BESIDE] + offset[:, y, x + BESIDE])
+    share = np.nan_to_num(nanmedian((offset[:, y, x] - beside) / light[y, x], axis=1))
+    spread = SIGMA_PER_MAD * np.median(np.abs(share - np.median(share)))
+    share[np.abs(share) <= BEND_SIGMA * spread] = 0.0
+    return share[:, None, None] * light
 
 
 def _read_variance(ramp: np.ndarray, flags: np.ndarray, usable: np.ndarray, bad: np.uint8) -> float:

@@ -14,10 +14,14 @@ def patch(y, x, sigma, height):
     return height * np.exp(-0.5 * ((ROWS - y) ** 2 + (COLUMNS - x) ** 2) / sigma**2)
 
 
-def make_ramps(rng, n_ints=2, n_groups=12, showers=(), hits=12, bend=0.0):
-    """Return ramps (DN) of a star on a sky; showers: (integration, group, y, x, sigma, height in DN)."""
+def make_ramps(rng, n_ints=2, n_groups=12, showers=(), hits=12, bend=0.0, first=1.0):
+    """Return ramps (DN) of a star on a sky; showers: (integration, group, y, x, sigma, height in DN).
+
+    first : factor of the star's light in the first difference.
+    """
     star = 15000 * np.exp(-0.5 * ((COLUMNS - 37.4) / 1.6) ** 2) * np.exp((ROWS - NY) / 110)
     light = np.broadcast_to((star + 100) * 0.16, (n_ints, n_groups, NY, NX)).copy()
+    light[:, 1] += (first - 1) * star * 0.16
     for k, g, *shape in showers:
         light[k, g] += patch(*shape)
     ramps = (rng.poisson(light * GAIN) / GAIN).cumsum(axis=1)
@@ -56,6 +60,22 @@ def test_showers_are_found_in_their_group_wherever_they_lie(rng, n_groups, colum
     where = (1, 3, 250, column, sigma, height)
     found = find_showers(*make_ramps(rng, n_groups=n_groups, showers=[where]))
     assert np.argwhere(found.hit).tolist() == [[1, 3]]
+
+
+@pytest.mark.parametrize("n_groups", [6, 12])
+@pytest.mark.parametrize("first", [1.02, 0.98])
+def test_a_first_difference_that_departs_along_the_trace_is_no_shower(rng, n_groups, first):
+    """A decay after the reset bends the ramps of bright pixels, which nothing common to all pixels corrects."""
+    found = find_showers(*make_ramps(rng, n_ints=4, n_groups=n_groups, first=first))
+    assert not found.hit.any()
+
+
+@pytest.mark.parametrize("group", [1, 3])
+@pytest.mark.parametrize(("sigma", "height"), [(8, 100), (15, 100)])
+def test_showers_on_the_brightest_light_are_found_though_ramps_bend(rng, group, sigma, height):
+    where = (1, group, 380, 37.4, sigma, height)
+    found = find_showers(*make_ramps(rng, showers=[where], first=1.02))
+    assert np.argwhere(found.hit).tolist() == [[1, group]]
 
 
 def test_what_is_not_found_is_small_beside_the_noise(rng):
