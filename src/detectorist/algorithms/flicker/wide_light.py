@@ -27,8 +27,9 @@ ROWS, COLUMNS, NODE_PIX = 8, 32, 48
 LIGHT, CHANGE = (10.0, 0.05), 0.4
 #: Light seen at most, in standard deviations of a pixel: what is brighter is masked.
 BRIGHTEST = 3.0
-#: Standard deviation of a level of an output, in that of a pixel: reference pixels have told most of it.
-LEVEL = 0.01
+#: Standard deviation of a level of an output, in that of a pixel: reference pixels have told most of it. Much less, and
+#: steps between outputs on either side of a galaxy pass for a gradient of its light.
+LEVEL = 0.03
 #: Width (sigma) and bins of the first map of the light.
 MAP_PIX, MAP_BIN_PIX = 48.0, 16
 #: Part of a frame that counts as its darkest places, percent.
