@@ -196,7 +196,7 @@ class EngineSteps(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the table."""
-        from detectorist.reduction.engine_steps import ENGINE_STEPS
+        from detectorist.reduction.engine_steps.by_name import ENGINE_STEPS
 
         rows = [
             [f"`{name}`", " ".join(inspect.getdoc(step).split("\n\nParameters")[0].split())]

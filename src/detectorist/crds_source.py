@@ -11,9 +11,14 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from detectorist.errors import ReferenceMissing
 
+#: Names the context of a folder.
+CONFIG = Path("config", "jwst", "server_config")
+#: The folder that this process was pointed at last, and when its configuration was written.
+_set_last: list[Any] = []
 SERVERLESS = "https://jwst-crds-serverless.stsci.edu"
 THREE_WAYS = """no source of reference files is set. Use one of:
   1. STScI's CRDS: set CRDS_SERVER_URL=https://jwst-crds.stsci.edu, and CRDS_PATH to a folder for the downloaded files;
@@ -77,7 +82,7 @@ def _use_nothing() -> ReferenceSource:
 
 
 def _context_of(folder: Path) -> str:
-    config = folder / "config" / "jwst" / "server_config"
+    config = folder / CONFIG
     if not config.is_file():
         raise ReferenceMissing(
             f"{folder}: not a CRDS cache; it must contain config/jwst/server_config, mappings/ and references/"
@@ -96,13 +101,19 @@ def _context_of(folder: Path) -> str:
 
 
 def _set_environment(folder: Path, context: str) -> None:
-    os.environ.update(
-        CRDS_PATH=str(folder),
-        CRDS_SERVER_URL=SERVERLESS,
-        CRDS_OBSERVATORY="jwst",
-        CRDS_CONTEXT=context,
-        CRDS_READONLY_CACHE="1",
-    )
+    wanted = {
+        "CRDS_PATH": str(folder),
+        "CRDS_SERVER_URL": SERVERLESS,
+        "CRDS_OBSERVATORY": "jwst",
+        "CRDS_CONTEXT": context,
+        "CRDS_READONLY_CACHE": "1",
+    }
+    written_ns = (folder / CONFIG).stat().st_mtime_ns
+    in_force = all(os.environ.get(name) == value for name, value in wanted.items())
+    if in_force and _set_last == [folder, written_ns]:
+        return  # crds would read the same mappings again, for every exposure
+    _set_last[:] = folder, written_ns
+    os.environ.update(wanted)
     if "crds" in sys.modules:
         # crds memoises what it read from the environment when it was first used.
         from crds.client import api

@@ -141,7 +141,7 @@ def test_running_median_is_that_of_stock(seed):
 def test_dark_is_that_of_stcal(dark_ints, first_int, rng):
     from stcal.dark_current.dark_sub import subtract_dark
 
-    from detectorist.reduction.engine_steps import EngineDarkCurrentStep
+    from detectorist.reduction.engine_steps.front import EngineDarkCurrentStep
 
     shape = (3, 4, 10, 12)
     data = rng.normal(1000, 10, shape).astype(np.float32)
@@ -164,7 +164,7 @@ def test_reset_is_that_of_stock(first, last, reset_groups, make_lrs_ramp, rng):
     from jwst.reset.reset_sub import do_correction
     from stdatamodels.jwst.datamodels import ResetModel
 
-    from detectorist.reduction.engine_steps import EngineResetStep
+    from detectorist.reduction.engine_steps.front import EngineResetStep
 
     model = make_lrs_ramp(3, 4, 12, 16)
     model.meta.exposure.integration_start, model.meta.exposure.integration_end = first, last

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detectorist.engine import NotCovered
-from detectorist.reduction.engine_steps import EngineEmiCorrStep
+from detectorist.reduction.engine_steps.emicorr import EngineEmiCorrStep
 
 
 def random_case(seed):
@@ -44,6 +44,34 @@ def test_ramps_are_those_of_stock(seed):
 @pytest.mark.parametrize("seed", range(6, 10))
 def test_ramps_are_those_of_stock_where_each_integration_is_fitted_by_itself(seed):
     compare(seed, separately=True)
+
+
+def test_integrations_without_quiet_pixels_are_fitted_as_in_stock():
+    from jwst.emicorr.emicorr import emicorr_refwave
+
+    logging.getLogger("jwst").setLevel(logging.CRITICAL)
+    data, (_, *settings) = random_case(3)
+    everything = np.ones(data.shape[2:], np.uint32)
+    with np.errstate(all="ignore"):
+        wanted = emicorr_refwave(data.copy(), everything, *settings, True, nphases_opt=60)
+        got = EngineEmiCorrStep.covered(data.copy(), everything, *settings, True, nphases_opt=60)
+    np.testing.assert_array_equal(got, wanted)
+
+
+def test_only_waves_near_a_minimum_are_evaluated_as_in_stock(monkeypatch):
+    from detectorist.reduction.engine_steps import emicorr
+
+    made = []
+
+    class Counted(emicorr._OnDemand):
+        def __init__(self, size, make):
+            super().__init__(size, lambda k: made.append(k) or make(k))
+
+    monkeypatch.setattr(emicorr, "_OnDemand", Counted)
+    data, (pixeldq, _, *settings) = random_case(7)
+    smooth = np.sin(2 * np.pi * (np.arange(500) + 0.5) / 500)
+    EngineEmiCorrStep.covered(data, pixeldq, smooth, *settings, True, nphases_opt=500)
+    assert 3 <= len(set(made)) <= 8 * len(data)
 
 
 @pytest.mark.long

@@ -7,8 +7,9 @@ import pytest
 from jwst.jump.jump_step import JumpStep
 from jwst.ramp_fitting.ramp_fit_step import RampFitStep
 
-from detectorist.reduction.engine_steps import EngineJumpStep, EngineRampFitStep, MarkedRampFitStep
 from detectorist.reduction.engine_steps.base import warn_of_unproven_version
+from detectorist.reduction.engine_steps.jump import EngineJumpStep
+from detectorist.reduction.engine_steps.ramp_fit import EngineRampFitStep, MarkedRampFitStep
 
 SHAPE = (3, 12, 40, 72)
 

@@ -31,3 +31,18 @@ def test_packages_that_are_imported_already_stay_as_they_are():
     before = "import sys; import jwst.clean_flicker_noise.autoparam as kept\n"
     after = "print(sys.modules['jwst.clean_flicker_noise.autoparam'] is kept)"
     assert run(f"{before}import detectorist.reduction.detector1\n{after}") == ["True"]
+
+
+REPLACED = """
+import sys
+import detectorist.modes.lrs.pipeline
+print([name for name in sys.modules if name.startswith(("scipy.stats.", "scipy.signal._signaltools"))])
+import scipy.signal
+from scipy.stats import norm
+from stcal.jump import jump
+print(norm.cdf(0), jump.signal.oaconvolve is scipy.signal.oaconvolve, sys.modules["scipy.stats"].norm is norm)
+"""
+
+
+def test_packages_that_the_engine_replaces_load_when_they_are_used():
+    assert run(REPLACED) == ["[]", "0.5 True True"]

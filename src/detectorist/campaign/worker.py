@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import json
 import os
 import re
@@ -23,6 +22,7 @@ from detectorist.modes import load_mode
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, InputFile, Job, JobRecord, Outcome, Product
 from detectorist.product_names import is_fits
 from detectorist.reduction.file_hash import FRESH_NS, file_hash
+from detectorist.reduction.garbage_collection import freeze_imports
 from detectorist.reduction.products import write_text
 
 LOG = "detectorist.log"
@@ -61,8 +61,7 @@ def settle(mode: str) -> None:
     most of the time that small exposures take.
     """
     load_mode(mode).prepare()
-    gc.collect()
-    gc.freeze()
+    freeze_imports()
 
 
 def _do(job: Job, record: JobRecord, progress: Callable[[float, int, str], None]) -> None:

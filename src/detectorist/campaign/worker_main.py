@@ -18,6 +18,7 @@ from pathlib import Path
 from detectorist.campaign import memory
 from detectorist.campaign.worker import APPEND, LOG, run_job, settle
 from detectorist.modes.job import Job
+from detectorist.reduction.garbage_collection import collect_rarely
 
 #: prctl option (Linux, sys/prctl.h): the signal this process gets when its parent dies.
 PR_SET_PDEATHSIG = 1
@@ -27,6 +28,7 @@ def main(descriptor: int, parent: int) -> None:
     """Serve jobs until the connection ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     _die_with(parent)
+    collect_rarely()
     connection = Connection(descriptor)
     inbox: queue.Queue = queue.Queue()
     threading.Thread(target=_listen, args=(connection, inbox), daemon=True).start()

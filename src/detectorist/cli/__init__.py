@@ -11,6 +11,7 @@ from pathlib import Path
 
 from detectorist.cli.exit_codes import BAD_ARGUMENTS, CRASHED, INTERRUPTED, READER_LEFT, UNPROCESSABLE
 from detectorist.errors import DetectoristError, NoSuchFile, OutputError, ParameterError, ReferenceMissing
+from detectorist.reduction.garbage_collection import collect_rarely
 from detectorist.terminal.lines import printable
 from detectorist.terminal.log import keep_warnings_off_terminal
 
@@ -18,6 +19,7 @@ from detectorist.terminal.log import keep_warnings_off_terminal
 def main() -> None:
     """Run the command line; an error becomes one sentence and an exit code."""
     keep_warnings_off_terminal()
+    collect_rarely()
     try:
         _require_temporary_folder()
         _require_user_name()

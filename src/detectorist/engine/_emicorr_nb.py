@@ -203,6 +203,23 @@ def _sum_of_products(wave, y, out):
 
 
 @njit(**OPTIONS)
+def evaluate_waves(template, trials, table, low, out):
+    """Fill out[k] with the wave at the phases of `template` plus trial k, in turns, all but for the last digits.
+
+    template : (n_groups, n_bins); table, low : as in `subtract_wave`; out : (n_trials, n_groups, n_bins).
+    """
+    n = table.shape[0] - 1
+    for k in range(trials.size):
+        for g in range(template.shape[0]):
+            for b in range(template.shape[1]):
+                turn = template[g, b] + trials[k]
+                turn -= np.floor(turn)
+                at = min(max(np.int64((turn - low) * n), 0), n)
+                x = turn - table[at, 0]
+                out[k, g, b] = table[at, 1] + x * (table[at, 2] + x * (table[at, 3] + x * table[at, 4]))
+
+
+@njit(**OPTIONS)
 def subtract_wave(data, phase, steps, offsets, amplitudes, table, low, margin, doubtful, start, stop):
     """Subtract amplitude * wave(phase + step of the group + offset of the integration), in place.
 

@@ -4,7 +4,8 @@ rest.
 Data are (n_ints, n_groups, n_pix), pixels of the image in one row: neighbours matter only later. A pixel goes
 to the scalar routine ("hard") when any group has a flag, a difference is NaN, the largest excess comes within
 0.02 % of the threshold, or the largest |difference| is not alone (stock leaves out all equal ones).
-Everything else cannot have a jump.
+Everything else cannot have a jump. Groups that are dropped in all pixels, as the last one of MIRI is, make none hard:
+the test does without their differences.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from detectorist.engine._jump_pixel_nb import (
     set_jumps,
 )
 from detectorist.engine._sorting_nb import sort_tile
+from detectorist.engine.flags import UNUSABLE
 
 #: The vectorised test works in float32 and with another order of operations: it must be stricter than its
 #: rounding errors.
@@ -29,23 +31,27 @@ _STRICTER = 0.9998
 
 
 @njit(**OPTIONS)
-def flag_tiles(data, gdq, gain, read_noise, rule, network, start, stop):
-    """Set JUMP (and MARK) in `gdq` for pixels start to stop: iterative or one-pass rule."""
+def flag_tiles(data, gdq, dropped, n_differences, gain, read_noise, rule, network, start, stop):
+    """Set JUMP (and MARK) in `gdq` for pixels start to stop: iterative or one-pass rule.
+
+    dropped : (n_ints, n_groups), groups that no pixel can use; n_differences : those between two other groups, which
+    `network` sorts.
+    """
     n_ints, n_groups, _ = data.shape
     n = n_ints * (n_groups - 1)
     networked = network.shape[0] > 0
-    sizes = np.empty((n if networked else 1, TILE), np.float32)
+    sizes = np.empty((n_differences if networked else 1, TILE), np.float32)
     hard = np.empty(TILE, np.uint8)
     diffs = np.empty(n)
     scratch = np.empty((2, n))
     found = np.empty(n, np.uint8)
     for p in range(start, stop, TILE):
         width = min(TILE, stop - p)
-        _hard_by_flag(gdq, p, width, hard)
+        _hard_by_flag(gdq, dropped, p, width, hard)
         if networked:
-            _difference_rows(data, gain, p, width, rule.iterate, sizes, hard)
+            _difference_rows(data, dropped, gain, p, width, rule.iterate, sizes, hard)
             sort_tile(sizes, network)
-            _hard_by_excess(sizes, n, gain, read_noise, p, width, rule, hard)
+            _hard_by_excess(sizes, n_differences, gain, read_noise, p, width, rule, hard)
         else:
             hard[:] = 1
         for c in range(width):
@@ -68,18 +74,23 @@ def _flag_hard_pixel(data, gdq, p, gain, read_noise, rule, diffs, found, scratch
 
 
 @njit(**OPTIONS)
-def _hard_by_flag(gdq, p, width, hard):
+def _hard_by_flag(gdq, dropped, p, width, hard):
+    """Make hard what has a flag, other than those by which a dropped group is not used."""
     hard[:] = 0
     for i in range(gdq.shape[0]):
         for g in range(gdq.shape[1]):
             row = gdq[i, g, p : p + width]
+            asked = np.uint8(~UNUSABLE & 0xFF) if dropped[i, g] else np.uint8(0xFF)
             for c in range(width):
-                hard[c] |= row[c]
+                hard[c] |= row[c] & asked
 
 
 @njit(**OPTIONS)
-def _difference_rows(data, gain, p, width, absolute, out, hard):
-    """Fill the rows of `out` with the differences (or their sizes) of a tile, in electrons; NaN makes a pixel hard."""
+def _difference_rows(data, dropped, gain, p, width, absolute, out, hard):
+    """Fill the rows of `out` with the differences (or their sizes) of a tile, in electrons; NaN makes a pixel hard.
+
+    Differences from or to a dropped group are left out.
+    """
     last = np.empty(TILE, np.float32)
     scale = gain[p : p + width]
     k = 0
@@ -89,6 +100,10 @@ def _difference_rows(data, gain, p, width, absolute, out, hard):
             last[c] = first[c] * scale[c]
         for g in range(1, data.shape[1]):
             row = data[i, g, p : p + width]
+            if dropped[i, g] or dropped[i, g - 1]:
+                for c in range(width):
+                    last[c] = row[c] * scale[c]
+                continue
             to = out[k]
             for c in range(width):
                 this = row[c] * scale[c]

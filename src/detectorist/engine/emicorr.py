@@ -7,6 +7,7 @@ trying hundreds of phases; nearly all of its time goes into sums over samples, w
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.interpolate import BSpline
@@ -55,8 +56,8 @@ def sum_by_phase(
 def chi_squared(
     sums: np.ndarray,
     counts: np.ndarray,
-    waves: list[np.ndarray],
-    wave_sums: tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]],
+    waves: Sequence[np.ndarray],
+    wave_sums: Sequence[Sequence[np.ndarray]],
     trials: np.ndarray,
     turn_per_int: float,
     *,
@@ -71,9 +72,9 @@ def chi_squared(
     ----------
     sums, counts : ndarray of float64
         From `sum_by_phase`.
-    waves : list of ndarray, shape (n_bins, n_groups)
+    waves : sequence of ndarray, shape (n_bins, n_groups)
         The wave at each trial phase.
-    wave_sums : tuple of lists of ndarray, shape (n_bins,)
+    wave_sums : three sequences of ndarray, shape (n_bins,)
         Sums over groups of the wave, of group number * wave, and of wave^2.
     trials : ndarray of float64, shape (n_trials,)
         The trial phases, in turns.
@@ -92,9 +93,7 @@ def chi_squared(
     n_ints, _, n_groups = sums.shape
     if n_groups > LONGEST_RAMP:
         raise NotCovered(f"ramps have {n_groups} groups")
-    times = np.arange(n_groups)
-    s_tt, s_t = np.sum(times**2), np.sum(times)
-    delta = n_groups * s_tt - s_t**2
+    times, s_tt, s_t, delta = sums_over_groups(n_groups)
     s_z, s_tz, s_zz = (np.array(values) for values in wave_sums)
     shapes = -s_tt * s_z**2 + 2 * s_t * s_z * s_tz - n_groups * s_tz**2 + s_zz * delta
     factors = np.array([s_tt * s_z, s_t * s_tz, s_t * s_z, n_groups * s_tz])
@@ -116,6 +115,13 @@ def chi_squared(
         b[row] -= 2 * product
     least = np.array([_minimum(*parabola) for parabola in zip(a.flat, b.flat, strict=True)]).reshape(a.shape)
     return least if separately else least[0]
+
+
+def sums_over_groups(n_groups: int) -> tuple[np.ndarray, int, int, int]:
+    """Return the numbers of the groups, the sums of their squares and of them, and the determinant of a line's fit."""
+    times = np.arange(n_groups)
+    s_tt, s_t = np.sum(times**2), np.sum(times)
+    return times, s_tt, s_t, n_groups * s_tt - s_t**2
 
 
 def _minimum(a: np.float64, b: np.float64) -> float:
@@ -144,7 +150,7 @@ def subtract_wave(
     """
     from detectorist.engine import _emicorr_nb as kernels
 
-    table = _cubics(wave)
+    table = cubics(wave)
     margin = _CUBIC_PRECISION * np.abs(table[:, 1]).max()
     doubtful = np.zeros(data.shape[:3], np.uint8)
     args = (
@@ -165,7 +171,7 @@ def subtract_wave(
             data[i, g, y, output::4] -= own
 
 
-def _cubics(wave: BSpline) -> np.ndarray:
+def cubics(wave: BSpline) -> np.ndarray:
     """Return centre and Taylor coefficients of the spline in the intervals between its data points.
 
     At the centres, since the third derivative jumps at the ends.

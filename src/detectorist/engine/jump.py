@@ -89,15 +89,15 @@ def flag_jumps(
     flags = np.array(groupdq, np.uint8, order="C")
     pixels = _without_gain_marked(pixeldq, gain)
     flat = flags.reshape(n_ints, n_groups, -1)
-    usable = n_groups - max(_groups_unusable_everywhere(flat))
-    clipped = n_ints >= min_sigclip_ints
+    dropped, clipped = _groups_unusable_everywhere(flat), n_ints >= min_sigclip_ints
+    usable = n_groups - dropped.sum(axis=1).max()
     if usable < _MINIMUM_GROUPS and not clipped:
         over_ranges(spread.tidy, flat.shape[-1], flat, threads=threads)
         return Jumps(flags, pixels, NOT_SEARCHED)
     sizes = map(float, (threshold_sigma, four_group_threshold_sigma, three_group_threshold_sigma, n_frames))
     neighbors = (bool(flag_4_neighbors), float(min_neighbor_sigma), float(max_neighbor_sigma))
     rule = (*sizes, usable - 1 < min_diffs_single_pass, *neighbors)
-    _find(data, flat, gain, read_noise, rule, clipped=clipped, threads=threads)
+    _find(data, flat, dropped, gain, read_noise, rule, clipped=clipped, threads=threads)
     n_primary = sum(over_ranges(spread.count_jumps, flat.shape[-1], flat, threads=threads))
     if flag_4_neighbors:
         over_ranges(spread.spread_to_neighbors, ny, flags, threads=threads)
@@ -113,21 +113,26 @@ def _without_gain_marked(pixeldq: np.ndarray, gain: np.ndarray) -> np.ndarray:
     return pixels
 
 
-def _find(data, flags, gain, read_noise, rule, *, clipped: bool, threads: int) -> None:
-    """Set JUMP and MARK in `flags`, (n_ints, n_groups, n_pix), by the rule that the number of integrations asks for."""
+def _find(data, flags, dropped, gain, read_noise, rule, *, clipped: bool, threads: int) -> None:
+    """Set JUMP and MARK in `flags`, (n_ints, n_groups, n_pix), by the rule that the number of integrations asks for.
+
+    dropped : groups that no pixel can use, (n_ints, n_groups).
+    """
     from detectorist.engine._jump_clipped_nb import flag_tiles_clipped
     from detectorist.engine._jump_pixel_nb import JumpRule
     from detectorist.engine._jump_tiles_nb import flag_tiles
     from detectorist.engine._sorting_nb import network_or_none
 
-    n_ints, n_groups, n_pix = data.shape
+    n_pix = data.shape[-1]
     rule = JumpRule(*rule)
     if clipped:
         over_ranges(flag_tiles_clipped, n_pix, data, flags, gain, read_noise, rule, threads=threads)
         _clear_groups_all_jump(flags)
     else:
-        network = network_or_none(n_ints * (n_groups - 1))
-        over_ranges(flag_tiles, n_pix, data, flags, gain, read_noise, rule, network, threads=threads)
+        n_differences = int(np.sum(~(dropped[:, 1:] | dropped[:, :-1])))
+        network = network_or_none(n_differences)
+        args = (data, flags, dropped, n_differences, gain, read_noise, rule, network)
+        over_ranges(flag_tiles, n_pix, *args, threads=threads)
 
 
 def _flag_after(data, flags, gain, sizes_dn, groups, threads: int) -> None:
@@ -139,11 +144,11 @@ def _flag_after(data, flags, gain, sizes_dn, groups, threads: int) -> None:
     over_ranges(spread.flag_after_jumps, flags.shape[-1], *args, threads=threads)
 
 
-def _groups_unusable_everywhere(flags: np.ndarray) -> list[int]:
-    """Return, per integration, how many groups are DO_NOT_USE in every pixel; stops at the first usable pixel."""
-    return [
-        sum(bool(plane[0] & DO_NOT_USE) and bool(np.all(plane & DO_NOT_USE)) for plane in groups) for groups in flags
-    ]
+def _groups_unusable_everywhere(flags: np.ndarray) -> np.ndarray:
+    """Return which groups are DO_NOT_USE in every pixel, (n_ints, n_groups); stops at the first usable pixel."""
+    return np.array(
+        [[bool(plane[0] & DO_NOT_USE) and bool(np.all(plane & DO_NOT_USE)) for plane in groups] for groups in flags]
+    )
 
 
 def _clear_groups_all_jump(flags: np.ndarray) -> None:

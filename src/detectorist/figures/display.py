@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
 from detectorist.errors import OutputError
+from detectorist.figures.powers import use_plain_powers
 from detectorist.product_names import PICTURE_MARK
 
 
@@ -64,9 +64,12 @@ def write_figure(figure: Figure, path: Path) -> None:
 
     A PNG file bears the mark by which we know it again.
     """
+    use_plain_powers(figure)
     if path.suffix == ".png":
         FigureCanvasAgg(figure).print_png(path, metadata={"Source": PICTURE_MARK})
     elif path.suffix == ".pdf":
+        from matplotlib.backends.backend_pdf import FigureCanvasPdf  # takes long to load
+
         FigureCanvasPdf(figure).print_pdf(path)
     else:
         figure.savefig(path)

@@ -21,6 +21,7 @@ from detectorist.detectors import MIRI, MIRI_SUBARRAYS, NIRCAM
 from detectorist.errors import InputError, NoSuchFile
 from detectorist.fits_files import opened, read_keywords
 from detectorist.product_names import is_fits
+from detectorist.reduction.asdf_extensions import load_extensions
 from detectorist.reduction.checksums import require_checksums
 from detectorist.reduction.content import require_content
 from detectorist.reduction.integration_numbers import with_numbers
@@ -127,6 +128,7 @@ def read_header(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise NoSuchFile(f"{path}: no such file")
+    load_extensions()
     try:
         flat = read_metadata(path, flatten=True) if has_tree(path) else _read_without_tree(path)
     except InputError:

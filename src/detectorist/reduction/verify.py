@@ -25,7 +25,7 @@ from jwst.pipeline import Detector1Pipeline
 
 from detectorist.errors import InputError, NoSuchFile
 from detectorist.fits_files import opened
-from detectorist.reduction.engine_steps import ENGINE_STEPS
+from detectorist.reduction.engine_steps.by_name import ENGINE_STEPS
 from detectorist.reduction.garbage_collection import FrozenHeap
 
 #: Extensions that say nothing about the data.

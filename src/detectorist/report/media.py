@@ -14,10 +14,11 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from detectorist.errors import OutputError
+from detectorist.figures.powers import use_plain_powers
 from detectorist.figures.style import COLOURS
 
-#: A drawing larger than that is embedded as pixels.
-MOST_SVG_BYTES = 250_000
+#: A drawing larger than that is embedded as pixels, and one whose images have more pixels: it would be larger.
+MOST_SVG_BYTES, MOST_SVG_PIX = 250_000, 100_000
 #: A picture larger than that, uncompressed, is written as JPEG of that quality.
 MOST_PNG_BYTES = 60_000
 JPEG_QUALITY = 85
@@ -53,8 +54,11 @@ class Media:
         label : str
             Description for screen readers.
         """
+        use_plain_powers(figure)
         if self._assets is not None:
             return self._file(_png(figure), name, label, figure.get_size_inches() * figure.dpi)
+        if _image_pixels(figure) > MOST_SVG_PIX:
+            return self._inline(_png(figure), label, figure.get_size_inches() * figure.dpi)
         drawn = self._svg(figure, label)
         if len(drawn) <= MOST_SVG_BYTES:
             return Markup(drawn)
@@ -137,6 +141,11 @@ def draw_svg(figure: Figure) -> str:
 def _width(box: str) -> int:
     """Return the width in CSS pixels of a drawing whose box is in points."""
     return round(float(box.split()[2]) * 96 / 72 * 1.1)
+
+
+def _image_pixels(figure: Figure) -> int:
+    """Return how many pixels all images of a figure have."""
+    return sum(np.size(image.get_array()) for axes in figure.axes for image in axes.images)
 
 
 def _png(figure: Figure) -> bytes:

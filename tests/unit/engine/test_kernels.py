@@ -75,12 +75,24 @@ def test_medians(n, rng):
 def test_tiles_of_jumps(iterate, ramps):
     data, flags, gain, noise = ramps
     rule = RULE._replace(iterate=iterate)
-    network = sorting.sorting_network(12)
-    args, _ = assert_same(tiles.flag_tiles, data, flags, gain, noise, rule, network, 0, data.shape[-1])
-    assert np.any(args[1] & 4 > flags & 4), "no jump found"
-    without = np.zeros((0, 2), np.int64)
-    scalar, _ = assert_same(tiles.flag_tiles, data, flags, gain, noise, rule, without, 0, data.shape[-1])
-    np.testing.assert_array_equal(args[1], scalar[1], err_msg="the vectorised test decides differently")
+    dropped = np.zeros(data.shape[:2], bool)
+    assert_tests_agree(data, flags, dropped, gain, noise, rule)
+    dropped[:, 0] = dropped[:, -1] = True
+    flags[:, 0] |= 1
+    flags[:, -1] |= 1
+    data[0, 0, 3], data[0, -1, 5] = np.nan, 1e6
+    assert_tests_agree(data, flags, dropped, gain, noise, rule)
+
+
+def assert_tests_agree(data, flags, dropped, gain, noise, rule):
+    """The vectorised test and the scalar routine for every pixel find the same jumps."""
+    n = int(np.sum(~(dropped[:, 1:] | dropped[:, :-1])))
+    found = [
+        assert_same(tiles.flag_tiles, data, flags, dropped, n, gain, noise, rule, network, 0, data.shape[-1])[0][1]
+        for network in (sorting.sorting_network(n), np.zeros((0, 2), np.int64))
+    ]
+    assert np.any(found[0] & 4 > flags & 4), "no jump found"
+    np.testing.assert_array_equal(*found, err_msg="the vectorised test decides differently")
 
 
 def test_tiles_of_clipped_jumps(rng):

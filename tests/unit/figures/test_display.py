@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from detectorist.errors import OutputError
 from detectorist.figures import display
 from detectorist.figures.display import show_or_write, write_figure
+from detectorist.figures.powers import use_plain_powers
 from detectorist.figures.style import new_figure, show_image
 
 
@@ -54,5 +55,6 @@ def test_files_are_those_of_savefig(ending, tmp_path, monkeypatch):
         axis.loglog([1, 10, 100], [1, 5, 2], label="a")
         axis.legend()
         show_image(other, np.arange(12.0).reshape(3, 4), label="counts")
+        use_plain_powers(drawn)  # as `write_figure` does
         write(drawn, tmp_path / f"{name}.{ending}")
     assert (tmp_path / f"ours.{ending}").read_bytes() == (tmp_path / f"savefig.{ending}").read_bytes()

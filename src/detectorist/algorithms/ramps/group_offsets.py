@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detectorist.algorithms.medians import medians_of_rows
 from detectorist.algorithms.ramps.refpix import N_OUTPUTS
 
 #: Columns up to this quantile of brightness are taken for those beside the star.
@@ -70,8 +71,8 @@ def measure_group_offsets(data: np.ndarray, usable: np.ndarray) -> GroupOffsets:
             counts[parity] = left.shape[1]
             if left.shape[1] < MIN_PIXELS:
                 continue
-            offset[k, :, parity] = np.median(left, axis=1)
-            spread = 1.4826 * np.median(np.abs(left - offset[k, :, parity, None]), axis=1)
+            offset[k, :, parity] = medians_of_rows(left)
+            spread = 1.4826 * medians_of_rows(np.abs(left - offset[k, :, parity, None]))
             noise.append(1.25 * np.median(spread) / np.sqrt(left.shape[1]))
     return GroupOffsets(offset, float(np.median(noise)) if noise else 0.0, min(counts))
 

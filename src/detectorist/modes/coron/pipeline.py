@@ -15,7 +15,7 @@ from detectorist.errors import InputError
 from detectorist.modes.coron.steps import CoronJumpStep, CoronRampFitStep, CoronRefPixStep, CoronSaturationStep
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
 from detectorist.reduction.detector1 import Detector1Pipeline
-from detectorist.reduction.engine_steps import ENGINE_STEPS
+from detectorist.reduction.engine_steps.by_name import ENGINE_STEPS
 from detectorist.reduction.headers import require_consistent_input
 from detectorist.stage_1.mask_groups import MaskGroupsStep, median_ramp
 from detectorist.stage_1.rateints_outliers import RateintsOutliersStep

@@ -19,7 +19,9 @@ from detectorist.product_names import stem_of
 from detectorist.reduction import products
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
 from detectorist.reduction.detector1 import Detector1Pipeline
-from detectorist.reduction.engine_steps import ENGINE_STEPS, EngineJumpStep, MarkedRampFitStep
+from detectorist.reduction.engine_steps.by_name import ENGINE_STEPS
+from detectorist.reduction.engine_steps.jump import EngineJumpStep
+from detectorist.reduction.engine_steps.ramp_fit import MarkedRampFitStep
 from detectorist.reduction.headers import (
     flag_missing_rates,
     require_consistent_input,

@@ -10,17 +10,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 from jwst.assign_wcs.assign_wcs_step import AssignWcsStep
-from jwst.dark_current.dark_current_step import DarkCurrentStep
 from jwst.dq_init.dq_init_step import DQInitStep
 from jwst.flatfield.flat_field_step import FlatFieldStep
 from jwst.gain_scale.gain_scale_step import GainScaleStep
 from jwst.group_scale.group_scale_step import GroupScaleStep
-from jwst.ipc.ipc_step import IPCStep
 from jwst.lastframe.lastframe_step import LastFrameStep
-from jwst.linearity.linearity_step import LinearityStep
-from jwst.reset.reset_step import ResetStep
 from jwst.rscd.rscd_step import RscdStep
-from jwst.saturation.saturation_step import SaturationStep
 from jwst.srctype.srctype_step import SourceTypeStep
 from stdatamodels.jwst.datamodels import CubeModel, JwstDataModel, RampModel
 
@@ -38,7 +33,14 @@ from detectorist.modes.lrs.spectra import LrsSpectra, SegmentSpectra
 from detectorist.modes.lrs.wavelengths import read_wavelength_map
 from detectorist.reduction import chunks, content_keys, exposure_parts, products
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
-from detectorist.reduction.engine_steps import MarkedRampFitStep
+from detectorist.reduction.engine_steps.front import (
+    EngineDarkCurrentStep,
+    EngineIPCStep,
+    EngineLinearityStep,
+    EngineResetStep,
+    EngineSaturationStep,
+)
+from detectorist.reduction.engine_steps.ramp_fit import MarkedRampFitStep
 from detectorist.reduction.headers import flag_missing_rates, flag_missing_samples
 from detectorist.reduction.integration_numbers import fill_in
 from detectorist.reference import GetWavelengthMap, SetCustomGain, SetCustomLinearity
@@ -113,7 +115,7 @@ class LrsPipeline(DetectoristPipeline):
 
     spec = """
         extraction = option("box", "optimal", default="box")  # how spectra are extracted
-        engine = option("auto", "stock", default="auto")  # compiled jump and ramp fit where they are proven, or stock
+        engine = option("auto", "stock", default="auto")  # compiled steps where they are proven, or stock
         wavelength_map = string(default=None)  # FITS file with a WAVELENGTH extension, used instead of the WCS
         calibrate_errors = boolean(default=False)  # scale errors to the scatter between integrations
         min_trace_sigma = float(default=8.0)  # a trace that stands out by less is refused; 0: none is
@@ -130,15 +132,15 @@ class LrsPipeline(DetectoristPipeline):
         "group_scale": GroupScaleStep,
         "dq_init": DQInitStep,
         "emicorr": OneByOneEmiCorrStep,
-        "saturation": SaturationStep,
-        "ipc": IPCStep,
+        "saturation": EngineSaturationStep,
+        "ipc": EngineIPCStep,
         "lastframe": LastFrameStep,
-        "reset": ResetStep,
+        "reset": EngineResetStep,
         "drop_groups": DropGroupsStep,
         "reference_pixel": off_by_default(ReferencePixelStep),
-        "linearity": LinearityStep,
+        "linearity": EngineLinearityStep,
         "rscd": RscdStep,
-        "dark_current": DarkCurrentStep,
+        "dark_current": EngineDarkCurrentStep,
         "subtract_group_offsets": off_by_default(SubtractGroupOffsetsStep),
         "group_background_subtract": off_by_default(GroupBackgroundSubtractStep),
         "flag_showers": off_by_default(FlagShowersStep),

@@ -1,41 +1,8 @@
-"""Standard steps of stage 1 that run in the compiled engine where it supports the exposure, with the same results."""
+"""Standard steps of stage 1 that run in the compiled engine where it supports the exposure, with the same results.
 
-from detectorist.reduction.engine_steps.emicorr import EngineEmiCorrStep
-from detectorist.reduction.engine_steps.front import (
-    EngineDarkCurrentStep,
-    EngineIPCStep,
-    EngineLinearityStep,
-    EngineRefPixStep,
-    EngineResetStep,
-    EngineSaturationStep,
-)
-from detectorist.reduction.engine_steps.jump import EngineJumpStep
-from detectorist.reduction.engine_steps.ramp_fit import EngineRampFitStep, MarkedRampFitStep, mark_unfitted
+A module each, or one for several steps of a kind: a mode imports what the steps that it has need.
+"""
 
-#: By the name under which pipelines list them: `step_defs = {**Parent.step_defs, **ENGINE_STEPS}`.
-ENGINE_STEPS = {
-    "emicorr": EngineEmiCorrStep,
-    "saturation": EngineSaturationStep,
-    "ipc": EngineIPCStep,
-    "refpix": EngineRefPixStep,
-    "reset": EngineResetStep,
-    "linearity": EngineLinearityStep,
-    "dark_current": EngineDarkCurrentStep,
-    "jump": EngineJumpStep,
-    "ramp_fit": EngineRampFitStep,
-}
+from detectorist.reduction.deferred import defer_replaced_packages
 
-__all__ = [
-    "ENGINE_STEPS",
-    "EngineDarkCurrentStep",
-    "EngineEmiCorrStep",
-    "EngineIPCStep",
-    "EngineJumpStep",
-    "EngineLinearityStep",
-    "EngineRampFitStep",
-    "EngineRefPixStep",
-    "EngineResetStep",
-    "EngineSaturationStep",
-    "MarkedRampFitStep",
-    "mark_unfitted",
-]
+defer_replaced_packages()  # before standard steps import them

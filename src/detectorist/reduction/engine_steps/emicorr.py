@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +13,7 @@ from scipy.interpolate import BSpline, make_interp_spline
 
 from detectorist.engine import NotCovered
 from detectorist.engine.emicorr import LONGEST_RAMP, chi_squared, quiet_pixels, subtract_wave, sum_by_phase
+from detectorist.engine.emicorr_search import chi_squared_near_minima
 from detectorist.reduction.engine_steps.base import EngineStep, in_place
 
 #: Columns of each output that stock leaves out of the fit, counted in times of four columns.
@@ -61,12 +64,8 @@ class EngineEmiCorrStep(EngineStep, EmiCorrStep):
         quiet = np.concatenate([quiet_pixels(part, pdq) for part in parts])
         sums, counts = sum_by_phase(data, quiet, phase_bin, len(points))
         trials = np.arange(nphases_opt) * 1.0 / nphases_opt
-        fitter = emicorr.EMIfitter(sums, counts, wave, template, trials, turn_per_int)
-
-        wave_sums = (fitter.szlist, fitter.stzlist, fitter.szzlist)
-        args = (sums, counts, fitter.zlist, wave_sums, trials, turn_per_int)
-        chi2 = chi_squared(*args, separately=fit_ints_separately)
-        offsets, amplitudes = (_one_by_one if fit_ints_separately else _together)(fitter, chi2)
+        args = (sums, counts, wave, template, trials, turn_per_int)
+        offsets, amplitudes = (_one_by_one if fit_ints_separately else _together)(*args)
         subtract_wave(data, phase, turn_per_group * np.arange(n_groups), offsets, amplitudes, wave)
         return data
 
@@ -78,21 +77,69 @@ class EngineEmiCorrStep(EngineStep, EmiCorrStep):
         return chi_squared_terms
 
 
-def _together(fitter: emicorr.EMIfitter, chi2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _together(sums, counts, wave, template, trials, turn_per_int) -> tuple[np.ndarray, np.ndarray]:
     """Return phase, in turns, and amplitude of every integration from one fit to all."""
-    best = emicorr.get_best_phase(fitter.phaselist, chi2)
+    fitter = emicorr.EMIfitter(sums, counts, wave, template, trials, turn_per_int)
+    best = emicorr.get_best_phase(trials, _chi_squared(fitter, separately=False))
     _, amplitude = emicorr.calc_chisq_amplitudes(fitter, phases=[best])
     return (best + np.arange(fitter.nints) * fitter.dphase_frame) % 1, np.repeat(amplitude, fitter.nints)
 
 
-def _one_by_one(fitter: emicorr.EMIfitter, chi2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _one_by_one(sums, counts, wave, template, trials, turn_per_int) -> tuple[np.ndarray, np.ndarray]:
     """Return phase, in turns, and amplitude of every integration from a fit to it alone."""
+    fitter = _FitterOnDemand(sums, counts, wave, template, trials, turn_per_int)
+    chi2 = chi_squared_near_minima(sums, counts, wave, template, trials, turn_per_int, fitter.exact)
+    if chi2 is None:
+        chi2 = _chi_squared(fitter, separately=True)
     offsets, amplitudes = np.empty(fitter.nints), np.empty(fitter.nints)
     for i in range(fitter.nints):
-        best = emicorr.get_best_phase(fitter.phaselist, chi2[i])
+        best = emicorr.get_best_phase(trials, chi2[i])
         amplitudes[i] = emicorr.calc_chisq_amplitudes(fitter, phases=[best], ints=[i])[1][0]
         offsets[i] = best + i * fitter.dphase_frame
     return offsets, amplitudes
+
+
+def _chi_squared(fitter: emicorr.EMIfitter, *, separately: bool) -> np.ndarray:
+    """Return chi squared at all trial phases."""
+    wave_sums = (fitter.szlist, fitter.stzlist, fitter.szzlist)
+    args = (fitter.all_y, fitter.all_n, fitter.zlist, wave_sums, fitter.phaselist, fitter.dphase_frame)
+    return chi_squared(*args, separately=separately)
+
+
+class _OnDemand(Sequence):
+    """A sequence whose items are made when they are first asked for."""
+
+    def __init__(self, size: int, make: Callable[[int], np.ndarray]):
+        self._size = size
+        self._make = cache(make)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, k: Any) -> Any:
+        if not 0 <= k < self._size:
+            raise IndexError(k)
+        return self._make(int(k))
+
+
+class _FitterOnDemand(emicorr.EMIfitter):
+    """Stock's fitter, which evaluates the wave at all trial phases at once, but at each when it is asked for."""
+
+    def __init__(self, sums, counts, wave, template, trials, turn_per_int):
+        super().__init__(sums, counts, wave, template, (), turn_per_int)
+        self.phaselist = trials
+
+        def wave_at(k: int) -> np.ndarray:
+            return self.phasefunc((self.phases_template.T + trials[k]) % 1).T
+
+        self.zlist = _OnDemand(len(trials), wave_at)
+        self.stzlist = _OnDemand(len(trials), lambda k: np.sum(self.grouptimes * self.zlist[k], axis=1))
+        self.szlist = _OnDemand(len(trials), lambda k: np.sum(self.zlist[k], axis=1))
+        self.szzlist = _OnDemand(len(trials), lambda k: np.sum(self.zlist[k] ** 2, axis=1))
+
+    def exact(self, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return the wave at a trial phase, and its sums over the groups: plain, times the group's number, squared."""
+        return self.zlist[k], self.szlist[k], self.stzlist[k], self.szzlist[k]
 
 
 def _phases(ny: int, n_times: int, nsamples: int, rowclocks: int, period: float) -> np.ndarray:

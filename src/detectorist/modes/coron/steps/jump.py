@@ -11,7 +11,7 @@ from detectorist import models
 from detectorist.algorithms import dq
 from detectorist.algorithms.flicker.group_stripes import group_stripes
 from detectorist.errors import TooFewPixels
-from detectorist.reduction.engine_steps import EngineJumpStep
+from detectorist.reduction.engine_steps.jump import EngineJumpStep
 from detectorist.stage_1.nircam_readout import readout_of, times_of_groups
 
 log = logging.getLogger(__name__)

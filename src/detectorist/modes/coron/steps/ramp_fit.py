@@ -16,8 +16,8 @@ from detectorist.algorithms import dq
 from detectorist.algorithms.ramps.rc_pixels import LEAST_GROUPS, first_straight_group
 from detectorist.algorithms.ramps.saturation import grow_mask
 from detectorist.algorithms.ramps.slope_variance import deconvolved_share, photon_share
-from detectorist.reduction.engine_steps import MarkedRampFitStep, mark_unfitted
 from detectorist.reduction.engine_steps.base import replaced
+from detectorist.reduction.engine_steps.ramp_fit import MarkedRampFitStep, mark_unfitted
 
 log = logging.getLogger(__name__)
 

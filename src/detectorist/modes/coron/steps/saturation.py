@@ -12,7 +12,7 @@ from stdatamodels.jwst.datamodels import RampModel, dqflags
 from detectorist import models
 from detectorist.algorithms import dq
 from detectorist.algorithms.ramps.saturation import flag_saturation
-from detectorist.reduction.engine_steps import EngineSaturationStep
+from detectorist.reduction.engine_steps.front import EngineSaturationStep
 
 log = logging.getLogger(__name__)
 

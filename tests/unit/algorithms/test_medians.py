@@ -1,0 +1,37 @@
+"""Medians of rows against numpy's."""
+
+import numpy as np
+import pytest
+
+from detectorist.algorithms.medians import medians_of_rows
+
+KINDS = {
+    "normal": lambda rng, shape: rng.normal(size=shape),
+    "few values": lambda rng, shape: rng.integers(0, 5, shape).astype(float),
+    "ascending": lambda rng, shape: np.sort(rng.normal(size=shape), axis=1),
+    "all alike": lambda rng, shape: np.ones(shape),
+    "outliers": lambda rng, shape: rng.standard_cauchy(shape),
+    # The sample, every so many values, sees only the low half.
+    "periodic": lambda rng, shape: np.where(np.arange(shape[1]) * 256 % shape[1] < 256, 0.0, rng.normal(5, 1, shape)),
+    "infinite": lambda rng, shape: np.where(rng.random(shape) < 0.3, np.inf, rng.normal(size=shape)),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n", [1, 2, 3, 100, 1024, 1025, 1026, 7001])
+def test_medians_are_those_of_numpy(kind, n):
+    values = KINDS[kind](np.random.default_rng(n), (7, n))
+    np.testing.assert_array_equal(medians_of_rows(values), np.median(values, axis=1))
+
+
+def test_a_row_with_nan_has_none():
+    values = np.random.default_rng(1).normal(size=(3, 2000))
+    values[1, 7] = np.nan
+    found = medians_of_rows(values)
+    assert np.isnan(found[1])
+    np.testing.assert_array_equal(found[[0, 2]], np.median(values[[0, 2]], axis=1))
+
+
+def test_no_values_have_none():
+    assert np.isnan(medians_of_rows(np.empty((2, 0)))).all()
+    assert medians_of_rows(np.empty((0, 5))).shape == (0,)
