@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from detectorist.reduction.garbage_collection import frozen_heap
+from detectorist.reduction.garbage_collection import RARELY, collect_rarely, freeze_what_was_loaded, frozen_heap
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +55,24 @@ def test_a_heap_that_was_frozen_before_stays_so():
         assert gc.get_freeze_count() > 0
     finally:
         gc.unfreeze()
+
+
+def test_what_was_loaded_since_is_frozen_too_and_garbage_is_not():
+    freeze_what_was_loaded()
+    assert gc.get_freeze_count() == 0  # nothing was frozen before
+    with frozen_heap():
+        kept, dropped = [Node()], make_cycle()
+        before = gc.get_freeze_count()
+        freeze_what_was_loaded()
+        assert gc.get_freeze_count() > before
+        assert dropped() is None
+        assert not any(one is kept for one in gc.get_objects())
+
+
+def test_the_command_collects_rarely():
+    before = gc.get_threshold()
+    try:
+        collect_rarely()
+        assert gc.get_threshold() == RARELY
+    finally:
+        gc.set_threshold(*before)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 
 from detectorist.campaign.local_pool import PoolEvent
-from detectorist.campaign.worker import run_job
+from detectorist.campaign.worker import run_job, settle_or_leave_it
 from detectorist.modes.job import Job
 
 
@@ -23,6 +24,7 @@ class ThisProcess:
     def __init__(self, report: Callable[[str, float, int, str], None]):
         self._report = report
         self._job: Job | None = None
+        self._settled = False
 
     @property
     def free(self) -> int:
@@ -33,7 +35,10 @@ class ThisProcess:
         """Import nothing ahead: the first job does."""
 
     def start(self, job: Job) -> None:
-        """Take a job."""
+        """Take a job, and settle for its mode until the end of the run."""
+        if not self._settled and gc.get_freeze_count() == 0:
+            self._settled = True
+            settle_or_leave_it(job.mode)
         self._job = job
 
     def wait(self, timeout_s: float) -> list[PoolEvent]:
@@ -45,5 +50,7 @@ class ThisProcess:
         return [PoolEvent("record", job.name, record)]
 
     def close(self) -> None:
-        """Drop a job that was not begun."""
+        """Drop a job that was not begun, and collect garbage as before."""
         self._job = None
+        if self._settled:
+            gc.unfreeze()

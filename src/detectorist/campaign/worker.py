@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from detectorist.modes import load_mode
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, InputFile, Job, JobRecord, Outcome, Product
 from detectorist.product_names import is_fits
 from detectorist.reduction.file_hash import FRESH_NS, file_hash
-from detectorist.reduction.garbage_collection import freeze_imports
+from detectorist.reduction.garbage_collection import freeze_imports, freeze_what_was_loaded
 from detectorist.reduction.products import write_text
 
 LOG = "detectorist.log"
@@ -41,6 +42,7 @@ def run_job(job: Job, progress: Callable[[float, int, str], None] = lambda done,
     """Do a job and return its record; no error leaves this function, SystemExit included (crds ends in it)."""
     with _ONE_AT_A_TIME:
         memory.reset_peak()
+        freeze_what_was_loaded()
         worker = f"{os.uname().nodename}:{os.getpid()}"
         record = JobRecord(job.name, CRASHED, started=time.time(), worker=worker, output_dir=job.output_dir)
         began = time.process_time()
@@ -62,6 +64,12 @@ def settle(mode: str) -> None:
     """
     load_mode(mode).prepare()
     freeze_imports()
+
+
+def settle_or_leave_it(mode: str) -> None:
+    """Settle as far as it goes: a job would fail alike, and then be recorded with its reason."""
+    with suppress(Exception, SystemExit):
+        settle(mode)
 
 
 def _do(job: Job, record: JobRecord, progress: Callable[[float, int, str], None]) -> None:

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from detectorist.campaign import memory
-from detectorist.campaign.worker import APPEND, LOG, run_job, settle
+from detectorist.campaign.worker import APPEND, LOG, run_job, settle_or_leave_it
 from detectorist.modes.job import Job
 from detectorist.reduction.garbage_collection import collect_rarely
 
@@ -40,7 +40,7 @@ def main(descriptor: int, parent: int) -> None:
         mode = value if kind == "prepare" else value["mode"]
         if mode not in settled:
             settled.add(mode)
-            _settle(mode)
+            settle_or_leave_it(mode)
         if kind == "prepare":
             connection.send(("prepared",))
         else:
@@ -55,14 +55,6 @@ def _serve(connection: Connection, job: Job) -> None:
 
     record = run_job(job, progress)
     connection.send(("record", record, memory.resident_bytes()))
-
-
-def _settle(mode: str) -> None:
-    try:
-        settle(mode)
-    except (Exception, SystemExit):
-        # A job would fail alike, and then be recorded with its reason.
-        return
 
 
 def _listen(connection: Connection, inbox: queue.Queue) -> None:

@@ -46,6 +46,13 @@ def freeze_imports() -> None:
     gc.freeze()
 
 
+def freeze_what_was_loaded() -> None:
+    """Exclude also what was loaded since `freeze_imports`, between two jobs, when no ramp is alive."""
+    if gc.get_freeze_count() > 0:
+        gc.collect()
+        gc.freeze()
+
+
 def _freeze() -> Callable[[], None]:
     """Freeze the heap, and return what thaws it."""
     if gc.get_freeze_count() > 0:
