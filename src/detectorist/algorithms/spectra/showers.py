@@ -122,7 +122,10 @@ def _excess_of_blocks(
     excess, changed = [], np.zeros(len(data), bool)
     for k in range(len(data)):
         use = usable[k] & known
-        left = _without_changes(data[k] - mean, noise, use, changes) / np.where(known, noise, 1)
+        difference = data[k] - mean
+        # Light that all pixels have is sky, or what a reset leaves; the background takes it.
+        difference = difference - (np.median(difference[use]) if use.any() else 0.0)
+        left = _without_changes(difference, noise, use, changes) / np.where(known, noise, 1)
         changed[k] = _is_the_trace(use & (np.abs(left) >= HIT_SIGMA), center)
         use = use & (np.abs(left) < HIT_SIGMA)
         total = _blocks(np.where(use, np.clip(left, -CLIP_SIGMA, CLIP_SIGMA), 0))

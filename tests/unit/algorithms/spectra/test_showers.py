@@ -50,6 +50,23 @@ def in_aperture(image):
     return np.where(np.abs(COLUMNS - CENTER[:, None]) <= HALF_WIDTH, image, 0).sum(axis=1)
 
 
+@pytest.mark.parametrize("k", [0, 6])
+@pytest.mark.parametrize("level", [20.0, -5.0])
+def test_light_that_all_pixels_have_is_no_shower(rng, k, level):
+    """As a decay after the reset leaves it in the first integration."""
+    data, err, mask = make_rates(rng)
+    data[k] += level
+    assert not measure(data, err, mask).image.any()
+
+
+def test_a_shower_in_an_integration_with_more_light_everywhere_is_found(rng):
+    data, err, mask = make_rates(rng, [(6, 60, 60, 6, 20)])
+    data[6] += 1.0
+    found = measure(data, err, mask)
+    assert np.flatnonzero(found.image.any(axis=(1, 2))).tolist() == [6]
+    assert found.sigma[6] > 10
+
+
 PATCHES = [(100, 37, 5, 25), (60, 60, 4, 20), (120, 30, 9, 6), (90, 36, 20, 10), (150, 45, 12, 30), (195, 40, 10, 15)]
 
 
