@@ -3,9 +3,17 @@
 import gc
 import weakref
 
+import numpy as np
 import pytest
 
-from detectorist.reduction.garbage_collection import RARELY, collect_rarely, freeze_what_was_loaded, frozen_heap
+from detectorist.reduction.garbage_collection import (
+    RARELY,
+    WORTH_BYTES,
+    WhenMemoryGrew,
+    collect_rarely,
+    freeze_what_was_loaded,
+    frozen_heap,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -76,3 +84,42 @@ def test_the_command_collects_rarely():
         assert gc.get_threshold() == RARELY
     finally:
         gc.set_threshold(*before)
+
+
+@pytest.mark.parametrize(
+    ("resident", "collected"),
+    [
+        ([100, 100, 101], False),  # as much as before
+        ([100, 100 + WORTH_BYTES, 100], True),
+        ([WORTH_BYTES, 100, 100 + WORTH_BYTES], True),  # less for a while, and then more
+        ([0, 0, 0], True),  # a system that does not tell
+    ],
+)
+def test_a_step_is_worth_a_collection_when_memory_grew(resident, collected):
+    told = iter([*resident, *resident[-1:] * 3])
+    stand_in = WhenMemoryGrew(lambda: next(told))
+    node = make_cycle()
+    stand_in.collect()
+    stand_in.collect()
+    assert (node() is None) == collected
+    assert stand_in.get_threshold() == gc.get_threshold()
+
+
+def test_stpipe_has_its_own_collector_again():
+    from stpipe import step
+
+    with frozen_heap():
+        assert isinstance(step.gc, WhenMemoryGrew)
+    assert step.gc is gc
+
+
+def test_a_large_array_in_a_cycle_is_released_before_the_next_step():
+    from stpipe import step
+
+    with frozen_heap():
+        node = Node()
+        node.itself, node.ramp = node, np.ones(WORTH_BYTES // 4)
+        dropped = weakref.ref(node)
+        del node
+        step.gc.collect()
+        assert dropped() is None

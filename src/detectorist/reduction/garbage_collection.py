@@ -8,14 +8,18 @@ are imported, Python collects, for .7 s in all, where there is next to no garbag
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detectorist.reduction.asdf_extensions import load_extensions
 from detectorist.reduction.global_state import ProcessWideChange
 
+#: Memory by which a process must have grown for garbage to be worth collecting: less than any ramp that a step drops.
+WORTH_BYTES = 16_000_000
 #: New objects, and collections of young ones, after which Python looks for garbage; by default 700, 10, 10.
 RARELY = (10_000, 10, 10)
 
@@ -53,12 +57,54 @@ def freeze_what_was_loaded() -> None:
         gc.freeze()
 
 
+class WhenMemoryGrew:
+    """Stands in for the module `gc` in stpipe: collects garbage where a ramp may be in it, and not before other steps.
+
+    resident_bytes : function
+        Returns the memory that the process holds, 0 where the system does not tell.
+    """
+
+    def __init__(self, resident_bytes: Callable[[], int]):
+        self._resident_bytes = resident_bytes
+        self._least = resident_bytes()
+
+    def collect(self, *args: Any) -> int:
+        """Collect garbage if the process holds more than after the last collection by WORTH_BYTES; see `gc.collect`."""
+        now = self._resident_bytes()
+        if 0 < now < self._least + WORTH_BYTES:
+            self._least = min(self._least, now)
+            return 0
+        found = gc.collect(*args)
+        self._least = self._resident_bytes()
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what else `gc` has."""
+        return getattr(gc, name)
+
+
+def _resident_bytes() -> int:
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
 def _freeze() -> Callable[[], None]:
-    """Freeze the heap, and return what thaws it."""
-    if gc.get_freeze_count() > 0:
-        return lambda: None
-    freeze_imports()
-    return gc.unfreeze
+    """Freeze the heap, let stpipe collect where it is worth while, and return what undoes both."""
+    frozen_before = gc.get_freeze_count() > 0
+    if not frozen_before:
+        freeze_imports()
+    from stpipe import step as stpipe_step
+
+    stpipe_step.gc = WhenMemoryGrew(_resident_bytes)
+
+    def thaw() -> None:
+        stpipe_step.gc = gc
+        if not frozen_before:
+            gc.unfreeze()
+
+    return thaw
 
 
 _FROZEN = ProcessWideChange(_freeze)
