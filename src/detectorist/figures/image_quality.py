@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from detectorist.algorithms.images.patches import nanmedian
 from detectorist.figures.style import COLOURS, new_figure
 
 #: Standard error of a median of many values over that of their mean.
@@ -50,7 +51,7 @@ def row_levels(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     free = np.where(mask | ~np.isfinite(image), np.nan, image)
     seen = np.isfinite(free).any(axis=1)
     level = np.full(len(image), np.nan)
-    level[seen] = np.nanmedian(free[seen], axis=1)
+    level[seen] = nanmedian(free[seen], axis=1)
     return level - np.nanmedian(level) if seen.any() else level
 
 

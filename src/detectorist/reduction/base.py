@@ -12,6 +12,7 @@ from jwst.stpipe import Pipeline, Step
 from stdatamodels.jwst import datamodels
 from stpipe import config_parser
 
+from detectorist.reduction.crds_keywords import look_keywords_up
 from detectorist.reduction.garbage_collection import FrozenHeap
 from detectorist.reduction.schemas import parsed_once
 from detectorist.step import DetectoristStep
@@ -62,6 +63,7 @@ class DetectoristPipeline(FrozenHeap, Pipeline):
     @classmethod
     def build_config_of_recipe(cls, dataset: str | None, **parameters: Any) -> Any:
         """Return the parameters of a run with a recipe, which replaces the default one."""
+        look_keywords_up()
         token = _other_recipe.set(True)
         try:
             return cls.build_config(dataset, **parameters)

@@ -58,7 +58,7 @@ def running_median(series: np.ndarray, length: int) -> np.ndarray:
 
 
 def nanmedian(values: np.ndarray, axis: int) -> np.ndarray:
-    """Return the median of what is finite, NaN where nothing is, without a warning."""
+    """Return the median of what is finite, NaN where nothing is, without a warning; no value may be infinite."""
     ordered = np.sort(values, axis=axis)
     n = np.isfinite(values).sum(axis=axis, keepdims=True)
     low = np.take_along_axis(ordered, np.maximum(n - 1, 0) // 2, axis)

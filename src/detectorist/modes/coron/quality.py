@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from detectorist.algorithms import dq
+from detectorist.algorithms.images.patches import nanmedian
 from detectorist.modes.quality import (
     MISSING_REFERENCES,
     Check,
@@ -184,7 +185,7 @@ def _of_integrations(rate: np.ndarray, cube: np.ndarray, errors: np.ndarray, fla
     values = np.where(usable, cube, np.nan)
     some = usable.any(axis=0)
     middle = np.full(cube.shape[1:], np.nan)
-    middle[some] = np.nanmedian(values[:, some], axis=0)
+    middle[some] = nanmedian(values[:, some], axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         away = (values - middle) / np.where(usable, errors, np.nan)
         pulls = np.diff(values, axis=0) / np.hypot(errors[1:], errors[:-1])

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from detectorist.algorithms import dq
+from detectorist.algorithms.images.patches import nanmedian
 from detectorist.algorithms.images.radial_noise import find_star, measure_radial_noise
 from detectorist.errors import DetectoristError
 from detectorist.figures import coronagraph
@@ -209,8 +210,8 @@ def _flag_pictures(flags: np.ndarray) -> Iterator[Picture]:
 def _median_and_scatter(cube: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the median over integrations and the robust scatter about it; NaN where nothing is known."""
     filled = np.where(np.isfinite(cube).any(axis=0), cube, 0.0)
-    middle = np.nanmedian(filled, axis=0)
-    scatter = 1.4826 * np.nanmedian(np.abs(filled - middle), axis=0)
+    middle = nanmedian(filled, axis=0)
+    scatter = 1.4826 * nanmedian(np.abs(filled - middle), axis=0)
     unknown = ~np.isfinite(cube).any(axis=0)
     middle[unknown] = scatter[unknown] = np.nan
     return middle, scatter
