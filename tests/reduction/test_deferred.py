@@ -38,6 +38,8 @@ import sys
 import detectorist.modes.lrs.pipeline
 print([name for name in sys.modules if name.startswith(("scipy.stats.", "scipy.signal._signaltools"))])
 import scipy.signal
+from scipy.stats import *
+print(callable(sigmaclip))
 from scipy.stats import norm
 from stcal.jump import jump
 print(norm.cdf(0), jump.signal.oaconvolve is scipy.signal.oaconvolve, sys.modules["scipy.stats"].norm is norm)
@@ -45,4 +47,4 @@ print(norm.cdf(0), jump.signal.oaconvolve is scipy.signal.oaconvolve, sys.module
 
 
 def test_packages_that_the_engine_replaces_load_when_they_are_used():
-    assert run(REPLACED) == ["[]", "0.5 True True"]
+    assert run(REPLACED) == ["[]", "True", "0.5 True True"]

@@ -25,7 +25,7 @@ class _LoadedOnUse(ModuleType):
     """
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("__") and name != "__all__":  # which `from ... import *` asks for
             raise AttributeError(name)
         self.__class__ = ModuleType  # type: ignore[assignment]
         assert self.__spec__ is not None
