@@ -35,8 +35,8 @@ MAP_PIX, MAP_BIN_PIX = 48.0, 16
 #: Part of a frame that counts as its darkest places, percent.
 DARKEST_PERCENT = 5.0
 #: The wings of compact sources: width (sigma) and bins of the map, its scatter from which wings that touch a source
-#: are masked, from which they need touch none, and pixels by which they grow.
-WING_PIX, WING_BIN_PIX, WING_SIGMA, ALONE_SIGMA, WING_GROW_PIX = 5.0, 2, 1.5, 3.5, 6
+#: are masked, from which they need touch none, and pixels by which they grow; from which a hole is masked.
+WING_PIX, WING_BIN_PIX, WING_SIGMA, ALONE_SIGMA, WING_GROW_PIX, HOLE_SIGMA = 5.0, 2, 1.5, 3.5, 6, 5.0
 
 
 def map_wide_light(image: np.ndarray, usable: np.ndarray) -> np.ndarray:
@@ -118,6 +118,8 @@ def solve_wide_light(
 def mask_wings(image: np.ndarray, usable: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Return where wings of compact sources are above the scatter, (ny, nx) bool; the mask's own pixels are not in it.
 
+    So are holes, which no search for sources finds: of the core of a snowball, or a wisp subtracted too strongly.
+
     image : ndarray of float32, shape (ny, nx), without noise and wide light.
     usable, mask : ndarray of bool, shape (ny, nx), pixels to use, and known sources.
     """
@@ -133,6 +135,7 @@ def mask_wings(image: np.ndarray, usable: np.ndarray, mask: np.ndarray) -> np.nd
     above = np.where(known, smooth - middle, 0)
     sources = mask[::WING_BIN_PIX, ::WING_BIN_PIX]
     wings = hysteresis(above > WING_SIGMA * scatter, (above > ALONE_SIGMA * scatter) | sources) & ~sources
+    wings |= hysteresis(above < -ALONE_SIGMA * scatter, above < -HOLE_SIGMA * scatter) & ~sources
     wings = ndimage.binary_dilation(wings, iterations=WING_GROW_PIX // WING_BIN_PIX)
     return np.repeat(np.repeat(wings, WING_BIN_PIX, 0), WING_BIN_PIX, 1)[: mask.shape[0], : mask.shape[1]] & ~mask
 

@@ -108,3 +108,14 @@ def test_wings_of_a_masked_star_are_masked_and_the_sky_is_not(rng):
     assert not (wings & mask).any()
     assert wings[(star > 0.006) & ~mask].mean() > 0.9
     assert wings[star < 0.0005].mean() < 0.1
+
+
+def test_holes_are_masked_and_noise_is_not(rng):
+    """The core of a snowball whose rate came out too low: no source, yet it would lower its rows."""
+    y, x = np.mgrid[:SIZE, :SIZE]
+    core = np.hypot(y - 300, x - 150) < 22
+    image = (WHITE * rng.normal(size=(SIZE, SIZE)) - 0.018 * core).astype(np.float32)
+    everything, nothing = np.ones(image.shape, bool), np.zeros(image.shape, bool)
+    found = wide_light.mask_wings(image, everything, nothing)
+    assert found[core].mean() > 0.95
+    assert found[np.hypot(y - 300, x - 150) > 50].mean() < 0.01
