@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 #: Share of the mid-times that must be valid: else all times are computed from the header.
 LEAST_KNOWN = 0.5
+#: Times that tell a cadence.
+LEAST_ON_A_LINE = 6
 #: Columns of INT_TIMES; BJD columns are Julian dates minus 2400000.5, as the standard pipeline writes them.
 TABLE_DTYPE = np.dtype(
     [
@@ -112,6 +114,8 @@ def _rows_of_segment(model: JwstDataModel, n_ints: int) -> tuple[np.ndarray | No
         return None, f"INT_TIMES has {len(table)} rows for {n_ints} integrations"
     for name in TABLE_DTYPE.names[1:]:
         table[name][~(table[name] > 0)] = np.nan  # zero stands for "not computed"
+    for name in TABLE_DTYPE.names[1:]:
+        table[name][_off_the_cadence(table[name], table["integration_number"])] = np.nan
     mid = table["int_mid_MJD_UTC"]
     known = np.isfinite(mid)
     if known.mean() < LEAST_KNOWN or (np.diff(mid[known]) <= 0).any():
@@ -119,6 +123,23 @@ def _rows_of_segment(model: JwstDataModel, n_ints: int) -> tuple[np.ndarray | No
     table["integration_number"] = wanted
     _warn_of_bad_rows(model, table)
     return table, ""
+
+
+def _off_the_cadence(times: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """Return which times lie half a cadence or more off the line of the others, shape (n_ints,) bool.
+
+    Integrations of an exposure are equally spaced: a wrong value costs its own time only. One whose neighbours are off
+    as well, or the last one if it is later than the others, may lie behind a gap, and is kept.
+    """
+    known, none = np.isfinite(times), np.zeros(times.size, bool)
+    if known.sum() < LEAST_ON_A_LINE or (np.diff(number) <= 0).any():
+        return none
+    cadence = float(np.median(np.diff(times[known]) / np.diff(number[known])))
+    rest = times - cadence * number
+    off = known & ~(np.abs(rest - np.median(rest[known])) < 0.5 * abs(cadence))
+    on = known & ~off
+    before, after = np.r_[times[0] > times[1], on[:-1]], np.r_[on[1:], times[-1] < times[-2]]
+    return off & before & after
 
 
 def _warn_of_bad_rows(model: JwstDataModel, table: np.ndarray) -> None:

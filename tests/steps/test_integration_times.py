@@ -57,6 +57,34 @@ def test_rows_of_the_segment_are_picked_by_number(make_lrs_rateints, numbers):
     assert_array_equal(got.table["integration_number"], [6, 7, 8, 9, 10])
 
 
+@pytest.mark.parametrize("row", [0, 4, 7])
+@pytest.mark.parametrize("wrong", [0.0, np.nan, -3.0, 59000.0, 1e9])
+def test_one_wrong_value_costs_its_own_time(make_lrs_rateints, row, wrong, caplog):
+    if (row, wrong) in ((7, 1e9), (0, 59000.0)):
+        pytest.skip("there may be a gap before the last integration, or behind the first")
+    rates = make_lrs_rateints(n_ints=8)
+    rates.int_times = good = table_of(range(1, 9))
+    spoilt = good.copy()
+    spoilt["int_mid_BJD_TDB"][row] = spoilt["int_mid_MJD_UTC"][row] = wrong
+    rates.int_times = spoilt
+    with caplog.at_level(logging.WARNING, logger="detectorist"):
+        got = times.integration_times(rates)
+    assert not got.reconstructed
+    for found, name in ((got.mjd_utc, "int_mid_MJD_UTC"), (got.bjd_tdb, "int_mid_BJD_TDB")):
+        assert np.flatnonzero(np.isnan(found)).tolist() == [row]
+        assert_array_equal(np.delete(found, row), np.delete(good[name], row))
+    assert f"no valid time for 1 of 8 integrations (number {row + 1})" in caplog.text
+
+
+@pytest.mark.parametrize("late", [1, 2, 6])
+def test_times_behind_a_gap_are_kept(make_lrs_rateints, late):
+    rates = make_lrs_rateints(n_ints=20)
+    table = table_of([*range(1, 21 - late), *range(101 - late, 101)])
+    table["integration_number"] = range(1, 21)
+    rates.int_times = table
+    assert_array_equal(times.integration_times(rates).mjd_utc, table["int_mid_MJD_UTC"])
+
+
 def test_rows_that_count_from_one_in_every_file(make_lrs_rateints):
     rates = make_lrs_rateints(n_ints=3)
     rates.meta.exposure.integration_start = 21

@@ -1,5 +1,6 @@
 """A spectrum of depths from spectra through time: truth, files, the command, and what is refused."""
 
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -43,6 +44,26 @@ def make_series(seed=1, *, depth=0.012, event="transit", n_exposures=1, noise=SI
         source="made here",
     )
     return series, depths
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_an_integration_without_its_time_is_left_out(product, caplog, both):
+    """The scale of the others stays: UTC at the observatory is up to ten minutes from the barycentre."""
+    with xr.open_dataset(product, engine="h5netcdf", decode_times=False) as opened:
+        dataset = opened.load()
+    time = dataset["time_bjd_tdb"].values.copy()
+    utc = time - 2400000.503
+    time[7] = np.nan
+    utc[7] = np.nan if both else utc[7]
+    dataset["time_bjd_tdb"], dataset["time_mjd_utc"] = ("integration_number", time), ("integration_number", utc)
+    dataset.to_netcdf(product, engine="h5netcdf")
+    with caplog.at_level(logging.WARNING, logger="detectorist"):
+        series = read_time_series(product)
+    assert series.attributes["time_scale"] == "BJD_TDB"
+    np.testing.assert_array_equal(series.time_bjd_tdb, np.delete(time, 7))
+    np.testing.assert_array_equal(series.flux, np.delete(dataset["flux"].values, 7, axis=0))
+    assert "time_bjd_tdb is not known for 1 of" in caplog.text
+    assert "(number 8)" in caplog.text
 
 
 def settings(**changed):

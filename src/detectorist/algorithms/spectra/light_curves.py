@@ -27,9 +27,20 @@ class LightCurve:
 
 
 def hours_since_first(time_mjd: np.ndarray) -> np.ndarray:
-    """Return times as hours since the first, shape (n_ints,); or, where any is unknown, indices from 0."""
-    hours = 24 * (np.asarray(time_mjd, float) - float(time_mjd[0]))
-    return hours if np.isfinite(hours).all() else np.arange(hours.size, dtype=float)
+    """Return times as hours since the first, shape (n_ints,).
+
+    A few that are unknown lie on the line through those beside them; where fewer than half are known, indices from 0.
+    """
+    time = np.asarray(time_mjd, float)
+    known, number = np.isfinite(time), np.arange(time.size, dtype=float)
+    if known.sum() < max(2, 0.5 * time.size):
+        return number if not known.all() else 24 * (time - time[0])
+    filled = np.interp(number, number[known], time[known])
+    cadence = float(np.median(np.diff(time[known]) / np.diff(number[known])))
+    first, last = np.flatnonzero(known)[[0, -1]]
+    filled[:first] = filled[first] + cadence * (number[:first] - first)
+    filled[last + 1 :] = filled[last] + cadence * (number[last + 1 :] - last)
+    return 24 * (filled - filled[0])
 
 
 def sum_wavelengths(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,12 +15,16 @@ import xarray as xr
 from detectorist.algorithms.spectra.fixed_wavelengths import undo_movement
 from detectorist.errors import InputError, NoSuchFile
 
+log = logging.getLogger(__name__)
+
 #: Days between Julian dates and the modified ones that files held before.
 MJD_ZERO = 2400000.5
 #: Where a run writes its spectra, below the folder of an exposure.
 PRODUCT = "stage_2/stage_2_output.nc"
 #: Variables of one number per integration that fits may use as regressors.
 PER_INTEGRATION = ("x_shift", "y_shift", "psf_sigma")
+#: Share of the integrations whose times must be known; the others are left out.
+LEAST_KNOWN = 0.5
 #: A gap of more cadences than this begins another exposure, where a table does not tell exposures apart.
 GAP_CADENCES = 5.0
 
@@ -139,14 +144,15 @@ def _read_one(path: Path) -> TimeSeries:
         if variable.dims[:1] == ("integration_number",) and name not in ("flux", "flux_error")
     }
     time, scale = _times(path, dataset)
+    known = np.isfinite(time)
     exposure = series.pop("exposure", np.ones(time.size, int)).astype(int)
     return TimeSeries(
         wavelength[order],
-        dataset["flux"].values[:, order].astype(float),
-        dataset["flux_error"].values[:, order].astype(float),
-        time,
-        exposure,
-        series,
+        dataset["flux"].values[known][:, order].astype(float),
+        dataset["flux_error"].values[known][:, order].astype(float),
+        time[known],
+        exposure[known],
+        {name: values[known] for name, values in series.items()},
         str(dataset["flux"].attrs.get("units", "DN/s")),
         {**dataset.attrs, "time_scale": scale},
         str(path),
@@ -155,17 +161,28 @@ def _read_one(path: Path) -> TimeSeries:
 
 
 def _times(path: Path, dataset: xr.Dataset) -> tuple[np.ndarray, str]:
-    """Return whole Julian dates, also of files that hold modified ones, and what scale they are on."""
+    """Return whole Julian dates, also of files that hold modified ones, and what scale they are on.
+
+    An integration whose time is unknown is left out (NaN): another scale for all of them would be minutes off.
+    """
     for name, scale in (("time_bjd_tdb", "BJD_TDB"), ("time_mjd_utc", "JD_UTC")):
         if name not in dataset.variables:
             continue
         time = dataset[name].values.astype(float)
-        if np.isfinite(time).all():
-            time = time if np.median(time) > 1e6 else time + MJD_ZERO
-            if (np.diff(time) <= 0).any():
-                raise InputError(f"{path}: {name} does not increase from one integration to the next")
-            return time, scale
-    raise InputError(f"{path}: neither time_bjd_tdb nor time_mjd_utc holds the times of all integrations")
+        known = np.isfinite(time)
+        if known.sum() < LEAST_KNOWN * time.size:
+            continue
+        time = time if np.median(time[known]) > 1e6 else time + MJD_ZERO
+        if (np.diff(time[known]) <= 0).any():
+            raise InputError(f"{path}: {name} does not increase from one integration to the next")
+        if not known.all():
+            numbers = ", ".join(str(k) for k in dataset["integration_number"].values[~known][:5])
+            log.warning(
+                "%s: %s is not known for %d of %d integrations (number %s%s): they are left out",
+                path, name, (~known).sum(), time.size, numbers, ", ..." if (~known).sum() > 5 else "",
+            )  # fmt: skip
+        return time, scale
+    raise InputError(f"{path}: neither time_bjd_tdb nor time_mjd_utc holds the times of most integrations")
 
 
 def _join(parts: Sequence[TimeSeries]) -> TimeSeries:

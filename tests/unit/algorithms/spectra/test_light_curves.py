@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from detectorist.algorithms.spectra.light_curves import point_to_point_scatter, scatter_of_bins, sum_wavelengths
+from detectorist.algorithms.spectra.light_curves import (
+    hours_since_first,
+    point_to_point_scatter,
+    scatter_of_bins,
+    sum_wavelengths,
+)
 
 
 def test_sum_leaves_out_wavelengths_that_are_missing_once(rng):
@@ -16,6 +21,18 @@ def test_sum_leaves_out_wavelengths_that_are_missing_once(rng):
     total = flux[:, 1] + flux[:, 3]
     assert_allclose(got.flux, total / np.median(total))
     assert_allclose(got.error, np.sqrt(2) / np.median(total))
+
+
+@pytest.mark.parametrize("unknown", [[], [0], [3], [9], [0, 1, 5, 9]])
+def test_times_that_are_unknown_lie_between_the_others(unknown):
+    time = 60000 + np.arange(10) / 240
+    time[unknown] = np.nan
+    assert_allclose(hours_since_first(time), 0.1 * np.arange(10), atol=1e-7)
+
+
+def test_without_most_times_integrations_are_counted():
+    assert_allclose(hours_since_first(np.full(4, np.nan)), [0, 1, 2, 3])
+    assert_allclose(hours_since_first([60000.0, *[np.nan] * 5]), np.arange(6))
 
 
 def test_sum_refuses_an_empty_range():
