@@ -78,8 +78,8 @@ def page_of(found: dict[str, Any]) -> str:
         "scatter of n integrations is known to 1 / sqrt(2 n) only, chi2 per bin to 0.32. *Same noise, no electronics* "
         "has the photons and reads of the measured array and no electronic signal: chi2 that is alike in both comes "
         "from the noise drawn. *Decay left in* is the measured array with the reset step skipped: the recipe depends "
-        "on that step. What the decay leaves in the second group then looks like a shower in some integrations, "
-        "which lose the group, and their slopes, which bend with the light, come out 0.3 % lower than the others.",
+        "on that step. The first integration, whose decay is larger and slower, then comes out 0.5 % low, for the "
+        "linearity correction takes the decay for light; a concern says so, and it is to be left out of fits.",
         "",
         "| electronics | seed | integrations, groups | " + " | ".join(names) + " |",
         "|---" * (len(names) + 3) + "|",
