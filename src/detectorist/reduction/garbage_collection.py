@@ -40,7 +40,8 @@ def frozen_heap() -> AbstractContextManager[None]:
 
 def freeze_imports() -> None:
     """Exclude everything alive from garbage collection, and what the first file and kernel would load for good."""
-    load_extensions()
+    if "asdf" in sys.modules:
+        load_extensions()
     if "numba" in sys.modules:
         from numba.core.registry import cpu_target
 
@@ -95,12 +96,13 @@ def _freeze() -> Callable[[], None]:
     frozen_before = gc.get_freeze_count() > 0
     if not frozen_before:
         freeze_imports()
-    from stpipe import step as stpipe_step
-
-    stpipe_step.gc = WhenMemoryGrew(_resident_bytes)
+    stpipe_step: Any = sys.modules.get("stpipe.step")
+    if stpipe_step is not None:
+        stpipe_step.gc = WhenMemoryGrew(_resident_bytes)
 
     def thaw() -> None:
-        stpipe_step.gc = gc
+        if stpipe_step is not None:
+            stpipe_step.gc = gc
         if not frozen_before:
             gc.unfreeze()
 
