@@ -4,9 +4,9 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
-from detectorist.numba_cache import require_folder
+from detectorist.cache_folders import require_folders
 
-require_folder()  # before anything imports numba
+require_folders()  # before anything imports numba
 
 __version__ = version("detectorist")
 

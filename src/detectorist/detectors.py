@@ -157,6 +157,9 @@ class LrsSlitless:
 
 LRS_SLITLESS = LrsSlitless()
 
+#: EXP_TYPE of coronagraphic exposures.
+CORONAGRAPHIC_TYPES = ("NRC_CORON", "MIR_4QPM", "MIR_LYOT")
+
 
 @dataclass(frozen=True)
 class NircamDetector:

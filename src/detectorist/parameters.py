@@ -8,10 +8,19 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator, MappingView, Set
 from typing import Any
 
 from detectorist.errors import ParameterError
+
+
+def as_list(value: Any) -> Any:
+    """Return as a list what can be gone through but not indexed, or only once; anything else as it is.
+
+    Generators, `map`, `dict.keys()`, sets, ranges: stpipe copies and compares parameters, which these do not all allow.
+    """
+    return list(value) if isinstance(value, Iterator | MappingView | Set | range | deque) else value
 
 
 def parse_value(value: Any) -> Any:
@@ -28,8 +37,8 @@ def parse_value(value: Any) -> Any:
         except (ValueError, SyntaxError):
             return text
         return list(parsed) if isinstance(parsed, tuple) else parsed
-    value = value.tolist() if hasattr(value, "tolist") else value
-    if isinstance(value, list | tuple | range):
+    value = as_list(value.tolist() if hasattr(value, "tolist") else value)
+    if isinstance(value, list | tuple):
         # A comma-separated option arrives as pieces of a list: "[0", "1", "2]".
         if any(isinstance(item, str) for item in value):
             joined = parse_value(", ".join(str(item) for item in value))
@@ -52,10 +61,8 @@ def parse_index_list(value: Any, *, name: str, words: Iterable[str] = ()) -> lis
         return parsed
     if _is_int(parsed):
         return [int(parsed)]
-    if isinstance(parsed, list | tuple | set) or hasattr(parsed, "tolist"):
-        items = list(parsed.tolist() if hasattr(parsed, "tolist") else parsed)
-        if all(_is_int(item) for item in items):
-            return [int(item) for item in items]
+    if isinstance(parsed, list | set) and all(_is_int(item) for item in parsed):
+        return [int(item) for item in parsed]
     wanted = "a list of integers" + "".join(f', or "{word}"' for word in words)
     raise ParameterError(f"{name} is {value!r}: {wanted} is needed", parameter=name)
 

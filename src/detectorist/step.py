@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,6 +19,7 @@ from stdatamodels.jwst.datamodels import JwstDataModel
 
 from detectorist import __version__, models
 from detectorist.errors import AlreadyCorrected, InputError
+from detectorist.parameters import as_list
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,20 +62,20 @@ class DetectoristStep(Step):
     """
 
     def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **_as_plain(kwargs))
+        super().__init__(*args, **as_plain(kwargs))
         self.record: dict[str, Any] = {}
         self.written: list[Path] = []
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set a parameter, arrays of indices as lists; anything else as it is."""
-        if isinstance(value, np.ndarray) and re.search(rf"^\s*{name} = pass\b", self.spec, re.MULTILINE):
-            value = _as_plain({name: value})[name]
+        """Set a parameter, collections of indices as lists; anything else as it is."""
+        if isinstance(value, Iterable) and re.search(rf"^\s*{name} = pass\b", self.spec, re.MULTILINE):
+            value = _plain(value)
         super().__setattr__(name, value)
 
     @classmethod
     def call(cls, *args: Any, **kwargs: Any) -> Any:
         """Make a step with the parameters given and run it."""
-        return super().call(*args, **_as_plain(kwargs))
+        return super().call(*args, **as_plain(kwargs))
 
     @classmethod
     def _get_config_from_parameters(cls, crds_parameters, crds_observatory):
@@ -153,12 +154,19 @@ class DetectoristStep(Step):
             log.info("%s: figure written to %s", models.describe(model), written)
 
 
-def _as_plain(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return parameters with scalars of numpy as Python's and arrays of indices as lists.
+def as_plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters, in tables of steps too, with scalars of numpy as Python's and collections of indices as lists.
 
-    stpipe compares values with ==, which arrays refuse, and takes no scalar of numpy for a number.
+    stpipe compares values with ==, which arrays refuse, copies them, which generators refuse, and takes no scalar of
+    numpy for a number.
     """
-    return {name: value.tolist() if _is_small(value) else value for name, value in parameters.items()}
+    return {name: _plain(value) for name, value in parameters.items()}
+
+
+def _plain(value: Any) -> Any:
+    if type(value) is dict:
+        return as_plain(value)
+    return value.tolist() if _is_small(value) else as_list(value)
 
 
 def _is_small(value: Any) -> bool:

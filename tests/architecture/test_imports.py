@@ -9,7 +9,7 @@ from imports import REPOSITORY, ROOT, circles, graph, imports, modules
 from detectorist.modes import MODES
 
 #: Small words and facts, open to all.
-FACTS = {"errors", "parameters", "detectors", "product_names", "fits_files", "times", "numba_cache"}
+FACTS = {"errors", "parameters", "detectors", "product_names", "fits_files", "times", "cache_folders"}
 #: Rooms that steps may use.
 BELOW_STEPS = {"models", "step", "algorithms", "engine", "figures", "crds_source"}
 #: For every room, from the cellar up, the rooms of this package it may import from, besides the facts.
@@ -19,7 +19,7 @@ ALLOWED = {
     "detectors": set(),
     "product_names": set(),
     "fits_files": set(),
-    "numba_cache": set(),
+    "cache_folders": set(),
     "times": {"models"},
     "algorithms": set(),
     "engine": {"algorithms"},

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from detectorist.cli import main
+from detectorist.errors import InputError, NoSuchFile, OutputError, ParameterError, PlaceTaken, ReferenceMissing
 
 MODE = "fake_mode:FakeMode"
 
@@ -203,3 +204,25 @@ def test_bars_on_a_terminal():
         assert bars._progress.tasks[0].completed == 1
         assert len(bars._progress.tasks) == 1
     assert "its process died" in screen.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ParameterError("x"), 2),
+        (NoSuchFile("x"), 2),
+        (ReferenceMissing("x"), 2),
+        (InputError("x"), 3),
+        (PlaceTaken("x"), 3),
+        (OutputError("x"), 4),
+        (RuntimeError("x"), 4),
+        (KeyboardInterrupt(), 130),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_codes_of_errors_that_end_a_command(detectorist, monkeypatch, error, code):
+    def fail():
+        raise error
+
+    monkeypatch.setattr("detectorist.cli.app.app", fail)
+    assert detectorist("status", "out")[0] == code

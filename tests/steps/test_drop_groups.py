@@ -1,5 +1,7 @@
 """DropGroupsStep: named groups, and groups found in the data."""
 
+from collections import deque
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -45,6 +47,30 @@ def test_indices_in_whatever_holds_numbers(make_lrs_ramp, drop, how):
         step.drop_groups = drop
         got = step.run(ramp)
     assert list(np.nonzero(got.groupdq[0, :, 0, 0])[0]) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: (group for group in (0, 1)),
+        lambda: map(int, "01"),
+        {0: "a", 1: "b"}.keys,
+        {"a": 0, "b": 1}.values,
+        lambda: frozenset({0, 1}),
+        lambda: deque([0, 1]),
+    ],
+    ids=["generator", "map", "keys", "values", "frozenset", "deque"],
+)
+@pytest.mark.parametrize("how", ["constructor", "call", "attribute"])
+def test_indices_that_can_be_gone_through(make_lrs_ramp, make, how):
+    """Also only once: the step can be run again."""
+    ramp = make_lrs_ramp(n_ints=1, n_groups=4)
+    step = DropGroupsStep(drop_groups=make()) if how == "constructor" else DropGroupsStep()
+    if how == "attribute":
+        step.drop_groups = make()
+    results = [DropGroupsStep.call(ramp, drop_groups=make())] if how == "call" else [step.run(ramp), step.run(ramp)]
+    for got in results:
+        assert list(np.nonzero(got.groupdq[0, :, 0, 0])[0]) == [0, 1]
 
 
 def test_flags_are_added_and_twice_is_once(make_lrs_ramp):

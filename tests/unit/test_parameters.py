@@ -50,7 +50,7 @@ def test_a_list_means_the_same_however_it_is_written(values):
     toml = tomllib.loads(f"groups = {values}")["groups"]
     as_options = [str(v) for v in values]
     cells = f"[{', '.join(as_options)}]".split(", ")
-    for written in (values, tuple(values), np.array(values, int), str(values), toml, as_options, cells):
+    for written in (values, tuple(values), np.array(values, int), str(values), toml, as_options, cells, iter(values)):
         assert parse_index_list(written, name="groups") == values
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from detectorist import numba_cache
+from detectorist import cache_folders
 
 
 def is_compiled(module: str) -> bool:
@@ -17,6 +17,6 @@ def is_compiled(module: str) -> bool:
         return True
     own = Path(__file__).parents[1] / module
     pattern = f"{own.name}.*py{sys.version_info.major}{sys.version_info.minor}*.nbi"
-    beside = [] if numba_cache.is_chosen() else [own.parent / "__pycache__"]
-    places = [*beside, *numba_cache.folders()]
+    beside = [] if cache_folders.is_chosen() else [own.parent / "__pycache__"]
+    places = [*beside, *cache_folders.folders()]
     return any(next(place.rglob(pattern), None) is not None for place in places)

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from detectorist.campaign import memory
+from detectorist.campaign.chosen_files import files_of_mode, require_files, require_utf8
 from detectorist.campaign.exposures import Choices, require_safe_name
 from detectorist.campaign.job_keys import with_keys
 from detectorist.campaign.later_stages import later_jobs, split_settings, stages_through
 from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same, products_are_whole
 from detectorist.campaign.order import in_order_of_time, what_was_left
-from detectorist.errors import InputError, OutputError, ParameterError, PlaceTaken
+from detectorist.errors import InputError, OutputError, PlaceTaken
 from detectorist.modes import Mode, group_exposures, load_mode
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Gathered, Job, JobRecord, Prediction
-from detectorist.product_names import is_fits
 
 #: Memory of a worker whose job cannot be predicted.
 UNKNOWN_BYTES = 2_000_000_000
@@ -158,29 +158,12 @@ def plan_run(request: PlanRequest, *, again: bool = False, memory_bytes: int = 0
     ParameterError
         As `make_jobs`; for a path that is not valid UTF-8.
     """
-    _require_utf8(request)
-    _require_files(request)
+    require_utf8([Path(request.output_dir).absolute(), *request.files])
+    require_files(request.files)
     gathered = gather(request)
     jobs = make_jobs(request, gathered)
     plan = make_plan(jobs, request.output_dir, again=again, memory_bytes=memory_bytes)
     return replace(plan, notes=gathered.notes, conclude=gathered.conclude)
-
-
-def _require_utf8(request: PlanRequest) -> None:
-    """Refuse names that are no text: records, tables and headers, which are text, could not hold them."""
-    for path in (Path(request.output_dir).absolute(), *request.files):
-        try:
-            str(path).encode()
-        except UnicodeEncodeError as error:
-            shown = str(path).encode("utf-8", "backslashreplace").decode()
-            raise ParameterError(f"{shown}: its name is not valid UTF-8; rename it, or choose another one") from error
-
-
-def _require_files(request: PlanRequest) -> None:
-    """Refuse pipes and devices, whose end would be waited for; a file that is not there fails in its own job."""
-    for path in request.files:
-        if Path(path).exists() and not Path(path).is_file():
-            raise ParameterError(f"{path}: not a file; files, or folders of them, are needed")
 
 
 def gather(request: PlanRequest) -> Gathered:
@@ -195,22 +178,9 @@ def gather(request: PlanRequest) -> Gathered:
     steps = _steps_in_force(mode, _first_stage_of(request, mode)[0])
     if request.gathered is not None:
         return request.gathered(steps)
-    files, notes = _without_acquisitions(request.files)
-    if notes and not files:
-        raise ParameterError(f"{'; '.join(notes)}: no exposure is left to reduce")
+    files, notes = files_of_mode(mode, request.files)
     gathered = mode.gather(files, Path(request.output_dir), steps)
     return replace(gathered, notes=(*notes, *gathered.notes))
-
-
-def _without_acquisitions(files: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """Return the files that are no target acquisition, and a line on each that is."""
-    if not any(is_fits(file) for file in files):
-        return list(files), []
-    from detectorist.reduction.headers import is_target_acquisition
-
-    left_out = [file for file in files if is_target_acquisition(file)]
-    notes = [f"{file.name}: target acquisition; left out" for file in left_out]
-    return [file for file in files if file not in left_out], notes
 
 
 def _steps_in_force(mode: Mode, request: PlanRequest) -> dict[str, dict[str, Any]]:

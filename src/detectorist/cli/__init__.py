@@ -10,7 +10,14 @@ import traceback
 from pathlib import Path
 
 from detectorist.cli.exit_codes import BAD_ARGUMENTS, CRASHED, INTERRUPTED, READER_LEFT, UNPROCESSABLE
-from detectorist.errors import DetectoristError, NoSuchFile, OutputError, ParameterError, ReferenceMissing
+from detectorist.errors import (
+    DetectoristError,
+    NoSuchFile,
+    OutputError,
+    ParameterError,
+    ReferenceMissing,
+    is_unprocessable,
+)
 from detectorist.reduction.garbage_collection import collect_rarely
 from detectorist.terminal.lines import printable
 from detectorist.terminal.log import keep_warnings_off_terminal
@@ -31,7 +38,7 @@ def main() -> None:
     except (ParameterError, ReferenceMissing, NoSuchFile) as error:
         _fail(error, BAD_ARGUMENTS)
     except DetectoristError as error:
-        _fail(error, UNPROCESSABLE)
+        _fail(error, UNPROCESSABLE if is_unprocessable(error) else CRASHED)
     except KeyboardInterrupt:
         print("interrupted: finished products are kept; run the same command again to continue", file=sys.stderr)
         sys.exit(INTERRUPTED)

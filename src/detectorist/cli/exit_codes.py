@@ -1,6 +1,7 @@
 """Exit codes of the command."""
 
-#: Bad arguments, data that cannot be processed, an unexpected error.
+#: Bad arguments; data that cannot be processed, or a place that is taken; a file that cannot be written (a full disk, a
+#: folder that another run holds) or an unexpected error.
 BAD_ARGUMENTS, UNPROCESSABLE, CRASHED = 2, 3, 4
 #: As shells say of a program that Ctrl-C ended.
 INTERRUPTED = 130

@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -29,7 +30,7 @@ from detectorist.modes.job import (
     Wanted,
 )
 from detectorist.parameters import nearest
-from detectorist.product_names import exposure_name
+from detectorist.product_names import exposure_name, without_ending
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -77,6 +78,8 @@ class Mode(ABC):
     #: Formats of other programs that products can be written in: name -> "package.module:function", called as
     #: function(sources, format, target or None, overwrite=...), which returns the files it wrote.
     exports: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    #: EXP_TYPE of what it reduces: files of types that other modes have are left out of its runs.
+    exposure_types: ClassVar[tuple[str, ...]] = ()
     #: Endings of the files that a folder or glob may contribute.
     suffixes: ClassVar[tuple[str, ...]] = ("_uncal.fits", "_uncal.fits.gz")
     #: Stages after the first that `--through` names, in order: name -> "package.module:Class" of a `Stage`.
@@ -232,6 +235,17 @@ def _targets() -> dict[str, str]:
     return {**MODES, **{name: target for name, target in sorted(others.items()) if name not in MODES}}
 
 
+@cache
+def modes_of_exposure_types() -> dict[str, tuple[str, ...]]:
+    """Return {EXP_TYPE: names of the modes that reduce it}; what is installed but cannot be loaded has none."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in mode_names():
+        with suppress(ParameterError):
+            for kind in load_mode(name).exposure_types:
+                found[kind] = (*found.get(kind, ()), name)
+    return found
+
+
 def load_mode(name: str) -> Mode:
     """Return the mode of a name, or of "package.module:Class"; of "mode/stage", the stage.
 
@@ -270,12 +284,12 @@ def group_exposures(mode: Mode, files: Iterable[Path]) -> dict[str, list[Path]]:
     Raises
     ------
     ParameterError
-        When two files of one name lie in different folders: products of one would replace those of the other.
+        When files of one name, compressed or not, lie in different folders: their products would have one name too.
     """
     found: dict[str, list[Path]] = {}
     seen: dict[str, Path] = {}
     for path in sorted({Path(file) for file in files}):
-        other = seen.setdefault(path.name, path)
+        other = seen.setdefault(without_ending(path), path)
         if other != path:
             raise ParameterError(f"{other} and {path} have the same name: their products would too")
         found.setdefault(mode.exposure_of(path), []).append(path)

@@ -15,7 +15,7 @@ from stpipe import config_parser
 from detectorist.reduction.crds_keywords import look_keywords_up
 from detectorist.reduction.garbage_collection import FrozenHeap
 from detectorist.reduction.schemas import parsed_once
-from detectorist.step import DetectoristStep
+from detectorist.step import DetectoristStep, as_plain
 
 #: Whether parameters are being put together for a recipe other than the default one.
 _other_recipe: ContextVar[bool] = ContextVar("other_recipe", default=False)
@@ -48,9 +48,14 @@ class DetectoristPipeline(FrozenHeap, Pipeline):
     default_recipe: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **self._above_recipe(kwargs))
+        super().__init__(*args, **self._above_recipe(as_plain(kwargs)))
         self.progress: Callable[[float, int, str], None] = lambda done, total, what: None
         self.reference_source = "crds"
+
+    @classmethod
+    def call(cls, *args: Any, **kwargs: Any) -> Any:
+        """Make a pipeline with the parameters given and run it."""
+        return super().call(*args, **as_plain(kwargs))
 
     @classmethod
     def get_config_from_reference(cls, *args: Any, **kwargs: Any) -> Any:

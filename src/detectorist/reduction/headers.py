@@ -109,13 +109,22 @@ def _require_times_table(path: Path) -> None:
         )
 
 
+def exposure_type(path: Path) -> str:
+    """Return the EXP_TYPE of a file; "" where it has none or cannot be read."""
+    try:
+        return (read_keywords(path).text("EXP_TYPE") if is_fits(path) else None) or ""
+    except InputError:
+        return ""
+
+
+def is_acquisition_type(kind: str) -> bool:
+    """Return whether an EXP_TYPE is one of target acquisition."""
+    return kind.endswith(("_TACQ", "_TACONFIRM"))
+
+
 def is_target_acquisition(path: Path) -> bool:
     """Return whether a file is of a target acquisition by its EXP_TYPE; a file that cannot be read is not."""
-    try:
-        kind = read_keywords(path).text("EXP_TYPE") if is_fits(path) else None
-    except InputError:
-        return False
-    return (kind or "").endswith(("_TACQ", "_TACONFIRM"))
+    return is_acquisition_type(exposure_type(path))
 
 
 def read_header(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from astropy.table import Table
 
+from detectorist.detectors import CORONAGRAPHIC_TYPES
 from detectorist.errors import InputError, NoSuchFile, ParameterError
 from detectorist.fits_files import Keywords, read_keywords
 from detectorist.parameters import nearest
@@ -20,8 +21,6 @@ log = logging.getLogger(__name__)
 
 #: What an exposure can be: the science target, the reference star, and empty fields for either.
 TYPES = ("SCI", "REF", "SCI_BG", "REF_BG")
-#: Coronagraphic exposures by EXP_TYPE.
-EXPOSURE_TYPES = ("NRC_CORON", "MIR_4QPM", "MIR_LYOT")
 #: Orientations that differ by less than this belong to one roll, degrees.
 ROLL_TOLERANCE_DEG = 0.5
 #: Products that an exposure can be known by.
@@ -118,9 +117,9 @@ def read_row(path: Path) -> dict[str, Any] | None:
     if is_target_acquisition(path):
         log.warning("%s: EXP_TYPE is %s, target acquisition; left out", path, kind)
         return None
-    if kind not in EXPOSURE_TYPES:
+    if kind not in CORONAGRAPHIC_TYPES:
         raise InputError(
-            f"{path}: EXP_TYPE is {kind}; a coronagraphic exposure ({', '.join(EXPOSURE_TYPES)}) is needed"
+            f"{path}: EXP_TYPE is {kind}; a coronagraphic exposure ({', '.join(CORONAGRAPHIC_TYPES)}) is needed"
         )
     raw = product_of(path) == "uncal"
     uncal = path if raw else _find_uncal(path)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from detectorist.detectors import CORONAGRAPHIC_TYPES
 from detectorist.errors import InputError
 from detectorist.modes import Mode
 from detectorist.modes.job import Gathered, Job, JobRecord, Outcome, Prediction, Progress
@@ -30,6 +31,7 @@ class CoronMode(Mode):
     name: ClassVar = "coron"
     title: ClassVar = "coronagraphy with NIRCam and MIRI: raw ramps to rates"
     pipeline: ClassVar = "detectorist.modes.coron.pipeline:Coron1Pipeline"
+    exposure_types: ClassVar = CORONAGRAPHIC_TYPES
     together: ClassVar = True
     subdir: ClassVar = "stage1"
     commands: ClassVar = {"subtract": "detectorist.modes.coron.subtraction.command:subtract"}

@@ -30,6 +30,7 @@ class ImagingMode(Mode):
     name: ClassVar = "imaging"
     title: ClassVar = "NIRCam images: raw ramps to rates without snowballs, wisps and 1/f noise"
     pipeline: ClassVar = "detectorist.modes.imaging.pipeline:ImagingPipeline"
+    exposure_types: ClassVar = ("NRC_IMAGE",)
     together: ClassVar = True
     output_dir: ClassVar = "calibrated"
     commands: ClassVar = {

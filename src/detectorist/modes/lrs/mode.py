@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from detectorist.detectors import LRS_SLITLESS
 from detectorist.errors import DetectoristError
 from detectorist.modes import Mode
 from detectorist.modes.job import Gathered, Job, JobRecord, Outcome, Prediction, Progress
@@ -52,6 +53,7 @@ class LrsMode(Mode):
     name: ClassVar = "lrs"
     title: ClassVar = "MIRI LRS slitless time series: raw ramps to spectra through time"
     pipeline: ClassVar = "detectorist.modes.lrs.pipeline:LrsPipeline"
+    exposure_types: ClassVar = (LRS_SLITLESS.exposure_type,)
     recipe_aliases: ClassVar = {"best": "default", "short": "exotic-short", "long": "exotic-long"}
     commands: ClassVar = {"spectrum": "detectorist.modes.lrs.spectrum.command:spectrum"}
     exports: ClassVar = {

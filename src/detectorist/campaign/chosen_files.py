@@ -1,0 +1,78 @@
+"""The files of a run: names that can be recorded, real files, and exposures that are the mode's to reduce."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from detectorist.errors import ParameterError
+from detectorist.modes import Mode, modes_of_exposure_types
+from detectorist.product_names import is_fits
+
+#: Files of one kind that a note lists by name.
+MOST_NAMED = 3
+
+
+def require_utf8(paths: Sequence[Path]) -> None:
+    """Refuse names that are no text: records, tables and headers, which are text, could not hold them.
+
+    Raises
+    ------
+    ParameterError
+    """
+    for path in paths:
+        try:
+            str(path).encode()
+        except UnicodeEncodeError as error:
+            shown = str(path).encode("utf-8", "backslashreplace").decode()
+            raise ParameterError(f"{shown}: its name is not valid UTF-8; rename it, or choose another one") from error
+
+
+def require_files(paths: Sequence[Path]) -> None:
+    """Refuse pipes and devices, whose end would be waited for; a file that is not there fails in its own job.
+
+    Raises
+    ------
+    ParameterError
+    """
+    for path in paths:
+        if Path(path).exists() and not Path(path).is_file():
+            raise ParameterError(f"{path}: not a file; files, or folders of them, are needed")
+
+
+def files_of_mode(mode: Mode, files: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Return the files that a mode reduces, and a line on each kind of others: acquisitions, and those of other modes.
+
+    A file whose type no mode has, or cannot be read, stays: it fails in its own job, with the reason.
+
+    Raises
+    ------
+    ParameterError
+        When none is left.
+    """
+    kept: list[Path] = []
+    left_out: dict[str, list[Path]] = {}
+    for file in files:
+        reason = _why_left_out(mode, Path(file)) if is_fits(file) else ""
+        (left_out.setdefault(reason, []) if reason else kept).append(Path(file))
+    notes = [f"{_listed(paths)}: {reason}; left out" for reason, paths in left_out.items()]
+    if notes and not kept:
+        raise ParameterError(f"{'; '.join(notes)}: no exposure is left to reduce")
+    return kept, notes
+
+
+def _why_left_out(mode: Mode, path: Path) -> str:
+    from detectorist.reduction.headers import exposure_type, is_acquisition_type
+
+    kind = exposure_type(path)
+    if is_acquisition_type(kind):
+        return "target acquisition"
+    others = modes_of_exposure_types().get(kind, ())
+    if others and mode.name not in others:
+        return f"exposure type {kind}, which is for mode {' or '.join(others)}"
+    return ""
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    names = ", ".join(path.name for path in paths[:MOST_NAMED])
+    return names if len(paths) <= MOST_NAMED else f"{names} and {len(paths) - MOST_NAMED} more"
