@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import difflib
 from collections import deque
-from collections.abc import Iterable, Iterator, MappingView, Set
+from collections.abc import Iterable, Iterator, Set, ValuesView
 from typing import Any
 
 from detectorist.errors import ParameterError
@@ -20,7 +20,7 @@ def as_list(value: Any) -> Any:
 
     Generators, `map`, `dict.keys()`, sets, ranges: stpipe copies and compares parameters, which these do not all allow.
     """
-    return list(value) if isinstance(value, Iterator | MappingView | Set | range | deque) else value
+    return list(value) if isinstance(value, Iterator | ValuesView | Set | range | deque) else value
 
 
 def parse_value(value: Any) -> Any:
