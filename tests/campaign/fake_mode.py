@@ -4,6 +4,7 @@ import ctypes
 import hashlib
 import os
 import resource
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -84,6 +85,23 @@ class FakeMode(Mode):
         """Let somebody else write to the raw file, once."""
         path = Path(job.files[0])
         path.write_text(path.read_text().replace("rewrite", "rewritten"))
+
+    def do_remove(self, job, value):
+        """Let somebody else remove the output folder, or a file of it."""
+        folder = Path(job.output_dir).parent
+        target = folder / value
+        shutil.rmtree(target) if target.is_dir() else target.unlink()
+
+    def do_replace(self, job, value):
+        """Let somebody else write a file where the output folder was."""
+        folder = Path(job.output_dir).parent
+        shutil.rmtree(folder)
+        folder.write_text("x")
+
+    def do_set_clock_back(self, job, value):
+        """Let the clock of this machine be set back by days."""
+        now = time.time
+        time.time = lambda: now() - float(value)
 
     def do_touch(self, job, value):
         Path(job.files[0]).touch()

@@ -118,6 +118,46 @@ def test_a_nested_output_folder_is_not_swept(campaign, raw, tmp_path):
     assert not ours.exists()
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("what", ["", FILE])
+def test_what_is_removed_while_a_run_is_at_work(campaign, raw, workers, what):
+    """The ledger, alone or with everything else, is missed and named; the next run makes what is gone."""
+    raw(a="x", b=f"remove={what}", c="y")
+    with pytest.raises(OutputError, match=f"{FILE}: was removed while the run was at work; give its command again"):
+        campaign.run(workers=workers)
+    raw(b="z")
+    assert campaign.run(workers=workers)["done"] == 3
+    assert not list(campaign.out.rglob(".partial-*"))
+
+
+def test_a_file_in_the_place_of_the_output_folder(campaign, raw):
+    raw(a="x", b="replace", c="y")
+    with pytest.raises(OutputError, match=f"{FILE}: "):
+        campaign.run(workers=0)
+    assert campaign.out.read_text() == "x"
+
+
+def test_a_damaged_ledger_is_named_with_what_to_do(campaign, raw):
+    raw(a="x")
+    campaign.run(workers=0)
+    (campaign.out / FILE).write_bytes(b"garbage" * 1000)
+    with pytest.raises(OutputError, match=f"{FILE}: the ledger cannot be used .* remove it, and give the command"):
+        campaign.run(workers=0)
+    (campaign.out / FILE).unlink()
+    assert campaign.run(workers=0)["done"] == 1
+
+
+def test_a_clock_that_is_set_back(campaign, raw, monkeypatch):
+    """Times are never negative, and the next run keeps what is done, whichever of them is later."""
+    raw(a="x", b="set_clock_back=1e6", c="y")
+    monkeypatch.setattr(time, "time", time.time)  # put back afterwards
+    assert campaign.run(workers=0)["done"] == 3
+    with Ledger(campaign.out, read_only=True) as ledger:
+        assert all(entry.record.seconds >= 0 for entry in ledger.entries().values())
+    assert campaign.run(workers=0)["done"] == 3
+    assert campaign.started() == []
+
+
 def limited(limit_bytes):
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
 

@@ -205,7 +205,14 @@ class Ledger:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise OutputError(f"{self.path}: the ledger cannot be used ({error})") from error
+            if self.run_id and not self.path.exists():
+                raise OutputError(
+                    f"{self.path}: was removed while the run was at work; give its command again"
+                ) from error
+            # A file that is damaged stays so; of a full disk or a lock SQLite says otherwise.
+            damaged = type(error) is sqlite3.DatabaseError
+            advice = "; remove it, and give the command of the run again" if damaged else ""
+            raise OutputError(f"{self.path}: the ledger cannot be used ({error}){advice}") from error
 
     def _version(self) -> int:
         return int(self._db.execute("PRAGMA user_version").fetchone()[0])
