@@ -318,6 +318,7 @@ def bounded(cases: Sequence[str], limit_mb: int, folder: Path | None) -> None:
         with tempfile.TemporaryDirectory() as name:
             place = (folder or Path(name)) / text.replace(":", "_")
             out = place / f"out_{limit_mb}"
+            shutil.rmtree(out, ignore_errors=True)  # else its stage 1 would be reused
             plan = make_plan(
                 make_jobs(Case(text).request(place / "raw", out)), out, again=True, memory_bytes=limit_mb * 10**6
             )
@@ -356,7 +357,7 @@ def main() -> None:
     four.add_argument("--folder", type=Path, help="keep raw files and products here")
     five = commands.add_parser("bounded")
     five.add_argument("cases", nargs="*", default=GROWING, help=Case.__doc__)
-    five.add_argument("--limit-mb", type=int, default=1000, help="--memory-limit of the runs")
+    five.add_argument("--limit-mb", type=int, default=700, help="--memory-limit of the runs")
     five.add_argument("--folder", type=Path, help="keep raw files and products here")
     given = parser.parse_args()
     if given.command == "overhead":

@@ -228,6 +228,46 @@ def test_predicted_memory_near_that_of_an_idle_worker(n_ints, n_groups, chunk_in
     assert 0.99 * measured_mb < predicted / 1e6 < 1.1 * measured_mb
 
 
+#: A limit near the peak of an exposure of 20 integrations, and exposures that grow beyond it.
+NEAR_LIMIT, GROWING_INTS = int(700e6), (20, 80, 320)
+
+
+def test_chunks_keep_predicted_memory_from_growing(monkeypatch, tmp_path):
+    """Under one limit the plan of 320 integrations of 12 groups takes as much memory as that of 20, within 15 %."""
+    from detectorist.modes.job import Job
+    from detectorist.modes.lrs import mode as lrs
+    from detectorist.reduction.ramp_sizes import RampSize
+
+    monkeypatch.setattr(lrs, "ramp_size", lambda path: RampSize(int(path.stem), 12, 416, 72))
+    jobs = [Job(str(n), "lrs", (f"{n}.fits",), str(tmp_path)) for n in GROWING_INTS]
+    fitted = [lrs.LrsMode().with_memory(job, NEAR_LIMIT) for job in jobs]
+    assert [job.options.get("chunk_ints") for job, _ in fitted] == [None, 16, 16]
+    assert not any(note for _, note in fitted)
+    predicted = [lrs.LrsMode().predict(job).memory_bytes for job, _ in fitted]
+    assert max(predicted) < 1.15 * min(predicted)
+    assert max(predicted) <= NEAR_LIMIT
+
+
+@pytest.mark.long
+def test_measured_memory_does_not_grow_either(tmp_path):
+    """Peaks of workers that reduce 20, 80 and 320 integrations, kernels compiled before, within 15 % of each other."""
+    from detectorist.simulate.lrs.scene import LrsScene
+
+    peaks = {}
+    for n_ints in (GROWING_INTS[0], *GROWING_INTS):  # the first one compiles
+        raw, out = tmp_path / f"raw_{n_ints}", tmp_path / f"out_{n_ints}"
+        if not raw.exists():
+            LrsScene().write(raw, ints=n_ints, groups=12, segments=1, seed=5)
+        shutil.rmtree(out, ignore_errors=True)  # else its stage 1 is reused
+        request = PlanRequest("lrs", sorted(raw.glob("*_uncal.fits")), out, references=str(raw / "crds"))
+        made = make_plan(make_jobs(request), out, memory_bytes=NEAR_LIMIT)
+        assert run_campaign(made, Execution(workers=1, memory_limit=NEAR_LIMIT))["done"] == 1
+        (entry,) = entries(out).values()
+        peaks[n_ints] = entry.record.peak_bytes
+    assert max(peaks.values()) < 1.15 * min(peaks.values()), peaks
+    assert max(peaks.values()) < NEAR_LIMIT
+
+
 def test_the_best_recipe_goes_in_chunks_too():
     from detectorist.modes.lrs.mode import reasons_against_chunks
 
