@@ -216,6 +216,7 @@ def test_bars_on_a_terminal():
         (PlaceTaken("x"), 3),
         (OutputError("x"), 4),
         (RuntimeError("x"), 4),
+        (OSError(36, "File name too long", "x"), 4),
         (KeyboardInterrupt(), 130),
     ],
     ids=lambda value: type(value).__name__,
@@ -226,3 +227,8 @@ def test_codes_of_errors_that_end_a_command(detectorist, monkeypatch, error, cod
 
     monkeypatch.setattr("detectorist.cli.app.app", fail)
     assert detectorist("status", "out")[0] == code
+
+
+def test_what_the_system_says_of_a_file_is_one_sentence(detectorist):
+    code, _, err = detectorist("export", "exotic", "x" * 300)
+    assert (code, err) == (4, f"error: {'x' * 300}: File name too long\n")

@@ -43,6 +43,8 @@ def main() -> None:
         print("interrupted: finished products are kept; run the same command again to continue", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except Exception as error:
+        if isinstance(error, OSError) and isinstance(error.filename, str):  # the system says what is wrong with a file
+            _fail(OutputError(f"{error.filename}: {error.strerror}"), CRASHED)
         print(printable(f"error: {type(error).__name__}: {error}"), file=sys.stderr)
         print(f"unexpected: please report it with the traceback in {_save_traceback()}", file=sys.stderr)
         sys.exit(CRASHED)

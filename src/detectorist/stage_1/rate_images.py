@@ -22,6 +22,9 @@ from detectorist.step import DetectoristStep
 
 log = logging.getLogger(__name__)
 
+#: Wisps are about as strong as their template: far beyond, a slip of the keyboard would fill the image with infinities.
+LARGEST_SCALE = 1000.0
+
 
 @contextmanager
 def naming(model: JwstDataModel) -> Iterator[None]:
@@ -114,6 +117,6 @@ def write_plane(step: DetectoristStep, model: JwstDataModel, suffix: str, plane:
 
 
 def require_scale(value: float | None) -> None:
-    """Raise ParameterError for a wisp scale that is negative or not a number."""
-    if value is not None and not (np.isfinite(value) and value >= 0):
-        raise ParameterError(f"scale is {value}: a number of 0 or more is needed", parameter="scale")
+    """Raise ParameterError for a wisp scale that is negative, not a number or beyond all reason."""
+    if value is not None and not 0 <= value <= LARGEST_SCALE:
+        raise ParameterError(f"scale is {value}: a number from 0 to {LARGEST_SCALE:g} is needed", parameter="scale")

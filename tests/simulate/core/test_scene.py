@@ -55,3 +55,9 @@ def test_a_subclass_stays_what_it_is():
 def test_an_unknown_name_is_answered_with_the_known_ones(name, said):
     with pytest.raises(ParameterError, match=said):
         require_known(name, TinyScene.components(), "component")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_numbers_that_are_none_are_refused(value):
+    with pytest.raises(ParameterError, match=f"slope of glow is {value}: a finite number is needed"):
+        TinyScene().with_("glow", slope=value)

@@ -42,7 +42,7 @@ def test_unknown_names_are_refused_with_the_nearest(call, hint):
 
 
 @pytest.mark.parametrize(
-    "numbers", [{"ints": 0}, {"groups": 1}, {"segments": 0}, {"seed": -1}, {"ints": 2, "segments": 3}]
+    "numbers", [{"ints": 0}, {"ints": 10**8}, {"groups": 1}, {"segments": 0}, {"seed": -1}, {"ints": 2, "segments": 3}]
 )
 def test_impossible_exposures_are_refused(numbers):
     with pytest.raises(ParameterError):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Callable, Collection
 from typing import Any, Self
 
 from detectorist.errors import ParameterError
 
+#: The largest number of integrations, and of groups, that observations can be planned with (APT).
+MOST = 65_535
 #: What `progress` is called with: integrations done, integrations in all, the file or work in hand.
 Progress = Callable[[float, int, str], None]
 
@@ -55,15 +58,24 @@ class Scene:
         Raises
         ------
         ParameterError
-            For a component or a parameter that does not exist; the nearest name is suggested.
+            For a component or a parameter that does not exist; the nearest name is suggested. For NaN and infinity.
         """
         require_known(component, (*self.components(), "detector"), "component")
         current = getattr(self, component)
         known = [f.name for f in dataclasses.fields(current)]
-        for name in changes:
+        for name, value in changes.items():
             require_known(name, known, f"parameter of {component}")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ParameterError(f"{name} of {component} is {value}: a finite number is needed")
         changed = dataclasses.replace(current, **changes)
         return dataclasses.replace(self, **{component: changed}, left_out=self.left_out - {component})
+
+
+def require_number(name: str, value: int, *, least: int, most: int = MOST) -> None:
+    """Raise ParameterError for a number of integrations, groups, files, ... that no observation has."""
+    if not least <= value <= most:
+        limit = f"at least {least}" if value < least else f"at most {most}"
+        raise ParameterError(f"{name} is {value}: {limit} is needed", parameter=name)
 
 
 def require_known(name: str, known: Collection[str], what: str) -> None:

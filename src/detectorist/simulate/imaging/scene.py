@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from detectorist.errors import ParameterError
-from detectorist.simulate.core.scene import Progress
+from detectorist.simulate.core.scene import Progress, require_number
 from detectorist.simulate.imaging.components import ImagingComponents
 from detectorist.simulate.imaging.exposure import MAX_INTS
 from detectorist.simulate.imaging.observation import ImagingObservation
@@ -48,8 +48,7 @@ class ImagingScene(ImagingComponents):
             When a number is too small.
         """
         for name, value, least in (("ints", ints, 1), ("groups", groups, 1), ("exposures", exposures, 1)):
-            if value < least:
-                raise ParameterError(f"{name} is {value}: at least {least} is needed", parameter=name)
+            require_number(name, value, least=least)
         if ints >= MAX_INTS:
             raise ParameterError(f"ints is {ints}: less than {MAX_INTS} is needed", parameter="ints")
         if seed < 0:

@@ -10,7 +10,7 @@ import numpy as np
 
 from detectorist.errors import ParameterError
 from detectorist.simulate.core.miri_components import MEASURED
-from detectorist.simulate.core.scene import Progress
+from detectorist.simulate.core.scene import Progress, require_number
 from detectorist.simulate.lrs.components import LrsComponents, late_curve
 from detectorist.simulate.lrs.observation import LrsObservation
 
@@ -95,11 +95,10 @@ class LrsScene(LrsComponents):
         Raises
         ------
         ParameterError
-            When a number is too small, or there are more segments than integrations.
+            When a number is too small or too large, or there are more segments than integrations.
         """
         for name, value, least in (("ints", ints, 1), ("groups", groups, 2), ("segments", segments, 1)):
-            if value < least:
-                raise ParameterError(f"{name} is {value}: at least {least} is needed", parameter=name)
+            require_number(name, value, least=least)
         if seed < 0:
             raise ParameterError(f"seed is {seed}: 0 or more is needed", parameter="seed")
         if segments > ints:
