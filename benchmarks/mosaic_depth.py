@@ -103,7 +103,10 @@ def read_mosaic(path: Path, raw: Path) -> Mosaic:
     from stdatamodels.jwst import datamodels
 
     first = sorted(path.parent.glob("*_cal.fits"))[0]
-    light = read_sources(raw, first.name.removesuffix("_cal.fits"))
+    name = first.name.removesuffix("_cal.fits")
+    light = read_sources(raw, name)
+    # Stage 3 may move all images, the first as well: where it put them is said by the images with outliers flagged.
+    first = next(iter(sorted(path.parent.glob(f"{name}_*crf.fits"))), first)
     with datamodels.open(path) as mosaic, datamodels.open(first) as image:
         unit = image.meta.photometry.conversion_megajanskys or 1.0  # without photometry, images stay in DN/s
         rows, columns = np.indices(mosaic.data.shape)
@@ -156,18 +159,26 @@ def net_flux(image: np.ndarray, peaks: np.ndarray, radius_pix: float) -> np.ndar
 
 
 def count_found(mosaic: Mosaic, peaks: np.ndarray) -> int:
-    """Return how many sources are found at the threshold below which more than FALSE_SHARE of detections are false."""
-    image = np.where(mosaic.known, mosaic.image, np.nanmedian(mosaic.image))
-    level = image - gaussian_filter(image, 12.0)
-    smooth = gaussian_filter(level, FILTER_PIX)
+    """Return how many sources are found at the threshold below which more than FALSE_SHARE of detections are false.
+
+    A detection is false where the true light has not half of its height: on the wings of a star there is light.
+    """
+    smooth, light = (filtered(np.where(mosaic.known, image, np.nan)) for image in (mosaic.image, mosaic.truth))
     places = np.argwhere((smooth == maximum_filter(smooth, 5)) & mosaic.known)
     height = smooth[tuple(places.T)]
     order = np.argsort(-height)
     distance, which = cKDTree(peaks).query(places[order])
     true = distance <= MATCH_PIX
-    false_share = np.cumsum(~true) / np.arange(1, true.size + 1)
+    false = ~true & (maximum_filter(light, 5)[tuple(places[order].T)] < 0.5 * height[order])
+    false_share = np.cumsum(false) / np.arange(1, true.size + 1)
     allowed = np.flatnonzero(false_share <= FALSE_SHARE)
     return len(set(which[: allowed[-1] + 1][true[: allowed[-1] + 1]])) if allowed.size else 0
+
+
+def filtered(image: np.ndarray) -> np.ndarray:
+    """Return an image less its local level, smoothed by the filter for detection; NaN counts as the median."""
+    image = np.where(np.isfinite(image), image, np.nanmedian(image))
+    return gaussian_filter(image - gaussian_filter(image, 12.0), FILTER_PIX)
 
 
 def make_scene(raw: Path, seed: int, size: int, exposures: int) -> Path:

@@ -38,6 +38,25 @@ def test_every_command_and_group_shows_an_example_that_is_a_command_of_it():
         assert told[1].split()[1 : 1 + len(words)][:1] == list(words[:1]), f"{words}: {told[1]}"
 
 
+def test_commands_are_listed_in_the_order_of_their_headings():
+    from detectorist.cli.app import app
+    from detectorist.cli.help import HEADINGS
+
+    group = typer.main.get_command(app)
+    names = group.list_commands(group.make_context("", ["--help"], resilient_parsing=True))
+    listed = [name for headed in HEADINGS.values() for name in headed]
+    assert names[: len(listed)] == listed
+    assert {"spectrum", "subtract", "wisps", "destripe", "snowballs"} == set(names[len(listed) :])
+
+
+def test_paragraphs_of_help_have_no_line_breaks_of_the_source():
+    from detectorist.cli.app import app
+
+    for words, command in commands(typer.main.get_command(app)):
+        for paragraph in (command.help or "").split("\n\n"):
+            assert "\n" not in paragraph.strip(), f"{' '.join(words)}: {paragraph}"
+
+
 def test_help_is_shown_by_the_command_itself():
     done = detectorist("run", "lrs", "--help")
     assert done.returncode == 0, done.stderr

@@ -22,6 +22,9 @@ from detectorist.reduction.garbage_collection import collect_rarely
 from detectorist.terminal.lines import printable
 from detectorist.terminal.log import keep_warnings_off_terminal
 
+#: What is said where a command was interrupted; runs say more.
+INTERRUPTION = "interrupted: files that were finished are kept, and none is left half-written"
+
 
 def main() -> None:
     """Run the command line; an error becomes one sentence and an exit code."""
@@ -34,13 +37,15 @@ def main() -> None:
 
         app()
     except SystemExit as ended:
+        if _interrupted(ended):
+            print(INTERRUPTION, file=sys.stderr)
         sys.exit(READER_LEFT if _reader_left(ended) else ended.code)
     except (ParameterError, ReferenceMissing, NoSuchFile) as error:
         _fail(error, BAD_ARGUMENTS)
     except DetectoristError as error:
         _fail(error, UNPROCESSABLE if is_unprocessable(error) else CRASHED)
     except KeyboardInterrupt:
-        print("interrupted: finished products are kept; run the same command again to continue", file=sys.stderr)
+        print(INTERRUPTION, file=sys.stderr)
         sys.exit(INTERRUPTED)
     except Exception as error:
         if isinstance(error, OSError) and isinstance(error.filename, str):  # the system says what is wrong with a file
@@ -64,6 +69,11 @@ def _require_user_name() -> None:
         getpass.getuser()
     except (KeyError, OSError):
         os.environ["LOGNAME"] = str(os.getuid())  # of workers too
+
+
+def _interrupted(ended: SystemExit) -> bool:
+    """Return whether Ctrl-C ended a command that has not said so itself; typer turns it into an exit code."""
+    return ended.code == INTERRUPTED and isinstance(getattr(ended.__context__, "__cause__", None), KeyboardInterrupt)
 
 
 def _reader_left(ended: SystemExit) -> bool:

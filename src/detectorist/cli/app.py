@@ -8,6 +8,7 @@ import typer
 
 from detectorist import __version__
 from detectorist.cli import demo, export, inspect, recipe, report, run, simulate, status, verify
+from detectorist.cli.help import OrderedGroup, flow_paragraphs, heading_of
 from detectorist.cli.of_modes import commands_of_modes
 
 app = typer.Typer(
@@ -16,23 +17,28 @@ app = typer.Typer(
     "Example: detectorist demo",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    cls=OrderedGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(simulate.app, name="simulate")
-app.add_typer(run.app, name="run")
-app.add_typer(recipe.app, name="recipe")
-app.command("demo")(demo.demo)
-app.command("export")(export.export)
-app.command("inspect")(inspect.inspect)
-app.command("report")(report.report)
-app.command("status")(status.status)
-app.command("retry")(status.retry)
-app.command("verify")(verify.verify)
-for name, command in commands_of_modes().items():
+COMMANDS = {
+    "run": run.app,
+    "simulate": simulate.app,
+    "demo": demo.demo,
+    "recipe": recipe.app,
+    "status": status.status,
+    "retry": status.retry,
+    "report": report.report,
+    "inspect": inspect.inspect,
+    "export": export.export,
+    "verify": verify.verify,
+    **commands_of_modes(),
+}
+for name, command in COMMANDS.items():
     if isinstance(command, typer.Typer):
-        app.add_typer(command, name=name)
+        app.add_typer(command, name=name, rich_help_panel=heading_of(name))
     else:
-        app.command(name)(command)
+        app.command(name, rich_help_panel=heading_of(name))(command)
+flow_paragraphs(app)
 
 
 def _print_version(wanted: bool) -> None:

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from detectorist.cli.conduct import conduct, make_execution
+from detectorist.cli.help import flowing
 from detectorist.cli.references import folder_of_references
 from detectorist.modes import Mode, load_mode, mode_names
 from detectorist.terminal.options import Quiet, choice_option, file_option
@@ -129,7 +130,8 @@ def command_of(mode: Mode) -> Any:
         wanted = own(**{name: values.pop(name) for name in own_names})
         _run_mode(mode, wanted, **values)
 
-    run.__doc__ = f"{inspect.getdoc(own) or mode.title}".replace("\n\nExample:", f"\n\n{EXIT_CODES}\n\nExample:")
+    told = flowing(inspect.getdoc(own) or mode.title)
+    run.__doc__ = told.replace("\n\nExample:", f"\n\n{EXIT_CODES}\n\nExample:")
     run.__signature__ = _merged(mode, own)  # type: ignore[attr-defined]
     made = typer.Typer(add_completion=False)
     made.command(mode.name, short_help=mode.title)(run)

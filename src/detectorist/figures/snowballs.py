@@ -23,17 +23,17 @@ def draw_snowballs(flagged: np.ndarray, events: list[list[float]], *, n_groups: 
     flagged : ndarray of bool, shape (ny, nx), jumps of any group after the correction.
     events : list of [integration, group, y, x, radius, core radius], pixels, as recorded by the step.
     """
-    figure, axes = new_figure(1, 2, size=(9.6, 4.4))
+    figure, axes = new_figure(1, 2, size=(9.6, 4.4), width_ratios=(1.1, 1))
     small, extent = as_shown(flagged)
     axes[0].imshow(small > 0, extent=extent, origin="lower", cmap="Greys", interpolation="nearest")
     for _, group, y, x, radius, _ in events:
         axes[0].add_patch(Circle((x, y), 3 * radius, fill=False, color=COLOURS[1], lw=0.8))
         axes[0].annotate(f"{group:.0f}", (x, y + 3 * radius), color=COLOURS[1], fontsize=7, ha="center")
-    axes[0].set(xlabel="column", ylabel="row", title="jumps in any group; circles of 3 radii with the group number")
-    radii = [event[4] for event in events]
-    if radii:
-        axes[1].scatter([event[1] for event in events], radii, s=18, color=COLOURS[0], label="event")
-        axes[1].scatter([event[1] for event in events], [e[5] for e in events], s=18, color=COLOURS[1], label="core")
+    axes[0].set(xlabel="column", ylabel="row", title="jumps; circles: 3 radii, with the group")
+    if events:
+        cored = [event for event in events if event[5] > 0]
+        axes[1].scatter([e[1] for e in events], [e[4] for e in events], s=18, color=COLOURS[0], label="event")
+        axes[1].scatter([e[1] for e in cored], [e[5] for e in cored], s=18, color=COLOURS[1], label="saturated core")
         axes[1].legend(fontsize=8)
     axes[1].set(xlabel="group", ylabel="radius (pixel)", xlim=(-0.5, n_groups - 0.5))
     return figure
@@ -67,6 +67,9 @@ def draw_snowball_groups(events: Sequence[Sequence[float]], shape: tuple[int, in
         axis.tick_params(labelsize=7)
     for axis in axes.flat[len(starts) :]:
         axis.remove()
+    for label, colour in (("new", COLOURS[1]), ("core of an earlier one, still saturated", COLOURS[5])):
+        axes[0, 0].scatter([], [], s=18, color=colour, label=label)
+    figure.legend(loc="outside upper center", ncols=2, fontsize=8, frameon=False)
     figure.supxlabel("column", fontsize=8)
     figure.supylabel("row", fontsize=8)
     return figure

@@ -145,6 +145,34 @@ def whole_file(target: Path) -> Iterator[Path]:
         file.discard()
 
 
+@contextmanager
+def whole_set(folder: Path) -> Iterator[Path]:
+    """Yield a folder within `folder`; on success the files written there move up together, else none of them is left.
+
+    Files of the same names are replaced.
+
+    Raises
+    ------
+    OutputError
+        When the folder cannot be written.
+    """
+    is_new = not folder.exists()
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder))
+    try:
+        yield partial
+        for path in sorted(partial.iterdir()):
+            with writing(folder / path.name):
+                os.replace(path, folder / path.name)
+        _sync_folder(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        if is_new:
+            with suppress(OSError):  # something is there
+                folder.rmdir()
+
+
 class WholeFile:
     """A file in the making: written as `partial`, in a folder beside its target, until it is published.
 

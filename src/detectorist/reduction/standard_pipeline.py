@@ -72,7 +72,15 @@ def _types(kind: Any, job: Job) -> list[str]:
     return sorted({one for step in steps for one in (step.reference_file_types or ())})
 
 
-def run_standard(kind: Any, job: Job, dataset: Path, pipeline_input: Any, *, rename: Callable[[str], str]) -> Finished:
+def run_standard(
+    kind: Any,
+    job: Job,
+    dataset: Path,
+    pipeline_input: Any,
+    *,
+    rename: Callable[[str], str],
+    left_out: Sequence[str] = (),
+) -> Finished:
     """Run a standard pipeline and return what it wrote into the job's folder.
 
     Parameters
@@ -85,6 +93,8 @@ def run_standard(kind: Any, job: Job, dataset: Path, pipeline_input: Any, *, ren
         What the pipeline runs on.
     rename : callable
         Returns the name of a product from the one given by the pipeline; "" for one that is not kept.
+    left_out : sequence of str
+        Steps that these data do not allow.
 
     Raises
     ------
@@ -97,6 +107,7 @@ def run_standard(kind: Any, job: Job, dataset: Path, pipeline_input: Any, *, ren
     require_references(dataset, _types(kind, job), job.references)
     with log_file(job.beside("detectorist.log")), _scratch(folder) as scratch:
         steps = {name: dict(table) for name, table in recipe.steps.items()}
+        steps.update({name: {**steps.get(name, {}), "skip": True} for name in left_out})
         parameters = {**recipe.parameters, "save_results": True, "output_dir": str(scratch)}
         pipeline = build_pipeline(kind, str(dataset), steps=steps, **parameters)
         request = request_of(job, lambda done, total, what: None)

@@ -113,7 +113,7 @@ class Media:
         text = _ID.sub(rf'id="{prefix}\1"', text)
         text = _URL.sub(rf"url(#{prefix}\1)", text)
         text = _LINK.sub(rf'href="#{prefix}\1"', text).replace("xlink:href", "href")
-        text = text.replace("#000000", "currentColor")
+        text = text.replace("#000000", "currentColor").replace("#ffffff", "var(--card)")  # frames of legends
         # The page lightens the first colour of the series where it is dark.
         text = text.replace(COLOURS[0].lower(), "var(--series)")
         return _SIZE.sub(

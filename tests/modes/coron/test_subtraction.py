@@ -219,3 +219,20 @@ def test_a_product_is_not_subtracted_again(subtracted, tmp_path):
     found, _ = subtracted
     with pytest.raises(InputError, match="subtracted already"):
         subtract_star(found.files[0], tmp_path, stage_2=False)
+
+
+def test_an_interrupted_writer_leaves_the_earlier_products(subtracted, tmp_path, monkeypatch):
+    from detectorist.modes.coron.subtraction import products
+
+    found, _ = subtracted
+    old = tmp_path / found.files[0].name
+    old.write_text("earlier")
+
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(products, "show_or_write", interrupted)  # the last that is written
+    with pytest.raises(KeyboardInterrupt):
+        products.write_subtraction(found.target, found.name, tmp_path)
+    assert list(tmp_path.iterdir()) == [old]
+    assert old.read_text() == "earlier"

@@ -1,9 +1,13 @@
 """Jobs of stages 2 and 3: which exposures make one mosaic, what waits for what, what is skipped."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from stdatamodels.jwst.datamodels import RampModel
 
 from detectorist.modes import load_mode
+from detectorist.modes.imaging import mosaic
 from detectorist.modes.imaging.stages import BASE_BYTES, DISK_BYTES_PER_PIXEL, STAGE_3_BYTES_PER_PIXEL
 from detectorist.modes.job import Job, JobRecord
 
@@ -69,8 +73,8 @@ def test_a_calibrated_image_waits_for_its_rate(job):
 
 def test_all_images_of_a_mosaic_are_in_memory(job):
     stage = load_mode("imaging/stage3")
-    (mosaic,) = stage.jobs_after([job(1), job(2), job(3)])
-    told = stage.predict(mosaic)
+    (whole,) = stage.jobs_after([job(1), job(2), job(3)])
+    told = stage.predict(whole)
     pixels = NY * NX * 4  # three images and the mosaic
     memory, disk = int(BASE_BYTES + STAGE_3_BYTES_PER_PIXEL * pixels), DISK_BYTES_PER_PIXEL * pixels
     assert told == type(told)(memory, disk)
@@ -87,4 +91,23 @@ def test_without_earlier_products_a_stage_is_skipped_with_its_reason(tmp_path, s
 def test_summaries_of_records_without_numbers():
     record = JobRecord("a", "done")
     assert load_mode("imaging/stage2").summarise(record) == []
-    assert load_mode("imaging/stage3").summarise(record) == ["0 images; 0 sources"]
+    assert load_mode("imaging/stage3").summarise(record) == ["0 images; no catalogue"]
+
+
+@pytest.mark.parametrize(
+    ("found", "settings", "left_out"),
+    [
+        ("N/A", (), ("source_catalog",)),
+        ("N/A", ("source_catalog.override_apcorr=mine.fits",), ()),
+        ("jwst_nircam_apcorr_0001.fits", (), ()),
+        ("missing: no source of references", (), ()),
+    ],
+)
+def test_without_aperture_corrections_there_is_a_mosaic_and_no_catalogue(
+    found, settings, left_out, job, monkeypatch, caplog
+):
+    monkeypatch.setattr(mosaic, "find_references", lambda path, types, source: {"apcorr": found})
+    one = replace(job(1), settings=settings)
+    with caplog.at_level("WARNING"):
+        assert mosaic._steps_without_references(one, Path("a_cal.fits")) == left_out
+    assert ("there is no catalogue of sources" in caplog.text) == bool(left_out)

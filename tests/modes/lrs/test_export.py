@@ -45,6 +45,25 @@ def test_the_mode_offers_every_format():
     assert set(LrsMode.exports) == set(FORMATS)
 
 
+def test_interrupted_light_curves_leave_nothing(series, tmp_path, monkeypatch):
+    from detectorist.reduction import products
+
+    written, write = [], products.write_text
+
+    def interrupted(text, target):
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(write(text, target))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(products, "write_text", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            export_spectra(series, "light-curves", tmp_path / "curves", bins=3)
+    assert len(written) == 2
+    assert not list(tmp_path.iterdir())
+    assert len(export_spectra(series, "light-curves", tmp_path / "curves", bins=3)) == 4
+
+
 def test_eureka_by_its_layout(series, tmp_path):
     """Names, dimensions and units of a file that Eureka! 1.4 wrote."""
     (path,) = export_spectra(series, "eureka", tmp_path / "x_SpecData.h5")

@@ -162,6 +162,18 @@ def test_progress_is_told_and_can_interrupt():
         fit_spectrum(make_series()[0], settings(bins=2), progress=interrupt)
 
 
+def test_an_interrupted_writer_leaves_nothing(fitted, tmp_path, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("detectorist.modes.lrs.spectrum.files.show_or_write", interrupted)  # after the tables
+        with pytest.raises(KeyboardInterrupt):
+            write_spectrum(fitted, tmp_path / "spectrum")
+    assert not list(tmp_path.iterdir())
+    assert all(path.is_file() for path in write_spectrum(fitted, tmp_path / "spectrum"))
+
+
 def test_sampler_beside_least_squares(tmp_path):
     found = fit_spectrum(make_series()[0], settings(bins=1, fit_orbit=(), sampler=True, n_live=50))
     posterior = found.curves[0].posterior

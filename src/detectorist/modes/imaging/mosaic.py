@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,15 @@ from jwst.pipeline import Image3Pipeline
 from detectorist.modes.imaging.stages_quality import measure_mosaic, read_image
 from detectorist.modes.job import Job, Outcome, Progress
 from detectorist.reduction.headers import read_header
+from detectorist.reduction.needed_references import find_references
 from detectorist.reduction.standard_pipeline import Finished, run_standard
+
+log = logging.getLogger(__name__)
 
 #: Association's name, which becomes part of the names of images with outliers flagged (`*_crf.fits`).
 ASN_ID = "a3001"
+#: Fluxes in the catalogue need this reference file; CRDS has none for some combinations of detector and filter.
+CATALOG_STEP, CATALOG_REFERENCE = "source_catalog", "apcorr"
 
 
 def combine(job: Job, progress: Progress) -> Outcome:
@@ -29,18 +35,30 @@ def combine(job: Job, progress: Progress) -> Outcome:
     """
     images = [Path(path) for path in job.left]
     progress(0, 1, f"calwebb_image3 on {len(images)} images")
+    left_out = _steps_without_references(job, images[0])
     with tempfile.TemporaryDirectory() as folder:
         association = Path(folder) / "association.json"
         association.write_text(json.dumps(make_association(job.name, images)))
-        made = run_standard(Image3Pipeline, job, images[0], str(association), rename=lambda name: name)
+        made = run_standard(
+            Image3Pipeline, job, images[0], str(association), rename=lambda name: name, left_out=left_out
+        )
     numbers = {
         "images": len(images),
         "missing": len(job.after) - len(images),
-        "sources": _n_sources(made),
+        **({} if left_out else {"sources": _n_sources(made)}),
         **measure_mosaic(read_image(made.ending_in("_i2d.fits"))),
     }
     products = sorted(made.products, key=lambda path: not path.name.startswith(job.name))  # the mosaic's own first
     return Outcome(products, {"exposure": numbers}, resolved=made.resolved)
+
+
+def _steps_without_references(job: Job, image: Path) -> tuple[str, ...]:
+    """Return the step that finds sources where CRDS has no aperture corrections: it would end the pipeline."""
+    named = any(setting.startswith(f"{CATALOG_STEP}.override_{CATALOG_REFERENCE}") for setting in job.settings)
+    if named or find_references(image, [CATALOG_REFERENCE], job.references)[CATALOG_REFERENCE] != "N/A":
+        return ()
+    log.warning("%s: CRDS has no aperture corrections for these images, so there is no catalogue of sources", job.name)
+    return (CATALOG_STEP,)
 
 
 def make_association(name: str, images: list[Path]) -> dict[str, Any]:

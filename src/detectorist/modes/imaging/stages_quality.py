@@ -141,7 +141,8 @@ def summarise_calibrated(numbers: Mapping[str, Any]) -> list[str]:
 def summarise_mosaic(numbers: Mapping[str, Any]) -> list[str]:
     """Return a line on a mosaic."""
     lost = f" ({numbers['missing']:.0f} missing)" if numbers.get("missing") else ""
-    parts = [_counted(numbers.get("images", 0), "image") + lost, _counted(numbers.get("sources", 0), "source")]
+    found = _counted(numbers["sources"], "source") if "sources" in numbers else "no catalogue"
+    parts = [_counted(numbers.get("images", 0), "image") + lost, found]
     return ["; ".join([*parts, *_depth_in_words(numbers)])]
 
 

@@ -25,7 +25,7 @@ DEFAULT = "subtract"
 
 
 class WispsGroup(TyperGroup):
-    """Accepts `wisps FILE` as `wisps subtract FILE`, with options before or after; its help shows both commands."""
+    """Accepts `wisps FILE` as `wisps subtract FILE`, with options before or after; its help is that of this command."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Insert the name of the default command if a file or its options come first."""
@@ -34,11 +34,10 @@ class WispsGroup(TyperGroup):
         return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help of the default command, then that of the group."""
+        """Write the help of the default command, which names the other one."""
         command = self.commands[DEFAULT]
         own = command.context_class(command, info_name=ctx.info_name, parent=ctx.parent)
         command.format_help(own, formatter)
-        super().format_help(ctx, formatter)
 
 
 app = typer.Typer(
@@ -70,6 +69,8 @@ def subtract(
     quiet: Quiet = False,
 ) -> None:
     """Subtract wisps from a rate image of NRCA3, NRCA4, NRCB3 or NRCB4.
+
+    To make templates from your own exposures: detectorist wisps template --help
 
     Example: detectorist wisps jw01345001001_10201_00001_nrca3_rate.fits --scale 0.7
     """

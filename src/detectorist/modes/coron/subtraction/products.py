@@ -49,14 +49,15 @@ def write_subtraction(target: SubtractedTarget, name: str, folder: Path) -> list
     OutputError
         When a file cannot be written.
     """
-    for exposure in target.exposures:
-        _write_image(exposure, target, folder)
-        _write_references(exposure, target, folder)
-    _write_north_up(target, folder / f"{name}_{NORTH_UP}.fits")
-    for kind, table in ((CONTRAST, contrast_table(target)), (COMPANIONS, companion_table(target))):
-        _write_table(table, folder / f"{name}_{kind}.ecsv")
     figure = coronagraph.draw_contrast(curves_of(target), star=target.settings.star_flux, unit=target_unit(target))
-    show_or_write(figure, "", path=str(folder / f"{name}_{CONTRAST}.png"))
+    with products.whole_set(folder) as partial:
+        for exposure in target.exposures:
+            _write_image(exposure, target, partial)
+            _write_references(exposure, target, partial)
+        _write_north_up(target, partial / f"{name}_{NORTH_UP}.fits")
+        for kind, table in ((CONTRAST, contrast_table(target)), (COMPANIONS, companion_table(target))):
+            _write_table(table, partial / f"{name}_{kind}.ecsv")
+        show_or_write(figure, "", path=str(partial / f"{name}_{CONTRAST}.png"))
     return paths_of([one.image.name for one in target.exposures], name, folder)
 
 
@@ -100,7 +101,7 @@ def _write_image(exposure: SubtractedExposure, target: SubtractedTarget, folder:
         models.add_history(model, history_of(exposure, target))
         scales = [one.scale for one in star.references]
         models.record_step(model, "subtract_star", "COMPLETE", {"scales": scales, **_numbers(exposure)})
-        products.write_model(model, folder / f"{image.name}_{WITHOUT_STAR}.fits", never_over=image.path)
+        products.write_model(model, folder / f"{image.name}_{WITHOUT_STAR}.fits")
 
 
 def _numbers(exposure: SubtractedExposure) -> dict[str, object]:
@@ -120,7 +121,7 @@ def _write_references(exposure: SubtractedExposure, target: SubtractedTarget, fo
     with models.open_as(exposure.image.path, ImageModel) as source:
         model.update(source)
     models.add_history(model, f"references aligned with {exposure.image.path.name}: {history_of(exposure, target)}")
-    products.write_model(model, folder / f"{exposure.image.name}_{ALIGNED}.fits", never_over=exposure.image.path)
+    products.write_model(model, folder / f"{exposure.image.name}_{ALIGNED}.fits")
     model.close()
 
 

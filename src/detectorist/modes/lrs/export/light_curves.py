@@ -36,13 +36,15 @@ def write(
     edges = bin_edges(bins, range_um, series.wavelength)
     whole, parts = edges[[0, -1]], edges
     written = []
-    for label, used in (("white", whole), ("", parts)):
-        binned = bin_spectra(series.wavelength, series.flux_at_fixed_wavelengths, series.flux_error, used)
-        for k in range(binned.centre.size):
-            name = f"{label or f'{binned.low[k]:.3f}-{binned.high[k]:.3f}um'}.ecsv"
-            text = io.StringIO()
-            light_curve_table(series, binned, k).write(text, format="ascii.ecsv")
-            written.append(products.write_text(text.getvalue(), target / name))
+    with products.whole_set(target) as partial:
+        for label, used in (("white", whole), ("", parts)):
+            binned = bin_spectra(series.wavelength, series.flux_at_fixed_wavelengths, series.flux_error, used)
+            for k in range(binned.centre.size):
+                name = f"{label or f'{binned.low[k]:.3f}-{binned.high[k]:.3f}um'}.ecsv"
+                text = io.StringIO()
+                light_curve_table(series, binned, k).write(text, format="ascii.ecsv")
+                products.write_text(text.getvalue(), partial / name)
+                written.append(target / name)
     return written
 
 

@@ -68,12 +68,13 @@ def _write(tables: dict[str, Table], drawn: dict[str, Any], folder: Path, overwr
         raise OutputError(
             f"{folder / existing[0]}: exists already; allow overwriting it (--overwrite), or choose another folder"
         )
-    for name, table in tables.items():
-        text = io.StringIO()
-        table.write(text, format="ascii.ecsv")
-        products.write_text(text.getvalue(), folder / name)
-    for name, figure in drawn.items():
-        show_or_write(figure, f"{name}.png", path=str(folder / f"{name}.png"))
+    with products.whole_set(folder) as partial:
+        for name, table in tables.items():
+            text = io.StringIO()
+            table.write(text, format="ascii.ecsv")
+            products.write_text(text.getvalue(), partial / name)
+        for name, figure in drawn.items():
+            show_or_write(figure, f"{name}.png", path=str(partial / f"{name}.png"))
     return [folder / name for name in names]
 
 
