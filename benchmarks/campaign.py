@@ -5,6 +5,7 @@ python benchmarks/campaign.py overhead --dask    the same on a Dask scheduler an
 python benchmarks/campaign.py speedup            8 exposures of MIRI LRS on one worker and on two, products compared
 python benchmarks/campaign.py speedup --mode imaging --size 2048x5      the same with NIRCam full frames
 python benchmarks/campaign.py prediction         predicted and measured memory and disk, a table
+python benchmarks/campaign.py again OUT ...      the same of runs that are there, with later stages
 python benchmarks/campaign.py bounded            peaks of exposures of growing length under one memory limit
 python benchmarks/campaign.py memory lrs:333x100:exotic-long:16 --folder F peak of one exposure (2 GB) in chunks
 python benchmarks/campaign.py memory lrs:100x20:default --folder F     ... in one piece, for comparison with
@@ -30,11 +31,13 @@ from pathlib import Path
 
 import psutil
 
-from detectorist.campaign.ledger import Ledger
+from detectorist.campaign.ledger import Entry, Ledger
 from detectorist.campaign.plan import PlanRequest, make_jobs, make_plan
 from detectorist.campaign.run import Execution, run_campaign
 from detectorist.modes import Mode, Outcome
+from detectorist.modes.job import Prediction
 from detectorist.reduction.products import write_text
+from detectorist.reduction.ramp_sizes import ramp_size
 
 
 class EmptyMode(Mode):
@@ -236,21 +239,23 @@ def measure(case: Case, folder: Path) -> tuple[list[str], Path]:
         run_campaign(plan, Execution(workers=1))
     with Ledger(out, read_only=True) as ledger:
         (entry,) = ledger.entries().values()
-    record, predicted, written = entry.record, plan.jobs[0].prediction, max(sizes)
     raw = sum(path.stat().st_size for path in (folder / "raw").glob("*_uncal.fits"))
-    row = [
-        case.text,
-        f"{raw / 1e6:.0f}",
+    return [case.text, f"{raw / 1e6:.0f}", *_cells(entry, plan.jobs[0].prediction, max(sizes))], out
+
+
+def _cells(entry: Entry, predicted: Prediction, written: int) -> list[str]:
+    """Return what was predicted of a job and what was measured."""
+    record = entry.record
+    return [
         f"{predicted.memory_bytes / 1e6:.0f}",
         f"{record.peak_bytes / 1e6:.0f}",
         f"{100 * predicted.memory_bytes / max(record.peak_bytes, 1) - 100:+.0f} %",
         f"{predicted.disk_bytes / 1e6:.1f}",
         f"{written / 1e6:.1f}",
-        f"{100 * predicted.disk_bytes / written - 100:+.0f} %",
+        f"{100 * predicted.disk_bytes / max(written, 1) - 100:+.0f} %",
         f"{record.cpu_s:.0f}",
         f"{entry.state} {record.message[:60]}",
     ]
-    return row, out
 
 
 @contextmanager
@@ -289,6 +294,24 @@ def prediction(cases: Sequence[str], folder: Path | None) -> None:
         with tempfile.TemporaryDirectory() as name:
             row, _ = measure(Case(text), (folder or Path(name)) / text.replace(":", "_"))
             _print_row(row)
+
+
+def again(folders: Sequence[Path]) -> None:
+    """Do all jobs of runs again in a worker, and print predicted and measured peaks and sizes of products."""
+    _print_row(["job", "pixels", "peak MB", "measured", "off", "disk MB", "products", "off", "CPU s", ""])
+    for folder in folders:
+        with Ledger(folder, read_only=True) as ledger:
+            jobs = [entry.job for entry in ledger.entries().values()]
+        plan = make_plan(jobs, folder, again=True)
+        run_campaign(plan, Execution(workers=1))
+        with Ledger(folder, read_only=True) as ledger:
+            entries = ledger.entries()
+        for planned in plan.jobs:
+            entry = entries[planned.job.name]
+            size = ramp_size(Path(planned.job.options.get("first") or planned.job.files[0]))
+            written = sum(product.size for product in entry.record.products)
+            pixels = f"{size.nx}x{size.ny}" if size else "?"
+            _print_row([planned.job.mode, pixels, *_cells(entry, planned.prediction, written)])
 
 
 def _print_row(cells: Sequence[str]) -> None:
@@ -359,6 +382,8 @@ def main() -> None:
     five.add_argument("cases", nargs="*", default=GROWING, help=Case.__doc__)
     five.add_argument("--limit-mb", type=int, default=700, help="--memory-limit of the runs")
     five.add_argument("--folder", type=Path, help="keep raw files and products here")
+    six = commands.add_parser("again")
+    six.add_argument("folders", nargs="+", type=Path, help="output folders of runs, whose input is still there")
     given = parser.parse_args()
     if given.command == "overhead":
         here = str(Path(__file__).parent)
@@ -367,6 +392,8 @@ def main() -> None:
         overhead(given.count, dask=given.dask)
     elif given.command == "speedup":
         speedup(given.mode, given.count, given.size)
+    elif given.command == "again":
+        again(given.folders)
     elif given.command == "bounded":
         bounded(given.cases, given.limit_mb, given.folder)
     elif given.command == "memory":

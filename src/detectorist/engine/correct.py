@@ -118,7 +118,7 @@ def convolve(
     from detectorist.engine import _correct_nb as kernels
 
     if kernel.shape != (3, 3) or kernel.dtype.newbyteorder("=") != np.float32:
-        raise NotCovered(f"the kernel has shape {kernel.shape} and type {kernel.dtype}")
+        raise NotCovered(f"the kernel has shape {kernel.shape} and type {kernel.dtype}; 3 x 3 of float32 is needed")
     planes = data.reshape(-1, *data.shape[-2:])
     kernel = np.ascontiguousarray(kernel, np.float32)
     over_ranges(kernels.convolve_planes, len(planes), planes, kernel, *map(int, reference_edges), threads=threads)

@@ -92,7 +92,7 @@ def chi_squared(
 
     n_ints, _, n_groups = sums.shape
     if n_groups > LONGEST_RAMP:
-        raise NotCovered(f"ramps have {n_groups} groups")
+        raise NotCovered(f"ramps have {n_groups} groups, more than the {LONGEST_RAMP} that numpy sums in one block")
     times, s_tt, s_t, delta = sums_over_groups(n_groups)
     s_z, s_tz, s_zz = (np.array(values) for values in wave_sums)
     shapes = -s_tt * s_z**2 + 2 * s_t * s_z * s_tz - n_groups * s_tz**2 + s_zz * delta

@@ -85,7 +85,7 @@ def flag_jumps(
     data = np.ascontiguousarray(data, np.float32).reshape(n_ints, n_groups, -1)
     gain, read_noise = (np.ascontiguousarray(one, np.float32).reshape(-1) for one in (gain, read_noise))
     if np.bitwise_or.reduce(groupdq, axis=None) & MARK:
-        raise NotCovered(f"group flag {MARK} is in use")
+        raise NotCovered(f"the group flag {MARK}, in which it keeps notes, is set in the ramps")
     flags = np.array(groupdq, np.uint8, order="C")
     pixels = _without_gain_marked(pixeldq, gain)
     flat = flags.reshape(n_ints, n_groups, -1)

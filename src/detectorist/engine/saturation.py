@@ -68,7 +68,7 @@ def flag_saturation(
     from detectorist.engine import _saturation_nb as kernels
 
     if min(data.shape[2:]) < 2 * grow_pix + 1 or data.shape[1] > np.iinfo(np.uint16).max:
-        raise NotCovered(f"the ramp has shape {data.shape}")
+        raise NotCovered(f"ramps of shape {data.shape} have too few rows or columns for neighbours, or too many groups")
     flags = np.array(groupdq, np.uint8, order="C")
     unchecked = np.isnan(threshold) | ((threshold_dq & np.uint32(NO_SAT_CHECK)) != 0)
     limit = np.where(unchecked, np.float32(_OUT_OF_REACH), threshold).astype(np.float32)
