@@ -58,6 +58,13 @@ def row_scatter(image: np.ndarray, error: np.ndarray, amplifiers: int) -> float:
     return float(1.4826 * np.median(np.abs(pulls - np.median(pulls))))
 
 
+def share_of_wisp(image: np.ndarray, wisp: np.ndarray) -> float:
+    """Return how much of a wisp is in an image, by least squares together with a level; NaN is ignored."""
+    known = np.isfinite(image)
+    columns = np.column_stack([wisp[known], np.ones(known.sum())])
+    return float(np.linalg.lstsq(columns, image[known], rcond=None)[0][0])
+
+
 def binned(image: np.ndarray) -> np.ndarray:
     """Return the mean of usable pixels in square bins."""
     ny, nx = (size - size % BINNING for size in image.shape)
@@ -104,7 +111,8 @@ def draw_imaging(work: Path, seed: int) -> Figure:
     )
     assert all(entry.state == "done" for entry in found.values()), found
     truth = xr.open_dataset(next((work / "raw").glob("*_truth.nc")), engine="h5netcdf").load()
-    sources, clean = truth["sources"].values, truth["rate"].values - truth["wisp"].values * truth["flat"].values
+    sources, wisp = truth["sources"].values, truth["wisp"].values * truth["flat"].values
+    clean = truth["rate"].values - wisp
     images, titles = [], []
     for name, path in ((STANDARD, standard[0]), (OURS, next((work / "ours").glob("*_rate.fits")))):
         kind = datamodels.CubeModel if path.name.endswith("rateints.fits") else datamodels.ImageModel
@@ -114,7 +122,10 @@ def draw_imaging(work: Path, seed: int) -> Figure:
         sky = (flags & 1 == 0) & (truth["bad_pixels"].values == 0) & (sources < SKY_DN_S)
         scatter = row_scatter(np.where(sky, data - clean, np.nan), error, AMPLIFIERS)
         images.append(binned(np.where(flags & 1, np.nan, data)))
-        titles.append(f"{name}\nrows of the sky scatter by {scatter:.1f} × their errors")
+        left = 100 * share_of_wisp(np.where(sky, data - clean, np.nan), wisp)
+        titles.append(
+            f"{name}: {left:.0f} % of the wisp left,\nrows of the sky scatter by {scatter:.1f} × their errors"
+        )
     low, high = np.nanpercentile(images[1], [5, 95])
     return show_both((images[0], images[1]), (titles[0], titles[1]), "DN/s", (low, high), BINNING)
 

@@ -13,10 +13,9 @@ from detectorist.algorithms.spectra.light_curve_problem import LightCurveProblem
 from detectorist.algorithms.spectra.red_noise import KINDS, PRIOR_WHITE, Noise, NoiseEstimate, fit_noise
 from detectorist.errors import InputError, ParameterError
 
-#: Rounds of fitting light curve and noise in turn; the noise hardly changes after the second.
-N_ROUNDS = 3
-#: Rounds after which integrations that deviate are sought: the first fit is not good enough to be judged by.
-N_CLIPPED = 2
+#: Rounds of fitting light curve and noise in turn: the noise hardly changes after the second. More follow, up to so
+#: many, as long as other integrations deviate: the first fits are not good enough to be judged by.
+N_ROUNDS, MOST_ROUNDS = 3, 8
 #: Integrations of a running median, and standard deviations from it beyond which a spike is left out before any fit.
 SPIKE_WINDOW, SPIKE_SIGMA = 7, 8.0
 #: Standard deviations beyond which the first fit counts deviations linearly.
@@ -96,14 +95,15 @@ def fit_light_curve(problem: LightCurveProblem, *, noise: str = "red", clip_sigm
         problem = replace(problem, used=problem.usable & ~_spikes(problem, max(clip_sigma, SPIKE_SIGMA)))
     without_spikes = problem.usable
     found = NoiseEstimate(Noise())
-    for number in range(N_ROUNDS):
+    for number in range(MOST_ROUNDS):
         _require_enough(problem)
         values, coefficients = _solve(problem, values, found.best(PRIOR_WHITE), robust=number == 0 and clip_sigma > 0)
         residuals = problem.flux - problem.linear(values) @ coefficients
-        if number < N_CLIPPED and clip_sigma > 0:
-            deviating = _deviating(residuals, without_spikes, clip_sigma)
-            problem = replace(problem, used=without_spikes & ~deviating)
+        before = problem.usable
+        if clip_sigma > 0 and number < MOST_ROUNDS - 1:
+            problem = replace(problem, used=without_spikes & ~_deviating(residuals, without_spikes, clip_sigma))
         use = problem.usable
+        last = number == MOST_ROUNDS - 1 or (number >= N_ROUNDS - 1 and bool((use == before).all()))
         derivatives = problem.derivatives(values, coefficients)
         found = fit_noise(
             residuals[use],
@@ -111,8 +111,10 @@ def fit_light_curve(problem: LightCurveProblem, *, noise: str = "red", clip_sigm
             problem.time[use],
             problem.error[use],
             kind=noise,
-            n_refined=2 if number == N_ROUNDS - 1 else 0,
+            n_refined=2 if last else 0,
         )
+        if last:
+            break
     return _conclude(problem, *_solve(problem, values, found.best(PRIOR_WHITE)), found, PRIOR_WHITE)
 
 
