@@ -226,8 +226,8 @@ cosmic rays. Measured {measured} by `python benchmarks/mosaic_depth.py --work FO
 - **Bright fluxes**: above 30 times the noise, median deviation from the truth, without aperture correction.
   **Faint fluxes**: the others, robust standard deviation.
 
-Sources are those with a true flux above 2 MJy/sr pixel, about three times the noise. A frame of this size holds a dozen:
-counts and errors of fluxes are themselves uncertain by a quarter; the noise of apertures is known to three per cent.
+Sources are those with a true flux above 2 MJy/sr pixel, about three times the noise. A frame of this size holds a
+dozen: counts and errors of fluxes are themselves uncertain by a quarter; the noise of apertures is known to three per cent.
 Bright fluxes are low in all columns, since resampling and crosstalk between pixels spread light.
 """
 
@@ -243,8 +243,8 @@ Full frames whose generator shares no code with this project, dithered by whole 
 {rows}
 
 Bright fluxes are a sixth too low in all columns. It is not the rates: in calibrated images the same apertures are right
-to 0.1 % in the median. The outlier detection of stage 3 flags the brightest pixel of four stars in five, whose images are
-sharper than the median of three resampled ones; its parameters are the standard ones in all columns.
+to 0.1 % in the median. The outlier detection of stage 3 flags the brightest pixel of four stars in five, whose images
+are sharper than the median of three resampled ones; its parameters are the standard ones in all columns.
 """
 
 
