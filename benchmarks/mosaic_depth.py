@@ -227,7 +227,7 @@ cosmic rays. Measured {measured} by `python benchmarks/mosaic_depth.py --work FO
   **Faint fluxes**: the others, robust standard deviation.
 
 Sources are those with a true flux above 2 MJy/sr pixel, about three times the noise. A frame of this size holds a
-dozen: counts and errors of fluxes are themselves uncertain by a quarter; the noise of apertures is known to three per cent.
+dozen: counts and errors of fluxes are themselves uncertain by a quarter; the noise of apertures is known to 3 %.
 Bright fluxes are low in all columns, since resampling and crosstalk between pixels spread light.
 """
 

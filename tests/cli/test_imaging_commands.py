@@ -39,10 +39,11 @@ def test_options(command, options, monkeypatch):
     assert [option for option in options if option not in text] == []
 
 
-def test_help_of_wisps_shows_both_commands():
+def test_help_of_wisps_names_the_other_command():
     text = plain(run("wisps", "--help").output)
     assert "--fit-scaling" in text
-    assert "template" in text.split("Commands")[1]
+    assert "detectorist wisps template --help" in text
+    assert text.count("Usage:") == 1
     assert plain(run("wisps").output).strip() == text.strip()
 
 
