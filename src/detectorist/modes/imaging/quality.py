@@ -25,6 +25,8 @@ FOUND_SIGMA, ANY_STRENGTH = 3.0, 99.0
 #: Pixels between those whose median is the level of the image.
 LEVEL_EVERY = 8
 
+#: Scatter of rows over white noise up to which it is usual: light of sources too faint to be masked makes up to 1.15.
+ROWS_OVER_WHITE = 1.2
 #: Names of the numbers that open the report.
 MERITS = ("row_ratio", "column_ratio", "stripes_rms", "wisp_scale", "wisp_hidden_pct", "snowballs", "sky")
 COLUMNS = (
@@ -93,7 +95,7 @@ CHECKS = (
         "row_ratio",
         "rows scatter {value:.2f} times as much as white noise explains after the correction (up to {high:g} is "
         "usual): 1/f noise is left, or light of sources is not masked. Look at the rows and at the source mask",
-        high=1.0,
+        high=ROWS_OVER_WHITE,
     ),
     Check(
         "row_level_unsure",
