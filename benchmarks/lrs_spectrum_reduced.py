@@ -88,7 +88,8 @@ def spectra_of_independent(scene: Path, products: Path) -> tuple[TransitSpectrum
     found, stated = fit_spectrum(series, settings), fit_spectrum(series, replace(settings, noise="stated"))
     # Without noise all that deviates is the shape of their transits, which is no outlier.
     of_truth = replace(settings, noise="white", clip_sigma=0.0)
-    clean = fit_spectrum(replace(series, flux=true, flux_error=errors), of_truth)
+    unmoved = {name: values for name, values in series.series.items() if name != "y_shift_left"}
+    clean = fit_spectrum(replace(series, flux=true, flux_error=errors, series=unmoved), of_truth)
     return found, stated, clean.depth
 
 
