@@ -8,7 +8,7 @@ from stdatamodels.jwst.datamodels import RampModel
 
 from detectorist.modes import load_mode
 from detectorist.modes.imaging import mosaic
-from detectorist.modes.imaging.stages import BASE_BYTES, DISK_BYTES_PER_PIXEL, STAGE_3_BYTES_PER_PIXEL
+from detectorist.modes.imaging.stages import BASE_BYTES, STAGE_3_BYTES_PER_PIXEL, STAGE_3_DISK_BYTES_PER_PIXEL
 from detectorist.modes.job import Job, JobRecord
 
 NY, NX = 8, 12
@@ -76,7 +76,7 @@ def test_all_images_of_a_mosaic_are_in_memory(job):
     (whole,) = stage.jobs_after([job(1), job(2), job(3)])
     told = stage.predict(whole)
     pixels = NY * NX * 4  # three images and the mosaic
-    memory, disk = int(BASE_BYTES + STAGE_3_BYTES_PER_PIXEL * pixels), DISK_BYTES_PER_PIXEL * pixels
+    memory, disk = int(BASE_BYTES + STAGE_3_BYTES_PER_PIXEL * pixels), STAGE_3_DISK_BYTES_PER_PIXEL * pixels
     assert told == type(told)(memory, disk)
 
 

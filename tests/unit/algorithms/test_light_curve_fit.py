@@ -297,3 +297,15 @@ def test_edges_of_bins(bins, n_bins):
 def test_edges_that_cannot_be(bins):
     with pytest.raises(ParameterError, match="bins"):
         bin_edges(bins, (5.0, 12.0), np.linspace(4, 14, 50))
+
+
+def test_a_steep_light_curve_has_no_spikes():
+    """Where flux falls by several standard deviations from one integration to the next, each is a running median."""
+    problem = make_problem(np.random.default_rng(3), sigma=2e-5)
+    steep = replace(problem, flux=problem.flux * (1 - 0.02 * (TIME - TIME[0]) / 0.2))
+    fit = fit_light_curve(steep)
+    assert fit.problem.usable.all()
+    assert abs(fit.value("depth") - 0.012) < 4 * fit.error("depth")
+    flux = steep.flux.copy()
+    flux[[40, 150]] += [0.002, -0.003]
+    assert np.flatnonzero(~fit_light_curve(replace(steep, flux=flux)).problem.usable).tolist() == [40, 150]

@@ -140,19 +140,26 @@ def _require_enough(problem: LightCurveProblem) -> None:
 def _spikes(problem: LightCurveProblem, clip_sigma: float) -> np.ndarray:
     """Return integrations that deviate from the running median of their exposure, shape (n_ints,).
 
-    What is left after that holds no event longer than a few integrations: neither model nor errors are needed.
+    What is left after that holds no event longer than a few integrations: neither model nor errors are needed. Where
+    the flux rises or falls steadily an integration is the median of its neighbours: noise is told from second
+    differences there.
     """
-    left = np.zeros(problem.flux.size)
+    left, steps = np.zeros(problem.flux.size), [np.zeros(0)]
     for number in np.unique(problem.exposure):
         inside = problem.exposure == number
         left[inside] = problem.flux[inside] - median_filter(problem.flux[inside], SPIKE_WINDOW, mode="nearest")
-    return _deviating(left, problem.usable, clip_sigma)
+        steps.append(np.diff(problem.flux[inside & problem.usable], 2) / np.sqrt(6))
+    noise = _width(np.concatenate(steps)) if sum(map(len, steps)) else 0.0
+    return _deviating(left, problem.usable, clip_sigma, least_width=noise)
 
 
-def _deviating(residuals: np.ndarray, usable: np.ndarray, clip_sigma: float) -> np.ndarray:
-    centre = np.median(residuals[usable])
-    width = 1.4826 * np.median(np.abs(residuals[usable] - centre))
-    return np.abs(residuals - centre) > clip_sigma * width
+def _deviating(residuals: np.ndarray, usable: np.ndarray, clip_sigma: float, *, least_width: float = 0.0) -> np.ndarray:
+    width = max(_width(residuals[usable]), least_width)
+    return np.abs(residuals - np.median(residuals[usable])) > clip_sigma * width
+
+
+def _width(values: np.ndarray) -> float:
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
 def solve_linear(problem: LightCurveProblem, values: np.ndarray, noise: Noise) -> tuple[np.ndarray, float, float]:

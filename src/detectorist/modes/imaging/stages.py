@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from detectorist.modes.exposure import Exposure
     from detectorist.modes.section import Section
 
-#: Coefficients of memory and disk, in bytes, fitted to measured runs.
-BASE_BYTES, STAGE_2_BYTES_PER_PIXEL, STAGE_3_BYTES_PER_PIXEL = 480e6, 200, 120
-DISK_BYTES_PER_PIXEL = 100
+#: Coefficients of memory and disk, in bytes per pixel of an image, or of all images and the mosaic: fitted to runs with
+#: frames of 640 to 2048 pixels (`benchmarks/campaign.py again`).
+BASE_BYTES, STAGE_2_BYTES_PER_PIXEL, STAGE_3_BYTES_PER_PIXEL = 440e6, 220, 80
+STAGE_2_DISK_BYTES_PER_PIXEL, STAGE_3_DISK_BYTES_PER_PIXEL = 55, 30
 
 
 class CalibratedStage(StandardStage):
@@ -53,7 +54,7 @@ class CalibratedStage(StandardStage):
         """Return peak memory and size of products."""
         size = ramp_size(Path(job.options["first"]))
         pixels = size.ny * size.nx if size else 0
-        return Prediction(int(BASE_BYTES + STAGE_2_BYTES_PER_PIXEL * pixels), DISK_BYTES_PER_PIXEL * pixels)
+        return Prediction(int(BASE_BYTES + STAGE_2_BYTES_PER_PIXEL * pixels), STAGE_2_DISK_BYTES_PER_PIXEL * pixels)
 
     def to_xarray(self, exposure: Exposure) -> xr.Dataset:
         """Return the calibrated image."""
@@ -111,7 +112,7 @@ class MosaicStage(StandardStage):
         """Return peak memory and size of products: all images are held at once."""
         size = ramp_size(Path(job.options["first"]))
         pixels = (size.ny * size.nx if size else 0) * (len(job.after) + 1)
-        return Prediction(int(BASE_BYTES + STAGE_3_BYTES_PER_PIXEL * pixels), DISK_BYTES_PER_PIXEL * pixels)
+        return Prediction(int(BASE_BYTES + STAGE_3_BYTES_PER_PIXEL * pixels), STAGE_3_DISK_BYTES_PER_PIXEL * pixels)
 
     def to_xarray(self, exposure: Exposure) -> xr.Dataset:
         """Return the mosaic and its weight."""
