@@ -9,6 +9,9 @@ import jinja2
 
 from detectorist.modes.quality import formatted, is_number
 
+#: Numbers of a list that are shown, and lists in a list; records hold hundreds.
+MOST_NUMBERS, MOST_LISTS = 12, 3
+
 
 def make_environment() -> jinja2.Environment:
     """Return the environment of the templates: values are escaped, and an unknown name is an error."""
@@ -36,8 +39,11 @@ def _value(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.5g}"
     if isinstance(value, list | tuple):
-        shown = ", ".join(_value(item) for item in value[:24])
-        return f"[{shown}{', …' if len(value) > 24 else ''}]"
+        most = MOST_LISTS if any(isinstance(item, list | tuple | dict) for item in value) else MOST_NUMBERS
+        shown = ", ".join(_value(item) for item in value[:most])
+        return f"[{shown}{f', …, {len(value)} in all' if len(value) > most else ''}]"
+    if isinstance(value, dict):
+        return "; ".join(f"{name} {_value(item)}" for name, item in value.items())
     return "none" if value is None else str(value)
 
 

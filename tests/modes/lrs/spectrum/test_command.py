@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 from detectorist.cli.app import app
 from detectorist.errors import NoSuchFile, ParameterError
 from detectorist.modes.lrs.spectrum import command
+from detectorist.modes.lrs.spectrum.summary import with_error
 
 ORBIT = ("--period", "0.8135", "--mid-time", "2459915.12", "--a-over-rs", "4.87")
 
@@ -105,3 +106,17 @@ def test_a_light_curve_in_a_table_is_fitted_alone(tmp_path):
     error = CliRunner().invoke(app, ["spectrum", str(table), str(tmp_path), *ORBIT]).exception
     assert isinstance(error, ParameterError)
     assert "curve.csv: a light curve in a table is fitted alone; 2 inputs were given" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (2459915.1213456, 1.94e-5, "2459915.121346 +- 0.000019"),
+        (4.84385, 0.0141, "4.844 +- 0.014"),
+        (82.0358, 12.3, "82 +- 12"),
+        (90.0, 0.0, "90"),
+        (2459915.25, float("nan"), "2459915.25"),
+    ],
+)
+def test_numbers_have_the_decimals_of_their_errors(value, error, text):
+    assert with_error(value, error) == text

@@ -14,12 +14,12 @@ def summarise_white(white: WhiteLight) -> list[str]:
         f"white light: {settings.depth_name} {1e6 * white.depth:.0f} +- {1e6 * white.depth_error:.0f} ppm, "
         f"chi2 {fit.chi2 / fit.n_free:.3f} per degree of freedom, {white.curve.n_left_out} integrations left out"
     ]
-    fitted = [f"{name} {fit.value(name):.6g} +- {fit.error(name):.2g}" for name in settings.orbital]
+    fitted = [f"{name} {with_error(fit.value(name), fit.error(name))}" for name in settings.orbital]
     if fitted:
         lines.append("orbit: " + ", ".join(fitted))
     if fit.noise.red > 0:
         lines.append(
-            f"red noise: {1e6 * fit.noise.red:.0f} ppm over {1440 * fit.noise.time_scale_d:.1f} min; "
+            f"red noise: {1e6 * fit.noise.red:.0f} ppm over {1440 * fit.noise.time_scale_d:.2g} min; "
             f"beta {white.curve.beta:.2f}"
         )
     if settings.event == "phase_curve":
@@ -27,6 +27,14 @@ def summarise_white(white: WhiteLight) -> list[str]:
             f"eclipse depth {1e6 * fit.value('eclipse_depth'):.0f} +- {1e6 * fit.error('eclipse_depth'):.0f} ppm"
         )
     return lines
+
+
+def with_error(value: float, error: float) -> str:
+    """Return a number with as many decimals as its error has with two digits: a time in days needs seven or more."""
+    if not (np.isfinite(error) and error > 0):
+        return f"{value:.10g}"
+    decimals = max(0, 1 - int(np.floor(np.log10(error))))
+    return f"{value:.{decimals}f} +- {error:.{decimals}f}"
 
 
 def summarise_spectrum(spectrum: TransitSpectrum) -> list[str]:
