@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Coefficients of memory and disk, in bytes, fitted to measured runs with benchmarks/campaign.py.
 BASE_BYTES, BYTES_PER_SAMPLE = 460e6, 17
-DISK_BYTES_PER_PIXEL = 65
+DISK_BYTES_PER_PIXEL = 82  # with a wisp template; without, there is one copy of the image less
 #: Images that `to_xarray` gives: variable -> ending of the product.
 PRODUCTS = {"rate": "_rate.fits", "before_wisps": "_rate_prewisp.fits", "before_stripes": "_rate_pre1f.fits"}
 
