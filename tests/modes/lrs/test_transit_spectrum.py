@@ -335,3 +335,23 @@ def test_bins_with_the_same_noise_are_told_of(monkeypatch, caplog):
     assert concern in caplog.text
     assert f"concern: {concern}" in summarise_spectrum(found)
     assert spectrum_table(found).meta["concerns"] == [concern]
+
+
+def test_depths_are_those_of_fixed_wavelengths():
+    """The trace lies .05 pixels lower in transit, on a spectrum that rises steeply along the rows."""
+    series, depths = make_series(noise=SIGMA / 4)
+    rows = 400 - np.arange(60)  # wavelengths ascend, rows descend
+    star = np.exp(rows / 40.0)
+    inside = series.flux.mean(axis=1) < np.median(series.flux[:5])
+    y = -0.05 * inside + 0.002 * np.random.default_rng(2).normal(size=N_INTS)
+    relative = series.flux / series.flux.mean()
+    flux = relative * star * (1 - y[:, None] / 40.0)  # light of row r is that of r - y
+    error = star * series.flux_error / series.flux.mean()
+    moved = replace(series, flux=flux, flux_error=error, detector_row=rows)
+    wanted = np.average(depths, weights=star)
+    pulls = {}
+    for name, more in (("as it is", {}), ("known", {"y_shift_left": y})):
+        found = fit_spectrum(replace(moved, series={**series.series, **more}), settings(bins=1, fit_orbit=()))
+        (fitted,) = found.curves
+        pulls[name] = (fitted.fit.value("depth") - wanted) / fitted.fit.error("depth")
+    assert abs(pulls["known"]) < 3 < abs(pulls["as it is"])
