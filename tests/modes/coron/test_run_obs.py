@@ -116,6 +116,17 @@ class TestProducts:
         kinds = {name.rsplit("_", 1)[1] for name in content(tmp_path / "stage1")}
         assert kinds >= {"rate.fits", "rateints.fits", "ramp.fits", "jump.fits"}
 
+    @pytest.mark.parametrize("keyword", ["save_intermediates", "save_calibrated_ramp", "rate_int_outliers"])
+    def test_options_of_the_pipeline(self, database, parameters, keyword):
+        for value in (True, False):
+            run_obs(database, **{keyword: value})
+        assert [one[keyword] for one in parameters[::2]] == [True, False]
+
+    @pytest.mark.parametrize("stage", ["ints", "groups"])
+    def test_where_the_noise_is_removed(self, database, parameters, stage):
+        run_obs(database, stage_1overf=stage)
+        assert {one["stage_1overf"] for one in parameters} == {stage}
+
     def test_again_without_overwriting_keeps_what_is_up_to_date(self, database, quick):
         run_obs(database)
         before = content(database.output_dir / "stage1")
