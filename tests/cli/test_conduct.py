@@ -1,9 +1,13 @@
-"""The end of a run: its exit code, and a line for each exposure that failed."""
+"""The end of a run: its exit code, and a line for each exposure that failed; and what a dry run says."""
+
+import json
 
 import pytest
 
 from detectorist.campaign.ledger import Ledger
-from detectorist.cli.conduct import exit_code, failures
+from detectorist.campaign.plan import Plan, PlanRequest
+from detectorist.campaign.run import Execution
+from detectorist.cli.conduct import conduct, exit_code, failures
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Job, JobRecord
 
 
@@ -42,3 +46,14 @@ def test_failures_are_told_in_a_line_each_up_to_a_limit(folder):
 def test_only_those_asked_for_and_none_that_are_done(folder):
     assert failures(folder, {"e00", "e05"}) == ["e05: unprocessable: bad 5"]
     assert failures(folder, most=100)[-1] == "e13: unprocessable: bad 13"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_dry_run_names_what_is_left_out(monkeypatch, tmp_path, capsys, as_json):
+    plan = Plan(tmp_path / "out", (), ("x_uncal.fits: target acquisition; left out",))
+    monkeypatch.setattr("detectorist.campaign.plan.plan_run", lambda *args, **kwargs: plan)
+    conduct(PlanRequest("fake", [], tmp_path / "out"), Execution(), dry_run=True, as_json=as_json)
+    said = capsys.readouterr()
+    assert "x_uncal.fits: target acquisition; left out" in (said.err if as_json else said.out)
+    if as_json:
+        assert json.loads(said.out)["jobs"] == []

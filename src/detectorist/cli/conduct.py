@@ -53,11 +53,13 @@ def conduct(
 ) -> None:
     """Plan a run, and execute it unless only the plan is requested; exits with the run's exit code."""
     from detectorist.campaign.plan import plan_run
+    from detectorist.terminal.lines import print_lines
 
     if overwrite:
         request = replace(request, options={**request.options, "overwrite": True})
     plan = plan_run(request, again=overwrite, memory_bytes=execution.memory_per_job)
     if dry_run:
+        print_lines(plan.notes, quiet=quiet, stderr=as_json)
         show_plan(plan, execution, as_json=as_json)
         return
     run_plan(plan, execution, as_json=as_json, quiet=quiet, verbose=verbose)
