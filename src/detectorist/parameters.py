@@ -121,6 +121,21 @@ def parse_int_or_word(value: Any, *, name: str, words: Iterable[str]) -> int | s
     )
 
 
+def require_utf8(*names: Any) -> None:
+    """Refuse names of files that are no text: records, tables and headers, which are text, could not hold them.
+
+    Raises
+    ------
+    ParameterError
+    """
+    for name in names:
+        try:
+            str(name).encode()
+        except UnicodeEncodeError as error:
+            shown = str(name).encode("utf-8", "backslashreplace").decode()
+            raise ParameterError(f"{shown}: its name is not valid UTF-8; rename it, or choose another one") from error
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return " (did you mean ...?)" for the nearest known word, or nothing."""
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)

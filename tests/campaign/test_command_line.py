@@ -1,6 +1,7 @@
 """`run CAMPAIGN.toml`, `status` and `retry`: what they print, and the codes they leave with."""
 
 import json
+import os
 import sys
 
 import pytest
@@ -232,3 +233,22 @@ def test_codes_of_errors_that_end_a_command(detectorist, monkeypatch, error, cod
 def test_what_the_system_says_of_a_file_is_one_sentence(detectorist):
     code, _, err = detectorist("export", "exotic", "x" * 300)
     assert (code, err) == (4, f"error: {'x' * 300}: File name too long\n")
+
+
+@pytest.mark.parametrize("words", [("wisps",), ("destripe",), ("snowballs",)])
+def test_names_in_another_encoding(detectorist, tmp_path, words):
+    """Said before anything is read: products and logs could not hold them."""
+    name = os.fsdecode(b"caf\xe9_rate.fits")
+    (tmp_path / name).write_text("x")
+    code, _, err = detectorist(*words, name)
+    assert (code, "Traceback" in err) == (2, False)
+    assert "caf\\udce9_rate.fits: its name is not valid UTF-8; rename it, or choose another one" in err
+
+
+def test_a_name_that_only_a_library_cannot_write(detectorist, monkeypatch):
+    monkeypatch.setattr("detectorist.cli.app.app", lambda: os.fsdecode(b"\xe9").encode())
+    code, _, err = detectorist("spectrum", os.fsdecode(b"caf\xe9"))
+    assert (code, err) == (2, "error: caf\\udce9: its name is not valid UTF-8; rename it, or choose another one\n")
+    code, _, err = detectorist("spectrum", "cafe")
+    assert code == 4
+    assert "please report it" in err

@@ -13,21 +13,6 @@ from detectorist.product_names import is_fits
 MOST_NAMED = 3
 
 
-def require_utf8(paths: Sequence[Path]) -> None:
-    """Refuse names that are no text: records, tables and headers, which are text, could not hold them.
-
-    Raises
-    ------
-    ParameterError
-    """
-    for path in paths:
-        try:
-            str(path).encode()
-        except UnicodeEncodeError as error:
-            shown = str(path).encode("utf-8", "backslashreplace").decode()
-            raise ParameterError(f"{shown}: its name is not valid UTF-8; rename it, or choose another one") from error
-
-
 def require_files(paths: Sequence[Path]) -> None:
     """Refuse pipes and devices, whose end would be waited for; a file that is not there fails in its own job.
 

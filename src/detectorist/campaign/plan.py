@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from detectorist.campaign import memory
-from detectorist.campaign.chosen_files import files_of_mode, require_files, require_utf8
+from detectorist.campaign.chosen_files import files_of_mode, require_files
 from detectorist.campaign.exposures import Choices, require_safe_name
 from detectorist.campaign.job_keys import with_keys
 from detectorist.campaign.later_stages import later_jobs, split_settings, stages_through
@@ -19,6 +19,7 @@ from detectorist.campaign.order import in_order_of_time, what_was_left
 from detectorist.errors import InputError, OutputError, PlaceTaken
 from detectorist.modes import Mode, group_exposures, load_mode
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Gathered, Job, JobRecord, Prediction
+from detectorist.parameters import require_utf8
 
 #: Memory of a worker whose job cannot be predicted.
 UNKNOWN_BYTES = 2_000_000_000
@@ -158,7 +159,7 @@ def plan_run(request: PlanRequest, *, again: bool = False, memory_bytes: int = 0
     ParameterError
         As `make_jobs`; for a path that is not valid UTF-8.
     """
-    require_utf8([Path(request.output_dir).absolute(), *request.files])
+    require_utf8(Path(request.output_dir).absolute(), *request.files)
     require_files(request.files)
     gathered = gather(request)
     jobs = make_jobs(request, gathered)

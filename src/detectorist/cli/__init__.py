@@ -18,6 +18,7 @@ from detectorist.errors import (
     ReferenceMissing,
     is_unprocessable,
 )
+from detectorist.parameters import require_utf8
 from detectorist.reduction.garbage_collection import collect_rarely
 from detectorist.terminal.lines import printable
 from detectorist.terminal.log import keep_warnings_off_terminal
@@ -47,12 +48,12 @@ def main() -> None:
     except KeyboardInterrupt:
         print(INTERRUPTION, file=sys.stderr)
         sys.exit(INTERRUPTED)
+    except UnicodeEncodeError as error:
+        _fail_for_name(error)
     except Exception as error:
         if isinstance(error, OSError) and isinstance(error.filename, str):  # the system says what is wrong with a file
             _fail(OutputError(f"{error.filename}: {error.strerror}"), CRASHED)
-        print(printable(f"error: {type(error).__name__}: {error}"), file=sys.stderr)
-        print(f"unexpected: please report it with the traceback in {_save_traceback()}", file=sys.stderr)
-        sys.exit(CRASHED)
+        _fail_unexpectedly(error)
 
 
 def _require_temporary_folder() -> None:
@@ -93,6 +94,21 @@ def _save_traceback() -> Path:
     with tempfile.NamedTemporaryFile("w", prefix="detectorist-", suffix=".txt", delete=False) as file:
         file.write(traceback.format_exc())
     return Path(file.name)
+
+
+def _fail_for_name(error: UnicodeEncodeError) -> None:
+    """Say which of the words given is no text, as a name of a file in another encoding."""
+    try:
+        require_utf8(*sys.argv)
+    except ParameterError as told:
+        _fail(told, BAD_ARGUMENTS)
+    _fail_unexpectedly(error)
+
+
+def _fail_unexpectedly(error: Exception) -> None:
+    print(printable(f"error: {type(error).__name__}: {error}"), file=sys.stderr)
+    print(f"unexpected: please report it with the traceback in {_save_traceback()}", file=sys.stderr)
+    sys.exit(CRASHED)
 
 
 def _fail(error: DetectoristError, code: int) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from detectorist.errors import NoSuchFile
 from detectorist.modes.job import Wanted
+from detectorist.parameters import require_utf8
 
 FILES, CHOICES, HOW = "Input and output", "Processing", "Execution"
 #: Columns of a table of choices that are not named step.parameter, as the CEERS survey's.
@@ -110,8 +111,17 @@ def locate(file: Path, folder: Path) -> Path:
 
 
 def require_located(file: Path, folder: Path) -> Path:
-    """Return the file as `locate` does; raises NoSuchFile where it is in neither place."""
+    """Return the file as `locate` does.
+
+    Raises
+    ------
+    NoSuchFile
+        When it is in neither place.
+    ParameterError
+        When its name is not valid UTF-8.
+    """
     found = locate(file, folder)
     if not found.exists():
         raise NoSuchFile(f"{file}: no such file")
+    require_utf8(found)
     return found
