@@ -11,6 +11,7 @@ import pytest
 from detectorist.campaign import ledger as ledgers
 from detectorist.campaign import lock
 from detectorist.campaign.ledger import Ledger
+from detectorist.campaign.plan import PlanRequest, plan_run
 from detectorist.campaign.run import SMALL_BYTES, Execution
 from detectorist.errors import InputError, OutputError, ParameterError
 
@@ -297,3 +298,14 @@ def test_kernels_are_found_where_numba_keeps_them(monkeypatch, tmp_path):
 )
 def test_workers_are_started_only_where_they_pay_or_are_asked_for(execution, n_jobs, n_bytes, here):
     assert execution.in_this_process(n_jobs, n_bytes) is here
+
+
+@pytest.mark.parametrize("workers", [-1, 1.5, "two"])
+def test_numbers_of_workers_that_would_do_nothing(workers):
+    with pytest.raises(ParameterError, match="workers is .*: a whole number of 0 or more is needed"):
+        Execution(workers=workers)
+
+
+def test_no_files_at_all(tmp_path):
+    with pytest.raises(ParameterError, match="no file is given to reduce"):
+        plan_run(PlanRequest("fake_mode:FakeMode", [], tmp_path / "out"))

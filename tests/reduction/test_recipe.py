@@ -200,3 +200,8 @@ def test_a_word_is_no_number_where_words_are_taken():
 def test_a_number_without_end():
     with pytest.raises(ParameterError, match="Exceeds the limit"):
         Recipe("test").with_settings(["jump.rejection_threshold=" + "9" * 5000])
+
+
+def test_a_recipe_that_is_no_name():
+    with pytest.raises(ParameterError, match="recipe is 3: its name, or the path of a file, is needed"):
+        load_recipe("imaging", 3)

@@ -16,7 +16,7 @@ from detectorist.campaign.job_keys import with_keys
 from detectorist.campaign.later_stages import later_jobs, split_settings, stages_through
 from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same, products_are_whole
 from detectorist.campaign.order import in_order_of_time, what_was_left
-from detectorist.errors import InputError, OutputError, PlaceTaken
+from detectorist.errors import InputError, OutputError, ParameterError, PlaceTaken
 from detectorist.modes import Mode, group_exposures, load_mode
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Gathered, Job, JobRecord, Prediction
 from detectorist.parameters import require_utf8
@@ -173,8 +173,10 @@ def gather(request: PlanRequest) -> Gathered:
     Raises
     ------
     ParameterError
-        When none of the files is an exposure to reduce.
+        When there is no file, or none is an exposure to reduce.
     """
+    if not request.files and request.gathered is None:
+        raise ParameterError("no file is given to reduce")
     mode = load_mode(request.mode)
     steps = _steps_in_force(mode, _first_stage_of(request, mode)[0])
     if request.gathered is not None:

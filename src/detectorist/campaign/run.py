@@ -26,7 +26,7 @@ from detectorist.campaign.memory import format_bytes
 from detectorist.campaign.order import what_was_left
 from detectorist.campaign.plan import UNKNOWN_BYTES, Plan, PlannedJob
 from detectorist.campaign.this_process import ThisProcess
-from detectorist.errors import OutputError
+from detectorist.errors import OutputError, ParameterError
 from detectorist.modes import load_mode
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Job, JobRecord
 from detectorist.reduction.products import PARTIAL, PRODUCT_FOLDERS
@@ -61,12 +61,22 @@ class Execution:
         Bytes that all workers of this machine together may hold.
     timeout_s : float, optional
         A job that takes longer counts as crashed.
+
+    Raises
+    ------
+    ParameterError
+        For a number of workers that is none.
     """
 
     workers: int | None = None
     scheduler: str | None = None
     memory_limit: int | None = None
     timeout_s: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a number of workers with which nothing would ever be done."""
+        if self.workers is not None and not (isinstance(self.workers, int) and self.workers >= 0):
+            raise ParameterError(f"workers is {self.workers!r}: a whole number of 0 or more is needed")
 
     @property
     def memory_per_job(self) -> int:

@@ -51,7 +51,7 @@ def read_recipe_text(mode: str, name: str) -> str:
     )
 
 
-def load_recipe(mode: str, name: str | None = None) -> Recipe:
+def load_recipe(mode: str, name: str | Path | None = None) -> Recipe:
     """Return a recipe of a mode by its name, or from a TOML or stpipe .asdf file; None: the default one.
 
     Raises
@@ -59,7 +59,9 @@ def load_recipe(mode: str, name: str | None = None) -> Recipe:
     ParameterError
         When there is no such recipe or it is not valid TOML or ASDF.
     """
-    name = name or DEFAULT
+    if name is not None and not isinstance(name, str | Path):
+        raise ParameterError(f"recipe is {name!r}: its name, or the path of a file, is needed")
+    name = str(name or DEFAULT)
     if name.endswith(".asdf"):
         from detectorist.reduction.parameter_files import read_asdf
 

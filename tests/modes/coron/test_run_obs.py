@@ -122,6 +122,15 @@ class TestProducts:
             run_obs(database, **{keyword: value})
         assert [one[keyword] for one in parameters[::2]] == [True, False]
 
+    @pytest.mark.parametrize("steps", [3, None, [("jump", {})], {"jump": 3}])
+    def test_steps_that_are_no_tables(self, database, steps):
+        with pytest.raises(ParameterError, match="a table is needed"):
+            run_obs(database, steps)
+
+    def test_words_that_skip_nothing(self, database):
+        with pytest.raises(ParameterError, match="skip_jump is 'maybe': True or False is needed"):
+            run_obs(database, skip_jump="maybe")
+
     @pytest.mark.parametrize("stage", ["ints", "groups"])
     def test_where_the_noise_is_removed(self, database, parameters, stage):
         run_obs(database, stage_1overf=stage)

@@ -46,7 +46,7 @@ def settings_of(keywords: Mapping[str, Any], steps: Mapping[str, Mapping[str, An
     Raises
     ------
     ParameterError
-        For an unknown keyword, or `save_results=False`.
+        For an unknown keyword, a `skip_...` that is not true or false, or `save_results=False`.
     """
     known = (*SKIPS, *OPTIONS, *PARAMETERS, "save_results")
     found: list[str] = []
@@ -65,7 +65,15 @@ def settings_of(keywords: Mapping[str, Any], steps: Mapping[str, Mapping[str, An
 
 
 def steps_in_place(steps: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return tables of steps without parameters that belong to the pipeline here, not to the step."""
+    """Return tables of steps without parameters that belong to the pipeline here, not to the step.
+
+    Raises
+    ------
+    ParameterError
+        When they are no tables.
+    """
+    if not (isinstance(steps, Mapping) and all(isinstance(table, Mapping) for table in steps.values())):
+        raise ParameterError(f"steps is {steps!r}: a table is needed: {{step: {{parameter: value}}}}")
     return {
         step: {name: value for name, value in table.items() if f"{step}.{name}" not in PARAMETERS or step != "ramp_fit"}
         for step, table in steps.items()
@@ -80,6 +88,8 @@ def _settings_of_keyword(name: str, value: Any) -> list[str]:
     if name in OPTIONS:
         return [setting(name, value)]
     if name in SKIPS:
+        if value not in (True, False):
+            raise ParameterError(f"{name} is {value!r}: True or False is needed")
         step, parameter, when_true = SKIPS[name]
         return [setting(f"{step}.{parameter}", when_true if value else not when_true)]
     return [*IMPLIED.get(name, ()), *(setting(target, value) for target in PARAMETERS[name])]
