@@ -212,12 +212,8 @@ SHOWN = (
 PAGE = """# NIRCam mosaics: depth
 
 Rates of the standard pipeline and of detectorist, through the same `calwebb_image2` and `calwebb_image3`
-(`--through stage3`): {exposures} dithered exposures of {size} x {size} pixels, simulated with wisps, 1/f noise and
-cosmic rays. Measured {measured} by `python benchmarks/mosaic_depth.py --work FOLDER`; every seed that was run is shown.
-
-| {header} |
-|{lines}|
-{rows}
+(`--through stage3`). Measured {measured} by `python benchmarks/mosaic_depth.py --work FOLDER`; every field that was run
+is shown.
 
 - **Noise of apertures** of 0.1 arcsec radius, background from a ring, on sky without sources; the next column divides
   it by what the stated errors give.
@@ -225,13 +221,7 @@ cosmic rays. Measured {measured} by `python benchmarks/mosaic_depth.py --work FO
   detection's height.
 - **Bright fluxes**: above 30 times the noise, median deviation from the truth, without aperture correction.
   **Faint fluxes**: the others, robust standard deviation.
-
-Sources are those with a true flux above 2 MJy/sr pixel, about three times the noise. A frame of this size holds a
-dozen: counts and errors of fluxes are themselves uncertain by a quarter; the noise of apertures is known to 3 %.
-Bright fluxes are low in all columns, since resampling and crosstalk between pixels spread light.
 """
-
-
 INDEPENDENT = """
 ## Fields of an independent generator
 
@@ -246,24 +236,37 @@ Bright fluxes are a sixth too low in all columns. It is not the rates: in calibr
 to 0.1 % in the median. The outlier detection of stage 3 flags the brightest pixel of four stars in five, whose images
 are sharper than the median of three resampled ones; its parameters are the standard ones in all columns.
 """
+OWN = """
+## Fields of our simulator
+
+{exposures} dithered exposures of {size} x {size} pixels, with wisps, 1/f noise and cosmic rays.
+
+| {header} |
+|{lines}|
+{rows}
+
+Sources are those with a true flux above 2 MJy/sr pixel, about three times the noise. A frame of this size holds a
+dozen: counts and errors of fluxes are themselves uncertain by a quarter; the noise of apertures is known to 3 %.
+Bright fluxes are low in all columns, since resampling and crosstalk between pixels spread light.
+"""
+#: Sections of the page: kind of fields, text, and the unit of their fluxes.
+SECTIONS = (("independent", INDEPENDENT, "DN/s"), ("seeds", OWN, "MJy/sr"))
 
 
 def write_page(told: dict[str, Any]) -> None:
     """Write the tables as a page of the documentation."""
-    header = ["seed", "rates", *(heading for _, heading, _ in SHOWN)]
-    rows = {
-        kind: "\n".join(
+    text = PAGE.format(**told)
+    for kind, section, unit in SECTIONS:
+        if not told.get(kind):
+            continue
+        rows = [
             f"| {' | '.join([seed, name, *(f'{figures[key]:.{decimals}f}' for key, _, decimals in SHOWN)])} |"
-            for seed, columns in told.get(kind, {}).items()
+            for seed, columns in told[kind].items()
             for name, figures in columns.items()
-        )
-        for kind in ("seeds", "independent")
-    }
-    common = {**told, "header": " | ".join(header), "lines": "|".join(["---"] * len(header))}
-    text = PAGE.format(**common, rows=rows["seeds"])
-    if rows["independent"]:
-        common["header"] = common["header"].replace("MJy/sr", "DN/s")
-        text += INDEPENDENT.format(**common, rows=rows["independent"])
+        ]
+        header = ["seed", "rates", *(heading.replace("MJy/sr", unit) for _, heading, _ in SHOWN)]
+        lines = "|".join(["---"] * len(header))
+        text += section.format(**told, header=" | ".join(header), lines=lines, rows="\n".join(rows))
     TARGET.with_suffix(".md").write_text(text)
 
 
