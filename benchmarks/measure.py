@@ -17,6 +17,11 @@ def passes(call: Callable[[], object], arrays: Sequence[np.ndarray], *, repeats:
     A pass is `np.add(a, 1, out=o)` over every array, warm, in its own dtype, the median of seven; the call's time is
     the median of `repeats` after one that is not counted. The ratio survives a noisy machine.
     """
+    return float(np.median(cpu_seconds(call, repeats=repeats)) / pass_seconds(arrays))
+
+
+def pass_seconds(arrays: Sequence[np.ndarray]) -> float:
+    """Return the time of one pass over the arrays, s: see `passes`."""
     outputs = [np.empty_like(array) for array in arrays]
     walls = []
     for _ in range(8):
@@ -24,7 +29,7 @@ def passes(call: Callable[[], object], arrays: Sequence[np.ndarray], *, repeats:
         for array, out in zip(arrays, outputs, strict=True):
             np.add(array, array.dtype.type(1), out=out)
         walls.append(time.perf_counter() - start)
-    return float(np.median(cpu_seconds(call, repeats=repeats)) / np.median(walls[1:]))
+    return float(np.median(walls[1:]))
 
 
 def cpu_seconds(call: Callable[[], object], *, repeats: int = 3) -> list[float]:
