@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from detectorist.modes.section import Section
 
 #: Coefficients of memory and disk, in bytes per pixel of an image, or of all images and the mosaic: fitted to frames of
-#: 640 and 1024 pixels, each job in a worker (`benchmarks/campaign.py again`). Full frames, three to a mosaic, took 1.5 to
-#: 1.7 GB within a larger process; 1.36 and 1.78 GB are predicted.
+#: 640 and 1024 pixels, each job in a worker (`benchmarks/campaign.py again`). Full frames, three to a mosaic, took 1.5
+#: to 1.7 GB within a larger process; 1.36 and 1.78 GB are predicted.
 BASE_BYTES, STAGE_2_BYTES_PER_PIXEL, STAGE_3_BYTES_PER_PIXEL = 440e6, 220, 80
 STAGE_2_DISK_BYTES_PER_PIXEL, STAGE_3_DISK_BYTES_PER_PIXEL = 55, 30
 
