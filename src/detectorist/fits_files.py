@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from detectorist.errors import DetectoristError, InputError, NoSuchFile
+from detectorist.product_names import without_ending
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +51,26 @@ def opened(path: str | Path, what: str = "a FITS file", *, memmap: bool = False)
         # The first sentence: astropy's next ones are about its own options.
         said = str(error.args[0] if isinstance(error, KeyError) else error).partition(". ")[0].rstrip(".,")
         raise InputError(f"{path}: not readable as {what} ({said}); is the file complete?") from error
+
+
+def has_small_ending(path: str | Path) -> bool:
+    """Return whether a name ends in .fits or .fits.gz as jwst spells them: it opens no other file."""
+    return str(path).endswith((".fits", ".fits.gz"))
+
+
+@contextmanager
+def named_for_jwst(path: Path) -> Iterator[Path]:
+    """Yield a path that jwst opens: the file's own, or that of a link with the ending in small letters.
+
+    What was opened stays readable when the link is gone.
+    """
+    if has_small_ending(path):
+        yield path
+        return
+    with TemporaryDirectory(prefix="detectorist-") as folder:
+        link = Path(folder, without_ending(path) + (".fits.gz" if path.suffix.lower() == ".gz" else ".fits"))
+        link.symlink_to(path.resolve())
+        yield link
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from stdatamodels.jwst.datamodels.util import NoTypeWarning
 
 from detectorist import __version__
 from detectorist.errors import InputError, NoSuchFile
-from detectorist.fits_files import read_keywords, require_headers
+from detectorist.fits_files import named_for_jwst, read_keywords, require_headers
 
 #: FITS keywords of our steps' states, as the standard pipeline has S_LINEAR and the like.
 STATE_KEYWORDS = {
@@ -78,8 +78,8 @@ def open_as(data: Any, kind: type[JwstDataModel], *, copy: bool = True) -> JwstD
     require_kind_of_file(path, kind)
     model = None
     try:
-        with _without_warnings_of_files():
-            model = kind(path)
+        with _without_warnings_of_files(), named_for_jwst(path) as name:
+            model = kind(name)
             np.asarray(model.data).shape  # noqa: B018 - a truncated file fails only when its array is read
             require_sound_tree(model)
     except InputError:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from stdatamodels.jwst import datamodels
+from stdatamodels.jwst.datamodels import RampModel
 
+from detectorist import models
 from detectorist.errors import InputError
 from detectorist.reduction.checksums import data_sum
 from detectorist.reduction.headers import (
@@ -58,11 +60,16 @@ def test_a_good_file_passes(write):
     require_sound(write())
 
 
-def test_an_ending_that_jwst_does_not_open_is_said(write):
+@pytest.mark.parametrize("ending", [".FITS", ".FITS.GZ"])
+def test_endings_in_capitals_are_read_though_jwst_does_not_open_them(write, ending):
     path = write()
-    path = path.rename(path.with_suffix(".FITS"))
-    with pytest.raises(InputError, match=r"\.FITS: jwst opens files whose names end in \.fits"):
-        require_sound(path)
+    capital = path.with_name(path.name.removesuffix(".fits") + ending)
+    capital.write_bytes(gzip.compress(path.read_bytes()) if ending == ".FITS.GZ" else path.read_bytes())
+    require_sound(capital)
+    assert read_header(capital) == read_header(path)
+    with models.open_as(capital, RampModel) as ramp, models.open_as(path, RampModel) as usual:
+        np.testing.assert_array_equal(ramp.data, usual.data)
+    assert [one.name for one in path.parent.iterdir() if one.is_symlink()] == []
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 
 from configobj import ConfigObj, Section
 from jwst.stpipe import Pipeline, Step
-from stdatamodels.jwst import datamodels
 from stpipe import config_parser
 
+from detectorist.fits_files import named_for_jwst
+from detectorist.product_names import is_fits
 from detectorist.reduction.crds_keywords import look_keywords_up
 from detectorist.reduction.garbage_collection import FrozenHeap
 from detectorist.reduction.schemas import parsed_once
@@ -112,8 +113,16 @@ class DetectoristPipeline(FrozenHeap, Pipeline):
         try:
             return super()._get_crds_parameters(dataset)
         except KeyError:
-            with datamodels.open(dataset) as model:
+            with cls._datamodels_open(dataset) as model:
                 return super()._get_crds_parameters(model)
+
+    @classmethod
+    def _datamodels_open(cls, init: Any, **kwargs: Any) -> Any:
+        """Open a model, also of a file whose ending is in capitals, which jwst refuses."""
+        if not (isinstance(init, str | Path) and is_fits(init)):
+            return super()._datamodels_open(init, **kwargs)
+        with named_for_jwst(Path(init)) as name:
+            return super()._datamodels_open(name, **kwargs)
 
     @classmethod
     def _get_config_from_parameters(cls, crds_parameters, crds_observatory):

@@ -19,7 +19,7 @@ from detectorist import models
 from detectorist.algorithms import dq
 from detectorist.detectors import MIRI, MIRI_SUBARRAYS, NIRCAM
 from detectorist.errors import InputError, NoSuchFile
-from detectorist.fits_files import opened, read_keywords
+from detectorist.fits_files import named_for_jwst, opened, read_keywords
 from detectorist.product_names import is_fits
 from detectorist.reduction.asdf_extensions import load_extensions
 from detectorist.reduction.checksums import require_checksums
@@ -78,8 +78,6 @@ def require_sound_header(path: Path) -> None:
     InputError
         As `require_sound`.
     """
-    if not path.name.endswith((".fits", ".fits.gz")):
-        raise InputError(f"{path}: jwst opens files whose names end in .fits or .fits.gz, in small letters; rename it")
     require_whole_file(path)
     meta = read_header(path)
     _require_counts(path)
@@ -139,7 +137,8 @@ def read_header(path: Path) -> dict[str, Any]:
         raise NoSuchFile(f"{path}: no such file")
     load_extensions()
     try:
-        flat = read_metadata(path, flatten=True) if has_tree(path) else _read_without_tree(path)
+        with named_for_jwst(path) as name:
+            flat = read_metadata(name, flatten=True) if has_tree(path) else _read_without_tree(name)
     except InputError:
         raise  # says it all
     except Exception as error:

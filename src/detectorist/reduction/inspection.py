@@ -11,6 +11,7 @@ from stdatamodels.jwst.datamodels import JwstDataModel
 
 from detectorist import models
 from detectorist.errors import InputError, NoSuchFile
+from detectorist.fits_files import named_for_jwst
 
 #: Header entries worth a line, in this order.
 _FACTS = (
@@ -41,7 +42,8 @@ def inspect_file(path: str | Path) -> str:
     if not path.is_file():
         raise NoSuchFile(f"{path}: no such file")
     try:
-        model = datamodels.open(path)
+        with named_for_jwst(path) as name:
+            model = datamodels.open(name)
     except Exception as error:
         raise InputError(f"{path}: not readable as a JWST product ({error}); is the file complete?") from error
     with model:

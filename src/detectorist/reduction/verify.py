@@ -24,7 +24,7 @@ import numpy as np
 from jwst.pipeline import Detector1Pipeline
 
 from detectorist.errors import InputError, NoSuchFile
-from detectorist.fits_files import opened
+from detectorist.fits_files import named_for_jwst, opened
 from detectorist.reduction.engine_steps.by_name import ENGINE_STEPS
 from detectorist.reduction.garbage_collection import FrozenHeap
 
@@ -142,7 +142,8 @@ def run_here(file: str, folder: str, engine: str, steps: dict[str, dict[str, Any
     wall, cpu = time.perf_counter(), time.process_time()
     logger.addHandler(listener)
     try:
-        pipeline.call(file, steps=steps, output_dir=folder, save_results=True, save_calibrated_ramp=True)
+        with named_for_jwst(Path(file)) as name:
+            pipeline.call(str(name), steps=steps, output_dir=folder, save_results=True, save_calibrated_ramp=True)
     finally:
         logger.removeHandler(listener)
     cost = Cost(

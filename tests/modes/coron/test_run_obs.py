@@ -540,8 +540,9 @@ def test_a_script_as_spaceklip_users_write_it(write_uncal, tmp_path):
 @pytest.mark.parametrize(
     "name",
     [
-        "{stem}_uncal.fits.gz",
-        pytest.param("{upper}_UNCAL.fits", marks=pytest.mark.long),
+        "{upper}_UNCAL.FITS.GZ",
+        pytest.param("{stem}_uncal.fits.gz", marks=pytest.mark.long),
+        pytest.param("{upper}_UNCAL.FITS", marks=pytest.mark.long),
         pytest.param("linked_uncal.fits", marks=pytest.mark.long),
     ],
 )
@@ -551,7 +552,7 @@ def test_names_as_files_have_them(write_uncal, tmp_path, name):
     stem = uncal.name.removesuffix("_uncal.fits")
     other = tmp_path / "other" / name.format(stem=stem, upper=stem.upper())
     other.parent.mkdir()
-    if other.name.endswith(".gz"):
+    if other.name.lower().endswith(".gz"):
         other.write_bytes(gzip.compress(uncal.read_bytes(), 1))
     elif "linked" in name:
         (tmp_path / "other" / "3f2a9c").write_bytes(uncal.read_bytes())

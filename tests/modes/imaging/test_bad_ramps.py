@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 from astropy.io import fits
 from jwst.pipeline import Detector1Pipeline
@@ -36,6 +37,16 @@ def test_interim_files_are_optional(small, tmp_path):
     made = reduce_small(small, tmp_path / "out", settings=settings)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {made.rate.name, "detectorist.log"}
     assert made.products == (made.rate,)
+
+
+def test_a_name_in_capitals_is_reduced_as_any(small, tmp_path):
+    path = next(small.glob("*_uncal.fits"))
+    capital = tmp_path / path.name.upper()
+    capital.write_bytes(path.read_bytes())
+    settings = ["wisps.skip=true", "stripes.skip=true", "delete_interim=true"]
+    usual, made = (reduce_small(small, tmp_path / one.suffix, [one], settings=settings) for one in (path, capital))
+    assert made.rate.name == f"{capital.name.removesuffix('_UNCAL.FITS')}_rate.fits"
+    np.testing.assert_array_equal(fits.getdata(made.rate, "SCI"), fits.getdata(usual.rate, "SCI"))
 
 
 @pytest.mark.long

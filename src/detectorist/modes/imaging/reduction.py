@@ -13,7 +13,7 @@ from stdatamodels.jwst.datamodels import ImageModel, RampModel
 from detectorist import models
 from detectorist.crds_source import ReferenceSource, use_references
 from detectorist.errors import InputError
-from detectorist.fits_files import read_plane
+from detectorist.fits_files import has_small_ending, read_plane
 from detectorist.modes.imaging.pipeline import RATE_STEPS, ImagingPipeline, has_wisps
 from detectorist.modes.imaging.quality import RateImage, measure
 from detectorist.modes.quality import MISSING_REFERENCES
@@ -169,7 +169,8 @@ def _reduce(request: Request, pipeline: ImagingPipeline, source: ReferenceSource
 
 def _as_read(exposure: Exposure) -> Any:
     """Return a file for the pipeline, as a model where stpipe needs more to be said: it asks for ASDF and INTSTART."""
-    if has_tree(exposure.path) and not (exposure.is_ramp and are_missing(exposure.path)):
+    usual = has_tree(exposure.path) and has_small_ending(exposure.path)
+    if usual and not (exposure.is_ramp and are_missing(exposure.path)):
         return str(exposure.path)
     model = models.open_as(exposure.path, RampModel if exposure.is_ramp else ImageModel)
     if exposure.is_ramp:
