@@ -54,7 +54,7 @@ def graph() -> dict[str, set[str]]:
     merged = {
         room: {"base" if name in BASE else name for name in below}
         for room, below in allowed_imports().items()
-        if room not in BASE
+        if room not in BASE and not room.startswith("__")
     } | {"base": set()}
 
     def reach(room: str) -> set[str]:

@@ -118,7 +118,7 @@ def test_a_large_array_in_a_cycle_is_released_before_the_next_step():
 
     with frozen_heap():
         node = Node()
-        node.itself, node.ramp = node, np.ones(WORTH_BYTES // 4)
+        node.itself, node.ramp = node, np.ones(WORTH_BYTES // 2)  # 64 MB: more than malloc keeps
         dropped = weakref.ref(node)
         del node
         step.gc.collect()

@@ -18,7 +18,7 @@ _MARKS = {"$": "", r"\mathdefault": "", "{": "", "}": "", r"\times": "×"}
 
 
 class PlainPowers(LogFormatterSciNotation):
-    """matplotlib's labels of a logarithmic axis without formulas."""
+    """Labels of a logarithmic axis as matplotlib writes them, without its formulas."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         """Return the label of a tick; "" where there is none."""

@@ -115,6 +115,7 @@ def test_a_profile_is_shown_about_its_trace(column, first, last):
     assert columns[np.argmax(share)] == column
 
 
-def test_times_that_are_unknown_become_numbers_of_integrations():
+def test_a_time_that_is_unknown_lies_between_its_neighbours_and_many_become_numbers_of_integrations():
     assert_allclose(figures.hours_of({"time_mjd_utc": [60000.0, 60000.5, 60001.0]}), [0, 12, 24])
-    assert_array_equal(figures.hours_of({"time_mjd_utc": [60000.0, np.nan, 60001.0]}), [0, 1, 2])
+    assert_allclose(figures.hours_of({"time_mjd_utc": [60000.0, np.nan, 60001.0]}), [0, 12, 24])
+    assert_array_equal(figures.hours_of({"time_mjd_utc": [np.nan, np.nan, 60001.0]}), [0, 1, 2])
