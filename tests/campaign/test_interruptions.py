@@ -162,7 +162,7 @@ def real_setting(request, tmp_path):
 
         LrsScene().write(raw, ints=4, groups=6, segments=2, seed=3)
         for path in sorted(raw.glob("*_uncal.fits")):
-            shutil.copy(path, raw / path.name.replace("_00001-", "_00002-"))
+            shutil.copy(path, raw / path.name.replace("jw09999001001", "jw09999002001"))
         steps = 'recipe = "short"'
     else:
         from detectorist.simulate.imaging.scene import ImagingScene
