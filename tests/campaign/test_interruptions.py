@@ -160,7 +160,7 @@ def real_setting(request, tmp_path):
     if request.param == "lrs":
         from detectorist.simulate.lrs.scene import LrsScene
 
-        LrsScene().write(raw, ints=4, groups=6, segments=2, seed=3)
+        LrsScene().write(raw, ints=6, groups=12, segments=2, seed=3)
         for path in sorted(raw.glob("*_uncal.fits")):
             shutil.copy(path, raw / path.name.replace("jw09999001001", "jw09999002001"))
         steps = 'recipe = "short"'
