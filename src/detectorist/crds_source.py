@@ -23,7 +23,7 @@ SERVERLESS = "https://jwst-crds-serverless.stsci.edu"
 THREE_WAYS = """no source of reference files is set. Use one of:
   1. STScI's CRDS: set CRDS_SERVER_URL=https://jwst-crds.stsci.edu, and CRDS_PATH to a folder for the downloaded files;
   2. an existing CRDS cache, or one written by `detectorist simulate`: --references FOLDER;
-  3. simulated references, for simulated or trial data: --references sim."""
+  3. simulated references, for simulated or trial data, with `detectorist run`: --references sim."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,11 @@ def _use_nothing() -> ReferenceSource:
 
 def _context_of(folder: Path) -> str:
     config = folder / CONFIG
+    if not folder.exists() and folder.name == "sim":
+        raise ReferenceMissing(
+            f"{folder}: no such folder; only `detectorist run` makes simulated references for the word sim, in "
+            "OUT/references/sim_MODE: give that folder here"
+        )
     if not config.is_file():
         raise ReferenceMissing(
             f"{folder}: not a CRDS cache; it must contain config/jwst/server_config, mappings/ and references/"

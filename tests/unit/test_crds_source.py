@@ -1,0 +1,37 @@
+"""Sources of reference files that cannot be used are named, with what to give instead."""
+
+import pytest
+
+from detectorist.crds_source import THREE_WAYS, use_references
+from detectorist.errors import ReferenceMissing
+
+
+def test_a_folder_of_another_kind_is_refused(tmp_path):
+    with pytest.raises(ReferenceMissing, match=r"not a CRDS cache; it must contain config/jwst/server_config"):
+        use_references(tmp_path)
+
+
+def test_the_word_for_simulated_references_is_explained_where_none_are_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ReferenceMissing, match=r"only `detectorist run` makes .* OUT/references/sim_MODE"):
+        use_references("sim")
+
+
+def test_a_cache_whose_context_is_missing_is_refused(tmp_path):
+    config = tmp_path / "config" / "jwst" / "server_config"
+    config.parent.mkdir(parents=True)
+    config.write_text("{'operational_context': 'jwst_0001.pmap'}")
+    with pytest.raises(ReferenceMissing, match=r"mappings/jwst/jwst_0001\.pmap.* is missing; copy the whole cache"):
+        use_references(tmp_path)
+    config.write_text("nothing")
+    with pytest.raises(ReferenceMissing, match="operational_context cannot be read"):
+        use_references(tmp_path)
+
+
+def test_without_any_source_three_are_offered(monkeypatch):
+    for name in ("CRDS_PATH", "CRDS_SERVER_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ReferenceMissing) as refused:
+        use_references()
+    assert str(refused.value) == THREE_WAYS
+    assert use_references(optional=True).name == "none"
