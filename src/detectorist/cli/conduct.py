@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import sys
 from dataclasses import replace
@@ -78,7 +79,9 @@ def run_plan(
     told_of: set[str] = set()
     try:
         with shown(as_json=as_json, quiet=quiet) as report, terminal_log(verbose=verbose):
-            counts = run_campaign(plan, execution, report=_noting(report, told_of), command=" ".join(sys.argv))
+            counts = run_campaign(
+                plan, execution, report=_noting(report, told_of), command=shlex.join(["detectorist", *sys.argv[1:]])
+            )
     except OutputError as error:
         # A full disk or a lost cluster ends the run, and says nothing against the data.
         if quiet or OutputError.__name__ not in told_of:  # else the ledger finds no room where a product found none
