@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from detectorist.algorithms._selection_nb import kth_smallest
+
 #: Values of a row that its median is guessed from, and how far from their middle it is looked for: four times as far as
 #: the median of so many is off.
 SAMPLE, REACH = 256, 32
@@ -34,7 +36,7 @@ def medians_of_rows(values, out):
             continue
         if below > (n - 1) // 2 or below + number <= n // 2:
             below, number = _between(row, -np.inf, np.inf, kept)
-        upper = _smallest(kept, number, n // 2 - below)
+        upper = kth_smallest(kept, number, n // 2 - below)
         lower = upper
         if n % 2 == 0:
             lower = kept[0]
@@ -53,26 +55,3 @@ def _between(row, low, high, kept):
         kept[number] = value
         number += (value >= low) & (value <= high)
     return (-1, 0) if unknown else (below, number)
-
-
-@njit(cache=True, nogil=True)
-def _smallest(a, n, k):
-    """Return the k-th smallest (from 0) of a[:n] and leave the smaller ones before it. (Hoare's selection.)"""
-    left, right = 0, n - 1
-    while left < right:
-        pivot = a[k]
-        i, j = left, right
-        while i <= j:
-            while a[i] < pivot:
-                i += 1
-            while pivot < a[j]:
-                j -= 1
-            if i <= j:
-                a[i], a[j] = a[j], a[i]
-                i += 1
-                j -= 1
-        if j < k:
-            left = i
-        if k < i:
-            right = j
-    return a[k]

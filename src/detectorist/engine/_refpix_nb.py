@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from detectorist.algorithms._selection_nb import kth_smallest
 from detectorist.engine._compiled import OPTIONS
-from detectorist.engine._sorting_nb import kth_smallest
 from detectorist.engine.flags import DO_NOT_USE
 
 

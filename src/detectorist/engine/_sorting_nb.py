@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 from numba import njit
 
+from detectorist.algorithms._selection_nb import kth_smallest
 from detectorist.engine._compiled import OPTIONS
 
 #: Longest sorting network; above it a selection for each pixel is quicker.
@@ -64,31 +65,6 @@ def _insertion_sort(a, n):
             a[j + 1] = a[j]
             j -= 1
         a[j + 1] = value
-
-
-@njit(**OPTIONS)
-def kth_smallest(a, n, k):
-    """Return the k-th smallest (from 0) of a[:n] and leave the smaller ones before it. No NaN. (Hoare's selection.)"""
-    left = 0
-    right = n - 1
-    while left < right:
-        pivot = a[k]
-        i = left
-        j = right
-        while i <= j:
-            while a[i] < pivot:
-                i += 1
-            while pivot < a[j]:
-                j -= 1
-            if i <= j:
-                a[i], a[j] = a[j], a[i]
-                i += 1
-                j -= 1
-        if j < k:
-            left = i
-        if k < i:
-            right = j
-    return a[k]
 
 
 @njit(**OPTIONS)
