@@ -177,6 +177,7 @@ class _Run:
         self._counts: dict[str, int] = {}
 
     def run(self) -> None:
+        """Work the plan off, and tell what happens."""
         pool = self._make_pool() if self._waiting else None
         kept = len(self._plan.jobs) - len(self._plan.to_run)
         self._tell(events.PLANNED, total=len(self._plan.jobs), reused=kept, workers=pool.size if pool else 0)

@@ -36,6 +36,7 @@ class Omissions(NamedTuple):
 
 @njit(**OPTIONS)
 def new_omissions(n_diffs):
+    """Return room for what chi squared becomes without one or two of n_diffs differences."""
     return Omissions(
         np.zeros((n_diffs, WIDTH)),
         np.zeros((n_diffs, WIDTH)),

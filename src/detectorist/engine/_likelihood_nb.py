@@ -52,6 +52,8 @@ class Work(NamedTuple):
 
 @njit(**OPTIONS)
 def new_work(n_diffs):
+    """Return room for the fit of WIDTH pixels with n_diffs differences."""
+
     def plane(n):
         return np.zeros((n, WIDTH))
 

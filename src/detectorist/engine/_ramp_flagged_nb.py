@@ -19,6 +19,7 @@ from detectorist.engine.flags import CHARGELOSS, DO_NOT_USE, JUMP, PERSISTENCE, 
 
 @njit(**OPTIONS)
 def add_flagged_medians(tile, data, gdq, i, p, width, rule, ramp):
+    """Add the median rates of a tile's pixels with flagged groups, fitted one by one."""
     n_groups = ramp.samples.size
     for c in range(width):
         if tile.dirty[i, c]:

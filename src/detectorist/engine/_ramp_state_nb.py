@@ -53,6 +53,7 @@ class Ramp(NamedTuple):
 
 @njit(**OPTIONS)
 def new_tile(n_ints):
+    """Return room for the results of TILE pixels in n_ints integrations."""
     return Tile(
         np.empty(TILE),
         np.empty(TILE),
@@ -73,6 +74,7 @@ def new_tile(n_ints):
 
 @njit(**OPTIONS)
 def new_ramp(n_groups):
+    """Return room for one ramp of n_groups and its segments."""
     return Ramp(
         np.empty(n_groups),
         np.empty(n_groups, np.uint8),

@@ -57,9 +57,11 @@ class _Sentences(string.Formatter):
     """Fills numbers into sentences; those that an older record lacks, or holds otherwise, leave the rest readable."""
 
     def get_value(self, key: Any, args: Any, kwargs: Any) -> Any:
+        """Return a number of a record by its name, or words where the record lacks it."""
         return kwargs.get(key, "an unknown number")
 
     def format_field(self, value: Any, format_spec: str) -> str:
+        """Return a value in the form that the sentence asks for, as it is where that does not fit."""
         return formatted(value, format_spec)
 
 

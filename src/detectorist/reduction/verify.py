@@ -170,6 +170,7 @@ class _Listener(logging.Handler):
         self.heard = heard
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Note which code a step says it ran in."""
         step, _, how = record.getMessage().partition(": ")
         if "code" in how or "engine" in how:
             self.heard[step] = how

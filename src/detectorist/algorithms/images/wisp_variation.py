@@ -179,6 +179,7 @@ class _Regression:
         return max(1.0, *(scatter * float((_sums(scores, n) ** 2).sum()) / single for n in CLUSTERS))
 
     def residual_ratio(self, found) -> float:
+        """Return the weighted rms of what a model leaves."""
         return float(np.sqrt((self.weight * self._residual(found) ** 2).mean()))
 
 

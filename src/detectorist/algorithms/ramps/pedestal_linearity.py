@@ -55,6 +55,7 @@ class _Ramps:
     weight: np.ndarray  # (n_pixels,)
 
     def only(self, chosen: np.ndarray) -> _Ramps:
+        """Return the ramps of chosen pixels."""
         return _Ramps(self.signal[:, chosen], self.output[chosen], self.weight[chosen])
 
 

@@ -255,6 +255,7 @@ class _LinearFit:
         self.sigma = np.where(template.weight > 0, 1 / np.sqrt(np.maximum(template.weight, 1e-300)), 0.0)
 
     def run(self) -> Shifts:
+        """Return the shifts of all integrations against the template."""
         n_ints = len(self.cube)
         guess = np.zeros((n_ints, 2 + len(self.poly)))
         guess[:, 2] = _rough_scale(self.cube, self.template.image)

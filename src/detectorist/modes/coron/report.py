@@ -239,6 +239,7 @@ class _Products:
 
     @cached_property
     def rate(self) -> np.ndarray | None:
+        """The rate image, DN/s, shape (ny, nx); None where it cannot be read."""
         return self._read("rate", "SCI", float)
 
     @property
@@ -251,10 +252,12 @@ class _Products:
 
     @cached_property
     def cube(self) -> np.ndarray | None:
+        """The rates of the integrations, DN/s, shape (n_ints, ny, nx); None where they cannot be read."""
         return self._read("rateints", "SCI", float)
 
     @cached_property
     def flags(self) -> np.ndarray | None:
+        """DQ of the integrations, shape of `cube`; None where it cannot be read."""
         return self._read("rateints", "DQ", int)
 
     @cached_property

@@ -150,6 +150,7 @@ class _Products:
 
     @cached_property
     def rate(self) -> np.ndarray | None:
+        """The rate image, DN/s, shape (ny, nx); None where it cannot be read."""
         return self._read("rate")
 
     @cached_property
@@ -169,10 +170,12 @@ class _Products:
 
     @cached_property
     def tiers(self) -> np.ndarray | None:
+        """The source mask that the 1/f step kept, shape (ny, nx); None where there is none."""
         return self._read("rate_1fmask", None)
 
     @cached_property
     def flags(self) -> np.ndarray:
+        """DQ of the rate image, shape (ny, nx); 0 where it cannot be read."""
         flags = self.read_flags()
         return np.zeros(self.rate.shape, int) if flags is None else flags
 
@@ -188,6 +191,7 @@ class _Products:
 
     @property
     def jumps(self) -> np.ndarray:
+        """True where a group of the ramp was flagged as a jump, shape (ny, nx)."""
         return self.flags & dq.JUMP_DET > 0
 
     def _read(self, product: str, extension: str | None = "SCI", kind: type = float) -> np.ndarray | None:

@@ -165,18 +165,22 @@ class _Products:
 
     @cached_property
     def spectra(self) -> dict[str, np.ndarray] | None:
+        """The variables of stage_2_output.nc; None where it cannot be read."""
         return _read(self.folder / "stage_2" / "stage_2_output.nc")
 
     @cached_property
     def frames(self) -> dict[str, np.ndarray] | None:
+        """The images kept for the report, of frames.nc; None where it cannot be read."""
         return _read(self.folder / "stage_2" / "frames.nc")
 
     @property
     def example_integration(self) -> int:
+        """The integration that is shown, counted from 0."""
         return int(self.frames["example_integration"]) if self.frames else 0
 
     @property
     def trace_column(self) -> int:
+        """The column of the trace, as measured or as usual."""
         return int((self.frames or {}).get("trace_column", TRACE_COLUMN))
 
     @cached_property

@@ -114,6 +114,7 @@ class _Mean:
         return float(self._weights @ values)
 
     def error(self, errors: np.ndarray) -> float:
+        """Return the error of the weighted sum of values with independent errors."""
         return float(np.sqrt(self._weights**2 @ errors**2))
 
 
