@@ -35,9 +35,10 @@ class StripesStep(DetectoristStep):
     "flicker" estimates the noise on the time line of the readout, with spectrum and strength from the image itself: no
     threshold is chosen. "median" takes clipped medians of rows, output by output, and of columns (CEERS).
 
-    The level of the sky stays. The variance added by the correction is included in VAR_RNOISE and ERR; part of the
-    noise of a pixel used in the estimate is subtracted, so that its ERR can decrease. The image is not flat-fielded:
-    the flat is used only to measure.
+    The level of the sky changes only by the noise of whole outputs, where reference pixels beside the rows have it as
+    well. The variance added by the correction is included in VAR_RNOISE and ERR; part of the noise of a pixel used in
+    the estimate is subtracted, so that its ERR can decrease. The image is not flat-fielded: the flat is used only to
+    measure.
 
     On ramps, between jump detection and ramp fitting, pixels with jumps are corrected as well, by the noise of just the
     groups that are fitted. Ramps have no ERR: the variance that the correction adds to slopes, (DN/s)**2, is kept as

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from detectorist.algorithms.blas_threads import one_thread
 from detectorist.algorithms.flicker.output_steps import tell_covered_outputs
-from detectorist.algorithms.flicker.reference_rows import reference_rows
+from detectorist.algorithms.flicker.reference_rows import output_levels, reference_rows
 from detectorist.algorithms.flicker.row_medians import measure_pedestal, median_stripes
 from detectorist.algorithms.flicker.smoother import (
     Readout,
@@ -17,7 +17,14 @@ from detectorist.algorithms.flicker.smoother import (
     estimate_noise,
     pool_noise,
 )
-from detectorist.algorithms.flicker.wide_light import light_over_darkest, map_wide_light, mask_wings, solve_wide_light
+from detectorist.algorithms.flicker.spectrum import hold_own_noise
+from detectorist.algorithms.flicker.wide_light import (
+    darkest_level,
+    light_over_darkest,
+    map_wide_light,
+    mask_wings,
+    solve_wide_light,
+)
 from detectorist.algorithms.images.diffuse_light import model_diffuse_light
 from detectorist.algorithms.images.sources import mask_sources
 from detectorist.errors import ParameterError
@@ -30,6 +37,10 @@ WIDE_LIGHT_FROM_PIX = 512
 #: Rows over which noise is slow, as light is that fills a frame; part of a frame that is most of it; light over the rms
 #: of 1/f noise that is clearly brighter.
 SLOW_ROWS, MOSTLY, CLEARLY = 50, 0.5, 3.0
+#: Light over the darkest places, in standard deviations of a pixel, up to which a place tells the level of the sky.
+FAINT = 0.3
+#: Level of an output's reference pixels, over the rms of 1/f noise, up to which it is noise.
+MOST_OF_NOISE = 3.0
 
 
 @dataclass(frozen=True)
@@ -130,6 +141,7 @@ def destripe(
 def _by_flicker(images, bad, readout, flat, mask, reference, vertical):
     mean, common_bad = _mean_image(images, bad)
     settings = {"readout": readout, "columns": vertical}
+    own_part = 0.0
     if mask is None:
         tier = mask_sources(_flattened(mean, flat), common_bad, n_outputs=len(readout.outputs)).tier
         mean = _without_flat_sky(mean, flat, common_bad | (tier > 0))
@@ -138,7 +150,9 @@ def _by_flicker(images, bad, readout, flat, mask, reference, vertical):
         sketch, light, known = _model_outskirts(mean, common_bad, mask, sketch, settings)
         if min(mask.shape) >= WIDE_LIGHT_FROM_PIX:
             known_noise = {"white": sketch.white, "references": reference_rows(images, reference)}
-            sketch, light, wings = _model_wide_light(mean, common_bad, mask & ~known, light, known_noise, settings)
+            sketch, light, wings, own_part = _model_wide_light(
+                mean, common_bad, mask & ~known, light, known_noise, settings
+            )
             mask, known = mask | wings, known & ~wings
     else:
         mask = mask.astype(bool)
@@ -147,10 +161,13 @@ def _by_flicker(images, bad, readout, flat, mask, reference, vertical):
     wide = light if np.shape(light) == mask.shape and reference_rows(images, reference) is None else None
     left_out = mask & ~known
     if len(images) == 1:
-        found = estimate_flicker(mean - light, common_bad | left_out, sketch=sketch, **settings)
+        found = estimate_flicker(mean - light, common_bad | left_out, sketch=sketch, least_own=own_part, **settings)
         parts = [_with_steps(found, mean, common_bad, flat, readout)]
     else:
-        parts = _one_by_one(images, bad, mask, left_out, light, flat, settings)
+        parts = _one_by_one(images, bad, mask, left_out, light, flat, own_part, settings)
+    dark = _is_dark(light, mask.shape, parts[0].noise.white)
+    references = [reference_rows(image[None], reference) for image in images]
+    parts = [_levelled(part, dark, one, readout) for part, one in zip(parts, references, strict=True)]
     noise = parts[0].noise
     shape = images.shape
     return Destriped(
@@ -167,7 +184,7 @@ def _by_flicker(images, bad, readout, flat, mask, reference, vertical):
     )
 
 
-def _one_by_one(images, bad, mask, left_out, light, flat, settings):
+def _one_by_one(images, bad, mask, left_out, light, flat, own_part, settings):
     """Return the noise of every image, all of one spectrum; an exposure may have many."""
     readout = settings["readout"]
 
@@ -176,6 +193,7 @@ def _one_by_one(images, bad, mask, left_out, light, flat, settings):
             yield _without_flat_sky(image, flat, one_bad | mask), one_bad
 
     noise = pool_noise([estimate_noise(one - light, one_bad | left_out, readout=readout) for one, one_bad in ready()])
+    noise = hold_own_noise(noise, readout, own_part)
     parts = []
     for one, one_bad in ready():
         found = estimate_flicker(one - light, one_bad | left_out, noise=noise, **settings)
@@ -188,6 +206,36 @@ def _with_steps(found, image, bad, flat, readout):
     if flat is None:
         return found
     return tell_covered_outputs(found, image, ~bad & np.isfinite(image), flat=flat, readout=readout)
+
+
+def _is_dark(light, shape, white):
+    """Return where next to no light had to be subtracted, (ny, nx) bool."""
+    if np.shape(light) != shape:
+        return np.ones(shape, bool)
+    return light < darkest_level(light) + np.float32(FAINT * np.sqrt(white))
+
+
+def _levelled(part, dark, references, readout):
+    """Return an estimate of noise whose level is that of the noise, as far as anything tells it.
+
+    Outputs with reference pixels beside their rows have the noise that these have. Without any the mean is zero where
+    there is no light: what is left of light beside sources is in the estimate there, and would move the sky.
+    """
+    where, total = dark & part.used, part.total
+    outputs = [slice(first, last) for first, last, _ in readout.outputs]
+    told = np.full(len(outputs), np.nan) if references is None else output_levels(references, readout)
+    known = [
+        k for k, one in enumerate(outputs) if np.abs(told[k]) < MOST_OF_NOISE * part.noise.rms and where[:, one].any()
+    ]
+    if known:
+        shift = np.mean(
+            [total[:, outputs[k]].mean(dtype=np.float64, where=where[:, outputs[k]]) - told[k] for k in known]
+        )
+    elif where.any():
+        shift = total.mean(dtype=np.float64, where=where)
+    else:
+        return part
+    return replace(part, pattern=part.pattern - np.float32(shift))
 
 
 def _slow_noise_in_light(light, noise, readout):
@@ -227,7 +275,10 @@ def _model_outskirts(image, bad, mask, sketch, settings):
 
 
 def _model_wide_light(image, bad, left_out, light, known_noise, settings):
-    """Return a sketch of the noise, the light to subtract, and wings of compact sources to mask, in two rounds."""
+    """Return a sketch of the noise, the light to subtract, and wings of compact sources to mask, in two rounds.
+
+    The last is what the outputs have of their own, see `solve_wide_light`.
+    """
     readout = settings["readout"]
     noise = estimate_noise(image - light, bad | left_out, readout=readout)
     sketch = estimate_flicker_coarsely(image - light, bad | left_out, noise=noise, **settings)
@@ -235,15 +286,16 @@ def _model_wide_light(image, bad, left_out, light, known_noise, settings):
     wings = np.zeros(bad.shape, bool)
     for last in (False, True):
         usable = ~(bad | left_out | wings)
-        light = solve_wide_light(image, usable, expected, noise=noise, readout=readout, **known_noise)
+        light, own_part = solve_wide_light(image, usable, expected, noise=noise, readout=readout, **known_noise)
         light -= np.float32(sketch.level)
+        noise = hold_own_noise(noise, readout, own_part)
         sketch = estimate_flicker_coarsely(image - light, ~usable, noise=noise, **settings)
         if last:
             break
         rest = image - light - sketch.total()
         wings = mask_wings(rest, ~(bad | left_out), left_out)
         expected = light_over_darkest(light)
-    return sketch, light, wings
+    return sketch, light, wings, own_part
 
 
 def _by_medians(images, bad, readout, flat, mask, thresh):

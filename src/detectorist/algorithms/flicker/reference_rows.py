@@ -26,13 +26,14 @@ class ReferenceRows(NamedTuple):
     """Reference pixels about the mean of their columns.
 
     values : (ny, n) float32, 0 where unusable. usable : (ny, n) bool. columns : (n,), where they are.
-    white : float, variance of a pixel apart from the noise common to its row.
+    white : float, variance of a pixel apart from the noise common to its row. means : (n,), of the columns.
     """
 
     values: np.ndarray
     usable: np.ndarray
     columns: np.ndarray
     white: float
+    means: np.ndarray
 
 
 def reference_rows(images: np.ndarray, reference: np.ndarray | None) -> ReferenceRows | None:
@@ -50,15 +51,28 @@ def reference_rows(images: np.ndarray, reference: np.ndarray | None) -> Referenc
         return None
     values = np.where(usable, values, np.nan)[:, usable.any(axis=0)]
     columns, usable = columns[usable.any(axis=0)], usable[:, usable.any(axis=0)]
-    values -= np.nanmedian(values, axis=0)
+    means = np.nanmedian(values, axis=0)
+    values -= means
     spread = 1.4826 * np.nanmedian(np.abs(values))
     usable &= np.abs(np.nan_to_num(values)) < CLIP_SIGMA * spread
     if spread <= 0 or usable.sum() < MIN_PIXELS:
         return None
     values = np.where(usable, values, 0)
     number = usable.sum(axis=0)
-    values = np.where(usable, values - values.sum(axis=0) / np.maximum(number, 1), 0).astype(np.float32)
-    return ReferenceRows(values, usable, columns, _white(values, usable))
+    beside = values.sum(axis=0) / np.maximum(number, 1)
+    values = np.where(usable, values - beside, 0).astype(np.float32)
+    return ReferenceRows(values, usable, columns, _white(values, usable), means + beside)
+
+
+def output_levels(found: ReferenceRows, readout: Readout) -> np.ndarray:
+    """Return the mean of the reference pixels beside the rows of every output, (n_outputs,), NaN where it has none."""
+    levels = np.full(len(readout.outputs), np.nan)
+    number = found.usable.sum(axis=0)
+    for k, (first, last, _) in enumerate(readout.outputs):
+        weight = number * ((found.columns >= first) & (found.columns < last))
+        if weight.any():
+            levels[k] = np.average(found.means, weights=weight)
+    return levels
 
 
 def bin_references(

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.polynomial import legendre
 
 from detectorist.algorithms.flicker.readout import BLOCK_PIX, Blocks, Readout, alternating_readout
-from detectorist.algorithms.flicker.spectrum import FlickerNoise, fast_variance, fit_noise, pool_noise
+from detectorist.algorithms.flicker.spectrum import FlickerNoise, fast_variance, fit_noise, hold_own_noise, pool_noise
 from detectorist.errors import ParameterError, TooFewPixels
 
 __all__ = [
@@ -107,6 +107,7 @@ def estimate_flicker(
     columns: bool = True,
     clip_sigma: float = 4.0,
     sketch: Sketch | None = None,
+    least_own: float = 0.0,
 ) -> Flicker:
     """Estimate 1/f noise and its uncertainty.
 
@@ -127,6 +128,9 @@ def estimate_flicker(
         Pixels farther than this from their expected value are left out.
     sketch : Sketch, optional
         First estimate of the same image, perhaps with another mask; by default made here (`estimate_flicker_coarsely`).
+    least_own : float
+        Least variance of each output's own slow noise over that of the common noise (`spectrum.hold_own_noise`), where
+        the spectrum is estimated here.
 
     Returns
     -------
@@ -154,7 +158,7 @@ def estimate_flicker(
     blocks = Blocks(readout, image.shape[0])
     means, counts = blocks.average(image, usable, offsets, expected, clip)
     light = _gradient_light(means, counts, blocks)
-    noise = noise or fit_noise(means - light, counts, blocks)
+    noise = noise or hold_own_noise(fit_noise(means - light, counts, blocks), readout, least_own)
     time_line, spread = _noise_of_blocks(means - light, counts, blocks, noise, want_variance=True)
     expected = blocks.paint(time_line + light.T, straight=True)
     column_variance = np.zeros(image.shape[1])

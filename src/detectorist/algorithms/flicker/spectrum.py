@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import nnls
 
-from detectorist.algorithms.flicker.readout import BLOCK_PIX
+from detectorist.algorithms.flicker.readout import BLOCK_PIX, Readout
 from detectorist.errors import TooFewPixels
 
 #: Ornstein-Uhlenbeck processes of each kind; the spectrum between two of their scales dips by less than a tenth.
@@ -52,6 +52,15 @@ def pool_noise(noises: list[FlickerNoise]) -> FlickerNoise:
         np.mean([noise.common for noise in noises], axis=0),
         np.mean([noise.own for noise in noises], axis=0),
     )
+
+
+def hold_own_noise(noise: FlickerNoise, readout: Readout, part: float) -> FlickerNoise:
+    """Return a spectrum whose outputs have at least this part of the common noise for themselves, where it is slow.
+
+    Slow is what does not change within half a row of an output.
+    """
+    slow = noise.scales_pix > 0.5 * (readout.width + readout.overhead_pix)
+    return replace(noise, own=np.where(slow, np.maximum(noise.own, part * noise.common), noise.own))
 
 
 def fit_noise(means, counts, blocks) -> FlickerNoise:

@@ -9,6 +9,8 @@ the covariance of the noise's spectrum, in the order of readout. Both are solved
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import linalg, ndimage, sparse
 from scipy.interpolate import BSpline
@@ -16,7 +18,7 @@ from scipy.sparse.linalg import splu
 
 from detectorist.algorithms.flicker.readout import Readout
 from detectorist.algorithms.flicker.reference_rows import ReferenceRows, bin_references
-from detectorist.algorithms.flicker.spectrum import FlickerNoise
+from detectorist.algorithms.flicker.spectrum import FlickerNoise, hold_own_noise
 from detectorist.algorithms.images.local_planes import bin_image, fit_planes
 from detectorist.algorithms.images.sources import hysteresis
 
@@ -30,6 +32,8 @@ BRIGHTEST = 3.0
 #: Standard deviation of a level of an output, in that of a pixel: reference pixels have told most of it. Much less, and
 #: steps between outputs on either side of a galaxy pass for a gradient of its light.
 LEVEL = 0.03
+#: Variances of slow noise of each output, over those of the common noise, of which the likeliest is taken.
+OWN_PARTS = (0.03, 0.06, 0.12, 0.25, 0.5, 1.0, 2.0)
 #: Width (sigma) and bins of the first map of the light.
 MAP_PIX, MAP_BIN_PIX = 48.0, 16
 #: Part of a frame that counts as its darkest places, percent.
@@ -53,8 +57,38 @@ def light_over_darkest(light: np.ndarray) -> np.ndarray:
     Relative to the median, half of a frame that is lit everywhere would count as dark and be assumed flat, and its
     changes of brightness would be attributed to the noise of rows. Negative in holes: see `_prior_of_nodes`.
     """
-    light = light[::MAP_BIN_PIX, ::MAP_BIN_PIX]
-    return light - np.percentile(light, DARKEST_PERCENT)
+    return light[::MAP_BIN_PIX, ::MAP_BIN_PIX] - darkest_level(light)
+
+
+def darkest_level(light: np.ndarray) -> np.float32:
+    """Return the level of the darkest places of a map of solved light (ny, nx)."""
+    return np.float32(np.percentile(light[::MAP_BIN_PIX, ::MAP_BIN_PIX], DARKEST_PERCENT))
+
+
+class _Offsets(NamedTuple):
+    """Equations of the offsets of rows and of the level of the sky, light eliminated; the prior of the noise is apart.
+
+    normal : (n + 1, n + 1). moment : (n + 1,). rows : borders of bins of rows.
+    """
+
+    normal: np.ndarray
+    moment: np.ndarray
+    rows: np.ndarray
+    readout: Readout
+    white: float
+
+    def solve(self, noise: FlickerNoise) -> tuple[np.ndarray, float]:
+        """Return the offsets with the level, (n + 1,), and the logarithm of how likely such noise is, but a constant.
+
+        That is the marginal likelihood of a linear model (Rasmussen & Williams 2006, equation 2.43).
+        """
+        certain, log_determinant = _inverse_covariance(self.rows, self.readout, noise, self.white)
+        normal = self.normal.copy()
+        normal[:-1, :-1] += certain
+        factor = linalg.cho_factor(normal, lower=True)
+        found = linalg.cho_solve(factor, self.moment)
+        log_factor = float(np.log(np.diag(factor[0])).sum())
+        return found, 0.5 * float(found @ self.moment) - 0.5 * log_determinant - log_factor
 
 
 def solve_wide_light(
@@ -66,8 +100,8 @@ def solve_wide_light(
     white: float,
     readout: Readout,
     references: ReferenceRows | None = None,
-) -> np.ndarray:
-    """Return wide light together with the level of the sky, (ny, nx) float32.
+) -> tuple[np.ndarray, float]:
+    """Return wide light with the level of the sky, (ny, nx) float32, and the outputs' own slow noise over the common.
 
     Parameters
     ----------
@@ -86,6 +120,8 @@ def solve_wide_light(
 
     Notes
     -----
+    Variograms cannot tell the slow noise of single outputs: it is a part of the noise, and light that was subtracted
+    before may hold it. Here its strength is the likeliest of some, light and noise being free to explain the image.
     A few hundred MB and half a second for a full frame: a sparse system of the nodes, reduced to the rows' offsets.
     """
     rows, columns = _edges(image.shape, readout)
@@ -102,17 +138,28 @@ def solve_wide_light(
     others = sparse.hstack([offsets, sparse.csr_matrix(constant)]).tocsr()
     mixed = (surface.T @ weight @ others).toarray()
     normal = (others.T @ weight @ others).toarray()
-    normal[:-1, :-1] += _inverse_covariance(rows, readout, noise, white)
     moment = weight @ mean.ravel()
     others_moment = others.T @ moment
     if references is not None:
         _add_references(normal, others_moment, *bin_references(references, rows, readout, noise))
     light_moment = surface.T @ moment
-    reduced = normal - mixed.T @ inner.solve(mixed)
-    found = linalg.solve(reduced, others_moment - mixed.T @ inner.solve(light_moment), assume_a="pos")
+    normal -= mixed.T @ inner.solve(mixed)
+    others_moment -= mixed.T @ inner.solve(light_moment)
+    found, own_part = _likeliest(_Offsets(normal, others_moment, rows, readout, white), noise)
     nodes = inner.solve(light_moment - mixed @ found).reshape(along.shape[1], across.shape[1])
     on_rows, on_columns = (_splines(np.arange(n + 1), n) for n in image.shape)
-    return (on_rows @ nodes @ on_columns.T + level + found[-1]).astype(np.float32)
+    return (on_rows @ nodes @ on_columns.T + level + found[-1]).astype(np.float32), own_part
+
+
+def _likeliest(equations, noise):
+    """Return the offsets, and the outputs' own part of slow noise with which they are likeliest."""
+    best, own_part = equations.solve(noise), 0.0
+    for part in OWN_PARTS if len(equations.readout.outputs) > 1 else ():
+        one = equations.solve(hold_own_noise(noise, equations.readout, part))
+        if one[1] < best[1]:
+            break
+        best, own_part = one, part
+    return best[0], own_part
 
 
 def mask_wings(image: np.ndarray, usable: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -209,14 +256,22 @@ def _prior_of_nodes(shape, expected, white):
 
 
 def _inverse_covariance(rows, readout, noise, white):
-    """Return the inverse covariance of offsets, ordered by output and row of bins."""
+    """Return the inverse covariance of offsets, ordered by output and row of bins, and the log of its determinant.
+
+    The mean of the outputs has the common noise, what they differ by only their own.
+    """
     n, n_outputs = len(rows) - 1, len(readout.outputs)
     row_pix = readout.width + readout.overhead_pix
     centres, length = 0.5 * (rows[1:] + rows[:-1]) * row_pix, float(ROWS * row_pix)
     apart = np.abs(centres[:, None] - centres[None])
     common, own = (_mean_covariance(apart, length, one, noise.scales_pix) for one in (noise.common, noise.own))
     own += (LEVEL * white) ** 2 + 1e-5 * white**2 * np.eye(n)
-    return linalg.inv(np.kron(np.ones((n_outputs, n_outputs)), common) + np.kron(np.eye(n_outputs), own))
+    mean = own + n_outputs * common
+    of_own, of_mean = linalg.inv(own), linalg.inv(mean)
+    inverse = np.kron(np.eye(n_outputs), of_own) + np.kron(
+        np.full((n_outputs, n_outputs), 1 / n_outputs), of_mean - of_own
+    )
+    return inverse, float((n_outputs - 1) * np.linalg.slogdet(own)[1] + np.linalg.slogdet(mean)[1])
 
 
 def _mean_covariance(apart, length, variances, scales):

@@ -147,6 +147,39 @@ def test_slow_noise_under_light_everywhere_is_unsure_without_reference_pixels(rn
         assert found.rms_unsure is None
 
 
+@pytest.mark.parametrize("trusted", [True, False])
+def test_levels_of_outputs_that_reference_pixels_see_are_noise(rng, trusted):
+    """An offset common to an output and its reference pixels is taken out; one as large as no noise is not believed."""
+    border = np.ones((NY, NX), bool)
+    border[4:-4, 4:-4] = False
+    _, stripes, images = make(rng)
+    offset = 0.01 if trusted else 1.0
+    image = images[0] + offset
+    image[border] = (stripes[0] + offset + WHITE * rng.normal(size=border.shape))[border]
+    found = whole.destripe(image[None], border[None], readout=READOUT, reference=border)
+    total = (found.horizontal + found.vertical)[0]
+    seen = np.r_[4 : NX // 4, 3 * NX // 4 : NX - 4]
+    expected = offset + stripes[0][4:-4, seen].mean() if trusted else 0.0
+    where = total[4:-4, seen] if trusted else total[4:-4, 4:-4]
+    assert abs(where.mean() - expected) < 5 * WHITE / np.sqrt(8 * NY)
+
+
+def test_the_sky_is_where_no_light_was_subtracted(rng):
+    """What a model of light misses is in the estimate where that light was: it has no say in the level of the sky."""
+    size = 128
+    light = np.zeros((size, size), np.float32)
+    light[:, :40] = 2 * WHITE
+    readout = alternating_readout(size, 4)
+    image = (0.3 + WHITE * rng.normal(size=(size, size))).astype(np.float32)
+    part = whole.estimate_flicker(image, np.zeros(image.shape, bool), readout=readout)
+    wrong = whole.replace(part, pattern=part.pattern - 0.2 * light)
+    dark = whole._is_dark(light, light.shape, WHITE**2)
+    levelled = whole._levelled(wrong, dark, None, readout)
+    assert abs(levelled.total[:, 40:].mean()) < 1e-6
+    before = part.total[:, :40].mean() - part.total[:, 40:].mean()
+    assert levelled.total[:, :40].mean() == pytest.approx(before - 0.4 * WHITE, rel=1e-4)
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_strong_slow_noise_alone_is_not_taken_for_light(seed):
     """Shallow frames: slow noise of a tenth of a pixel's white noise, which a map of wide light partly follows."""

@@ -5,7 +5,7 @@ import pytest
 
 from detectorist.algorithms.flicker import wide_light
 from detectorist.algorithms.flicker.readout import alternating_readout
-from detectorist.algorithms.flicker.reference_rows import bin_references, reference_rows
+from detectorist.algorithms.flicker.reference_rows import bin_references, output_levels, reference_rows
 from detectorist.algorithms.flicker.spectrum import FlickerNoise
 
 SIZE, WHITE = 512, 0.015
@@ -44,6 +44,17 @@ def test_broken_reference_pixels_are_left_out(rng, border):
     assert not found.usable[100:120, 2].any()
 
 
+def test_outputs_have_the_levels_of_their_reference_pixels(rng, border):
+    image = WHITE * rng.normal(size=(SIZE, SIZE))
+    image[:, :128] += 0.01
+    image[:, 384:] -= 0.02
+    image[200:220, 1] = 40.0
+    levels = output_levels(reference_rows(image[None], border), READOUT)
+    error = WHITE / np.sqrt(4 * (SIZE - 8))
+    assert levels[[0, 3]] == pytest.approx([0.01, -0.02], abs=5 * error)
+    assert np.isnan(levels[1:3]).all()
+
+
 @pytest.mark.parametrize("values", [0.0, np.nan])
 def test_without_values_there_is_no_evidence(values, border):
     assert reference_rows(np.full((1, SIZE, SIZE), values), border) is None
@@ -61,7 +72,7 @@ def test_light_over_the_whole_frame_is_told_from_slow_common_noise(rng, border):
     expected = wide_light.light_over_darkest(light)
     missed = []
     for references in (None, reference_rows(image[None], border)):
-        found = wide_light.solve_wide_light(image, ~border, expected, references=references, **settings)
+        found, _ = wide_light.solve_wide_light(image, ~border, expected, references=references, **settings)
         wrong = (found - light).mean(axis=1)
         missed.append(float(np.ptp(wrong.reshape(16, -1).mean(axis=1))))
     assert missed[1] < 0.003, missed
@@ -72,7 +83,7 @@ def test_noise_beside_reference_pixels_is_not_taken_for_light(rng, border):
     drift = 0.006 * np.sin(np.arange(SIZE) / 70)[:, None]
     noise = FlickerNoise(WHITE**2, np.array([70.0]) * ROW_PIX, np.array([1.8e-5]), np.array([0.0]))
     image = (np.where(border, 0, 0.25) + drift + WHITE * rng.normal(size=(SIZE, SIZE))).astype(np.float32)
-    found = wide_light.solve_wide_light(
+    found, _ = wide_light.solve_wide_light(
         image,
         ~border,
         np.zeros((32, 32)),
