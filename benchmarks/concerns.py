@@ -117,9 +117,22 @@ def move_templates(raw: Path) -> None:
                     hdu.data = np.roll(hdu.data, (24, 24), axis=(0, 1))
 
 
+def gain_of(value: float) -> tuple[str, ...]:
+    """Return settings that take this gain (electrons per DN) for that of the detector, 3.1."""
+    return "set_custom_gain.skip=false", f"set_custom_gain.gain_value={value}"
+
+
 def write_empty_mask(raw: Path) -> None:
     """Write a mask that says there are no sources."""
     fits.PrimaryHDU(np.zeros((512, 512), np.uint8)).writeto(raw / "nothing.fits")
+
+
+def write_mask_of_wisp(raw: Path) -> None:
+    """Write a mask over the three quarters of the frame that hold most of the wisp."""
+    template = fits.getdata(sorted((raw / "wisps").glob("*.fits"))[0]).reshape(-1, 512, 512)[0]
+    quarters = np.nan_to_num(template).reshape(4, 128, 4, 128).sum(axis=(1, 3))
+    hidden = (quarters > np.sort(quarters, axis=None)[3]).astype(np.uint8)
+    fits.PrimaryHDU(np.kron(hidden, np.ones((128, 128), np.uint8))).writeto(raw / "most.fits")
 
 
 def change_ramps(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
@@ -193,8 +206,8 @@ CORON_FAULTS = {
 FAULTS: dict[str, dict[str, Fault]] = {
     "lrs": {
         "a star that varies by 0.4 %": Fault("white_ratio_at_least", raw=change_ramps(vary_brightness)),
-        "gain twice too large": Fault("pull_width", settings=("set_custom_gain.gain_value=6.2",)),
-        "gain half of what it is": Fault("pull_width", low=True, settings=("set_custom_gain.gain_value=1.55",)),
+        "gain four times too large": Fault("error_scale", settings=gain_of(12.4)),
+        "gain a quarter of what it is": Fault("error_scale", low=True, settings=gain_of(0.775)),
         "starlight taken for outliers (threshold 2)": Fault(
             "replaced_pct", settings=("clean_outliers.outlier_threshold=2.0",)
         ),
@@ -209,7 +222,7 @@ FAULTS: dict[str, dict[str, Fault]] = {
     },
     "imaging": {
         "galaxies not masked, stripes by medians": Fault(
-            "row_ratio",
+            "stripes_over_white",
             settings=("stripes.mask_file={raw}/nothing.fits", "stripes.method=median"),
             raw=write_empty_mask,
             scene=lambda scene: scene.with_("galaxies", large_per_frame=100.0),
@@ -217,12 +230,12 @@ FAULTS: dict[str, dict[str, Fault]] = {
         "a field full of large galaxies": Fault(
             "row_ratio", scene=lambda scene: scene.with_("galaxies", large_per_frame=600.0)
         ),
-        "wisp template out of place": Fault("wisp_hidden_pct", raw=move_templates),
-        "large galaxies over the wisp": Fault(
-            "wisp_hidden_pct", scene=lambda scene: scene.with_("galaxies", large_per_frame=100.0)
+        "wisp template out of place": Fault("wisp_elsewhere_pix", raw=move_templates),
+        "a mask over most of the wisp": Fault(
+            "wisp_hidden_pct", settings=("wisps.mask_file={raw}/most.fits",), raw=write_mask_of_wisp
         ),
         "a wisp that hardly shows": Fault(
-            "wisp_error_share", scene=lambda scene: scene.with_("wisps", strengths=(0.06, 0.06))
+            "wisp_error_share", scene=lambda scene: scene.with_("wisps", strengths=(0.15, 0.15))
         ),
         "1/f noise five times as strong": Fault(
             "flicker_over_white", scene=lambda scene: scene.with_("flicker", common_e=15.0, own_e=5.0)

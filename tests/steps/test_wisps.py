@@ -106,6 +106,17 @@ def test_two_components_of_independent_strength(make_rate, templates):
     assert np.abs(pull).max() < 4
 
 
+def test_a_wisp_away_from_its_template_is_told(make_rate, templates, caplog):
+    rate = make_rate(1.5 * np.roll(FIRST + SECOND, (32, 0), (0, 1)))
+    step = WispsStep()
+    step.template_dir, step.apply_flat = templates(wisps_nrca3_f150w=FIRST + SECOND), False
+    step.run(rate)
+    assert step.record["elsewhere_pix"] == [32, 0]
+    assert "lies about 32 pixels up and 0 to the right of its template" in caplog.text
+    step.run(make_rate(1.5 * (FIRST + SECOND)))
+    assert step.record["elsewhere_pix"] is None
+
+
 def test_no_significant_wisp_leaves_the_image_alone(make_rate, templates):
     rate = make_rate(0 * FIRST)
     got = WispsStep.call(rate, template_dir=templates(wisps_nrca3_f150w=FIRST), apply_flat=False)

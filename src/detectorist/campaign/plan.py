@@ -16,6 +16,7 @@ from detectorist.campaign.job_keys import with_keys
 from detectorist.campaign.later_stages import later_jobs, split_settings, stages_through
 from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same, products_are_whole
 from detectorist.campaign.order import in_order_of_time, what_was_left
+from detectorist.campaign.unused_settings import settings_without_effect
 from detectorist.errors import InputError, OutputError, ParameterError, PlaceTaken
 from detectorist.modes import Mode, group_exposures, load_mode
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Gathered, Job, JobRecord, Prediction
@@ -178,12 +179,15 @@ def gather(request: PlanRequest) -> Gathered:
     if not request.files and request.gathered is None:
         raise ParameterError("no file is given to reduce")
     mode = load_mode(request.mode)
-    steps = _steps_in_force(mode, _first_stage_of(request, mode)[0])
+    first = _first_stage_of(request, mode)[0]
+    steps = _steps_in_force(mode, first)
+    unused = settings_without_effect([*first.settings, *first.overrides], steps)
     if request.gathered is not None:
-        return request.gathered(steps)
+        gathered = request.gathered(steps)
+        return replace(gathered, notes=(*unused, *gathered.notes))
     files, notes = files_of_mode(mode, request.files)
     gathered = mode.gather(files, Path(request.output_dir), steps)
-    return replace(gathered, notes=(*notes, *gathered.notes))
+    return replace(gathered, notes=(*unused, *notes, *gathered.notes))
 
 
 def _steps_in_force(mode: Mode, request: PlanRequest) -> dict[str, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ from stdatamodels.jwst.datamodels import ImageModel
 from detectorist import models
 from detectorist.algorithms.images.residuals import hidden_share, measure_wisp_curve
 from detectorist.algorithms.images.wisp_fit import WispFit, prepare_templates
+from detectorist.algorithms.images.wisp_place import find_wisp_place
 from detectorist.algorithms.images.wisps import WispModel, find_wisps
 from detectorist.errors import ParameterError
 from detectorist.stage_1.nircam_readout import readout_of
@@ -29,6 +31,8 @@ from detectorist.stage_1.subtract_1overf import add_variance
 from detectorist.stage_1.wisp_files import band_of, read_template, template_paths
 from detectorist.step import DetectoristStep
 
+log = logging.getLogger(__name__)
+
 #: Detectors and filters in which wisps appear (JDox, NIRCam claws and wisps).
 WISP_DETECTORS = ("NRCA3", "NRCA4", "NRCB3", "NRCB4")
 WISP_FILTERS = ("F150W", "F150W2", "F162M", "F182M", "F200W", "F210M")
@@ -46,7 +50,9 @@ class WispsStep(DetectoristStep):
     of 0.3 of its template would not have been found, `measured` is False in the record. ERR grows by the error of the
     strength times the template.
 
-    The record holds the strengths with their errors, how far the wisp is displaced from its template, how much of the
+    The record holds the strengths with their errors, how far the wisp is displaced from its template, in the fit of a
+    pixel or so (`displacement_pix`) and, if the template fits another place better, altogether (`elsewhere_pix`, else
+    None), how much of the
     templates' light lies under sources (`hidden`), the share of the usable pixels that are not corrected because a
     template has no value there (`uncovered`), and, as `curve`, the scatter of the image as a function of the strength
     of the first component, with all varied together.
@@ -93,6 +99,7 @@ class WispsStep(DetectoristStep):
             "templates": [path.name for path in paths],
             "measured": fit.measured,
             "displacement_pix": list(found.displacement),
+            "elsewhere_pix": _place(model, templates, flat),
             "residual_ratio": fit.residual_ratio,
             "hidden": hidden_share(found.mask, np.nan_to_num(templates).sum(axis=0)),
             "uncovered": _uncovered_share(templates, unusable_pixels(model)),
@@ -125,14 +132,13 @@ class WispsStep(DetectoristStep):
             return WispModel(given, np.float32(self.scale) * smooth.sum(axis=0), nothing, nothing.astype(bool))
         if flat is not None:
             bad = bad | ~np.isfinite(flat)
-        image = model.data if flat is None else model.data / np.nan_to_num(flat, nan=1.0)
         mask = None if self.mask_file is None else read_mask(self.mask_file, model)
-        return find_wisps(np.asarray(image, np.float32), bad, templates, mask=mask, readout=readout_of(model))
+        return find_wisps(_flat_fielded(model, flat), bad, templates, mask=mask, readout=readout_of(model))
 
     def _curve(self, model, templates, flat, found: WispModel) -> dict[str, list[float]]:
         strength = found.fit.scale if found.fit.significant else np.ones(len(templates))
         wisp = np.tensordot(strength.astype(np.float32), np.nan_to_num(templates), 1)
-        image = np.asarray(model.data if flat is None else model.data / np.nan_to_num(flat, nan=1.0), np.float32)
+        image = _flat_fielded(model, flat)
         spread = measure_wisp_curve(image, unusable_pixels(model) | found.mask, wisp, CURVE)
         known = np.isfinite(spread)
         return {
@@ -148,6 +154,24 @@ class WispsStep(DetectoristStep):
         figure = draw_wisps(before, np.asarray(model.data), found.image, found.mask)
         display.show_or_write(figure, "", path=str(target))
         self.written.append(target)
+
+
+def _flat_fielded(model, flat: np.ndarray | None) -> np.ndarray:
+    return np.asarray(model.data if flat is None else model.data / np.nan_to_num(flat, nan=1.0), np.float32)
+
+
+def _place(model, templates: np.ndarray, flat: np.ndarray | None) -> list[float] | None:
+    """Return how far (y, x; pixel) the wisp lies from the templates where that is clearly another place, and log it."""
+    place = find_wisp_place(_flat_fielded(model, flat), unusable_pixels(model), templates.sum(axis=0))
+    if place is None or not any(place.displacement):
+        return None
+    log.warning(
+        "%s: the wisp lies about %.0f pixels up and %.0f to the right of its template: its strength is not to be "
+        "trusted, and part of it stays in the image",
+        models.describe(model),
+        *place.displacement,
+    )
+    return list(place.displacement)
 
 
 def _in_words(numbers: dict[str, Any]) -> str:

@@ -59,6 +59,15 @@ COLUMNS = (
         ".2f",
         indexed=False,
     ),
+    Column(
+        "wisp_elsewhere_pix",
+        "wisp elsewhere",
+        "pix",
+        "How far the wisp lies from its template, where another place fits better",
+        ".0f",
+        compared=False,
+        indexed=False,
+    ),
     Column("stripes_rms", "1/f noise", "DN/s", "Rms of the pattern of 1/f noise that was subtracted", ".4f"),
     Column("row_ratio", "rows / white", "", "Scatter of rows after the correction over what white noise gives", ".2f"),
     Column(
@@ -76,6 +85,14 @@ COLUMNS = (
         ".2f",
     ),
     Column("flicker_over_white", "1/f / white", "", "1/f noise over the white noise of a pixel", ".2f", indexed=False),
+    Column(
+        "stripes_over_white",
+        "stripes / white",
+        "",
+        "Pattern that a median took off, over the white noise of a pixel",
+        ".2f",
+        indexed=False,
+    ),
     Column("masked_pct", "masked", "%", "Pixels left out as sources when 1/f noise was measured", ".0f", indexed=False),
     Column("sky", "level", "DN/s", "Median of the image", ".3g"),
     Column(
@@ -140,10 +157,23 @@ CHECKS = (
         high=1.5,
     ),
     Check(
+        "wisp_elsewhere_pix",
+        "the wisp lies {value:.0f} pixels from where its template has it: its strength is not to be trusted, and part "
+        "of it stays in the image. Is the template of this detector, in the orientation of the image?",
+        high=0.0,
+        urgency=2,
+    ),
+    Check(
         "flicker_over_white",
         "1/f noise is {value:.2f} times the white noise of a pixel (up to {high:g} is usual): is light of sources "
         "taken for stripes? Look at the source mask",
         high=0.35,
+    ),
+    Check(
+        "stripes_over_white",
+        "the pattern that was subtracted as 1/f noise is {value:.1f} times the white noise of a pixel (up to {high:g} "
+        "is usual): is light of sources taken for stripes? Look at the source mask",
+        high=0.7,
     ),
     Check(
         "spikes_ppm",
@@ -213,6 +243,8 @@ def measure(image: RateImage, records: Mapping[str, Mapping[str, Any]] = Mapping
     if stripes.get("white_noise"):
         flicker = np.hypot(stripes.get("rms_common", np.nan), stripes.get("rms_own", np.nan))
         numbers["flicker_over_white"] = float(flicker / stripes["white_noise"])
+    elif stripes.get("stripes_rms"):
+        numbers["stripes_over_white"] = stripes["stripes_rms"] / _typical_error(image)
     if stripes.get("slow_rms_unsure"):
         numbers["row_level_unsure"] = f"{stripes['slow_rms_unsure']:.2g} DN/s"
     numbers |= _of_wisps(records.get("wisps", {}), image.wisps_known)
@@ -229,6 +261,8 @@ def _of_wisps(wisp: Mapping[str, Any], known: bool) -> dict[str, Any]:
         numbers |= {"wisp_scale": scale[0], "wisp_error": error[0]}
         numbers["wisp_error_share"] = error[0] / max(abs(scale[0]), 1e-6)
         numbers["wisp_uncovered_pct"] = 100 * wisp.get("uncovered", 0.0)
+    if wisp.get("elsewhere_pix"):
+        numbers["wisp_elsewhere_pix"] = float(np.hypot(*wisp["elsewhere_pix"]))
     if known:
         numbers["wisp_unmeasured"] = _why_unmeasured(wisp)
     return numbers
@@ -241,6 +275,12 @@ def _why_unmeasured(wisp: Mapping[str, Any]) -> str | None:
         strength = least_strength_seen(wisp.get("scale_error") or [float("nan")])
         return f"one of {strength:.2f} of its template would not have been found"
     return None
+
+
+def _typical_error(image: RateImage) -> float:
+    """Return the error of a usual pixel, DN/s; NaN where none is known."""
+    known = image.error[np.isfinite(image.error) & (image.error > 0)]
+    return float(np.median(known)) if known.size else float("nan")
 
 
 def _of_pixels(image: RateImage, stripes: Mapping[str, Any]) -> dict[str, Any]:
