@@ -15,12 +15,13 @@ TILE = 64
 
 
 def drop_stale_caches(folder: Path) -> None:
-    """Delete the indices of numba's caches in `folder` that are older than the newest kernel there.
+    """Delete the indices of numba's caches in `folder` that are older than the newest kernel there or in `algorithms`.
 
     numba compares a cached kernel with its own source file only, not with the files of the kernels it calls:
     after an update of one file of a checkout it would run the old machine code of all the others.
     """
-    newest = max(source.stat().st_mtime for source in folder.glob("_*.py"))
+    kernels = [*folder.glob("_*.py"), *(folder.parent / "algorithms").glob("_*_nb.py")]
+    newest = max(source.stat().st_mtime for source in kernels)
     for index in (folder / "__pycache__").glob("*.nbi"):
         with suppress(OSError):  # another process may be doing the same
             if index.stat().st_mtime < newest:

@@ -12,8 +12,8 @@ import numpy as np
 from numba import njit
 
 from detectorist.algorithms._selection_nb import kth_smallest
+from detectorist.algorithms._sorting_nb import median_of
 from detectorist.engine._compiled import OPTIONS
-from detectorist.engine._sorting_nb import median_of
 from detectorist.engine.flags import JUMP, MARK, UNUSABLE
 
 #: Rounds of stock's sigma clipping (the default of astropy.stats.sigma_clip).

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from detectorist.algorithms._sorting_nb import sort_tile
 from detectorist.engine._compiled import OPTIONS, TILE
 from detectorist.engine._jump_pixel_nb import (
     difference_variance,
@@ -22,7 +23,6 @@ from detectorist.engine._jump_pixel_nb import (
     mark_for_neighbors,
     set_jumps,
 )
-from detectorist.engine._sorting_nb import sort_tile
 from detectorist.engine.flags import UNUSABLE
 
 #: The vectorised test works in float32 and with another order of operations: it must be stricter than its

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from detectorist.algorithms._sorting_nb import median_of, sort_tile
 from detectorist.engine._compiled import OPTIONS, TILE
-from detectorist.engine._sorting_nb import median_of, sort_tile
 
 #: Ramps that go through a recursion together: one vector register each step.
 WIDTH = 8

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from detectorist.algorithms._sorting_nb import median_of
 from detectorist.engine._compiled import OPTIONS
-from detectorist.engine._sorting_nb import median_of
 from detectorist.engine.flags import CHARGELOSS, DO_NOT_USE, JUMP, PERSISTENCE, SATURATED
 
 #: Variances from here on mean "no information" and are stored as 0.

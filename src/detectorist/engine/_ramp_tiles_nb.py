@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from detectorist.algorithms._sorting_nb import sort_tile
 from detectorist.engine._compiled import OPTIONS, TILE
 from detectorist.engine._ramp_flagged_nb import add_flagged_medians, fit_flagged
 from detectorist.engine._ramp_segments_nb import (
@@ -22,7 +23,6 @@ from detectorist.engine._ramp_segments_nb import (
     weighted_slope,
 )
 from detectorist.engine._ramp_state_nb import inverse, new_ramp, new_tile
-from detectorist.engine._sorting_nb import sort_tile
 from detectorist.engine.flags import CHARGELOSS, DO_NOT_USE, NO_GAIN_VALUE, SATURATED, UNUSABLE
 
 _EPS = 2.2e-16

@@ -118,10 +118,10 @@ def _find(data, flags, dropped, gain, read_noise, rule, *, clipped: bool, thread
 
     dropped : groups that no pixel can use, (n_ints, n_groups).
     """
+    from detectorist.algorithms._sorting_nb import network_or_none
     from detectorist.engine._jump_clipped_nb import flag_tiles_clipped
     from detectorist.engine._jump_pixel_nb import JumpRule
     from detectorist.engine._jump_tiles_nb import flag_tiles
-    from detectorist.engine._sorting_nb import network_or_none
 
     n_pix = data.shape[-1]
     rule = JumpRule(*rule)

@@ -141,9 +141,9 @@ def _fit_pixels(ramps, flags, images, times, thresholds, ints, rate, start: int,
 
 
 def _fit_block(ramps, flags, pixels: slice, spacing, images, thresholds, out) -> None:
+    from detectorist.algorithms._sorting_nb import network_or_none
     from detectorist.engine._likelihood_jumps_nb import find_jumps
     from detectorist.engine._likelihood_nb import fit_differences, take_differences, take_medians
-    from detectorist.engine._sorting_nb import network_or_none
 
     gain, read, dark = images
     n_diffs = spacing.step_s.size

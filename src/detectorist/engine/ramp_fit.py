@@ -108,10 +108,10 @@ def fit_ramps(
 
 
 def _fit(ramps, pixels, images, rule, n_groups: int, shape, threads: int) -> RampFit:
+    from detectorist.algorithms._sorting_nb import network_or_none
     from detectorist.engine._ramp_segments_nb import FitRule
     from detectorist.engine._ramp_state_nb import Products
     from detectorist.engine._ramp_tiles_nb import fit_tiles
-    from detectorist.engine._sorting_nb import network_or_none
 
     n_ints, _, n_pix = ramps[0].shape
     weights, coefficients = _weight_tables(n_groups)

@@ -11,7 +11,7 @@ from stcal.jump.jump_class import JumpData
 from stdatamodels.jwst.datamodels import dqflags
 
 from detectorist.engine.jump import flag_jumps
-from detectorist.modes.lrs.jump import OneByOneJumpStep, _threshold_factor
+from detectorist.modes.lrs.jump import OneByOneJumpStep, _threshold_factor, _with_small_hits
 
 N_INTS, N_GROUPS, NY, NX = 8, 12, 24, 40
 GAIN, READ_DN, SIGMA = 4.0, 6.0, 4.5
@@ -104,6 +104,32 @@ def test_the_step_raises_its_threshold_by_the_groups_that_are_left(ramps):
         ]
     assert counted[True][0] < counted[False][0]
     assert counted[True][1] == counted[False][1]
+
+
+def test_small_hits_are_searched_for_with_all_integrations(ramps):
+    """Six sigma in the sky, of which the search within each ramp misses some; a star that moves still has no jumps."""
+    data, _ = ramps
+    rows = np.arange(NY)
+    data[3, 7:, rows, 35] += 6 * np.sqrt(20 / GAIN + 2 * READ_DN**2)
+    flags = {}
+    for searched in (False, True):
+        step = OneByOneJumpStep(raise_for_few_groups=True, find_small_hits=searched)
+        flags[searched], _, n_hits, _ = step._one_by_one(detect_jumps_data, settings_for(data.copy()))
+        assert n_hits == ((flags[searched] & JUMP) > 0).sum()
+    found = {searched: (flags[searched][3, 7, :, 35] & JUMP) > 0 for searched in flags}
+    assert found[False].sum() < NY
+    assert found[True].sum() >= NY - 1
+    new = ((flags[True] ^ flags[False]) & JUMP) > 0
+    new[3, 7, :, 35] = False
+    assert new.mean() < 3e-5
+
+
+def test_small_hits_are_left_where_groups_are_uneven(ramps):
+    settings = settings_for(ramps[0].copy())
+    settings.dt_group = np.ones(N_GROUPS - 1)
+    found = _with_small_hits(settings, (settings.gdq, settings.pdq, 7, 0))
+    assert found[0] is settings.gdq
+    assert found[2] == 7
 
 
 def test_together_the_moved_integrations_would_be_full_of_jumps(ramps):

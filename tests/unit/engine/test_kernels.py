@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from detectorist.algorithms import _sorting_nb as sorting
 from detectorist.engine import _correct_nb as correct
 from detectorist.engine import _ellipses_nb as ellipses
 from detectorist.engine import _emicorr_nb as emicorr
@@ -17,7 +18,6 @@ from detectorist.engine import _ramp_tiles_nb as ramp_tiles
 from detectorist.engine import _refpix_nb as refpix
 from detectorist.engine import _regions_nb as regions
 from detectorist.engine import _saturation_nb as saturation
-from detectorist.engine import _sorting_nb as sorting
 from detectorist.engine._compiled import TILE, drop_stale_caches
 from detectorist.engine.ramp_fit import _weight_tables
 from detectorist.engine.threads import over_ranges

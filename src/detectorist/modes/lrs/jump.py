@@ -12,9 +12,10 @@ import numpy as np
 from stcal.jump.jump_class import JumpData
 
 from detectorist.algorithms import dq
+from detectorist.algorithms.ramps.small_hits import flag_small_hits
 from detectorist.engine import NotCovered
 from detectorist.engine.jump import NOT_SEARCHED
-from detectorist.reduction.engine_steps.base import EngineStep, replaced
+from detectorist.reduction.engine_steps.base import EngineStep, announce_compilation, replaced
 from detectorist.reduction.engine_steps.jump import EngineJumpStep
 
 log = logging.getLogger(__name__)
@@ -36,11 +37,15 @@ class OneByOneJumpStep(EngineJumpStep):
 
     With `raise_for_few_groups` the rejection threshold grows where few differences tell what is usual in their ramp:
     the variance of a median of n differences is pi/2 n of theirs, and a difference deviates from it by that much more.
+
+    With `find_small_hits` ramps are searched once more for hits that stand out given the rate that all integrations
+    know (`algorithms.ramps.small_hits`), at the rejection threshold; where a pixel changes, its own ramps decide.
     """
 
     spec = """
         ints_separately = boolean(default=False) # compare groups with those of their own integration only
         raise_for_few_groups = boolean(default=False) # with ints_separately: higher threshold below 12 usable groups
+        find_small_hits = boolean(default=False) # with ints_separately: look again, with what all integrations know
     """
 
     def process(self, step_input: Any) -> Any:
@@ -51,7 +56,12 @@ class OneByOneJumpStep(EngineJumpStep):
             return super(EngineStep, self).process(step_input)
 
     def _one_by_one(self, stock: Callable[..., Found], settings: JumpData) -> Found:
-        """Return flags and numbers of all integrations: found in the engine, or by `stock` where that cannot do it."""
+        """Return flags and numbers of all integrations, with small hits if asked for."""
+        found = self._alone(stock, settings)
+        return _with_small_hits(settings, found) if self.find_small_hits else found
+
+    def _alone(self, stock: Callable[..., Found], settings: JumpData) -> Found:
+        """Search every integration by itself: in the engine, or by `stock` where that cannot do it."""
         alone = [_integration(settings, k) for k in range(len(settings.data))]
         for one in alone if self.raise_for_few_groups else ():
             one.rejection_thresh = settings.rejection_thresh * _threshold_factor(_usable_groups(one.gdq) - 1)
@@ -84,6 +94,26 @@ def _threshold_factor(n_differences: int) -> float:
         return 1.0
     few, enough = (1 + np.pi / 2 / (n - 1) for n in (n_differences, ENOUGH_DIFFERENCES))
     return float(np.sqrt(few / enough))
+
+
+def _with_small_hits(settings: JumpData, found: Found) -> Found:
+    from detectorist.algorithms.ramps._small_hits_tiles_nb import flag_tiles
+
+    flags, pixels, n_hits, events = found
+    if settings.dt_group.size != 1 or n_hits == NOT_SEARCHED:
+        log.info("jump: small hits are not looked for: groups are too few or unevenly spaced")
+        return found
+    announce_compilation(flag_tiles)
+    small = flag_small_hits(
+        settings.data,
+        flags,
+        settings.gain_2d,
+        settings.rnoise_2d,
+        n_frames=settings.n_reads_groupdiff[0] / 2,
+        threshold_sigma=settings.rejection_thresh,
+    )
+    log.info("jump: %d small hits found with the rates of all integrations", small.number)
+    return small.groupdq, pixels, n_hits + small.number, events
 
 
 def _joined(found: Sequence[Found]) -> Found:

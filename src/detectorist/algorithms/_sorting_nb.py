@@ -8,7 +8,8 @@ import numpy as np
 from numba import njit
 
 from detectorist.algorithms._selection_nb import kth_smallest
-from detectorist.engine._compiled import OPTIONS
+
+OPTIONS = {"cache": True, "error_model": "numpy", "nogil": True}
 
 #: Longest sorting network; above it a selection for each pixel is quicker.
 LONGEST_NETWORK = 128
@@ -57,7 +58,8 @@ def sort_tile(values, network):
 
 
 @njit(**OPTIONS)
-def _insertion_sort(a, n):
+def insertion_sort(a, n):
+    """Sort a[:n] in place; quick for few values."""
     for i in range(1, n):
         value = a[i]
         j = i - 1
@@ -73,7 +75,7 @@ def median_of(a, n):
     if n == 0:
         return np.nan
     if n <= _SHORT:
-        _insertion_sort(a, n)
+        insertion_sort(a, n)
         return a[n // 2] if n & 1 else (a[n // 2 - 1] + a[n // 2]) / 2.0
     upper = kth_smallest(a, n, n // 2)
     if n & 1:
