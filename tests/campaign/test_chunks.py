@@ -37,6 +37,9 @@ CHOOSING = (
     "drop_groups.drop_groups=auto",
     "reference_pixel.skip=false",
     "reference_pixel.smoothing=auto",
+    "jump.ints_separately=true",
+    "jump.find_small_hits=true",
+    "jump.flag_4_neighbors=false",
 )
 
 
