@@ -181,7 +181,8 @@ def page(results: dict[str, Any], commit: str) -> str:
         f"Measured {datetime.now(UTC).date().isoformat()} by `benchmarks/imaging_independent.py` (detectorist "
         f"{version('detectorist')} at {commit}, jwst {version('jwst')}), from raw ramps, with the default recipe. "
         "The generator and the scorer share no code with this project. Each cell is ours, then the standard pipeline, "
-        "then the standard pipeline with clean_flicker_noise by channel and expanded large events. Rows and columns: rms, DN/s.",
+        "then the standard pipeline with clean_flicker_noise by channel and expanded large events. Rows and columns: "
+        "rms, DN/s.",
         "",
         "| seed, detector | " + " | ".join(figures) + " |",
         "|---" * (len(figures) + 1) + "|",
