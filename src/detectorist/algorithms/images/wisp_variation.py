@@ -22,6 +22,8 @@ PLACES_PIX, SCATTERS, USUAL_SCATTER = 192, (0.02, 0.05, 0.1, 0.15, 0.2), 0.1
 DISPLACEMENTS = (0.03, 1.5)
 #: Part of a strength that a template somewhat sharper or blunter than the wisp changes.
 SHAPE_ERROR = 0.012
+#: A strength that varies from place to place varies within places as well: as much, over so many parts of each.
+WITHIN_PLACES = 4
 #: Clusters of so many bins on a side tell how much the residuals of neighbours have in common.
 CLUSTERS = (1, 2, 4)
 
@@ -58,14 +60,16 @@ def fit_variation(bins: Bins, sharp: Sharp, scale: np.ndarray, shape: tuple[int,
     light = np.where(bins.lit, bins.wisp(share) ** 2, 0)
     light /= light.sum()
     places = [one for one in _hats(light.shape) if (one * light).sum() > LEAST_LIGHT]
-    fit, weight, found, inverse = _solve_in_rounds(bins, sharp, scale, active, share, places, typical)
+    fit, weight, found, inverse, scatter = _solve_in_rounds(bins, sharp, scale, active, share, places, typical)
     # The mean strength of each template: its own, and its share of the mean of what varies.
     mean = np.zeros((bins.n, len(found)))
     mean[active, np.arange(active.size)] = 1
-    mean[:, active.size : active.size + len(places)] = share[:, None] * [float((one * light).sum()) for one in places]
+    parts = np.array([float((one * light).sum()) for one in places])
+    mean[:, active.size : active.size + len(places)] = share[:, None] * parts
     mean[scale == 0] = 0
     result = mean @ found
-    covariance = mean @ inverse @ mean.T + SHAPE_ERROR**2 * np.outer(result, result)
+    unknown = SHAPE_ERROR**2 + scatter**2 * float((parts**2).sum()) / WITHIN_PLACES
+    covariance = mean @ inverse @ mean.T + unknown * np.outer(result, result)
     level = float(result[active].mean()) if active.size else 0.0
     course = np.tensordot(found[active.size : active.size + len(places)], np.array(places), 1) if places else 0 * light
     known = abs(level) > LEAST_LEVEL
@@ -85,7 +89,7 @@ def fit_variation(bins: Bins, sharp: Sharp, scale: np.ndarray, shape: tuple[int,
 
 
 def _solve_in_rounds(bins, sharp, scale, active, share, places, typical):
-    """Return regression, weights of bins, parameters and their covariance.
+    """Return regression, weights of bins, parameters and their covariance, and the scatter of strengths.
 
     A strength that varies is no misfit: places count the less the more is left with it, not without it.
     """
@@ -96,9 +100,9 @@ def _solve_in_rounds(bins, sharp, scale, active, share, places, typical):
     for _ in range(MISFIT_ROUNDS):
         weight = 1 / sharp.independent(left, bins)
         fit = _Regression(columns, weight, sharp, own, active.size)
-        found, inverse = fit.solve(max(abs(typical), LEAST_TYPICAL))
+        found, inverse, scatter = fit.solve(max(abs(typical), LEAST_TYPICAL))
         left = sharp.rest[0] - np.tensordot(found, columns, 1)
-    return fit, weight, found, inverse
+    return fit, weight, found, inverse, scatter
 
 
 def _least_errors(sharp, bins):
@@ -148,13 +152,16 @@ class _Regression:
         self.square = float((self.weight * self.data**2).sum())
 
     def solve(self, typical):
-        """Return parameters and their covariance, iteratively: residuals give the correlation of neighbours."""
+        """Return parameters, their covariance and the likeliest scatter of strengths, in rounds.
+
+        Residuals give the correlation of neighbours.
+        """
         shared = 1.0
         for _ in range(3):
-            tries = [self._try(s, d, typical, shared) for s in SCATTERS for d in DISPLACEMENTS]
-            _, found, inverse = max(tries, key=lambda one: one[0])
+            tries = [(*self._try(s, d, typical, shared), s) for s in SCATTERS for d in DISPLACEMENTS]
+            _, found, inverse, scatter = max(tries, key=lambda one: one[0])
             shared = self._shared(found)
-        return found, inverse
+        return found, inverse, scatter
 
     def _try(self, scatter, displacement, typical, shared):
         widths = np.r_[np.full(self.n_places, scatter), np.full(2, displacement)] * typical

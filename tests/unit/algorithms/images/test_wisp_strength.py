@@ -41,6 +41,19 @@ def test_the_strength_is_within_its_error(rng, strength):
     assert found.least_error[0] <= error < 0.05 + 0.1 * strength
 
 
+def test_a_strength_that_varies_is_known_less_well(rng):
+    """Parts twice as bright as others: what the strength does within places is not resolved, and is in the error."""
+    parts = [filament(120, 180, 14, 90, 0.9), filament(200, 120, 12, 70, 0.5)]
+    noise = 0.3 + 0.5 * WHITE * rng.normal(size=WISP.shape)
+    same, varies = (
+        measured((noise + first * parts[0] + second * parts[1]).astype(np.float32))
+        for first, second in ((3.0, 3.0), (2.0, 4.0))
+    )
+    errors = [float(np.sqrt(one.covariance[0, 0]) / one.scale[0]) for one in (same, varies)]
+    assert errors[1] > 1.5 * errors[0]
+    assert errors[1] < 0.15
+
+
 def test_masked_pixels_may_hold_anything(rng):
     image, usable = image_of(rng, 0.8), rng.random(WISP.shape) > 0.1
     clean = measured(image, usable)
