@@ -19,6 +19,7 @@ from stdatamodels.jwst.datamodels import JwstDataModel
 
 from detectorist import __version__, models
 from detectorist.errors import AlreadyCorrected, InputError
+from detectorist.interruption import require_not_interrupted
 from detectorist.parameters import as_list
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class DetectoristStep(Step):
         AlreadyCorrected
             When the step subtracts and has been run on these data.
         """
+        require_not_interrupted()
         model = models.open_as(input_data, kind, copy=self.parent is None)
         self.require_mode(model)
         name = models.describe(model)

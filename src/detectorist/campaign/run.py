@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import math
-import os
 import shutil
-import signal
-import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +22,7 @@ from detectorist.campaign.order import what_was_left
 from detectorist.campaign.plan import UNKNOWN_BYTES, Plan, PlannedJob
 from detectorist.campaign.this_process import ThisProcess
 from detectorist.errors import OutputError, ParameterError
+from detectorist.interruption import ended_in_order
 from detectorist.modes import load_mode
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Job, JobRecord
 from detectorist.reduction.products import PARTIAL, PRODUCT_FOLDERS
@@ -37,9 +33,6 @@ POLL_S = 0.25
 WRITE_EVERY_S = 0.2
 #: Seconds between two notes of a job's progress in the ledger: each waits for the disk.
 NOTE_EVERY_S = 5.0
-#: A signal that ends the run is taken once within so long.
-PATIENCE_S = 5.0
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: A job whose worker died is tried this often in all.
 ATTEMPTS = 2
 #: Files that hold less together are reduced in this process: each worker takes longer to start than half of the work.
@@ -141,7 +134,7 @@ def run_campaign(
         return _nothing_to_do(plan, report)
     with lock.exclusive(plan.output_dir, lambda: who_began(plan.output_dir)):
         sweep(plan)
-        with Ledger(plan.output_dir) as ledger, _ended_in_order():
+        with Ledger(plan.output_dir) as ledger, ended_in_order():
             packages = versions_of(load_mode(plan.jobs[0].job.mode)) if plan.jobs else {}
             ledger.begin_run(command, packages)
             ledger.enter(planned.job for planned in plan.to_run if not planned.perhaps)
@@ -365,32 +358,3 @@ def sweep(plan: Plan) -> None:
             for left in place.glob(f"{PARTIAL}*"):
                 if left.is_dir() and not left.is_symlink():
                     shutil.rmtree(left, ignore_errors=True)
-
-
-@contextmanager
-def _ended_in_order() -> Iterator[None]:
-    """Treat what ends a job of a batch system or a terminal as Ctrl-C, once: impatience must not disturb the end."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    first = {"time": math.inf}
-
-    def interrupt(number: int, frame: Any) -> None:
-        if first["time"] == math.inf:
-            first["time"] = time.monotonic()
-            raise KeyboardInterrupt
-        if time.monotonic() - first["time"] > PATIENCE_S:
-            put_back()
-            os.kill(os.getpid(), number)
-
-    handlers = {number: signal.signal(number, interrupt) for number in _ENDING}
-
-    def put_back() -> None:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-
-    try:
-        yield
-    finally:
-        if first["time"] == math.inf:  # else the process is about to end: the next signal after a while puts them back
-            put_back()

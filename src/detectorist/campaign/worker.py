@@ -19,6 +19,7 @@ import tomli_w
 from detectorist.campaign import memory
 from detectorist.campaign.ledger import is_same
 from detectorist.errors import DetectoristError, InputError, OutputError, is_unprocessable
+from detectorist.interruption import require_not_interrupted
 from detectorist.modes import load_mode
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, InputFile, Job, JobRecord, Outcome, Product
 from detectorist.product_names import is_fits
@@ -169,10 +170,14 @@ def describe_product(folder: Path, path: Path) -> Product:
 
 
 def rarely(progress: Callable[[float, int, str], None]) -> Callable[[float, int, str], None]:
-    """Return `progress`, called only when its values change, and not more often than REPORT_EVERY_S."""
+    """Return `progress`, called only when its values change, and not more often than REPORT_EVERY_S.
+
+    Being called between steps, it also ends a job that a signal should have ended.
+    """
     last: dict[str, Any] = {"time": 0.0, "what": None}
 
     def report(done: float, total: int, what: str) -> None:
+        require_not_interrupted()
         now = time.monotonic()
         if what != last["what"] or now - last["time"] > REPORT_EVERY_S:
             last.update(time=now, what=what)

@@ -18,6 +18,7 @@ from detectorist.errors import (
     ReferenceMissing,
     is_unprocessable,
 )
+from detectorist.interruption import ended_in_order, was_interrupted
 from detectorist.parameters import require_utf8
 from detectorist.reduction.garbage_collection import collect_rarely
 from detectorist.terminal.lines import printable
@@ -31,6 +32,11 @@ def main() -> None:
     """Run the command line; an error becomes one sentence and an exit code."""
     keep_warnings_off_terminal()
     collect_rarely()
+    with ended_in_order():
+        _run()
+
+
+def _run() -> None:
     try:
         _require_temporary_folder()
         _require_user_name()
@@ -38,9 +44,7 @@ def main() -> None:
 
         app()
     except SystemExit as ended:
-        if _interrupted(ended):
-            print(INTERRUPTION, file=sys.stderr)
-        sys.exit(READER_LEFT if _reader_left(ended) else ended.code)
+        sys.exit(_code_of(ended))
     except (ParameterError, ReferenceMissing, NoSuchFile) as error:
         _fail(error, BAD_ARGUMENTS)
     except DetectoristError as error:
@@ -54,6 +58,15 @@ def main() -> None:
         if isinstance(error, OSError) and isinstance(error.filename, str):  # the system says what is wrong with a file
             _fail(OutputError(f"{error.filename}: {error.strerror}"), CRASHED)
         _fail_unexpectedly(error)
+
+
+def _code_of(ended: SystemExit) -> int | str | None:
+    """Return the exit code of a command that has come to its end, and say so where a signal made it."""
+    # One that a library has swallowed leaves a command that seems to have ended well.
+    if _interrupted(ended) or (was_interrupted() and not ended.code):
+        print(INTERRUPTION, file=sys.stderr)
+        return INTERRUPTED
+    return READER_LEFT if _reader_left(ended) else ended.code
 
 
 def _require_temporary_folder() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from detectorist.errors import InputError, OutputError, PlaceTaken
 from detectorist.fits_files import opened
+from detectorist.interruption import require_not_interrupted
 from detectorist.product_names import PICTURE_MARK
 from detectorist.reduction import content_keys
 
@@ -162,7 +163,12 @@ def whole_set(folder: Path) -> Iterator[Path]:
         partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder))
     try:
         yield partial
-        for path in sorted(partial.iterdir()):
+        require_not_interrupted()
+        made = sorted(partial.iterdir())
+        for path in made:
+            with writing(folder / path.name):
+                sync(path)
+        for path in made:
             with writing(folder / path.name):
                 os.replace(path, folder / path.name)
         _sync_folder(folder)
@@ -192,6 +198,7 @@ class WholeFile:
 
     def publish(self) -> None:
         """Flush the file to the disk, then give it its final name."""
+        require_not_interrupted()
         with writing(self.target):
             sync(self.partial)
             os.replace(self.partial, self.target)
