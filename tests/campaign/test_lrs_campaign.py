@@ -216,7 +216,8 @@ def test_chunks_are_chosen_by_memory(raw, plan, tmp_path):
         (40, 20, None, 706),
         (80, 12, None, 751),
         (20, 12, 4, 521),
-        (80, 12, 16, 587),
+        (80, 12, 16, 573),
+        (320, 12, 16, 581),
     ],
 )
 def test_predicted_memory_near_that_of_an_idle_worker(n_ints, n_groups, chunk_ints, measured_mb):

@@ -13,6 +13,7 @@ from detectorist.reduction.garbage_collection import (
     collect_rarely,
     freeze_what_was_loaded,
     frozen_heap,
+    release_models,
 )
 
 
@@ -123,3 +124,14 @@ def test_a_large_array_in_a_cycle_is_released_before_the_next_step():
         del node
         step.gc.collect()
         assert dropped() is None
+
+
+def test_models_that_refer_to_themselves_are_let_go():
+    with frozen_heap():
+        model = Node()
+        model.itself = model
+        alive = weakref.ref(model)
+        del model
+        assert alive() is not None
+        release_models()
+        assert alive() is None

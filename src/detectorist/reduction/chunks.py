@@ -24,6 +24,7 @@ from detectorist.errors import InputError, ParameterError
 from detectorist.fits_files import read_keywords
 from detectorist.reduction.arrays_on_disk import ArrayOnDisk
 from detectorist.reduction.exposure_parts import chunks_of, count_integrations, read_integrations, shape_of
+from detectorist.reduction.garbage_collection import release_models
 from detectorist.reduction.headers import flag_missing_samples
 from detectorist.reduction.ramp_store import RampStore, ramps_of_tiles
 
@@ -93,6 +94,7 @@ def fit_in_chunks(pipeline: Any, path: Path, before: Sequence[str], *, chunk_int
             store = store or RampStore.make(folder, ramps.data.shape[2], n_ints, chunk_ints, halo)
             store.add(ramps)
             del ramps
+            release_models()
         assert store is not None
         return _fit_rows(pipeline, store)
 
@@ -121,6 +123,7 @@ def decide(pipeline: Any, path: Path, before: Sequence[str], *, chunk_ints: int)
             data.append(ramps.data)
             flags.append(models.group_flags(ramps))
             pixeldq = ramps.pixeldq[:, :N_OUTPUTS] | (0 if pixeldq is None else pixeldq)
+            release_models()
         drop.decided = drop.decide_from(data, flags) if choosing[0] else None
         if choosing[1]:
             # Reference columns are all it looks at.
@@ -152,6 +155,7 @@ def _fit_rows(pipeline: Any, store: RampStore) -> CubeModel:
             raise InputError(f"{models.describe(ramps)}: no pixel could be fitted; are all groups flagged?")
         joined.add(pipeline.gain_scale.run(rates), numbers)
         del ramps, rates  # else they stay while the next ones are made
+        release_models()
     return joined.finish()
 
 

@@ -58,6 +58,15 @@ def freeze_what_was_loaded() -> None:
         gc.freeze()
 
 
+def release_models() -> None:
+    """Let go of models that nothing refers to any more, before as much is read once again.
+
+    They refer to themselves, and would wait for a step that finds the process grown (`WhenMemoryGrew`): too late, where
+    that is the next part of an exposure.
+    """
+    gc.collect()
+
+
 class WhenMemoryGrew:
     """Stands in for the module `gc` in stpipe: collects garbage where a ramp may be in it, and not before other steps.
 

@@ -27,9 +27,10 @@ def test_blocks_add_up_to_the_whole(make_lrs_rateints, rng):
         model, flagged = block(make_lrs_rateints, rng, n_ints, first)
         profile = rng.random(model.data.shape)
         raw.append(model.data.copy())
-        frames.add_before(model, flagged.sum(axis=2))
+        frames.add_photons(model)
+        frames.add_before(model, flagged.sum(axis=2), np.full(model.data.shape, 7.0))
         model.data = model.data - 7
-        frames.add_after(model, profile, np.full(model.data.shape, 7.0))
+        frames.add_after(model, profile)
         frames.add_records(model)
         clean.append(model.data)
         replaced.append(flagged)
@@ -52,9 +53,10 @@ def test_pixels_without_value_have_no_influence(make_lrs_rateints, rng):
     model, flagged = block(make_lrs_rateints, rng, 4, 1)
     model.data[2, 5, 6] = np.nan
     frames = LrsFrames()
-    frames.add_before(model, flagged.sum(axis=2))
+    frames.add_photons(model)
+    frames.add_before(model, flagged.sum(axis=2), np.zeros(model.data.shape))
     model.data[2, 5, 6] = 0
-    frames.add_after(model, np.ones(model.data.shape), np.zeros(model.data.shape))
+    frames.add_after(model, np.ones(model.data.shape))
     assert frames.dataset()["raw"].values[5, 6] == pytest.approx(model.data[[0, 1, 3], 5, 6].mean(), rel=1e-5)
 
 

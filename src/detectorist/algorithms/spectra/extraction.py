@@ -233,11 +233,9 @@ def extract_optimal(
     else:
         variance = np.asarray(variance[..., window], float)
     variance = variance * scale**2
-    weighting = _weighting_variance(variance)
-
     if n_missing.any():
         shape = np.where(finite, shape, 0.0)
-    weights = shape / weighting
+    weights = shape / _weighting_variance(variance)
     norm = _rowsum(weights * shape)
     kept = _rowsum(np.broadcast_to(shape, pixels.shape))
     measurable = (norm > 0) & (kept >= MIN_PROFILE_FRACTION)

@@ -103,7 +103,8 @@ def _state(profile, center, sigma, members):
 
 def _describe(profile, center, sigma, members):
     """Return the median profile of some integrations, its derivatives across the columns, its position and width."""
-    base = np.median(profile[members], axis=0).astype(float)
+    # Row by row: a copy of all of them would be as large as the frames.
+    base = np.stack([np.median(profile[members, row], axis=0) for row in range(profile.shape[1])]).astype(float)
     first = np.gradient(base, axis=1)
     second = np.zeros_like(base)
     second[:, 1:-1] = base[:, 2:] - 2 * base[:, 1:-1] + base[:, :-2]

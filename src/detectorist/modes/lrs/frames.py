@@ -43,8 +43,12 @@ class LrsFrames:
         self._example: dict[str, np.ndarray] = {}
         self._example_number = 0
 
-    def add_before(self, rates: CubeModel, replaced: np.ndarray) -> None:
-        """Add a block before it is cleaned.
+    def add_photons(self, rates: CubeModel) -> None:
+        """Add the noise of the photons in a block, of which nothing else asks for the variance."""
+        self._photon_error.append(_photon_error(rates, self.trace_column))
+
+    def add_before(self, rates: CubeModel, replaced: np.ndarray, background: np.ndarray) -> None:
+        """Add a block before its background is subtracted and it is cleaned, and what will be subtracted.
 
         replaced : ndarray of int, shape (n_ints, ...)
             Pixels near the trace that a first cleaning replaced: the integration with most of them is the example.
@@ -52,6 +56,7 @@ class LrsFrames:
         data = np.asarray(rates.data)
         self._add("raw", _sum(data))
         self._add("raw_known", np.isfinite(data).sum(axis=0))
+        self._add("background", _sum(background))
         counts = np.asarray(replaced).reshape(len(data), -1).sum(axis=1)
         index = int(counts.argmax())
         self._is_example = bool(counts[index] > self._most_replaced)
@@ -60,14 +65,12 @@ class LrsFrames:
             self._example = {"index": np.array(index), "raw": np.array(data[index], np.float32)}
             self._example_number = self._n_ints + index + 1
 
-    def add_after(self, frames: CubeModel, profile: np.ndarray, background: np.ndarray) -> None:
+    def add_after(self, frames: CubeModel, profile: np.ndarray) -> None:
         """Add the same block, background subtracted and cleaned."""
         data = np.asarray(frames.data)
         self._add("clean", _sum(data))
         self._add("replaced", dq.has(models.flags(frames), dq.OUTLIER).sum(axis=0))
         self._add("profile", _sum(profile))
-        self._add("background", _sum(background))
-        self._photon_error.append(_photon_error(frames, self.trace_column))
         if self._is_example:
             self._example["clean"] = np.array(data[int(self._example["index"])], np.float32)
         self._n_ints += len(data)
@@ -140,10 +143,10 @@ def _sum(images: np.ndarray) -> np.ndarray:
     return np.sum(images, axis=0, dtype=float, where=np.isfinite(images))
 
 
-def _photon_error(frames: CubeModel, column: int) -> np.ndarray:
+def _photon_error(rates: CubeModel, column: int) -> np.ndarray:
     """Return the square root of VAR_POISSON summed over the aperture; NaN where the rates do not say it."""
-    variance = getattr(frames, "var_poisson", None)
-    if variance is None or np.shape(variance) != frames.data.shape:
-        return np.full(frames.data.shape[:2], np.nan, np.float32)
+    variance = getattr(rates, "var_poisson", None)
+    if variance is None or np.shape(variance) != rates.data.shape:
+        return np.full(rates.data.shape[:2], np.nan, np.float32)
     aperture = slice(max(column - APERTURE_PIX, 0), column + APERTURE_PIX + 1)
     return np.sqrt(np.nansum(np.asarray(variance)[:, :, aperture], axis=2, dtype=float))

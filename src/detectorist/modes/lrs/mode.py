@@ -34,8 +34,7 @@ WORKER_BYTES_PER_SAMPLE = 9.6  # of a segment in one piece
 STAGE_1_BASE_BYTES, STAGE_1_BYTES_PER_SAMPLE = 300e6, 11.5
 CHUNKED_BASE_BYTES = 446e6
 DECIDING_BYTES_PER_SAMPLE = 1  # of the bright pixels; all others stay on disk
-WRITTEN_BYTES_PER_PIXEL = 12  # one array of the rates at a time, and the copies that writing makes of it
-STAGE_2_BASE_BYTES, STAGE_2_BYTES_PER_PIXEL = 446e6, 59
+STAGE_2_BASE_BYTES, STAGE_2_BYTES_PER_PIXEL = 446e6, 52
 RATE_BYTES_PER_PIXEL = 20  # SCI, ERR, DQ and two variances
 SPECTRUM_BYTES = 4_500  # one integration in the NetCDF file
 EXTRAS_BYTES = 4_800_000  # a gain of one's own (full frame), headers, figures
@@ -288,7 +287,7 @@ def _peak_of_segment(size: RampSize, chunk_ints: int | None, decides: bool) -> f
         return max(least, short, STAGE_1_BASE_BYTES + STAGE_1_BYTES_PER_SAMPLE * size.samples)
     chunk = STAGE_1_BYTES_PER_SAMPLE * size.samples * chunk_ints / size.n_ints
     deciding = DECIDING_BYTES_PER_SAMPLE * min(size.samples, DECIDING_SAMPLES) if decides else 0
-    return max(least, CHUNKED_BASE_BYTES + max(chunk + deciding, WRITTEN_BYTES_PER_PIXEL * size.pixels))
+    return max(least, CHUNKED_BASE_BYTES + chunk + deciding)
 
 
 def _disk_bytes(size: RampSize, chunk_ints: int | None) -> int:

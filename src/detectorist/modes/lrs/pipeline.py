@@ -41,6 +41,7 @@ from detectorist.reduction.engine_steps.front import (
     EngineSaturationStep,
 )
 from detectorist.reduction.engine_steps.ramp_fit import MarkedRampFitStep
+from detectorist.reduction.garbage_collection import release_models
 from detectorist.reduction.headers import flag_missing_rates, flag_missing_samples
 from detectorist.reduction.integration_numbers import fill_in
 from detectorist.reference import GetWavelengthMap, SetCustomGain, SetCustomLinearity
@@ -190,6 +191,7 @@ class LrsPipeline(DetectoristPipeline):
                 for hand_over in self._blocks_of_rates(segment):
                     self.progress(number + 0.6, len(segments), f"{segment.stem}: spectra")
                     spectra.add(self.spectroscopy(hand_over()))
+                    release_models()
             spectra.finish()
         finally:
             spectra.discard()
@@ -299,6 +301,7 @@ class LrsPipeline(DetectoristPipeline):
         rates = self.subtract_showers.run(rates)
         frames, profile, n_outliers, background, unmeasured = self._clean(rates)
         wavelength, spectra, errors, widths = self._extract(frames, wavelengths, profile)
+        del profile  # as large as the frames, of which the next step makes copies
         spectra, errors = self._hold_to_what_was_measured(spectra, errors, unmeasured)
         if self._template is None:
             self._template = self.align_spectra.template_from(frames)
@@ -310,7 +313,7 @@ class LrsPipeline(DetectoristPipeline):
             wavelength=wavelength,
             flux=spectra,
             flux_error=errors,
-            background=np.median(background, axis=2),
+            background=background,
             x_shift=x_shifts,
             y_shift=y_shifts,
             y_shift_left=np.zeros_like(y_shifts) if self.align_spectra.align_spectra else y_shifts,
@@ -360,27 +363,37 @@ class LrsPipeline(DetectoristPipeline):
     def _clean(self, rates: CubeModel) -> tuple[CubeModel, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Clean a copy, measure the background on it, subtract that from the frames themselves and clean these.
 
-        Outliers bias a background, and a background biases the profile that outliers are judged by. The last of the
-        arrays returned is the share of every row's light, by its profile, in pixels that were replaced.
+        Outliers bias a background, and a background biases the profile that outliers are judged by. The last two of the
+        arrays returned are the background of every row, and the share of its light, by its profile, in pixels that were
+        replaced.
         """
+        level = self._subtract_background(rates)
+        before = np.array(rates.data)
+        frames, profile, n_outliers = self.clean_outliers.run(rates)
+        self.frames.add_after(frames, profile)
+        unmeasured = np.where(before == frames.data, 0, profile).sum(axis=2)
+        return frames, profile, n_outliers, level, unmeasured
+
+    def _subtract_background(self, rates: CubeModel) -> np.ndarray:
+        """Subtract the background from rates, in place, and return its level in every row.
+
+        Arrays as large as the rates are let go of as soon as they have been used, those of the rates included.
+        """
+        self.frames.add_photons(rates)
+        models.drop_arrays(rates, "var_poisson")  # no later step asks for it, and it is in ERR
         cleaned, n_outliers = self.clean_outliers.run(models.copy_without_variances(rates))[::2]
         step = self.background_subtract
         if step.columns == "auto" and step.decided is None:
             step.decided = step.decide(cleaned, self._location)
         subtracted, background = step.run(cleaned)
-        self.frames.add_before(rates, n_outliers)
+        self.frames.add_before(rates, n_outliers, background)
         rates.data = rates.data - background
         variance = models.background_variance(subtracted)
         assert variance is not None  # the step that subtracts sets it
         models.set_background_variance(rates, variance)
         numbers = dict(models.records(subtracted)["background_subtract"])
         models.record_step(rates, "background_subtract", numbers.pop("state"), numbers)
-        del cleaned, subtracted  # not to stand beside the frames while these are cleaned
-        before = np.array(rates.data)
-        frames, profile, n_outliers = self.clean_outliers.run(rates)
-        self.frames.add_after(frames, profile, background)
-        unmeasured = np.where(before == frames.data, 0, profile).sum(axis=2)
-        return frames, profile, n_outliers, background, unmeasured
+        return np.median(background, axis=2)
 
     def _hold_to_what_was_measured(
         self, spectra: np.ndarray, errors: np.ndarray, unmeasured: np.ndarray
