@@ -6,6 +6,9 @@ import pytest
 
 from detectorist.errors import ParameterError
 from detectorist.simulate.core.scene import Scene, require_known
+from detectorist.simulate.coron.scene import CoronScene
+from detectorist.simulate.imaging.scene import ImagingScene
+from detectorist.simulate.lrs.scene import LrsScene
 
 
 @dataclass(frozen=True)
@@ -61,3 +64,22 @@ def test_an_unknown_name_is_answered_with_the_known_ones(name, said):
 def test_numbers_that_are_none_are_refused(value):
     with pytest.raises(ParameterError, match=f"slope of glow is {value}: a finite number is needed"):
         TinyScene().with_("glow", slope=value)
+
+
+@pytest.mark.parametrize(
+    ("scene", "component", "change", "words"),
+    [
+        (LrsScene, "star", {"mag": -99.0}, "mag of star is -99.0: -10 to 40 is possible"),
+        (LrsScene, "star", {"trace_column": 500.0}, "trace_column of star is 500.0: 0 to 71"),
+        (LrsScene, "transit", {"depth": -1.0}, "depth of transit is -1.0: 0 to 1"),
+        (LrsScene, "transit", {"depth": 2}, "depth of transit is 2: 0 to 1"),
+        (LrsScene, "detector", {"gain": 0.0}, "gain of detector is 0.0: 0.01 to 1000"),
+        (CoronScene, "companion", {"rate_dn_s": 1e30}, r"rate_dn_s of companion is 1e\+30: 0 to 1e\+09"),
+        (ImagingScene, "sky", {"level_dn_s": -5.0}, "level_dn_s of sky is -5.0"),
+        (ImagingScene, "wisps", {"strengths": (0.8, -1.0)}, "strengths of wisps is"),
+        (ImagingScene, "wisps", {"strengths": (0.8, float("nan"))}, "a finite number is needed"),
+    ],
+)
+def test_values_that_no_exposure_has(scene, component, change, words):
+    with pytest.raises(ParameterError, match=words):
+        scene().with_(component, **change)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from detectorist.detectors import MIRI, MIRI_INTERFERENCE
 
@@ -27,6 +27,8 @@ class Detector:
     full_well_e : float
         Electrons that a pixel holds.
     """
+
+    RANGES: ClassVar = {"gain": (0.01, 1_000.0)}
 
     serial: int = 4
     gain: float = MIRI.gain

@@ -12,6 +12,8 @@ from detectorist.errors import ParameterError
 
 #: The largest number of integrations, and of groups, that observations can be planned with (APT).
 MOST = 65_535
+#: Count rates between nothing and a pixel that is full within a millionth of a frame: beyond, photons cannot be drawn.
+RATES_DN_S = (0.0, 1e9)
 #: What `progress` is called with: integrations done, integrations in all, the file or work in hand.
 Progress = Callable[[float, int, str], None]
 
@@ -20,7 +22,8 @@ class Scene:
     """Components by name, each of which can be left out or changed; a scene itself never changes.
 
     A subclass is a frozen dataclass with one field per component and a field `left_out` (frozenset of str). The field
-    `detector` is not a component: it can be changed, but not left out.
+    `detector` is not a component: it can be changed, but not left out. A component may limit its parameters by a class
+    attribute `RANGES`, {name: (least, most)}.
     """
 
     left_out: frozenset[str]
@@ -58,17 +61,26 @@ class Scene:
         Raises
         ------
         ParameterError
-            For a component or a parameter that does not exist; the nearest name is suggested. For NaN and infinity.
+            For a component or a parameter that does not exist; the nearest name is suggested. For NaN and infinity, and
+            values outside of the component's `RANGES`.
         """
         require_known(component, (*self.components(), "detector"), "component")
         current = getattr(self, component)
         known = [f.name for f in dataclasses.fields(current)]
         for name, value in changes.items():
             require_known(name, known, f"parameter of {component}")
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ParameterError(f"{name} of {component} is {value}: a finite number is needed")
+            _require_in_range(f"{name} of {component}", value, getattr(current, "RANGES", {}).get(name))
         changed = dataclasses.replace(current, **changes)
         return dataclasses.replace(self, **{component: changed}, left_out=self.left_out - {component})
+
+
+def _require_in_range(name: str, value: Any, limits: tuple[float, float] | None) -> None:
+    """Refuse numbers that are not finite or outside of the limits, several of them alike; words are left alone."""
+    for number in value if isinstance(value, tuple | list) else (value,):
+        if isinstance(number, float) and not math.isfinite(number):
+            raise ParameterError(f"{name} is {value}: a finite number is needed")
+        if limits and isinstance(number, int | float) and not limits[0] <= number <= limits[1]:
+            raise ParameterError(f"{name} is {value}: {limits[0]:g} to {limits[1]:g} is possible")
 
 
 def require_number(name: str, value: int, *, least: int, most: int = MOST) -> None:

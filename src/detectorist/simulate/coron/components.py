@@ -14,7 +14,7 @@ from detectorist.detectors import MiriSubarray
 from detectorist.simulate.core import components as shared
 from detectorist.simulate.core import miri_components as miri
 from detectorist.simulate.core import nircam_components as nircam
-from detectorist.simulate.core.scene import Scene
+from detectorist.simulate.core.scene import RATES_DN_S, Scene
 from detectorist.simulate.coron.coronagraphs import MIRI_1140, NIRCAM_335R, CoronMode
 
 
@@ -62,6 +62,8 @@ class ReferenceStar:
 @dataclass(frozen=True)
 class Companion:
     """A planet beside the target: total rate, distance, position angle on the sky (north over east), width."""
+
+    RANGES: ClassVar = {"rate_dn_s": RATES_DN_S}
 
     rate_dn_s: float = 150.0
     separation_arcsec: float = 1.6

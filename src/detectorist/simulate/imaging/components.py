@@ -7,16 +7,19 @@ Rates are DN/s as the pipeline measures them; detector properties are in electro
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from detectorist.detectors import NIRCAM_IPC_FRACTION
 from detectorist.simulate.core import components as shared
 from detectorist.simulate.core import nircam_components as nircam
-from detectorist.simulate.core.scene import Scene
+from detectorist.simulate.core.scene import RATES_DN_S, Scene
 
 
 @dataclass(frozen=True)
 class Sky:
     """Level of the sky, DN/s, and its relative change from one side to the other."""
+
+    RANGES: ClassVar = {"level_dn_s": RATES_DN_S}
 
     level_dn_s: float = 0.30
     gradient: float = 0.02
@@ -81,6 +84,8 @@ class Wisps:
     peak_dn_s : float
         Brightest pixel of a template.
     """
+
+    RANGES: ClassVar = {"strengths": (0.0, 1e6)}
 
     strengths: tuple[float, float] = (0.8, 0.8)
     peak_dn_s: float = 0.10

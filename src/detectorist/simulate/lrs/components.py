@@ -27,6 +27,9 @@ class Star:
         Width of the trace at 5 micron and its growth with wavelength, pixel.
     """
 
+    #: Stars of magnitude -4.5 are the brightest; columns are those of the subarray.
+    RANGES: ClassVar = {"mag": (-10.0, 40.0), "trace_column": (0.0, MIRI_SUBARRAYS["SLITLESSPRISM"].n_cols - 1.0)}
+
     mag: float = 9.0
     peak_dn_s_at_mag_9: float = 3_500.0
     trace_column: float = float(LRS_SLITLESS.trace_column)
@@ -56,6 +59,8 @@ class Transit:
     limb_darkening : tuple of float
         Quadratic coefficients at 5 micron; both fall as 5 micron / wavelength.
     """
+
+    RANGES: ClassVar = {"depth": (0.0, 1.0)}
 
     depth: float = 0.010
     band_um: float = 7.7
