@@ -84,6 +84,27 @@ def test_a_wisp_is_fitted_and_subtracted(make_rate, templates, name):
     assert any(name in entry["description"] for entry in got.instance["history"]["entries"])
 
 
+def test_the_template_of_the_filter_in_the_pupil_wheel_is_the_one_that_is_taken(make_rate, templates):
+    """Both lie in the folder, and that of the wide filter in front would fit nothing."""
+    rate = make_rate(0.8 * FIRST, detector="NRCB4", band="F150W2")
+    rate.meta.instrument.pupil = "F162M"
+    step = WispsStep()
+    step.template_dir = templates(WISP_NRCB4_F150W2_CLEAR=SECOND, WISP_NRCB4_F150W2_F162M=FIRST)
+    step.apply_flat = False
+    step.run(rate)
+    assert step.record["templates"] == ["WISP_NRCB4_F150W2_F162M.fits"]
+    assert abs(step.record["scale"][0] - 0.8) < 4 * step.record["scale_error"][0]
+
+
+def test_the_template_of_the_filter_in_front_is_not_taken_instead(make_rate, templates):
+    rate = make_rate(0.8 * FIRST, detector="NRCB4", band="F150W2")
+    rate.meta.instrument.pupil = "F162M"
+    step = WispsStep()
+    step.template_dir = templates(WISP_NRCB4_F150W2_CLEAR=FIRST)
+    with pytest.raises(ReferenceMissing, match="no wisp template for NRCB4 in F162M"):
+        step.run(rate)
+
+
 def test_the_record_holds_the_curve_of_the_fit(make_rate, templates):
     step = WispsStep()
     step.template_dir, step.apply_flat = templates(wisps_nrca3_f150w=FIRST), False
