@@ -150,3 +150,20 @@ def _is_int(value: Any) -> bool:
         return int(value) == value
     except (TypeError, ValueError, OverflowError):
         return False
+
+
+def require_cores(value: Any) -> None:
+    """Refuse what the standard steps take for one core without saying so.
+
+    Raises
+    ------
+    ParameterError
+    """
+    text = str(value)
+    if text.lower() in ("none", "one") or text in ("quarter", "half", "all"):
+        return
+    if isinstance(value, bool) or not text.isdecimal() or int(text) < 1:
+        raise ParameterError(
+            f"maximum_cores is {value}: none, quarter, half, all or a positive whole number is needed",
+            parameter="maximum_cores",
+        )

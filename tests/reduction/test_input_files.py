@@ -72,6 +72,17 @@ def test_endings_in_capitals_are_read_though_jwst_does_not_open_them(write, endi
     assert [one.name for one in path.parent.iterdir() if one.is_symlink()] == []
 
 
+@pytest.mark.parametrize("ending", [".fits", ".fits.gz"])
+def test_compressed_or_not_whatever_the_name_says(write, ending):
+    path = write()
+    content = path.read_bytes()
+    other = path.with_name(f"other_uncal{ending}")
+    other.write_bytes(gzip.compress(content) if ending == ".fits" else content)
+    require_sound(other)
+    with models.open_as(other, RampModel) as ramp, models.open_as(path, RampModel) as usual:
+        np.testing.assert_array_equal(ramp.data, usual.data)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
@@ -87,6 +98,7 @@ def test_endings_in_capitals_are_read_though_jwst_does_not_open_them(write, endi
         ("subarray__ystart", None, "SUBSTRT2 is missing"),
         ("subarray__name", "FULL", "416 x 72 pixels called FULL"),
         ("instrument__detector", "NIS", "detector is NIS; one of the two is wrong"),
+        ("instrument__detector", None, "DETECTOR is missing or unknown"),
         ("exposure__group_time", None, "TGROUP is missing"),
         ("exposure__frame_time", None, "TFRAME is missing"),
         ("exposure__group_time", 5.0, "make 0.15904 s"),
@@ -110,6 +122,24 @@ def test_directions_of_readout_may_be_missing_where_there_is_one_only(write, ram
         return
     with pytest.raises(InputError, match="FASTAXIS, SLOWAXIS are None, None"):
         require_sound(path)
+
+
+def test_an_extension_without_an_array(write):
+    path = write()
+    with fits.open(path) as hdus:
+        emptied = [fits.ImageHDU(name="SCI") if hdu.name == "SCI" else hdu for hdu in hdus]
+        fits.HDUList(emptied).writeto(path.with_name("empty_uncal.fits"))
+    with pytest.raises(InputError, match="empty_uncal.fits: SCI holds no array"):
+        require_sound(path.with_name("empty_uncal.fits"))
+
+
+@pytest.mark.parametrize(("behind", "told"), [(b"junk" * 9, True), (b"\0" * 28_800, False), (b" \0" * 9, False)])
+def test_bytes_that_belong_to_no_extension_are_told(write, caplog, behind, told):
+    path = write()
+    path.write_bytes(path.read_bytes() + behind)
+    with caplog.at_level("WARNING", "detectorist"):
+        require_sound(path)
+    assert ("the last 36 bytes belong to no extension" in caplog.text) == told
 
 
 def test_swapped_axes_and_a_full_frame_under_the_name_of_a_subarray(write, ramp):

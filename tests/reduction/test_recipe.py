@@ -186,6 +186,8 @@ def test_a_mark_of_byte_order_is_no_part_of_a_recipe(tmp_path):
         ("min_trace_sigma=NaN", "min_trace_sigma is NaN"),
         ("jump.rejection_threshold={a = 1}", "rejection_threshold is a table"),
         ("reuse={a = 1}", "reuse is a table"),
+        ("jump.maximum_cores=x", "maximum_cores is x: none, quarter, half, all or"),
+        ("ramp_fit.maximum_cores=0", "maximum_cores is 0"),
     ],
 )
 def test_values_that_no_parameter_can_have(setting, words):

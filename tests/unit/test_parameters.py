@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectorist.errors import ParameterError
-from detectorist.parameters import nearest, parse_index_list, parse_int_or_word, parse_value
+from detectorist.parameters import nearest, parse_index_list, parse_int_or_word, parse_value, require_cores
 
 
 @pytest.mark.parametrize(
@@ -97,3 +97,14 @@ def test_python_values_are_not_changed():
     parsed = parse_value(values)
     parsed.append(2)
     assert values == [0, 1]
+
+
+@pytest.mark.parametrize("value", ["none", "None", "one", "quarter", "half", "all", "1", "3", 4, None])
+def test_cores_that_the_standard_steps_know(value):
+    require_cores(value)
+
+
+@pytest.mark.parametrize("value", ["x", "Half", "lots", "0", "-1", 0, 1.5, True, "", "2 "])
+def test_cores_that_would_count_as_one(value):
+    with pytest.raises(ParameterError, match="none, quarter, half, all or a positive whole number is needed"):
+        require_cores(value)

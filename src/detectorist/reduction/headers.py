@@ -82,7 +82,10 @@ def require_sound_header(path: Path) -> None:
     meta = read_header(path)
     _require_counts(path)
     _require_times_table(path)
-    require_consistent(str(path), meta, sci_axes(path))
+    axes = sci_axes(path)
+    if not axes and _has(path, "SCI"):
+        raise InputError(f"{path}: SCI holds no array; that of an exposure is needed")
+    require_consistent(str(path), meta, axes)
 
 
 def _require_counts(path: Path) -> None:
@@ -148,8 +151,12 @@ def read_header(path: Path) -> dict[str, Any]:
 
 def has_tree(path: Path) -> bool:
     """Return whether a file has its metadata as ASDF too; other programs write FITS files without it."""
+    return _has(path, "ASDF")
+
+
+def _has(path: Path, extension: str) -> bool:
     with opened(path) as hdus:
-        return "ASDF" in hdus
+        return extension in hdus
 
 
 def _read_without_tree(path: Path) -> dict[str, Any]:
@@ -317,7 +324,8 @@ def _require_place(name: str, meta: dict[str, Any], axes: tuple[int, ...]) -> No
     """Compare instrument, detector, and place and size of the subarray; references are cut out by them."""
     instrument, detector = (str(meta.get(f"instrument.{key}") or "") for key in ("name", "detector"))
     if not detector.startswith(DETECTORS.get(instrument, detector)):
-        raise InputError(f"{name}: instrument is {instrument}, detector is {detector}; one of the two is wrong")
+        found = f"detector is {detector}; one of the two is wrong" if detector else "DETECTOR is missing or unknown"
+        raise InputError(f"{name}: instrument is {instrument}, {found}")
     known = NIRCAM.get(detector, MIRI if detector == MIRI.name else None)
     if known is None:
         return

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from detectorist.errors import ParameterError
-from detectorist.parameters import nearest, parse_value
+from detectorist.parameters import nearest, parse_value, require_cores
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _require_no_place(name: str, table: dict[str, Any]) -> None:
 
 
 def _require_values(name: str, table: dict[str, Any], spec: Mapping[str, Any]) -> None:
-    """Refuse what no parameter can be: a table, NaN and infinity, which pass every test of a range.
+    """Refuse what no parameter can be: a table, NaN and infinity, which pass every test of a range; unknown cores.
 
     spec : mapping
         {parameter: what stpipe takes}, "float(default=1.0)". A word is a number where one is taken: "Infinity".
@@ -99,6 +99,8 @@ def _require_values(name: str, table: dict[str, Any], spec: Mapping[str, Any]) -
     for parameter, value in table.items():
         if isinstance(value, dict):
             raise ParameterError(f'recipe "{name}": {parameter} is a table; a value is needed', parameter=parameter)
+        if parameter == "maximum_cores":
+            require_cores(value)
         takes_number = str(spec.get(parameter, "")).lstrip().startswith("float")
         for one in value if isinstance(value, list) else [value]:
             if _is_endless(one, also_words=takes_number):

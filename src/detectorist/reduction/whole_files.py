@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from detectorist.errors import InputError, NoSuchFile
 from detectorist.fits_files import opened
+
+log = logging.getLogger(__name__)
 
 _BLOCK_BYTES = 1 << 22
 
@@ -27,21 +31,38 @@ def require_whole_file(path: Path) -> None:
         raise InputError(f"{path}: {size} bytes, its header promises {end}; is the file complete?", found=size)
     if end < size and _begins_extension(path, end):
         raise InputError(f"{path}: ends within the header of an extension; is the file complete?", found=size)
+    if end < size and _holds_something(path, end):
+        log.warning(
+            "%s: the last %d bytes belong to no extension and are not read; was it transferred as text?",
+            path,
+            size - end,
+        )
+
+
+def _holds_something(path: Path, place: int) -> bool:
+    """Return whether what follows is more than padding."""
+    with unpacked(path) as handle:
+        handle.seek(place)
+        return any(block.strip(b"\0 ") for block in iter(partial(handle.read, _BLOCK_BYTES), b""))
 
 
 def unpacked(path: Path) -> IO[bytes]:
-    """Open a file to read its content, unpacked if its first bytes are those of gzip."""
-    with open(path, "rb") as handle:
-        packed = handle.read(2) == b"\x1f\x8b"
-    opener: Any = gzip.open if packed else open
+    """Open a file to read its content, unpacked if it is compressed."""
+    opener: Any = gzip.open if _is_packed(path) else open
     return opener(path, "rb")
+
+
+def _is_packed(path: Path) -> bool:
+    """Return whether a file's first bytes are those of gzip, which astropy goes by as well, whatever its name."""
+    with open(path, "rb") as handle:
+        return handle.read(2) == b"\x1f\x8b"
 
 
 def _size_of_content(path: Path) -> int:
     """Return the size of a file in bytes, unpacked; a compressed one is read to its end, which tells if it was cut."""
     if not path.is_file():
         raise NoSuchFile(f"{path}: no such file")
-    return _unpacked_size(path) if path.suffix.lower() == ".gz" else path.stat().st_size
+    return _unpacked_size(path) if _is_packed(path) else path.stat().st_size
 
 
 def _unpacked_size(path: Path) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from detectorist.engine import NotCovered
 from detectorist.reduction.engine_steps.base import EngineStep, replaced
-from detectorist.reduction.engine_steps.emicorr import EngineEmiCorrStep
+from detectorist.reduction.engine_steps.emicorr import EngineEmiCorrStep, require_read_pattern
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ class OneByOneEmiCorrStep(EngineEmiCorrStep):
         """Run the step."""
         if not self.fit_ints_separately:
             return super().process(step_input)
+        require_read_pattern(step_input)
         with replaced(*self.place, partial(self._one_by_one, getattr(*self.place))):
             return super(EngineStep, self).process(step_input)
 

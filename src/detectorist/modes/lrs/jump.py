@@ -15,6 +15,7 @@ from detectorist.algorithms import dq
 from detectorist.algorithms.ramps.small_hits import flag_small_hits
 from detectorist.engine import NotCovered
 from detectorist.engine.jump import NOT_SEARCHED
+from detectorist.parameters import require_cores
 from detectorist.reduction.engine_steps.base import EngineStep, announce_compilation, replaced
 from detectorist.reduction.engine_steps.jump import EngineJumpStep
 
@@ -52,6 +53,7 @@ class OneByOneJumpStep(EngineJumpStep):
         """Run the step."""
         if not self.ints_separately:
             return super().process(step_input)
+        require_cores(self.maximum_cores)
         with replaced(*self.place, partial(self._one_by_one, getattr(*self.place))):
             return super(EngineStep, self).process(step_input)
 

@@ -16,6 +16,7 @@ import numpy as np
 from jwst.stpipe import Step
 
 from detectorist.engine import PROVEN_STCAL, NotCovered
+from detectorist.parameters import require_cores
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,8 @@ class EngineStep(Mixable):
 
     def process(self, step_input: Any) -> Any:
         """Run the standard step, with the engine unless `engine` is "stock"."""
+        if hasattr(self, "maximum_cores"):
+            require_cores(self.maximum_cores)
         if self.engine == "stock":
             return super().process(step_input)
         with replaced(*self.place, self._in_engine(getattr(*self.place))):

@@ -10,10 +10,13 @@ import numpy as np
 from jwst.emicorr import emicorr
 from jwst.emicorr.emicorr_step import EmiCorrStep
 from scipy.interpolate import BSpline, make_interp_spline
+from stdatamodels.jwst.datamodels import JwstDataModel
 
 from detectorist.engine import NotCovered
 from detectorist.engine.emicorr import LONGEST_RAMP, chi_squared, quiet_pixels, subtract_wave, sum_by_phase
 from detectorist.engine.emicorr_search import chi_squared_near_minima
+from detectorist.errors import InputError
+from detectorist.models import describe
 from detectorist.reduction.engine_steps.base import EngineStep, in_place
 
 #: Columns of each output that stock leaves out of the fit, counted in times of four columns.
@@ -28,6 +31,11 @@ class EngineEmiCorrStep(EngineStep, EmiCorrStep):
 
     stock: ClassVar = EmiCorrStep
     place: ClassVar = (emicorr, "emicorr_refwave")
+
+    def process(self, step_input: Any) -> Any:
+        """Run the step; raises InputError where a model does not say how it was read, which the wave is found by."""
+        require_read_pattern(step_input)
+        return super().process(step_input)
 
     @staticmethod
     def covered(
@@ -75,6 +83,14 @@ class EngineEmiCorrStep(EngineStep, EmiCorrStep):
         from detectorist.engine._emicorr_nb import chi_squared_terms
 
         return chi_squared_terms
+
+
+def require_read_pattern(step_input: Any) -> None:
+    """Raise InputError where an open model has no READPATT: the standard step asks for its letters."""
+    if isinstance(step_input, JwstDataModel) and not step_input.meta.exposure.readpatt:
+        raise InputError(
+            f"{describe(step_input)}: READPATT is missing; interference is corrected by it (else emicorr.skip=true)"
+        )
 
 
 def _together(sums, counts, wave, template, trials, turn_per_int) -> tuple[np.ndarray, np.ndarray]:
