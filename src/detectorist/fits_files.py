@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from astropy.io.fits import HDUList, Header
 
 
+#: What 16-bit counts without a sign are stored less of.
+UNSIGNED_ZERO = 32768
+
+
 @contextmanager
 def opened(path: str | Path, what: str = "a FITS file", *, memmap: bool = False) -> Iterator[HDUList]:
     """Open a FITS file, compressed or not, to be read; it is closed also where astropy cannot make anything of it.
@@ -157,6 +161,34 @@ def read_array(path: str | Path, extension: str, what: str = "a FITS file") -> n
             found = ", ".join(hdu.name for hdu in hdus)
             raise InputError(f"{path}: extensions are {found}; {extension} with data is needed")
         return hdus[extension].data
+
+
+def read_counts(hdu: Any) -> np.ndarray | None:
+    """Return raw counts as float32, block by block of the first axis; None where an array is stored in another way.
+
+    Raises
+    ------
+    OSError
+        When the file ends before the array does.
+    """
+    import numpy as np
+
+    header = hdu.header
+    how = [header.get(name) for name in ("BITPIX", "BSCALE", "BZERO")]
+    if header["NAXIS"] < 2 or how not in ([16, 1, UNSIGNED_ZERO], [16, None, UNSIGNED_ZERO]):
+        return None
+    where = hdu.fileinfo()
+    if where["file"].compression or "BLANK" in header:
+        return None
+    counts = np.empty(hdu.shape, np.float32)
+    with open(where["file"].name, "rb") as handle:
+        handle.seek(where["datLoc"])
+        for block in counts:
+            stored = np.fromfile(handle, ">i2", block.size)
+            if stored.size < block.size:
+                raise OSError(f"the array of {hdu.name} is cut short")
+            np.add(stored.reshape(block.shape), np.float32(UNSIGNED_ZERO), out=block, dtype=np.float32)
+    return counts
 
 
 def require_headers(path: str | Path, what: str = "a FITS file") -> None:

@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 from stdatamodels.jwst import datamodels
-from stdatamodels.jwst.datamodels import JwstDataModel
+from stdatamodels.jwst.datamodels import JwstDataModel, RampModel
 from stdatamodels.jwst.datamodels.util import NoTypeWarning
 
 from detectorist import __version__
 from detectorist.errors import InputError, NoSuchFile
-from detectorist.fits_files import named_for_jwst, read_keywords, require_headers
+from detectorist.fits_files import named_for_jwst, read_counts, read_keywords, require_headers
 
 #: FITS keywords of our steps' states, as the standard pipeline has S_LINEAR and the like.
 STATE_KEYWORDS = {
@@ -79,7 +80,7 @@ def open_as(data: Any, kind: type[JwstDataModel], *, copy: bool = True) -> JwstD
     model = None
     try:
         with _without_warnings_of_files(), named_for_jwst(path) as name:
-            model = kind(name)
+            model = _read(name, kind)
             np.asarray(model.data).shape  # noqa: B018 - a truncated file fails only when its array is read
             require_sound_tree(model)
     except InputError:
@@ -89,6 +90,19 @@ def open_as(data: Any, kind: type[JwstDataModel], *, copy: bool = True) -> JwstD
             model.close()
         raise InputError(f"{path}: not readable as a {kind.__name__} ({error}); is the file complete?") from error
     return model
+
+
+def _read(name: Path, kind: type[JwstDataModel]) -> JwstDataModel:
+    """Return the model of a file, with raw counts as float32 from the start.
+
+    astropy makes 16-bit integers of them first, in two passes, and jwst floats of those.
+    """
+    with fits.open(name, memmap=False) as hdus:
+        if kind is RampModel and "SCI" in hdus:
+            counts = read_counts(hdus["SCI"])
+            if counts is not None:
+                hdus["SCI"].data = counts
+        return kind(hdus)
 
 
 def require_kind_of_file(path: Path, kind: type[JwstDataModel]) -> None:
@@ -281,6 +295,15 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     return str(value) if isinstance(value, Path) else value
+
+
+def place_for(data: np.ndarray) -> np.ndarray | None:
+    """Return where a step puts corrected ramps: into those it was given, or None, a new array, if they are read-only.
+
+    Ramps are the largest arrays there are, and a new one costs as much as the correction. What a step has opened by
+    `DetectoristStep.open_input` is its own to change.
+    """
+    return data if data.flags.writeable and data.dtype == np.float32 else None
 
 
 def errors(model: JwstDataModel) -> np.ndarray:

@@ -18,6 +18,7 @@ from pathlib import Path
 from detectorist.campaign import memory
 from detectorist.campaign.worker import APPEND, LOG, run_job, settle_or_leave_it
 from detectorist.modes.job import Job
+from detectorist.reduction.freed_memory import keep_freed_memory
 from detectorist.reduction.garbage_collection import collect_rarely
 
 #: prctl option (Linux, sys/prctl.h): the signal this process gets when its parent dies.
@@ -29,6 +30,7 @@ def main(descriptor: int, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     _die_with(parent)
     collect_rarely()
+    keep_freed_memory()
     connection = Connection(descriptor)
     inbox: queue.Queue = queue.Queue()
     threading.Thread(target=_listen, args=(connection, inbox), daemon=True).start()

@@ -20,6 +20,7 @@ from detectorist.errors import (
 )
 from detectorist.interruption import ended_in_order, was_interrupted
 from detectorist.parameters import require_utf8
+from detectorist.reduction.freed_memory import keep_freed_memory
 from detectorist.reduction.garbage_collection import collect_rarely
 from detectorist.terminal.lines import printable
 from detectorist.terminal.log import keep_warnings_off_terminal
@@ -32,6 +33,7 @@ def main() -> None:
     """Run the command line; an error becomes one sentence and an exit code."""
     keep_warnings_off_terminal()
     collect_rarely()
+    keep_freed_memory()
     with ended_in_order():
         _run()
 

@@ -12,7 +12,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from detectorist.reduction.deferred import defer_standard_modules
+from detectorist.reduction.deferred import defer_replaced_packages, defer_standard_modules
 
 if TYPE_CHECKING:
     from jwst.pipeline import Detector1Pipeline
@@ -33,6 +33,7 @@ def _without_siblings(name: str) -> ModuleType:
 
 if not TYPE_CHECKING:
     defer_standard_modules()
+    defer_replaced_packages()
     Detector1Pipeline = _without_siblings("jwst.pipeline.calwebb_detector1").Detector1Pipeline
 
 __all__ = ["Detector1Pipeline"]

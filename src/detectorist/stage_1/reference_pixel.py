@@ -70,20 +70,21 @@ class ReferencePixelStep(DetectoristStep):
             odd_even_rows=self.odd_even_rows,
             chosen=(self.decided or self.decide(model)) if self.smoothing == "auto" else None,
         )
-        model.data = refpix.subtract_reference_drift(model.data, measured.drift)
         if self.draw_correction:
             from detectorist.figures.refpix import draw_reference_correction
 
             self.draw(lambda: draw_reference_correction(np.asarray(reads[0]), measured.drift[0]), model)
+        model.data = refpix.subtract_reference_drift(model.data, measured.drift, out=models.place_for(model.data))
         length_rows = None if measured.length_rows is None else round(float(measured.length_rows), 1)
         over = "whole columns" if length_rows is None else f"{length_rows:g} rows"
+        drift_rms = float(measured.drift.std())
         return self.complete(
             model,
-            f"drift of {measured.drift.std():.2f} DN rms subtracted ({measured.estimator} over {over}), "
+            f"drift of {drift_rms:.2f} DN rms subtracted ({measured.estimator} over {over}), "
             f"noise added {measured.noise_dn:.2f} DN",
             estimator=measured.estimator,
             length_rows=length_rows,
-            drift_rms_dn=float(measured.drift.std()),
+            drift_rms_dn=drift_rms,
             correction_noise_dn=measured.noise_dn,
             read_noise_dn=measured.read_noise_dn / np.sqrt(2),
             reads_rejected=measured.n_rejected,

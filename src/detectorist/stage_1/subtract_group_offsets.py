@@ -38,7 +38,7 @@ class SubtractGroupOffsetsStep(DetectoristStep):
         found = measure_group_offsets(model.data, ~unusable)
         if found.n_pixels == 0:
             return self.skip_because(model, f"ramps of {model.data.shape[1]} groups are too short for it")
-        model.data = subtract_group_offsets(model.data, found.offset)
+        model.data = subtract_group_offsets(model.data, found.offset, out=models.place_for(model.data))
         first, last = (np.median(found.offset[:, g].mean(axis=-1)) for g in (0, -1))
         return self.complete(
             model,

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from detectorist import models
 from detectorist.algorithms import dq
@@ -20,7 +21,7 @@ def block(make_lrs_rateints, rng, n_ints, first):
     return model, replaced
 
 
-def test_blocks_add_up_to_the_whole(make_lrs_rateints, rng):
+def test_blocks_add_up_to_the_whole(make_lrs_rateints, rng, tmp_path):
     frames = LrsFrames()
     raw, clean, replaced, profiles = [], [], [], []
     for n_ints, first in ((3, 1), (5, 4)):
@@ -47,6 +48,8 @@ def test_blocks_add_up_to_the_whole(make_lrs_rateints, rng):
     assert found.attrs["example_integration"] == most + 1
     np.testing.assert_array_equal(found["example_raw"], np.concatenate(raw)[most])
     np.testing.assert_allclose(found["example_clean"], np.concatenate(raw)[most] - 7)
+    with xr.open_dataset(frames.write(tmp_path / "frames.nc"), engine="h5netcdf") as written:
+        xr.testing.assert_identical(written.load(), found)
 
 
 def test_pixels_without_value_have_no_influence(make_lrs_rateints, rng):

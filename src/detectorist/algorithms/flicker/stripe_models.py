@@ -10,7 +10,6 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.signal import savgol_coeffs, savgol_filter
 
 from detectorist.algorithms.flicker.stack import (
     ColumnOffsets,
@@ -231,6 +230,8 @@ def row_savgol(values: np.ndarray, readout: Readout) -> tuple[np.ndarray, np.nda
 
     Gaps are filled with the row's median, then twice with the result itself.
     """
+    from scipy.signal import savgol_coeffs, savgol_filter  # takes long to load
+
     start, variance = row_medians(values, readout)
     pattern = start.copy()
     for first, last, _ in readout.outputs:

@@ -7,12 +7,9 @@ are levelled beforehand, output by output, so that stripes are not detected as s
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from photutils.segmentation import detect_sources
-from photutils.utils.exceptions import NoDetectionsWarning
 from scipy import ndimage
 
 from detectorist.errors import ParameterError, TooFewPixels
@@ -220,12 +217,10 @@ def _detect(left, usable, edges, noise, tier, level_rows):
     if scatter <= 0:
         return np.zeros(seen.shape, bool), 0
     n_pixels = max(1, round(tier.min_area_pix / tier.bin_pix**2))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NoDetectionsWarning)
-        segments = detect_sources(smooth, middle + tier.n_sigma * scatter, n_pixels)
-    if segments is None:
-        return np.zeros(seen.shape, bool), 0
-    return grow(segments.data > 0, tier.grow_pix / tier.bin_pix), int(segments.n_labels)
+    segments, n_segments = ndimage.label(smooth > middle + tier.n_sigma * scatter, np.ones((3, 3)))
+    is_large = np.bincount(segments.ravel(), minlength=n_segments + 1) >= n_pixels
+    is_large[0] = False  # what is below the threshold
+    return grow(is_large[segments], tier.grow_pix / tier.bin_pix), int(is_large.sum())
 
 
 def grow(mask: np.ndarray, radius_pix: float) -> np.ndarray:

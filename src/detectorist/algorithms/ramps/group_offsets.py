@@ -103,12 +103,15 @@ def _departures(ramps: np.ndarray, middle: slice) -> np.ndarray:
     return ramps - taken.mean(axis=0) - np.outer(groups - centre, slope)
 
 
-def subtract_group_offsets(data: np.ndarray, offset: np.ndarray) -> np.ndarray:
+def subtract_group_offsets(data: np.ndarray, offset: np.ndarray, *, out: np.ndarray | None = None) -> np.ndarray:
     """Return ramps less the offsets of their groups, reference columns as they are.
 
     data : (n_ints, n_groups, ny, nx) DN. offset : (n_ints, n_groups, 2) DN, even and odd rows.
+    out : where the result goes, which may be `data` itself; by default a new array.
     """
-    corrected = np.array(data)
+    corrected = np.array(data) if out is None else out
+    if corrected is not data and out is not None:
+        corrected[...] = data
     for parity in (0, 1):
         corrected[:, :, parity::2, N_OUTPUTS:] -= offset[:, :, parity, None, None].astype(corrected.dtype)
     return corrected

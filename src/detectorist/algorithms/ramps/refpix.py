@@ -167,7 +167,7 @@ def _later_series(reads: np.ndarray, unusable: np.ndarray | None) -> tuple[np.nd
 
 
 def subtract_reference_drift(
-    data: np.ndarray, drift: np.ndarray, *, first_column: int = 0, dtype=np.float32
+    data: np.ndarray, drift: np.ndarray, *, first_column: int = 0, dtype=np.float32, out: np.ndarray | None = None
 ) -> np.ndarray:
     """Return ramps without the drift of their outputs.
 
@@ -175,12 +175,16 @@ def subtract_reference_drift(
     drift : ndarray of float, shape (n_ints, n_groups, ny, 4), DN.
     first_column : int
         Column of the detector (0-based) under the first one of `data`; it determines which output reads it.
-    Returns a new array of `dtype`, same shape; reference columns are corrected like all others.
+    out : where the result goes, which may be `data` itself; by default a new array of `dtype`.
+    Returns that array; reference columns are corrected like all others.
     """
     output = (first_column + np.arange(data.shape[-1])) % N_OUTPUTS
-    corrected = np.empty(data.shape, dtype)
-    for before, drifted, after in zip(data, drift.astype(dtype), corrected, strict=True):
-        np.subtract(before, np.take(drifted, output, axis=-1), out=after, casting="unsafe")
+    corrected = np.empty(data.shape, dtype) if out is None else out
+    drifted = np.empty(data.shape[2:], dtype)  # of one group: it stays in the cache
+    for before, moved, after in zip(data, drift.astype(dtype), corrected, strict=True):
+        for group in range(len(before)):
+            np.take(moved[group], output, axis=-1, out=drifted, mode="clip")
+            np.subtract(before[group], drifted, out=after[group], casting="unsafe")
     return corrected
 
 

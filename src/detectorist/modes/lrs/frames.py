@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 from stdatamodels.jwst.datamodels import CubeModel
 
 from detectorist import __version__, models
@@ -14,6 +13,9 @@ from detectorist.algorithms import dq
 from detectorist.algorithms.spectra.location import Location
 from detectorist.algorithms.spectra.profile import TRACE_COLUMN
 from detectorist.reduction import products
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 #: Columns to either side of the trace whose photons count for the limit.
 APERTURE_PIX = 4
@@ -100,7 +102,7 @@ class LrsFrames:
         """Noise of the photons in the sum over the aperture, shape (n_ints, n_rows), unit of the frames."""
         return np.concatenate(self._photon_error)
 
-    def dataset(self) -> xr.Dataset:
+    def variables(self) -> dict[str, products.Variable]:
         """Return images over (row, column), and the noise of the photons over (integration_number, row)."""
         image = ("row", "column")
         n = max(self._n_ints, 1)
@@ -116,10 +118,26 @@ class LrsFrames:
             "example_clean": (image, self._example["clean"], "the same integration, after"),
             "photon_error": (("integration_number", "row"), self.photon_error, "noise of the photons in the aperture"),
         }
-        variables = {
-            name: (dims, np.asarray(array, np.float32), {"long_name": text})
+        return {
+            name: products.Variable(dims, np.asarray(array, np.float32), {"long_name": text})
             for name, (dims, array, text) in described.items()
         }
+
+    def images(self) -> dict[str, np.ndarray]:
+        """Return the arrays of `variables` alone."""
+        return {name: variable.values for name, variable in self.variables().items()}
+
+    def dataset(self) -> xr.Dataset:
+        """Return the variables and attributes as a dataset."""
+        import xarray as xr  # takes long to load
+
+        return xr.Dataset(dict(self.variables()), attrs=self._attributes())
+
+    def write(self, target: Path) -> Path:
+        """Write the variables as NetCDF; raises OutputError when it cannot be written."""
+        return products.write_variables(self.variables(), self._attributes(), target)
+
+    def _attributes(self) -> dict[str, Any]:
         attributes: dict[str, Any] = {
             "code": f"detectorist {__version__}",
             "example_integration": self._example_number,
@@ -128,11 +146,7 @@ class LrsFrames:
         if self.location is not None:
             attributes["trace_tilt"] = self.location.tilt
             attributes["trace_significance"] = self.location.significance
-        return xr.Dataset(variables, attrs=attributes)
-
-    def write(self, target: Path) -> Path:
-        """Write the dataset as NetCDF; raises OutputError when it cannot be written."""
-        return products.write_dataset(self.dataset(), target)
+        return attributes
 
     def _add(self, name: str, values: np.ndarray) -> None:
         self._sums[name] = self._sums[name] + values if name in self._sums else values

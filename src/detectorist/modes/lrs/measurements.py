@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from detectorist.algorithms.spectra.fixed_wavelengths import flux_of
 from detectorist.algorithms.spectra.frame_checks import background_disagreement, find_trace_column
@@ -244,7 +244,7 @@ def _of_group_showers(parts: Sequence[Mapping[str, Mapping[str, Any]]], n_groups
     if not counted or not n_groups:
         return {}
     group, n = counted.most_common(1)[0]
-    chance = n_groups * binom.sf(n - 1, counted.total(), 1 / n_groups)
+    chance = n_groups * bdtrc(n - 1, counted.total(), 1 / n_groups)
     return {"showers_of_one_group": n, "shower_group": group} if chance < LEAST_CHANCE else {}
 
 

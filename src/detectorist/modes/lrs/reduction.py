@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
+
+import numpy as np
 
 from detectorist.crds_source import ReferenceSource, use_references
 from detectorist.modes.lrs.measurements import measure
@@ -66,8 +67,8 @@ def reduce_exposure(request: Request, *, chunk_ints: int | None = None) -> Reduc
             spectra = pipeline.run(*[segment.source for segment in segments])
         with spectra.opened() as dataset:
             frames = pipeline.frames
-            photons = frames.photon_error[:, dataset["detector_row"].values]
-            numbers = measure(dataset, photons, frames=frames.dataset(), records=frames.records)
+            photons = frames.photon_error[:, np.asarray(dataset["detector_row"])]
+            numbers = measure(dataset, photons, frames=frames.images(), records=frames.records)
             numbers |= {MISSING_REFERENCES.key: missing} if missing else {}
         figures = _draw(spectra, request.output_dir / "figures")
     return Reduced(
@@ -114,7 +115,7 @@ def _draw(spectra: LrsSpectra, folder: Path) -> list[Path]:
     from detectorist.figures import display, time_series
 
     with spectra.opened() as dataset:
-        figures = time_series.overview(cast("Mapping[str, Any]", dataset))
+        figures = time_series.overview(dataset)
     written = []
     for name, figure in figures.items():
         written.append(folder / f"{name}.png")

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5netcdf
 import numpy as np
-import xarray as xr
 from stdatamodels.jwst.datamodels import CubeModel
 
 from detectorist import models
@@ -24,6 +23,9 @@ from detectorist.modes.lrs.spectra_variables import NO_FLUX, REPLACED, SATURATED
 from detectorist.modes.lrs.time_series import MJD_ZERO
 from detectorist.reduction import products
 from detectorist.times import integration_times
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 log = logging.getLogger(__name__)
 
@@ -197,14 +199,16 @@ class LrsSpectra:
         return made
 
     @contextmanager
-    def opened(self) -> Iterator[xr.Dataset]:
-        """Yield the dataset, whose variables are read when they are used."""
-        with xr.open_dataset(self.path, engine="h5netcdf", cache=False) as dataset:
-            yield dataset
+    def opened(self) -> Iterator[Mapping[str, Any]]:
+        """Yield {name: array} of the file, read when they are used."""
+        with h5netcdf.File(self.path, "r") as file:
+            yield file
 
     @cached_property
     def dataset(self) -> xr.Dataset:
         """The dataset in memory, after `finish`."""
+        import xarray as xr  # takes long to load
+
         return xr.load_dataset(self.path, engine="h5netcdf")
 
     def save(self, path: str | Path, overwrite: bool = True) -> None:
