@@ -1,4 +1,7 @@
-"""Compiled loop of `showers`: the excess of a group over the usual rise of blocks of pixels."""
+"""Compiled loop of `showers`: the excess of a group over the usual rise of blocks of pixels.
+
+Innermost loops are without branches, so that they are compiled to vector instructions; each sum keeps its order.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +14,30 @@ CLIP_SIGMA, HIT_SIGMA = 1.5, 4.0
 
 
 @njit(cache=True, nogil=True)
-def usual_rise(rise, read_variance, gain):
-    """Return the mean of the differences that lie within HIT_SIGMA of the mean of all; NaN for fewer than two."""
-    total, number = 0.0, 0
-    for value in rise:
-        if np.isfinite(value):
-            total += value
-            number += 1
-    if number < 2:
-        return np.nan
-    mean = total / number
-    reach = HIT_SIGMA * np.sqrt(read_variance + max(mean, 0.0) / gain)
-    total, number = 0.0, 0
-    for value in rise:
-        if abs(value - mean) < reach:
-            total += value
-            number += 1
-    return total / number if number > 1 else np.nan
+def usual_rises(rise, read_variance, gain, mean, number, reach):
+    """Fill `mean` with the mean of the differences within HIT_SIGMA of the mean of all; NaN for fewer than two.
+
+    rise : (n_groups - 1, nx) of a row of pixels, NaN where unknown. mean, number, reach : (nx,), written.
+    """
+    n_differences, nx = rise.shape
+    total = np.zeros(nx)
+    mean[:], number[:] = 0.0, 0.0
+    for g in range(n_differences):
+        for x in range(nx):
+            known = abs(rise[g, x]) < np.inf
+            mean[x] += rise[g, x] if known else 0.0
+            number[x] += 1.0 if known else 0.0
+    for x in range(nx):
+        mean[x] = mean[x] / number[x] if number[x] > 1 else np.nan
+        reach[x] = HIT_SIGMA * np.sqrt(read_variance + max(mean[x], 0.0) / gain)
+    number[:] = 0.0
+    for g in range(n_differences):
+        for x in range(nx):
+            near = abs(rise[g, x] - mean[x]) < reach[x]
+            total[x] += rise[g, x] if near else 0.0
+            number[x] += 1.0 if near else 0.0
+    for x in range(nx):
+        mean[x] = total[x] / number[x] if number[x] > 1 else np.nan
 
 
 @njit(cache=True, nogil=True)
@@ -42,30 +52,42 @@ def sum_excess(ramp, flags, bad, usable, read_variance, gain, size, total, numbe
     usual : (n_blocks_y, n_blocks_x), mean rise of the block's pixels, DN per group.
     """
     n_groups, ny, nx = ramp.shape
-    rise = np.empty(n_groups - 1)
+    rise = np.empty((n_groups - 1, nx), np.float32)
+    by_pixel = np.empty((nx, n_groups - 1), np.float32)
+    mean, among, scale = np.empty(nx), np.empty(nx), np.empty(nx)
     members = np.zeros(usual.shape, np.int64)
-    for y in range(ny):
+    sums = np.zeros((3, usual.shape[1], n_groups - 1))  # of a row of blocks: total, number, weight
+    for y in range(ny):  # row by row, as they lie in memory
         by = y // size
-        for x in range(nx):
-            if not usable[y, x]:
-                continue
-            for g in range(n_groups - 1):
+        for g in range(n_groups - 1):
+            for x in range(nx):
                 sound = (flags[g, y, x] | flags[g + 1, y, x]) & bad == 0
-                rise[g] = ramp[g + 1, y, x] - ramp[g, y, x] if sound else np.nan
-            mean = usual_rise(rise, read_variance, gain)
-            if not np.isfinite(mean):
+                rise[g, x] = ramp[g + 1, y, x] - ramp[g, y, x] if sound else np.float32(np.nan)
+        usual_rises(rise, read_variance, gain, mean, among, scale)
+        by_pixel[:] = rise.T
+        for x in range(nx):
+            if not (usable[y, x] and np.isfinite(mean[x])):
                 continue
-            bx = x // size
-            scale = 1 / np.sqrt(read_variance + max(mean, 0.0) / gain)
-            usual[by, bx] += mean
-            members[by, bx] += 1
-            for g in range(n_groups - 1):
-                excess = (rise[g] - mean) * scale
-                if abs(excess) < HIT_SIGMA:
-                    total[g, by, bx] += min(max(excess, -CLIP_SIGMA), CLIP_SIGMA)
-                    number[g, by, bx] += 1
-                    weight[g, by, bx] += scale
+            usual[by, x // size] += mean[x]
+            members[by, x // size] += 1
+            sigma = 1 / np.sqrt(read_variance + max(mean[x], 0.0) / gain)
+            add_excess(by_pixel[x], mean[x], sigma, sums[0, x // size], sums[1, x // size], sums[2, x // size])
+        if y % size == size - 1 or y == ny - 1:
+            total[:, by], number[:, by], weight[:, by] = sums[0].T, sums[1].T, sums[2].T
+            sums[:] = 0.0
     for by in range(usual.shape[0]):
         for bx in range(usual.shape[1]):
             if members[by, bx]:
                 usual[by, bx] /= members[by, bx]
+
+
+@njit(cache=True, nogil=True)
+def add_excess(rise, mean, scale, total, number, weight):
+    """Add the excess of the differences of a pixel to the sums of its block, all (n_groups - 1,)."""
+    for g in range(len(rise)):
+        excess = (rise[g] - mean) * scale
+        counts = abs(excess) < HIT_SIGMA
+        clipped = CLIP_SIGMA if excess > CLIP_SIGMA else -CLIP_SIGMA if excess < -CLIP_SIGMA else excess
+        total[g] += clipped if counts else 0.0
+        number[g] += 1.0 if counts else 0.0
+        weight[g] += scale if counts else 0.0

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from detectorist.algorithms.spectra.fixed_wavelengths import undo_movement
 from detectorist.errors import InputError, NoSuchFile
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +126,8 @@ def read_time_series(sources: str | Path | Sequence[str | Path]) -> TimeSeries:
 
 
 def _read_one(path: Path) -> TimeSeries:
+    import xarray as xr  # takes long to load
+
     try:
         with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
             dataset = opened.load()
