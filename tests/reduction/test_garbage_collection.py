@@ -119,7 +119,7 @@ def test_a_large_array_in_a_cycle_is_released_before_the_next_step():
 
     with frozen_heap():
         node = Node()
-        node.itself, node.ramp = node, np.ones(WORTH_BYTES // 2)  # 64 MB: more than malloc keeps
+        node.itself, node.ramp = node, np.ones(WORTH_BYTES)  # 128 MB: more than is ever kept
         dropped = weakref.ref(node)
         del node
         step.gc.collect()
