@@ -163,7 +163,22 @@ def read_array(path: str | Path, extension: str, what: str = "a FITS file") -> n
         return hdus[extension].data
 
 
-def read_counts(hdu: Any) -> np.ndarray | None:
+@contextmanager
+def opened_with_counts(path: Path) -> Iterator[HDUList]:
+    """Open a raw file for a datamodel, its counts as float32 from the start; errors are those of astropy.
+
+    astropy makes 16-bit integers of them first, in two passes, and jwst floats of those.
+    """
+    from astropy.io import fits
+
+    with fits.open(path, memmap=False) as hdus:
+        counts = _counts_of(hdus["SCI"]) if "SCI" in hdus else None
+        if counts is not None:
+            hdus["SCI"].data = counts
+        yield hdus
+
+
+def _counts_of(hdu: Any) -> np.ndarray | None:
     """Return raw counts as float32, block by block of the first axis; None where an array is stored in another way.
 
     Raises

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 from stdatamodels.jwst import datamodels
 from stdatamodels.jwst.datamodels import JwstDataModel, RampModel
@@ -23,7 +22,7 @@ from stdatamodels.jwst.datamodels.util import NoTypeWarning
 
 from detectorist import __version__
 from detectorist.errors import InputError, NoSuchFile
-from detectorist.fits_files import named_for_jwst, read_counts, read_keywords, require_headers
+from detectorist.fits_files import named_for_jwst, opened_with_counts, read_keywords, require_headers
 
 #: FITS keywords of our steps' states, as the standard pipeline has S_LINEAR and the like.
 STATE_KEYWORDS = {
@@ -80,7 +79,11 @@ def open_as(data: Any, kind: type[JwstDataModel], *, copy: bool = True) -> JwstD
     model = None
     try:
         with _without_warnings_of_files(), named_for_jwst(path) as name:
-            model = _read(name, kind)
+            if kind is RampModel:
+                with opened_with_counts(name) as hdus:
+                    model = kind(hdus)
+            else:
+                model = kind(name)
             np.asarray(model.data).shape  # noqa: B018 - a truncated file fails only when its array is read
             require_sound_tree(model)
     except InputError:
@@ -90,19 +93,6 @@ def open_as(data: Any, kind: type[JwstDataModel], *, copy: bool = True) -> JwstD
             model.close()
         raise InputError(f"{path}: not readable as a {kind.__name__} ({error}); is the file complete?") from error
     return model
-
-
-def _read(name: Path, kind: type[JwstDataModel]) -> JwstDataModel:
-    """Return the model of a file, with raw counts as float32 from the start.
-
-    astropy makes 16-bit integers of them first, in two passes, and jwst floats of those.
-    """
-    with fits.open(name, memmap=False) as hdus:
-        if kind is RampModel and "SCI" in hdus:
-            counts = read_counts(hdus["SCI"])
-            if counts is not None:
-                hdus["SCI"].data = counts
-        return kind(hdus)
 
 
 def require_kind_of_file(path: Path, kind: type[JwstDataModel]) -> None:
