@@ -11,8 +11,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from detectorist.errors import InputError, OutputError, PlaceTaken
 from detectorist.fits_files import opened
 from detectorist.interruption import require_not_interrupted
@@ -20,6 +18,7 @@ from detectorist.product_names import PICTURE_MARK
 from detectorist.reduction import content_keys
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
     from stdatamodels.jwst.datamodels import JwstDataModel
 
@@ -160,7 +159,7 @@ def write_variables(variables: Mapping[str, Variable], attributes: Mapping[str, 
 
 def _add_variable(file: Any, name: str, variable: Variable) -> None:
     values = variable.values
-    options: dict[str, Any] = {"fillvalue": np.nan} if values.dtype.kind == "f" else {}
+    options: dict[str, Any] = {"fillvalue": float("nan")} if values.dtype.kind == "f" else {}
     if values.ndim > 1:
         options |= {"compression": "gzip", "compression_opts": 1, "shuffle": True}
     made = file.create_variable(name, variable.dims, values.dtype, **options)
