@@ -133,6 +133,26 @@ def test_an_extension_without_an_array(write):
         require_sound(path.with_name("empty_uncal.fits"))
 
 
+def test_an_extension_that_the_metadata_refer_to(write):
+    path = write()
+    with fits.open(path) as hdus:
+        assert "GROUPDQ" in hdus
+        kept = [hdu for hdu in hdus if hdu.name != "GROUPDQ"]
+        fits.HDUList(kept).writeto(path.with_name("less_uncal.fits"))
+        fits.HDUList([hdu for hdu in kept if hdu.name != "ASDF"]).writeto(path.with_name("plain_uncal.fits"))
+    with pytest.raises(InputError, match="refer to an extension GROUPDQ, which is not there"):
+        require_sound(path.with_name("less_uncal.fits"))
+    require_sound(path.with_name("plain_uncal.fits"))
+
+
+def test_an_array_beside_the_ramps_with_other_axes(write):
+    path = write()
+    with fits.open(path, mode="append") as hdus:
+        hdus.append(fits.ImageHDU(np.zeros((2, 2), np.uint16), name="REFOUT"))
+    with pytest.raises(InputError, match="REFOUT has 2 axes; 4 are needed"):
+        require_sound(path)
+
+
 @pytest.mark.parametrize(("behind", "told"), [(b"junk" * 9, True), (b"\0" * 28_800, False), (b" \0" * 9, False)])
 def test_bytes_that_belong_to_no_extension_are_told(write, caplog, behind, told):
     path = write()

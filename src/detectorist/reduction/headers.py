@@ -24,9 +24,9 @@ from detectorist.product_names import is_fits
 from detectorist.reduction.asdf_extensions import load_extensions
 from detectorist.reduction.checksums import require_checksums
 from detectorist.reduction.content import require_content
+from detectorist.reduction.extensions import require_extensions
 from detectorist.reduction.integration_numbers import with_numbers
 from detectorist.reduction.whole_files import require_whole_file
-from detectorist.times import TABLE_DTYPE
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def require_sound_header(path: Path) -> None:
     require_whole_file(path)
     meta = read_header(path)
     _require_counts(path)
-    _require_times_table(path)
+    require_extensions(path)
     axes = sci_axes(path)
     if not axes and _has(path, "SCI"):
         raise InputError(f"{path}: SCI holds no array; that of an exposure is needed")
@@ -95,19 +95,6 @@ def _require_counts(path: Path) -> None:
         if isinstance(keywords.value(keyword), float) and keywords.whole(keyword) is not None:
             raise InputError(f"{path}: {keyword} is {keywords.value(keyword)!r}; a number without a point is needed")
         keywords.whole(keyword)
-
-
-def _require_times_table(path: Path) -> None:
-    """Refuse an INT_TIMES of another form: jwst cannot open the file."""
-    with opened(path) as hdus:
-        if "INT_TIMES" not in hdus:
-            return
-        found = getattr(getattr(hdus["INT_TIMES"], "columns", None), "names", None) or []
-    wanted = {name.lower() for name in TABLE_DTYPE.names or ()}
-    if {str(name).lower() for name in found} != wanted:
-        raise InputError(
-            f"{path}: INT_TIMES has columns {', '.join(found) or 'none'}; {', '.join(sorted(wanted))} are needed"
-        )
 
 
 def exposure_type(path: Path) -> str:
