@@ -8,7 +8,7 @@ from numpy.testing import assert_array_equal
 
 from detectorist import models
 from detectorist.algorithms import dq
-from detectorist.errors import ParameterError
+from detectorist.errors import InputError, ParameterError
 from detectorist.stage_1 import DropGroupsStep
 
 
@@ -150,3 +150,13 @@ def test_auto_on_simulated_ramps(tmp_path):
     step = DropGroupsStep(drop_groups="auto")
     step.run(str(clean[0]))
     assert step.record["groups"] == []
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_auto_needs_a_value_in_every_group(make_lrs_ramp, value):
+    """The choice would be none at all, and the rates of all integrations wrong."""
+    ramp = make_lrs_ramp(n_ints=2, n_groups=8)
+    ramp.data[1, 3] = value
+    with pytest.raises(InputError, match=r"integration 2: group 3 has no finite value.*drop_groups.drop_groups"):
+        DropGroupsStep(drop_groups="auto").run(ramp)
+    DropGroupsStep(drop_groups=[0, -1]).run(ramp)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
 from stdatamodels.jwst.datamodels import RampModel
 
 from detectorist import models
 from detectorist.algorithms import dq
 from detectorist.algorithms.ramps import group_choice, groups
+from detectorist.errors import InputError
 from detectorist.parameters import indices_to_drop, parse_index_list
 from detectorist.step import LRS_SLITLESS, DetectoristStep
 
@@ -43,7 +45,20 @@ class DropGroupsStep(DetectoristStep):
 
     @staticmethod
     def decide_from(data: Any, groupdq: Any) -> group_choice.GroupChoice:
-        """Return the choice of "auto" from arrays, or what stands for them on disk."""
+        """Return the choice of "auto" from arrays, or what stands for them on disk.
+
+        Raises
+        ------
+        InputError
+            When a group of an integration is NaN in all pixels: no difference tells then how the ramps run.
+        """
+        for number, integration in enumerate(data, 1):
+            missing = [k for k, frame in enumerate(integration) if not np.isfinite(frame).any()]
+            if missing:
+                raise InputError(
+                    f"integration {number}: group {missing[0]} has no finite value, and the groups to drop cannot be "
+                    "chosen; leave out the integration, or give them (drop_groups.drop_groups)"
+                )
         return group_choice.weigh_groups(groups.stack_differences(data, groupdq))
 
     def process(self, input_data):

@@ -3,7 +3,7 @@
 import pytest
 
 from detectorist.errors import InputError
-from detectorist.modes.lrs.segments import order_segments
+from detectorist.modes.lrs.segments import order_segments, require_pointing
 
 
 @pytest.fixture
@@ -139,3 +139,16 @@ def test_the_file_whose_keywords_are_missing_is_named(write, bare):
 def test_one_keyword_tells_the_other(write, keyword):
     files = [write(f"{k}_rateints.fits", 1 + 2 * k, **{keyword: None}) for k in (1, 0)]
     assert [(segment.first, segment.last) for segment in order_segments(files)] == [(1, 2), (3, 4)]
+
+
+def test_a_file_that_does_not_say_where_the_telescope_pointed(make_lrs_rateints):
+    model = make_lrs_rateints(2, 4, 40)
+    (segment,) = order_segments([model])
+    for name in ("ra_ref", "dec_ref", "roll_ref", "v2_ref", "v3_ref"):
+        segment.meta[f"wcsinfo.{name}"] = 1.0
+    require_pointing(segment)
+    segment.meta["wcsinfo.roll_ref"] = segment.meta["wcsinfo.v2_ref"] = None
+    with pytest.raises(InputError, match="ROLL_REF, V2_REF missing"):
+        require_pointing(segment)
+    segment.meta["cal_step.assign_wcs"] = "COMPLETE"
+    require_pointing(segment)

@@ -28,7 +28,7 @@ from detectorist.modes.lrs.emicorr import OneByOneEmiCorrStep
 from detectorist.modes.lrs.frames import LrsFrames
 from detectorist.modes.lrs.jump import OneByOneJumpStep
 from detectorist.modes.lrs.own_references import make_references
-from detectorist.modes.lrs.segments import Segment, order_segments
+from detectorist.modes.lrs.segments import Segment, order_segments, require_pointing
 from detectorist.modes.lrs.spectra import LrsSpectra, SegmentSpectra
 from detectorist.modes.lrs.wavelengths import read_wavelength_map
 from detectorist.reduction import chunks, content_keys, exposure_parts, products
@@ -176,6 +176,8 @@ class LrsPipeline(DetectoristPipeline):
         """Reduce one exposure, given as any number of segments (paths or open models)."""
         self._refuse_to_skip(*NEEDED, self._extraction_step.class_alias)
         segments = order_segments(sources, allow_gaps=self.allow_gaps)
+        if not (self.wavelength_map or self.assign_wcs.skip):
+            require_pointing(segments[0])
         if segments[-1].is_ramp:
             self._refuse_to_skip("ramp_fit")
         self._template = self._location = None

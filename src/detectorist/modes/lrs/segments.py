@@ -130,6 +130,22 @@ def order_segments(sources: Iterable[Any], *, allow_gaps: bool = False) -> list[
     return ordered
 
 
+def require_pointing(segment: Segment) -> None:
+    """Refuse a file that does not say where the telescope pointed, which wavelengths are computed by.
+
+    Raises
+    ------
+    InputError
+    """
+    keywords = ("RA_REF", "DEC_REF", "ROLL_REF", "V2_REF", "V3_REF")
+    missing = [word for word in keywords if segment.meta.get(f"wcsinfo.{word.lower()}") is None]
+    if missing and segment.meta.get("cal_step.assign_wcs") != "COMPLETE":
+        raise InputError(
+            f"{segment.name}: {', '.join(missing)} missing; wavelengths are computed by the pointing (or give "
+            "wavelength_map, a file with the wavelength of every pixel)"
+        )
+
+
 def _begin(members: list[Segment]) -> tuple[float, str]:
     """Return when an exposure began (MJD, 0 where headers do not say), and its name: what exposures are sorted by."""
     starts = [segment.meta.get("exposure.start_time") for segment in members]
