@@ -11,6 +11,8 @@ from detectorist.errors import TooFewPixels
 
 #: Columns 0-3 are reference pixels.
 N_REFERENCE = 4
+#: Outputs of the detector, which take the columns in turn, and columns without a star that tell the level of one.
+N_OUTPUTS, MIN_COLUMNS_OF_OUTPUT = 4, 8
 #: Integrations that the mean image is made of, at most, evenly spread.
 MAX_INTS = 64
 #: Rows per piece of the trace in which its centre is measured.
@@ -128,19 +130,37 @@ def _nanmedian(values: np.ndarray) -> np.ndarray:
 
 
 def _above_background(profile: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return a profile across the columns less a straight line, and the scatter of the fainter columns about it."""
+    """Return a profile across the columns less its background, and the scatter of the fainter columns about that.
+
+    The background is a straight line and a level of every output: without a reference-pixel correction the columns of
+    each output of the detector lie higher or lower than the others, which must not count as scatter.
+    """
     columns = np.flatnonzero(np.isfinite(profile))
-    faint = columns
+    faint, level = columns, np.zeros(profile.size)
     for _ in range(MAX_ROUNDS):
-        line = np.polyfit(faint, profile[faint], 1) if faint.size > 2 else np.array([0.0, np.median(profile[columns])])
-        left = profile - np.polyval(line, np.arange(profile.size))
+        rest = (profile - level)[faint]
+        line = np.polyfit(faint, rest, 1) if faint.size > 2 else np.array([0.0, np.median(profile[columns])])
+        above_line = profile - np.polyval(line, np.arange(profile.size))
+        level = _levels_of_outputs(above_line, faint)
+        left = above_line - level
         scatter = 1.4826 * np.median(np.abs(left[faint] - np.median(left[faint])))
         new = columns[np.abs(left[columns] - np.median(left[faint])) <= max(4 * scatter, 1e-12)]
-        if new.size == faint.size or new.size < columns.size // 3:
+        if np.array_equal(new, faint) or new.size < columns.size // 3:
             break
         faint = new
     floor = 1e-9 * max(float(np.nanmax(np.abs(profile))), 1e-30)
     return left, max(float(scatter), floor)
+
+
+def _levels_of_outputs(profile: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return the median of the columns of each output, at every column; 0 for an output with too few of them."""
+    output = np.arange(profile.size) % N_OUTPUTS
+    level = np.zeros(profile.size)
+    for one in range(N_OUTPUTS):
+        own = columns[output[columns] == one]
+        if own.size >= MIN_COLUMNS_OF_OUTPUT:
+            level[output == one] = np.median(profile[own])
+    return level
 
 
 def _fit_line(image: np.ndarray, brightest: int) -> tuple[float, float, float, float]:

@@ -43,6 +43,21 @@ def test_noise_and_gradients_are_no_trace(rng, gradient):
     assert locate_trace(data).significance < 5
 
 
+@pytest.mark.parametrize("column", [35.1, 37.4, 38.0, 39.2])
+def test_outputs_of_different_levels_do_not_hide_a_star(rng, column):
+    """As without a reference-pixel correction: columns of four outputs in turn, up to 60 DN/s apart.
+
+    The fitted line follows the levels by fractions of a pixel; whether there is a star must not hang on them.
+    """
+    levels = np.array([-25.0, 5.0, 35.0, -10.0])[COLUMNS % 4]
+    star, _ = make(rng, column=column, peak=250.0, n_ints=4)
+    found = locate_trace(star + levels)
+    assert found.significance > 30
+    assert abs(found.center_at(250) - column) < 1
+    empty, _ = make(rng, peak=0.0, n_ints=4)
+    assert locate_trace(empty + levels).significance < 5
+
+
 @pytest.mark.parametrize(("share", "at"), [(0.02, 60), (0.02, 12)])
 def test_a_neighbour_is_left_out_of_the_background(rng, share, at):
     data, sky = make(rng, neighbour=(share, at))
