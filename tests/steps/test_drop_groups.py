@@ -160,3 +160,14 @@ def test_auto_needs_a_value_in_every_group(make_lrs_ramp, value):
     with pytest.raises(InputError, match=r"integration 2: group 3 has no finite value.*drop_groups.drop_groups"):
         DropGroupsStep(drop_groups="auto").run(ramp)
     DropGroupsStep(drop_groups=[0, -1]).run(ramp)
+
+
+def test_auto_says_where_it_cannot_tell(make_lrs_ramp, caplog):
+    ramp = make_lrs_ramp(n_ints=2, n_groups=8)
+    ramp.data[:] = np.arange(8)[:, None, None] * 1_000.0
+    ramp.data[1] = 65_535  # one integration that is saturated leaves no pixel that is sound in all of them
+    with caplog.at_level("WARNING", "detectorist"):
+        step = DropGroupsStep(drop_groups="auto")
+        step.run(ramp)
+    assert step.record["groups"] == []
+    assert "which ones depart cannot be told" in caplog.text

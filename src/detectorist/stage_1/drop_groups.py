@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +14,8 @@ from detectorist.algorithms.ramps import group_choice, groups
 from detectorist.errors import InputError
 from detectorist.parameters import indices_to_drop, parse_index_list
 from detectorist.step import LRS_SLITLESS, DetectoristStep
+
+log = logging.getLogger(__name__)
 
 
 class DropGroupsStep(DetectoristStep):
@@ -72,6 +75,12 @@ class DropGroupsStep(DetectoristStep):
         if wanted == "auto":
             choice = self.decided or self.decide(model)
             chosen = list(choice.groups)
+            if model.data.shape[1] > 2 and not choice.noise:
+                log.warning(
+                    "%s: no pixel is bright and sound in all integrations, so no group is dropped: which ones depart "
+                    "cannot be told; give them (drop_groups.drop_groups)",
+                    models.describe(model),
+                )
             numbers = {
                 "chosen": "auto",
                 "spoiled": list(choice.spoiled.groups),
