@@ -389,11 +389,12 @@ class LrsPipeline(DetectoristPipeline):
             step.decided = step.decide(cleaned, self._location)
         subtracted, background = step.run(cleaned)
         self.frames.add_before(rates, n_outliers, background)
-        rates.data = rates.data - background
         variance = models.background_variance(subtracted)
         assert variance is not None  # the step that subtracts sets it
-        models.set_background_variance(rates, variance)
         numbers = dict(models.records(subtracted)["background_subtract"])
+        del cleaned, subtracted
+        rates.data = rates.data - background
+        models.set_background_variance(rates, variance)
         models.record_step(rates, "background_subtract", numbers.pop("state"), numbers)
         return np.median(background, axis=2)
 
