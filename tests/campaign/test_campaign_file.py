@@ -88,6 +88,12 @@ def test_what_is_wrong_is_said(write, text, words):
         read_campaign(write(text))
 
 
+def test_a_mark_of_byte_order_is_no_part_of_it(write, tmp_path):
+    path = write(WHOLE)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_campaign(path).mode == "lrs"
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ParameterError, match=r"no\.toml: cannot be read"):
         read_campaign(tmp_path / "no.toml")

@@ -95,6 +95,12 @@ def test_what_is_wrong_is_said(table, text, words):
         read_choices(table(text))
 
 
+def test_what_is_no_table_is_not_shown_at_length(table):
+    with pytest.raises(ParameterError, match='no column "exposure"') as caught:
+        read_choices(table("x" * 100_000))
+    assert len(str(caught.value)) < 1_000
+
+
 def test_a_column_that_is_there_twice(table):
     with pytest.raises(ParameterError, match="column jump.skip is there twice"):
         read_choices(table("exposure,jump.skip,jump.skip\na,true,false\n"))

@@ -1,9 +1,12 @@
 """`detectorist run`: one dialect for all modes, the old spellings too, and what becomes of them."""
 
+import sys
+
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from detectorist.cli import main
 from detectorist.cli import run as module
 from detectorist.cli.run import app, command_of
 from detectorist.modes import load_mode, mode_names
@@ -95,3 +98,18 @@ def test_a_file_in_place_of_a_mode_is_a_campaign():
     command = typer.main.get_command(app)
     context = command.make_context("run", ["campaign.toml", "--dry-run"])
     assert [*context._protected_args, *context.args][0] == "campaign"
+
+
+def test_links_that_lead_to_each_other_are_no_output_folder(tmp_path, monkeypatch, capsys):
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.symlink_to(other)
+    other.symlink_to(one)
+    (tmp_path / "jw1_uncal.fits").touch()
+    words = ["run", "imaging", str(tmp_path / "jw1_uncal.fits"), "-o", str(one / "out"), "--dry-run"]
+    monkeypatch.setattr(sys, "argv", ["detectorist", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code in (2, 4)
+    said = capsys.readouterr().err
+    assert str(one) in said
+    assert "unexpected" not in said

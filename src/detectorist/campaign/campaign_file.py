@@ -104,7 +104,7 @@ def read_campaign(path: Path) -> CampaignFile:
     """
     path = Path(path)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise ParameterError(f"{path}: cannot be read ({error})") from error
     except tomllib.TOMLDecodeError as error:

@@ -14,6 +14,8 @@ from detectorist.product_names import exposure_name
 
 #: Cells that say nothing, as tables write them.
 EMPTY = ("", "--", "nan", "null")
+#: Letters of a header that an error shows: what is no table may be one long line.
+MOST_SHOWN = 200
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ def read_choices(
         raise ParameterError(f"{path}: column {', '.join(twice)} is there twice; it is not known which one is valid")
     for name in (exposure_column, *columns):
         if name not in header:
-            raise ParameterError(f'{path}: no column "{name}"{nearest(name, header)}; found: {", ".join(header)}')
+            found = ", ".join(header)
+            raise ParameterError(f'{path}: no column "{name}"{nearest(name, header)}; found: {found:.{MOST_SHOWN}}')
     targets = {}
     for column in header:
         if column == exposure_column or column in ignore:

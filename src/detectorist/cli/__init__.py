@@ -59,6 +59,8 @@ def _run() -> None:
     except Exception as error:
         if isinstance(error, OSError) and isinstance(error.filename, str):  # the system says what is wrong with a file
             _fail(OutputError(f"{error.filename}: {error.strerror}"), CRASHED)
+        if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):  # until Python 3.12
+            _fail(ParameterError(f"{error}: symbolic links that lead to each other; give another path"), BAD_ARGUMENTS)
         _fail_unexpectedly(error)
 
 
