@@ -253,7 +253,7 @@ def test_chunks_keep_predicted_memory_from_growing(monkeypatch, tmp_path):
 def test_measured_memory_stays_below_the_limit(tmp_path):
     """Peaks of workers that reduce 20, 80 and 320 integrations, kernels compiled before.
 
-    Measured 518, 592 and 610 MB: the last two are those of stage 2, whose blocks are a part of the result.
+    Measured 398, 450 and 485 MB: the last two are those of stage 2, whose blocks are a part of the result.
     """
     from detectorist.simulate.lrs.scene import LrsScene
 
