@@ -1,5 +1,6 @@
 """Which files of a folder are a run's: those of other modes and target acquisition are left out with a line."""
 
+import numpy as np
 import pytest
 from astropy.io import fits
 
@@ -54,3 +55,20 @@ def test_the_line_names_the_mode_and_the_first_files(tmp_path):
     gathered = gather(PlanRequest("imaging", [*files, own], tmp_path / "out"))
     assert gathered.files == (own,)
     assert gathered.notes == (why,)
+
+
+def test_copies_are_told(tmp_path):
+    """They would count twice in what is made of the exposures; whether that is meant is for the user to say."""
+
+    def write(name, seed):
+        path = tmp_path / f"{name}_uncal.fits"
+        data = np.random.default_rng(seed).normal(size=(80, 80)).astype(np.float32)
+        fits.PrimaryHDU(data, fits.Header({"EXP_TYPE": "NRC_IMAGE"})).writeto(path)
+        return path
+
+    files = [write("one", 1), write("other", 2), write("copy", 1)]
+    kept, notes = files_of_mode(load_mode("imaging"), files)
+    assert kept == files
+    assert notes == ["one_uncal.fits, copy_uncal.fits: the same file under several names; each is reduced by itself"]
+    assert files_of_mode(load_mode("imaging"), files[:2]) == (files[:2], [])
+    assert files_of_mode(load_mode("imaging"), [files[0], files[0]])[1] == []

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from detectorist.errors import ParameterError
 from detectorist.modes import Mode, modes_of_exposure_types
 from detectorist.product_names import is_fits
+from detectorist.reduction.file_hash import file_hash
 
 #: Files of one kind that a note lists by name.
 MOST_NAMED = 3
+#: Bytes from the middle of a file, where its noise is, that no other exposure shares.
+SAMPLE_BYTES = 4096
 
 
 def require_files(paths: Sequence[Path]) -> None:
@@ -28,7 +32,8 @@ def require_files(paths: Sequence[Path]) -> None:
 def files_of_mode(mode: Mode, files: Sequence[Path]) -> tuple[list[Path], list[str]]:
     """Return the files that a mode reduces, and a line on each kind of others: acquisitions, and those of other modes.
 
-    A file whose type no mode has, or cannot be read, stays: it fails in its own job, with the reason.
+    A file whose type no mode has, or cannot be read, stays: it fails in its own job, with the reason. Copies stay as
+    well, with a line on them.
 
     Raises
     ------
@@ -43,7 +48,25 @@ def files_of_mode(mode: Mode, files: Sequence[Path]) -> tuple[list[Path], list[s
     notes = [f"{_listed(paths)}: {reason}; left out" for reason, paths in left_out.items()]
     if notes and not kept:
         raise ParameterError(f"{'; '.join(notes)}: no exposure is left to reduce")
-    return kept, notes
+    return kept, [*notes, *_lines_on_copies(kept)]
+
+
+def _lines_on_copies(files: Sequence[Path]) -> list[str]:
+    """Return a line on each exposure that is there under several names: what is made of them would count it twice."""
+    alike: dict[object, list[Path]] = {}
+    for file in files:
+        if is_fits(file) and file.is_file() and (size := file.stat().st_size):
+            with suppress(OSError), open(file, "rb") as handle:
+                handle.seek(size // 2)
+                alike.setdefault((size, handle.read(SAMPLE_BYTES)), []).append(file)
+    lines = []
+    for some in alike.values():
+        same: dict[str, list[Path]] = {}
+        for file in some if len(some) > 1 else ():
+            same.setdefault(file_hash(file), []).append(file)
+        copies = [paths for paths in same.values() if len({path.absolute() for path in paths}) > 1]
+        lines += [f"{_listed(paths)}: the same file under several names; each is reduced by itself" for paths in copies]
+    return lines
 
 
 def _why_left_out(mode: Mode, path: Path) -> str:
