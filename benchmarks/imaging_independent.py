@@ -52,15 +52,16 @@ NOTES = """
 % on average), which a reduction that subtracts the wisp does not have. What is left is 1/f noise. The standard
 pipeline takes its level from reference pixels, of two of the four outputs beside the rows: seed 4103 made again
 without 1/f noise has -0.05 % where it has -0.23 % with it. Here the outputs that have such pixels get the level of
-their own; the others follow by the likelihood of light and noise. Weights of the ramp fit differ between reference
-pixels and sky, so that levels of the noisiest detectors agree to about 0.1 %.
+their own; the others follow by the likelihood of light and noise. On the noisiest detectors reference pixels and sky
+agree to 0.1-0.2 % an output, probably because the ramp fit weights their groups differently. Over all seeds, -0.03 %
+remain on average: probably the light of sources too faint to be masked or modelled, which counts as noise.
 
 **Rows.** With all sources subtracted by truth and every pixel used, the same estimator reaches 0.00067 and 0.00068 DN/s
 on seeds 4101 and 4105 (the white noise of the pixels of a row is removed in part, so this is below their mean error).
 
-**Big galaxy.** It covers an output from edge to edge over hundreds of rows. What the steps at its borders leave
-unknown of that output's slow noise is 0.15 to 0.2 % of the galaxy's light on detectors with four times the usual 1/f
-noise (A1, A2, A5, B1, B2, B5), standard deviation.
+**Big galaxy.** It covers an output from edge to edge over hundreds of rows. On seed 4104, with four times the usual
+1/f noise, the steps at the borders of that output leave about 0.2 % of the galaxy's light unknown (standard
+deviation).
 """
 #: Detectors with wisps, and the filters in which they are simulated: those of the generator's two, or a long one.
 WISPS, FILTERS = ("NRCA3", "NRCA4", "NRCB3", "NRCB4"), {"wisps": "F150W", "short": "F200W", "long": "F277W"}
