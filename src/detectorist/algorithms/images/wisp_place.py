@@ -1,7 +1,7 @@
 """Where in an image a wisp of known shape lies: a template out of place would pass for one that is weak.
 
-The correlation of image and template over all displacements, both without light that changes slowly. What sources and
-noise make of it is told from places where no wisp can be, so that no model of either is needed.
+The strength of the template over all displacements, in units of its error, both without light that changes slowly. What
+sources and noise make of it is told from places where no wisp can be, so that no model of either is needed.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ NEAR_BINS, FARTHEST_BINS = 12, 40
 FOUND_SIGMA, ABOVE_CHANCE = 5.0, 1.2
 #: if it is seen better there by so many sigma and by this factor. Right templates, also of two components and displaced
 #: by 2 pixels, are worse than another place by up to 2.7 sigma or, with bright galaxies beside the wisp, by a factor of
-#: up to 1.07 (40 scenes).
+#: up to 1.06 (50 scenes).
 BETTER_SIGMA, BETTER_FACTOR = 4.0, 1.12
 #: Least part of the template's light that a displacement leaves in the image.
-LEAST_SHARED = 0.3
+LEAST_SHARED = 0.5
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class WispPlace:
     displacement : tuple of float
         (y, x) of the wisp from its template, pixel, in steps of 8; (0, 0) unless another place is clearly better.
     sigma, sigma_there : float
-        Correlation at the template's place and at the best one, in units of what chance makes of it.
+        Strength over its error at the template's place and at the best one, in units of what chance makes of it.
     """
 
     displacement: tuple[float, float]
@@ -100,19 +100,24 @@ def _without_stripes(rest, seen):
 
 
 def _correlate(rest, seen, light):
-    """Return the correlation over displacements, in units of white noise, and the share of the light that is seen.
+    """Return the fitted strength over its error for all displacements, and the share of the light that is seen.
 
+    The error is that of the scatter about the fit where the template has light: a galaxy is unlike it and scatters.
     Displacements run from -n to n - 1 along both axes, zero in the middle.
     """
     shape = [fft.next_fast_len(2 * n, real=True) for n in rest.shape]
+    powers = [np.conj(fft.rfft2(light**n, shape)) for n in range(1, 5)]
 
-    def against(values, template):
-        product = fft.rfft2(values, shape) * np.conj(fft.rfft2(template, shape))
-        return fft.fftshift(fft.irfft2(product, shape))
+    def against(values, n):
+        return fft.fftshift(fft.irfft2(fft.rfft2(values, shape) * powers[n - 1], shape))
 
-    power = against(seen.astype(float), light**2)
+    data, squares, known = rest, rest**2, seen.astype(float)
+    power = against(known, 2)
     whole = float((light**2).sum())
-    return against(rest, light) / np.sqrt(np.maximum(power, 1e-6 * whole)), power / whole
+    weight = np.maximum(power, 1e-6 * whole)
+    strength = against(data, 1) / weight
+    scatter = (against(squares, 2) - 2 * strength * against(data, 3) + strength**2 * against(known, 4)) / weight
+    return strength * np.sqrt(weight / np.maximum(scatter, 1e-30)), power / whole
 
 
 def _judge(correlation, shared):
