@@ -6,7 +6,7 @@ from astropy.io import fits
 from typer.testing import CliRunner
 
 from detectorist.cli.verify import verify as command
-from detectorist.errors import InputError
+from detectorist.errors import InputError, OutputError
 from detectorist.reduction import verify
 
 
@@ -108,3 +108,17 @@ def test_settings_are_for_both_runs_and_unknown_ones_are_refused(monkeypatch, tm
     ):
         told = CliRunner().invoke(app, [file, "--set", setting])
         assert words in str(told.exception)
+
+
+def test_a_file_in_the_place_of_the_output_folder_is_named_and_stays(monkeypatch, tmp_path):
+    import typer
+
+    monkeypatch.setenv("CRDS_PATH", str(tmp_path))
+    taken = tmp_path / "x.fits"
+    taken.write_text("mine")
+    app = typer.Typer()
+    app.command()(command)
+    told = CliRunner().invoke(app, [str(tmp_path / "a_uncal.fits"), "-o", str(taken)])
+    assert isinstance(told.exception, OutputError)
+    assert f"{taken}: cannot be written" in str(told.exception)
+    assert taken.read_text() == "mine"

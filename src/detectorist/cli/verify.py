@@ -37,6 +37,7 @@ def verify(
     from rich.console import Console
 
     from detectorist.crds_source import use_references
+    from detectorist.reduction.products import writing
     from detectorist.reduction.recipe import Recipe
     from detectorist.reduction.verify import EngineDetector1Pipeline
     from detectorist.reduction.verify import verify as run
@@ -52,7 +53,8 @@ def verify(
         folder = None
         if output_dir is not None:
             folder = output_dir if len(files) == 1 else output_dir / file.stem.removesuffix("_uncal")
-            folder.mkdir(parents=True, exist_ok=True)
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
         if len(files) > 1:
             console.print(f"[bold]{file.name}[/bold]", highlight=False)
         result = run(file, folder=folder, steps=recipe.steps, tell=lambda line: typer.echo(f"{line} ...", err=True))
