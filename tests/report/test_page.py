@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def page(campaign_page):
 
 
 def test_ids_are_unique_and_links_lead_somewhere(page):
-    assert len(page.ids) == len(set(page.ids))
+    assert [one for one, count in Counter(page.ids).items() if count > 1] == []
     inside = [link[1:] for link in page.links if link.startswith("#")]
     assert inside
     assert set(inside) <= set(page.ids)
