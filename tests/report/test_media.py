@@ -115,3 +115,10 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "assets").write_text("a file stands there")
     with pytest.raises(OutputError, match="assets.*cannot be written"):
         Media(tmp_path / "assets").image(np.zeros((4, 4, 3), np.uint8), name="x", label="x")
+
+
+def test_an_id_that_a_figure_has_twice_is_told_apart(monkeypatch, tmp_path):
+    drawn = '<svg width="72pt" height="72pt" viewBox="0 0 72 72"><g id="a"/><g id="b"/><g id="a"/></svg>'
+    monkeypatch.setattr(media, "draw_svg", lambda figure: drawn)
+    text = Media()._svg(Figure(), "two panels")
+    assert re.findall(r'id="([^"]+)"', text) == ["f1-a", "f1-b", "f1-a-2"]

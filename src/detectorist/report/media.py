@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from collections import Counter
 from pathlib import Path
 
 import matplotlib as mpl
@@ -110,7 +111,7 @@ class Media:
             text = draw_svg(figure)
         for pattern in (_HEAD, _METADATA, _STYLE, _COMMENT):
             text = pattern.sub("", text, count=0 if pattern is _COMMENT else 1)
-        text = _ID.sub(rf'id="{prefix}\1"', text)
+        text = _ID.sub(_Unique(prefix), text)
         text = _URL.sub(rf"url(#{prefix}\1)", text)
         text = _LINK.sub(rf'href="#{prefix}\1"', text).replace("xlink:href", "href")
         text = text.replace("#000000", "currentColor").replace("#ffffff", "var(--card)")  # frames of legends
@@ -124,6 +125,18 @@ class Media:
             text,
             count=1,
         )
+
+
+class _Unique:
+    """Puts a prefix before ids, and a number after those that come again: panels that are equal have equal ids."""
+
+    def __init__(self, prefix: str):
+        self._prefix, self._count = prefix, Counter[str]()
+
+    def __call__(self, found: re.Match[str]) -> str:
+        self._count[found[1]] += 1
+        again = self._count[found[1]]
+        return f'id="{self._prefix}{found[1]}"' if again == 1 else f'id="{self._prefix}{found[1]}-{again}"'
 
 
 def draw_svg(figure: Figure) -> str:
