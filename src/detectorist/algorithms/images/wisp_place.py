@@ -26,9 +26,9 @@ NEAR_BINS, FARTHEST_BINS = 12, 40
 #: A wisp is seen elsewhere from so many sigma on, and by this factor above all that chance makes,
 FOUND_SIGMA, ABOVE_CHANCE = 5.0, 1.2
 #: if it is seen better there by so many sigma and by this factor. Right templates, also of two components and displaced
-#: by 2 pixels, are worse than another place by up to 2.7 sigma or, with bright galaxies beside the wisp, by a factor of
-#: up to 1.06 (50 scenes).
-BETTER_SIGMA, BETTER_FACTOR = 4.0, 1.12
+#: by 2 pixels, are worse than another place by up to 4.1 sigma and by a factor of up to 1.22, which bright galaxies on
+#: the wisp make (56 scenes).
+BETTER_SIGMA, BETTER_FACTOR = 5.0, 1.3
 #: Least part of the template's light that a displacement leaves in the image.
 LEAST_SHARED = 0.5
 

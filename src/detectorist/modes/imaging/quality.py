@@ -159,7 +159,7 @@ CHECKS = (
     Check(
         "wisp_elsewhere_pix",
         "the wisp lies {value:.0f} pixels from where its template has it: its strength is not to be trusted, and part "
-        "of it stays in the image. Is the template of this detector, in the orientation of the image?",
+        "of it stays in the image. Is the template on the pixels of this detector?",
         high=0.0,
         urgency=2,
     ),
