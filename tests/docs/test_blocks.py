@@ -10,9 +10,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-#: Real names that pages mention; here they are the simulated exposure.
 #: Blocks on data that cannot be simulated: with the orbit of a real planet.
 REAL = "mid_time=2459915.121"
+#: Real names that pages mention; here they are the simulated exposure.
 NAMED = re.compile(r'"(jw02783\w+-seg001_mirimage_uncal\.fits)"')
 
 
