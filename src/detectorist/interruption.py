@@ -31,6 +31,7 @@ class _Watch:
         self._hook: Any = None
 
     def begin(self) -> None:
+        """Take over the signals that end a command, and what Python makes of exceptions in callbacks."""
         self.put_back()  # what the interruption before this one has left in place
         self.active, self.came_at, self._swallowed = True, math.inf, False
         for number in ENDING:
@@ -40,17 +41,20 @@ class _Watch:
         self._hook, sys.unraisablehook = sys.unraisablehook, self._raise_again
 
     def end(self) -> None:
+        """Stop watching; after a signal the handlers stay, so that a second one soon after does not disturb the end."""
         self.active = False
         if self.came_at == math.inf:  # else the process is about to end: the next signal after a while puts them back
             self.put_back()
 
     def put_back(self) -> None:
+        """Give signals and exceptions in callbacks to those that had them before."""
         while self._before:
             signal.signal(*self._before.popitem())
         if self._hook is not None:
             self._hook, sys.unraisablehook = None, self._hook
 
     def forget_swallowed(self) -> None:
+        """Note that an interruption has arrived: none is to come again."""
         self._swallowed = False
 
     def _interrupt(self, number: int, frame: Any) -> None:

@@ -26,3 +26,15 @@ def kth_smallest(a, n, k):
         if k < i:
             right = j
     return a[k]
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def middle_two(a, n):
+    """Return the two values in the middle of a[:n], the same twice where n is odd; reorders `a`. No NaN, n > 0."""
+    upper = kth_smallest(a, n, n // 2)
+    if n & 1:
+        return upper, upper
+    lower = a[0]
+    for k in range(1, n // 2):
+        lower = max(lower, a[k])
+    return lower, upper

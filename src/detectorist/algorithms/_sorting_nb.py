@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from numba import njit
 
-from detectorist.algorithms._selection_nb import kth_smallest
+from detectorist.algorithms._selection_nb import middle_two
 
 OPTIONS = {"cache": True, "error_model": "numpy", "nogil": True}
 
@@ -77,10 +77,5 @@ def median_of(a, n):
     if n <= _SHORT:
         insertion_sort(a, n)
         return a[n // 2] if n & 1 else (a[n // 2 - 1] + a[n // 2]) / 2.0
-    upper = kth_smallest(a, n, n // 2)
-    if n & 1:
-        return upper
-    lower = a[0]
-    for i in range(1, n // 2):
-        lower = max(lower, a[i])
+    lower, upper = middle_two(a, n)
     return (lower + upper) / 2.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from detectorist.algorithms._selection_nb import kth_smallest
+from detectorist.algorithms._selection_nb import middle_two
 from detectorist.engine._compiled import OPTIONS
 from detectorist.engine.flags import DO_NOT_USE
 
@@ -38,12 +38,7 @@ def _median(window, n, single):
     for k in range(n):
         if np.isnan(window[k]):
             return np.nan
-    upper = kth_smallest(window, n, n // 2)
-    if n & 1:
-        return upper
-    lower = window[0]
-    for k in range(1, n // 2):
-        lower = max(lower, window[k])
+    lower, upper = middle_two(window, n)
     if single:
         return np.float64((np.float32(lower) + np.float32(upper)) / np.float32(2.0))
     return (lower + upper) / 2.0

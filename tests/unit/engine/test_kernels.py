@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from detectorist.algorithms import _selection_nb as selection
 from detectorist.algorithms import _sorting_nb as sorting
 from detectorist.engine import _correct_nb as correct
 from detectorist.engine import _ellipses_nb as ellipses
@@ -67,8 +68,10 @@ def test_medians(n, rng):
     values = rng.integers(0, 20, n).astype(float)
     _, result = assert_same(sorting.median_of, values, n)
     assert result == np.median(values)
-    _, result = assert_same(sorting.kth_smallest, values, n, n // 3)
+    _, result = assert_same(selection.kth_smallest, values, n, n // 3)
     assert result == np.sort(values)[n // 3]
+    _, result = assert_same(selection.middle_two, values, n)
+    assert result == (np.sort(values)[(n - 1) // 2], np.sort(values)[n // 2])
 
 
 @pytest.mark.parametrize("iterate", [True, False])

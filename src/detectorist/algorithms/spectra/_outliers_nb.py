@@ -20,7 +20,7 @@ FEWEST_FOR_QUARTILES = 8
 def flag_rows(cube, err, mask, standard, pairs, settings, result):
     """Fill `result` = (flagged (n_ints, ny, nx), judged (ny, nx)) in place; empty err and mask mean none.
 
-    pairs (n, 2): comparisons that sort the standard integrations, from `sorting_pairs`.
+    pairs (n, 2): comparisons that sort the standard integrations, from `sorting_network`.
     """
     sigma_cut, nint_min, stretch, prior = settings
     flagged, judged = result
@@ -47,26 +47,6 @@ def flag_rows(cube, err, mask, standard, pairs, settings, result):
                 _judge(values[i], stats[0], variance, judged[y], sigma_cut, flagged[i, y])
             else:
                 _judge_apart(values[i], stats[0], variance, judged[y], sigma_cut, flagged[i, y])
-
-
-@njit(cache=True, nogil=True)
-def sorting_pairs(n):
-    """Batcher's odd-even merge sort for n values: which places to compare, in order; shape (n_comparisons, 2)."""
-    pairs = []
-    p = 1
-    while p < n:
-        k = p
-        while k >= 1:
-            for j in range(k % p, n - k, 2 * k):
-                for i in range(min(k, n - j - k)):
-                    if (i + j) // (2 * p) == (i + j + k) // (2 * p):
-                        pairs.append((i + j, i + j + k))
-            k //= 2
-        p *= 2
-    out = np.empty((len(pairs), 2), np.int64)
-    for row, pair in enumerate(pairs):
-        out[row, 0], out[row, 1] = pair
-    return out
 
 
 @njit(cache=True, nogil=True)

@@ -84,14 +84,15 @@ def flag_outliers(
     flagged = np.zeros(cube.shape, np.bool_)
     judged = np.zeros((ny, nx), np.bool_)
     if standard.sum() >= max(nint_min, 3):
-        from detectorist.algorithms.spectra._outliers_nb import flag_rows, sorting_pairs
+        from detectorist.algorithms._sorting_nb import sorting_network
+        from detectorist.algorithms.spectra._outliers_nb import flag_rows
 
         flag_rows(
             native(cube),
             np.empty((0, 0, 0), np.float32) if err is None else native(err),
             np.empty((0, 0, 0), np.bool_) if mask is None else mask,
             standard,
-            sorting_pairs(int(standard.sum())),
+            sorting_network(int(standard.sum())),
             (float(sigma_cut), max(int(nint_min), 3), STRETCH_PIX, PRIOR_INTS),
             (flagged, judged),
         )

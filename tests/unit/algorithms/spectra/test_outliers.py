@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from detectorist.algorithms._sorting_nb import sorting_network
 from detectorist.algorithms.spectra import _outliers_nb
 from detectorist.algorithms.spectra.outliers import flag_outliers, groups_of_outliers
 
@@ -111,7 +112,7 @@ def test_pixel_noisier_than_its_neighbours_is_judged_by_itself(scene, rng):
 def test_sort_network_sorts(rng):
     for n in (1, 2, 3, 7, 10, 20, 33):
         values = rng.normal(size=n)
-        for a, b in _outliers_nb.sorting_pairs(n):
+        for a, b in sorting_network(n):
             if values[a] > values[b]:
                 values[[a, b]] = values[[b, a]]
         assert (np.diff(values) >= 0).all()
@@ -123,7 +124,7 @@ def test_kernel_equals_its_python(scene):
     data = cube[part].astype(np.float32)
     data[2, 0, 4] = np.nan
     standard = np.arange(N_INTS) > 0
-    pairs = _outliers_nb.sorting_pairs(N_INTS - 1)
+    pairs = sorting_network(N_INTS - 1)
     values, scale = np.empty((2, N_INTS, 30), np.float32)
     compiled = np.empty((N_INTS - 1, 30), np.float32)
     stats, stats_python = np.zeros((2, 3, 30), np.float32)
