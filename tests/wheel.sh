@@ -6,7 +6,7 @@ wheel=$(realpath "$1")
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "$2" -m venv "$folder/env"
-"$folder/env/bin/python" -m pip install --quiet "$wheel"
+"$folder/env/bin/python" -m pip install --quiet --no-cache-dir "$wheel"
 cd "$folder"
 env/bin/detectorist simulate lrs -o sim --ints 4 --groups 6 --segments 1 --seed 1 --quiet
 env/bin/detectorist run lrs sim/*_uncal.fits -o out --references sim/crds --quiet
