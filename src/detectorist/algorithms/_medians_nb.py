@@ -28,8 +28,8 @@ def medians_of_rows(values, out):
         if n > 4 * SAMPLE:
             for k in range(SAMPLE):
                 sample[k] = row[k * n // SAMPLE]
-            ordered = np.sort(sample)
-            low, high = ordered[SAMPLE // 2 - REACH], ordered[SAMPLE // 2 + REACH]
+            low = kth_smallest(sample, SAMPLE, SAMPLE // 2 - REACH)
+            high = kth_smallest(sample, SAMPLE, SAMPLE // 2 + REACH)
         below, number = _between(row, low, high, kept)
         if below < 0:
             out[r] = np.nan

@@ -65,7 +65,8 @@ def sum_by_phase(data, usable, phase_bin, sums, counts, start, stop):
                     for output in range(4):
                         x = 4 * k + output
                         total[b] += np.float64(row[x] * np.float32(good[x]))
-            sums[i, :, g] = total
+            for b in range(total.size):  # a slice would take seconds to compile
+                sums[i, b, g] = total[b]
         for y in range(ny):
             for k in range(n_times):
                 b = phase_bin[y, k]

@@ -41,6 +41,21 @@ def usual_rises(rise, read_variance, gain, mean, number, reach):
 
 
 @njit(cache=True, nogil=True)
+def take_differences(ramp, flags, bad, y, rise, by_pixel):
+    """Fill `rise`, (n_groups - 1, nx), and `by_pixel`, (nx, n_groups - 1), with the differences of a row of pixels.
+
+    NaN where a sample does not count. By loops: numba takes seconds to compile what assigns arrays to slices.
+    """
+    for g in range(len(rise)):
+        for x in range(len(by_pixel)):
+            sound = (flags[g, y, x] | flags[g + 1, y, x]) & bad == 0
+            rise[g, x] = ramp[g + 1, y, x] - ramp[g, y, x] if sound else np.float32(np.nan)
+    for x in range(len(by_pixel)):
+        for g in range(len(rise)):
+            by_pixel[x, g] = rise[g, x]
+
+
+@njit(cache=True, nogil=True)
 def sum_excess(ramp, flags, bad, usable, read_variance, gain, size, total, number, weight, usual):
     """Add up, block by block, the clipped excess of every difference over the usual one of its pixel.
 
@@ -59,12 +74,8 @@ def sum_excess(ramp, flags, bad, usable, read_variance, gain, size, total, numbe
     sums = np.zeros((3, usual.shape[1], n_groups - 1))  # of a row of blocks: total, number, weight
     for y in range(ny):  # row by row, as they lie in memory
         by = y // size
-        for g in range(n_groups - 1):
-            for x in range(nx):
-                sound = (flags[g, y, x] | flags[g + 1, y, x]) & bad == 0
-                rise[g, x] = ramp[g + 1, y, x] - ramp[g, y, x] if sound else np.float32(np.nan)
+        take_differences(ramp, flags, bad, y, rise, by_pixel)
         usual_rises(rise, read_variance, gain, mean, among, scale)
-        by_pixel[:] = rise.T
         for x in range(nx):
             if not (usable[y, x] and np.isfinite(mean[x])):
                 continue
@@ -73,7 +84,13 @@ def sum_excess(ramp, flags, bad, usable, read_variance, gain, size, total, numbe
             sigma = 1 / np.sqrt(read_variance + max(mean[x], 0.0) / gain)
             add_excess(by_pixel[x], mean[x], sigma, sums[0, x // size], sums[1, x // size], sums[2, x // size])
         if y % size == size - 1 or y == ny - 1:
-            total[:, by], number[:, by], weight[:, by] = sums[0].T, sums[1].T, sums[2].T
+            for bx in range(usual.shape[1]):
+                for g in range(n_groups - 1):
+                    total[g, by, bx], number[g, by, bx], weight[g, by, bx] = (
+                        sums[0, bx, g],
+                        sums[1, bx, g],
+                        sums[2, bx, g],
+                    )
             sums[:] = 0.0
     for by in range(usual.shape[0]):
         for bx in range(usual.shape[1]):
