@@ -104,54 +104,56 @@ def variogram_sums(means, counts, n_blocks, lags_row, lags_block, least):
 
 
 @njit(cache=True, nogil=True)
-def smooth(y, noise, variance, factors, n_blocks, n_common, n_own, want_variance):
-    """Posterior mean and variance of the sum of common and own processes of every output at every time step.
+def smooth(y, noise, prior, factors, n_blocks, want_variance):
+    """Posterior mean and variance of the 1/f noise of every output at every time step.
 
     y, noise : (n_steps, n_outputs), data and variance of their white noise; noise <= 0 marks a gap.
-    variance : (n_states,), stationary variances: n_common shared processes, then n_own of each output.
+    prior : (n_states, n_states), stationary covariance of as many processes of each output, output by output. Only
+        processes of one time scale may be correlated.
     factors : (2, n_states), decay to the next step: within a row, and from its last block to the next row's first.
     n_blocks : int, blocks in a row.
 
     Returns two (n_steps, n_outputs) float32 arrays; the variances are 0 unless wanted.
     """
     n_steps, n_out = y.shape
-    gains = np.zeros((n_steps, n_out, variance.size), np.float32)
+    gains = np.empty((n_steps, n_out, len(prior)), np.float32)
     levels = np.zeros((n_steps, n_out))
-    decays = np.empty((2, variance.size, variance.size))
+    decays = np.empty((2, *prior.shape))
     for f in range(2):
         decays[f] = np.outer(factors[f], factors[f])
-    _filter(y, noise, variance, factors, decays, n_blocks, n_common, n_own, gains, levels)
-    return _look_back(y, noise, factors, decays, n_blocks, n_common, n_own, gains, levels, want_variance)
+    _filter(y, noise, prior, factors, decays, n_blocks, gains, levels)
+    return _look_back(y, noise, factors, decays, n_blocks, gains, levels, want_variance)
 
 
 @njit(cache=True, nogil=True)
-def _filter(y, noise, variance, factors, decays, n_blocks, n_common, n_own, gains, levels):
+def _filter(y, noise, prior, factors, decays, n_blocks, gains, levels):
     """Write what the past predicts of each output, and the covariance of that with the state, at every step."""
     n_steps, n_out = y.shape
-    ns = variance.size
+    ns = len(prior)
     state = np.zeros(ns)
-    cov = np.diag(variance)
+    cov = prior.copy()
+    fresh = prior * (1.0 - decays)
     g, mg = np.zeros((n_out, ns)), np.zeros((n_out, ns))
     c, m = np.zeros((n_out, n_out)), np.zeros((n_out, n_out))
     e, work = np.zeros(n_out), np.zeros(n_out)
     for t in range(n_steps):
         if t > 0 and t % SYMMETRY_STEPS == 0:
             _symmetrise(cov)
-        _predict(state, cov, n_common, n_own, g, levels[t])
+        _predict(state, cov, g, levels[t])
         for k in range(n_out):
             for j in range(ns):
                 gains[t, k, j] = g[k, j]
-        _weigh(y[t], noise[t], levels[t], g, n_common, n_own, c, m, e, work)
+        _weigh(y[t], noise[t], levels[t], g, c, m, e, work)
         _product(m, g, mg)
         for k in range(n_out):
             for j in range(ns):
                 state[j] += mg[k, j] * e[k]
         f = 1 if (t + 1) % n_blocks == 0 else 0
-        _learn_and_advance(state, cov, g, mg, variance, factors[f], decays[f])
+        _learn_and_advance(state, cov, g, mg, factors[f], decays[f], fresh[f])
 
 
 @njit(cache=True, nogil=True)
-def _look_back(y, noise, factors, decays, n_blocks, n_common, n_own, gains, levels, want_variance):
+def _look_back(y, noise, factors, decays, n_blocks, gains, levels, want_variance):
     """Join to each prediction what the present and later data say; see `smooth`."""
     n_steps, n_out = y.shape
     ns = gains.shape[2]
@@ -160,32 +162,33 @@ def _look_back(y, noise, factors, decays, n_blocks, n_common, n_own, gains, leve
     adjoint, info = np.zeros(ns), np.zeros((ns, ns))
     g, b, mb = np.zeros((n_out, ns)), np.zeros((n_out, ns)), np.zeros((n_out, ns))
     c, m = np.zeros((n_out, n_out)), np.zeros((n_out, n_out))
-    w, mw, mwm = np.zeros((n_out, n_out)), np.zeros((n_out, n_out)), np.zeros((n_out, n_out))
+    w, wr, mw = np.zeros((n_out, n_out)), np.zeros((n_out, n_out)), np.zeros((n_out, n_out))
+    mine = np.repeat(np.eye(n_out), ns // n_out).reshape(n_out, ns)
     e, work = np.zeros(n_out), np.zeros(n_out)
     for t in range(n_steps - 1, -1, -1):
+        f = 1 if t % n_blocks == 0 else 0
         for k in range(n_out):
             for j in range(ns):
                 g[k, j] = gains[t, k, j]
-        _weigh(y[t], noise[t], levels[t], g, n_common, n_own, c, m, e, work)
-        _join(adjoint, g, m, e, n_common, n_own, levels[t], mean[t])
+        _weigh(y[t], noise[t], levels[t], g, c, m, e, work)
+        _join(adjoint, g, m, e, levels[t], mean[t])
         if want_variance:
-            _inform(info, g, m, w, b, mb, mw, mwm, n_common, n_own)
-            _posterior_variance(c, m, w, mw, mwm, spread[t])
+            _product(g, info, b)
+            _products(g, b, w)
+            _posterior_variance(c, m, w, wr, spread[t])
+            _inform(info, m, w, b, mb, wr, mw, mine, decays[f])
             if t % SYMMETRY_STEPS == 0:
                 _symmetrise(info)
-        f = 1 if t % n_blocks == 0 else 0
         for i in range(ns):
             adjoint[i] *= factors[f, i]
-            if want_variance:
-                for j in range(ns):
-                    info[i, j] *= decays[f, i, j]
     return mean, spread
 
 
 @njit(cache=True, nogil=True)
-def _join(adjoint, g, m, e, n_common, n_own, level, mean):
+def _join(adjoint, g, m, e, level, mean):
     """Carry the adjoint back over one step's observations, in place, and write the outputs' posterior means."""
     n_out, ns = g.shape
+    n_own = ns // n_out
     for k in range(n_out):
         for j in range(ns):
             e[k] -= g[k, j] * adjoint[j]
@@ -193,8 +196,8 @@ def _join(adjoint, g, m, e, n_common, n_own, level, mean):
         amount = 0.0
         for n in range(n_out):
             amount += m[k, n] * e[n]
-        for s in range(n_common + n_own):
-            adjoint[s if s < n_common else n_common + k * n_own + s - n_common] += amount
+        for j in range(k * n_own, (k + 1) * n_own):
+            adjoint[j] += amount
     for k in range(n_out):
         total = level[k]
         for j in range(ns):
@@ -203,8 +206,10 @@ def _join(adjoint, g, m, e, n_common, n_own, level, mean):
 
 
 @njit(cache=True, nogil=True)
-def _learn_and_advance(state, cov, g, mg, variance, factor, decay):
+def _learn_and_advance(state, cov, g, mg, factor, decay, fresh):
     """Take from the covariance what a step's data told, g' mg, and let the time to the next step pass, in place.
+
+    fresh : (n_states, n_states), covariance of what is new in the processes by then.
 
     Four outputs, as full frames have, in one pass over the matrix: it is the smoother's longest loop.
     """
@@ -214,51 +219,42 @@ def _learn_and_advance(state, cov, g, mg, variance, factor, decay):
             a, b, c, d = g[0, i], g[1, i], g[2, i], g[3, i]
             for j in range(ns):
                 left = cov[i, j] - a * mg[0, j] - b * mg[1, j] - c * mg[2, j] - d * mg[3, j]
-                cov[i, j] = left * decay[i, j]
+                cov[i, j] = left * decay[i, j] + fresh[i, j]
         else:
             for k in range(n_out):
                 a = g[k, i]
                 for j in range(ns):
                     cov[i, j] -= a * mg[k, j]
             for j in range(ns):
-                cov[i, j] *= decay[i, j]
-        cov[i, i] += variance[i] * (1.0 - decay[i, i])
+                cov[i, j] = cov[i, j] * decay[i, j] + fresh[i, j]
         state[i] *= factor[i]
 
 
 @njit(cache=True, nogil=True)
-def _predict(state, cov, n_common, n_own, g, level):
+def _predict(state, cov, g, level):
     """Write what the state predicts for each output, and the covariance of that with the state."""
     n_out, ns = g.shape
-    level[0] = 0.0
-    for j in range(ns):
-        g[0, j] = 0.0
-    for i in range(n_common):
-        level[0] += state[i]
-        for j in range(ns):
-            g[0, j] += cov[i, j]
-    for k in range(1, n_out):  # what is common is the same for all
-        level[k] = level[0]
-        for j in range(ns):
-            g[k, j] = g[0, j]
+    n_own = ns // n_out
     for k in range(n_out):
-        for i in range(n_common + k * n_own, n_common + (k + 1) * n_own):
+        first = k * n_own
+        level[k] = state[first]
+        for j in range(ns):
+            g[k, j] = cov[first, j]
+        for i in range(first + 1, first + n_own):
             level[k] += state[i]
             for j in range(ns):
                 g[k, j] += cov[i, j]
 
 
 @njit(cache=True, nogil=True)
-def _weigh(y, noise, level, g, n_common, n_own, c, m, e, work):
+def _weigh(y, noise, level, g, c, m, e, work):
     """Write the covariance c of predicted outputs, its inverse m with noise (0 where unseen), the innovations e."""
     n_out = g.shape[0]
+    n_own = g.shape[1] // n_out
     for k in range(n_out):
         for n in range(n_out):
             s = 0.0
-            own = n_common + n * n_own
-            for j in range(n_common):
-                s += g[k, j]
-            for j in range(own, own + n_own):
+            for j in range(n * n_own, (n + 1) * n_own):
                 s += g[k, j]
             c[k, n] = s
     for k in range(n_out):
@@ -293,51 +289,60 @@ def _invert(matrix, work):
 
 
 @njit(cache=True, nogil=True)
-def _inform(info, g, m, w, b, mb, mw, mwm, n_common, n_own):
+def _inform(info, m, w, b, mb, mwm, mw, mine, decay):
     """Carry the information on the state that later data hold back over one step's observations, in place.
 
-    With H the outputs' view of the state and L = 1 - G' M H: info -> H' M H + L' info L. Also writes w = G info G'
-    as it was before.
+    With H the outputs' view of the state and L = 1 - G' M H: info -> H' M H + L' info L, and the time since the step
+    before. With mb = M B - (M + M W M) H / 2, where B = G info and W = G info G', it is info - H' mb - mb' H.
+
+    mine : (n_outputs, n_states), H.
     """
-    n_out, ns = g.shape
-    _product(g, info, b)
-    _products(g, b, w)
-    # mb = M B - (M + M W M) H / 2, so that the whole update is info - H' mb - mb' H.
+    n_out, ns = b.shape
+    n_own = ns // n_out
     _product(m, b, mb)
     _product(m, w, mw)
-    _products(mw, m, mwm)
+    _product(mw, m, mwm)
     for k in range(n_out):
         for n in range(n_out):
-            amount = -0.5 * (m[k, n] + mwm[k, n])
-            for s in range(n_common + n_own):
-                mb[k, s if s < n_common else n_common + n * n_own + s - n_common] += amount
+            amount = 0.5 * (m[k, n] + mwm[k, n])
+            for j in range(n * n_own, (n + 1) * n_own):
+                mb[k, j] -= amount
     for k in range(n_out):
-        own = n_common + k * n_own
-        for s in range(n_common + n_own):
-            i = s if s < n_common else own + s - n_common
-            for j in range(ns):
-                info[i, j] -= mb[k, j]
-        for i in range(ns):
-            amount = mb[k, i]
-            for j in range(n_common):
-                info[i, j] -= amount
-            for j in range(own, own + n_own):
-                info[i, j] -= amount
+        for i in range(k * n_own, (k + 1) * n_own):
+            if n_out == 4:
+                p, q, r, s = mb[0, i], mb[1, i], mb[2, i], mb[3, i]
+                for j in range(ns):
+                    told = p * mine[0, j] + q * mine[1, j] + r * mine[2, j] + s * mine[3, j]
+                    info[i, j] = (info[i, j] - mb[k, j] - told) * decay[i, j]
+            else:
+                for n in range(n_out):
+                    for j in range(n * n_own, (n + 1) * n_own):
+                        info[i, j] -= mb[n, i]
+                for j in range(ns):
+                    info[i, j] = (info[i, j] - mb[k, j]) * decay[i, j]
 
 
 @njit(cache=True, nogil=True)
-def _posterior_variance(c, m, w, cm, cmc, variance):
-    """Write the diagonal of C - C M C - (1 - C M) W (1 - M C): the variance of the outputs with all data joined."""
+def _posterior_variance(c, m, w, left, variance):
+    """Write the diagonal of R C - R W R', R = 1 - C M: the variance of the outputs with all data joined.
+
+    left : (n_outputs, n_outputs), for R.
+    """
     n_out = c.shape[0]
-    _product(c, m, cm)
-    _products(cm, c, cmc)
     for k in range(n_out):
-        s = c[k, k] - cmc[k, k]
         for n in range(n_out):
-            left = (1.0 if k == n else 0.0) - cm[k, n]
+            s = 1.0 if k == n else 0.0
             for p in range(n_out):
-                s -= left * w[n, p] * ((1.0 if k == p else 0.0) - cm[k, p])
-        variance[k] = max(s, 0.0)
+                s -= c[k, p] * m[p, n]
+            left[k, n] = s
+    for k in range(n_out):
+        total = 0.0
+        for n in range(n_out):
+            s = c[n, k]
+            for p in range(n_out):
+                s -= w[n, p] * left[k, p]
+            total += left[k, n] * s
+        variance[k] = max(total, 0.0)
 
 
 @njit(cache=True, nogil=True)

@@ -361,27 +361,32 @@ def smooth_blocks(
     means, counts : ndarray, shape (n_outputs, n_steps)
         Means of blocks and the pixels behind each, none where 0.
 
-    Processes without variance cost nothing.
+    Processes without variance cost nothing, and where no output has noise of its own all are one.
     """
     from detectorist.algorithms.flicker._smoother_nb import smooth
 
-    n_outputs = len(means)
-    common, own = noise.common > 0, noise.own > 0
-    if not (common.any() or own.any()):
+    kept = (noise.common > 0) | (noise.own > 0)
+    if not kept.any():
         return np.zeros(means.T.shape, np.float32), np.zeros(means.T.shape, np.float32)
-    scales = np.r_[noise.scales_pix[common], np.tile(noise.scales_pix[own], n_outputs)]
-    variance = np.r_[noise.common[common], np.tile(noise.own[own], n_outputs)]
     white = np.where(counts > 0, noise.white / np.maximum(counts, 1), 0.0)
-    return smooth(
-        np.ascontiguousarray(means.T, float),
-        np.ascontiguousarray(white.T),
-        variance,
-        blocks.decay(scales),
+    data = (means, white) if noise.own.any() else _of_all_outputs(means, white)
+    n = len(data[0])
+    found = smooth(
+        *(np.ascontiguousarray(one.T, float) for one in data),
+        np.kron(np.ones((n, n)), np.diag(noise.common[kept])) + np.kron(np.eye(n), np.diag(noise.own[kept])),
+        np.tile(blocks.decay(noise.scales_pix[kept]), n),
         blocks.per_row,
-        int(common.sum()),
-        int(own.sum()),
         want_variance,
     )
+    return found if n == len(means) else tuple(np.repeat(one, len(means), axis=1) for one in found)
+
+
+def _of_all_outputs(means, white):
+    """Return the mean of what the outputs say at the same time, weighted, and its variance, (1, n_steps) each."""
+    weight = np.where(white > 0, 1 / np.where(white > 0, white, 1), 0.0)
+    total = weight.sum(axis=0, keepdims=True)
+    variance = np.where(total > 0, 1 / np.where(total > 0, total, 1), 0.0)
+    return (weight * means).sum(axis=0, keepdims=True) * variance, variance
 
 
 def _column_offsets(image, usable, offsets, level, pattern, clip, readout):

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg, ndimage, sparse
 from scipy.interpolate import BSpline
-from scipy.sparse.linalg import splu
 
+from detectorist.algorithms.block_cholesky import BlockCholesky
 from detectorist.algorithms.flicker.readout import Readout
 from detectorist.algorithms.flicker.reference_rows import ReferenceRows, bin_references
 from detectorist.algorithms.flicker.spectrum import FlickerNoise, hold_own_noise
@@ -24,6 +24,8 @@ from detectorist.algorithms.images.sources import hysteresis
 
 #: Rows and columns of a bin, and distance of the nodes of the light, pixel.
 ROWS, COLUMNS, NODE_PIX = 8, 32, 48
+#: Rows of nodes that a cubic spline couples with one.
+COUPLED_ROWS = 3
 #: Expected light of a node: a multiple of the light seen there, and what is always allowed, in standard deviations of a
 #: pixel; and the change of light over light seen to the next node.
 LIGHT, CHANGE = (10.0, 0.05), 0.4
@@ -134,21 +136,23 @@ def solve_wide_light(
     offsets = _offset_design(len(rows) - 1, len(columns) - 1, len(readout.outputs))
     constant = np.ones((mean.size, 1))
     prior = _prior_of_nodes(image.shape, expected, white)
-    inner = splu((surface.T @ weight @ surface + prior).tocsc())
+    inner = BlockCholesky(surface.T @ weight @ surface + prior, COUPLED_ROWS * across.shape[1])
     others = sparse.hstack([offsets, sparse.csr_matrix(constant)]).tocsr()
-    mixed = (surface.T @ weight @ others).toarray()
     normal = (others.T @ weight @ others).toarray()
     moment = weight @ mean.ravel()
     others_moment = others.T @ moment
     if references is not None:
         _add_references(normal, others_moment, *bin_references(references, rows, readout, noise))
-    light_moment = surface.T @ moment
-    normal -= mixed.T @ inner.solve(mixed)
-    others_moment -= mixed.T @ inner.solve(light_moment)
+    mixed = inner.whiten((surface.T @ weight @ others).toarray())
+    light_moment = inner.whiten(surface.T @ moment)
+    normal -= mixed.T @ mixed
+    others_moment -= mixed.T @ light_moment
     found, own_part = _likeliest(_Offsets(normal, others_moment, rows, readout, white), noise)
-    nodes = inner.solve(light_moment - mixed @ found).reshape(along.shape[1], across.shape[1])
+    nodes = inner.solve_transposed(light_moment - mixed @ found).reshape(along.shape[1], across.shape[1])
     on_rows, on_columns = (_splines(np.arange(n + 1), n) for n in image.shape)
-    return (on_rows @ nodes @ on_columns.T + level + found[-1]).astype(np.float32), own_part
+    light = (on_rows @ nodes) @ on_columns.T.toarray()
+    light += level + found[-1]
+    return light.astype(np.float32), own_part
 
 
 def _likeliest(equations, noise):

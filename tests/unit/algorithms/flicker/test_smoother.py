@@ -60,17 +60,17 @@ def small_problem(rng, n_out=3):
     per_row, rows = 6, 5
     times = (np.arange(rows)[:, None] * 10.0 + np.arange(per_row)).ravel()
     common, own = ([1.0, 2.0], [3.0, 40.0]), ([0.5, 0.7], [2.0, 30.0])
-    scales = np.r_[common[1], np.tile(own[1], n_out)]
-    variance = np.r_[common[0], np.tile(own[0], n_out)]
-    factors = np.exp(-np.array([[1.0], [10.0 - per_row + 1]]) / scales)
+    shared, alone = np.diag([*common[0], 0, 0]), np.diag([0, 0, *own[0]])
+    prior = np.kron(np.ones((n_out, n_out)), shared) + np.kron(np.eye(n_out), alone)
+    factors = np.exp(-np.array([[1.0], [10.0 - per_row + 1]]) / np.tile([*common[1], *own[1]], n_out))
     noise = rng.uniform(0.5, 2, (times.size, n_out))
     noise[rng.random(noise.shape) < 0.3] = 0
     noise[7] = 0
     y = 2 * rng.normal(size=noise.shape)
-    return (y, noise, variance, factors, per_row, 2, 2, True), (y, noise, common, own, times)
+    return (y, noise, prior, factors, per_row, True), (y, noise, common, own, times)
 
 
-@pytest.mark.parametrize("n_out", [1, 3])
+@pytest.mark.parametrize("n_out", [1, 3, 4])
 def test_smoother_is_the_exact_posterior(rng, n_out):
     from detectorist.algorithms.flicker import _smoother_nb
 
@@ -79,6 +79,27 @@ def test_smoother_is_the_exact_posterior(rng, n_out):
     expected_mean, expected_variance = dense_posterior(*dense)
     assert_allclose(mean, expected_mean, atol=2e-6)
     assert_allclose(variance, expected_variance, rtol=2e-6, atol=1e-6)
+
+
+def test_outputs_without_noise_of_their_own_are_one(rng):
+    from dataclasses import replace
+
+    image, _, readout = make_frame(rng, ny=32, own=0.0)
+    blocks = smoother.Blocks(readout, 32)
+    means, counts = blocks.average(
+        image.astype(np.float32),
+        ~blobs(rng, image.shape, 0.2),
+        np.zeros(image.shape[1]),
+        np.zeros((0, 0), np.float32),
+        np.inf,
+    )
+    alike = smoother.FlickerNoise(4e-4, np.array([10.0, 500.0]), np.array([5e-5, 5e-5]), np.zeros(2))
+    apart = replace(alike, own=np.full(2, 1e-12))
+    for one, other in zip(
+        *(smoother.smooth_blocks(means, counts, blocks, noise, want_variance=True) for noise in (alike, apart)),
+        strict=True,
+    ):
+        assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
 def test_kernels_agree_with_their_python(rng):
