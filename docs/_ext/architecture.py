@@ -30,6 +30,7 @@ WHAT = {
     "wings": "modes/*: one folder a mode",
     "pipelines": "the classes, by name",
     "campaign": "plan, ledger, execution",
+    "compilation": "kernels, ahead of a run",
     "terminal": "lines, options, progress",
     "report": "one page per run",
     "results": "reduce_MODE and its results",

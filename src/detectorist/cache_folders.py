@@ -34,12 +34,20 @@ def folders() -> list[Path]:
     return [_KERNELS / "__pycache__", *([home / "numba"] if home.is_absolute() else [])]
 
 
+def folder_in_use() -> Path | None:
+    """Return the folder below which numba keeps the kernels of this package; None for beside their sources."""
+    if is_chosen():
+        return folders()[0]
+    beside, *others = folders()
+    return None if can_be_written(beside) or not others else others[0]
+
+
 def require_folders() -> None:
     """Choose temporary folders where libraries would find none, for this process and those that it starts.
 
     A line names the one for compiled code: whoever has a better place saves minutes of every session.
     """
-    if not (os.environ.get(VARIABLE) or any(_can_be_written(folder) for folder in folders())):
+    if not (os.environ.get(VARIABLE) or any(can_be_written(folder) for folder in folders())):
         try:
             os.environ[VARIABLE] = str(_temporary_folder("numba"))
         except OSError as error:
@@ -47,7 +55,7 @@ def require_folders() -> None:
         else:
             found = os.environ[VARIABLE]
             log.warning("compiled code goes to %s, which may not last: set %s to a folder that does", found, VARIABLE)
-    if not (os.environ.get(MATPLOTLIB_VARIABLE) or all(map(_can_be_written, _folders_of_matplotlib()))):
+    if not (os.environ.get(MATPLOTLIB_VARIABLE) or all(map(can_be_written, _folders_of_matplotlib()))):
         with suppress(OSError):
             os.environ[MATPLOTLIB_VARIABLE] = str(_temporary_folder("matplotlib"))
 
@@ -66,7 +74,7 @@ def _temporary_folder(use: str) -> Path:
     return folder
 
 
-def _can_be_written(folder: Path) -> bool:
+def can_be_written(folder: Path) -> bool:
     """Return whether files can be made in a folder, or in the nearest one above it that is there."""
     try:
         there = next(place for place in (folder, *folder.parents) if place.exists())

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -262,25 +261,29 @@ def test_leftovers_of_interrupted_writers_are_swept(campaign, raw):
     assert not litter.exists()
 
 
-def test_the_first_job_compiles_for_all(campaign, raw, monkeypatch, tmp_path):
-    from fake_mode import FakeMode
+@pytest.mark.parametrize("workers", [0, 2])
+def test_kernels_are_compiled_before_the_first_job(campaign, raw, monkeypatch, workers):
+    class Ahead:
+        number, processes = 12, 3
 
-    raw(**{f"j{number}": "sleep=0.1" for number in range(4)})
-    monkeypatch.setattr(FakeMode, "kernel", "engine/_no_such_nb")
-    campaign.run(workers=2)
-    order = [event.kind for event in campaign.events if event.kind in ("started", "finished")]
-    assert order[:4] == ["started", "finished", "started", "started"]
+        def __init__(self, file):
+            assert file.name == "kernels.json"
 
+        def wait(self, progress):
+            assert "started" not in [event.kind for event in campaign.events]
+            progress(12, 12)
 
-def test_kernels_are_found_where_numba_keeps_them(monkeypatch, tmp_path):
-    from detectorist.campaign.kernels import is_compiled
+        def close(self):
+            closed.append(self)
 
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    assert not is_compiled("engine/_ramp_tiles_nb")
-    assert is_compiled("")
-    (tmp_path / "engine_1").mkdir()
-    (tmp_path / "engine_1" / f"_ramp_tiles_nb.fit-1.py{sys.version_info.major}{sys.version_info.minor}.nbi").touch()
-    assert is_compiled("engine/_ramp_tiles_nb")
+    closed = []
+    monkeypatch.setattr("detectorist.campaign.run.Ahead", Ahead)
+    raw(**{f"j{number}": "" for number in range(2)})
+    campaign.run(workers=workers)
+    order = [(event.kind, event.numbers) for event in campaign.events if event.kind in ("compiling", "started")]
+    assert [kind for kind, _ in order] == ["compiling", "compiling", "started", "started"]
+    assert [numbers for _, numbers in order[:2]] == [{"done": 0, "total": 12, "workers": 3}, {"done": 12, "total": 12}]
+    assert len(closed) == 1
 
 
 @pytest.mark.parametrize(

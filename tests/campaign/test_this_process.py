@@ -29,6 +29,7 @@ def job(tmp_path):
 
 def test_it_settles_once_and_thaws_at_the_end(settled, tmp_path):
     pool = ThisProcess(lambda *told: None)
+    pool.prepare("lrs", 2)
     for _ in range(2):
         pool.start(job(tmp_path))
     assert settled == ["lrs"]

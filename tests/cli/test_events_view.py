@@ -10,6 +10,8 @@ from detectorist.cli.events_view import counted, line_of, shown
 
 EVENTS = [
     Event(events.PLANNED, time=0.0, numbers={"total": 3, "reused": 1, "workers": 2}),
+    Event(events.COMPILING, time=0.5, numbers={"done": 0, "total": 90, "workers": 2}),
+    Event(events.COMPILING, time=0.6, numbers={"done": 1, "total": 90}),
     Event(events.STARTED, "a", time=1.0),
     Event(events.PROGRESS, "a", "half", time=2.0, numbers={"done": 1, "total": 2}),
     Event(events.RETRIED, "a", "a worker died", time=3.0),
@@ -25,6 +27,7 @@ def test_lines_of_a_log_without_progress_and_end(capsys):
     lines = [line.partition(" ")[2] for line in capsys.readouterr().err.splitlines()]
     assert lines == [
         "3 exposures, 1 up to date, 2 at a time",
+        "compiling 90 functions for this machine (once; 2 at a time)",
         "a started",
         "a retried: a worker died",
         "a unprocessable in 1.2 s: too few groups",
@@ -37,7 +40,7 @@ def test_json_holds_every_event_with_its_numbers(capsys):
             report(event)
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["event"] for one in told] == [event.kind for event in EVENTS]
-    assert told[2] == {"event": "progress", "name": "a", "text": "half", "time": 2.0, "done": 1, "total": 2}
+    assert told[4] == {"event": "progress", "name": "a", "text": "half", "time": 2.0, "done": 1, "total": 2}
 
 
 def test_quiet_shows_nothing(capsys):

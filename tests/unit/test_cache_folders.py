@@ -15,7 +15,7 @@ def read_only(monkeypatch, tmp_path):
     """Package and home folder cannot be written; the temporary folder is the test's own."""
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.setenv(MATPLOTLIB_VARIABLE, "")
-    monkeypatch.setattr(cache_folders, "_can_be_written", lambda folder: False)
+    monkeypatch.setattr(cache_folders, "can_be_written", lambda folder: False)
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     return tmp_path
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 PLANNED, STARTED, PROGRESS, FINISHED, RETRIED, ENDED = "planned", "started", "progress", "finished", "retried", "ended"
+COMPILING = "compiling"
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class Event:
     Attributes
     ----------
     kind : str
-        PLANNED (numbers: total, reused, workers), STARTED, PROGRESS (numbers: done, total), FINISHED (numbers:
+        PLANNED (numbers: total, reused, workers), COMPILING (kernels, before the first run on a machine; numbers: done,
+        total, and at first workers), STARTED, PROGRESS (numbers: done, total), FINISHED (numbers:
         state, seconds, peak_bytes, and merits: its figures of merit), RETRIED (a worker died) or ENDED (numbers: a
         count per state).
     name : str

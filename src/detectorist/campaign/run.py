@@ -13,7 +13,6 @@ from typing import Any, Protocol
 from detectorist.campaign import events, lock
 from detectorist.campaign.events import Event, Report
 from detectorist.campaign.job_keys import versions_of
-from detectorist.campaign.kernels import is_compiled
 from detectorist.campaign.ledger import FILE as LEDGER
 from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same, products_are_whole, who_began
 from detectorist.campaign.local_pool import LocalPool, PoolEvent
@@ -21,6 +20,8 @@ from detectorist.campaign.memory import format_bytes
 from detectorist.campaign.order import what_was_left
 from detectorist.campaign.plan import UNKNOWN_BYTES, Plan, PlannedJob
 from detectorist.campaign.this_process import ThisProcess
+from detectorist.compilation.ahead import Ahead
+from detectorist.compilation.kernel_lists import missing, read_list
 from detectorist.errors import OutputError, ParameterError
 from detectorist.interruption import ended_in_order
 from detectorist.modes import load_mode
@@ -196,11 +197,13 @@ class _Run:
         return LocalPool(size, memory_limit=self._execution.memory_limit, timeout_s=self._execution.timeout_s)
 
     def _work(self, pool: Pool) -> None:
-        if pool.size > 1 and len(self._waiting) > 1:
-            mode = self._waiting[0].job.mode
+        mode = self._waiting[0].job.mode
+        if self._execution.scheduler:
             pool.prepare(mode, len(self._waiting))
             # The first job compiles what is not compiled yet; the others find it in numba's cache.
-            self._compiling = not is_compiled(load_mode(mode).kernel)
+            self._compiling = len(self._waiting) > 1 and bool(missing(read_list(load_mode(mode).kernels())))
+        else:
+            self._prepare_here(pool, mode)
         with self._ledger.together():
             while self._waiting or self._alone or self._running:
                 while (planned := self._next(pool)) is not None:
@@ -208,6 +211,18 @@ class _Run:
                 self._ledger.write(at_most_every_s=WRITE_EVERY_S)
                 for event in pool.wait(POLL_S):
                     self._handle(event)
+
+    def _prepare_here(self, pool: Pool, mode: str) -> None:
+        """Compile what is not compiled yet while libraries are imported, and tell of it."""
+        ahead = Ahead(load_mode(mode).kernels())
+        try:
+            if ahead.number:
+                self._tell(events.COMPILING, done=0, total=ahead.number, workers=ahead.processes)
+            if ahead.number or (pool.size > 1 and len(self._waiting) > 1):
+                pool.prepare(mode, len(self._waiting))
+            ahead.wait(lambda done, total: self._tell(events.COMPILING, done=done, total=total))
+        finally:
+            ahead.close()
 
     def _next(self, pool: Pool) -> PlannedJob | None:
         """Return a job that may start now: others first, then those that must be alone, one by one."""

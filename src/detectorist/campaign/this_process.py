@@ -32,13 +32,14 @@ class ThisProcess:
         return 0 if self._job else 1
 
     def prepare(self, mode: str, count: int) -> None:
-        """Import nothing ahead: the first job does."""
-
-    def start(self, job: Job) -> None:
-        """Take a job, and settle for its mode until the end of the run."""
+        """Settle for a mode until the end of the run."""
         if not self._settled and gc.get_freeze_count() == 0:
             self._settled = True
-            settle_or_leave_it(job.mode)
+            settle_or_leave_it(mode)
+
+    def start(self, job: Job) -> None:
+        """Take a job, and settle for its mode."""
+        self.prepare(job.mode, 1)
         self._job = job
 
     def wait(self, timeout_s: float) -> list[PoolEvent]:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from detectorist.campaign.events import Event, Report
 
 
+#: Name of the bar for kernels that are compiled.
+_COMPILATION = "compiling for this machine (once)"
+
+
 @contextmanager
 def shown(*, as_json: bool = False, quiet: bool = False) -> Iterator[Report]:
     """Yield a function that shows the events of a run."""
@@ -49,7 +53,9 @@ def _print_json(event: Event) -> None:
 
 def _print_line(console: Console, event: Event) -> None:
     # The summary of the run repeats what the last event says.
-    if event.kind not in (events.PROGRESS, events.ENDED):
+    if event.kind not in (events.PROGRESS, events.ENDED) and not (
+        event.kind == events.COMPILING and event.numbers["done"]
+    ):
         console.out(printable(line_of(event)), highlight=False)
 
 
@@ -61,6 +67,8 @@ def line_of(event: Event) -> str:
         kept = f", {numbers['reused']} up to date" if numbers["reused"] else ""
         together = f", {numbers['workers']} at a time" if numbers["workers"] else ""
         return f"{clock} {numbers['total']} exposures{kept}{together}"
+    if event.kind == events.COMPILING:
+        return f"{clock} compiling {numbers['total']} functions for this machine (once; {numbers['workers']} at a time)"
     if event.kind == events.FINISHED:
         text = f": {event.text}" if event.text else ""
         return f"{clock} {event.name} {numbers['state']} in {numbers['seconds']:.1f} s{text}"
@@ -103,6 +111,8 @@ class _Bars:
         if event.kind == events.PLANNED:
             numbers = event.numbers
             self._progress.update(self._all, total=numbers["total"], completed=numbers["reused"])
+        elif event.kind == events.COMPILING:
+            self._compiled(event.numbers["done"], event.numbers["total"])
         elif event.kind == events.STARTED:
             self._tasks[event.name] = self._progress.add_task(f"  {event.name}", total=None, what="")
         elif event.kind == events.PROGRESS and event.name in self._tasks:
@@ -114,6 +124,13 @@ class _Bars:
             )
         elif event.kind in (events.FINISHED, events.RETRIED):
             self._end(event)
+
+    def _compiled(self, done: int, total: int) -> None:
+        if _COMPILATION not in self._tasks:
+            self._tasks[_COMPILATION] = self._progress.add_task(_COMPILATION, total=total, what="")
+        self._progress.update(self._tasks[_COMPILATION], completed=done)
+        if done == total:
+            self._progress.remove_task(self._tasks.pop(_COMPILATION))
 
     def _end(self, event: Event) -> None:
         if event.name in self._tasks:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -86,8 +87,6 @@ class Mode(ABC):
     stages: ClassVar[Mapping[str, str]] = MappingProxyType({})
     #: Endings of the products that a job is handed of those that it waits for.
     takes: ClassVar[tuple[str, ...]] = (SATURATED,)
-    #: Module with the kernel that takes longest to compile, as "engine/_ramp_tiles_nb"; "" for none.
-    kernel: ClassVar[str] = ""
 
     def exposure_of(self, path: Path) -> str:
         """Return the name of the exposure that a file belongs to."""
@@ -96,6 +95,10 @@ class Mode(ABC):
     def join(self, exposures: dict[str, list[Path]]) -> dict[str, list[Path]]:
         """Return the exposures that are reduced together under one name; by default each separately."""
         return exposures
+
+    def kernels(self) -> Path:
+        """Return the file that lists the mode's kernels, which may be missing: they are compiled ahead of a run."""
+        return Path(inspect.getfile(type(self))).with_name("kernels.json")
 
     @abstractmethod
     def check(self, job: Job) -> None:

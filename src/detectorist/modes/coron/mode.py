@@ -37,7 +37,6 @@ class CoronMode(Mode):
     commands: ClassVar = {"subtract": "detectorist.modes.coron.subtraction.command:subtract"}
     suffixes: ClassVar = ("_uncal.fits", "_uncal.fits.gz")
     stages: ClassVar = {"stage2": "detectorist.modes.coron.stages:CalibratedStage"}
-    kernel: ClassVar = "engine/_ramp_tiles_nb"
 
     def exposure_of(self, path: Path) -> str:
         """Return the name of the exposure, segments apart."""

@@ -42,7 +42,6 @@ class ImagingMode(Mode):
         "stage2": "detectorist.modes.imaging.stages:CalibratedStage",
         "stage3": "detectorist.modes.imaging.stages:MosaicStage",
     }
-    kernel: ClassVar = "engine/_ramp_tiles_nb"
 
     def exposure_of(self, path: Path) -> str:
         """Return the name of the exposure, segments apart."""

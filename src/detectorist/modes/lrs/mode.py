@@ -59,7 +59,6 @@ class LrsMode(Mode):
         name: "detectorist.modes.lrs.export:export_spectra"
         for name in ("eureka", "rainbow", "specutils", "light-curves", "exotic")
     }
-    kernel: ClassVar = "engine/_ramp_tiles_nb"
 
     def join(self, exposures: dict[str, list[Path]]) -> dict[str, list[Path]]:
         """Return exposures of one visit and activity, as a phase curve has them, as one time series.
