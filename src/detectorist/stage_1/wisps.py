@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -52,10 +53,10 @@ class WispsStep(DetectoristStep):
 
     The record holds the strengths with their errors, how far the wisp is displaced from its template, in the fit of a
     pixel or so (`displacement_pix`) and, if the template fits another place better, altogether (`elsewhere_pix`, else
-    None), how much of the
-    templates' light lies under sources (`hidden`), the share of the usable pixels that are not corrected because a
-    template has no value there (`uncovered`), and, as `curve`, the scatter of the image as a function of the strength
-    of the first component, with all varied together.
+    None), the width (sigma) of the Gaussian by which it is blunter than its template, negative where it is sharper
+    (`blur_pix`), how much of the templates' light lies under sources (`hidden`), the share of the usable pixels that
+    are not corrected because a template has no value there (`uncovered`), and, as `curve`, the scatter of the image as
+    a function of the strength of the first component, with all varied together.
     """
 
     class_alias = "wisps"
@@ -99,6 +100,7 @@ class WispsStep(DetectoristStep):
             "templates": [path.name for path in paths],
             "measured": fit.measured,
             "displacement_pix": list(found.displacement),
+            "blur_pix": math.copysign(math.sqrt(2 * abs(found.blur)), found.blur),
             "elsewhere_pix": _place(model, templates, flat),
             "residual_ratio": fit.residual_ratio,
             "hidden": hidden_share(found.mask, np.nan_to_num(templates).sum(axis=0)),

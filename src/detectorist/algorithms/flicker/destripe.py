@@ -39,8 +39,6 @@ WIDE_LIGHT_FROM_PIX = 512
 SLOW_ROWS, MOSTLY, CLEARLY = 50, 0.5, 3.0
 #: Light over the darkest places, in standard deviations of a pixel, up to which a place tells the level of the sky.
 FAINT = 0.3
-#: Level of an output's reference pixels, over the rms of 1/f noise, up to which it is noise.
-MOST_OF_NOISE = 3.0
 
 
 @dataclass(frozen=True)
@@ -223,10 +221,9 @@ def _levelled(part, dark, references, readout):
     """
     where, total = dark & part.used, part.total
     outputs = [slice(first, last) for first, last, _ in readout.outputs]
-    told = np.full(len(outputs), np.nan) if references is None else output_levels(references, readout)
-    known = [
-        k for k, one in enumerate(outputs) if np.abs(told[k]) < MOST_OF_NOISE * part.noise.rms and where[:, one].any()
-    ]
+    rms = part.noise.rms
+    told = np.full(len(outputs), np.nan) if references is None else output_levels(references, readout, rms)
+    known = [k for k, one in enumerate(outputs) if np.isfinite(told[k]) and where[:, one].any()]
     if known:
         shift = np.mean(
             [total[:, outputs[k]].mean(dtype=np.float64, where=where[:, outputs[k]]) - told[k] for k in known]

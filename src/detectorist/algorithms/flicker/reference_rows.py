@@ -10,16 +10,20 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy import ndimage
 
 from detectorist.algorithms.flicker.readout import Readout
 from detectorist.algorithms.flicker.spectrum import FlickerNoise
 
 #: Part of a column from which it counts as one of reference pixels.
 COLUMN_PART = 0.5
-#: Deviation from the others of its column, in robust sigma, from which a value is left out.
-CLIP_SIGMA = 4.0
+#: Deviation from the median of so many rows of all columns beside it, in robust sigma, from which a value is left out.
+#: Farther rows do not count: slow noise makes outliers of whole stretches, without which the level would be another.
+CLIP_ROWS, CLIP_SIGMA = 31, 4.0
 #: Fewest pixels that are used.
 MIN_PIXELS = 100
+#: Level of an output's reference pixels, over the rms of 1/f noise, up to which it is noise.
+MOST_OF_NOISE = 3.0
 
 
 class ReferenceRows(NamedTuple):
@@ -53,8 +57,9 @@ def reference_rows(images: np.ndarray, reference: np.ndarray | None) -> Referenc
     columns, usable = columns[usable.any(axis=0)], usable[:, usable.any(axis=0)]
     means = np.nanmedian(values, axis=0)
     values -= means
-    spread = 1.4826 * np.nanmedian(np.abs(values))
-    usable &= np.abs(np.nan_to_num(values)) < CLIP_SIGMA * spread
+    deviation = np.abs(np.nan_to_num(values - _slow_noise(values, columns)))
+    spread = 1.4826 * np.median(deviation[usable])
+    usable &= deviation < CLIP_SIGMA * spread
     if spread <= 0 or usable.sum() < MIN_PIXELS:
         return None
     values = np.where(usable, values, 0)
@@ -64,15 +69,27 @@ def reference_rows(images: np.ndarray, reference: np.ndarray | None) -> Referenc
     return ReferenceRows(values, usable, columns, _white(values, usable), means + beside)
 
 
-def output_levels(found: ReferenceRows, readout: Readout) -> np.ndarray:
-    """Return the mean of the reference pixels beside the rows of every output, (n_outputs,), NaN where it has none."""
+def _slow_noise(values, columns):
+    """Return the running median of rows, of neighbouring columns together, (ny, n)."""
+    slow = np.zeros_like(values)
+    for side in np.split(np.arange(columns.size), np.flatnonzero(np.diff(columns) > 1) + 1):
+        middle = np.nanmedian(np.where(np.isnan(values[:, side]).all(axis=1)[:, None], 0, values[:, side]), axis=1)
+        slow[:, side] = ndimage.median_filter(middle, CLIP_ROWS, mode="nearest")[:, None]
+    return slow
+
+
+def output_levels(found: ReferenceRows, readout: Readout, rms: float) -> np.ndarray:
+    """Return the mean of the reference pixels beside the rows of every output, (n_outputs,).
+
+    NaN where an output has none, and where they are so far from zero that this is not noise. rms : of the 1/f noise.
+    """
     levels = np.full(len(readout.outputs), np.nan)
     number = found.usable.sum(axis=0)
     for k, (first, last, _) in enumerate(readout.outputs):
         weight = number * ((found.columns >= first) & (found.columns < last))
         if weight.any():
             levels[k] = np.average(found.means, weights=weight)
-    return levels
+    return np.where(np.abs(levels) < MOST_OF_NOISE * rms, levels, np.nan)
 
 
 def bin_references(

@@ -17,7 +17,7 @@ from scipy.interpolate import BSpline
 
 from detectorist.algorithms.block_cholesky import BlockCholesky
 from detectorist.algorithms.flicker.readout import Readout
-from detectorist.algorithms.flicker.reference_rows import ReferenceRows, bin_references
+from detectorist.algorithms.flicker.reference_rows import ReferenceRows, bin_references, output_levels
 from detectorist.algorithms.flicker.spectrum import FlickerNoise, hold_own_noise
 from detectorist.algorithms.images.local_planes import bin_image, fit_planes
 from detectorist.algorithms.images.sources import hysteresis
@@ -34,6 +34,8 @@ BRIGHTEST = 3.0
 #: Standard deviation of a level of an output, in that of a pixel: reference pixels have told most of it. Much less, and
 #: steps between outputs on either side of a galaxy pass for a gradient of its light.
 LEVEL = 0.03
+#: Standard deviation of the level of an output from that of its reference pixels, in that of a pixel.
+REFERENCE_LEVEL = 0.005
 #: Variances of slow noise of each output, over those of the common noise, of which the likeliest is taken.
 OWN_PARTS = (0.03, 0.06, 0.12, 0.25, 0.5, 1.0, 2.0)
 #: Width (sigma) and bins of the first map of the light.
@@ -142,7 +144,9 @@ def solve_wide_light(
     moment = weight @ mean.ravel()
     others_moment = others.T @ moment
     if references is not None:
-        _add_references(normal, others_moment, *bin_references(references, rows, readout, noise))
+        told = output_levels(references, readout, noise.rms)
+        by_rows = bin_references(references, rows, readout, noise)
+        _add_references(normal, others_moment, *by_rows, told, REFERENCE_LEVEL * white)
     mixed = inner.whiten((surface.T @ weight @ others).toarray())
     light_moment = inner.whiten(surface.T @ moment)
     normal -= mixed.T @ mixed
@@ -227,16 +231,20 @@ def _offset_design(n_rows, n_columns, n_outputs):
     return sparse.csr_matrix((ones, (np.arange(which.size), which)), shape=(which.size, n_rows * n_outputs))
 
 
-def _add_references(normal, moment, means, certain):
+def _add_references(normal, moment, means, certain, told, unlike):
     """Add to the equations of the offsets, in place, what reference pixels say of them.
 
-    That is how an output's offsets change from row to row, not its level: that of its reference pixels is their own.
+    That is how an output's offsets change from row to row, and their level, from which that of the reference pixels
+    differs by a standard deviation of `unlike`; or by anything, where nothing is told (NaN).
     """
     n = means.shape[1]
     for k in np.flatnonzero(certain.any(axis=1)):
         part, weight = slice(k * n, (k + 1) * n), certain[k]
-        normal[part, part] += np.diag(weight) - np.outer(weight, weight) / weight.sum()
-        moment[part] += weight * (means[k] - np.average(means[k], weights=weight))
+        known = np.isfinite(told[k])
+        value = means[k] + told[k] if known else means[k]
+        total = weight.sum() + (unlike**-2 if known else 0)
+        normal[part, part] += np.diag(weight) - np.outer(weight, weight) / total
+        moment[part] += weight * (value - weight @ value / total)
 
 
 def _prior_of_nodes(shape, expected, white):

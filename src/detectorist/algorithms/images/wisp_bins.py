@@ -15,7 +15,9 @@ BIN_PIX = 8
 #: Templates are lit where they are brighter than this part of their peak, and than their noise by so many sigma.
 LIT, LIT_SIGMA = 0.02, 4.0
 #: Width (sigma, pixel) by which templates are smoothed before they are differentiated.
-GRADIENT_PIX = 2.0
+DERIVATIVE_PIX = 2.0
+#: Those of `shape_derivatives`.
+N_DERIVATIVES = 3
 #: Fewest bins with light of the template.
 MIN_LIT_BINS = 20
 #: What the scatter of bins exceeds that of their white noise by, in variance: stripes.
@@ -28,9 +30,9 @@ MISFIT_BINS = 2.5
 
 @dataclass(frozen=True)
 class Bins:
-    """Image, templates and their gradients in bins.
+    """Image, templates and their derivatives in bins.
 
-    totals : (1 + n + 2, ny, nx), sums of image, templates, derivatives along y and x of their sum. count : pixels.
+    totals : (1 + n + 3, ny, nx), sums of image, templates, `shape_derivatives` of their sum. count : pixels.
     white : variance of a bin's white noise. lit : where the templates have light.
     """
 
@@ -56,11 +58,11 @@ class Bins:
 
 @dataclass(frozen=True)
 class Sharp:
-    """What planes leave: image, templates and gradients, (1 + n + 2, ny, nx), and how much each bin counts.
+    """What planes leave: image, templates and derivatives, (1 + n + 3, ny, nx), and how much each bin counts.
 
-    noise : (n,), variance of the templates' own noise. white : variance of white noise, the templates' included.
-    structure : variance of what planes do not follow of galaxies. used : bins behind the fit. excluded : bins with
-    compact sources, and those without data.
+    noise : (n + 3, n + 3), covariance of the noise of templates and derivatives. white : variance of white noise, the
+    templates' included. structure : variance of what planes do not follow of galaxies. used : bins behind the fit.
+    excluded : bins with compact sources, and those without data.
     """
 
     rest: np.ndarray
@@ -89,13 +91,22 @@ def bin_wisp(image: np.ndarray, usable: np.ndarray, templates: np.ndarray) -> Bi
         raise TooFewPixels("wisp fit: the usable pixels have no scatter", n_pairs=int(steps.size))
     level = np.float32(np.median(image[::4][usable[::4]]))
     total, count = bin_image(image - level, usable, BIN_PIX)
-    gradients = np.gradient(ndimage.gaussian_filter(templates.sum(axis=0), GRADIENT_PIX, truncate=3))
-    totals = np.stack([total, *(bin_image(one, usable, BIN_PIX)[0] for one in (*templates, *gradients))])
+    derivatives = shape_derivatives(templates.sum(axis=0))
+    totals = np.stack([total, *(bin_image(one, usable, BIN_PIX)[0] for one in (*templates, *derivatives))])
     bins = Bins(totals, count, white**2 / np.maximum(count, 1), np.zeros(count.shape, bool), len(templates))
     lit = np.any([_lit(bins.mean(1 + i), bins.ok) for i in range(bins.n)], axis=0)
     bins = replace(bins, lit=ndimage.maximum_filter(lit, 3))
     require_bins(bins.lit & bins.ok)
     return bins
+
+
+def shape_derivatives(template: np.ndarray) -> np.ndarray:
+    """Return by how much a template (ny, nx) changes when it moves or becomes blunter, (3, ny, nx) float32.
+
+    Derivatives along y and x, and their second ones' sum: a Gaussian of width s adds s^2 / 2 times that.
+    """
+    smooth = ndimage.gaussian_filter(np.asarray(template, np.float32), DERIVATIVE_PIX, truncate=3)
+    return np.stack([*np.gradient(smooth), ndimage.laplace(smooth, mode="nearest")])
 
 
 def _lit(template, ok):

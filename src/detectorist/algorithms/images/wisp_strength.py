@@ -1,13 +1,14 @@
 """How strong a wisp of known shape is in an image full of sources, also where it lies under a galaxy.
 
 Filaments are tens of pixels wide, the light of a galaxy that hides them changes more slowly: planes fitted around every
-place remove it from image and template alike, and the residuals of both are compared. Compact sources are outliers of
-this comparison, searched for with the wisp subtracted, round by round. The first strength is one that they cannot
-shift: least absolute deviations of differences between places.
+place remove it from image and template alike, and the residuals of both are compared. Narrow planes follow a galaxy
+better, wide ones leave more of the wisp: of two kinds, those are taken with which the strength is surer. Compact
+sources are outliers of this comparison, searched for with the wisp subtracted, round by round. The first strength is
+one that they cannot shift: least absolute deviations of differences between places.
 
 Real wisps are not their templates. Their strength varies from place to place (several components under one template),
-and they are displaced: both are parameters, held to zero as strongly as the image allows (evidence of a Gaussian prior;
-MacKay 1992, Neural Computation 4, 415), and enter the error.
+they are displaced, and blunter or sharper: these are parameters, held to zero as strongly as the image allows (evidence
+of a Gaussian prior; MacKay 1992, Neural Computation 4, 415), and enter the error.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from detectorist.algorithms.images.local_planes import fit_planes
 from detectorist.algorithms.images.wisp_bins import (
     BIN_PIX,
     MIN_LIT_BINS,
+    N_DERIVATIVES,
     STRIPES,
     Sharp,
     bin_wisp,
@@ -29,8 +31,8 @@ from detectorist.algorithms.images.wisp_bins import (
 from detectorist.algorithms.images.wisp_variation import Strength, fit_variation
 from detectorist.errors import TooFewPixels
 
-#: Width (sigma) of the planes' Gaussian weights, pixel.
-KERNEL_PIX = 40.0
+#: Widths (sigma) of the planes' Gaussian weights, pixel, and how often they are fitted, each time to what they left.
+PLANES = ((40.0, 3), (28.0, 2))
 #: So many bins far from all light tell a template's noise to 5 %.
 FAR_BINS = 300
 #: What is left of a smooth surface by second differences along both axes: next to nothing.
@@ -72,8 +74,8 @@ def measure_strength(image: np.ndarray, usable: np.ndarray, templates: np.ndarra
     for a full frame.
     """
     bins = bin_wisp(image, usable, templates)
-    scale, sharp = _fit_robustly(bins)
-    return fit_variation(bins, sharp, scale, image.shape)
+    found = [fit_variation(bins, *_fit_robustly(bins, *planes), image.shape) for planes in PLANES]
+    return min(found, key=lambda one: one.covariance.sum())
 
 
 def _first_strength(bins):
@@ -95,17 +97,17 @@ def _first_strength(bins):
     return max(float(ratio[order][np.searchsorted(below, below[-1] / 2)]), 0.0)
 
 
-def _fit_robustly(bins):
-    """Return strengths of the whole wisp, and what planes leave without compact sources, in rounds."""
+def _fit_robustly(bins, kernel_pix, n_fits):
+    """Return what planes leave without compact sources, and strengths of the whole wisp, in rounds."""
     scale = np.full(bins.n, _first_strength(bins))
     excluded, structure = ~bins.ok, STRUCTURE_RANGE[0]
     for round_ in range(ROUNDS):
         count = np.where(excluded, 0, bins.count)
-        planes, weight = fit_planes(bins.totals, count, KERNEL_PIX / BIN_PIX)
+        planes, weight = fit_planes(bins.totals, count, kernel_pix / BIN_PIX, rounds=n_fits)
         rest = np.where(bins.ok, bins.totals / np.maximum(bins.count, 1) - planes, 0)
         seen = (weight > 0.1 * BIN_PIX**2) & ~excluded
         light = np.maximum(planes[0] - np.tensordot(scale, planes[1 : 1 + bins.n], 1), 0)
-        noise = _template_noise(rest[1 : 1 + bins.n], seen & ~bins.lit)
+        noise = _template_noise(rest[1 : 1 + bins.n], seen & ~bins.lit, kernel_pix)
         white = STRIPES * bins.white + scale**2 @ noise
         left = left_of(rest, scale)
         if round_ > 1:
@@ -119,10 +121,11 @@ def _fit_robustly(bins):
         excluded = ~bins.ok | ndimage.maximum_filter(left_of(rest, scale) > limit, 3)
         if round_ > 4 and np.abs(scale - before).max() < SETTLED:
             break
-    return scale, Sharp(rest, noise, white, structure * light**2, used, excluded)
+    noise = _shared_noise(rest[1:], seen & ~bins.lit, kernel_pix)
+    return Sharp(rest, noise, white, structure * light**2, used, excluded), scale
 
 
-def _template_noise(templates, dark):
+def _template_noise(templates, dark, kernel_pix):
     """Return the variance of the noise of templates (n, ny, nx) in bins without light; 0 where there are too few.
 
     Faint wings beside the light, and what planes make of them, scatter too: bins as far as the planes reach are left
@@ -131,7 +134,7 @@ def _template_noise(templates, dark):
     """
     if dark.sum() < MIN_LIT_BINS:
         return np.zeros(len(templates))
-    far = ndimage.distance_transform_edt(dark) > KERNEL_PIX / BIN_PIX
+    far = ndimage.distance_transform_edt(dark) > kernel_pix / BIN_PIX
     if far.sum() >= FAR_BINS:
         return (1.4826 * np.median(np.abs(templates[:, far]), axis=1)) ** 2
     scatter = 1.4826 * np.median(np.abs(templates[:, dark]), axis=1)
@@ -140,6 +143,19 @@ def _template_noise(templates, dark):
         return scatter**2
     rough = np.array([ndimage.convolve(one, SECOND_DIFFERENCES)[inner] for one in templates])
     return np.minimum(scatter, 1.4826 * np.median(np.abs(rough), axis=1) / np.linalg.norm(SECOND_DIFFERENCES)) ** 2
+
+
+def _shared_noise(columns, dark, kernel_pix):
+    """Return the covariance of the noise of templates and `wisp_bins.shape_derivatives` (n + 3, ny, nx) in dark bins.
+
+    Second derivatives share noise with their templates, first ones do not. Variances of sums and differences are
+    robust where means of products are not.
+    """
+    covariance = np.diag(_template_noise(columns, dark, kernel_pix))
+    templates, second = columns[:-N_DERIVATIVES], columns[-1]
+    above, below = (_template_noise(templates + sign * second, dark, kernel_pix) for sign in (1, -1))
+    covariance[: len(templates), -1] = covariance[-1, : len(templates)] = (above - below) / 4
+    return covariance
 
 
 def _structure(left, light, white, seen, before):

@@ -1,13 +1,14 @@
-"""Strengths that vary from place to place, and a displacement: how real wisps differ from their templates."""
+"""Strengths that vary from place to place, a displacement and another sharpness: how wisps differ from templates."""
 
 from __future__ import annotations
 
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
-from detectorist.algorithms.images.wisp_bins import BIN_PIX, Bins, Sharp, left_of
+from detectorist.algorithms.images.wisp_bins import BIN_PIX, N_DERIVATIVES, Bins, Sharp, left_of
 
 #: Places with less of the wisp's light squared have no strength of their own.
 LEAST_LIGHT = 0.002
@@ -17,13 +18,14 @@ LEAST_LEVEL, LEAST_TYPICAL = 1e-6, 0.05
 MISFIT_ROUNDS = 3
 #: Distance of the places between which the strength varies, pixel; the scatter of strengths that is tried, and how
 #: quickly a larger one becomes unlikely.
-PLACES_PIX, SCATTERS, USUAL_SCATTER = 192, (0.02, 0.05, 0.1, 0.15, 0.2), 0.1
+PLACES_PIX, SCATTERS, USUAL_SCATTER = 192, (0.005, 0.02, 0.05, 0.1, 0.15, 0.2), 0.1
 #: Standard deviation of a displacement, pixel: hardly any, or as far as templates were seen to be off.
 DISPLACEMENTS = (0.03, 1.5)
-#: Part of a strength that a template somewhat sharper or blunter than the wisp changes.
-SHAPE_ERROR = 0.012
-#: A strength that varies from place to place varies within places as well: as much, over so many parts of each.
-WITHIN_PLACES = 4
+#: The same of half the square of the width by which the wisp is blunter than its template (negative: sharper), pixel^2.
+BLURS = (0.03, 3.0)
+#: A strength that varies from place to place varies within places as well: as much, between so many parts along either
+#: axis.
+PARTS_OF_PLACES = 2
 #: Clusters of so many bins on a side tell how much the residuals of neighbours have in common.
 CLUSTERS = (1, 2, 4)
 
@@ -37,6 +39,7 @@ class Strength(NamedTuple):
     least_error : ndarray, shape (n,), what the error would be with white noise alone.
     local : ndarray of float32, shape (ny, nx), strength at every place over the mean.
     displacement : tuple of float, (y, x) of the wisp from its template, pixel.
+    blur : float, half the square of the width (sigma, pixel) by which it is blunter than its template.
     excluded : ndarray of bool, shape (ny, nx), compact sources and places that were not seen.
     residual_ratio : float, rms of the residuals where the template is lit over that expected.
     n_bins : int, bins behind the fit.
@@ -47,6 +50,7 @@ class Strength(NamedTuple):
     least_error: np.ndarray
     local: np.ndarray
     displacement: tuple[float, float]
+    blur: float
     excluded: np.ndarray
     residual_ratio: float
     n_bins: int
@@ -60,7 +64,8 @@ def fit_variation(bins: Bins, sharp: Sharp, scale: np.ndarray, shape: tuple[int,
     light = np.where(bins.lit, bins.wisp(share) ** 2, 0)
     light /= light.sum()
     places = [one for one in _hats(light.shape) if (one * light).sum() > LEAST_LIGHT]
-    fit, weight, found, inverse, scatter = _solve_in_rounds(bins, sharp, scale, active, share, places, typical)
+    fit, weight, solved = _solve_in_rounds(bins, sharp, scale, active, share, places, typical)
+    found = solved.found
     # The mean strength of each template: its own, and its share of the mean of what varies.
     mean = np.zeros((bins.n, len(found)))
     mean[active, np.arange(active.size)] = 1
@@ -68,8 +73,9 @@ def fit_variation(bins: Bins, sharp: Sharp, scale: np.ndarray, shape: tuple[int,
     mean[:, active.size : active.size + len(places)] = share[:, None] * parts
     mean[scale == 0] = 0
     result = mean @ found
-    unknown = SHAPE_ERROR**2 + scatter**2 * float((parts**2).sum()) / WITHIN_PLACES
-    covariance = mean @ inverse @ mean.T + unknown * np.outer(result, result)
+    wisp = np.tensordot(share * typical, sharp.rest[1 : 1 + bins.n, sharp.used], 1)
+    uneven = _unevenness(mean @ solved.response * wisp, result, light, sharp.used)
+    covariance = mean @ solved.covariance @ mean.T + solved.scatter**2 * uneven
     level = float(result[active].mean()) if active.size else 0.0
     course = np.tensordot(found[active.size : active.size + len(places)], np.array(places), 1) if places else 0 * light
     known = abs(level) > LEAST_LEVEL
@@ -81,7 +87,8 @@ def fit_variation(bins: Bins, sharp: Sharp, scale: np.ndarray, shape: tuple[int,
         _with_inactive(covariance, sharp, weight, scale),
         _least_errors(sharp, bins),
         ndimage.zoom(local.astype(np.float32), BIN_PIX, order=1, grid_mode=True, mode="nearest")[on_pixels],
-        (float(-found[-2] / level), float(-found[-1] / level)) if known else (0.0, 0.0),
+        (float(-found[-3] / level), float(-found[-2] / level)) if known else (0.0, 0.0),
+        float(found[-1] / level) if known else 0.0,
         np.repeat(np.repeat(sharp.excluded, BIN_PIX, 0), BIN_PIX, 1)[on_pixels],
         fit.residual_ratio(found),
         int(sharp.used.sum()),
@@ -89,20 +96,34 @@ def fit_variation(bins: Bins, sharp: Sharp, scale: np.ndarray, shape: tuple[int,
 
 
 def _solve_in_rounds(bins, sharp, scale, active, share, places, typical):
-    """Return regression, weights of bins, parameters and their covariance, and the scatter of strengths.
+    """Return regression, weights of bins, and what it finds.
 
     A strength that varies is no misfit: places count the less the more is left with it, not without it.
     """
     wisp = np.tensordot(share, sharp.rest[1 : 1 + bins.n], 1)
-    columns = np.stack([*sharp.rest[1 + active], *(wisp * one for one in places), *sharp.rest[-2:]])
+    columns = np.stack([*sharp.rest[1 + active], *(wisp * one for one in places), *sharp.rest[1 + bins.n :]])
     own = _own_parts(active, share, places, sharp.used)
     left = left_of(sharp.rest, scale)
     for _ in range(MISFIT_ROUNDS):
         weight = 1 / sharp.independent(left, bins)
         fit = _Regression(columns, weight, sharp, own, active.size)
-        found, inverse, scatter = fit.solve(max(abs(typical), LEAST_TYPICAL))
-        left = sharp.rest[0] - np.tensordot(found, columns, 1)
-    return fit, weight, found, inverse, scatter
+        solved = fit.solve(max(abs(typical), LEAST_TYPICAL))
+        left = sharp.rest[0] - np.tensordot(solved.found, columns, 1)
+    return fit, weight, solved
+
+
+def _unevenness(counted, strength, light, used):
+    """Return the covariance of strengths (n, n) for a scatter of 1 between parts of places.
+
+    A fit counts places otherwise than by their light squared: what varies within them does not cancel. counted :
+    (n, n_used), by how much strengths change with the wisp's relative strength in each bin.
+    """
+    missed = np.zeros((len(strength), *light.shape))
+    missed[:, used] = counted
+    missed -= strength[:, None, None] * light
+    size = PLACES_PIX // BIN_PIX // PARTS_OF_PLACES
+    parts = np.stack([_sums(one, size).ravel() for one in missed])
+    return parts @ parts.T
 
 
 def _least_errors(sharp, bins):
@@ -120,10 +141,12 @@ def _with_inactive(covariance, sharp, weight, scale):
 
 
 def _own_parts(active, share, places, used):
-    """Return how much of each template is in strengths and places, (n_templates, n_parameters, n_used)."""
-    parts = np.zeros((share.size, active.size + len(places), int(used.sum())))
+    """Return how much of each template and derivative is in each parameter, (n + 3, n_parameters, n_used)."""
+    n, first = share.size, active.size + len(places)
+    parts = np.zeros((n + N_DERIVATIVES, first + N_DERIVATIVES, int(used.sum())))
     parts[active, np.arange(active.size)] = 1
-    parts[:, active.size :] = share[:, None, None] * np.array([one[used] for one in places]).reshape(len(places), -1)
+    parts[:n, active.size : first] = share[:, None, None] * np.reshape([one[used] for one in places], (len(places), -1))
+    parts[n:, first:] = np.eye(N_DERIVATIVES)[:, :, None]
     return parts
 
 
@@ -138,33 +161,44 @@ def _hats(shape):
             yield np.outer(row, column)
 
 
+class _Solution(NamedTuple):
+    """Parameters, their covariance, the scatter of strengths, and how parameters follow the data of the used bins."""
+
+    found: np.ndarray
+    covariance: np.ndarray
+    scatter: float
+    response: np.ndarray
+
+
 class _Regression:
     """Least squares with Gaussian priors on what varies, whose widths the evidence chooses."""
 
     def __init__(self, columns, weight, sharp, own, n_free):
         self.shape, self.used = sharp.used.shape, sharp.used
         self.columns, self.data = columns[:, sharp.used], sharp.rest[0][sharp.used]
-        self.weight, self.n_free, self.n_places = weight[sharp.used], n_free, own.shape[1] - n_free
+        self.weight, self.n_free, self.n_places = weight[sharp.used], n_free, own.shape[1] - n_free - N_DERIVATIVES
         self.normal = (self.columns * self.weight) @ self.columns.T
-        for noise, part in zip(sharp.noise, own, strict=True):
-            self.normal[: len(part), : len(part)] -= noise * (part * self.weight) @ part.T
+        for noise, weighted in zip(sharp.noise, own * self.weight, strict=True):
+            for covariance, part in zip(noise, own, strict=True):
+                self.normal -= covariance * weighted @ part.T
         self.moment = (self.columns * self.weight) @ self.data
         self.square = float((self.weight * self.data**2).sum())
 
     def solve(self, typical):
-        """Return parameters, their covariance and the likeliest scatter of strengths, in rounds.
-
-        Residuals give the correlation of neighbours.
-        """
+        """Return the solution with the likeliest widths of priors, in rounds: residuals tell what neighbours share."""
         shared = 1.0
         for _ in range(3):
-            tries = [(*self._try(s, d, typical, shared), s) for s in SCATTERS for d in DISPLACEMENTS]
-            _, found, inverse, scatter = max(tries, key=lambda one: one[0])
+            tries = [
+                (*self._try(scatter, displacement, blur, typical, shared), scatter)
+                for scatter, displacement, blur in product(SCATTERS, DISPLACEMENTS, BLURS)
+            ]
+            _, found, covariance, scatter = max(tries, key=lambda one: one[0])
+            response = covariance @ (self.columns * self.weight) / shared
             shared = self._shared(found)
-        return found, inverse, scatter
+        return _Solution(found, covariance, scatter, response)
 
-    def _try(self, scatter, displacement, typical, shared):
-        widths = np.r_[np.full(self.n_places, scatter), np.full(2, displacement)] * typical
+    def _try(self, scatter, displacement, blur, typical, shared):
+        widths = np.r_[np.full(self.n_places, scatter), displacement, displacement, blur] * typical
         prior = np.r_[np.zeros(self.n_free), widths**-2]
         normal = self.normal / shared + np.diag(prior)
         found = np.linalg.solve(normal, self.moment / shared)

@@ -15,6 +15,7 @@ from detectorist.algorithms.flicker.readout import Blocks, Readout, alternating_
 from detectorist.algorithms.flicker.smoother import estimate_flicker_coarsely, estimate_noise, smooth_blocks
 from detectorist.algorithms.images.sources import mask_sources
 from detectorist.algorithms.images.wavelets import remove_noise
+from detectorist.algorithms.images.wisp_bins import shape_derivatives
 from detectorist.algorithms.images.wisp_fit import (
     FULL_FRAME_OUTPUTS,
     SIGNIFICANT_SIGMA,
@@ -39,6 +40,9 @@ class WispModel:
         Sources that were left out.
     displacement : tuple of float
         (y, x) of the wisp from its templates, pixel; it is in `image`.
+    blur : float
+        Half the square of the width (sigma, pixel) by which the wisp is blunter than its templates, negative where it
+        is sharper; it is in `image`.
     """
 
     fit: WispFit
@@ -46,6 +50,7 @@ class WispModel:
     variance: np.ndarray
     mask: np.ndarray
     displacement: tuple[float, float] = (0.0, 0.0)
+    blur: float = 0.0
 
 
 @one_thread
@@ -112,9 +117,9 @@ def find_wisps(
     if not significant:
         return WispModel(fit, nothing, nothing, found.excluded & ~bad)
     clean = np.stack([remove_noise(one) for one in given])
-    shifted = clean if not any(found.displacement) else _shifted(clean, found.displacement)
-    wisp, variance = wisp_image(shifted, found.scale, found.covariance)
-    return WispModel(fit, wisp * found.local, variance, found.excluded & ~bad, found.displacement)
+    adapted = np.stack([_adapted(one, found.displacement, found.blur) for one in clean])
+    wisp, variance = wisp_image(adapted, found.scale, found.covariance)
+    return WispModel(fit, wisp * found.local, variance, found.excluded & ~bad, found.displacement, found.blur)
 
 
 def _take_off_stripes(image, bad, templates, readout):
@@ -139,12 +144,11 @@ def _take_off_stripes(image, bad, templates, readout):
     return image - stripes, np.stack(taken)
 
 
-def _shifted(templates, displacement):
-    """Return templates displaced by a few pixels, to first order as they were fitted."""
-    gradients = [np.gradient(one) for one in templates]
-    return np.stack(
-        [one - displacement[0] * y - displacement[1] * x for one, (y, x) in zip(templates, gradients, strict=True)]
-    ).astype(np.float32)
+def _adapted(template, displacement, blur):
+    """Return a template displaced by a few pixels and as sharp as the wisp, to first order as it was fitted."""
+    derivatives = shape_derivatives(template)
+    change = (-displacement[0], -displacement[1], blur)
+    return template + np.tensordot(np.float32(change), derivatives, 1)
 
 
 def _unknown(shape, mask):

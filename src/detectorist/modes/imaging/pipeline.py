@@ -12,6 +12,8 @@ import numpy as np
 from stdatamodels.jwst.datamodels import CubeModel, ImageModel, JwstDataModel, RampModel
 
 from detectorist import models
+from detectorist.algorithms import dq
+from detectorist.algorithms.ramps.reference_rates import lift, sky_step
 from detectorist.errors import InputError, TooFewPixels
 from detectorist.fits_files import read_keywords
 from detectorist.modes.imaging import saturated
@@ -70,7 +72,7 @@ class ImagingRampFitStep(MarkedRampFitStep):
         on_groups = stripes is not None and not stripes.skip and self.parent.stripes_on == "groups"
         if on_groups:
             step_input = stripes.run(step_input)
-        rates = super().process(step_input)
+        rates = self._fit_with_weights_of_sky(step_input)
         for rate in rates if isinstance(rates, tuple) else ():
             if rate is None:
                 continue
@@ -78,6 +80,31 @@ class ImagingRampFitStep(MarkedRampFitStep):
             if on_groups:
                 add_variance(rate, stripes.mean_variance if isinstance(rate, ImageModel) else stripes.rate_variance)
         return rates
+
+    def _fit_with_weights_of_sky(self, ramp: Any) -> Any:
+        """Fit ramps, those of reference pixels with the weights of groups that the sky has."""
+        flags = np.asarray(ramp.pixeldq)
+        reference = dq.has(flags, dq.REFERENCE_PIXEL)
+        unusable = reference | dq.has(flags, dq.DO_NOT_USE)
+        step = sky_step(ramp.data, ramp.groupdq, unusable) if reference.any() else 0.0
+        if not step:
+            return super().process(ramp)
+        lift(ramp.data, reference, step)
+        try:
+            rates = super().process(ramp)
+        finally:
+            lift(ramp.data, reference, -step)
+        for rate in rates if isinstance(rates, tuple) else ():
+            if rate is not None:
+                lower_reference_rates(rate, reference, step / ramp.meta.exposure.group_time)
+        return rates
+
+
+def lower_reference_rates(rate: ImageModel | CubeModel, reference: np.ndarray, sky_dn_s: float) -> None:
+    """Take off the rate by which reference pixels were lifted, and the photon noise that they do not have."""
+    rate.data[..., reference] -= np.float32(sky_dn_s)
+    rate.var_poisson[..., reference] = 0
+    rate.err[..., reference] = np.sqrt(rate.var_rnoise[..., reference])
 
 
 class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):

@@ -49,7 +49,7 @@ def test_outputs_have_the_levels_of_their_reference_pixels(rng, border):
     image[:, :128] += 0.01
     image[:, 384:] -= 0.02
     image[200:220, 1] = 40.0
-    levels = output_levels(reference_rows(image[None], border), READOUT)
+    levels = output_levels(reference_rows(image[None], border), READOUT, 0.02)
     error = WHITE / np.sqrt(4 * (SIZE - 8))
     assert levels[[0, 3]] == pytest.approx([0.01, -0.02], abs=5 * error)
     assert np.isnan(levels[1:3]).all()
@@ -93,3 +93,25 @@ def test_noise_beside_reference_pixels_is_not_taken_for_light(rng, border):
         references=reference_rows(image[None], border),
     )
     assert found.mean(axis=1).std() < 0.0005
+
+
+@pytest.mark.parametrize("unlike", [0.0005, 0.1])
+def test_levels_of_outputs_follow_their_reference_pixels_as_far_as_these_are_like_them(unlike):
+    """One output of ten rows, each of which the image knows to 0.001 about a wrong level."""
+    n, known = 10, np.full(10, 0.001**-2.0)
+    normal, moment = np.diag(known), 0.004 * known
+    reference = np.full((1, n), 0.002**-2.0)
+    wide_light._add_references(normal, moment, np.zeros((1, n)), reference, np.array([0.0]), unlike)
+    found = np.linalg.solve(normal, moment).mean()
+    variances = 0.001**2 / n, 0.002**2 / n + unlike**2
+    assert found == pytest.approx(0.004 * variances[1] / sum(variances))
+
+
+def test_slow_noise_in_reference_pixels_is_part_of_their_level(rng, border):
+    """A stretch of rows many sigma off is noise of those rows, not an outlier."""
+    image = 0.002 * rng.normal(size=(SIZE, SIZE))
+    image[300:400] -= 0.03
+    found = reference_rows(image[None], border)
+    assert found.usable[300:400].mean() > 0.95
+    error = 0.002 / np.sqrt(4 * SIZE)
+    assert output_levels(found, READOUT, 0.02)[0] == pytest.approx(-0.03 * 100 / (SIZE - 8), abs=5 * error)

@@ -3,7 +3,6 @@
 import numpy as np
 
 from detectorist.algorithms.images.wavelets import remove_noise
-from detectorist.algorithms.images.wisp_variation import SHAPE_ERROR
 
 
 def test_light_keeps_its_strength_and_the_dark_loses_its_noise(rng):
@@ -11,7 +10,7 @@ def test_light_keeps_its_strength_and_the_dark_loses_its_noise(rng):
     light = 0.1 * np.exp(-0.5 * ((x - 150 + 0.3 * y) / 12) ** 2) * np.exp(-0.5 * ((y - 200) / 90) ** 2)
     noisy = light + 0.004 * rng.normal(size=light.shape)
     clean = remove_noise(noisy)
-    assert abs((clean * light).sum() / (light**2).sum() - 1) < SHAPE_ERROR  # what the error of a strength allows for
+    assert abs((clean * light).sum() / (light**2).sum() - 1) < 0.008  # faint light that is not told from noise
     assert clean[light < 1e-5].std() < 0.0006
     assert (clean - light)[light > 0.01].std() < 0.0035
 

@@ -65,7 +65,7 @@ def test_the_light_of_either_template_counts(rng):
     other = np.roll(TEMPLATE, 60, axis=1)
     both = binned(rng, templates=[TEMPLATE, other])
     assert both.n == 2
-    assert both.totals.shape == (5, 20, 25)
+    assert both.totals.shape == (6, 20, 25)
     assert_array_equal(both.lit, binned(rng).lit | binned(rng, templates=[other]).lit)
 
 

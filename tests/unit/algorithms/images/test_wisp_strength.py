@@ -96,10 +96,18 @@ class TestParts:
         dark = np.ones(shape, bool)
         dark[:3, :3] = False
         templates[:, ~dark] += 5.0
-        found = np.sqrt(wisp_strength._template_noise(templates, dark))
+        found = np.sqrt(wisp_strength._template_noise(templates, dark, 40.0))
         n = dark.sum()
         assert_allclose(found, [0.01, 0.03], rtol=max(5 * 1.2 / np.sqrt(2 * n), 0.06) * (1 if n > 1000 else 1.7))
-        assert not wisp_strength._template_noise(templates, ~dark).any()  # nine bins tell nothing
+        assert not wisp_strength._template_noise(templates, ~dark, 40.0).any()  # nine bins tell nothing
+
+    def test_a_second_derivative_shares_the_noise_of_its_template(self, rng):
+        noise, own, dark = rng.normal(size=(60, 60)), rng.normal(size=(60, 60)), np.ones((60, 60), bool)
+        columns = np.stack([noise, own, own, 0.5 * own - 2 * noise])
+        found = wisp_strength._shared_noise(columns, dark, 40.0)
+        assert_allclose(np.diag(found), [1, 1, 1, 4.25], rtol=0.15)
+        assert found[0, 3] == found[3, 0] == pytest.approx(-2, rel=0.15)
+        assert not found[:3, :3][~np.eye(3, dtype=bool)].any()
 
     def test_a_noisy_template_is_not_diluted(self, rng):
         # Without the correction the strength is too small by noise / (noise + structure): a third.

@@ -159,6 +159,20 @@ def test_a_displaced_template_is_moved_to_the_wisp(rng):
     assert_allclose(got.displacement, (2, -1), atol=0.7)
 
 
+@pytest.mark.parametrize("blur_pix", [2.5, -2.5])
+def test_a_template_gets_the_sharpness_of_the_wisp(rng, blur_pix):
+    """A template blunter or sharper than the wisp: the strength is within an error of a percent, and the image fits."""
+    sharp = FIRST + SECOND
+    blunt = ndimage.gaussian_filter(sharp, abs(blur_pix))
+    wisp, template = (blunt, sharp) if blur_pix > 0 else (sharp, blunt)
+    image = make_image(rng, wisp[None], [4.0], stripes=0)
+    got = wisps.find_wisps(image, NOTHING, template[None], readout=READOUT)
+    assert_allclose(got.blur, np.sign(blur_pix) * blur_pix**2 / 2, atol=1.2)
+    assert abs(got.fit.scale[0] - 4) < 3 * got.fit.error[0] < 0.12
+    left = 4 * wisp - got.image
+    assert (left**2).sum() < 0.2 * (16 * (wisp - template) ** 2).sum()
+
+
 def test_what_is_not_seen_is_unknown(rng):
     seen = FIRST < 0.001
     got = wisps.find_wisps(make_image(rng, np.array([FIRST]), [0.7]), ~seen, np.array([FIRST]), readout=READOUT)
