@@ -99,8 +99,7 @@ class WispsStep(DetectoristStep):
             "scale_error": fit.error,
             "templates": [path.name for path in paths],
             "measured": fit.measured,
-            "displacement_pix": list(found.displacement),
-            "blur_pix": math.copysign(math.sqrt(2 * abs(found.blur)), found.blur),
+            **_unlike_template(found),
             "elsewhere_pix": _place(model, templates, flat),
             "residual_ratio": fit.residual_ratio,
             "hidden": hidden_share(found.mask, np.nan_to_num(templates).sum(axis=0)),
@@ -160,6 +159,12 @@ class WispsStep(DetectoristStep):
 
 def _flat_fielded(model, flat: np.ndarray | None) -> np.ndarray:
     return np.asarray(model.data if flat is None else model.data / np.nan_to_num(flat, nan=1.0), np.float32)
+
+
+def _unlike_template(found: WispModel) -> dict[str, Any]:
+    """Return how the wisp differs from its template, for the record."""
+    blur_pix = math.copysign(math.sqrt(2 * abs(found.blur)), found.blur)
+    return {"displacement_pix": list(found.displacement), "blur_pix": blur_pix}
 
 
 def _place(model, templates: np.ndarray, flat: np.ndarray | None) -> list[float] | None:
