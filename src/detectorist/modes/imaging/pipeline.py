@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from jwst.jump import jump_step
+from stcal.jump.jump_class import JumpData
 from stdatamodels.jwst.datamodels import CubeModel, ImageModel, JwstDataModel, RampModel
 
 from detectorist import models
 from detectorist.algorithms import dq
+from detectorist.algorithms.ramps.group_noise import measure_group_noise, raise_read_noise
 from detectorist.algorithms.ramps.reference_rates import lift, sky_step
 from detectorist.errors import InputError, TooFewPixels
 from detectorist.fits_files import read_keywords
@@ -21,6 +24,7 @@ from detectorist.product_names import stem_of
 from detectorist.reduction import products
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
 from detectorist.reduction.detector1 import Detector1Pipeline
+from detectorist.reduction.engine_steps.base import replaced
 from detectorist.reduction.engine_steps.by_name import ENGINE_STEPS
 from detectorist.reduction.engine_steps.jump import EngineJumpStep
 from detectorist.reduction.engine_steps.ramp_fit import MarkedRampFitStep
@@ -49,15 +53,29 @@ _KINDS = {4: RampModel, 3: CubeModel, 2: ImageModel}
 
 
 class ImagingJumpStep(EngineJumpStep):
-    """Detect jumps, then flag large events with the pipeline's `snowballs` step, before the flags are used."""
+    """Detect jumps with all noise of groups counted, then flag large events with the pipeline's `snowballs` step."""
+
+    spec = """
+        count_group_noise = boolean(default=True) # 1/f noise between groups counts beside the read noise
+    """
 
     def process(self, step_input: Any) -> Any:
         """Return the ramps with the flags of both."""
-        ramp = super().process(step_input)
+        counted = replaced(jump_step, "JumpData", jump_data_with_group_noise)
+        with counted if self.count_group_noise else nullcontext():
+            ramp = super().process(step_input)
         snowballs = getattr(self.parent, "snowballs", None)
         if snowballs is None or models.state(ramp, "jump") != "COMPLETE":
             return ramp
         return snowballs.run(ramp)
+
+
+def jump_data_with_group_noise(ramp: RampModel, gain: np.ndarray, read_noise: np.ndarray, flags: Any) -> JumpData:
+    """Return what the standard step detects jumps in, with a read noise that has the 1/f noise of groups as well."""
+    unusable = dq.has(np.asarray(ramp.pixeldq), dq.REFERENCE_PIXEL | dq.DO_NOT_USE)
+    of_group = measure_group_noise(ramp.data, ramp.groupdq, unusable, gain)
+    raised = raise_read_noise(read_noise, of_group, ramp.meta.exposure.nframes or 1)
+    return JumpData(ramp, gain, raised, flags)
 
 
 class ImagingRampFitStep(MarkedRampFitStep):
