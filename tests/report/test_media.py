@@ -122,3 +122,15 @@ def test_an_id_that_a_figure_has_twice_is_told_apart(monkeypatch, tmp_path):
     monkeypatch.setattr(media, "draw_svg", lambda figure: drawn)
     text = Media()._svg(Figure(), "two panels")
     assert re.findall(r'id="([^"]+)"', text) == ["f1-a", "f1-b", "f1-a-2"]
+
+
+def test_a_figure_that_is_shown_twice_is_drawn_once_with_ids_of_its_own(figure, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(media, "draw_svg", lambda one, draw=media.draw_svg: drawn.append(one) or draw(one))
+    shown = Media()
+    first, second = (shown.figure(figure, name="x", label="x") for _ in range(2))
+    assert drawn == [figure]
+    ids = [re.findall(r'id="([^"]+)"', markup) for markup in (first, second)]
+    assert ids[0]
+    assert not {*ids[0]} & {*ids[1]}
+    assert [one.split("-", 1)[1] for one in ids[0]] == [one.split("-", 1)[1] for one in ids[1]]

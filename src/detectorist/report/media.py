@@ -7,6 +7,7 @@ import io
 import re
 from collections import Counter
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import matplotlib as mpl
 import numpy as np
@@ -46,6 +47,7 @@ class Media:
     def __init__(self, assets: Path | None = None):
         self._assets = assets
         self._count = 0
+        self._drawn: WeakKeyDictionary[Figure, str] = WeakKeyDictionary()  # a figure may be shown twice
 
     def figure(self, figure: Figure, *, name: str, label: str) -> Markup:
         """Return a figure as markup.
@@ -107,8 +109,10 @@ class Media:
         """Return a figure as SVG that takes colours and font of the page; ids are made unique."""
         self._count += 1
         prefix = f"f{self._count}-"
-        with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": prefix}):
-            text = draw_svg(figure)
+        if figure not in self._drawn:
+            with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": prefix}):
+                self._drawn[figure] = draw_svg(figure)
+        text = self._drawn[figure]
         for pattern in (_HEAD, _METADATA, _STYLE, _COMMENT):
             text = pattern.sub("", text, count=0 if pattern is _COMMENT else 1)
         text = _ID.sub(_Unique(prefix), text)

@@ -34,7 +34,7 @@ class SubtractGroupOffsetsStep(DetectoristStep):
         """Return the ramp without the offsets."""
         model = self.open_input(input_data, RampModel)
         unusable = dq.has(np.asarray(model.pixeldq, np.uint32), dq.DO_NOT_USE | dq.REFERENCE_PIXEL)
-        unusable = unusable | dq.has(models.group_flags(model), dq.SATURATED).any(axis=1)
+        unusable = unusable | dq.has(np.bitwise_or.reduce(models.group_flags(model), axis=1), dq.SATURATED)
         found = measure_group_offsets(model.data, ~unusable)
         if found.n_pixels == 0:
             return self.skip_because(model, f"ramps of {model.data.shape[1]} groups are too short for it")

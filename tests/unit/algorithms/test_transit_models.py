@@ -1,5 +1,8 @@
 """Transit, eclipse and phase curve: against an integration over the star's disk that knows nothing of batman."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -103,3 +106,17 @@ def test_unit_cube_holds_the_physical_coefficients_and_no_others():
 def test_laws_that_cannot_be(law, coefficients, words):
     with pytest.raises(ParameterError, match=words):
         require_law(law, coefficients)
+
+
+def test_batman_is_there_without_build_tools_and_still_detects_threads():
+    code = (
+        "import sys; from detectorist.algorithms.spectra.transit_models import _import_batman\n"
+        "batman = _import_batman()\n"
+        "assert not {'setuptools', 'distutils'} & sys.modules.keys()\n"
+        "from batman import openmp; early = openmp.detect; late = sys.modules['batman.openmp']\n"
+        "import detectorist.algorithms.spectra.transit_models as models\n"
+        "models.import_module = lambda name: type('Found', (), {'detect': staticmethod(lambda: name)})\n"
+        "assert early() == 'batman.openmp' and 'batman.openmp' not in sys.modules\n"
+        "assert _import_batman.__globals__['sys'].modules['batman'] is batman\n"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

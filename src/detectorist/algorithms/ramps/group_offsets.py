@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectorist.algorithms.medians import medians_of_rows
+from detectorist.algorithms.ramps._group_offsets_nb import medians_of_columns, medians_of_departures
 from detectorist.algorithms.ramps.refpix import N_OUTPUTS
 
 #: Columns up to this quantile of brightness are taken for those beside the star.
@@ -67,13 +67,11 @@ def measure_group_offsets(data: np.ndarray, usable: np.ndarray) -> GroupOffsets:
     for k, ramps in enumerate(data):
         faint = _faint_pixels(ramps, usable[k], middle)
         for parity in (0, 1):
-            left = _departures(ramps[:, parity::2][:, faint[parity::2]], middle)
-            counts[parity] = left.shape[1]
-            if left.shape[1] < MIN_PIXELS:
+            counts[parity] = n_pixels = np.count_nonzero(faint[parity::2])
+            if n_pixels < MIN_PIXELS:
                 continue
-            offset[k, :, parity] = medians_of_rows(left)
-            spread = 1.4826 * medians_of_rows(np.abs(left - offset[k, :, parity, None]))
-            noise.append(1.25 * np.median(spread) / np.sqrt(left.shape[1]))
+            offset[k, :, parity], spread = _departures(ramps[:, parity::2], faint[parity::2], middle)
+            noise.append(1.25 * np.median(spread) / np.sqrt(n_pixels))
     return GroupOffsets(offset, float(np.median(noise)) if noise else 0.0, min(counts))
 
 
@@ -85,22 +83,29 @@ def _faint_pixels(ramps: np.ndarray, usable: np.ndarray, middle: slice) -> np.nd
     rise = ramps[middle.stop - 1].astype(float) - ramps[middle.start]
     known = usable & np.isfinite(rise)
     light = np.full(rise.shape[1], np.nan)
-    for column in np.flatnonzero(known.any(axis=0)):
-        light[column] = np.median(rise[known[:, column], column])
+    medians_of_columns(rise, known, light)
     if not known.any():
         return known
     with np.errstate(invalid="ignore"):
         return known & (light <= np.nanquantile(light, FAINT_QUANTILE))
 
 
-def _departures(ramps: np.ndarray, middle: slice) -> np.ndarray:
-    """Return ramps (n_groups, n_pixels) less the straight lines through their middle."""
+def _departures(ramps: np.ndarray, pixels: np.ndarray, middle: slice) -> tuple[np.ndarray, np.ndarray]:
+    """Return what all pixels of a group have in common beside the lines through the middle of ramps, and its spread.
+
+    ramps : (n_groups, ny, nx). pixels : (ny, nx) True for those that take part.
+
+    Returns the median over the pixels and 1.4826 times the median absolute deviation, both of shape (n_groups,).
+    """
     groups = np.arange(len(ramps), dtype=float)
     centre = groups[middle].mean()
     lever = groups[middle] - centre
-    taken = ramps[middle].astype(float)
+    taken = ramps[middle][:, pixels].astype(float)
     slope = lever @ taken / (lever @ lever)
-    return ramps - taken.mean(axis=0) - np.outer(groups - centre, slope)
+    median, spread = np.empty(len(ramps)), np.empty(len(ramps))
+    rows, columns = np.nonzero(pixels)
+    medians_of_departures(ramps, rows, columns, taken.mean(axis=0), slope, groups - centre, median, spread)
+    return median, 1.4826 * spread
 
 
 def subtract_group_offsets(data: np.ndarray, offset: np.ndarray, *, out: np.ndarray | None = None) -> np.ndarray:

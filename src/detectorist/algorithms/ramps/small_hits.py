@@ -40,7 +40,7 @@ RATE_CHANGE_ODDS = 100.0
 class SmallHits(NamedTuple):
     """Group flags with the hits in them."""
 
-    groupdq: np.ndarray  # a new array of the input's shape
+    groupdq: np.ndarray  # of the input's shape: `out`, or a new array
     number: int  # groups flagged
 
 
@@ -52,6 +52,7 @@ def flag_small_hits(
     *,
     n_frames: float,
     threshold_sigma: float = 4.5,
+    out: np.ndarray | None = None,
 ) -> SmallHits:
     """Flag hits that the search within each ramp has left.
 
@@ -67,6 +68,8 @@ def flag_small_hits(
         Frames averaged into a group.
     threshold_sigma : float
         Significance of a hit.
+    out : ndarray of uint8, same shape, C order, optional
+        Where the flags go, which may be `groupdq` itself; by default a new array.
 
     Returns
     -------
@@ -78,7 +81,9 @@ def flag_small_hits(
     from detectorist.algorithms.ramps._small_hits_tiles_nb import flag_tiles
 
     n_ints, n_groups = data.shape[:2]
-    flags = np.array(groupdq, np.uint8, order="C")
+    flags = np.array(groupdq, np.uint8, order="C") if out is None else out
+    if out is not None and out is not groupdq:
+        out[...] = groupdq
     used = _differences_known(flags)
     if n_ints < FEWEST_INTEGRATIONS or used.size < 2:
         return SmallHits(flags, 0)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib import import_module
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +16,8 @@ from detectorist.errors import ParameterError
 
 #: What may be seen of the planet.
 EVENTS = ("transit", "eclipse", "phase_curve")
+#: Module of batman that needs the build tools.
+_OPENMP = "batman.openmp"
 #: Parameters of the orbit that can be fitted.
 ORBITAL = ("mid_time", "a_over_rs", "inclination_deg")
 
@@ -119,8 +125,7 @@ class PlanetModel:
         n_harmonics: int = 1,
         exposure_d: float = 0.0,
     ):
-        import batman
-
+        batman = _import_batman()
         if event not in EVENTS:
             raise ParameterError(f"event is {event!r}; {', '.join(EVENTS)} are known")
         self.event, self.orbit, self.law, self.n_harmonics = event, orbit, law, n_harmonics
@@ -192,3 +197,20 @@ class PlanetModel:
                 k * phase
             )
         return flux
+
+
+def _import_batman() -> Any:
+    """Return batman without the build tools, which it imports for a tenth of a second to ask a compiler about OpenMP.
+
+    It asks only where several threads are wanted, and gets its answer then.
+    """
+    if not {"batman", _OPENMP} & sys.modules.keys():
+        sys.modules[_OPENMP] = ModuleType(_OPENMP)
+        sys.modules[_OPENMP].detect = _detect_openmp  # type: ignore[attr-defined]
+    return import_module("batman")
+
+
+def _detect_openmp() -> bool:
+    """Return what batman's own module finds."""
+    sys.modules.pop(_OPENMP, None)
+    return import_module(_OPENMP).detect()

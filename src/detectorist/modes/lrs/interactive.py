@@ -14,7 +14,7 @@ from bokeh.models import ColumnDataSource, HoverTool, Whisker
 from bokeh.plotting import figure
 
 from detectorist.algorithms.spectra.light_curves import LightCurve
-from detectorist.algorithms.spectra.quick_transit import fit_quick_transit
+from detectorist.algorithms.spectra.quick_transit import QuickTransit
 from detectorist.figures.time_series_quality import (
     BIN_UM,
     SPECTRAL_COLOURS,
@@ -29,10 +29,9 @@ SERIES, MODEL = "#3a8fd0", "#d9622b"
 TOOLS = "pan,box_zoom,xwheel_zoom,reset"
 
 
-def draw_white_light(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return the white light curve."""
+def draw_white_light(arrays: Mapping[str, np.ndarray], fit: QuickTransit) -> dict[str, Any]:
+    """Return the white light curve with its fit."""
     white, hours = white_light(arrays), hours_of(arrays)
-    fit = fit_quick_transit(hours, white.flux)
     upper, lower = _new_plot("relative flux", height=330), _new_plot("residuals (ppm)", height=190)
     upper.xaxis.axis_label = None
     lower.x_range = upper.x_range

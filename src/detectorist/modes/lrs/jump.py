@@ -113,6 +113,7 @@ def _with_small_hits(settings: JumpData, found: Found) -> Found:
         settings.rnoise_2d,
         n_frames=settings.n_reads_groupdiff[0] / 2,
         threshold_sigma=settings.rejection_thresh,
+        out=flags,
     )
     log.info("jump: %d small hits found with the rates of all integrations", small.number)
     return small.groupdq, pixels, n_hits + small.number, events

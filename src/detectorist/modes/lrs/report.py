@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -42,6 +42,10 @@ class LrsSections(Section):
     checks: ClassVar = quality.CHECKS
     merits: ClassVar = quality.MERITS
 
+    def __init__(self) -> None:
+        # The opening and the figures of an exposure share what is read and fitted.
+        self._products = lru_cache(MOST_OPENINGS)(_Products)
+
     def defaults(self) -> dict[tuple[str, str], Any]:
         """Return the parameters of a bare LrsPipeline."""
         from detectorist.modes.lrs.pipeline import LrsPipeline
@@ -51,7 +55,7 @@ class LrsSections(Section):
 
     def thumbnail(self, exposure: Exposure) -> np.ndarray | None:
         """Return all light curves at once: time upward, wavelength to the right."""
-        found = _Products(exposure.folder)
+        found = self._products(exposure.folder)
         if found.spectra is None:
             return None
         relative = time_series_quality.relative_flux(found.spectra)
@@ -66,7 +70,7 @@ class LrsSections(Section):
     def opening(self, exposures: Sequence[Exposure]) -> Iterator[Opening]:
         """Yield the white light curve of the first exposures, with transit, baseline and residuals."""
         for exposure in exposures[:MOST_OPENINGS]:
-            panel = next(self._light(_Products(exposure.folder)), None)
+            panel = next(self._light(self._products(exposure.folder)), None)
             if panel is not None and panel.key == "lrs_white_light":
                 yield Opening(exposure, panel)
 
@@ -75,7 +79,7 @@ class LrsSections(Section):
         if brief:
             yield from self._drawn(exposure.folder / "figures")
             return
-        found = _Products(exposure.folder)
+        found = self._products(exposure.folder)
         yield from self._light(found)
         if found.frames is not None:
             yield from self._frames(found)
@@ -102,14 +106,8 @@ class LrsSections(Section):
         if spectra is None:
             return
         white, fit = found.white, found.fit
-        hours = time_series_quality.hours_of(spectra)
         if white is not None:
-            yield Panel(
-                "lrs_white_light",
-                "White light curve",
-                lambda: time_series.draw_white_light(white, hours, fit),
-                interactive=lambda: _interactive("draw_white_light", spectra),
-            )
+            yield found.white_light
         yield Panel("lrs_light_curves_2d", "All light curves at once", lambda: time_series.draw_light_curves(spectra))
         yield Panel(
             "lrs_spectroscopic",
@@ -151,10 +149,10 @@ class LrsSections(Section):
             yield Panel("lrs_errors", "Calibration of the errors", lambda: time_series_quality.draw_errors(spectra))
 
 
-def _interactive(name: str, spectra: dict[str, np.ndarray]) -> dict[str, Any]:
+def _interactive(name: str, *arguments: Any) -> dict[str, Any]:
     from detectorist.modes.lrs import interactive
 
-    return getattr(interactive, name)(spectra)
+    return getattr(interactive, name)(*arguments)
 
 
 @dataclass(frozen=True)
@@ -195,6 +193,18 @@ class _Products:
     def fit(self) -> Any:
         """Transit and baseline of the white light curve, as its numbers have it."""
         return None if self.white is None else measurements.fit_white_light(self.white, self.spectra)
+
+    @cached_property
+    def white_light(self) -> Panel:
+        """The panel of the white light curve, which may be shown twice and is drawn once."""
+        assert self.spectra is not None
+        hours = time_series_quality.hours_of(self.spectra)
+        return Panel(
+            "lrs_white_light",
+            "White light curve",
+            cache(lambda: time_series.draw_white_light(self.white, hours, self.fit)),
+            interactive=cache(lambda: _interactive("draw_white_light", self.spectra, self.fit)),
+        )
 
     @property
     def white_photon_error(self) -> np.ndarray | None:

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from detectorist.algorithms.ramps.group_offsets import measure_group_offsets, middle_groups, subtract_group_offsets
+from detectorist.algorithms.ramps._group_offsets_nb import medians_of_columns
+from detectorist.algorithms.ramps.group_offsets import (
+    _departures,
+    measure_group_offsets,
+    middle_groups,
+    subtract_group_offsets,
+)
 
 NY, NX = 120, 72
 
@@ -70,3 +76,23 @@ def test_without_usable_pixels_there_is_nothing_to_measure(rng):
     found = measure_group_offsets(ramps, np.zeros((3, NY, NX), bool))
     assert not found.offset.any()
     assert found.n_pixels == 0
+
+
+def test_medians_of_departures_are_those_of_numpy(rng):
+    ramps = rng.normal(0, 5, (9, 30, 40)).astype(np.float32) + np.arange(9, dtype=np.float32)[:, None, None]
+    pixels = rng.random((30, 40)) < 0.4
+    median, spread = _departures(ramps, pixels, middle_groups(9))
+    groups = np.arange(9.0)
+    lines = np.polyfit(groups[middle_groups(9)], ramps[middle_groups(9)][:, pixels].astype(float), 1)
+    left = ramps[:, pixels] - np.outer(groups, lines[0]) - lines[1]
+    np.testing.assert_allclose(median, np.median(left, axis=1), atol=1e-12)
+    np.testing.assert_allclose(spread, 1.4826 * np.median(np.abs(left - median[:, None]), axis=1), atol=1e-12)
+
+
+def test_medians_of_columns_leave_out_what_is_not_known(rng):
+    image, known = rng.normal(size=(11, 6)), rng.random((11, 6)) < 0.6
+    known[:, 2] = False
+    found = np.zeros(6)
+    medians_of_columns(image, known, found)
+    expected = [np.median(image[known[:, x], x]) if known[:, x].any() else np.nan for x in range(6)]
+    np.testing.assert_array_equal(found, expected)

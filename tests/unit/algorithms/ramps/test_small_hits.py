@@ -139,3 +139,15 @@ def test_pixels_without_gain_or_noise_are_not_searched(rng):
     gain[:10], read_noise[10:] = np.nan, 0.0
     assert flag_small_hits(data, np.zeros(data.shape, np.uint8), gain, read_noise, n_frames=1).number == 0
     assert len(places) > 200
+
+
+def test_flags_may_go_into_the_given_ones(rng):
+    data, _ = struck(rng, ramps_of(rng, rates_of(12), 8), sigma=6.0)
+    flags = np.zeros(data.shape, np.uint8)
+    apart = flagged(data, flags)
+    assert not flags.any()
+    into = np.ones_like(flags)
+    np.testing.assert_array_equal(flagged(data, flags, out=into).groupdq, apart.groupdq)
+    assert flagged(data, flags, out=flags).groupdq is flags
+    np.testing.assert_array_equal(flags, apart.groupdq)
+    np.testing.assert_array_equal(into, apart.groupdq)
