@@ -46,13 +46,20 @@ def bin_sums(image, usable, levels, edges, size):
     ny, nx = image.shape
     total = np.zeros(((ny + size - 1) // size, (nx + size - 1) // size), np.float32)
     count = np.zeros(total.shape, np.float32)
+    zero, one = np.float32(0), np.float32(1)
     for y in range(ny):
         for part in range(edges.size - 1):
             level = levels[y, part]
             if np.isnan(level):
                 continue
-            for x in range(edges[part], edges[part + 1]):
-                if usable[y, x]:
-                    total[y // size, x // size] += image[y, x] - level
-                    count[y // size, x // size] += 1.0
+            x = edges[part]
+            while x < edges[part + 1]:
+                column = x // size
+                last = min((column + 1) * size, edges[part + 1])
+                amount, number = total[y // size, column], count[y // size, column]
+                for i in range(x, last):
+                    amount += image[y, i] - level if usable[y, i] else zero
+                    number += one if usable[y, i] else zero
+                total[y // size, column], count[y // size, column] = amount, number
+                x = last
     return total, count

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+#: Pixels that are looked at together: most have no flag.
+TOGETHER = 64
 #: Columns of a table of regions.
 AREA, JUMPS, OLD, SUM_Y, SUM_X, SUM_YY, SUM_XX, SUM_XY, N_COLUMNS = range(9)
 
@@ -18,6 +20,13 @@ def find_runs(plane, bits):
     for y in range(ny):
         x = 0
         while x < nx:
+            if x % TOGETHER == 0 and x + TOGETHER <= nx:
+                together = np.uint8(0)
+                for i in range(x, x + TOGETHER):
+                    together |= plane[y, i]
+                if together & bits == 0:
+                    x += TOGETHER
+                    continue
             if plane[y, x] & bits == 0:
                 x += 1
                 continue

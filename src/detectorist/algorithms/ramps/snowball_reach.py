@@ -90,26 +90,23 @@ def _cutout(shape, y, x, reach):
 
 def _profile(data, groupdq, y, x, farthest):
     """Return by how much more every ring gained than in quiet groups, and what counts as charge, (n_groups - 1, n)."""
+    from detectorist.algorithms.ramps import _snowball_reach_nb as kernels
+
     n_rings = int(np.ceil(farthest / RING_PIX))
     rows, columns = _cutout(data.shape[1:], y, x, farthest)
-    yy, xx = np.ogrid[rows, columns]
-    ring = (np.hypot(yy - y, xx - x) / RING_PIX).astype(int).ravel()
-    order = np.argsort(ring, kind="stable")
-    borders = np.searchsorted(ring[order], np.arange(n_rings + 1))
+    shape = rows.stop - rows.start, columns.stop - columns.start
+    numbers = kernels.ring_numbers(*shape, rows.start, columns.start, float(y), float(x), RING_PIX)
+    order, borders = kernels.rings_in_order(numbers, n_rings)
     gain, least = np.full((2, len(data) - 1, n_rings), np.nan)
+    step, seen = np.empty(shape), np.empty(n_rings)
     for group in range(1, len(data)):
-        step = np.subtract(data[group, rows, columns], data[group - 1, rows, columns], dtype=float)
-        hidden = dq.has(groupdq[group, rows, columns], dq.DO_NOT_USE | dq.SATURATED)
-        step[hidden] = np.nan
-        noise = 1.4826 * _median(np.abs(np.diff(step, axis=1)).ravel()) / np.sqrt(2)
-        values = step.ravel()[order]
-        for k in range(n_rings):
-            seen = values[borders[k] : borders[k + 1]]
-            seen = seen[np.isfinite(seen)]
-            if seen.size >= LEAST_PIXELS:
-                gain[group - 1, k] = np.median(seen)
-                # The error of a median is 1.25 times that of a mean.
-                least[group - 1, k] = noise * max(NOISE_PART, SIGMA * 1.25 / np.sqrt(seen.size))
+        planes = (one[rows, columns] for one in (data[group - 1], data[group], groupdq[group]))
+        kernels.gains(*planes, np.uint8(dq.DO_NOT_USE | dq.SATURATED), step)
+        noise = 1.4826 * kernels.median_step(step) / np.sqrt(2)
+        kernels.ring_medians(step.ravel(), order, borders, LEAST_PIXELS, gain[group - 1], seen)
+        # The error of a median is 1.25 times that of a mean.
+        enough = seen >= LEAST_PIXELS
+        least[group - 1, enough] = noise * np.maximum(NOISE_PART, SIGMA * 1.25 / np.sqrt(seen[enough]))
     excess = gain - _quiet(gain)
     outer = excess[:, -max(int(OUTER_PART * n_rings), 1) :]
     level = [np.median(one[np.isfinite(one)]) if np.isfinite(one).any() else 0.0 for one in outer]
@@ -139,8 +136,3 @@ def _follow(excess, least, radius_pix):
         elif k - last >= EMPTY_RINGS:
             break
     return (last + 1) * RING_PIX
-
-
-def _median(values):
-    values = values[np.isfinite(values)]
-    return float(np.median(values)) if values.size else 0.0

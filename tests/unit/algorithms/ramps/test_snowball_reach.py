@@ -104,3 +104,23 @@ def test_a_small_event_without_a_halo_is_flagged_as_far_as_expected(rng):
     found = flag_snowballs(flags[None], data=data[None], averaged=True)
     assert dq.has(found.groupdq[0, 2], dq.JUMP_DET)[distance() < 8].all()
     assert found.n_released == 0
+
+
+def test_rings_have_the_medians_of_numpy(rng):
+    from detectorist.algorithms.ramps import _snowball_reach_nb as kernels
+
+    values = rng.normal(size=(20, 30))
+    values[rng.random(values.shape) < 0.1] = np.nan
+    numbers = kernels.ring_numbers(20, 30, 5, 7, 15.3, 20.1, 2.0)
+    yy, xx = np.ogrid[5:25, 7:37]
+    assert_array_equal(numbers, (np.hypot(yy - 15.3, xx - 20.1) / 2.0).astype(int).ravel())
+    order, borders = kernels.rings_in_order(numbers, 6)
+    medians, seen = np.empty((2, 6))
+    kernels.ring_medians(values.ravel(), order, borders, 20, medians, seen)
+    rings = [values.ravel()[numbers == k] for k in range(6)]
+    assert_array_equal(seen, [np.isfinite(one).sum() for one in rings])
+    expected = [np.nanmedian(one) if np.isfinite(one).sum() >= 20 else np.nan for one in rings]
+    assert_array_equal(medians, expected)
+    steps = np.abs(np.diff(values, axis=1))
+    assert kernels.median_step(values) == np.nanmedian(steps)
+    assert kernels.median_step(values[:, :1]) == 0
