@@ -59,8 +59,19 @@ def test_flagged_pixels_and_outliers_of_integrations_are_left_out(tmp_path):
     got = compare_image(*write(tmp_path, bias=0.5, flags=flags, integrations=outliers, attrs=attrs))
     assert got.n_pixels == 130 * SHAPE[1]
     assert got.bias == pytest.approx(0.5, abs=0.05)
-    assert got.companion == pytest.approx(0.5 * np.sqrt(29), abs=4)  # 29 pixels, each half a sigma too bright
+    assert abs(got.companion) < 4  # half a sigma too bright, as all around it is
     assert any("companion" in line for line in got.lines())
+
+
+def test_a_companion_is_judged_above_its_surroundings(tmp_path):
+    attrs = {"companion_y": 120.0, "companion_x": 100.0}
+    rate, truth = write(tmp_path, width=0.0, integrations=np.zeros((2, *SHAPE)), attrs=attrs)
+    distance = np.hypot(*(np.indices(SHAPE) - np.array([120, 100])[:, None, None]))
+    n, n_ring = (distance <= 3).sum(), ((distance >= 6) & (distance <= 12)).sum()
+    with fits.open(rate, mode="update") as opened:
+        opened["ERR"].data[:] = 0.15
+        opened["SCI"].data[:] += 3.0 + 0.15 * (distance <= 3)
+    assert compare_image(rate, truth).companion == pytest.approx(np.sqrt(n / (1 + n / n_ring)), rel=1e-4)
 
 
 def test_other_shapes_and_nothing_usable_are_refused(tmp_path):

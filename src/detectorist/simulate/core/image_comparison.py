@@ -13,7 +13,8 @@ from detectorist.fits_files import read_array
 
 #: Half the range between the 16th and the 84th percentile of a normal distribution is its standard deviation.
 _ONE_SIGMA_PERCENTILES = (15.8655, 84.1345)
-_COMPANION_RADIUS_PIX = 3.0
+#: Radius of the aperture on a companion, and of the ring around it that tells the level there.
+_COMPANION_RADIUS_PIX, _RING_PIX = 3.0, (6.0, 12.0)
 _FULL_FRAME_PIX, _FULL_FRAME_OUTPUTS = 2048, 4
 
 
@@ -33,7 +34,8 @@ class ImageComparison:
     n_pixels : int
         Pixels compared.
     companion : float
-        (measured - true) / error of the light within 3 pixels of a companion; NaN without one.
+        (measured - true) / error of the light within 3 pixels of a companion, both above their surroundings: subarrays
+        without reference pixels keep the mean of slow 1/f noise, which `bias` shows. NaN without one.
     """
 
     bias: float
@@ -51,7 +53,7 @@ class ImageComparison:
             f"medians of rows scatter by {self.rows:.4f} DN/s ({self.rows_expected:.4f} expected without stripes)",
         ]
         if np.isfinite(self.companion):
-            words.append(f"companion: {self.companion:+.2f} sigma from the true flux")
+            words.append(f"companion: {self.companion:+.2f} sigma from the true flux, above its surroundings")
         return words
 
 
@@ -123,4 +125,9 @@ def _companion_pull(truth, away: np.ndarray, err: np.ndarray) -> float:
     y, x = np.indices(away.shape)
     distance = np.hypot(y - truth.attrs["companion_y"], x - truth.attrs["companion_x"])
     inside = (distance <= _COMPANION_RADIUS_PIX) & np.isfinite(away)
-    return float(away[inside].sum() / np.sqrt((err[inside] ** 2).sum())) if inside.any() else float("nan")
+    ring = (distance >= _RING_PIX[0]) & (distance <= _RING_PIX[1]) & np.isfinite(away)
+    if not inside.any() or not ring.any():
+        return float("nan")
+    n, level = int(inside.sum()), float(np.mean(away[ring]))
+    of_level = (err[ring] ** 2).sum() / int(ring.sum()) ** 2
+    return float((away[inside].sum() - n * level) / np.sqrt((err[inside] ** 2).sum() + n**2 * of_level))
