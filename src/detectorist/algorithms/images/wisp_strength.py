@@ -101,13 +101,18 @@ def _fit_robustly(bins, kernel_pix, n_fits):
     """Return what planes leave without compact sources, and strengths of the whole wisp, in rounds."""
     scale = np.full(bins.n, _first_strength(bins))
     excluded, structure = ~bins.ok, STRUCTURE_RANGE[0]
+    fitted, derivatives = bins.totals[: 1 + bins.n], bins.totals[1 + bins.n :]
+
+    def without_planes(totals):
+        planes, weight = fit_planes(totals, count, kernel_pix / BIN_PIX, rounds=n_fits)
+        return np.where(bins.ok, totals / np.maximum(bins.count, 1) - planes, 0), planes, weight
+
     for round_ in range(ROUNDS):
         count = np.where(excluded, 0, bins.count)
-        planes, weight = fit_planes(bins.totals, count, kernel_pix / BIN_PIX, rounds=n_fits)
-        rest = np.where(bins.ok, bins.totals / np.maximum(bins.count, 1) - planes, 0)
+        rest, planes, weight = without_planes(fitted)
         seen = (weight > 0.1 * BIN_PIX**2) & ~excluded
-        light = np.maximum(planes[0] - np.tensordot(scale, planes[1 : 1 + bins.n], 1), 0)
-        noise = _template_noise(rest[1 : 1 + bins.n], seen & ~bins.lit, kernel_pix)
+        light = np.maximum(planes[0] - np.tensordot(scale, planes[1:], 1), 0)
+        noise = _template_noise(rest[1:], seen & ~bins.lit, kernel_pix)
         white = STRIPES * bins.white + scale**2 @ noise
         left = left_of(rest, scale)
         if round_ > 1:
@@ -121,6 +126,7 @@ def _fit_robustly(bins, kernel_pix, n_fits):
         excluded = ~bins.ok | ndimage.maximum_filter(left_of(rest, scale) > limit, 3)
         if round_ > 4 and np.abs(scale - before).max() < SETTLED:
             break
+    rest = np.concatenate([rest, without_planes(derivatives)[0]])
     noise = _shared_noise(rest[1:], seen & ~bins.lit, kernel_pix)
     return Sharp(rest, noise, white, structure * light**2, used, excluded), scale
 
