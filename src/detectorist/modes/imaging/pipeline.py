@@ -128,8 +128,9 @@ def lower_reference_rates(rate: ImageModel | CubeModel, reference: np.ndarray, s
 class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
     """Detector1Pipeline with snowballs flagged before its one ramp fit, and a rate without wisps and 1/f noise.
 
-    Takes an `_uncal.fits` (or a `_rate.fits`, from which it continues). All other steps are the standard ones, compiled
-    where the results are bit-identical; the standard Detector1Pipeline is not modified.
+    Takes an `_uncal.fits` (or a `_rate.fits`, from which it continues). Jumps are sought with the 1/f noise between
+    groups counted, and reference pixels are fitted with the weights of the sky. All other steps are the standard ones,
+    compiled where the results are bit-identical; the standard Detector1Pipeline is not modified.
 
     The uncorrected rate is kept beside the product, as `*_rate_prewisp.fits` and `*_rate_pre1f.fits`. Wisps are not
     subtracted, with a warning, if no folder of templates is given. From the rates of the integrations the same wisp is
