@@ -139,7 +139,7 @@ def destripe(
 def _by_flicker(images, bad, readout, flat, mask, reference, vertical):
     mean, common_bad = _mean_image(images, bad)
     settings = {"readout": readout, "columns": vertical}
-    own_part = 0.0
+    beside = {"least_own": 0.0, "unmasked_light": 0.0}
     if mask is None:
         tier = mask_sources(_flattened(mean, flat), common_bad, n_outputs=len(readout.outputs)).tier
         mean = _without_flat_sky(mean, flat, common_bad | (tier > 0))
@@ -148,7 +148,7 @@ def _by_flicker(images, bad, readout, flat, mask, reference, vertical):
         sketch, light, known = _model_outskirts(mean, common_bad, mask, sketch, settings)
         if min(mask.shape) >= WIDE_LIGHT_FROM_PIX:
             known_noise = {"white": sketch.white, "references": reference_rows(images, reference)}
-            sketch, light, wings, own_part = _model_wide_light(
+            sketch, light, wings, beside = _model_wide_light(
                 mean, common_bad, mask & ~known, light, known_noise, settings
             )
             mask, known = mask | wings, known & ~wings
@@ -159,10 +159,10 @@ def _by_flicker(images, bad, readout, flat, mask, reference, vertical):
     wide = light if np.shape(light) == mask.shape and reference_rows(images, reference) is None else None
     left_out = mask & ~known
     if len(images) == 1:
-        found = estimate_flicker(mean - light, common_bad | left_out, sketch=sketch, least_own=own_part, **settings)
+        found = estimate_flicker(mean - light, common_bad | left_out, sketch=sketch, **beside, **settings)
         parts = [_with_steps(found, mean, common_bad, flat, readout)]
     else:
-        parts = _one_by_one(images, bad, mask, left_out, light, flat, own_part, settings)
+        parts = _one_by_one(images, bad, mask, left_out, light, flat, beside, settings)
     dark = _is_dark(light, mask.shape, parts[0].noise.white)
     references = [reference_rows(image[None], reference) for image in images]
     parts = [_levelled(part, dark, one, readout) for part, one in zip(parts, references, strict=True)]
@@ -182,7 +182,7 @@ def _by_flicker(images, bad, readout, flat, mask, reference, vertical):
     )
 
 
-def _one_by_one(images, bad, mask, left_out, light, flat, own_part, settings):
+def _one_by_one(images, bad, mask, left_out, light, flat, beside, settings):
     """Return the noise of every image, all of one spectrum; an exposure may have many."""
     readout = settings["readout"]
 
@@ -191,10 +191,10 @@ def _one_by_one(images, bad, mask, left_out, light, flat, own_part, settings):
             yield _without_flat_sky(image, flat, one_bad | mask), one_bad
 
     noise = pool_noise([estimate_noise(one - light, one_bad | left_out, readout=readout) for one, one_bad in ready()])
-    noise = hold_own_noise(noise, readout, own_part)
+    noise = hold_own_noise(noise, readout, beside["least_own"])
     parts = []
     for one, one_bad in ready():
-        found = estimate_flicker(one - light, one_bad | left_out, noise=noise, **settings)
+        found = estimate_flicker(one - light, one_bad | left_out, noise=noise, **beside, **settings)
         parts.append(_with_steps(found, one, one_bad, flat, readout))
     return parts
 
@@ -274,7 +274,7 @@ def _model_outskirts(image, bad, mask, sketch, settings):
 def _model_wide_light(image, bad, left_out, light, known_noise, settings):
     """Return a sketch of the noise, the light to subtract, and wings of compact sources to mask, in two rounds.
 
-    The last is what the outputs have of their own, see `solve_wide_light`.
+    The last are settings of `estimate_flicker`, see `WideLight`.
     """
     readout = settings["readout"]
     noise = estimate_noise(image - light, bad | left_out, readout=readout)
@@ -283,16 +283,16 @@ def _model_wide_light(image, bad, left_out, light, known_noise, settings):
     wings = np.zeros(bad.shape, bool)
     for last in (False, True):
         usable = ~(bad | left_out | wings)
-        light, own_part = solve_wide_light(image, usable, expected, noise=noise, readout=readout, **known_noise)
-        light -= np.float32(sketch.level)
-        noise = hold_own_noise(noise, readout, own_part)
+        found = solve_wide_light(image, usable, expected, noise=noise, readout=readout, **known_noise)
+        light = found.light - np.float32(sketch.level)
+        noise = hold_own_noise(noise, readout, found.own_part)
         sketch = estimate_flicker_coarsely(image - light, ~usable, noise=noise, **settings)
         if last:
             break
         rest = image - light - sketch.total()
         wings = mask_wings(rest, ~(bad | left_out), left_out)
         expected = light_over_darkest(light)
-    return sketch, light, wings, own_part
+    return sketch, light, wings, {"least_own": found.own_part, "unmasked_light": found.unmasked}
 
 
 def _by_medians(images, bad, readout, flat, mask, thresh):

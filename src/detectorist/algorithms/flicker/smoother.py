@@ -16,7 +16,7 @@ Rows of the image are runs of this time line; columns are not. A constant of eac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +47,8 @@ MAD_TO_SIGMA = 1.4826
 STEP_PIX = 32
 #: Fewest columns of an output that tell how odd and even ones differ.
 MIN_ALTERNATING = 16
+#: Parts of the rows of a column whose scatter tells its error, and the fewest of them.
+COLUMN_PARTS, MIN_COLUMN_PARTS = 32, 8
 #: Order of the polynomial along x that counts as light, not as offsets of columns.
 COLUMN_LIGHT_ORDER = 5
 
@@ -69,6 +71,8 @@ class Flicker:
     noise : FlickerNoise
     level : float
         Mean of the image about which the noise was estimated.
+    unmasked_light : float
+        Variance that unknown light adds to a pixel, as `estimate_flicker` was told.
     """
 
     pattern: np.ndarray
@@ -79,6 +83,7 @@ class Flicker:
     column_variance: np.ndarray
     noise: FlickerNoise
     level: float
+    unmasked_light: float = 0.0
 
     @property
     def total(self) -> np.ndarray:
@@ -90,9 +95,11 @@ class Flicker:
 
         A pixel that was not used gets the posterior variance P of the pattern. A used one has part of its own
         noise subtracted with the pattern: with white noise R its variance becomes R - P, for
-        Cov(noise, estimate) = P. What is too fast to be estimated is in both.
+        Cov(noise, estimate) = P. Where unknown light counts as noise of Q, the pixel's own noise is a part R / (R + Q)
+        of what its data bring to the estimate: R + P - 2 P R / (R + Q). What is too fast to be estimated is in both.
         """
-        change = np.where(self.used, -self.variance, self.variance)
+        own_part = self.noise.white / (self.noise.white + self.unmasked_light)
+        change = self.variance * np.where(self.used, np.float32(1 - 2 * own_part), np.float32(1))
         change += np.float32(self.fast_variance)
         change += self.column_variance.astype(np.float32)
         return change
@@ -108,6 +115,7 @@ def estimate_flicker(
     clip_sigma: float = 4.0,
     sketch: Sketch | None = None,
     least_own: float = 0.0,
+    unmasked_light: float = 0.0,
 ) -> Flicker:
     """Estimate 1/f noise and its uncertainty.
 
@@ -131,6 +139,9 @@ def estimate_flicker(
     least_own : float
         Least variance of each output's own slow noise over that of the common noise (`spectrum.hold_own_noise`), where
         the spectrum is estimated here.
+    unmasked_light : float
+        Variance of a pixel by light that is neither masked nor known, over the pixels that it lights together: counts
+        as noise of the pixels, so that the means of rows are trusted less.
 
     Returns
     -------
@@ -159,7 +170,8 @@ def estimate_flicker(
     means, counts = blocks.average(image, usable, offsets, expected, clip)
     light = _gradient_light(means, counts, blocks)
     noise = noise or hold_own_noise(fit_noise(means - light, counts, blocks), readout, least_own)
-    time_line, spread = _noise_of_blocks(means - light, counts, blocks, noise, want_variance=True)
+    uncertain = replace(noise, white=noise.white + unmasked_light)
+    time_line, spread = _noise_of_blocks(means - light, counts, blocks, uncertain, want_variance=True)
     expected = blocks.paint(time_line + light.T, straight=True)
     column_variance = np.zeros(image.shape[1])
     if columns:
@@ -176,6 +188,7 @@ def estimate_flicker(
         column_variance=column_variance,
         noise=noise,
         level=level,
+        unmasked_light=unmasked_light,
     )
 
 
@@ -391,9 +404,8 @@ def _of_all_outputs(means, white):
 
 def _column_offsets(image, usable, offsets, level, pattern, clip, readout):
     """Return level plus offset of each column, shrunk by its error, and the offsets' variance, both (nx,)."""
-    from detectorist.algorithms.flicker._smoother_nb import column_sums
-
-    total, count = column_sums(image, usable, offsets, pattern, clip)
+    totals, counts = _column_parts(image, usable, offsets, pattern, clip)
+    total, count = totals.sum(axis=0), counts.sum(axis=0)
     seen = count > 0
     raw = np.where(seen, offsets - level + total / np.maximum(count, 1), 0.0)
     x = np.linspace(-1, 1, raw.size)
@@ -405,13 +417,43 @@ def _column_offsets(image, usable, offsets, level, pattern, clip, readout):
         light *= np.clip(1 - 4 * chance / np.maximum(light**2, 1e-300), 0, 1)
         raw = np.where(seen, raw - legendre.legval(x, light), 0.0)
     error = np.full(raw.size, np.inf)
-    error[seen] = (clip / 4.0) ** 2 / count[seen]
+    error[seen] = (clip / 4.0) ** 2 * scatter_of_parts(totals, counts, (clip / 4.0) ** 2) / count[seen]
     alternating = _alternating_columns(raw, seen, readout)
     raw = np.where(seen, raw - alternating, 0.0)
     typical = (MAD_TO_SIGMA * np.median(np.abs(raw[seen]))) ** 2 if seen.any() else 0.0
     spread = max(typical - float(np.median(error[seen])) if seen.any() else 0.0, 0.0)
     share = np.where(seen, spread / np.maximum(spread + error, 1e-300), 0.0)
     return level + alternating + share * raw, np.full(raw.size, spread) * (1.0 - share)
+
+
+def _column_parts(image, usable, offsets, pattern, clip):
+    """Return sums and numbers of usable pixels of each column, in parts of its rows, both (n_parts, nx)."""
+    from detectorist.algorithms.flicker._smoother_nb import column_sums
+
+    parts = np.array_split(np.arange(len(image)), min(COLUMN_PARTS, len(image)))
+    rows = [slice(part[0], part[-1] + 1) for part in parts]
+    sums = [column_sums(image[part], usable[part], offsets, pattern[part], clip) for part in rows]
+    return np.array([total for total, _ in sums]), np.array([count for _, count in sums])
+
+
+def scatter_of_parts(totals: np.ndarray, counts: np.ndarray, variance: float) -> float:
+    """Return the variance of means of columns over what the noise of their pixels makes, 1 or more.
+
+    Parts of a column scatter about its mean by the noise of their pixels and by light that is not masked, of faint
+    stars in a crowded field, of which the mean has its share.
+
+    totals, counts : ndarray of float, shape (n_parts, nx), sums of pixels and their numbers.
+    variance : of a pixel's noise.
+    """
+    number = counts.sum(axis=0)
+    enough = (counts > 0).sum(axis=0) > len(counts) / 2
+    if len(counts) < MIN_COLUMN_PARTS or not enough.any():
+        return 1.0
+    mean = totals.sum(axis=0) / np.maximum(number, 1)
+    apart = np.where(counts > 0, totals - counts * mean, 0.0)
+    # Expected: the pixels of a part have their noise, less their part in the mean.
+    expected = variance * (counts * (1 - counts / np.maximum(number, 1))).sum(axis=0)
+    return max(float(np.median((apart**2).sum(axis=0)[enough] / expected[enough])), 1.0)
 
 
 def _alternating_columns(raw, seen, readout):

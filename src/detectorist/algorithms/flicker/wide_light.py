@@ -16,6 +16,7 @@ from scipy import linalg, ndimage, sparse
 from scipy.interpolate import BSpline
 
 from detectorist.algorithms.block_cholesky import BlockCholesky
+from detectorist.algorithms.flicker.clumps import measure_clumps
 from detectorist.algorithms.flicker.readout import Readout
 from detectorist.algorithms.flicker.reference_rows import ReferenceRows, bin_references, output_levels
 from detectorist.algorithms.flicker.spectrum import FlickerNoise, hold_own_noise
@@ -29,6 +30,9 @@ COUPLED_ROWS = 3
 #: Expected light of a node: a multiple of the light seen there, and what is always allowed, in standard deviations of a
 #: pixel; and the change of light over light seen to the next node.
 LIGHT, CHANGE = (10.0, 0.05), 0.4
+#: Variance that unknown light adds to a bin, over that of the noise there, from which a field is crowded; and the
+#: change of light over light seen in such a field, of the wings of stars.
+CROWDED, CROWDED_CHANGE = 2.0, 1.0
 #: Light seen at most, in standard deviations of a pixel: what is brighter is masked.
 BRIGHTEST = 3.0
 #: Standard deviation of a level of an output, in that of a pixel: reference pixels have told most of it. Much less, and
@@ -95,6 +99,20 @@ class _Offsets(NamedTuple):
         return found, 0.5 * float(found @ self.moment) - 0.5 * log_determinant - log_factor
 
 
+class WideLight(NamedTuple):
+    """What `solve_wide_light` finds.
+
+    light : (ny, nx) float32, with the level of the sky.
+    own_part : the outputs' own slow noise over the common, as a ratio of variances.
+    unmasked : variance that light in clumps adds to a pixel of a crowded field, as noise that would make the same error
+        of a mean; 0 elsewhere.
+    """
+
+    light: np.ndarray
+    own_part: float
+    unmasked: float
+
+
 def solve_wide_light(
     image: np.ndarray,
     usable: np.ndarray,
@@ -104,8 +122,8 @@ def solve_wide_light(
     white: float,
     readout: Readout,
     references: ReferenceRows | None = None,
-) -> tuple[np.ndarray, float]:
-    """Return wide light with the level of the sky, (ny, nx) float32, and the outputs' own slow noise over the common.
+) -> WideLight:
+    """Return wide light, and what is left of light and noise beside it.
 
     Parameters
     ----------
@@ -126,37 +144,92 @@ def solve_wide_light(
     -----
     Variograms cannot tell the slow noise of single outputs: it is a part of the noise, and light that was subtracted
     before may hold it. Here its strength is the likeliest of some, light and noise being free to explain the image.
+    Light that the nodes cannot follow, of faint stars in a crowded field, scatters bins more than their pixels do; it
+    is measured, and counts as noise of a bin (`clumps`): otherwise it would pass for noise of the outputs. Where it is
+    more than the noise of the pixels, nothing tells what the outputs have of their own, and 0 is assumed.
     A few hundred MB and half a second for a full frame: a sparse system of the nodes, reduced to the rows' offsets.
     """
     rows, columns = _edges(image.shape, readout)
     count = _sums(usable.astype(np.float32), rows, columns)
     level = float(np.median(image[::4][usable[::4]]))
     mean = _sums(np.where(usable, image - np.float32(level), 0), rows, columns) / np.maximum(count, 1)
-    weight = sparse.diags((count / white**2).ravel())
     along, across = (_splines(edges, n) for edges, n in zip((rows, columns), image.shape, strict=True))
-    surface = sparse.kron(along, across, format="csr")
-    offsets = _offset_design(len(rows) - 1, len(columns) - 1, len(readout.outputs))
-    constant = np.ones((mean.size, 1))
-    prior = _prior_of_nodes(image.shape, expected, white)
-    inner = BlockCholesky(surface.T @ weight @ surface + prior, COUPLED_ROWS * across.shape[1])
-    others = sparse.hstack([offsets, sparse.csr_matrix(constant)]).tocsr()
-    normal = (others.T @ weight @ others).toarray()
-    moment = weight @ mean.ravel()
-    others_moment = others.T @ moment
+    told = None
     if references is not None:
-        told = output_levels(references, readout, noise.rms)
         by_rows = bin_references(references, rows, readout, noise)
-        _add_references(normal, others_moment, *by_rows, told, REFERENCE_LEVEL * white)
-    mixed = inner.whiten((surface.T @ weight @ others).toarray())
-    light_moment = inner.whiten(surface.T @ moment)
-    normal -= mixed.T @ mixed
-    others_moment -= mixed.T @ light_moment
-    found, own_part = _likeliest(_Offsets(normal, others_moment, rows, readout, white), noise)
-    nodes = inner.solve_transposed(light_moment - mixed @ found).reshape(along.shape[1], across.shape[1])
+        told = (*by_rows, output_levels(references, readout, noise.rms), REFERENCE_LEVEL * white)
+    bins = _Bins(
+        surface=sparse.kron(along, across, format="csr"),
+        nodes_across=across.shape[1],
+        others=_other_design(len(rows) - 1, len(columns) - 1, len(readout.outputs)),
+        prior=_prior_of_nodes(image.shape, expected, white),
+        references=told,
+        rows=rows,
+        readout=readout,
+        white=white,
+    )
+    variance = white**2 / np.maximum(count, 1)
+    certain = np.where(count > 0, 1 / variance, 0)
+    nodes, others, own_part = bins.solve(mean, certain, noise)
+    rest = mean - bins.expected(nodes, others, mean.shape)
+    clumps = measure_clumps(rest, variance, count > 0, len(readout.outputs))
+    crowded = sum(clumps) > CROWDED * (np.median(variance[count > 0]) + _noise_within_rows(noise, readout))
+    if sum(clumps) > 0:
+        if crowded:
+            bins = bins._replace(prior=_prior_of_nodes(image.shape, expected, white, change=CROWDED_CHANGE))
+        certain = np.where(count > 0, 1 / (variance + sum(clumps)), 0)
+        nodes, others, own_part = bins.solve(mean, certain, noise, any_own=not crowded)
+    nodes = nodes.reshape(along.shape[1], across.shape[1])
     on_rows, on_columns = (_splines(np.arange(n + 1), n) for n in image.shape)
     light = (on_rows @ nodes) @ on_columns.T.toarray()
-    light += level + found[-1]
-    return light.astype(np.float32), own_part
+    light += level + others[-1]
+    unmasked = sum(clumps) * float(np.median(count[count > 0])) if crowded else 0.0
+    return WideLight(light.astype(np.float32), own_part, unmasked)
+
+
+class _Bins(NamedTuple):
+    """The linear problem of light and offsets on the bins of an image.
+
+    surface : (n_bins, n_nodes), light, of `nodes_across` nodes in a row. others : (n_bins, n + 1), offsets of rows and
+        the level of the sky.
+    prior : (n_nodes, n_nodes), inverse covariance of nodes. references : what `_add_references` takes.
+    """
+
+    surface: sparse.csr_matrix
+    nodes_across: int
+    others: sparse.csr_matrix
+    prior: sparse.csr_matrix
+    references: tuple[np.ndarray, np.ndarray, np.ndarray, float] | None
+    rows: np.ndarray
+    readout: Readout
+    white: float
+
+    def solve(
+        self, mean: np.ndarray, certain: np.ndarray, noise: FlickerNoise, *, any_own: bool = True
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return nodes, offsets with the level, and the outputs' own part, from bins with inverse variances.
+
+        any_own : whether the outputs' own part is looked for, or 0.
+        """
+        weight = sparse.diags(certain.ravel())
+        surface, others = self.surface, self.others
+        inner = BlockCholesky(surface.T @ weight @ surface + self.prior, COUPLED_ROWS * self.nodes_across)
+        normal = (others.T @ weight @ others).toarray()
+        moment = weight @ mean.ravel()
+        others_moment = others.T @ moment
+        if self.references is not None:
+            _add_references(normal, others_moment, *self.references)
+        mixed = inner.whiten((surface.T @ weight @ others).toarray())
+        light_moment = inner.whiten(surface.T @ moment)
+        normal -= mixed.T @ mixed
+        others_moment -= mixed.T @ light_moment
+        offsets = _Offsets(normal, others_moment, self.rows, self.readout, self.white)
+        found, own_part = _likeliest(offsets, noise) if any_own else (offsets.solve(noise)[0], 0.0)
+        return inner.solve_transposed(light_moment - mixed @ found), found, own_part
+
+    def expected(self, nodes: np.ndarray, others: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+        """Return what a solution says of the bins."""
+        return (self.surface @ nodes + self.others @ others).reshape(shape)
 
 
 def _likeliest(equations, noise):
@@ -223,12 +296,16 @@ def _splines(edges, n):
     return sparse.csr_matrix(np.diff(integral, axis=0) * NODE_PIX / np.diff(edges)[:, None])
 
 
-def _offset_design(n_rows, n_columns, n_outputs):
-    """Return which offset, of an output's row of bins, every bin has: offsets output by output, by place."""
+def _other_design(n_rows, n_columns, n_outputs):
+    """Return which offset, of an output's row of bins, every bin has, and the level that all of them have.
+
+    Offsets stand output by output, by place.
+    """
     output = np.arange(n_columns) * n_outputs // n_columns
     which = (output[None] * n_rows + np.arange(n_rows)[:, None]).ravel()
     ones = np.ones(which.size)
-    return sparse.csr_matrix((ones, (np.arange(which.size), which)), shape=(which.size, n_rows * n_outputs))
+    offsets = sparse.csr_matrix((ones, (np.arange(which.size), which)), shape=(which.size, n_rows * n_outputs))
+    return sparse.hstack([offsets, sparse.csr_matrix(ones[:, None])]).tocsr()
 
 
 def _add_references(normal, moment, means, certain, told, unlike):
@@ -247,7 +324,7 @@ def _add_references(normal, moment, means, certain, told, unlike):
         moment[part] += weight * (value - weight @ value / total)
 
 
-def _prior_of_nodes(shape, expected, white):
+def _prior_of_nodes(shape, expected, white, *, change=CHANGE):
     """Return the inverse covariance of nodes: light as far as expected, over which it changes little by little."""
     places = [(_nodes(n) * have / n - 0.5) for n, have in zip(shape, expected.shape, strict=True)]
     seen = ndimage.map_coordinates(
@@ -257,7 +334,7 @@ def _prior_of_nodes(shape, expected, white):
     seen = np.clip(np.abs(seen), 0, BRIGHTEST * white)
     prior = sparse.diags((LIGHT[0] * seen + LIGHT[1] * white).ravel() ** -2.0)
     # Of light over what is expected: that all of a galaxy is brighter than thought must not cost more than of a node.
-    part = (CHANGE * (seen + LIGHT[1] * white)).ravel()
+    part = (change * (seen + LIGHT[1] * white)).ravel()
     number = np.arange(seen.size).reshape(seen.shape)
     for pair in ((number[1:], number[:-1]), (number[:, 1:], number[:, :-1])):
         one, other = (each.ravel() for each in pair)
@@ -284,6 +361,14 @@ def _inverse_covariance(rows, readout, noise, white):
         np.full((n_outputs, n_outputs), 1 / n_outputs), of_mean - of_own
     )
     return inverse, float((n_outputs - 1) * np.linalg.slogdet(own)[1] + np.linalg.slogdet(mean)[1])
+
+
+def _noise_within_rows(noise, readout):
+    """Return the variance of bins about the mean of their row of an output by 1/f noise, whose rows are independent."""
+    variances = noise.common + noise.own
+    here = np.zeros((1, 1))
+    of_bin, of_row = (_mean_covariance(here, n, variances, noise.scales_pix) for n in (COLUMNS, readout.width))
+    return float((of_bin - of_row)[0, 0]) / ROWS
 
 
 def _mean_covariance(apart, length, variances, scales):

@@ -72,7 +72,7 @@ def test_light_over_the_whole_frame_is_told_from_slow_common_noise(rng, border):
     expected = wide_light.light_over_darkest(light)
     missed = []
     for references in (None, reference_rows(image[None], border)):
-        found, _ = wide_light.solve_wide_light(image, ~border, expected, references=references, **settings)
+        found, *_ = wide_light.solve_wide_light(image, ~border, expected, references=references, **settings)
         wrong = (found - light).mean(axis=1)
         missed.append(float(np.ptp(wrong.reshape(16, -1).mean(axis=1))))
     assert missed[1] < 0.003, missed
@@ -83,7 +83,7 @@ def test_noise_beside_reference_pixels_is_not_taken_for_light(rng, border):
     drift = 0.006 * np.sin(np.arange(SIZE) / 70)[:, None]
     noise = FlickerNoise(WHITE**2, np.array([70.0]) * ROW_PIX, np.array([1.8e-5]), np.array([0.0]))
     image = (np.where(border, 0, 0.25) + drift + WHITE * rng.normal(size=(SIZE, SIZE))).astype(np.float32)
-    found, _ = wide_light.solve_wide_light(
+    found, *_ = wide_light.solve_wide_light(
         image,
         ~border,
         np.zeros((32, 32)),

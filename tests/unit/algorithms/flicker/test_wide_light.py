@@ -41,7 +41,7 @@ def test_wings_are_found_beside_noise_of_rows(scene):
     image, light, usable, noise = scene
     expected = wide_light.map_wide_light(image, usable)
     for _ in range(2):
-        found, _ = wide_light.solve_wide_light(image, usable, expected, noise=noise, white=WHITE, readout=READOUT)
+        found, *_ = wide_light.solve_wide_light(image, usable, expected, noise=noise, white=WHITE, readout=READOUT)
         expected = np.maximum(found[::16, ::16] - 0.25, 0)
     wrong = np.where(usable, found - 0.25 - light, np.nan)
     assert np.nanstd(wrong) < 0.0015
@@ -60,7 +60,7 @@ def test_light_that_was_subtracted_too_strongly_is_no_noise_of_rows(rng):
     for one in (image, image + hole.astype(np.float32)):
         expected = wide_light.map_wide_light(one, usable)
         for _ in range(2):
-            light, _ = wide_light.solve_wide_light(one, usable, expected, noise=noise, white=WHITE, readout=READOUT)
+            light, *_ = wide_light.solve_wide_light(one, usable, expected, noise=noise, white=WHITE, readout=READOUT)
             expected = wide_light.light_over_darkest(light)
         found.append(light)
     followed = found[1] - found[0]
@@ -74,7 +74,9 @@ def test_without_light_there_is_none(rng):
     image = (0.25 + drift + WHITE * rng.normal(size=(SIZE, SIZE))).astype(np.float32)
     noise = FlickerNoise(WHITE**2, np.array([10.0]) * ROW_PIX, np.array([0.0]), np.array([9e-6]))
     usable = np.ones(image.shape, bool)
-    found, _ = wide_light.solve_wide_light(image, usable, np.zeros((32, 32)), noise=noise, white=WHITE, readout=READOUT)
+    found, *_ = wide_light.solve_wide_light(
+        image, usable, np.zeros((32, 32)), noise=noise, white=WHITE, readout=READOUT
+    )
     assert found.std() < 0.0004
     assert abs(found.mean() - image.mean()) < 0.001
 
@@ -87,7 +89,7 @@ def test_slow_noise_of_single_outputs_is_found_where_the_spectrum_has_none(own, 
     image = (0.25 + common[:, None] + drift + WHITE * rng.normal(size=(SIZE, SIZE))).astype(np.float32)
     noise = FlickerNoise(WHITE**2, np.array([20.0]) * ROW_PIX, np.array([9e-6]), np.array([0.0]))
     expected, usable = np.zeros((32, 32)), np.ones(image.shape, bool)
-    light, part = wide_light.solve_wide_light(image, usable, expected, noise=noise, white=WHITE, readout=READOUT)
+    light, part, _ = wide_light.solve_wide_light(image, usable, expected, noise=noise, white=WHITE, readout=READOUT)
     assert part == pytest.approx(own, rel=1.05, abs=0.04)
     assert light.std() < 0.0004
 
@@ -107,7 +109,7 @@ def test_masked_pixels_have_no_influence(scene):
     image, _, usable, noise = scene
     expected = np.zeros((32, 32))
     settings = {"noise": noise, "white": WHITE, "readout": READOUT}
-    clean, _ = wide_light.solve_wide_light(image, usable, expected, **settings)
+    clean, *_ = wide_light.solve_wide_light(image, usable, expected, **settings)
     hurt = np.where(usable, image, 1e6).astype(np.float32)
     assert_array_equal(wide_light.solve_wide_light(hurt, usable, expected, **settings)[0], clean)
 
