@@ -117,10 +117,15 @@ def test_a_column_to_map_that_is_not_there(table):
         read_choices(table("exposure,wisp_scale\nx,1\n"), columns={"wisp_scal": "wisps.scale"})
 
 
-@pytest.mark.parametrize("name", ["..", "a/b", "a\\b", "", "-rf", "~root", ".hidden", "a\nb"])
+@pytest.mark.parametrize("name", ["..", "a/b", "", ".hidden", "a\nb", "a\x1b[31m", "\ud800"])
 def test_unsafe_names(name):
     with pytest.raises(ParameterError):
         require_safe_name(name, "input")
+
+
+@pytest.mark.parametrize("name", ["-rf", "~root", "a\\b", "a b", "?#%41"])
+def test_names_that_harm_nobody(name):
+    assert require_safe_name(name, "input") == name
 
 
 def test_segments_of_an_exposure_belong_together():

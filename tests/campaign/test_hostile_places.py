@@ -55,18 +55,42 @@ def test_names_that_are_no_text_are_refused(raw, tmp_path):
     out = tmp_path / os.fsdecode(b"caf\xe9")
     with pytest.raises(ParameterError, match=r"caf\\udce9: its name is not valid UTF-8"):
         plan_run(PlanRequest(MODE, files, out))
-    bad = tmp_path / os.fsdecode(b"raw/caf\xe9_uncal.txt")
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    with pytest.raises(ParameterError, match=r"caf\\udce9/a_uncal.txt: its name is not|caf\\udce9: its name is not"):
+        plan_run(PlanRequest(MODE, [folder / "a_uncal.txt"], tmp_path / "out"))
+
+
+@pytest.mark.parametrize("name", ["-x", "--force", "~root", "a\\b", "$HOME", "'", '"', "*", "[a]", "%s", "{0}", "a;ls"])
+def test_names_of_files_that_mean_something_elsewhere(raw, tmp_path, name):
+    files = raw(a="x")
+    files += [tmp_path / "raw" / f"{name}_uncal.txt"]
+    files[-1].write_text("y")
+    assert run_campaign(plan_run(PlanRequest(MODE, files, tmp_path / "out")), Execution(workers=0))["done"] == 2
+    assert {"a", name} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"._a", b"a\nb", b"a\x1b[31m"])
+def test_files_whose_names_cannot_be_those_of_products_are_left_out(raw, tmp_path, name):
+    (whole,) = raw(a="x")
+    bad = tmp_path / "raw" / os.fsdecode(name + b"_uncal.txt")
     bad.write_text("x")
-    with pytest.raises(ParameterError, match="not valid UTF-8"):
+    plan = plan_run(PlanRequest(MODE, [whole, bad], tmp_path / "out"))
+    assert [planned.job.name for planned in plan.jobs] == ["a"]
+    assert len(plan.notes) == 1
+    assert plan.notes[0].isprintable()
+    assert "its name is hidden or not text" in plan.notes[0]
+    with pytest.raises(ParameterError, match="no exposure is left to reduce"):
         plan_run(PlanRequest(MODE, [bad], tmp_path / "out"))
 
 
-def test_pipes_are_refused_and_not_waited_for(raw, tmp_path):
+def test_pipes_and_folders_are_left_out_and_not_waited_for(raw, tmp_path):
     files = raw(a="x")
     pipe = tmp_path / "raw" / "b_uncal.txt"
     os.mkfifo(pipe)
-    with pytest.raises(ParameterError, match="b_uncal.txt: not a file"):
-        plan_run(PlanRequest(MODE, [*files, pipe], tmp_path / "out"))
+    (tmp_path / "raw" / "c_uncal.txt").mkdir()
+    plan = plan_run(PlanRequest(MODE, [*files, pipe, pipe.with_name("c_uncal.txt")], tmp_path / "out"))
+    assert [planned.job.name for planned in plan.jobs] == ["a"]
+    assert plan.notes == ("b_uncal.txt, c_uncal.txt: not a file; left out",)
     with pytest.raises(InputError, match="b_uncal.txt: not a file"), opened(pipe):
         pass
 

@@ -417,3 +417,17 @@ def test_a_model_cut_out_of_another_keeps_its_place(ramp):
     ramp.data = ramp.data[..., 10:30, :].copy()
     ramp.meta.subarray.ysize = 20
     require_consistent_input(ramp)
+
+
+@pytest.mark.parametrize("keyword", ["SUBARRAY", "FILTER", "PUPIL", "READPATT"])
+@pytest.mark.parametrize("tree", [True, False])
+def test_names_that_jwst_does_not_know_are_refused(make_lrs_ramp, tmp_path, keyword, tree):
+    """It would leave them out and choose references as if the header did not say it."""
+    path = tmp_path / "jw09999001001_04103_00001-seg001_mirimage_uncal.fits"
+    make_lrs_ramp(n_ints=2, n_groups=3).save(path)
+    require_sound(path)
+    with fits.open(path) as hdus:
+        hdus[0].header[keyword] = "NOSUCH"
+        fits.HDUList([hdu for hdu in hdus if tree or hdu.name != "ASDF"]).writeto(path, overwrite=True)
+    with pytest.raises(InputError, match=f"{keyword} is NOSUCH.*, which jwst does not know"):
+        require_sound(path)

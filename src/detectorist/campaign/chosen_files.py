@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from detectorist.campaign.exposures import is_safe_name
 from detectorist.errors import ParameterError
 from detectorist.modes import Mode, modes_of_exposure_types
 from detectorist.product_names import is_fits
@@ -17,23 +18,14 @@ MOST_NAMED = 3
 SAMPLE_BYTES = 4096
 
 
-def require_files(paths: Sequence[Path]) -> None:
-    """Refuse pipes and devices, whose end would be waited for; a file that is not there fails in its own job.
-
-    Raises
-    ------
-    ParameterError
-    """
-    for path in paths:
-        if Path(path).exists() and not Path(path).is_file():
-            raise ParameterError(f"{path}: not a file; files, or folders of them, are needed")
-
-
 def files_of_mode(mode: Mode, files: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """Return the files that a mode reduces, and a line on each kind of others: acquisitions, and those of other modes.
+    """Return the files that a mode reduces, and a line on each kind of others.
+
+    Others are acquisitions, exposures of other modes, folders and pipes, and files with names that cannot be those of
+    products, such as the hidden twins ("._jw...") that some systems write beside every file of a disk.
 
     A file whose type no mode has, or cannot be read, stays: it fails in its own job, with the reason. Copies stay as
-    well, with a line on them.
+    well, with a line on them. A file that is not there fails in its own job, too.
 
     Raises
     ------
@@ -43,7 +35,7 @@ def files_of_mode(mode: Mode, files: Sequence[Path]) -> tuple[list[Path], list[s
     kept: list[Path] = []
     left_out: dict[str, list[Path]] = {}
     for file in files:
-        reason = _why_left_out(mode, Path(file)) if is_fits(file) else ""
+        reason = _why_left_out(mode, Path(file))
         (left_out.setdefault(reason, []) if reason else kept).append(Path(file))
     notes = [f"{_listed(paths)}: {reason}; left out" for reason, paths in left_out.items()]
     if notes and not kept:
@@ -70,6 +62,12 @@ def _lines_on_copies(files: Sequence[Path]) -> list[str]:
 
 
 def _why_left_out(mode: Mode, path: Path) -> str:
+    if not is_safe_name(path.name):
+        return "its name is hidden or not text, and would be that of its products"
+    if path.exists() and not path.is_file():  # the end of a pipe would be waited for
+        return "not a file"
+    if not is_fits(path):
+        return ""
     from detectorist.reduction.headers import exposure_type, is_acquisition_type
 
     kind = exposure_type(path)
@@ -82,5 +80,5 @@ def _why_left_out(mode: Mode, path: Path) -> str:
 
 
 def _listed(paths: Sequence[Path]) -> str:
-    names = ", ".join(path.name for path in paths[:MOST_NAMED])
+    names = ", ".join(path.name if is_safe_name(path.name) else repr(path.name) for path in paths[:MOST_NAMED])
     return names if len(paths) <= MOST_NAMED else f"{names} and {len(paths) - MOST_NAMED} more"

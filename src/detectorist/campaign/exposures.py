@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import fnmatch
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from detectorist.product_names import exposure_name
 
 #: Cells that say nothing, as tables write them.
 EMPTY = ("", "--", "nan", "null")
+#: What a name must not hold: signs that control a terminal, ends of lines, and bytes that are no text (UTF-8).
+_UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 #: Letters of a header that an error shows: what is no table may be one long line.
 MOST_SHOWN = 200
 
@@ -143,15 +146,20 @@ def read_choices_as(table: Path, columns: Mapping[str, str], implied: Mapping[st
 
 
 def require_safe_name(name: str, where: str) -> str:
-    """Return a name that becomes a folder, refusing one that would leave the output folder.
+    """Return a name that becomes a folder, refusing one that would leave the output folder or break lines.
 
     Raises
     ------
     ParameterError
     """
-    if not name or name.startswith((".", "~", "-")) or any(sign in name for sign in ("/", "\\", "\0", "\n")):
+    if not is_safe_name(name):
         raise ParameterError(f"{where}: {name!r} is not the name of an exposure; give the name without a folder")
     return name
+
+
+def is_safe_name(name: str) -> bool:
+    """Return whether a name can be that of a folder for products, and be shown in a line."""
+    return bool(name) and not name.startswith(".") and "/" not in name and not _UNSHOWN.search(name)
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from detectorist.campaign import memory
-from detectorist.campaign.chosen_files import files_of_mode, require_files
+from detectorist.campaign.chosen_files import files_of_mode
 from detectorist.campaign.exposures import Choices, require_safe_name
 from detectorist.campaign.job_keys import with_keys
 from detectorist.campaign.later_stages import later_jobs, split_settings, stages_through
@@ -160,9 +160,9 @@ def plan_run(request: PlanRequest, *, again: bool = False, memory_bytes: int = 0
     ParameterError
         As `make_jobs`; for a path that is not valid UTF-8.
     """
-    require_utf8(Path(request.output_dir).absolute(), *request.files)
-    require_files(request.files)
+    require_utf8(Path(request.output_dir).absolute(), *(Path(file).parent for file in request.files))
     gathered = gather(request)
+    require_utf8(*gathered.files)
     jobs = make_jobs(request, gathered)
     plan = make_plan(jobs, request.output_dir, again=again, memory_bytes=memory_bytes)
     return replace(plan, notes=gathered.notes, conclude=gathered.conclude)

@@ -153,7 +153,7 @@ def describe_input(path: Path) -> InputFile:
     """
     try:
         status = path.stat()
-        settled = time.time_ns() - status.st_mtime_ns > FRESH_NS
+        settled = time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > FRESH_NS
         return InputFile(
             str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, file_hash(path), settled
         )

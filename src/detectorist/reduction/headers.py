@@ -26,6 +26,7 @@ from detectorist.reduction.checksums import require_checksums
 from detectorist.reduction.content import require_content
 from detectorist.reduction.extensions import require_extensions
 from detectorist.reduction.integration_numbers import with_numbers
+from detectorist.reduction.known_names import require_known_names
 from detectorist.reduction.whole_files import require_whole_file
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ def require_sound_header(path: Path) -> None:
         As `require_sound`.
     """
     require_whole_file(path)
+    require_known_names(path)
     meta = read_header(path)
     _require_counts(path)
     require_extensions(path)

@@ -22,6 +22,8 @@ from detectorist.algorithms.images.patches import nanmedian, running_median, sig
 NEIGHBOURS, LEAST_INTS = 5, 5
 #: Pixels along the side of a block; excess of a pixel beyond which it says no more, and nothing (sigma).
 BLOCK_PIX, CLIP_SIGMA, HIT_SIGMA = 8, 1.5, 5.0
+#: Rows of all integrations that are sorted at a time.
+STRIP_ROWS = 32
 #: Blocks over time that a running median is taken of, which follows what changes slowly.
 MEDIAN_INTS = 11
 #: Significance of a patch, and of what belongs to it.
@@ -115,8 +117,7 @@ def _excess_of_blocks(
 
     Shapes (n_ints, n_blocks_y, n_blocks_x) and (n_ints,).
     """
-    mean = nanmedian(np.where(usable, data, np.nan), axis=0)
-    noise = nanmedian(np.where(usable, err, np.nan), axis=0)
+    mean, noise = _usual(data, usable), _usual(err, usable)
     changes = _changes_of_star(mean)
     known = np.isfinite(mean) & np.isfinite(noise)
     excess, changed = [], np.zeros(len(data), bool)
@@ -134,6 +135,14 @@ def _excess_of_blocks(
             excess.append(np.where(number > 0.3 * BLOCK_PIX**2, total / np.sqrt(number), np.nan))
     series = np.stack(excess)
     return series - _slow_course(series), changed
+
+
+def _usual(images: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """Return the median over the integrations, a few rows at a time: copies of all of them take much memory."""
+    strips = [slice(first, first + STRIP_ROWS) for first in range(0, images.shape[1], STRIP_ROWS)]
+    return np.concatenate(
+        [nanmedian(np.where(usable[:, rows], images[:, rows], np.nan), axis=0) for rows in strips], axis=0
+    )
 
 
 def _slow_course(series: np.ndarray) -> np.ndarray:

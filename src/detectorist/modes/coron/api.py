@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -123,7 +122,7 @@ def run_obs(
     OutputError
         When the folder cannot be written.
     """
-    from detectorist.campaign import api
+    from detectorist.campaign import api, events
     from detectorist.campaign.run import Execution
     from detectorist.modes.coron.pipeline import Coron1Pipeline
     from detectorist.reduction.recipe import Recipe
@@ -137,21 +136,21 @@ def run_obs(
         log.warning("%s", concern)
     request = _request(database, subdir, settings_of(kwargs, steps), references, overwrite=overwrite)
     with terminal_log(verbose=verbose), progress_bar("reducing", quiet=quiet or progress is not None) as bar:
-        began = time.time()
-        entries = api.run(
-            request,
-            Execution(workers=workers),
-            again=overwrite,
-            report=api.as_report(progress or bar),
-            command="run_obs",
-        )
+        show, reduced = api.as_report(progress or bar), set()
+
+        def report(event: events.Event) -> None:
+            if event.kind == events.FINISHED:
+                reduced.add(event.name)
+            show(event)
+
+        entries = api.run(request, Execution(workers=workers), again=overwrite, report=report, command="run_obs")
     database.take_products([entry.record for entry in entries.values() if entry.state == DONE])
     records = [
-        _record(name, str(row["TYPE"]), entries[stem_of(row["UNCALFILE"] or row["FITSFILE"])], began)
+        _record(name, str(row["TYPE"]), entries[stem_of(row["UNCALFILE"] or row["FITSFILE"])], reduced)
         for name, table in database.obs.items()
         for row in table
     ]
-    return records + [_record("", "", entries[stem_of(path)], began) for path in database.unreadable]
+    return records + [_record("", "", entries[stem_of(path)], reduced) for path in database.unreadable]
 
 
 def _request(
@@ -180,12 +179,12 @@ def _request(
     )
 
 
-def _record(concatenation: str, kind: str, entry: Entry, began: float) -> ObsRecord:
+def _record(concatenation: str, kind: str, entry: Entry, reduced: Container[str]) -> ObsRecord:
     record = entry.record
     if entry.state != DONE:
         return ObsRecord(record.name, concatenation, kind, FAILED, error=record.message, seconds=record.seconds)
     products = tuple(Path(record.output_dir) / one.path for one in record.products if one.path.endswith(".fits"))
-    state = KEPT if record.started < began else DONE
+    state = DONE if record.name in reduced else KEPT
     return ObsRecord(record.name, concatenation, kind, state, products, seconds=record.seconds)
 
 

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 import numpy as np
 from jwst.assign_wcs.assign_wcs_step import AssignWcsStep
 from jwst.dq_init.dq_init_step import DQInitStep
-from jwst.flatfield.flat_field_step import FlatFieldStep
 from jwst.gain_scale.gain_scale_step import GainScaleStep
 from jwst.group_scale.group_scale_step import GroupScaleStep
 from jwst.lastframe.lastframe_step import LastFrameStep
@@ -25,6 +24,7 @@ from detectorist.algorithms.spectra.error_scale import measure_error_scale
 from detectorist.algorithms.spectra.location import Location, locate_trace
 from detectorist.errors import InputError, ParameterError, TooFewPixels
 from detectorist.modes.lrs.emicorr import OneByOneEmiCorrStep
+from detectorist.modes.lrs.flat_field import FlatFieldInPartsStep
 from detectorist.modes.lrs.frames import LrsFrames
 from detectorist.modes.lrs.jump import OneByOneJumpStep
 from detectorist.modes.lrs.own_references import make_references
@@ -151,7 +151,7 @@ class LrsPipeline(DetectoristPipeline):
         "assign_wcs": AssignWcsStep,
         "srctype": SourceTypeStep,
         "get_wavelength_map": GetWavelengthMap,
-        "flat_field": FlatFieldStep,
+        "flat_field": FlatFieldInPartsStep,
         "inspect_dq_flags": InspectDQFlagsStep,
         "subtract_showers": off_by_default(SubtractShowersStep),
         "clean_outliers": CleanOutliersStep,
@@ -297,9 +297,10 @@ class LrsPipeline(DetectoristPipeline):
         """Return the spectra, errors, shifts and widths of every integration of a segment."""
         rates, wavelengths = self._locate_wavelengths(rates)
         rates = self._once(self.flat_field, "flat_field", rates)
-        models.drop_arrays(rates, "var_rnoise", "var_flat")  # no later step asks for them, and they are in ERR
         rates = self.inspect_dq_flags.run(rates)
         location = self._locate_trace(rates)
+        self.frames.add_photons(rates)
+        self._drop_variances(rates)
         rates = self.subtract_showers.run(rates)
         frames, profile, n_outliers, background, unmeasured = self._clean(rates)
         wavelength, spectra, errors, widths = self._extract(frames, wavelengths, profile)
@@ -358,6 +359,12 @@ class LrsPipeline(DetectoristPipeline):
         return rates, self.get_wavelength_map.run(rates)
 
     @staticmethod
+    def _drop_variances(rates: CubeModel) -> None:
+        """Let go of what no later step asks for, and is in ERR, and of what standard steps have left behind."""
+        models.drop_arrays(rates, *models.VARIANCES)
+        release_models()
+
+    @staticmethod
     def _once(step: Any, alias: str, rates: CubeModel) -> CubeModel:
         """Run a stock step, unless the rates given have been through it."""
         return rates if models.state(rates, alias) == "COMPLETE" else step.run(rates)
@@ -381,8 +388,6 @@ class LrsPipeline(DetectoristPipeline):
 
         Arrays as large as the rates are let go of as soon as they have been used, those of the rates included.
         """
-        self.frames.add_photons(rates)
-        models.drop_arrays(rates, "var_poisson")  # no later step asks for it, and it is in ERR
         cleaned, n_outliers = self.clean_outliers.run(models.copy_without_variances(rates))[::2]
         step = self.background_subtract
         if step.columns == "auto" and step.decided is None:

@@ -1,0 +1,45 @@
+"""The flat field of a long series, divided out of a few integrations at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jwst.flatfield.flat_field_step import FlatFieldStep
+from stdatamodels.jwst.datamodels import CubeModel
+
+from detectorist.reduction.exposure_parts import chunks_of
+
+#: Integrations that the standard step is given at a time.
+PART_INTS = 16
+#: Arrays with an axis of integrations that it changes, and the one that it makes.
+_CHANGED, _MADE = ("data", "err", "dq", "var_poisson", "var_rnoise"), "var_flat"
+
+
+class FlatFieldInPartsStep(FlatFieldStep):
+    """Divide by the flat field as `FlatFieldStep` does, with the same results, in bounded memory.
+
+    Each integration is divided by itself, but the standard arithmetic makes several copies of all of them.
+    """
+
+    def process(self, input_data: Any) -> Any:
+        """Run the standard step; within a pipeline, on some integrations after the other."""
+        if self.parent is None or not isinstance(input_data, CubeModel) or len(input_data.data) <= PART_INTS:
+            return super().process(input_data)
+        whole = {name: getattr(input_data, name) for name in _CHANGED}
+        if any(np.shape(array) != input_data.data.shape for array in whole.values()):
+            return super().process(input_data)
+        arrays = input_data.instance
+        try:
+            for first, stop in chunks_of(len(whole["data"]), PART_INTS):
+                arrays.update({name: array[first:stop] for name, array in whole.items() if name != _MADE})
+                super().process(input_data)
+                if _MADE in arrays and _MADE not in whole:
+                    whole[_MADE] = np.empty(whole["data"].shape, arrays[_MADE].dtype)
+                for name, array in whole.items():
+                    array[first:stop] = arrays[name]
+        finally:
+            arrays.update(whole)
+        used: list[tuple[str, str]] = vars(self)["_reference_files_used"]
+        used[:] = dict.fromkeys(used)  # else once for every part
+        return input_data
