@@ -171,14 +171,19 @@ def _require_axes(found: tuple[int, ...], kind: type[JwstDataModel], name: str, 
         )
 
 
-def copy_without_variances(model: JwstDataModel) -> JwstDataModel:
-    """Return a copy without the variances that ERR is made of: half the memory, for what does not need them."""
+def sharing_arrays(model: JwstDataModel) -> JwstDataModel:
+    """Return a model with metadata of its own and the same arrays, variances left out that ERR is made of.
+
+    What is written into an array of one of the two is written into that of the other.
+    """
     instance = model.instance
-    held = {name: instance.pop(name) for name in VARIANCES if name in instance}
+    held = {name: instance.pop(name) for name, value in list(instance.items()) if isinstance(value, np.ndarray)}
     try:
-        return model.copy()
+        other = model.copy()
     finally:
         instance.update(held)
+    other.instance.update({name: array for name, array in held.items() if name not in VARIANCES})
+    return other
 
 
 def drop_arrays(model: JwstDataModel, *names: str) -> None:

@@ -275,7 +275,8 @@ def test_a_disk_that_fills_up_at_every_moment(exposures, tmp_path, mode):
     sizes = sorted({path.stat().st_size for path in (tmp_path / "reference").rglob("*") if path.is_file()})
     for number, size in enumerate([1024, *sizes[1:]]):
         out = tmp_path / f"out{number}"
-        done = command(*words, "-o", out, preexec_fn=limited(size - 1))
+        # A report and a log hold times and names of folders: they are not of one size to the byte.
+        done = command(*words, "-o", out, preexec_fn=limited(size - 1 - size // 100))
         said = done.stdout + done.stderr
         assert done.returncode in (3, 4), (size, said)
         assert "Traceback" not in said, size

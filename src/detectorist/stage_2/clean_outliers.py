@@ -48,6 +48,15 @@ class CleanOutliersStep(DetectoristStep):
         super().__init__(*args, **kwargs)
         #: Where the trace lies, where whoever runs the step has located it on another part of the exposure.
         self.location: Location | None = None
+        #: Whether `put_back` is to be possible after a run, for whoever cleans arrays only to measure on them.
+        self.reversible = False
+        self._replaced: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+
+    def put_back(self) -> None:
+        """Write what the last run replaced back into the arrays that it was given."""
+        for array, where, values in reversed(self._replaced):
+            array[where] = values
+        self._replaced = []
 
     def process(self, input_data: Any) -> tuple[CubeModel, np.ndarray, np.ndarray]:
         """Return the cleaned model, the profiles P and the counts O."""
@@ -72,7 +81,8 @@ class CleanOutliersStep(DetectoristStep):
             no_clean=self.no_clean,
         )
         before = model.data.copy() if self.draw_cleaning_col else model.data
-        write_back(model, err, flags, found)
+        replaced = write_back(model, err, flags, found)
+        self._replaced = replaced if self.reversible else []
         self._draw(model, before, found, columns)
         self.complete(model, summarise(found), **numbers_of(found))
         return model, found.profile, found.counts
@@ -121,16 +131,21 @@ class CleanOutliersStep(DetectoristStep):
             self.draw(lambda: cleaning.draw_profiles(found.profile, columns=columns), model, name="profiles")
 
 
-def write_back(model: CubeModel, err: np.ndarray, flags: np.ndarray, found: profile.Cleaning) -> None:
-    """Write the result into `model` in place, without a second copy of its arrays."""
-    model.data = writable(model.data)
-    model.data[found.replaced] = found.values
-    err = writable(err)
-    err[found.replaced] = found.errors
-    flags = writable(flags)
+def write_back(
+    model: CubeModel, err: np.ndarray, flags: np.ndarray, found: profile.Cleaning
+) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Write the result into `model` in place, without a second copy of its arrays.
+
+    Returns [(array, where, what stood there)], in the order of writing.
+    """
+    data, err, flags = (writable(array) for array in (model.data, err, flags))
+    written = [(array, found.replaced, array[found.replaced]) for array in (data, err, flags)]
+    data[found.replaced], err[found.replaced] = found.values, found.errors
     flags[found.replaced] |= dq.OUTLIER
+    written.append((flags, found.unusable, flags[found.unusable]))
     flags[found.unusable] |= dq.DO_NOT_USE
-    model.err, model.dq = err, flags
+    model.data, model.err, model.dq = data, err, flags
+    return written
 
 
 def writable(array: np.ndarray) -> np.ndarray:

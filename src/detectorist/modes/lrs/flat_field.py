@@ -9,6 +9,7 @@ from jwst.flatfield.flat_field_step import FlatFieldStep
 from stdatamodels.jwst.datamodels import CubeModel
 
 from detectorist.reduction.exposure_parts import chunks_of
+from detectorist.reduction.garbage_collection import release_models
 
 #: Integrations that the standard step is given at a time.
 PART_INTS = 16
@@ -19,7 +20,9 @@ _CHANGED, _MADE = ("data", "err", "dq", "var_poisson", "var_rnoise"), "var_flat"
 class FlatFieldInPartsStep(FlatFieldStep):
     """Divide by the flat field as `FlatFieldStep` does, with the same results, in bounded memory.
 
-    Each integration is divided by itself, but the standard arithmetic makes several copies of all of them.
+    Each integration is divided by itself, but the standard arithmetic makes several copies of all of them. The variance
+    of the flat field is in ERR; as an array of its own (VAR_FLAT) a long series gets it only where results are saved or
+    handed to a hook.
     """
 
     def process(self, input_data: Any) -> Any:
@@ -34,12 +37,17 @@ class FlatFieldInPartsStep(FlatFieldStep):
             for first, stop in chunks_of(len(whole["data"]), PART_INTS):
                 arrays.update({name: array[first:stop] for name, array in whole.items() if name != _MADE})
                 super().process(input_data)
-                if _MADE in arrays and _MADE not in whole:
+                if _MADE in arrays and _MADE not in whole and self._is_looked_at():
                     whole[_MADE] = np.empty(whole["data"].shape, arrays[_MADE].dtype)
                 for name, array in whole.items():
                     array[first:stop] = arrays[name]
+                release_models()  # standard assignments leave arrays behind
         finally:
+            arrays.pop(_MADE, None)
             arrays.update(whole)
         used: list[tuple[str, str]] = vars(self)["_reference_files_used"]
         used[:] = dict.fromkeys(used)  # else once for every part
         return input_data
+
+    def _is_looked_at(self) -> bool:
+        return bool(self.save_results or self._post_hooks)

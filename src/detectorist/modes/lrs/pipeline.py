@@ -370,7 +370,7 @@ class LrsPipeline(DetectoristPipeline):
         return rates if models.state(rates, alias) == "COMPLETE" else step.run(rates)
 
     def _clean(self, rates: CubeModel) -> tuple[CubeModel, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Clean a copy, measure the background on it, subtract that from the frames themselves and clean these.
+        """Clean the frames, measure the background on them, subtract it from what they were and clean that.
 
         Outliers bias a background, and a background biases the profile that outliers are judged by. The last two of the
         arrays returned are the background of every row, and the share of its light, by its profile, in pixels that were
@@ -388,16 +388,20 @@ class LrsPipeline(DetectoristPipeline):
 
         Arrays as large as the rates are let go of as soon as they have been used, those of the rates included.
         """
-        cleaned, n_outliers = self.clean_outliers.run(models.copy_without_variances(rates))[::2]
+        self.clean_outliers.reversible = True
+        cleaned, n_outliers = self.clean_outliers.run(models.sharing_arrays(rates))[::2]
+        self.clean_outliers.reversible = False
         step = self.background_subtract
         if step.columns == "auto" and step.decided is None:
             step.decided = step.decide(cleaned, self._location)
         subtracted, background = step.run(cleaned)
+        self.clean_outliers.put_back()
         self.frames.add_before(rates, n_outliers, background)
         variance = models.background_variance(subtracted)
         assert variance is not None  # the step that subtracts sets it
         numbers = dict(models.records(subtracted)["background_subtract"])
         del cleaned, subtracted
+        release_models()
         rates.data = rates.data - background
         models.set_background_variance(rates, variance)
         models.record_step(rates, "background_subtract", numbers.pop("state"), numbers)

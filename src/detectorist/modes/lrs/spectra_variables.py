@@ -32,6 +32,8 @@ _ORIGIN = {
     "jwst_version": ("calibration_software_version",),
 }
 SPECTRAL, TEMPORAL = ("integration_number", "wavelength"), ("integration_number",)
+#: Variables that are coordinates of all others along the integrations (CF: auxiliary coordinates).
+TIMES = ("time_mjd_utc", "time_bjd_tdb")
 
 Described = dict[str, tuple[tuple[str, ...], dict[str, Any]]]
 
@@ -88,7 +90,7 @@ def variables(units: str) -> Described:
     of_background = "DN/s" if units == "electron/s" else units
     flux = _of(SPECTRAL, units, "count rate in the aperture")
     flux[1]["ancillary_variables"] = "flux_error quality"
-    return {
+    found = {
         "flux": flux,
         "flux_error": _of(SPECTRAL, units, "standard deviation of flux"),
         "background": _of(SPECTRAL, of_background, "subtracted background, median over columns, per pixel"),
@@ -106,6 +108,10 @@ def variables(units: str) -> Described:
         "time_bjd_tdb": _of(TEMPORAL, "d", "mid-time at the solar system barycentre, Barycentric Julian Date, TDB"),
         "exposure": _of(TEMPORAL, "1", "number of the exposure in its visit"),
     }
+    for name, (_, attributes) in found.items():
+        if name not in TIMES:
+            attributes["coordinates"] = " ".join(TIMES)
+    return found
 
 
 def detector_row() -> tuple[tuple[str, ...], dict[str, Any]]:
