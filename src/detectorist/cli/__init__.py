@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
 import tempfile
@@ -10,6 +9,7 @@ import traceback
 from pathlib import Path
 
 from detectorist.cli.exit_codes import BAD_ARGUMENTS, CRASHED, INTERRUPTED, READER_LEFT, UNPROCESSABLE
+from detectorist.cli.surroundings import open_closed_streams, require_surroundings
 from detectorist.errors import (
     DetectoristError,
     NoSuchFile,
@@ -31,6 +31,7 @@ INTERRUPTION = "interrupted: files that were finished are kept, and none is left
 
 def main() -> None:
     """Run the command line; an error becomes one sentence and an exit code."""
+    open_closed_streams()
     keep_warnings_off_terminal()
     collect_rarely()
     keep_freed_memory()
@@ -40,8 +41,7 @@ def main() -> None:
 
 def _run() -> None:
     try:
-        _require_temporary_folder()
-        _require_user_name()
+        require_surroundings()
         from detectorist.cli.app import app
 
         app()
@@ -71,22 +71,6 @@ def _code_of(ended: SystemExit) -> int | str | None:
         print(INTERRUPTION, file=sys.stderr)
         return INTERRUPTED
     return READER_LEFT if _reader_left(ended) else ended.code
-
-
-def _require_temporary_folder() -> None:
-    """Raise OutputError where libraries would find no place for their scratch files."""
-    try:
-        tempfile.gettempdir()
-    except OSError as error:
-        raise OutputError(f"no temporary folder can be written ({error}); set TMPDIR to one that can") from error
-
-
-def _require_user_name() -> None:
-    """Go by the number of a user who has no entry in the system: jwst asks for a name when it is imported."""
-    try:
-        getpass.getuser()
-    except (KeyError, OSError):
-        os.environ["LOGNAME"] = str(os.getuid())  # of workers too
 
 
 def _interrupted(ended: SystemExit) -> bool:

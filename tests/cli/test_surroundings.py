@@ -1,0 +1,40 @@
+"""Closed streams and a current folder that is gone: a sentence, or nothing that anybody would notice."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+CODE = "from detectorist.cli import main; main()"
+
+
+def shell(line, *words, cwd=None):
+    command = f'exec "$@" {line}'
+    return subprocess.run(
+        ["bash", "-c", command, "-", sys.executable, "-c", *words], capture_output=True, text=True, check=False, cwd=cwd
+    )
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_trouble(closed):
+    assert shell(closed, CODE, "--help").returncode == 0
+
+
+def test_no_file_takes_the_place_of_a_closed_stream(tmp_path):
+    """What a library prints would be written into it."""
+    code = (
+        "from detectorist.cli.surroundings import open_closed_streams as f; f(); import os; "
+        f"opened = open({str(tmp_path / 'product')!r}, 'w'); os.write(1, b'printed'); os._exit(opened.fileno() < 3)"
+    )
+    assert shell("<&- >&- 2>&-", code).returncode == 0
+    assert (tmp_path / "product").read_text() == ""
+
+
+def test_a_current_folder_that_was_removed(tmp_path):
+    (tmp_path / "gone").mkdir()
+    code = f"import os; os.chdir({str(tmp_path / 'gone')!r}); os.rmdir(os.getcwd()); {CODE}"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    words = [sys.executable, "-c", code, "recipe", "list"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stderr) == (4, "error: the current folder was removed; change to one that is there\n")
