@@ -38,3 +38,27 @@ def test_a_current_folder_that_was_removed(tmp_path):
     words = [sys.executable, "-c", code, "recipe", "list"]
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
     assert (done.returncode, done.stderr) == (4, "error: the current folder was removed; change to one that is there\n")
+
+
+def test_a_way_to_show_figures_that_is_not_there():
+    code = (
+        "from detectorist.cli.surroundings import require_surroundings as f; f(); "
+        "import matplotlib.pyplot as plt; plt.figure(); print(plt.get_backend())"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "MPLBACKEND": "nosuch"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    assert done.stdout.strip().lower() == "agg", done.stderr
+
+
+def test_too_little_memory_is_one_sentence(monkeypatch, capsys):
+    import detectorist.cli
+    import detectorist.cli.app
+
+    def fail():
+        raise MemoryError
+
+    monkeypatch.setattr(detectorist.cli.app, "app", fail)
+    with pytest.raises(SystemExit) as ended:
+        detectorist.cli._run()
+    assert ended.value.code == 4
+    assert capsys.readouterr().err.startswith("error: there is not enough memory")

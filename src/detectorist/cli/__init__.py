@@ -56,6 +56,8 @@ def _run() -> None:
         sys.exit(INTERRUPTED)
     except UnicodeEncodeError as error:
         _fail_for_name(error)
+    except MemoryError:
+        _fail(OutputError("there is not enough memory; end other programs or raise its limit (ulimit -v)"), CRASHED)
     except Exception as error:
         if isinstance(error, OSError) and isinstance(error.filename, str):  # the system says what is wrong with a file
             _fail(OutputError(f"{error.filename}: {error.strerror}"), CRASHED)

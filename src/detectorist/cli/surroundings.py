@@ -13,6 +13,9 @@ from detectorist.errors import OutputError
 def require_surroundings() -> None:
     """Refuse to begin where folders are missing that everything needs; give a user a name who has none.
 
+    Figures are drawn without a window, whatever the surroundings say: a notebook that runs a command hands it the name
+    of its own way to show figures, which may not be there.
+
     Raises
     ------
     OutputError
@@ -21,6 +24,7 @@ def require_surroundings() -> None:
     _require_current_folder()
     _require_temporary_folder()
     _require_user_name()
+    os.environ["MPLBACKEND"] = "agg"
 
 
 def open_closed_streams() -> None:
