@@ -5,8 +5,9 @@ import os
 
 import pytest
 
+from detectorist.errors import InputError
 from detectorist.reduction import file_hash as module
-from detectorist.reduction.file_hash import file_hash
+from detectorist.reduction.file_hash import file_hash, unchanged
 
 LONG_AGO = 1_500_000_000
 
@@ -64,3 +65,13 @@ def test_few_are_kept(path, settled, monkeypatch, tmp_path):
         (tmp_path / f"{n}").write_bytes(b"%d" % n)
         file_hash(tmp_path / f"{n}")
     assert len(module._known) <= 3
+
+
+def test_a_file_that_changes_meanwhile_is_refused(path, settled):
+    with unchanged(path):
+        path.touch()
+    for change in (lambda: path.write_text("other"), path.unlink):
+        with pytest.raises(InputError, match="was changed or removed while it was reduced"), unchanged(path):
+            change()
+    with unchanged("a model"):
+        pass

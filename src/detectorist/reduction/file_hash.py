@@ -5,7 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from detectorist.errors import InputError
 
 #: A file changed so short a time ago could change again within the resolution of its time stamp, unnoticed.
 FRESH_NS = 2_000_000_000
@@ -33,3 +38,15 @@ def file_hash(path: Path) -> str:
             _known.clear()
         _known[identity] = found
     return found
+
+
+@contextmanager
+def unchanged(source: Any) -> Iterator[None]:
+    """Raise InputError where a file has another content after the body of the `with` statement; models pass.
+
+    Nobody knows which of its two states was read.
+    """
+    before = file_hash(source) if isinstance(source, Path) else None
+    yield
+    if before is not None and (not source.is_file() or file_hash(source) != before):
+        raise InputError(f"{source}: was changed or removed while it was reduced; run the same command again")

@@ -41,6 +41,7 @@ from detectorist.reduction.engine_steps.front import (
     EngineSaturationStep,
 )
 from detectorist.reduction.engine_steps.ramp_fit import MarkedRampFitStep
+from detectorist.reduction.file_hash import unchanged
 from detectorist.reduction.garbage_collection import release_models
 from detectorist.reduction.headers import flag_missing_rates, flag_missing_samples
 from detectorist.reduction.integration_numbers import fill_in
@@ -251,7 +252,8 @@ class LrsPipeline(DetectoristPipeline):
             rates = models.open_as(target, CubeModel)
             self._repeat_dropped_groups(rates)
             return rates
-        rates = self._fit_ramps(segment.source)
+        with unchanged(segment.source):  # else its product would be reused for what it was before
+            rates = self._fit_ramps(segment.source)
         self.written.append(products.write_model(rates, target, never_over=segment.source, key=key))
         return rates
 
