@@ -26,7 +26,13 @@ def has(dq: np.ndarray, flags: int) -> np.ndarray:
 
     Returns ndarray of bool, True where a bit is set. Raises OverflowError for a bit that does not fit.
     """
-    return (dq & _fitting(dq, flags)) != 0
+    bits = _fitting(dq, flags)
+    if dq.ndim < 3:
+        return (dq & bits) != 0
+    found = np.empty(dq.shape, bool)
+    for part, where in zip(dq, found, strict=True):  # not at once: another array as large as `dq`
+        np.not_equal(part & bits, 0, out=where)
+    return found
 
 
 def add(dq: np.ndarray, where: np.ndarray, flags: int) -> np.ndarray:

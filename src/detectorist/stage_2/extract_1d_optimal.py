@@ -73,9 +73,10 @@ class Extract1DOptimalStep(ExtractStep):
         electrons = self.units == "electron/s"
         gain = self.gain_of(model) if electrons or readnoise is not None else None
         spectra = extract_optimal(
-            self._measured_values(model),
+            model.data,
             profile,
             models.errors(model),
+            leave_out=dq.has(models.flags(model), dq.OUTLIER) if self.leave_out_replaced else None,
             aperture_center=center,
             aperture_left_width=self.aperture_left_width,
             aperture_right_width=self.aperture_right_width,
@@ -90,13 +91,6 @@ class Extract1DOptimalStep(ExtractStep):
         return self.finish(
             model, wavelengths, spectra, fit, aperture=aperture, background_noise=source, noise_from=noise
         )
-
-    def _measured_values(self, model: CubeModel) -> np.ndarray:
-        """Return the data with NaN where a pixel is to be left out."""
-        replaced = dq.has(models.flags(model), dq.OUTLIER)
-        if not self.leave_out_replaced or not replaced.any():
-            return model.data
-        return np.where(replaced, np.nan, model.data)
 
     @staticmethod
     def _profile(model: CubeModel, center: float) -> np.ndarray:

@@ -176,6 +176,7 @@ def extract_optimal(
     profile: np.ndarray,
     err: np.ndarray | None = None,
     *,
+    leave_out: np.ndarray | None = None,
     aperture_center: float | np.ndarray = 36,
     aperture_left_width: float = 8,
     aperture_right_width: float = 8,
@@ -196,6 +197,8 @@ def extract_optimal(
     profile : ndarray of float, shape (n_ints, n_rows, n_cols) or (n_rows, n_cols)
         Spatial profile P; negative and NaN count as 0. It is normalised to 1 within the aperture, so the
         flux is that of the aperture.
+    leave_out : ndarray of bool, shape of `data`, optional
+        True where a pixel counts as not finite.
     aperture_center, aperture_left_width, aperture_right_width
         As in `aperture_weights`; here a pixel counts when its centre lies inside (the profile, not the
         aperture's edge, follows the trace).
@@ -219,20 +222,19 @@ def extract_optimal(
     weights that follow the noise of each integration would bias the flux. The reported error uses each integration's
     own variances.
     """
-    if profile.shape[-2:] != data.shape[-2:] or profile.ndim not in (2, 3) or len(profile) == 0:
-        raise ParameterError(f"profile has shape {profile.shape}; {data.shape} is needed")
-    if profile.ndim == 3 and len(profile) not in (1, len(data)):
+    if profile.shape not in (data.shape[1:], (1, *data.shape[1:]), data.shape) or len(profile) == 0:
         raise ParameterError(f"profile has shape {profile.shape}; {data.shape} is needed")
     low, high = _edges(data.shape[-1], aperture_center, aperture_left_width, aperture_right_width)
     columns = np.arange(data.shape[-1])
     inside = (columns >= low[..., None] - 0.5) & (columns < high[..., None] + 0.5)
     window = _window(inside)
     scale, inside = _scale(units, gain, window), inside[..., window]
-    missing = ~np.isfinite(data[..., window])
+    seen = data[..., window] if leave_out is None else np.where(leave_out[..., window], np.nan, data[..., window])
+    missing = ~np.isfinite(seen)
     n_missing = _count_missing(missing, inside)
     profile = _profile_of_each(profile[..., window], median_spatial_profile)
     if variance is None:
-        variance = complete_variance(data[..., window], None if err is None else err[..., window])
+        variance = complete_variance(seen, None if err is None else err[..., window])
     else:
         variance = np.array(variance[..., window], float)
     variance *= scale**2
@@ -241,7 +243,7 @@ def extract_optimal(
     for first in range(0, len(data), PART_INTS):  # all at once: eight more arrays in double precision
         few = slice(first, first + PART_INTS)
         shape = _profile_within(_of(few, profile), _of(few, inside), scale)
-        pixels, shape = (np.where(missing[few], 0.0, values) for values in (data[few, :, window] * scale, shape))
+        pixels, shape = (np.where(missing[few], 0.0, values) for values in (seen[few] * scale, shape))
         weights = shape / _weighting_variance(variance[few], usual)
         norm, kept = _rowsum(weights * shape), _rowsum(shape)
         norm = np.where((norm > 0) & (kept >= MIN_PROFILE_FRACTION), norm, np.nan)
