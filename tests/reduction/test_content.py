@@ -58,7 +58,17 @@ def test_flags_everywhere_are_refused_and_one_free_pixel_is_enough(write, rng):
     require_content(write(data, flags))
 
 
-def test_of_good_ramps_one_frame_is_read(write, rng, monkeypatch):
+def test_groups_that_are_all_equal_are_refused_and_one_other_number_is_enough(write, rng):
+    data = np.repeat(rng.normal(size=(2, 1, 6, 8)), 3, axis=1).astype(np.float32)
+    data[0, :, 2, 2] = np.nan
+    with pytest.raises(InputError, match="SCI is the same in all groups"):
+        require_content(write(data))
+    data[1, 2, 5, 7] += 1
+    require_content(write(data))
+    require_content(write(data[:, :1]))  # one group tells nothing of changes
+
+
+def test_of_good_ramps_few_frames_are_read(write, rng, monkeypatch):
     seen = []
     frames = content._planes
 
@@ -69,4 +79,4 @@ def test_of_good_ramps_one_frame_is_read(write, rng, monkeypatch):
 
     monkeypatch.setattr(content, "_planes", count)
     require_content(write(rng.normal(size=(2, 3, 6, 8)).astype(np.float32)))
-    assert seen == [(6, 8)]
+    assert seen == [(6, 8)] * 3  # two of them to see that groups differ

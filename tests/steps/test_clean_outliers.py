@@ -93,6 +93,21 @@ def test_cleaning_again_is_allowed(spoilt):
     np.testing.assert_array_equal(once.data, twice.data)
 
 
+def test_what_was_cleaned_in_place_can_be_put_back(spoilt):
+    before = snapshot(spoilt)
+    step = CleanOutliersStep(dq_bits_to_mask=[0])
+    step.reversible, step.parent = True, object()  # within a pipeline, a step changes the model that it is given
+    out, _, counts = step.process(spoilt)
+    assert counts.sum() > 0
+    assert not np.array_equal(spoilt.data, before["data"], equal_nan=True)
+    step.put_back()
+    for name, value in before.items():
+        np.testing.assert_array_equal(getattr(spoilt, name), value)
+    out.data[:] = 5
+    step.put_back()  # once only
+    assert (out.data == 5).all()
+
+
 def test_model_without_errors_and_flags(make_lrs_rateints):
     full = make_lrs_rateints()
     bare = datamodels.CubeModel(data=full.data)

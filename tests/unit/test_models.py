@@ -216,3 +216,16 @@ def test_reference_is_cut_to_the_subarray(make_lrs_rateints):
 def test_description_is_the_file_name(make_lrs_rateints):
     assert models.describe(make_lrs_rateints(n_ints=1)).endswith("_rateints.fits")
     assert models.describe(datamodels.CubeModel()) == "CubeModel"
+
+
+def test_arrays_are_shared_and_metadata_are_not(make_lrs_rateints):
+    model = make_lrs_rateints(n_ints=2)
+    model.var_rnoise = np.ones_like(model.data)
+    other = models.sharing_arrays(model)
+    models.record_step(other, "clean_outliers", "COMPLETE", {"n": 1})
+    other.data[1, 5, 5] = 77
+    assert model.data[1, 5, 5] == 77
+    assert all(np.shares_memory(getattr(model, name), getattr(other, name)) for name in ("data", "err", "dq"))
+    assert models.state(model, "clean_outliers") is None
+    assert model.hasattr("var_rnoise")
+    assert "var_rnoise" not in other.instance

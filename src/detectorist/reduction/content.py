@@ -1,4 +1,4 @@
-"""Whether a file contains data: all values equal, or all pixels flagged, means that it does not."""
+"""Whether a file contains data: all values or groups equal, or all pixels flagged, means that it does not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def require_content(path: Path) -> None:
-    """Refuse data that are NaN or the same number everywhere, or of which every pixel is flagged DO_NOT_USE.
+    """Refuse data that are NaN or one number everywhere, do not change from group to group, or are flagged everywhere.
 
     Good data are read only as far as necessary.
 
@@ -26,11 +26,13 @@ def require_content(path: Path) -> None:
     InputError
     """
     with opened(path) as hdus:
-        empty, flagged = _only_number(hdus), _all_flagged(hdus)
+        empty, flagged, still = _only_number(hdus), _all_flagged(hdus), _all_still(hdus)
     if empty:
         raise InputError(f"{path}: SCI contains nothing but {empty}; data of an exposure are needed")
     if flagged:
         raise InputError(f"{path}: every pixel is flagged DO_NOT_USE; nothing is left to reduce")
+    if still:
+        raise InputError(f"{path}: SCI is the same in all groups; counts that change with time are needed")
 
 
 def _only_number(hdus: HDUList) -> str:
@@ -54,6 +56,19 @@ def _all_flagged(hdus: HDUList) -> bool:
         if not dq.has(plane, dq.DO_NOT_USE).all():
             return False
     return found
+
+
+def _all_still(hdus: HDUList) -> bool:
+    """Return whether the groups of every integration are equal: not even noise tells them apart."""
+    shape: tuple[int, ...] = getattr(hdus["SCI"], "shape", ()) if "SCI" in hdus else ()
+    if len(shape) != 4 or shape[1] < 2:
+        return False
+    for number, frame in enumerate(_planes(hdus, "SCI")):
+        if number % shape[1] == 0:
+            first = frame
+        elif not np.array_equal(frame, first, equal_nan=True):
+            return False
+    return True
 
 
 def _planes(hdus: HDUList, name: str) -> Iterator[np.ndarray]:
