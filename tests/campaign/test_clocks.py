@@ -94,3 +94,21 @@ def test_a_file_that_changes_between_plan_and_start(campaign, raw):
     assert campaign.started() == ["b"]
     campaign.run(workers=0, again=True)
     assert content(campaign.out, "a") == changed
+
+
+def test_a_link_that_leads_to_another_file_of_the_same_size_and_time(campaign, raw, tmp_path):
+    raw(a="x")
+    for name in ("one", "two"):
+        (tmp_path / name).write_text(f"{name} word")
+        os.utime(tmp_path / name, (FUTURE_S // 4, FUTURE_S // 4))
+    link = campaign.raw / "b_uncal.txt"
+    link.symlink_to(tmp_path / "one")
+    campaign.run(workers=0)
+    before = content(campaign.out, "b")
+    campaign.run(workers=0)
+    assert campaign.started() == []
+    link.unlink()
+    link.symlink_to(tmp_path / "two")
+    campaign.run(workers=0)
+    assert campaign.started() == ["b"]
+    assert content(campaign.out, "b") != before
