@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-#: Every so many rows and columns tell the noise.
-STEP = 4
+#: Every so many rows and columns tell the noise, of so many integrations at most.
+STEP, INTEGRATIONS = 4, 4
 #: Standard deviation of a Gaussian over its median absolute deviation.
 MAD_TO_SIGMA = 1.4826
 #: Variance of second differences of a ramp: in that of a group, and in that of the photons between two groups.
@@ -22,7 +22,7 @@ def measure_group_noise(data: np.ndarray, flags: np.ndarray, unusable: np.ndarra
     Parameters
     ----------
     data, flags : ndarray, shape (n_ints, n_groups, ny, nx)
-        Linearised ramps, DN; a ramp with any flag is not used.
+        Linearised ramps, DN; a ramp with any flag, or a value that is not finite, is not used.
     unusable : ndarray of bool, shape (ny, nx)
         Reference and bad pixels.
     gain : ndarray of float, shape (ny, nx)
@@ -35,8 +35,10 @@ def measure_group_noise(data: np.ndarray, flags: np.ndarray, unusable: np.ndarra
     if data.shape[1] < 3:
         return 0.0
     some = (..., slice(None, None, STEP), slice(None, None, STEP))
-    good = ~flags[some].any(axis=1) & ~unusable[some] & (gain[some] > 0)
-    ramps = np.moveaxis(data[some], 1, -1)[good].astype(float)
+    integrations = slice(None, None, -(-data.shape[0] // INTEGRATIONS))
+    data, flags = data[integrations][some], flags[integrations][some]
+    good = ~flags.any(axis=1) & ~unusable[some] & (gain[some] > 0) & np.isfinite(data).all(axis=1)
+    ramps = np.moveaxis(data, 1, -1)[good].astype(float)
     if not len(ramps):
         return 0.0
     steps = np.diff(ramps, axis=1)
@@ -54,8 +56,8 @@ def raise_read_noise(read_noise: np.ndarray, of_group: float, n_frames: int) -> 
     read_noise : ndarray of float32, shape (ny, nx), of the difference of two frames, DN, as in reference files.
     of_group : result of `measure_group_noise`. n_frames : averaged in a group.
     """
-    known = float(np.nanmedian(read_noise)) ** 2 / (2 * n_frames)
-    missing = max(of_group - known, 0.0)
-    if not missing:
+    stated = read_noise[np.isfinite(read_noise)]
+    missing = of_group - float(np.median(stated)) ** 2 / (2 * n_frames) if stated.size else 0.0
+    if missing <= 0:
         return read_noise
     return np.sqrt(read_noise**2 + np.float32(2 * n_frames * missing)).astype(read_noise.dtype)

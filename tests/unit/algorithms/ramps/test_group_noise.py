@@ -27,6 +27,8 @@ def test_noise_of_groups_is_measured_without_that_of_photons(rng, stripes):
     ramp[0, 3:, ::7, ::5] += 900.0
     found = measure_group_noise(ramp, flags, NO_PIXEL, GAIN_2D)
     assert found == pytest.approx(READ**2 + stripes**2, rel=0.25)
+    ramp[0, 2, :, ::2] = np.nan
+    assert measure_group_noise(np.tile(ramp, (9, 1, 1, 1)), np.tile(flags, (9, 1, 1, 1)), NO_PIXEL, GAIN_2D) == 0
     flags[0, 3, ::4] = 4
     assert measure_group_noise(ramp, flags, NO_PIXEL, GAIN_2D) == 0
     assert measure_group_noise(ramp[:, :2], 0 * flags[:, :2], NO_PIXEL, GAIN_2D) == 0
@@ -38,6 +40,8 @@ def test_read_noise_is_raised_by_what_it_lacks():
     raised = raise_read_noise(read_noise, 25 / 16 + 3, 8)
     assert_allclose(raised, np.sqrt(read_noise**2 + 48), rtol=1e-6)
     assert raised.dtype == np.float32
+    unknown = np.full((2, 2), np.nan, np.float32)
+    assert raise_read_noise(unknown, 5.0, 8) is unknown
 
 
 def test_jumps_found_with_it_do_not_darken_the_sky(rng):
