@@ -23,6 +23,8 @@ PLACES_PIX, SCATTERS, USUAL_SCATTER = 192, (0.005, 0.02, 0.05, 0.1, 0.15, 0.2), 
 DISPLACEMENTS = (0.03, 1.5)
 #: The same of half the square of the width by which the wisp is blunter than its template (negative: sharper), pixel^2.
 BLURS = (0.03, 3.0)
+#: Most that is allowed for the second order of displacement and blur, part of a strength.
+MOST_SECOND_ORDER = 0.03
 #: A strength that varies from place to place varies within places as well: as much, between so many parts along either
 #: axis.
 PARTS_OF_PLACES = 2
@@ -75,10 +77,12 @@ def fit_variation(bins: Bins, sharp: Sharp, scale: np.ndarray, shape: tuple[int,
     result = mean @ found
     wisp = np.tensordot(share * typical, sharp.rest[1 : 1 + bins.n, sharp.used], 1)
     uneven = _unevenness(mean @ solved.response * wisp, result, light, sharp.used)
-    covariance = mean @ solved.covariance @ mean.T + solved.scatter**2 * uneven
     level = float(result[active].mean()) if active.size else 0.0
-    course = np.tensordot(found[active.size : active.size + len(places)], np.array(places), 1) if places else 0 * light
     known = abs(level) > LEAST_LEVEL
+    change = found[-N_DERIVATIVES:] / level if known else np.zeros(N_DERIVATIVES)
+    covariance = mean @ solved.covariance @ mean.T + solved.scatter**2 * uneven
+    covariance += _second_order(sharp, weight, share, change) ** 2 * np.outer(result, result)
+    course = np.tensordot(found[active.size : active.size + len(places)], np.array(places), 1) if places else 0 * light
     # Without a wisp nothing varies.
     local = 1 + (course - float((course * light).sum())) / level if known else np.ones_like(light)
     on_pixels = np.s_[: shape[0], : shape[1]]
@@ -87,8 +91,8 @@ def fit_variation(bins: Bins, sharp: Sharp, scale: np.ndarray, shape: tuple[int,
         _with_inactive(covariance, sharp, weight, scale),
         _least_errors(sharp, bins),
         ndimage.zoom(local.astype(np.float32), BIN_PIX, order=1, grid_mode=True, mode="nearest")[on_pixels],
-        (float(-found[-3] / level), float(-found[-2] / level)) if known else (0.0, 0.0),
-        float(found[-1] / level) if known else 0.0,
+        (float(-change[0]), float(-change[1])),
+        float(change[2]),
         np.repeat(np.repeat(sharp.excluded, BIN_PIX, 0), BIN_PIX, 1)[on_pixels],
         fit.residual_ratio(found),
         int(sharp.used.sum()),
@@ -124,6 +128,21 @@ def _unevenness(counted, strength, light, used):
     size = PLACES_PIX // BIN_PIX // PARTS_OF_PLACES
     parts = np.stack([_sums(one, size).ravel() for one in missed])
     return parts @ parts.T
+
+
+def _second_order(sharp, weight, share, change):
+    """Return the part of a strength that displacement and blur change in second order, which the fit does not know.
+
+    Half the second derivative along a displacement is on average a quarter of its square times that of all directions;
+    a blur's second order is half its square times the fourth derivative, three times the second one's square.
+    """
+    n, w = share.size, weight[sharp.used]
+    wisp, second = np.tensordot(share, sharp.rest[1 : 1 + n, sharp.used], 1), sharp.rest[-1, sharp.used]
+    light = (w * wisp**2).sum() - share @ sharp.noise[:n, :n] @ share * w.sum()
+    curved = (w * wisp * second).sum() - share @ sharp.noise[:n, -1] * w.sum()
+    curvature = abs(float(curved)) / max(float(light), 1e-30)
+    moved, blurred = float((change[:2] ** 2).sum()), float(change[2])
+    return min(float(np.hypot(moved / 4 * curvature, 1.5 * (blurred * curvature) ** 2)), MOST_SECOND_ORDER)
 
 
 def _least_errors(sharp, bins):
