@@ -68,6 +68,16 @@ def test_groups_that_are_all_equal_are_refused_and_one_other_number_is_enough(wr
     require_content(write(data[:, :1]))  # one group tells nothing of changes
 
 
+def test_counts_without_their_offset_are_refused(write, rng):
+    counts = rng.integers(9000, 60000, (2, 3, 6, 8)).astype(np.uint16)
+    path = write(counts)
+    require_content(path)
+    assert fits.getheader(path, "SCI")["BZERO"] == 32768
+    with pytest.raises(InputError, match=r"SCI holds counts down to -\d+; is BZERO missing"):
+        require_content(write((counts.astype(int) - 32768).astype(np.int16)))
+    require_content(write(counts.astype(np.float32) - 32768))  # of corrected ramps some may be negative
+
+
 def test_of_good_ramps_few_frames_are_read(write, rng, monkeypatch):
     seen = []
     frames = content._planes
@@ -79,4 +89,4 @@ def test_of_good_ramps_few_frames_are_read(write, rng, monkeypatch):
 
     monkeypatch.setattr(content, "_planes", count)
     require_content(write(rng.normal(size=(2, 3, 6, 8)).astype(np.float32)))
-    assert seen == [(6, 8)] * 3  # two of them to see that groups differ
+    assert seen == [(6, 8)] * 4  # two of them to see that groups differ

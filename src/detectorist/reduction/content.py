@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 def require_content(path: Path) -> None:
     """Refuse data that are NaN or one number everywhere, do not change from group to group, or are flagged everywhere.
 
+    Counts stored without the offset of unsigned numbers (BZERO) are refused as well.
+
     Good data are read only as far as necessary.
 
     Raises
@@ -27,10 +29,13 @@ def require_content(path: Path) -> None:
     """
     with opened(path) as hdus:
         empty, flagged, still = _only_number(hdus), _all_flagged(hdus), _all_still(hdus)
+        least = _least_count(hdus)
     if empty:
         raise InputError(f"{path}: SCI contains nothing but {empty}; data of an exposure are needed")
     if flagged:
         raise InputError(f"{path}: every pixel is flagged DO_NOT_USE; nothing is left to reduce")
+    if least < 0:
+        raise InputError(f"{path}: SCI holds counts down to {least}; is BZERO missing, by which they are unsigned?")
     if still:
         raise InputError(f"{path}: SCI is the same in all groups; counts that change with time are needed")
 
@@ -56,6 +61,14 @@ def _all_flagged(hdus: HDUList) -> bool:
         if not dq.has(plane, dq.DO_NOT_USE).all():
             return False
     return found
+
+
+def _least_count(hdus: HDUList) -> int:
+    """Return the smallest number of the first frame of ramps in whole numbers, which are raw counts; else 0."""
+    if "SCI" not in hdus or len(getattr(hdus["SCI"], "shape", ())) != 4:
+        return 0
+    first = next(_planes(hdus, "SCI"), np.zeros(1))
+    return int(first.min()) if first.dtype.kind == "i" and first.size else 0
 
 
 def _all_still(hdus: HDUList) -> bool:
