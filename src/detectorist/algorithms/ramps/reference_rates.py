@@ -27,11 +27,13 @@ def sky_step(data: np.ndarray, flags: np.ndarray, unusable: np.ndarray) -> float
     return max(float(np.median(rise[good])), 0.0) if good.any() else 0.0
 
 
-def lift(data: np.ndarray, reference: np.ndarray, step: float) -> None:
-    """Add a straight ramp of `step` DN a group to the reference pixels of `data`, in place.
+def lift(data: np.ndarray, reference: np.ndarray, step: float) -> np.ndarray:
+    """Add a straight ramp of `step` DN a group to the reference pixels of `data`, in place; return what they held.
 
     data : ndarray of float32, shape (n_ints, n_groups, ny, nx)
     reference : ndarray of bool, shape (ny, nx)
     """
+    before = data[:, :, reference]
     for group in range(data.shape[1]):
         data[:, group, reference] += np.float32(group * step)
+    return before

@@ -107,11 +107,11 @@ class ImagingRampFitStep(MarkedRampFitStep):
         step = sky_step(ramp.data, ramp.groupdq, unusable) if reference.any() else 0.0
         if not step:
             return super().process(ramp)
-        lift(ramp.data, reference, step)
+        before = lift(ramp.data, reference, step)
         try:
             rates = super().process(ramp)
         finally:
-            lift(ramp.data, reference, -step)
+            ramp.data[:, :, reference] = before
         for rate in rates if isinstance(rates, tuple) else ():
             if rate is not None:
                 lower_reference_rates(rate, reference, step / ramp.meta.exposure.group_time)
