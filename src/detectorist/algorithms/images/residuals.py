@@ -52,7 +52,10 @@ def measure_row_noise(image: np.ndarray, mask: np.ndarray) -> RowNoise:
     if not usable.any():
         return RowNoise(np.nan, np.nan)
     pixel = 1.4826 / np.sqrt(2) * _median_step(image, usable)
-    usable &= np.abs(image - np.median(image[usable])) <= max(CLIP_SIGMA * pixel, _spread(image[usable]) * CLIP_SIGMA)
+    values = image[usable]
+    middle = np.median(values)
+    spread = 1.4826 * float(np.median(np.abs(values - middle)))
+    usable &= np.abs(image - middle) <= CLIP_SIGMA * max(pixel, spread)
     n = usable.sum(axis=1)
     rows = n >= max(LEAST_USABLE * image.shape[1], 2)
     if rows.sum() < 3:
