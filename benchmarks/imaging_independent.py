@@ -60,7 +60,7 @@ on seeds 4101 and 4105 (the white noise of the pixels of a row is removed in par
 
 **Big galaxy.** It covers an output from edge to edge over hundreds of rows. On seed 4104, with four times the usual
 1/f noise, the steps at the borders of that output leave about 0.2 % of the galaxy's light unknown (standard
-deviation).
+deviation), of which it is two off.
 """
 #: Detectors with wisps, and the filters in which they are simulated: those of the generator's two, or a long one.
 WISPS, FILTERS = ("NRCA3", "NRCA4", "NRCB3", "NRCB4"), {"wisps": "F150W", "short": "F200W", "long": "F277W"}
