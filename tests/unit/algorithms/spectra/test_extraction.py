@@ -3,6 +3,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import erf
 
+from detectorist.algorithms.spectra import extraction
 from detectorist.algorithms.spectra.background import measure_background
 from detectorist.algorithms.spectra.extraction import (
     aperture_weights,
@@ -118,6 +119,30 @@ def test_median_profile_is_that_of_all_integrations(scene, rng):
     noisy = profile * (1 + 0.1 * rng.normal(size=data.shape))
     got = extract_optimal(data, noisy, err, median_spatial_profile=True)
     assert_allclose(got.flux, extract_optimal(data, np.median(noisy, axis=0), err).flux, rtol=1e-10)
+
+
+@pytest.mark.parametrize("median", [False, True])
+def test_spectra_do_not_depend_on_how_many_are_made_at_a_time(scene, rng, monkeypatch, median):
+    data, err, _, profile, background = scene
+    noisy = profile * (1 + 0.1 * rng.normal(size=data.shape))
+    data = np.where(rng.random(data.shape) < 0.01, np.nan, data)
+    given = {"median_spatial_profile": median, "background_variance": background.variance, "aperture_center": 36.2}
+    found = []
+    for part_ints in (1, 7, N_INTS + 1):
+        monkeypatch.setattr(extraction, "PART_INTS", part_ints)
+        found.append(extract_optimal(data, noisy, err, **given))
+    for name in ("flux", "error", "n_missing"):
+        for other in found[1:]:
+            assert_array_equal(getattr(other, name), getattr(found[0], name))
+
+
+def test_pixels_left_out_count_as_not_finite(scene, rng):
+    data, err, _, profile, _ = scene
+    left = rng.random(data.shape) < 0.02
+    found = extract_optimal(data, profile, err, leave_out=left)
+    expected = extract_optimal(np.where(left, np.nan, data), profile, err)
+    for name in ("flux", "error", "n_missing"):
+        assert_array_equal(getattr(found, name), getattr(expected, name))
 
 
 def test_exact_on_the_model(scene):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from detectorist.algorithms.spectra import showers
 from detectorist.algorithms.spectra.showers import measure_showers
 
 NY, NX, N_INTS, HALF_WIDTH = 200, 72, 14, 4.0
@@ -48,6 +49,18 @@ def measure(*arrays):
 
 def in_aperture(image):
     return np.where(np.abs(COLUMNS - CENTER[:, None]) <= HALF_WIDTH, image, 0).sum(axis=1)
+
+
+def test_medians_do_not_depend_on_how_many_rows_are_sorted_at_a_time(rng, monkeypatch):
+    given = make_rates(rng, [(3, 100, 30, 6, 60)])
+    found = []
+    for rows in (7, 32, NY):
+        monkeypatch.setattr(showers, "STRIP_ROWS", rows)
+        found.append(measure(*given))
+    assert found[0].image[3].any()
+    for other in found[1:]:
+        np.testing.assert_array_equal(other.image, found[0].image)
+        np.testing.assert_array_equal(other.sigma, found[0].sigma)
 
 
 @pytest.mark.parametrize("k", [0, 6])
