@@ -10,6 +10,7 @@ from stdatamodels.jwst.datamodels import RampModel
 
 from detectorist import models
 from detectorist.errors import InputError
+from detectorist.reduction import headers
 from detectorist.reduction.checksums import data_sum
 from detectorist.reduction.headers import (
     flag_missing_rates,
@@ -70,6 +71,22 @@ def test_endings_in_capitals_are_read_though_jwst_does_not_open_them(write, endi
     with models.open_as(capital, RampModel) as ramp, models.open_as(path, RampModel) as usual:
         np.testing.assert_array_equal(ramp.data, usual.data)
     assert [one.name for one in path.parent.iterdir() if one.is_symlink()] == []
+
+
+def test_metadata_are_read_once_until_the_file_changes(write, monkeypatch):
+    path, reads, read = write(), [], headers.read_metadata
+
+    def counted(*args, **kwargs):
+        reads.append(args)
+        return read(*args, **kwargs)
+
+    monkeypatch.setattr(headers, "read_metadata", counted)
+    read_header(path)["exposure.ngroups"] = -1
+    assert read_header(path)["exposure.ngroups"] == N_GROUPS
+    assert len(reads) == 1
+    write(exposure__ngroups=N_GROUPS + 1)
+    assert read_header(path)["exposure.ngroups"] == N_GROUPS + 1
+    assert len(reads) == 2
 
 
 @pytest.mark.parametrize("ending", [".fits", ".fits.gz"])

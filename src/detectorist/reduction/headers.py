@@ -8,6 +8,7 @@ pass it on.
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ _COUNTS = {
     "subarray.xstart": "SUBSTRT1",
     "subarray.ystart": "SUBSTRT2",
 }
+#: Files whose metadata are kept: those of an exposure.
+HEADERS_KEPT = 16
 #: What rates are measured in.
 RATE_UNIT = "DN/s"
 
@@ -127,6 +130,13 @@ def read_header(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise NoSuchFile(f"{path}: no such file")
+    found = path.stat()
+    return dict(_header_as_of(path, found.st_ino, found.st_size, found.st_mtime_ns))
+
+
+@lru_cache(maxsize=HEADERS_KEPT)
+def _header_as_of(path: Path, *state: int) -> dict[str, Any]:
+    """Return what `read_header` does of a file in a given state: one reduction asks five times."""
     load_extensions()
     try:
         with named_for_jwst(path) as name:
