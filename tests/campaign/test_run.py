@@ -266,7 +266,8 @@ def test_kernels_are_compiled_before_the_first_job(campaign, raw, monkeypatch, w
     class Ahead:
         number, processes = 12, 3
 
-        def __init__(self, file):
+        def __init__(self, file, *, memory_limit):
+            assert memory_limit is None
             assert file.name == "kernels.json"
 
         def wait(self, progress):

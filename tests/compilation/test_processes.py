@@ -81,11 +81,15 @@ def lacking(monkeypatch):
     return of
 
 
-@pytest.mark.parametrize(("number", "processes"), [(ahead.FEW, 2), (ahead.FEW + 1, 1)])
-def test_few_kernels_or_one_processor_start_nothing(lacking, monkeypatch, tmp_path, number, processes):
+@pytest.mark.parametrize(
+    ("number", "processes", "limit"), [(ahead.FEW, 2, None), (ahead.FEW + 1, 1, None), (ahead.FEW + 1, 4, 7e8)]
+)
+def test_few_kernels_one_processor_or_little_memory_start_nothing(
+    lacking, monkeypatch, tmp_path, number, processes, limit
+):
     lacking(number)
     monkeypatch.setattr(ahead.subprocess, "Popen", None)
-    began = Ahead(tmp_path / "kernels.json", processes)
+    began = Ahead(tmp_path / "kernels.json", processes, limit)
     assert began.number == 0
     began.wait()
     began.close()

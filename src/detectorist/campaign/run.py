@@ -214,7 +214,7 @@ class _Run:
 
     def _prepare_here(self, pool: Pool, mode: str) -> None:
         """Compile what is not compiled yet while libraries are imported, and tell of it."""
-        ahead = Ahead(load_mode(mode).kernels())
+        ahead = Ahead(load_mode(mode).kernels(), memory_limit=self._execution.memory_limit)
         try:
             if ahead.number:
                 self._tell(events.COMPILING, done=0, total=ahead.number, workers=ahead.processes)

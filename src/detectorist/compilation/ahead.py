@@ -16,6 +16,8 @@ from detectorist.compilation.kernel_lists import missing, read_list
 FEW = 8
 #: More processes would wait for each other: some kernels call others, five deep.
 MOST_PROCESSES = 8
+#: Memory that a process which compiles takes.
+PROCESS_BYTES = 400e6
 
 
 class Ahead:
@@ -27,6 +29,8 @@ class Ahead:
         A list of kernels (`kernels.json`).
     processes : int, optional
         By default one for each processor. With a single one nothing is compiled ahead: the run does as well.
+    memory_limit : int, optional
+        Bytes that they may take together.
 
     Attributes
     ----------
@@ -35,8 +39,9 @@ class Ahead:
     processes : int
     """
 
-    def __init__(self, file: Path, processes: int | None = None):
-        self.processes = min(processes or processors(), MOST_PROCESSES)
+    def __init__(self, file: Path, processes: int | None = None, memory_limit: int | None = None):
+        most = MOST_PROCESSES if memory_limit is None else int(memory_limit // PROCESS_BYTES)
+        self.processes = min(processes or processors(), MOST_PROCESSES, most)
         lacking = len(missing(read_list(file)))
         self.number = lacking if lacking > FEW and self.processes > 1 else 0
         self._process = self._start(file) if self.number else None
