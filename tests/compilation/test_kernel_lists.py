@@ -17,13 +17,14 @@ PYTHON = f"py{sys.version_info.major}{sys.version_info.minor}"
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_mode_lists_kernels_that_exist_with_as_many_types_as_arguments(mode):
+    """A kernel that is renamed, or gets other arguments, is listed again by `benchmarks/list_kernels.py`."""
     kernels = read_list(load_mode(mode).kernels())
     assert "detectorist.engine._ramp_tiles_nb:fit_tiles" in kernels
     for name, specialisations in kernels.items():
         module, _, kernel = name.partition(":")
         function = getattr(import_module(module), kernel).py_func
         for entries in specialisations:
-            assert len(entries) == function.__code__.co_argcount
+            assert len(entries) == function.__code__.co_argcount, f"{name}: run benchmarks/list_kernels.py {mode}"
             assert [written(read(entry)) for entry in entries] == entries
 
 
