@@ -16,16 +16,19 @@ PYTHON = f"py{sys.version_info.major}{sys.version_info.minor}"
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_mode_lists_kernels_that_exist_with_as_many_types_as_arguments(mode):
-    """A kernel that is renamed, or gets other arguments, is listed again by `benchmarks/list_kernels.py`."""
+def test_a_list_is_of_kernels_that_exist_with_as_many_types_as_arguments(mode):
+    """A kernel that was renamed or has other arguments is compiled when it is called; a few may be out of date until
+    the list is written again (`benchmarks/list_kernels.py`)."""
     kernels = read_list(load_mode(mode).kernels())
     assert "detectorist.engine._ramp_tiles_nb:fit_tiles" in kernels
+    old = []
     for name, specialisations in kernels.items():
         module, _, kernel = name.partition(":")
-        function = getattr(import_module(module), kernel).py_func
-        for entries in specialisations:
-            assert len(entries) == function.__code__.co_argcount, f"{name}: run benchmarks/list_kernels.py {mode}"
-            assert [written(read(entry)) for entry in entries] == entries
+        function = getattr(getattr(import_module(module), kernel, None), "py_func", None)
+        if function is None or any(len(entries) != function.__code__.co_argcount for entries in specialisations):
+            old.append(name)
+        assert [[written(read(entry)) for entry in entries] for entries in specialisations] == specialisations
+    assert len(old) <= 0.1 * len(kernels), f"run benchmarks/list_kernels.py {mode}: {old}"
 
 
 def test_there_may_be_no_list(tmp_path):
@@ -70,3 +73,12 @@ def test_looking_for_them_does_not_import_numba(tmp_path):
     )
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+def test_lists_are_merged_without_what_is_out_of_date():
+    from detectorist.compilation.record import merged
+
+    name = "detectorist.algorithms._selection_nb:middle_two"
+    row = ["array", "float64", 1, "C"]
+    old = {name: [[row, "int64"], [row]], "detectorist.algorithms._selection_nb:gone": [["int64"]]}
+    assert merged(old, {name: [[row, "int64"], [row, "int32"]]}) == {name: [[row, "int64"], [row, "int32"]]}

@@ -26,12 +26,12 @@ def kernels_in_use() -> dict[str, list[Any]]:
 
 
 def merged(old: dict[str, list[Any]], new: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """Return the kernels of two lists, without those that there are no more."""
+    """Return the kernels of two lists, without those that there are no more, or with other arguments."""
     together = {}
     for name in {**old, **new}:
         with suppress(ImportError, AttributeError):
-            find(name)
-            entries = [*old.get(name, []), *new.get(name, [])]
+            n_arguments = find(name).py_func.__code__.co_argcount
+            entries = [one for one in (*old.get(name, []), *new.get(name, [])) if len(one) == n_arguments]
             together[name] = [one for number, one in enumerate(entries) if one not in entries[:number]]
     return together
 
