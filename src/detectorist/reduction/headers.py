@@ -238,6 +238,25 @@ def flag_missing_samples(ramps: RampModel) -> int:
     return n_missing
 
 
+def ramps_without_gaps(source: str | Path | JwstDataModel) -> str | Path | JwstDataModel:
+    """Return ramps with `flag_missing_samples` applied to a copy; a file or model that lacks none as it is.
+
+    Raw counts are whole numbers, of which none can be missing, and are not read.
+    """
+    if isinstance(source, JwstDataModel):
+        ramps = source
+    elif read_keywords(source).headers[-1]["BITPIX"] < 0:
+        ramps = models.open_as(Path(source), RampModel)
+        ramps.meta.filename = Path(source).name
+    else:
+        return source
+    if np.isfinite(ramps.data).all():
+        return source
+    ramps = models.open_as(ramps, RampModel)
+    flag_missing_samples(ramps)
+    return ramps
+
+
 def flag_missing_rates(rates: CubeModel | ImageModel) -> int:
     """Set DO_NOT_USE on pixels whose rate or error is NaN or infinite, in place, and return how many were without it.
 

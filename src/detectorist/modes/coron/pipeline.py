@@ -16,7 +16,7 @@ from detectorist.modes.coron.steps import CoronJumpStep, CoronRampFitStep, Coron
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
 from detectorist.reduction.detector1 import Detector1Pipeline
 from detectorist.reduction.engine_steps.by_name import ENGINE_STEPS
-from detectorist.reduction.headers import require_consistent_input
+from detectorist.reduction.headers import flag_missing_samples, require_consistent_input
 from detectorist.stage_1.mask_groups import MaskGroupsStep, median_ramp
 from detectorist.stage_1.rateints_outliers import RateintsOutliersStep
 from detectorist.stage_1.subtract_1overf import SubtractOneOverFStep, add_variance
@@ -111,6 +111,7 @@ class Coron1Pipeline(DetectoristPipeline, Detector1Pipeline):
         if instrument not in RAMP_STEPS:
             raise InputError(f"{models.describe(ramp)}: instrument is {instrument}; NIRCAM or MIRI is needed")
         _require_groups(ramp, instrument)
+        flag_missing_samples(ramp)
         self.dark_current.output_dir = self.ramp_fit.output_dir = self.output_dir
         as_read = None if self.mask_groups.skip else median_ramp(ramp)
         for name in RAMP_STEPS[instrument]:

@@ -30,6 +30,7 @@ from detectorist.reduction.engine_steps.jump import EngineJumpStep
 from detectorist.reduction.engine_steps.ramp_fit import MarkedRampFitStep
 from detectorist.reduction.headers import (
     flag_missing_rates,
+    ramps_without_gaps,
     require_consistent_input,
     require_rate_unit,
     sci_axes,
@@ -194,7 +195,7 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
             require_rate_unit(rate)
             flag_missing_rates(rate)
             return self.correct_rate(rate, stem_of(name))
-        rate = super().process(input_data)
+        rate = super().process(ramps_without_gaps(input_data))
         if self.whole_files and not self.flag_persistence.skip:
             target = self.folder / f"{stem_of(name)}{saturated.SUFFIX}"
             saturated.write_saturated(self.flag_persistence.saturated, target)
