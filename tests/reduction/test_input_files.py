@@ -448,3 +448,22 @@ def test_names_that_jwst_does_not_know_are_refused(make_lrs_ramp, tmp_path, keyw
         fits.HDUList([hdu for hdu in hdus if tree or hdu.name != "ASDF"]).writeto(path, overwrite=True)
     with pytest.raises(InputError, match=f"{keyword} is NOSUCH.*, which jwst does not know"):
         require_sound(path)
+
+
+def test_a_file_that_was_sent_as_text_is_refused(ramp, tmp_path, rng):
+    ramp.data = rng.integers(0, 60000, ramp.data.shape).astype(np.float32)
+    ramp.save(tmp_path / NAME)
+    path = tmp_path / NAME
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    with pytest.raises(InputError, match="has a carriage return before every line feed"):
+        require_sound(path)
+
+
+def test_ramps_without_an_instrument_are_refused(ramp, tmp_path):
+    path = tmp_path / NAME
+    ramp.save(path)
+    with fits.open(path) as hdus:
+        del hdus[0].header["INSTRUME"]
+        fits.HDUList([hdu for hdu in hdus if hdu.name != "ASDF"]).writeto(path, overwrite=True)
+    with pytest.raises(InputError, match="INSTRUME is missing or unknown"):
+        require_sound(path)

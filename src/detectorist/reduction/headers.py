@@ -341,6 +341,8 @@ def _require_integrations(name: str, meta: dict[str, Any], axes: tuple[int, ...]
 def _require_place(name: str, meta: dict[str, Any], axes: tuple[int, ...]) -> None:
     """Compare instrument, detector, and place and size of the subarray; references are cut out by them."""
     instrument, detector = (str(meta.get(f"instrument.{key}") or "") for key in ("name", "detector"))
+    if not instrument and len(axes) == 4:
+        raise InputError(f"{name}: INSTRUME is missing or unknown; references are chosen by it")
     if not detector.startswith(DETECTORS.get(instrument, detector)):
         found = f"detector is {detector}; one of the two is wrong" if detector else "DETECTOR is missing or unknown"
         raise InputError(f"{name}: instrument is {instrument}, {found}")

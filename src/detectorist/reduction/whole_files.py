@@ -15,6 +15,8 @@ from detectorist.fits_files import opened
 log = logging.getLogger(__name__)
 
 _BLOCK_BYTES = 1 << 22
+#: Line feeds of which none stands behind a carriage return by chance.
+FEWEST_FEEDS = 8
 
 
 def require_whole_file(path: Path) -> None:
@@ -32,11 +34,11 @@ def require_whole_file(path: Path) -> None:
     if end < size and _begins_extension(path, end):
         raise InputError(f"{path}: ends within the header of an extension; is the file complete?", found=size)
     if end < size and _holds_something(path, end):
-        log.warning(
-            "%s: the last %d bytes belong to no extension and are not read; was it transferred as text?",
-            path,
-            size - end,
-        )
+        if _was_sent_as_text(path):
+            raise InputError(
+                f"{path}: has a carriage return before every line feed, in its data as well; copy as binary"
+            )
+        log.warning("%s: the last %d bytes belong to no extension and are not read", path, size - end)
 
 
 def _holds_something(path: Path, place: int) -> bool:
@@ -44,6 +46,14 @@ def _holds_something(path: Path, place: int) -> bool:
     with unpacked(path) as handle:
         handle.seek(place)
         return any(block.strip(b"\0 ") for block in iter(partial(handle.read, _BLOCK_BYTES), b""))
+
+
+def _was_sent_as_text(path: Path) -> bool:
+    """Return whether a program that takes files for text has put carriage returns into this one."""
+    with unpacked(path) as handle:
+        start = handle.read(_BLOCK_BYTES)
+    n_feeds = start.count(b"\n")
+    return n_feeds >= FEWEST_FEEDS and start.count(b"\r\n") == n_feeds
 
 
 def unpacked(path: Path) -> IO[bytes]:
