@@ -71,6 +71,17 @@ def test_flags_are_those_of_stcal(seed):
     compare(seed)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_flags_may_go_into_the_given_ones(seed):
+    arrays, settings = random_case(seed)
+    apart = flag_saturation(*arrays, **settings).groupdq
+    flags = arrays[1]
+    into = np.ones_like(flags)
+    np.testing.assert_array_equal(flag_saturation(*arrays, **settings, out=into).groupdq, apart)
+    assert flag_saturation(*arrays, **settings, out=flags).groupdq is flags
+    np.testing.assert_array_equal(flags, apart)
+
+
 def test_threads_give_the_same_flags():
     compare(3, threads=3)
 
@@ -91,5 +102,7 @@ def test_counts():
 def test_groups_saturated_before_are_left_to_stock():
     arrays, settings = random_case(1)
     arrays[1][0, 0, 3, 3] = 2
-    with pytest.raises(NotCovered):
-        flag_saturation(*arrays, **settings)
+    before = arrays[1].copy()
+    with pytest.raises(NotCovered, match="saturated before"):
+        flag_saturation(*arrays, **settings, out=arrays[1])
+    np.testing.assert_array_equal(arrays[1], before)

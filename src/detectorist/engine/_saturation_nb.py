@@ -18,10 +18,9 @@ def first_saturated_group(ramp, threshold, flags, first, floor, start, stop):
     """Fill `first` (ny, nx) with the first group at or above the threshold, n_groups for none, in rows start to stop.
 
     Also flags groups at or below 0, which the converter cannot have seen, as AD_FLOOR and DO_NOT_USE, and notes the
-    pixels in `floor`. Returns all flags that there were, together.
+    pixels in `floor`.
     """
     n_groups = ramp.shape[0]
-    together = np.uint8(0)
     for y in range(start, stop):
         to = first[y]
         limit = threshold[y]
@@ -32,11 +31,9 @@ def first_saturated_group(ramp, threshold, flags, first, floor, start, stop):
             for x in range(to.size):
                 to[x] = np.uint16(g) if row[x] >= limit[x] else to[x]
             for x in range(to.size):
-                together |= flag[x]
                 low = np.uint8(AD_FLOOR | DO_NOT_USE) if row[x] <= 0 else np.uint8(0)
                 flag[x] |= low
                 floor[y, x] |= low
-    return together
 
 
 @njit(**OPTIONS)

@@ -15,7 +15,10 @@ _OUT_OF_REACH = 65536.0
 
 
 class Saturation(NamedTuple):
-    """Flags with saturation in them (new arrays), the zero frames without saturated pixels, and counts of pixels."""
+    """Flags with saturation in them, the zero frames without saturated pixels, and counts of pixels.
+
+    New arrays, but for group flags that were told where to go.
+    """
 
     groupdq: np.ndarray
     pixeldq: np.ndarray
@@ -36,6 +39,7 @@ def flag_saturation(
     bias: np.ndarray | None = None,
     zeroframe: np.ndarray | None = None,
     threads: int = 1,
+    out: np.ndarray | None = None,
 ) -> Saturation:
     """Flag saturated groups exactly as stcal's `flag_saturated_pixels` does.
 
@@ -55,11 +59,14 @@ def flag_saturation(
         Superbias, for the rule about the second group.
     zeroframe : ndarray of float32, shape (n_ints, ny, nx), or None
         First frames; returned with 0 where they are saturated or at the floor.
+    out : ndarray of uint8, C order, or None
+        Where the group flags go, which may be `groupdq` itself; by default a new array.
 
     Raises
     ------
     NotCovered
-        When groups are flagged as saturated already, or the image is smaller than the box of growth.
+        When groups are flagged as saturated already, or the image is smaller than the box of growth; nothing has been
+        changed then.
 
     Notes
     -----
@@ -69,7 +76,11 @@ def flag_saturation(
 
     if min(data.shape[2:]) < 2 * grow_pix + 1 or data.shape[1] > np.iinfo(np.uint16).max:
         raise NotCovered(f"ramps of shape {data.shape} have too few rows or columns for neighbours, or too many groups")
-    flags = np.array(groupdq, np.uint8, order="C")
+    if np.bitwise_or.reduce(groupdq, axis=None) & SATURATED:
+        raise NotCovered("groups are flagged as saturated before the step")
+    flags = np.array(groupdq, np.uint8, order="C") if out is None else out
+    if out is not None and out is not groupdq:
+        out[...] = groupdq
     unchecked = np.isnan(threshold) | ((threshold_dq & np.uint32(NO_SAT_CHECK)) != 0)
     limit = np.where(unchecked, np.float32(_OUT_OF_REACH), threshold).astype(np.float32)
     rows = data.shape[2]
@@ -78,9 +89,7 @@ def flag_saturation(
     saturated = np.zeros(data.shape[2:], bool)
     floor = np.zeros(data.shape[2:], np.uint8)
     for ramp, flag in zip(data, flags, strict=True):
-        before = over_ranges(kernels.first_saturated_group, rows, ramp, limit, flag, first, floor, threads=threads)
-        if np.bitwise_or.reduce(before) & SATURATED:
-            raise NotCovered("groups are flagged as saturated before the step")
+        over_ranges(kernels.first_saturated_group, rows, ramp, limit, flag, first, floor, threads=threads)
         over_ranges(kernels.box_minimum, rows, first, grow_pix, grown, threads=threads)
         over_ranges(kernels.write_saturation, rows, grown, flag, threads=threads)
         saturated |= grown < data.shape[1]

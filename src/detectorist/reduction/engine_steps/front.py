@@ -52,6 +52,7 @@ class EngineSaturationStep(EngineStep, SaturationStep):
             read_pattern=read_pattern,
             bias=None if bias is None else native(float32(bias, "superbias")),
             zeroframe=None if zframe is None else native(float32(zframe, "zero frame")),
+            out=gdq if gdq.dtype == np.uint8 and gdq.flags.c_contiguous and gdq.flags.writeable else None,
         )
         log.info("%d pixels saturate, %d reach the A/D floor", result.n_saturated, result.n_floor)
         return result.groupdq, result.pixeldq, result.zeroframe
