@@ -1,9 +1,9 @@
-"""Medians of rows against numpy's."""
+"""Medians against numpy's."""
 
 import numpy as np
 import pytest
 
-from detectorist.algorithms._medians_nb import SAMPLE, median_of_row
+from detectorist.algorithms.medians import median
 
 KINDS = {
     "normal": lambda rng, shape: rng.normal(size=shape),
@@ -18,8 +18,7 @@ KINDS = {
 
 
 def medians_of_rows(values):
-    kept, sample = np.empty(values.shape[1] + 1), np.empty(SAMPLE)
-    return np.array([median_of_row(row, kept, sample) for row in values])
+    return np.array([median(row) for row in values])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -39,3 +38,8 @@ def test_a_row_with_nan_has_none():
 
 def test_no_values_have_none():
     assert np.isnan(medians_of_rows(np.empty((2, 0)))).all()
+
+
+def test_values_of_several_axes_and_not_contiguous_are_taken_together(rng):
+    values = rng.normal(size=(40, 50))[::2, ::3]
+    assert median(values) == np.median(values)

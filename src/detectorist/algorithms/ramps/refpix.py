@@ -16,6 +16,7 @@ from scipy.linalg import solveh_banded
 from scipy.ndimage import gaussian_filter1d
 
 from detectorist.algorithms.blas_threads import one_thread
+from detectorist.algorithms.medians import median
 
 #: Outputs of the MIRI detector, interleaved by column; as many reference columns on its left edge.
 N_OUTPUTS = 4
@@ -397,7 +398,7 @@ def _fill(series: np.ndarray, usable: np.ndarray, step: int) -> np.ndarray:
 
 def _near_the_median(series: np.ndarray, usable: np.ndarray, step: int) -> np.ndarray:
     distance = np.abs(series - _column_medians(series, usable, step))
-    return distance <= SCREEN_SIGMA * 1.4826 * max(float(np.median(distance[usable])), 1e-12)
+    return distance <= SCREEN_SIGMA * 1.4826 * max(median(distance[usable]), 1e-12)
 
 
 def _column_medians(series: np.ndarray, usable: np.ndarray, step: int) -> np.ndarray:
@@ -429,4 +430,4 @@ def _borrow(drift: np.ndarray, measured: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def _robust_scale(values: np.ndarray) -> float:
-    return float(1.4826 * np.median(np.abs(values - np.median(values)))) if values.size else 0.0
+    return 1.4826 * median(np.abs(values - median(values))) if values.size else 0.0
