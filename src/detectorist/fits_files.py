@@ -179,7 +179,7 @@ def opened_with_counts(path: Path) -> Iterator[HDUList]:
 
 
 def _counts_of(hdu: Any) -> np.ndarray | None:
-    """Return raw counts as float32, block by block of the first axis; None where an array is stored in another way.
+    """Return raw counts as float32, plane by plane; None where an array is stored in another way.
 
     Raises
     ------
@@ -196,13 +196,13 @@ def _counts_of(hdu: Any) -> np.ndarray | None:
     if where["file"].compression or "BLANK" in header:
         return None
     counts = np.empty(hdu.shape, np.float32)
+    stored = np.empty(hdu.shape[-2:], ">i2")  # of one plane, again and again: it stays in the cache
     with open(where["file"].name, "rb") as handle:
         handle.seek(where["datLoc"])
-        for block in counts:
-            stored = np.fromfile(handle, ">i2", block.size)
-            if stored.size < block.size:
+        for plane in counts.reshape(-1, *stored.shape):
+            if handle.readinto(memoryview(stored).cast("B")) < stored.nbytes:
                 raise OSError(f"the array of {hdu.name} is cut short")
-            np.add(stored.reshape(block.shape), np.float32(UNSIGNED_ZERO), out=block, dtype=np.float32)
+            np.add(stored, np.float32(UNSIGNED_ZERO), out=plane, dtype=np.float32)
     return counts
 
 
