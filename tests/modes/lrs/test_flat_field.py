@@ -79,3 +79,11 @@ def test_a_failure_leaves_the_rates_whole(flat, monkeypatch):
     with pytest.raises(RuntimeError, match="no"):
         LrsPipeline().flat_field.process(model)
     np.testing.assert_array_equal(model.data, rates(20).data)
+
+
+def test_parameters_from_crds_are_those_of_the_standard_step():
+    assert (
+        flat_field.FlatFieldInPartsStep.get_config_reftype()
+        == FlatFieldStep.get_config_reftype()
+        == "pars-flatfieldstep"
+    )
