@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from stdatamodels.jwst.datamodels import RampModel
 
 from detectorist.errors import InputError
+from detectorist.modes.coron.reduction import require_ramp
 from detectorist.pipelines import Coron1Pipeline, ImagingPipeline, LrsPipeline
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -42,3 +44,13 @@ def test_header_and_array_are_compared_first(kind, ramps, opened, tmp_path):
         kind().run(source)
     np.testing.assert_array_equal(ramps.data, before)
     assert isinstance(ramps, RampModel)
+
+
+@pytest.mark.parametrize("instrument", ["NIRSPEC", None])
+def test_a_file_of_another_instrument_is_refused_before_references_are_looked_for(raw_of, tmp_path, instrument):
+    source = sorted(raw_of("coron").glob("*_uncal.fits"))[0]
+    with fits.open(source) as hdus:
+        hdus[0].header["INSTRUME"] = instrument
+        fits.HDUList([hdu for hdu in hdus if hdu.name != "ASDF"]).writeto(tmp_path / source.name)
+    with pytest.raises(InputError, match=f"instrument is {instrument or 'unknown'}; NIRCAM or MIRI is needed"):
+        require_ramp(tmp_path / source.name)

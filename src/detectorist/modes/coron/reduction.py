@@ -16,7 +16,7 @@ from detectorist import __version__, models
 from detectorist.crds_source import use_references
 from detectorist.errors import InputError, PlaceTaken
 from detectorist.fits_files import read_array
-from detectorist.modes.coron.pipeline import Coron1Pipeline
+from detectorist.modes.coron.pipeline import RAMP_STEPS, Coron1Pipeline
 from detectorist.modes.coron.quality import measure
 from detectorist.modes.quality import MISSING_REFERENCES
 from detectorist.product_names import product_of, stem_of
@@ -153,8 +153,12 @@ def _type_of(model: ImageModel) -> str:
 
 
 def require_ramp(path: Path) -> None:
-    """Raise InputError for a file without ramps, or with ramps too short to fit a slope."""
+    """Raise InputError for a file of another instrument, without ramps, or with ramps too short to fit a slope."""
     meta = read_header(path)
+    if (instrument := meta.get("instrument.name")) not in RAMP_STEPS:
+        raise InputError(
+            f"{path}: instrument is {instrument or 'unknown'}; {' or '.join(sorted(RAMP_STEPS, reverse=True))} is needed"
+        )
     if product_of(path) in (*NEEDED, "cal", "calints"):
         raise InputError(
             f"{path}: only a rate is there; {stem_of(path)}_uncal.fits is needed beside it or one folder above"
