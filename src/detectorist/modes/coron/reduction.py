@@ -156,9 +156,8 @@ def require_ramp(path: Path) -> None:
     """Raise InputError for a file of another instrument, without ramps, or with ramps too short to fit a slope."""
     meta = read_header(path)
     if (instrument := meta.get("instrument.name")) not in RAMP_STEPS:
-        raise InputError(
-            f"{path}: instrument is {instrument or 'unknown'}; {' or '.join(sorted(RAMP_STEPS, reverse=True))} is needed"
-        )
+        known = " or ".join(sorted(RAMP_STEPS, reverse=True))
+        raise InputError(f"{path}: instrument is {instrument or 'unknown'}; {known} is needed")
     if product_of(path) in (*NEEDED, "cal", "calints"):
         raise InputError(
             f"{path}: only a rate is there; {stem_of(path)}_uncal.fits is needed beside it or one folder above"
