@@ -46,6 +46,7 @@ def opened(path: str | Path, what: str = "a FITS file", *, memmap: bool = False)
         with warnings.catch_warnings(), open(path, "rb") as handle:
             warnings.simplefilter("ignore", AstropyWarning)  # what is damaged fails when it is read, or is left out
             with fits.open(handle, memmap=memmap) as hdus:
+                _require_progress(hdus)
                 yield hdus
     except DetectoristError:
         raise
@@ -55,6 +56,21 @@ def opened(path: str | Path, what: str = "a FITS file", *, memmap: bool = False)
         # The first sentence: astropy's next ones are about its own options.
         said = str(error.args[0] if isinstance(error, KeyError) else error).partition(". ")[0].rstrip(".,")
         raise InputError(f"{path}: not readable as {what} ({said}); is the file complete?") from error
+
+
+def _require_progress(hdus: HDUList) -> None:
+    """Have astropy fail where an axis has a negative length: it would read the same extension for ever."""
+    read_next = getattr(hdus, "_read_next_hdu", None)
+    if read_next is None:
+        return
+
+    def read() -> bool:
+        found = read_next()
+        if found and list.__getitem__(hdus, -1).size < 0:
+            raise OSError("an axis has a negative length")
+        return found
+
+    hdus._read_next_hdu = read
 
 
 def has_small_ending(path: str | Path) -> bool:
@@ -151,6 +167,8 @@ def read_keywords(path: str | Path) -> Keywords:
         headers = [hdus[0].header, *([hdus["SCI"].header] if "SCI" in hdus else [])]
         sci = headers[1] if len(headers) > 1 else {}
         axes = tuple(int(sci[f"NAXIS{axis}"]) for axis in range(int(sci.get("NAXIS", 0)), 0, -1))
+    if min(axes, default=0) < 0:
+        raise InputError(f"{path}: SCI has an axis of a negative length; is the file damaged?")
     return Keywords(Path(path), tuple(headers), axes)
 
 

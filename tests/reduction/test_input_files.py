@@ -467,3 +467,14 @@ def test_ramps_without_an_instrument_are_refused(ramp, tmp_path):
         fits.HDUList([hdu for hdu in hdus if hdu.name != "ASDF"]).writeto(path, overwrite=True)
     with pytest.raises(InputError, match="INSTRUME is missing or unknown"):
         require_sound(path)
+
+
+def test_an_axis_of_negative_length_is_refused_and_not_read_for_ever(ramp, tmp_path):
+    path = tmp_path / NAME
+    ramp.save(path)
+    content = path.read_bytes()
+    place = content.index(b"NAXIS1  =")
+    path.write_bytes(content[:place] + b"NAXIS1  =                   -5" + content[place + 30 :])
+    for read in (require_sound, read_header):
+        with pytest.raises(InputError, match="negative length|Invalid argument"):
+            read(path)

@@ -138,6 +138,7 @@ def read_header(path: Path) -> dict[str, Any]:
 def _header_as_of(path: Path, *state: int) -> dict[str, Any]:
     """Return what `read_header` does of a file in a given state: one reduction asks five times."""
     load_extensions()
+    read_keywords(path)  # refuses what astropy would read for ever
     try:
         with named_for_jwst(path) as name:
             flat = read_metadata(name, flatten=True) if has_tree(path) else _read_without_tree(name)
