@@ -13,7 +13,7 @@ from pathlib import Path
 from detectorist.compilation.kernel_lists import missing, read_list
 
 #: So few kernels are compiled where they are called: starting processes takes as long.
-FEW = 8
+FEW = 16
 #: More processes would wait for each other: some kernels call others, five deep.
 MOST_PROCESSES = 8
 #: Memory that a process which compiles takes.
