@@ -149,6 +149,8 @@ def test_headers_that_contradict_the_array(changes, words):
     from detectorist.reduction.headers import require_consistent
 
     meta = {
+        "instrument.name": "MIRI",
+        "instrument.detector": "MIRIMAGE",
         "exposure.integration_start": 1,
         "exposure.integration_end": 2,
         "exposure.ngroups": 8,
@@ -156,6 +158,8 @@ def test_headers_that_contradict_the_array(changes, words):
         "exposure.frame_time": 0.15904,
         "exposure.nframes": 1,
         "exposure.groupgap": 0,
+        "subarray.ystart": 529,
+        "subarray.xstart": 1,
         "subarray.ysize": 416,
         "subarray.xsize": 72,
         "subarray.fastaxis": 1,
