@@ -380,7 +380,7 @@ def main() -> None:
     four.add_argument("--folder", type=Path, help="keep raw files and products here")
     five = commands.add_parser("bounded")
     five.add_argument("cases", nargs="*", default=GROWING, help=Case.__doc__)
-    five.add_argument("--limit-mb", type=int, default=700, help="--memory-limit of the runs")
+    five.add_argument("--limit-mb", type=int, default=540, help="--memory-limit of the runs")
     five.add_argument("--folder", type=Path, help="keep raw files and products here")
     six = commands.add_parser("again")
     six.add_argument("folders", nargs="+", type=Path, help="output folders of runs, whose input is still there")

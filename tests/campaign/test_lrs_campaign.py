@@ -216,14 +216,14 @@ def test_chunks_are_chosen_by_memory(raw, plan, tmp_path):
 @pytest.mark.parametrize(
     ("n_ints", "n_groups", "chunk_ints", "measured_mb"),
     [
-        (4, 12, None, 492),
-        (20, 12, None, 535),
-        (12, 30, None, 588),
-        (40, 20, None, 706),
-        (80, 12, None, 751),
-        (20, 12, 4, 521),
-        (80, 12, 16, 573),
-        (320, 12, 16, 581),
+        (4, 12, None, 365),
+        (20, 12, None, 397),
+        (12, 30, None, 414),
+        (40, 20, None, 512),
+        (80, 12, None, 563),
+        (20, 12, 4, 375),
+        (80, 12, 16, 427),
+        (320, 12, 16, 449),
     ],
 )
 def test_predicted_memory_near_that_of_an_idle_worker(n_ints, n_groups, chunk_ints, measured_mb):
@@ -236,7 +236,7 @@ def test_predicted_memory_near_that_of_an_idle_worker(n_ints, n_groups, chunk_in
 
 
 #: A limit near the peak of an exposure of 20 integrations, and exposures that grow beyond it.
-NEAR_LIMIT, GROWING_INTS = int(700e6), (20, 80, 320)
+NEAR_LIMIT, GROWING_INTS = int(540e6), (20, 80, 320)
 
 
 def test_chunks_keep_predicted_memory_from_growing(monkeypatch, tmp_path):
@@ -248,7 +248,7 @@ def test_chunks_keep_predicted_memory_from_growing(monkeypatch, tmp_path):
     monkeypatch.setattr(lrs, "ramp_size", lambda path: RampSize(int(path.stem), 12, 416, 72))
     jobs = [Job(str(n), "lrs", (f"{n}.fits",), str(tmp_path)) for n in GROWING_INTS]
     fitted = [lrs.LrsMode().with_memory(job, NEAR_LIMIT) for job in jobs]
-    assert [job.options.get("chunk_ints") for job, _ in fitted] == [None, 16, 16]
+    assert [job.options.get("chunk_ints") for job, _ in fitted] == [None, 16, 8]
     assert not any(note for _, note in fitted)
     predicted = [lrs.LrsMode().predict(job).memory_bytes for job, _ in fitted]
     assert max(predicted) < 1.15 * min(predicted)

@@ -29,12 +29,10 @@ _CHUNKS = (4, 8, 16, 32, 64, 128, 256, 512)
 #: Share of its memory that a job is planned to take: a prediction may be short, and a worker that exceeds is ended.
 MARGIN = 0.85
 #: Coefficients of memory and disk, in bytes, fitted to measured runs.
-WORKER_BYTES, WORKER_BYTES_PER_PIXEL = 510e6, 20  # the libraries, kernels loaded, and what stays of a short series
-WORKER_BYTES_PER_SAMPLE = 9.6  # of a segment in one piece
-STAGE_1_BASE_BYTES, STAGE_1_BYTES_PER_SAMPLE = 300e6, 11.5
-CHUNKED_BASE_BYTES = 446e6
+WORKER_BYTES = 354e6  # the libraries, kernels loaded
+BYTES_PER_PIXEL, BYTES_PER_SAMPLE = 34, 6.3  # rates and spectra, and ramps, of what is in memory at once
+CHUNK_BYTES_PER_SAMPLE = 9  # of a chunk: its ramps before and after a step
 DECIDING_BYTES_PER_SAMPLE = 1  # of the bright pixels; all others stay on disk
-STAGE_2_BASE_BYTES, STAGE_2_BYTES_PER_PIXEL = 446e6, 52
 RATE_BYTES_PER_PIXEL = 20  # SCI, ERR, DQ and two variances
 SPECTRUM_BYTES = 4_500  # one integration in the NetCDF file
 EXTRAS_BYTES = 4_800_000  # a gain of one's own (full frame), headers, figures
@@ -276,17 +274,14 @@ def predict_memory(sizes: Sequence[RampSize], chunk_ints: int | None, *, decides
 def _peak_of_segment(size: RampSize, chunk_ints: int | None, decides: bool) -> float:
     """Return the largest of what stages 1 and 2 take; the coefficients are fitted to measured runs.
 
-    Measured with benchmarks/campaign.py for 4 to 240 integrations of 5 to 100 groups, jwst 3.0.
+    Measured for 4 to 320 integrations of 5 to 60 groups, whole and in chunks, jwst 3.0.
     """
-    n_blocks = -(-size.n_ints // BLOCK_INTS)
-    pixels = size.pixels / n_blocks
-    least = max(WORKER_BYTES + WORKER_BYTES_PER_PIXEL * pixels, STAGE_2_BASE_BYTES + STAGE_2_BYTES_PER_PIXEL * pixels)
     if not chunk_ints or chunk_ints >= size.n_ints:
-        short = WORKER_BYTES + WORKER_BYTES_PER_SAMPLE * size.samples
-        return max(least, short, STAGE_1_BASE_BYTES + STAGE_1_BYTES_PER_SAMPLE * size.samples)
-    chunk = STAGE_1_BYTES_PER_SAMPLE * size.samples * chunk_ints / size.n_ints
+        return WORKER_BYTES + BYTES_PER_PIXEL * size.pixels + BYTES_PER_SAMPLE * size.samples
+    n_blocks = -(-size.n_ints // BLOCK_INTS)
+    chunk = CHUNK_BYTES_PER_SAMPLE * size.samples * chunk_ints / size.n_ints
     deciding = DECIDING_BYTES_PER_SAMPLE * min(size.samples, DECIDING_SAMPLES) if decides else 0
-    return max(least, CHUNKED_BASE_BYTES + chunk + deciding)
+    return max(WORKER_BYTES + BYTES_PER_PIXEL * size.pixels / n_blocks, WORKER_BYTES + chunk + deciding)
 
 
 def _disk_bytes(size: RampSize, chunk_ints: int | None) -> int:
