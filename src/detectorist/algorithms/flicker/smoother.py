@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.polynomial import legendre
 
+from detectorist.algorithms.flicker.column_offsets import column_offsets
 from detectorist.algorithms.flicker.readout import BLOCK_PIX, Blocks, Readout, alternating_readout
 from detectorist.algorithms.flicker.spectrum import FlickerNoise, fast_variance, fit_noise, hold_own_noise, pool_noise
 from detectorist.errors import ParameterError, TooFewPixels
@@ -45,12 +45,6 @@ MIN_PIXELS = 500
 MAD_TO_SIGMA = 1.4826
 #: Pixels on either side of a border of two outputs from which the step between them is measured.
 STEP_PIX = 32
-#: Fewest columns of an output that tell how odd and even ones differ.
-MIN_ALTERNATING = 16
-#: Parts of the rows of a column whose scatter tells its error, and the fewest of them.
-COLUMN_PARTS, MIN_COLUMN_PARTS = 32, 8
-#: Order of the polynomial along x that counts as light, not as offsets of columns.
-COLUMN_LIGHT_ORDER = 5
 
 
 @dataclass(frozen=True)
@@ -175,7 +169,9 @@ def estimate_flicker(
     expected = blocks.paint(time_line + light.T, straight=True)
     column_variance = np.zeros(image.shape[1])
     if columns:
-        offsets, column_variance = _column_offsets(image, usable, offsets, level, expected, clip, readout)
+        offsets, column_variance = column_offsets(
+            image, usable, offsets, expected, level=level, white=white, clip=clip, readout=readout
+        )
     pattern = blocks.paint(time_line, straight=True)
     # What is under masks is known less well and must not move the sky.
     pattern -= np.float32(pattern.mean(dtype=float, where=usable))
@@ -236,7 +232,9 @@ def _sketch(image, usable, white, clip, readout, noise, columns, earlier=None):
     time_line, _ = _noise_of_blocks(means - light, counts, blocks, noise, want_variance=False)
     expected = blocks.paint(time_line + light.T, straight=True)
     if columns:
-        offsets, _ = _column_offsets(image, usable, offsets, level, expected, clip, readout)
+        offsets, _ = column_offsets(
+            image, usable, offsets, expected, level=level, white=white, clip=clip, readout=readout
+        )
     return Sketch(level, offsets, expected, white)
 
 
@@ -400,71 +398,3 @@ def _of_all_outputs(means, white):
     total = weight.sum(axis=0, keepdims=True)
     variance = np.where(total > 0, 1 / np.where(total > 0, total, 1), 0.0)
     return (weight * means).sum(axis=0, keepdims=True) * variance, variance
-
-
-def _column_offsets(image, usable, offsets, level, pattern, clip, readout):
-    """Return level plus offset of each column, shrunk by its error, and the offsets' variance, both (nx,)."""
-    totals, counts = _column_parts(image, usable, offsets, pattern, clip)
-    total, count = totals.sum(axis=0), counts.sum(axis=0)
-    seen = count > 0
-    raw = np.where(seen, offsets - level + total / np.maximum(count, 1), 0.0)
-    x = np.linspace(-1, 1, raw.size)
-    if seen.sum() > 10 * COLUMN_LIGHT_ORDER:
-        light = legendre.legfit(x[seen], raw[seen], COLUMN_LIGHT_ORDER, w=np.sqrt(count[seen]))
-        # What columns at random would give: their scatter over the norm of each polynomial.
-        scatter = MAD_TO_SIGMA * np.median(np.abs(np.diff(raw[seen]))) / np.sqrt(2)
-        chance = scatter**2 * (2 * np.arange(light.size) + 1) / seen.sum()
-        light *= np.clip(1 - 4 * chance / np.maximum(light**2, 1e-300), 0, 1)
-        raw = np.where(seen, raw - legendre.legval(x, light), 0.0)
-    error = np.full(raw.size, np.inf)
-    error[seen] = (clip / 4.0) ** 2 * scatter_of_parts(totals, counts, (clip / 4.0) ** 2) / count[seen]
-    alternating = _alternating_columns(raw, seen, readout)
-    raw = np.where(seen, raw - alternating, 0.0)
-    typical = (MAD_TO_SIGMA * np.median(np.abs(raw[seen]))) ** 2 if seen.any() else 0.0
-    spread = max(typical - float(np.median(error[seen])) if seen.any() else 0.0, 0.0)
-    share = np.where(seen, spread / np.maximum(spread + error, 1e-300), 0.0)
-    return level + alternating + share * raw, np.full(raw.size, spread) * (1.0 - share)
-
-
-def _column_parts(image, usable, offsets, pattern, clip):
-    """Return sums and numbers of usable pixels of each column, in parts of its rows, both (n_parts, nx)."""
-    from detectorist.algorithms.flicker._smoother_nb import column_sums
-
-    parts = np.array_split(np.arange(len(image)), min(COLUMN_PARTS, len(image)))
-    rows = [slice(part[0], part[-1] + 1) for part in parts]
-    sums = [column_sums(image[part], usable[part], offsets, pattern[part], clip) for part in rows]
-    return np.array([total for total, _ in sums]), np.array([count for _, count in sums])
-
-
-def scatter_of_parts(totals: np.ndarray, counts: np.ndarray, variance: float) -> float:
-    """Return the variance of means of columns over what the noise of their pixels makes, 1 or more.
-
-    Parts of a column scatter about its mean by the noise of their pixels and by light that is not masked, of faint
-    stars in a crowded field, of which the mean has its share.
-
-    totals, counts : ndarray of float, shape (n_parts, nx), sums of pixels and their numbers.
-    variance : of a pixel's noise.
-    """
-    number = counts.sum(axis=0)
-    enough = (counts > 0).sum(axis=0) > len(counts) / 2
-    if len(counts) < MIN_COLUMN_PARTS or not enough.any():
-        return 1.0
-    mean = totals.sum(axis=0) / np.maximum(number, 1)
-    apart = np.where(counts > 0, totals - counts * mean, 0.0)
-    # Expected: the pixels of a part have their noise, less their part in the mean.
-    expected = variance * (counts * (1 - counts / np.maximum(number, 1))).sum(axis=0)
-    return max(float(np.median((apart**2).sum(axis=0)[enough] / expected[enough])), 1.0)
-
-
-def _alternating_columns(raw, seen, readout):
-    """Return what odd and even columns of an output differ by, half to each, (nx,); 0 as far as it may be chance."""
-    sign = 1.0 - 2.0 * (np.arange(raw.size) % 2)
-    found = np.zeros(raw.size)
-    for first, last, _ in readout.outputs:
-        part = slice(first, last)
-        values = (sign * raw)[part][seen[part]]
-        if values.size < MIN_ALTERNATING:
-            continue
-        mean, chance = values.mean(), values.var() / values.size
-        found[part] = sign[part] * mean * max(1 - chance / max(mean**2, 1e-300), 0.0)
-    return found

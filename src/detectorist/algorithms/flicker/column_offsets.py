@@ -1,0 +1,113 @@
+"""The constant that each column of an image has beside the noise in readout time, shrunk by its error."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.polynomial import legendre
+
+from detectorist.algorithms.flicker.readout import Readout
+
+#: Standard deviation of a Gaussian in units of its median absolute deviation.
+MAD_TO_SIGMA = 1.4826
+#: Fewest columns of an output that tell how odd and even ones differ.
+MIN_ALTERNATING = 16
+#: Parts of the rows of a column whose scatter tells its error, and the fewest of them.
+COLUMN_PARTS, MIN_COLUMN_PARTS = 32, 8
+#: Order of the polynomial along x that counts as light, not as offsets of columns.
+COLUMN_LIGHT_ORDER = 5
+
+
+def column_offsets(
+    image: np.ndarray,
+    usable: np.ndarray,
+    offsets: np.ndarray,
+    pattern: np.ndarray,
+    *,
+    level: float,
+    white: float,
+    clip: float,
+    readout: Readout,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return level plus offset of each column, shrunk by its error, and the offsets' variance, both (nx,).
+
+    Parameters
+    ----------
+    image, usable : ndarray, shape (ny, nx)
+        Values, and True where they may be used.
+    offsets : ndarray of float, shape (nx,)
+        Level plus offset as far as known.
+    pattern : ndarray of float32, shape (ny, nx)
+        What else is known of the image.
+    level : float
+        Of the sky.
+    white : float
+        Standard deviation of a pixel's noise.
+    clip : float
+        Pixels farther than this from their expected value are left out.
+    readout : Readout
+        Light that changes smoothly along x is none of the columns'; odd and even columns of an output may differ.
+    """
+    totals, counts = _column_parts(image, usable, offsets, pattern, clip)
+    total, count = totals.sum(axis=0), counts.sum(axis=0)
+    seen = count > 0
+    raw = np.where(seen, offsets - level + total / np.maximum(count, 1), 0.0)
+    x = np.linspace(-1, 1, raw.size)
+    if seen.sum() > 10 * COLUMN_LIGHT_ORDER:
+        light = legendre.legfit(x[seen], raw[seen], COLUMN_LIGHT_ORDER, w=np.sqrt(count[seen]))
+        # What columns at random would give: their scatter over the norm of each polynomial.
+        scatter = MAD_TO_SIGMA * np.median(np.abs(np.diff(raw[seen]))) / np.sqrt(2)
+        chance = scatter**2 * (2 * np.arange(light.size) + 1) / seen.sum()
+        light *= np.clip(1 - 4 * chance / np.maximum(light**2, 1e-300), 0, 1)
+        raw = np.where(seen, raw - legendre.legval(x, light), 0.0)
+    error = np.full(raw.size, np.inf)
+    error[seen] = white**2 * scatter_of_parts(totals, counts, white**2) / count[seen]
+    alternating = _alternating_columns(raw, seen, readout)
+    raw = np.where(seen, raw - alternating, 0.0)
+    typical = (MAD_TO_SIGMA * np.median(np.abs(raw[seen]))) ** 2 if seen.any() else 0.0
+    spread = max(typical - float(np.median(error[seen])) if seen.any() else 0.0, 0.0)
+    share = np.where(seen, spread / np.maximum(spread + error, 1e-300), 0.0)
+    return level + alternating + share * raw, np.full(raw.size, spread) * (1.0 - share)
+
+
+def _column_parts(image, usable, offsets, pattern, clip):
+    """Return sums and numbers of usable pixels of each column, in parts of its rows, both (n_parts, nx)."""
+    from detectorist.algorithms.flicker._smoother_nb import column_sums
+
+    parts = np.array_split(np.arange(len(image)), min(COLUMN_PARTS, len(image)))
+    rows = [slice(part[0], part[-1] + 1) for part in parts]
+    sums = [column_sums(image[part], usable[part], offsets, pattern[part], clip) for part in rows]
+    return np.array([total for total, _ in sums]), np.array([count for _, count in sums])
+
+
+def scatter_of_parts(totals: np.ndarray, counts: np.ndarray, variance: float) -> float:
+    """Return the variance of means of columns over what the noise of their pixels makes, 1 or more.
+
+    Parts of a column scatter about its mean by the noise of their pixels and by light that is not masked, of faint
+    stars in a crowded field, of which the mean has its share.
+
+    totals, counts : ndarray of float, shape (n_parts, nx), sums of pixels and their numbers.
+    variance : of a pixel's noise.
+    """
+    number = counts.sum(axis=0)
+    enough = (counts > 0).sum(axis=0) > len(counts) / 2
+    if len(counts) < MIN_COLUMN_PARTS or not enough.any():
+        return 1.0
+    mean = totals.sum(axis=0) / np.maximum(number, 1)
+    apart = np.where(counts > 0, totals - counts * mean, 0.0)
+    # Expected: the pixels of a part have their noise, less their part in the mean.
+    expected = variance * (counts * (1 - counts / np.maximum(number, 1))).sum(axis=0)
+    return max(float(np.median((apart**2).sum(axis=0)[enough] / expected[enough])), 1.0)
+
+
+def _alternating_columns(raw, seen, readout):
+    """Return what odd and even columns of an output differ by, half to each, (nx,); 0 as far as it may be chance."""
+    sign = 1.0 - 2.0 * (np.arange(raw.size) % 2)
+    found = np.zeros(raw.size)
+    for first, last, _ in readout.outputs:
+        part = slice(first, last)
+        values = (sign * raw)[part][seen[part]]
+        if values.size < MIN_ALTERNATING:
+            continue
+        mean, chance = values.mean(), values.var() / values.size
+        found[part] = sign[part] * mean * max(1 - chance / max(mean**2, 1e-300), 0.0)
+    return found

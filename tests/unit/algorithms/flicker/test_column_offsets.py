@@ -1,0 +1,47 @@
+"""Offsets of columns: how certain they are where light is not masked."""
+
+import numpy as np
+import pytest
+
+from detectorist.algorithms.flicker.column_offsets import COLUMN_PARTS, column_offsets, scatter_of_parts
+from detectorist.algorithms.flicker.readout import alternating_readout
+
+WHITE, NX, PIXELS = 0.02, 400, 16
+
+
+@pytest.fixture
+def counts(rng):
+    """Usable pixels of each part of each column: some parts have none."""
+    return rng.integers(0, PIXELS, (COLUMN_PARTS, NX)).astype(float)
+
+
+def test_parts_with_the_noise_of_their_pixels_scatter_as_expected(rng, counts):
+    totals = WHITE * np.sqrt(counts) * rng.normal(size=counts.shape)
+    assert 1 <= scatter_of_parts(totals, counts, WHITE**2) < 1.1
+
+
+def test_light_in_parts_makes_means_of_columns_as_uncertain_as_they_are(rng, counts):
+    """The factor is that of the true errors of the means, to a fifth: a median over columns of skewed values."""
+    light = 3 * WHITE / np.sqrt(PIXELS) * rng.normal(size=counts.shape)
+    totals = WHITE * np.sqrt(counts) * rng.normal(size=counts.shape) + counts * light
+    means = totals.sum(axis=0) / counts.sum(axis=0)
+    true = float((means**2 * counts.sum(axis=0)).mean()) / WHITE**2
+    assert true > 4
+    assert scatter_of_parts(totals, counts, WHITE**2) == pytest.approx(true, rel=0.2)
+
+
+def test_few_parts_or_no_pixels_tell_nothing():
+    assert scatter_of_parts(np.ones((4, 5)), np.ones((4, 5)), 1e-9) == 1
+    assert scatter_of_parts(np.zeros((COLUMN_PARTS, 5)), np.zeros((COLUMN_PARTS, 5)), WHITE**2) == 1
+
+
+def test_columns_are_not_made_of_light_in_clumps(rng):
+    """Clumps of 8 x 8 pixels scatter the means of columns, which have no offsets: next to nothing is subtracted."""
+    ny = nx = 256
+    clumps = np.kron(0.02 * rng.normal(size=(ny // 8, nx // 8)), np.ones((8, 8)))
+    image = (clumps + WHITE * rng.normal(size=(ny, nx))).astype(np.float32)
+    settings = {"level": 0.0, "white": WHITE, "clip": 1.0, "readout": alternating_readout(nx)}
+    nothing = np.zeros((ny, nx), np.float32)
+    found, variance = column_offsets(image, np.ones((ny, nx), bool), np.zeros(nx), nothing, **settings)
+    assert found.std() < 0.3 * image.mean(axis=0).std()
+    assert (variance >= 0).all()
