@@ -281,7 +281,7 @@ def _peak_of_segment(size: RampSize, chunk_ints: int | None, decides: bool) -> f
     n_blocks = -(-size.n_ints // BLOCK_INTS)
     chunk = CHUNK_BYTES_PER_SAMPLE * size.samples * chunk_ints / size.n_ints
     deciding = DECIDING_BYTES_PER_SAMPLE * min(size.samples, DECIDING_SAMPLES) if decides else 0
-    return max(WORKER_BYTES + BYTES_PER_PIXEL * size.pixels / n_blocks, WORKER_BYTES + chunk + deciding)
+    return WORKER_BYTES + max(BYTES_PER_PIXEL * size.pixels / n_blocks, chunk + deciding)
 
 
 def _disk_bytes(size: RampSize, chunk_ints: int | None) -> int:
