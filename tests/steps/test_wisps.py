@@ -232,3 +232,14 @@ def test_bad_input_is_named(make_rate, templates, make_lrs_rateints):
         WispsStep.call(rate, template_dir=folder, fit_scaling=False, apply_flat=False)
     with pytest.raises(InputError, match="2 dimensions"):
         WispsStep.call(make_lrs_rateints(), template_dir=folder, apply_flat=False)
+
+
+def test_a_level_of_the_template_is_not_taken_off_the_sky(make_rate, templates):
+    """A stack of images keeps some of their sky; scaled with the wisp it would darken the whole image."""
+    rate = make_rate(0.8 * FIRST)
+    step = WispsStep()
+    step.template_dir, step.apply_flat = templates(wisps_nrca3_f150w=FIRST + 0.02), False
+    got = step.run(rate)
+    dark = FIRST < 1e-4
+    assert abs(step.record["scale"][0] - 0.8) < 4 * step.record["scale_error"][0]
+    assert_allclose((rate.data - got.data)[dark], 0, atol=2e-4)

@@ -9,6 +9,7 @@ import numpy as np
 from stdatamodels.jwst.datamodels import ImageModel
 
 from detectorist import models
+from detectorist.algorithms.images.template_level import dark_level
 from detectorist.errors import InputError, ReferenceMissing
 from detectorist.fits_files import read_plane
 
@@ -44,12 +45,12 @@ def template_paths(folder: str | None, detector: str, band: str, name: str) -> l
 
 
 def read_template(path: Path, model: ImageModel) -> np.ndarray:
-    """Return a template under the image, (ny, nx) float32.
+    """Return a template under the image, (ny, nx) float32, without the level that it has where there is no wisp.
 
     Raises InputError when the file cannot be read, does not cover the image, or has no finite value.
     """
-    plane = read_plane(path, "a wisp template")
-    template = np.asarray(models.on_subarray(np.asarray(plane, np.float32), model))
+    plane = np.asarray(read_plane(path, "a wisp template"), np.float32)
+    template = np.asarray(models.on_subarray(plane - np.float32(dark_level(plane)), model))
     if not np.isfinite(template).any():
         raise InputError(f"{path}: the wisp template has no finite value")
     return template
