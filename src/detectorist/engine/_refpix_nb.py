@@ -1,4 +1,4 @@
-"""Running median of the side reference pixels."""
+"""Running median of the side reference pixels, and levels of columns and rows subtracted."""
 
 from __future__ import annotations
 
@@ -42,3 +42,17 @@ def _median(window, n, single):
     if single:
         return np.float64((np.float32(lower) + np.float32(upper)) / np.float32(2.0))
     return (lower + upper) / 2.0
+
+
+@njit(**OPTIONS)
+def subtract_levels(plane, of_column, of_row, single):
+    """Subtract levels (nx,) and (ny,) from a plane (ny, nx) of float32, in place; `single` rounds between the two."""
+    for y in range(plane.shape[0]):
+        row = plane[y]
+        level = of_row[y]
+        if single:
+            for x in range(row.size):
+                row[x] = np.float64(np.float32(np.float64(row[x]) - of_column[x])) - level
+        else:
+            for x in range(row.size):
+                row[x] = (np.float64(row[x]) - of_column[x]) - level

@@ -232,6 +232,13 @@ def test_running_median(rng):
     np.testing.assert_array_equal(args[-1], [np.median(mirrored[y : y + 5]) for y in range(30)])
 
 
+def test_levels_subtracted(rng):
+    plane, of_column, of_row = rng.normal(5000, 20, (6, 9)).astype(np.float32), rng.normal(size=9), rng.normal(size=6)
+    for single in (False, True):
+        out, _ = assert_same(refpix.subtract_levels, plane, of_column, of_row, single)
+        np.testing.assert_allclose(out[0], plane - of_column - of_row[:, np.newaxis], rtol=1e-6)
+
+
 def test_regions(rng):
     for density in (0.05, 0.4, 0.7):
         plane = np.where(rng.random((40, 150)) < density, 4, 1).astype(np.uint8)

@@ -33,7 +33,8 @@ def lift(data: np.ndarray, reference: np.ndarray, step: float) -> np.ndarray:
     data : ndarray of float32, shape (n_ints, n_groups, ny, nx)
     reference : ndarray of bool, shape (ny, nx)
     """
-    before = data[:, :, reference]
+    rows, columns = np.nonzero(reference)  # once: a mask would be searched for every group
+    before = data[:, :, rows, columns]
     for group in range(data.shape[1]):
-        data[:, group, reference] += np.float32(group * step)
+        data[:, group, rows, columns] += np.float32(group * step)
     return before

@@ -112,7 +112,7 @@ class ImagingRampFitStep(MarkedRampFitStep):
         try:
             rates = super().process(ramp)
         finally:
-            ramp.data[:, :, reference] = before
+            ramp.data[:, :, *np.nonzero(reference)] = before
         for rate in rates if isinstance(rates, tuple) else ():
             if rate is not None:
                 lower_reference_rates(rate, reference, step / ramp.meta.exposure.group_time)
@@ -121,9 +121,10 @@ class ImagingRampFitStep(MarkedRampFitStep):
 
 def lower_reference_rates(rate: ImageModel | CubeModel, reference: np.ndarray, sky_dn_s: float) -> None:
     """Take off the rate by which reference pixels were lifted, and the photon noise that they do not have."""
-    rate.data[..., reference] -= np.float32(sky_dn_s)
-    rate.var_poisson[..., reference] = 0
-    rate.err[..., reference] = np.sqrt(rate.var_rnoise[..., reference])
+    places = (..., *np.nonzero(reference))
+    rate.data[places] -= np.float32(sky_dn_s)
+    rate.var_poisson[places] = 0
+    rate.err[places] = np.sqrt(rate.var_rnoise[places])
 
 
 class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):

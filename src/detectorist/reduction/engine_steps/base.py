@@ -101,8 +101,8 @@ def announce_compilation(kernel: Any) -> None:
 
 
 @contextmanager
-def replaced(owner: Any, name: str, function: Callable[..., Any]) -> Iterator[None]:
-    """Call `function` instead of `owner.name` while the context lasts; owner is a module or a class.
+def replaced(owner: Any, name: str, function: Any) -> Iterator[None]:
+    """Use `function` instead of `owner.name` while the context lasts; owner is a module or a class.
 
     One thread at a time. A standard step that runs in another thread meanwhile gets the same results.
     """

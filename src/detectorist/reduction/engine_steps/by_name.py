@@ -5,12 +5,12 @@ from detectorist.reduction.engine_steps.front import (
     EngineDarkCurrentStep,
     EngineIPCStep,
     EngineLinearityStep,
-    EngineRefPixStep,
     EngineResetStep,
     EngineSaturationStep,
 )
 from detectorist.reduction.engine_steps.jump import EngineJumpStep
 from detectorist.reduction.engine_steps.ramp_fit import EngineRampFitStep
+from detectorist.reduction.engine_steps.refpix import EngineRefPixStep
 
 #: By the name under which pipelines list them: `step_defs = {**Parent.step_defs, **ENGINE_STEPS}`.
 ENGINE_STEPS = {

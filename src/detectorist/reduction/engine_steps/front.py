@@ -12,8 +12,6 @@ from jwst.ipc.ipc_step import IPCStep
 from jwst.lib import pipe_utils
 from jwst.linearity import linearity
 from jwst.linearity.linearity_step import LinearityStep
-from jwst.refpix.reference_pixels import NIRDataset
-from jwst.refpix.refpix_step import RefPixStep
 from jwst.reset import reset_sub
 from jwst.reset.reset_step import ResetStep
 from jwst.saturation import saturation
@@ -22,9 +20,8 @@ from stcal.dark_current import dark_sub
 
 from detectorist.engine import NotCovered
 from detectorist.engine.correct import convolve, linearize
-from detectorist.engine.refpix import running_median
 from detectorist.engine.saturation import flag_saturation
-from detectorist.reduction.engine_steps.base import EngineStep, float32, in_place, native, replaced
+from detectorist.reduction.engine_steps.base import EngineStep, float32, in_place, native
 
 log = logging.getLogger(__name__)
 
@@ -161,38 +158,3 @@ class EngineResetStep(EngineStep, ResetStep):
 
     def prepare_engine(self) -> None:
         """Do nothing: this step needs no compiled kernel."""
-
-
-class EngineRefPixStep(EngineStep, RefPixStep):
-    """Correct with reference pixels as `RefPixStep` does, the running median of the side pixels compiled."""
-
-    stock: ClassVar = RefPixStep
-
-    def process(self, step_input: Any) -> Any:
-        """Run the standard step with two of its functions replaced."""
-        if self.engine == "stock" or self.side_smoothing_length < 3:
-            return super(EngineStep, self).process(step_input)
-        self.prepare_engine()
-        with (
-            replaced(NIRDataset, "median_filter", _median_filter),
-            replaced(NIRDataset, "combine_ref_signals", _combine),
-        ):
-            result = super(EngineStep, self).process(step_input)
-        log.info("%s: compiled engine", self.class_alias)
-        return result
-
-    @staticmethod
-    def kernel() -> Any:
-        """Return the compiled kernel that takes longest to compile."""
-        from detectorist.engine import _refpix_nb
-
-        return _refpix_nb.running_median
-
-
-def _median_filter(self: NIRDataset, data: np.ndarray, dq: np.ndarray, smoothing_length: int) -> np.ndarray:
-    return running_median(data, dq, length=smoothing_length)
-
-
-def _combine(self: NIRDataset, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Return one column: numpy repeats it over the image where stock fills 2048 columns."""
-    return self.combine_with_nans(left, right)[:, np.newaxis]

@@ -11,7 +11,7 @@ from detectorist import models
 from detectorist.algorithms import dq
 from detectorist.algorithms.ramps.pseudo_refpix import level_error, measure_reference_drift
 from detectorist.detectors import NIRCAM
-from detectorist.reduction.engine_steps.front import EngineRefPixStep
+from detectorist.reduction.engine_steps.refpix import EngineRefPixStep
 from detectorist.stage_1.nircam_readout import times_of_groups
 
 log = logging.getLogger(__name__)
