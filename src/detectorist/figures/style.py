@@ -10,6 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from detectorist.figures.layout import GridLayout
+
 #: Okabe & Ito (2008), distinguishable with all common colour-vision deficiencies.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 #: Pixels along the longer side of an image in a figure, which has no room for more.
@@ -29,7 +31,7 @@ class _NotebookFigure(Figure):
 
 def new_figure(n_rows: int = 1, n_cols: int = 1, *, size: tuple[float, float] | None = None, **kwargs: Any):
     """Return a figure and its axes, made without pyplot so that nothing is kept open or needs a screen."""
-    figure = _NotebookFigure(figsize=size or (4.5 * n_cols, 3.2 * n_rows), layout="constrained", dpi=110)
+    figure = _NotebookFigure(figsize=size or (4.5 * n_cols, 3.2 * n_rows), layout=GridLayout(), dpi=110)
     axes = figure.subplots(n_rows, n_cols, **kwargs)
     for axis in np.ravel(axes):
         axis.set_prop_cycle(color=COLOURS)

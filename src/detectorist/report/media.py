@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup, escape
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
@@ -150,8 +151,11 @@ def draw_svg(figure: Figure) -> str:
     """
     for patch in (figure.patch, *(axis.patch for axis in figure.axes)):
         patch.set(facecolor="none", edgecolor="none")
-    buffer = io.StringIO()
-    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
+    buffer, dpi = io.StringIO(), figure.dpi
+    try:
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
+    finally:
+        figure.dpi = dpi  # a drawing has 72
     return buffer.getvalue()
 
 
@@ -166,8 +170,9 @@ def _image_pixels(figure: Figure) -> int:
 
 
 def _png(figure: Figure) -> bytes:
+    """Return a figure as PNG: the same bytes as `savefig`, which would draw it twice."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    FigureCanvasAgg(figure).print_png(buffer)
     return buffer.getvalue()
 
 
