@@ -27,3 +27,34 @@ def spread(image, step, spline):
             ends = (line[x] + line[x + 4 * step]) * outer
             smooth[y, x] = ends + (line[x + step] + line[x + 3 * step]) * inner + line[x + 2 * step] * middle
     return smooth
+
+
+@njit(cache=True, nogil=True)
+def add_significant(image, detail, reach, power):
+    """Add to an image (ny, nx) float32 the details that stand out of noise.
+
+    They count by a share from 0, where the mean of their squares over `reach` pixels to all sides is `power` or less,
+    to 1, from twice that on. Edges are repeated.
+    """
+    ny, nx = image.shape
+    side, width = 2 * reach + 1, nx + 2 * reach + 1
+    sums, share = np.zeros(width), np.empty(nx)
+    columns = sums[reach + 1 : reach + 1 + nx]  # of squares over the rows about `y`
+    for away in range(-reach, reach + 1):
+        row = detail[min(max(away, 0), ny - 1)]
+        for x in range(nx):
+            columns[x] += np.float64(row[x]) ** 2
+    for y in range(ny):
+        if y:
+            gone, new = detail[max(y - 1 - reach, 0)], detail[min(y + reach, ny - 1)]
+            for x in range(nx):
+                columns[x] += np.float64(new[x]) ** 2 - np.float64(gone[x]) ** 2
+        sums[: reach + 1], sums[reach + 1 + nx :] = columns[0], columns[nx - 1]
+        total = 0.0
+        for x in range(side):
+            total += sums[x]
+        for x in range(nx):
+            total += sums[x + side] - sums[x]
+            share[x] = total
+        for x in range(nx):
+            image[y, x] += detail[y, x] * np.float32(min(max(share[x] / (side * side * power) - 1, 0.0), 1.0))

@@ -1,13 +1,12 @@
 """Planes fitted around every place of a binned image: smooth light of any brightness.
 
 The level of a plane fitted around a place (Cleveland 1979, JASA 74, 829), with Gaussian weights and gaps, from moments
-that are derivatives of a Gaussian.
+under a separable Gaussian.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 #: Weights beyond so many widths are zero.
 REACH = 3.5
@@ -47,29 +46,40 @@ def fit_planes(total: np.ndarray, count: np.ndarray, sigma: float, *, rounds: in
     weight : ndarray, shape (ny, nx)
         Mean count about every bin under the kernel.
     """
+    from detectorist.algorithms.images._local_planes_nb import add_planes, second_moments
+
     count = np.asarray(count, float)
-
-    def moment(values, *orders):
-        # Derivatives of a Gaussian are its moments: offsets are in units of sigma.
-        smooth = ndimage.gaussian_filter(values, sigma, order=orders, mode="constant", truncate=REACH)
-        return sigma ** sum(orders) * smooth
-
-    weight = moment(count, 0, 0)
-    inverse = 1 / np.maximum(weight, 1e-6)
-    y, x = moment(count, 1, 0) * inverse, moment(count, 0, 1) * inverse
+    kernels = _kernels(sigma, REACH)
+    weight, y, x, yy, xx, xy = second_moments(count.astype(np.float32), kernels)
+    inverse = 1 / np.maximum(weight, np.float32(1e-6))
+    y, x = y * inverse, x * inverse
     # A hundredth keeps planes on one side of their data from swinging.
-    yy = (moment(count, 2, 0) + weight) * inverse - y * y + 0.01
-    xx = (moment(count, 0, 2) + weight) * inverse - x * x + 0.01
-    xy = moment(count, 1, 1) * inverse - x * y
+    yy, xx, xy = yy * inverse - y * y + np.float32(0.01), xx * inverse - x * x + np.float32(0.01), xy * inverse - x * y
     determinant = yy * xx - xy * xy
+    by_y, by_x = (xx * y - xy * x) / determinant, (yy * x - xy * y) / determinant
+    shares = inverse * np.stack([1 + y * by_y + x * by_x, -by_y, -by_x])
     levels = np.zeros(np.shape(total))
     for one, level in zip(np.reshape(total, (-1, *count.shape)), levels.reshape(-1, *count.shape), strict=True):
-        seen = np.where(count > 0, one, 0)
+        seen = np.where(count > 0, one, 0.0)
         for _ in range(rounds):
-            left = seen - count * level
-            mean = moment(left, 0, 0) * inverse
-            along_y, along_x = moment(left, 1, 0) * inverse - y * mean, moment(left, 0, 1) * inverse - x * mean
-            slope_y = (xx * along_y - xy * along_x) / determinant
-            slope_x = (yy * along_x - xy * along_y) / determinant
-            level[...] = level + mean - slope_y * y - slope_x * x
-    return levels, weight
+            add_planes(level, seen, count, kernels[:2], shares)
+    return levels, weight.astype(float)
+
+
+def smooth_bins(values: np.ndarray, sigma: float, *, reach: float = 3.0) -> np.ndarray:
+    """Return values (ny, nx) float32 smoothed by a Gaussian of width `sigma` bins, cut off at `reach` of them.
+
+    Beyond the borders is nothing: zeros.
+    """
+    from detectorist.algorithms.images._local_planes_nb import smooth
+
+    return smooth(np.ascontiguousarray(values, np.float32), _kernels(sigma, reach)[:2])
+
+
+def _kernels(sigma, width):
+    """Return Gaussian weights for offsets from 0, these times the offset, and times its square, in units of sigma."""
+    reach = int(width * sigma + 0.5)
+    offset = np.arange(1 + -(-reach // 3) * 3) / sigma
+    weight = np.where(offset <= reach / sigma, np.exp(-0.5 * offset**2), 0)
+    weight /= weight[0] + 2 * weight[1:].sum()
+    return np.stack([weight, weight * offset, weight * offset**2]).astype(np.float32)

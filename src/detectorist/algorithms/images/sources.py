@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from detectorist.algorithms.images.local_planes import smooth_bins
 from detectorist.errors import ParameterError, TooFewPixels
 
 #: Standard deviation of a Gaussian in units of its median absolute deviation.
@@ -23,11 +24,15 @@ MIN_PIXELS = 400
 HALO_FROM_PIX, HALO_PART, HALO_BIN_PIX = 30.0, 0.1, 8
 #: An output's row whose level is farther above the others', in their scatter, is lit; fewest rows that tell.
 LIT_ROW_SIGMA, MIN_ROWS = 4.0, 16
+#: Rows of a large image that tell level and noise of its pixels.
+SKY_ROWS = 128
 #: Fewest independent places of a smoothed image whose scatter is believed where it is less than white noise makes.
 MIN_BEAMS = 100
 #: On frames smaller than this a galaxy can be as large as a term of the sky's surface, which then takes its wings, and
 #: most of the frame be lit. Without stripes, gradients are gone: no surface is needed, and the dark side tells the sky.
 SURFACE_FROM_PIX = 512
+#: Radius up to which a mask is grown row by row, pixel: larger disks are quicker by distances.
+FEW_ROWS = 8
 #: Pixels of the bins from which the surface of the sky is fitted, and the powers (y, x) of its terms.
 SKY_BIN_PIX = 32
 SKY_POWERS = ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (2, 0))
@@ -119,7 +124,7 @@ def mask_sources(
     Notes
     -----
     Where rows are levelled, a source that fills the row of an output is found only as far as it raises its level by
-    more than four times the scatter of the rows. About 0.4 s and 30 bytes per pixel for a full frame.
+    more than four times the scatter of the rows. About 0.2 s and 30 bytes per pixel for a full frame.
     """
     image, bad = np.asarray(image), np.asarray(bad, bool)
     ny, nx = image.shape
@@ -131,9 +136,12 @@ def mask_sources(
     edges = np.arange(0, nx + 1, nx // n_outputs if level_rows else nx)
     found = np.zeros((ny, nx), np.uint8)
     numbers = []
+    levels = None if level_rows else np.zeros((ny, 1), np.float32)
     for number, tier in enumerate(tiers, start=1):
         free = usable & (found == 0)
-        detected, n_sources = _detect(left, free, edges, noise, tier, level_rows)
+        if level_rows:
+            levels = _rough_levels(left, free, edges, 3.0 * noise, levels)
+        detected, n_sources = _detect(left, free, edges, levels, noise, tier, level_rows)
         found[_enlarge(detected, tier.bin_pix, found.shape) & (found == 0)] = number
         numbers.append(n_sources)
     found[_halos(found > 0) & (found == 0)] = len(tiers)
@@ -141,8 +149,9 @@ def mask_sources(
 
 
 def _sky(image, usable):
-    """Return level and standard deviation of a pixel, from every fourth row."""
-    part, seen = image[::4], usable[::4]
+    """Return level and standard deviation of a pixel, from every fourth row, of large images from fewer."""
+    step = max(4, len(image) // SKY_ROWS)
+    part, seen = image[::step], usable[::step]
     both = seen[:, 1:] & seen[:, :-1]
     steps = np.abs(part[:, 1:] - part[:, :-1])[both]
     noise = MAD_TO_SIGMA / np.sqrt(2) * float(np.median(steps)) if steps.size else 0.0
@@ -184,21 +193,25 @@ def _levels_of_noise(levels):
     return np.where(lit, level + common[:, None], levels).astype(np.float32)
 
 
-def _detect(left, usable, edges, noise, tier, level_rows):
-    """Return where a tier finds sources, grown, on its own bins, and how many there are."""
-    from detectorist.algorithms.images._sources_nb import bin_sums, row_levels
+def _rough_levels(left, usable, edges, clip, before):
+    """Return levels of rows as far as they are noise; those of the tier before are where the search begins."""
+    from detectorist.algorithms.images._sources_nb import improve_levels, row_levels
 
-    if level_rows:
-        levels = _levels_of_noise(row_levels(left, usable, edges, 3.0 * noise))
-    else:
-        levels = np.zeros((len(left), 1), np.float32)
+    if before is None:
+        return _levels_of_noise(row_levels(left, usable, edges, clip))
+    return _levels_of_noise(improve_levels(left, usable, edges, clip, before))
+
+
+def _detect(left, usable, edges, levels, noise, tier, level_rows):
+    """Return where a tier finds sources, grown, on its own bins, and how many there are."""
+    from detectorist.algorithms.images._sources_nb import bin_sums
+
     total, count = bin_sums(left, usable, levels, edges, tier.bin_pix)
     may_be_lit = not level_rows and min(left.shape) < SURFACE_FROM_PIX
     if not may_be_lit:
         total -= count * _surface(total, count, tier.bin_pix)
     sigma = tier.kernel_pix / tier.bin_pix
-    weight = ndimage.gaussian_filter(count, sigma, mode="constant", truncate=3.0)
-    smooth = ndimage.gaussian_filter(total, sigma, mode="constant", truncate=3.0)
+    weight, smooth = smooth_bins(count, sigma), smooth_bins(total, sigma)
     # A bin whose surroundings are mostly masked has too few pixels to tell a source.
     seen = weight > 0.2 * tier.bin_pix**2
     smooth = np.where(seen, smooth / np.maximum(weight, 1e-6), 0.0)
@@ -225,8 +238,13 @@ def _detect(left, usable, edges, noise, tier, level_rows):
 
 def grow(mask: np.ndarray, radius_pix: float) -> np.ndarray:
     """Return `mask` (ny, nx) grown by a disk: True within `radius_pix` of a True pixel."""
+    from detectorist.algorithms.images._sources_nb import grow_by_rows
+
     if radius_pix < 1 or not mask.any():
         return mask.copy()
+    if radius_pix <= FEW_ROWS:
+        offsets = np.arange(int(radius_pix) + 1)
+        return grow_by_rows(np.ascontiguousarray(mask), np.sqrt(radius_pix**2 - offsets**2).astype(np.int64))
     return ndimage.distance_transform_edt(~mask) <= radius_pix
 
 
@@ -242,9 +260,10 @@ def hysteresis(low: np.ndarray, high: np.ndarray) -> np.ndarray:
 def _halos(mask):
     """Return what large sources grow by, (ny, nx) bool."""
     ny, nx = (-(-n // HALO_BIN_PIX) for n in mask.shape)
-    padded = np.zeros((ny * HALO_BIN_PIX, nx * HALO_BIN_PIX), np.float32)
+    padded = np.zeros((ny * HALO_BIN_PIX, nx * HALO_BIN_PIX), np.uint8)
     padded[: mask.shape[0], : mask.shape[1]] = mask
-    bins = padded.reshape(ny, HALO_BIN_PIX, nx, HALO_BIN_PIX).mean(axis=(1, 3)) > 0.5
+    in_rows = padded.reshape(ny, HALO_BIN_PIX, -1).sum(axis=1, dtype=np.uint8)
+    bins = in_rows.reshape(ny, nx, HALO_BIN_PIX).sum(axis=2, dtype=np.uint8) > HALO_BIN_PIX**2 / 2
     labels, n = ndimage.label(ndimage.binary_opening(bins, structure=np.ones((3, 3))))
     radius = np.sqrt(np.bincount(labels.ravel(), minlength=n + 1) / np.pi)
     grown = np.zeros(bins.shape, bool)
@@ -260,10 +279,16 @@ def _surface(total, count, bin_pix):
     ny, nx = (n // size * size for n in total.shape)
     if min(ny, nx) < 4 * size:
         return 0.0
-    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)[:ny, :nx]
-    blocks = mean.reshape(ny // size, size, nx // size, size)
-    seen = np.isfinite(blocks).sum(axis=(1, 3)) > size * size // 2
-    coarse = np.nanmean(np.where(seen[:, None, :, None], blocks, 0), axis=(1, 3))
+    mean, known = (total / np.maximum(count, 1))[:ny, :nx], (count > 0)[:ny, :nx]
+    mean, known = (
+        one.reshape(ny // size, size, nx)
+        .sum(axis=1, dtype=np.float32)
+        .reshape(ny // size, nx // size, size)
+        .sum(axis=2)
+        for one in (mean, known)
+    )
+    seen = known > size * size // 2
+    coarse = np.where(seen, mean / np.maximum(known, 1), 0).astype(float)
     yc, xc = (np.linspace(-1, 1, n) for n in coarse.shape)
     terms = np.array([np.outer(yc**i, xc**j).ravel() for i, j in SKY_POWERS]).T
     data, use = coarse.ravel(), seen.ravel()
@@ -274,9 +299,9 @@ def _surface(total, count, bin_pix):
         rest = data - terms @ found
         scatter = MAD_TO_SIGMA * np.median(np.abs(rest[use]))
         use = seen.ravel() & (rest < 2 * scatter) & (rest > -3 * scatter)
-    y, x = (np.linspace(-1, 1, n) for n in total.shape)
-    surface = sum(c * np.outer(y**i, x**j) for c, (i, j) in zip(found, SKY_POWERS, strict=True))
-    return surface.astype(np.float32)
+    y, x = (np.linspace(-1, 1, n, dtype=np.float32) for n in total.shape)
+    along_y, along_x = (np.stack([one ** power[axis] for power in SKY_POWERS]) for axis, one in enumerate((y, x)))
+    return (along_y * found[:, None].astype(np.float32)).T @ along_x
 
 
 def _enlarge(mask, factor, shape):

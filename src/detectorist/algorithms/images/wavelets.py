@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 #: The B3 spline of the stationary ("a trous") wavelets (Starck & Murtagh 1994, A&A 288, 342).
 SPLINE = np.array([1, 4, 6, 4, 1], np.float32) / 16
@@ -19,9 +18,9 @@ def remove_noise(image: np.ndarray, *, n_scales: int = 4) -> np.ndarray:
     n_scales : int
         Wavelet scales, doubling from 1 pixel; what is coarser stays as it is.
 
-    Light above the noise is not changed, so that its strength is preserved. About 0.4 s for a full frame.
+    Light above the noise is not changed, so that its strength is preserved. About 0.1 s for a full frame.
     """
-    from detectorist.algorithms.images._wavelets_nb import spread
+    from detectorist.algorithms.images._wavelets_nb import add_significant, spread
 
     smooth = np.nan_to_num(np.asarray(image, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     details = []
@@ -32,10 +31,5 @@ def remove_noise(image: np.ndarray, *, n_scales: int = 4) -> np.ndarray:
     dark = smooth[::8, ::8] <= np.median(smooth[::8, ::8])
     for scale, detail in enumerate(details):
         noise = (MAD_TO_SIGMA * float(np.median(np.abs(detail[::8, ::8][dark])))) ** 2
-        share = ndimage.uniform_filter(detail * detail, 4 * 2**scale + 1, mode="nearest")
-        share /= np.float32(max(NOISE_POWER * noise, 1e-30))
-        share -= 1
-        np.clip(share, 0, 1, out=share)
-        share *= detail
-        smooth += share
+        add_significant(smooth, detail, 2 * 2**scale, max(NOISE_POWER * noise, 1e-30))
     return smooth

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from detectorist.algorithms.images.local_planes import bin_image, fit_planes
+from detectorist.algorithms.images.local_planes import _kernels, bin_image, fit_planes, smooth_bins
 
 SHAPE = (40, 50)
 
@@ -72,3 +73,48 @@ def test_bins_hold_sums_and_numbers_of_usable_pixels(rng):
             part = np.s_[4 * row : 4 * row + 4, 4 * column : 4 * column + 4]
             assert count[row, column] == usable[part].sum()
             assert total[row, column] == pytest.approx(image[part][usable[part]].sum(), abs=1e-5)
+
+
+def by_hand(total, count, sigma):
+    """Level of the plane at one place after another, by weighted least squares, and the mean weight."""
+    yy, xx = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    level = np.zeros(SHAPE)
+    for y, x in np.ndindex(SHAPE):
+        dy, dx = (yy - y) / sigma, (xx - x) / sigma
+        near = (np.abs(yy - y) <= int(3.5 * sigma + 0.5)) & (np.abs(xx - x) <= int(3.5 * sigma + 0.5))
+        weight = np.where(near, count * np.exp(-0.5 * (dy**2 + dx**2)), 0)
+        terms = np.stack([np.ones(SHAPE), dy - np.average(dy, weights=weight), dx - np.average(dx, weights=weight)])
+        normal = np.einsum("iyx,jyx,yx->ij", terms, terms, weight) / weight.sum()
+        normal[1:, 1:] += 0.01 * np.eye(2)
+        data = np.where(count > 0, total / np.maximum(count, 1), 0)
+        found = np.linalg.solve(normal, np.einsum("iyx,yx->i", terms, weight * data) / weight.sum())
+        level[y, x] = found @ terms[:, y, x]
+    return level
+
+
+def test_levels_are_those_of_weighted_least_squares(count, rng):
+    total = count * (plane() + rng.normal(size=SHAPE))
+    level, _ = fit_planes(total, count, 2.0, rounds=1)
+    np.testing.assert_allclose(level, by_hand(total, count, 2.0), atol=2e-4)
+
+
+@pytest.mark.parametrize("sigma", [1.0, 1.25, 3.125])
+def test_smoothing_is_that_of_a_gaussian_filter(rng, sigma):
+    values = rng.normal(size=SHAPE).astype(np.float32)
+    expected = ndimage.gaussian_filter(values, sigma, mode="constant", truncate=3.0)
+    np.testing.assert_allclose(smooth_bins(values, sigma), expected, atol=1e-6)
+
+
+def test_kernels_agree_with_their_python(rng):
+    from detectorist.algorithms.images import _local_planes_nb as nb
+
+    image, kernels = rng.normal(size=(12, 15)).astype(np.float32), _kernels(0.8, 3.5)
+    np.testing.assert_allclose(nb.smooth(image, kernels[:2]), nb.smooth.py_func(image, kernels[:2]), atol=1e-6)
+    np.testing.assert_allclose(nb.second_moments(image, kernels), nb.second_moments.py_func(image, kernels), atol=1e-6)
+    count, shares = np.full(image.shape, 2.0), rng.normal(size=(3, 12, 15)).astype(np.float32)
+    levels = []
+    for add_planes in (nb.add_planes, nb.add_planes.py_func):
+        level = np.full(image.shape, 0.3)
+        add_planes(level, image.astype(float), count, kernels[:2], shares)
+        levels.append(level)
+    np.testing.assert_allclose(*levels, atol=1e-6)

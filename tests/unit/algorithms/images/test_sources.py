@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from scipy import ndimage
 
 from detectorist.algorithms.images import sources
 from detectorist.errors import ParameterError, TooFewPixels
@@ -129,6 +130,36 @@ def test_kernels_agree_with_their_python(rng):
         strict=True,
     ):
         np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+    better = _sources_nb.improve_levels(image, usable, edges, 1.5, levels)
+    np.testing.assert_allclose(better, _sources_nb.improve_levels.py_func(image, usable, edges, 1.5, levels), rtol=1e-5)
+
+
+def test_levels_are_improved_by_one_more_step(rng):
+    from detectorist.algorithms.images import _sources_nb
+
+    image = rng.normal(size=(6, 60)).astype(np.float32)
+    image[:, ::7] += 50
+    usable = rng.random(image.shape) > 0.1
+    usable[2, :45] = False
+    before = np.array([[0.1], [np.nan], [0.0], [-0.2], [0.0], [40.0]], np.float32)
+    found = _sources_nb.improve_levels(image, usable, np.array([0, 60]), 3.0, before)
+    for row in (0, 3, 4):
+        near = usable[row] & (np.abs(image[row] - before[row]) <= 3)
+        assert found[row, 0] == pytest.approx(image[row][near].mean(), abs=1e-5)
+    assert np.isnan(found[[1, 2, 5]]).all()  # unknown before; too few pixels; none near
+
+
+@pytest.mark.parametrize("radius", [1.0, 1.5, 2.25, 4.5, 7.9])
+def test_growing_by_rows_is_growing_by_distances(rng, radius):
+    mask = rng.random((40, 53)) > 0.99
+    expected = ndimage.distance_transform_edt(~mask) <= radius
+    assert_array_equal(sources.grow(mask, radius), expected)
+    # Views and the interpreter give the same.
+    assert_array_equal(sources.grow(mask.T, radius), expected.T)
+    from detectorist.algorithms.images import _sources_nb
+
+    reach = np.sqrt(radius**2 - np.arange(int(radius) + 1) ** 2).astype(np.int64)
+    assert_array_equal(_sources_nb.grow_by_rows.py_func(mask, reach), expected)
 
 
 def test_bad_input_is_named(rng):

@@ -1,6 +1,8 @@
 """Noise is taken out, light is not changed."""
 
 import numpy as np
+import pytest
+from scipy import ndimage
 
 from detectorist.algorithms.images.wavelets import remove_noise
 
@@ -19,3 +21,18 @@ def test_what_is_not_finite_is_dark():
     image = np.zeros((64, 64), np.float32)
     image[10, 10], image[20, 20] = np.nan, np.inf
     assert np.array_equal(remove_noise(image), np.zeros((64, 64)))
+
+
+@pytest.mark.parametrize("reach", [2, 7])
+def test_details_count_by_the_power_of_their_surroundings(rng, reach):
+    from detectorist.algorithms.images import _wavelets_nb
+
+    detail = (rng.normal(size=(20, 31)) * rng.uniform(0.5, 2, (20, 1))).astype(np.float32)
+    image = rng.normal(size=detail.shape).astype(np.float32)
+    power = ndimage.uniform_filter(detail.astype(float) ** 2, 2 * reach + 1, mode="nearest")
+    expected = image + detail * np.clip(power / 1.2 - 1, 0, 1)
+    assert 0.1 < (expected == image).mean() < 0.9
+    for add_significant in (_wavelets_nb.add_significant, _wavelets_nb.add_significant.py_func):
+        found = image.copy()
+        add_significant(found, detail, reach, 1.2)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
