@@ -47,3 +47,28 @@ def block_planes(image, planes, usable, levels, scales, clip, first, last, step,
                 for k in range(1 + n):
                     means[k, at] = total[k] / n_used
     return means, count
+
+
+@njit(cache=True, nogil=True)
+def differences(image):
+    """Central differences along y and x, and the sum of the second ones, of an image, (3, ny, nx) float32.
+
+    At the edges, first differences are one-sided, and second ones are those of an image whose edges are repeated.
+    """
+    ny, nx = image.shape
+    found = np.empty((3, ny, nx), np.float32)
+    for y in range(ny):
+        above, below = image[max(y - 1, 0)], image[min(y + 1, ny - 1)]
+        inverse = np.float32(0.5 if 0 < y < ny - 1 else 1.0)
+        own, by_y, by_x, second = image[y], found[0, y], found[1, y], found[2, y]
+        for x in range(nx):
+            by_y[x] = (below[x] - above[x]) * inverse
+        left, right = own[:-2], own[2:]
+        middle_x, middle = by_x[1 : nx - 1], second[1 : nx - 1]
+        for x in range(nx - 2):
+            middle_x[x] = (right[x] - left[x]) * np.float32(0.5)
+            middle[x] = left[x] + right[x] + above[x + 1] + below[x + 1] - np.float32(4) * own[x + 1]
+        by_x[0], by_x[nx - 1] = own[1] - own[0], own[nx - 1] - own[nx - 2]
+        second[0] = own[1] + above[0] + below[0] - np.float32(3) * own[0]
+        second[nx - 1] = own[nx - 2] + above[nx - 1] + below[nx - 1] - np.float32(3) * own[nx - 1]
+    return found

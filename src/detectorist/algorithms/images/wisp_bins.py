@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from detectorist.algorithms.images.local_planes import bin_image
+from detectorist.algorithms.images.local_planes import bin_image, smooth_bins
 from detectorist.errors import TooFewPixels
 
 #: Side of the square bins, pixel.
 BIN_PIX = 8
 #: Templates are lit where they are brighter than this part of their peak, and than their noise by so many sigma.
 LIT, LIT_SIGMA = 0.02, 4.0
-#: Width (sigma, pixel) by which templates are smoothed before they are differentiated.
-DERIVATIVE_PIX = 2.0
+#: Widths (sigma, pixel) by which templates are smoothed before they are differentiated, and the part of a derivative's
+#: square that may be noise: where it is more, the next width is taken.
+DERIVATIVE_PIX, MOST_NOISE = (2.0, 4.0, 7.0), 0.15
 #: Those of `shape_derivatives`.
 N_DERIVATIVES = 3
 #: Fewest bins with light of the template.
@@ -33,7 +34,8 @@ class Bins:
     """Image, templates and their derivatives in bins.
 
     totals : (1 + n + 3, ny, nx), sums of image, templates, `shape_derivatives` of their sum. count : pixels.
-    white : variance of a bin's white noise. lit : where the templates have light.
+    white : variance of a bin's white noise. lit : where the templates have light. smoothing_pix : widths (sigma) by
+    which templates are smoothed for first and for second derivatives.
     """
 
     totals: np.ndarray
@@ -41,6 +43,7 @@ class Bins:
     white: np.ndarray
     lit: np.ndarray
     n: int
+    smoothing_pix: tuple[float, float] = DERIVATIVE_PIX[:1] * 2
 
     @property
     def ok(self) -> np.ndarray:
@@ -91,22 +94,64 @@ def bin_wisp(image: np.ndarray, usable: np.ndarray, templates: np.ndarray) -> Bi
         raise TooFewPixels("wisp fit: the usable pixels have no scatter", n_pairs=int(steps.size))
     level = np.float32(np.median(image[::4][usable[::4]]))
     total, count = bin_image(image - level, usable, BIN_PIX)
-    derivatives = shape_derivatives(templates.sum(axis=0))
-    totals = np.stack([total, *(bin_image(one, usable, BIN_PIX)[0] for one in (*templates, *derivatives))])
+    totals = np.stack([total, *(bin_image(one, usable, BIN_PIX)[0] for one in templates)])
     bins = Bins(totals, count, white**2 / np.maximum(count, 1), np.zeros(count.shape, bool), len(templates))
     lit = np.any([_lit(bins.mean(1 + i), bins.ok) for i in range(bins.n)], axis=0)
     bins = replace(bins, lit=ndimage.maximum_filter(lit, 3))
     require_bins(bins.lit & bins.ok)
-    return bins
+    return _with_derivatives(bins, templates.sum(axis=0), usable)
 
 
-def shape_derivatives(template: np.ndarray) -> np.ndarray:
+def shape_derivatives(template: np.ndarray, smoothing_pix: tuple[float, float]) -> np.ndarray:
     """Return by how much a template (ny, nx) changes when it moves or becomes blunter, (3, ny, nx) float32.
 
     Derivatives along y and x, and their second ones' sum: a Gaussian of width s adds s^2 / 2 times that.
+    smoothing_pix : widths (sigma) by which it is smoothed before, for the first derivatives and for the second ones.
     """
-    smooth = ndimage.gaussian_filter(np.asarray(template, np.float32), DERIVATIVE_PIX, truncate=3)
-    return np.stack([*np.gradient(smooth), ndimage.laplace(smooth, mode="nearest")])
+    from detectorist.algorithms.images._wisps_nb import differences
+
+    first, second = smoothing_pix
+    found = differences(_smoothed(template, first))
+    if second != first:
+        found[2] = differences(_smoothed(template, second))[2]
+    return found
+
+
+def _smoothed(template, width):
+    edge = round(3 * width)
+    inner = np.s_[edge : edge + template.shape[0], edge : edge + template.shape[1]]
+    padded = np.pad(np.asarray(template, np.float32), edge, mode="symmetric")
+    return np.ascontiguousarray(smooth_bins(padded, width)[inner])
+
+
+def _with_derivatives(bins, template, usable):
+    """Return bins with derivatives of templates, smoothed as little as their noise allows.
+
+    Noise of second derivatives falls with the sixth power of the width: they may need more of it than first ones.
+    """
+    chosen, totals = [DERIVATIVE_PIX[-1]] * 2, np.zeros((N_DERIVATIVES, *bins.count.shape))
+    missing = [np.s_[:2], np.s_[2:]]
+    for width in DERIVATIVE_PIX:
+        found = [bin_image(one, usable, BIN_PIX)[0] for one in shape_derivatives(template, (width, width))]
+        noise = _noise_part(np.stack(found) / np.maximum(bins.count, 1), bins.lit & bins.ok, ~bins.lit & bins.ok)
+        for kind, some in enumerate((np.s_[:2], np.s_[2:])):
+            if some not in missing:
+                continue
+            totals[some] = found[some]
+            if noise[some].max() <= MOST_NOISE:
+                chosen[kind] = width
+                missing.remove(some)
+        if not missing:
+            break
+    return replace(bins, totals=np.concatenate([bins.totals, totals]), smoothing_pix=tuple(chosen))
+
+
+def _noise_part(derivatives, lit, dark):
+    """Return the part of the square of derivatives (n, ny, nx) that is noise; 0 where too little is dark to tell."""
+    if dark.sum() < MIN_LIT_BINS:
+        return np.zeros(len(derivatives))
+    noise = (1.4826 * np.median(np.abs(derivatives[:, dark]), axis=1)) ** 2
+    return noise / np.maximum((derivatives[:, lit] ** 2).mean(axis=1), 1e-30)
 
 
 def _lit(template, ok):
@@ -131,5 +176,4 @@ def require_bins(seen: np.ndarray) -> None:
 def _local_misfit(left, used, bins):
     """Return the variance of residuals about every bin that noise does not explain, as around the core of a galaxy."""
     excess = np.where(used, left**2 - STRIPES * bins.white, 0)
-    seen = ndimage.gaussian_filter(used.astype(float), MISFIT_BINS)
-    return np.maximum(ndimage.gaussian_filter(excess, MISFIT_BINS) / np.maximum(seen, 1e-3), 0)
+    return np.maximum(smooth_bins(excess, MISFIT_BINS) / np.maximum(smooth_bins(used, MISFIT_BINS), 1e-3), 0)

@@ -18,6 +18,7 @@ from scipy import ndimage
 from scipy.optimize import nnls
 
 from detectorist.algorithms.images.local_planes import fit_planes
+from detectorist.algorithms.images.sources import grow
 from detectorist.algorithms.images.wisp_bins import (
     BIN_PIX,
     MIN_LIT_BINS,
@@ -62,6 +63,7 @@ def measure_strength(image: np.ndarray, usable: np.ndarray, templates: np.ndarra
     Returns
     -------
     Strength
+        `local` and `excluded` on the pixels, (ny, nx).
 
     Raises
     ------
@@ -74,8 +76,20 @@ def measure_strength(image: np.ndarray, usable: np.ndarray, templates: np.ndarra
     for a full frame.
     """
     bins = bin_wisp(image, usable, templates)
-    found = [fit_variation(bins, *_fit_robustly(bins, *planes), image.shape) for planes in PLANES]
-    return min(found, key=lambda one: one.covariance.sum())
+    found = [fit_variation(bins, *_fit_robustly(bins, *planes)) for planes in PLANES]
+    best = min(found, key=lambda one: one.covariance.sum())
+    excluded = np.repeat(np.repeat(best.excluded, BIN_PIX, 0), BIN_PIX, 1)[: image.shape[0], : image.shape[1]]
+    return best._replace(local=_on_pixels(best.local.astype(np.float32), image.shape), excluded=excluded)
+
+
+def _on_pixels(bins, shape):
+    """Return values of bins on the pixels, linear between their middles and constant beyond the outer ones."""
+    rows, columns = (
+        np.clip((np.arange(n) + 0.5) / BIN_PIX - 0.5, 0, m - 1) for n, m in zip(shape, bins.shape, strict=True)
+    )
+    across = np.stack([np.interp(rows, np.arange(len(bins)), one) for one in bins.T]).astype(np.float32)
+    along = np.clip(1 - np.abs(np.arange(bins.shape[1])[:, None] - columns), 0, None).astype(np.float32)
+    return across.T @ along
 
 
 def _first_strength(bins):
@@ -140,7 +154,7 @@ def _template_noise(templates, dark, kernel_pix):
     """
     if dark.sum() < MIN_LIT_BINS:
         return np.zeros(len(templates))
-    far = ndimage.distance_transform_edt(dark) > kernel_pix / BIN_PIX
+    far = ~grow(~dark, kernel_pix / BIN_PIX)
     if far.sum() >= FAR_BINS:
         return (1.4826 * np.median(np.abs(templates[:, far]), axis=1)) ** 2
     scatter = 1.4826 * np.median(np.abs(templates[:, dark]), axis=1)
@@ -157,10 +171,15 @@ def _shared_noise(columns, dark, kernel_pix):
     Second derivatives share noise with their templates, first ones do not. Variances of sums and differences are
     robust where means of products are not.
     """
-    covariance = np.diag(_template_noise(columns, dark, kernel_pix))
-    templates, second = columns[:-N_DERIVATIVES], columns[-1]
+    noise = np.sqrt(_template_noise(columns, dark, kernel_pix))
+    covariance = np.diag(noise**2)
+    if not noise.all():
+        return covariance
+    templates, second = columns[:-N_DERIVATIVES] / noise[:-N_DERIVATIVES, None, None], columns[-1] / noise[-1]
+    # Of equal scatter, the sum's and the difference's tell the correlation.
     above, below = (_template_noise(templates + sign * second, dark, kernel_pix) for sign in (1, -1))
-    covariance[: len(templates), -1] = covariance[-1, : len(templates)] = (above - below) / 4
+    shared = (above - below) / (above + below) * noise[:-N_DERIVATIVES] * noise[-1]
+    covariance[: len(templates), -1] = covariance[-1, : len(templates)] = shared
     return covariance
 
 

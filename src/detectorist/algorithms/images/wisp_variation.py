@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
 from detectorist.algorithms.images.wisp_bins import BIN_PIX, N_DERIVATIVES, Bins, Sharp, left_of
+from detectorist.algorithms.images.wisp_regression import Regression, sums_of_squares
 
 #: Places with less of the wisp's light squared have no strength of their own.
 LEAST_LIGHT = 0.002
@@ -16,35 +15,29 @@ LEAST_LIGHT = 0.002
 LEAST_LEVEL, LEAST_TYPICAL = 1e-6, 0.05
 #: Rounds of strength and misfit in turn.
 MISFIT_ROUNDS = 3
-#: Distance of the places between which the strength varies, pixel; the scatter of strengths that is tried, and how
-#: quickly a larger one becomes unlikely.
-PLACES_PIX, SCATTERS, USUAL_SCATTER = 192, (0.005, 0.02, 0.05, 0.1, 0.15, 0.2), 0.1
-#: Standard deviation of a displacement, pixel: hardly any, or as far as templates were seen to be off.
-DISPLACEMENTS = (0.03, 1.5)
-#: The same of half the square of the width by which the wisp is blunter than its template (negative: sharper), pixel^2.
-BLURS = (0.03, 3.0)
+#: Distance of the places between which the strength varies, pixel.
+PLACES_PIX = 192
 #: Most that is allowed for the second order of displacement and blur, part of a strength.
 MOST_SECOND_ORDER = 0.03
 #: A strength that varies from place to place varies within places as well: as much, between so many parts along either
 #: axis.
 PARTS_OF_PLACES = 2
-#: Clusters of so many bins on a side tell how much the residuals of neighbours have in common.
-CLUSTERS = (1, 2, 4)
 
 
 class Strength(NamedTuple):
-    """Result of `wisp_strength.measure_strength`.
+    """Result of `fit_variation`.
 
     scale : ndarray, shape (n,), mean strength of every template, weighted by its light squared; a single one may be
     negative, several may not.
     covariance : ndarray, shape (n, n)
     least_error : ndarray, shape (n,), what the error would be with white noise alone.
-    local : ndarray of float32, shape (ny, nx), strength at every place over the mean.
+    local : ndarray, shape (ny, nx) of the bins, strength at every place over the mean.
     displacement : tuple of float, (y, x) of the wisp from its template, pixel.
     blur : float, half the square of the width (sigma, pixel) by which it is blunter than its template.
-    excluded : ndarray of bool, shape (ny, nx), compact sources and places that were not seen.
+    excluded : ndarray of bool, shape (ny, nx) of the bins, compact sources and places that were not seen.
     residual_ratio : float, rms of the residuals where the template is lit over that expected.
     n_bins : int, bins behind the fit.
+    smoothing_pix : tuple of float, of `Bins`, to which displacement and blur belong.
     """
 
     scale: np.ndarray
@@ -56,10 +49,11 @@ class Strength(NamedTuple):
     excluded: np.ndarray
     residual_ratio: float
     n_bins: int
+    smoothing_pix: tuple[float, float]
 
 
-def fit_variation(bins: Bins, sharp: Sharp, scale: np.ndarray, shape: tuple[int, int]) -> Strength:
-    """Return strengths, their errors and their variation over an image of `shape`, relative to the whole wisp."""
+def fit_variation(bins: Bins, sharp: Sharp, scale: np.ndarray) -> Strength:
+    """Return strengths, their errors and their variation over the bins, relative to the whole wisp."""
     active = np.flatnonzero(scale > 0) if bins.n > 1 else np.arange(1)
     typical = float(scale[active].mean()) if active.size else 0.0
     share = scale / typical if bins.n > 1 and typical else np.ones(bins.n)
@@ -85,17 +79,17 @@ def fit_variation(bins: Bins, sharp: Sharp, scale: np.ndarray, shape: tuple[int,
     course = np.tensordot(found[active.size : active.size + len(places)], np.array(places), 1) if places else 0 * light
     # Without a wisp nothing varies.
     local = 1 + (course - float((course * light).sum())) / level if known else np.ones_like(light)
-    on_pixels = np.s_[: shape[0], : shape[1]]
     return Strength(
         result,
         _with_inactive(covariance, sharp, weight, scale),
         _least_errors(sharp, bins),
-        ndimage.zoom(local.astype(np.float32), BIN_PIX, order=1, grid_mode=True, mode="nearest")[on_pixels],
+        local,
         (float(-change[0]), float(-change[1])),
         float(change[2]),
-        np.repeat(np.repeat(sharp.excluded, BIN_PIX, 0), BIN_PIX, 1)[on_pixels],
+        sharp.excluded,
         fit.residual_ratio(found),
         int(sharp.used.sum()),
+        bins.smoothing_pix,
     )
 
 
@@ -106,11 +100,12 @@ def _solve_in_rounds(bins, sharp, scale, active, share, places, typical):
     """
     wisp = np.tensordot(share, sharp.rest[1 : 1 + bins.n], 1)
     columns = np.stack([*sharp.rest[1 + active], *(wisp * one for one in places), *sharp.rest[1 + bins.n :]])
-    own = _own_parts(active, share, places, sharp.used)
+    mixing = _mixing(active, share, len(places))
+    hats = np.stack([np.ones(sharp.used.sum()), *(one[sharp.used] for one in places)])
     left = left_of(sharp.rest, scale)
     for _ in range(MISFIT_ROUNDS):
         weight = 1 / sharp.independent(left, bins)
-        fit = _Regression(columns, weight, sharp, own, active.size)
+        fit = Regression(columns, weight, sharp, mixing, hats)
         solved = fit.solve(max(abs(typical), LEAST_TYPICAL))
         left = sharp.rest[0] - np.tensordot(solved.found, columns, 1)
     return fit, weight, solved
@@ -126,7 +121,7 @@ def _unevenness(counted, strength, light, used):
     missed[:, used] = counted
     missed -= strength[:, None, None] * light
     size = PLACES_PIX // BIN_PIX // PARTS_OF_PLACES
-    parts = np.stack([_sums(one, size).ravel() for one in missed])
+    parts = np.stack([sums_of_squares(one, size).ravel() for one in missed])
     return parts @ parts.T
 
 
@@ -159,14 +154,18 @@ def _with_inactive(covariance, sharp, weight, scale):
     return covariance
 
 
-def _own_parts(active, share, places, used):
-    """Return how much of each template and derivative is in each parameter, (n + 3, n_parameters, n_used)."""
-    n, first = share.size, active.size + len(places)
-    parts = np.zeros((n + N_DERIVATIVES, first + N_DERIVATIVES, int(used.sum())))
-    parts[active, np.arange(active.size)] = 1
-    parts[:n, active.size : first] = share[:, None, None] * np.reshape([one[used] for one in places], (len(places), -1))
-    parts[n:, first:] = np.eye(N_DERIVATIVES)[:, :, None]
-    return parts
+def _mixing(active, share, n_places):
+    """Return how much of each template and derivative is in each parameter, everywhere and by place.
+
+    Shape (n + 3, n_parameters, 1 + n_places).
+    """
+    n, first = share.size, active.size + n_places
+    mixing = np.zeros((n + N_DERIVATIVES, first + N_DERIVATIVES, 1 + n_places))
+    mixing[active, np.arange(active.size), 0] = 1
+    for place in range(n_places):
+        mixing[:n, active.size + place, 1 + place] = share
+    mixing[n:, first:, 0] = np.eye(N_DERIVATIVES)
+    return mixing
 
 
 def _hats(shape):
@@ -178,72 +177,3 @@ def _hats(shape):
     for row in rows:
         for column in columns:
             yield np.outer(row, column)
-
-
-class _Solution(NamedTuple):
-    """Parameters, their covariance, the scatter of strengths, and how parameters follow the data of the used bins."""
-
-    found: np.ndarray
-    covariance: np.ndarray
-    scatter: float
-    response: np.ndarray
-
-
-class _Regression:
-    """Least squares with Gaussian priors on what varies, whose widths the evidence chooses."""
-
-    def __init__(self, columns, weight, sharp, own, n_free):
-        self.shape, self.used = sharp.used.shape, sharp.used
-        self.columns, self.data = columns[:, sharp.used], sharp.rest[0][sharp.used]
-        self.weight, self.n_free, self.n_places = weight[sharp.used], n_free, own.shape[1] - n_free - N_DERIVATIVES
-        self.normal = (self.columns * self.weight) @ self.columns.T
-        for noise, weighted in zip(sharp.noise, own * self.weight, strict=True):
-            for covariance, part in zip(noise, own, strict=True):
-                self.normal -= covariance * weighted @ part.T
-        self.moment = (self.columns * self.weight) @ self.data
-        self.square = float((self.weight * self.data**2).sum())
-
-    def solve(self, typical):
-        """Return the solution with the likeliest widths of priors, in rounds: residuals tell what neighbours share."""
-        shared = 1.0
-        for _ in range(3):
-            tries = [
-                (*self._try(scatter, displacement, blur, typical, shared), scatter)
-                for scatter, displacement, blur in product(SCATTERS, DISPLACEMENTS, BLURS)
-            ]
-            _, found, covariance, scatter = max(tries, key=lambda one: one[0])
-            response = covariance @ (self.columns * self.weight) / shared
-            shared = self._shared(found)
-        return _Solution(found, covariance, scatter, response)
-
-    def _try(self, scatter, displacement, blur, typical, shared):
-        widths = np.r_[np.full(self.n_places, scatter), displacement, displacement, blur] * typical
-        prior = np.r_[np.zeros(self.n_free), widths**-2]
-        normal = self.normal / shared + np.diag(prior)
-        found = np.linalg.solve(normal, self.moment / shared)
-        _, volume = np.linalg.slogdet(normal)
-        misfit = self.square - 2 * found @ self.moment + found @ self.normal @ found
-        evidence = -0.5 * (misfit / shared + prior @ found**2 + volume + 2 * np.log(widths).sum())
-        return evidence - scatter / USUAL_SCATTER, found, np.linalg.inv(normal)
-
-    def _residual(self, found):
-        return self.data - found @ self.columns
-
-    def _shared(self, found):
-        """Return by how much the variance of sums over neighbouring bins exceeds that of independent ones."""
-        left = self._residual(found)
-        scores = np.zeros(self.shape)
-        scores[self.used] = self.weight * self.columns[: self.n_free].sum(axis=0) * left
-        scatter = max(1.0, float((self.weight * left**2).mean()))
-        single = max(float((scores**2).sum()), 1e-30)
-        return max(1.0, *(scatter * float((_sums(scores, n) ** 2).sum()) / single for n in CLUSTERS))
-
-    def residual_ratio(self, found) -> float:
-        """Return the weighted rms of what a model leaves."""
-        return float(np.sqrt((self.weight * self._residual(found) ** 2).mean()))
-
-
-def _sums(values, size):
-    """Return sums over squares of `size` bins; what is left over at the borders is dropped."""
-    ny, nx = (n // size * size for n in values.shape)
-    return values[:ny, :nx].reshape(ny // size, size, nx // size, size).sum(axis=(1, 3))

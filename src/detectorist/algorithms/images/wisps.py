@@ -117,7 +117,7 @@ def find_wisps(
     if not significant:
         return WispModel(fit, nothing, nothing, found.excluded & ~bad)
     clean = np.stack([remove_noise(one) for one in given])
-    adapted = np.stack([_adapted(one, found.displacement, found.blur) for one in clean])
+    adapted = np.stack([_adapted(one, found) for one in clean])
     wisp, variance = wisp_image(adapted, found.scale, found.covariance)
     return WispModel(fit, wisp * found.local, variance, found.excluded & ~bad, found.displacement, found.blur)
 
@@ -144,10 +144,10 @@ def _take_off_stripes(image, bad, templates, readout):
     return image - stripes, np.stack(taken)
 
 
-def _adapted(template, displacement, blur):
+def _adapted(template, found):
     """Return a template displaced by a few pixels and as sharp as the wisp, to first order as it was fitted."""
-    derivatives = shape_derivatives(template)
-    change = (-displacement[0], -displacement[1], blur)
+    derivatives = shape_derivatives(template, found.smoothing_pix)
+    change = (-found.displacement[0], -found.displacement[1], found.blur)
     return template + np.tensordot(np.float32(change), derivatives, 1)
 
 

@@ -53,6 +53,18 @@ def test_derivatives_shift_the_wisp(rng):
     assert np.abs(bins.mean(2)).max() < np.abs(bins.mean(3)).max()
 
 
+@pytest.mark.parametrize(("noise", "smoothing"), [(0.0, (2.0, 2.0)), (0.08, (2.0, 4.0)), (0.2, (4.0, 7.0))])
+def test_noisy_templates_are_smoothed_before_they_are_differentiated(rng, noise, smoothing):
+    template = (TEMPLATE + noise * rng.normal(size=TEMPLATE.shape)).astype(np.float32)
+    bins = binned(rng, templates=[template])
+    assert bins.smoothing_pix == smoothing
+    expected = wisp_bins.shape_derivatives(template, smoothing).reshape(3, 20, 8, 25, 8).mean(axis=(2, 4))
+    assert_allclose(bins.mean(slice(2, None)), expected, atol=1e-6)
+    clean = wisp_bins.shape_derivatives(TEMPLATE, smoothing).reshape(3, 20, 8, 25, 8).mean(axis=(2, 4))
+    for one, truth in zip(expected, clean, strict=True):
+        assert ((one - truth)[bins.lit] ** 2).mean() < 2 * wisp_bins.MOST_NOISE * (truth[bins.lit] ** 2).mean()
+
+
 def test_what_is_lit_is_the_template_and_not_its_noise(rng):
     bins = binned(rng, templates=[TEMPLATE + 0.02 * rng.normal(size=TEMPLATE.shape)])
     whole = TEMPLATE.reshape(20, 8, 25, 8).mean(axis=(1, 3))

@@ -293,6 +293,15 @@ def test_kernel_agrees_with_its_python(rng):
             assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_differences_are_those_of_neighbours(rng):
+    from detectorist.algorithms.images import _wisps_nb
+
+    image = rng.normal(size=(9, 14)).astype(np.float32)
+    expected = np.stack([*np.gradient(image), ndimage.laplace(image, mode="nearest")])
+    for differences in (_wisps_nb.differences, _wisps_nb.differences.py_func):
+        assert_allclose(differences(image), expected, atol=1e-5)
+
+
 def test_bad_input_is_named(rng):
     image, mask = make_image(rng, np.array([FIRST]), [0.7]), np.zeros((NY, NX), bool)
     with pytest.raises(ParameterError, match="no positive pixel"):
