@@ -9,8 +9,10 @@ from typing import Any, ClassVar
 
 from configobj import ConfigObj, Section
 from jwst.stpipe import Pipeline, Step
+from stdatamodels.jwst.datamodels import RampModel
 from stpipe import config_parser
 
+from detectorist import models
 from detectorist.fits_files import named_for_jwst
 from detectorist.product_names import is_fits
 from detectorist.reduction.crds_keywords import look_keywords_up
@@ -91,6 +93,15 @@ class DetectoristPipeline(FrozenHeap, Pipeline):
         config = cls._default_config()
         config_parser.merge_config(config, ConfigObj({"steps": given.get("steps") or {}}, interpolation=False))
         return {**{key: config[key] for key in config.scalars}, **given, "steps": config["steps"]}
+
+    def prepare_output(self, init: Any, *args: Any, **kwargs: Any) -> Any:
+        """Open the input as the standard pipeline does; raw counts of a file become float32 as they are read."""
+        ramps = kwargs.get("open_as_ramp") and isinstance(init, str | Path) and is_fits(init)
+        if not ramps or self._ramp_type(init) is not RampModel:
+            return super().prepare_output(init, *args, **kwargs)
+        model = models.open_as(init, RampModel)
+        model.meta.filename = Path(init).name
+        return model
 
     def run(self, *args: Any) -> Any:
         """Run the pipeline."""
