@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 #: What 16-bit counts without a sign are stored less of.
 UNSIGNED_ZERO = 32768
+#: Rows that are read together take about so much: they stay in the cache until they have been used.
+PIECE_BYTES = 1 << 20
 
 
 @contextmanager
@@ -222,6 +225,41 @@ def _counts_of(hdu: Any) -> np.ndarray | None:
                 raise OSError(f"the array of {hdu.name} is cut short")
             np.add(stored, np.float32(UNSIGNED_ZERO), out=plane, dtype=np.float32)
     return counts
+
+
+def floats_in_pieces(hdu: Any, shape: tuple[int, ...]) -> Iterator[tuple[int, slice, np.ndarray]] | None:
+    """Return what reads the first planes of an array of float32 a few rows at a time, in the machine's byte order.
+
+    shape : (n_planes, ny, nx), what is wanted; the array may have more planes.
+
+    Yields the number of the plane, its rows, and their values, which hold until the next ones are asked for. None where
+    the array has another shape or is stored in another way. The file has to stay where it is until all is read.
+    """
+    header = hdu.header
+    as_it_is = header["BITPIX"] == -32 and not {"BSCALE", "BZERO"} & {*header}
+    fits_in = len(hdu.shape) == 3 and hdu.shape[1:] == shape[1:] and hdu.shape[0] >= shape[0]
+    where = hdu.fileinfo()
+    if not (as_it_is and fits_in) or where["file"].compression:
+        return None
+    return _pieces(where["file"].name, where["datLoc"], shape, hdu.name)
+
+
+def _pieces(path: str, begin: int, shape: tuple[int, ...], name: str) -> Iterator[tuple[int, slice, np.ndarray]]:
+    import numpy as np
+
+    n_planes, ny, nx = shape
+    n_rows = max(min(ny, PIECE_BYTES // (4 * nx)), 1)
+    room = np.empty((n_rows, nx), np.float32)
+    with open(path, "rb") as handle:
+        handle.seek(begin)
+        for plane in range(n_planes):
+            for row in range(0, ny, n_rows):
+                values = room[: min(n_rows, ny - row)]
+                if handle.readinto(memoryview(values).cast("B")) < values.nbytes:
+                    raise OSError(f"the array of {name} is cut short")
+                if sys.byteorder == "little":
+                    values.byteswap(inplace=True)
+                yield plane, slice(row, row + len(values)), values
 
 
 def require_headers(path: str | Path, what: str = "a FITS file") -> None:

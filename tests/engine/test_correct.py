@@ -141,7 +141,7 @@ def test_running_median_is_that_of_stock(seed):
 def test_dark_is_that_of_stcal(dark_ints, first_int, rng):
     from stcal.dark_current.dark_sub import subtract_dark
 
-    from detectorist.reduction.engine_steps.front import EngineDarkCurrentStep
+    from detectorist.reduction.engine_steps.dark import EngineDarkCurrentStep
 
     shape = (3, 4, 10, 12)
     data = rng.normal(1000, 10, shape).astype(np.float32)

@@ -33,8 +33,8 @@ from detectorist.modes.lrs.spectra import LrsSpectra, SegmentSpectra
 from detectorist.modes.lrs.wavelengths import read_wavelength_map
 from detectorist.reduction import chunks, content_keys, exposure_parts, products
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
+from detectorist.reduction.engine_steps.dark import EngineDarkCurrentStep
 from detectorist.reduction.engine_steps.front import (
-    EngineDarkCurrentStep,
     EngineIPCStep,
     EngineLinearityStep,
     EngineResetStep,

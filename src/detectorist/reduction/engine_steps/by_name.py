@@ -1,8 +1,8 @@
 """All steps that run in the engine, under the names that pipelines give them."""
 
+from detectorist.reduction.engine_steps.dark import EngineDarkCurrentStep
 from detectorist.reduction.engine_steps.emicorr import EngineEmiCorrStep
 from detectorist.reduction.engine_steps.front import (
-    EngineDarkCurrentStep,
     EngineIPCStep,
     EngineLinearityStep,
     EngineResetStep,

@@ -6,7 +6,6 @@ import logging
 from typing import Any, ClassVar
 
 import numpy as np
-from jwst.dark_current.dark_current_step import DarkCurrentStep
 from jwst.ipc import ipc_corr
 from jwst.ipc.ipc_step import IPCStep
 from jwst.lib import pipe_utils
@@ -16,7 +15,6 @@ from jwst.reset import reset_sub
 from jwst.reset.reset_step import ResetStep
 from jwst.saturation import saturation
 from jwst.saturation.saturation_step import SaturationStep
-from stcal.dark_current import dark_sub
 
 from detectorist.engine import NotCovered
 from detectorist.engine.correct import convolve, linearize
@@ -111,29 +109,6 @@ class EngineLinearityStep(EngineStep, LinearityStep):
         from detectorist.engine._correct_nb import linearize_rows
 
         return linearize_rows
-
-
-class EngineDarkCurrentStep(EngineStep, DarkCurrentStep):
-    """Subtract the dark as `DarkCurrentStep` does, without the two copies of the ramp that it makes."""
-
-    stock: ClassVar = DarkCurrentStep
-    place: ClassVar = (dark_sub, "subtract_dark")
-
-    @staticmethod
-    def covered(science_data, dark_data) -> Any:
-        """Do what stcal's `subtract_dark` does: the science data, the dark subtracted in place, flags combined."""
-        dark, flags = dark_data.data, dark_data.groupdq
-        if dark.ndim == 4:  # MIRI: the first integrations have their own dark, the last dark serves all others
-            flags = np.bitwise_or.reduce(flags[:, 0], axis=0)
-            first = science_data.exp_intstart in (None, 1)
-        science_data.pixeldq = np.bitwise_or(science_data.pixeldq, flags)
-        for i in range(len(science_data.data)):
-            own = dark if dark.ndim == 3 else dark[i if first and i < len(dark) else -1]
-            science_data.data[i] -= own[: science_data.data.shape[1]]
-        return science_data
-
-    def prepare_engine(self) -> None:
-        """Do nothing: this step needs no compiled kernel."""
 
 
 class EngineResetStep(EngineStep, ResetStep):
