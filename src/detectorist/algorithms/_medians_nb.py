@@ -5,11 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from detectorist.algorithms._selection_nb import kth_smallest
+from detectorist.algorithms._selection_nb import kth_smallest, middle_between
 
 #: Values of a row that its median is guessed from, and how far from their middle it is looked for: four times as far as
 #: the median of so many is off.
 SAMPLE, REACH = 256, 32
+#: Values between two limits that are few enough to be searched, and times that wrong limits are moved apart.
+FEW, MOST_TRIES = 64, 8
+#: Standard deviations by which the rank of a value that is interpolated between two limits may be off.
+RANK_SIGMA = 5.0
+#: Values that are looked at together: in most such blocks none lies between the last limits.
+BLOCK = 8
 
 
 @njit(cache=True, nogil=True)
@@ -35,13 +41,7 @@ def median_of_row(row, kept, sample):
         return np.nan
     if below > (n - 1) // 2 or below + number <= n // 2:
         below, number = _between(row, -np.inf, np.inf, kept)
-    upper = kth_smallest(kept, number, n // 2 - below)
-    if n % 2:
-        return upper
-    lower = kept[0]
-    for k in range(1, n // 2 - below):
-        lower = max(lower, kept[k])
-    return (lower + upper) / 2.0
+    return middle_between(kept, number, below, n)
 
 
 @njit(cache=True, nogil=True)
@@ -54,3 +54,67 @@ def _between(row, low, high, kept):
         kept[number] = value
         number += (value >= low) & (value <= high)
     return (-1, 0) if unknown else (below, number)
+
+
+@njit(cache=True, nogil=True)
+def median_near(row, guess, reach, kept):
+    """Return what `median_of_row` does of a row without NaN, in a third of its time where the guess is good.
+
+    guess, reach : where the median is expected, and how far from there it may lie; a wrong guess costs time alone.
+    kept : room for one value more than the row has.
+
+    How many values are below a limit is told by counting, several at a time in vector instructions; limits close in on
+    the median until few values lie between them.
+    """
+    n = row.size
+    first, last = (n - 1) // 2, n // 2
+    for _ in range(MOST_TRIES):
+        low, high = guess - reach, guess + reach
+        below, within = _count(row, low, high)
+        if below <= first and last < within:
+            break
+        reach *= 4.0
+    if not (below <= first and last < within):
+        below, number = _between(row, -np.inf, np.inf, kept)
+        return middle_between(kept, number, 0, n)
+    while within - below > FEW:
+        place = (first + 0.5 - below) / (within - below)
+        half = 0.5 * RANK_SIGMA / np.sqrt(within - below)
+        closer, farther = low + (high - low) * (place - half), low + (high - low) * (place + half)
+        fewer, more = _count(row, closer, farther)
+        if fewer > first or more <= last or more - fewer >= within - below:
+            break
+        low, high, below, within = closer, farther, fewer, more
+    return middle_between(kept, _take_between(row, low, high, kept), below, n)
+
+
+@njit(cache=True, nogil=True)
+def _count(row, low, high):
+    """Return how many values are less than either limit."""
+    below, within = 0, 0
+    for k in range(row.size):
+        below += row[k] < low
+        within += row[k] < high
+    return below, within
+
+
+@njit(cache=True, nogil=True)
+def _take_between(row, low, high, kept):
+    """Copy the values from `low` to below `high`, which are few; return their number."""
+    number = 0
+    whole = row.size - row.size % BLOCK
+    for first in range(0, whole, BLOCK):
+        inside = 0
+        for k in range(first, first + BLOCK):
+            inside += (row[k] >= low) & (row[k] < high)
+        if inside:
+            number = _append_between(row, first, first + BLOCK, low, high, kept, number)
+    return _append_between(row, whole, row.size, low, high, kept, number)
+
+
+@njit(cache=True, nogil=True)
+def _append_between(row, first, stop, low, high, kept, number):
+    for k in range(first, stop):
+        kept[number] = row[k]
+        number += (row[k] >= low) & (row[k] < high)
+    return number

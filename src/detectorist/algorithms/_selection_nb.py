@@ -38,3 +38,15 @@ def middle_two(a, n):
     for k in range(1, n // 2):
         lower = max(lower, a[k])
     return lower, upper
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def middle_between(kept, number, below, n):
+    """Return the median of n values of which `below` are smaller than all of kept[:number], which hold the middle."""
+    upper = kth_smallest(kept, number, n // 2 - below)
+    if n % 2:
+        return upper
+    lower = kept[0]
+    for k in range(1, n // 2 - below):
+        lower = max(lower, kept[k])
+    return (lower + upper) / 2.0

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from detectorist.algorithms._medians_nb import median_near
 from detectorist.algorithms.medians import median
 
 KINDS = {
@@ -43,3 +44,12 @@ def test_no_values_have_none():
 def test_values_of_several_axes_and_not_contiguous_are_taken_together(rng):
     values = rng.normal(size=(40, 50))[::2, ::3]
     assert median(values) == np.median(values)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n", [1, 2, 3, 100, 1024, 7001])
+@pytest.mark.parametrize(("guess", "reach"), [(0.0, 0.3), (0.01, 1e-6), (40.0, 1.0), (-1e9, 1e-3), (0.0, np.inf)])
+def test_medians_near_a_guess_are_those_of_numpy_also_where_it_is_wrong(kind, n, guess, reach):
+    values = KINDS[kind](np.random.default_rng(n), (3, n))
+    found = [median_near(row, guess, reach, np.empty(n + 1)) for row in values]
+    np.testing.assert_array_equal(found, np.median(values, axis=1))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from detectorist.algorithms.ramps._group_offsets_nb import medians_of_columns
+from detectorist.algorithms.ramps._group_offsets_nb import medians_of_columns, medians_of_departures
 from detectorist.algorithms.ramps.group_offsets import (
     _departures,
     measure_group_offsets,
@@ -81,12 +81,30 @@ def test_without_usable_pixels_there_is_nothing_to_measure(rng):
 def test_medians_of_departures_are_those_of_numpy(rng):
     ramps = rng.normal(0, 5, (9, 30, 40)).astype(np.float32) + np.arange(9, dtype=np.float32)[:, None, None]
     pixels = rng.random((30, 40)) < 0.4
-    median, spread = _departures(ramps, pixels, middle_groups(9))
+    median, spread = _departures(ramps, np.flatnonzero(pixels).astype(np.uint32), middle_groups(9))
     groups = np.arange(9.0)
     lines = np.polyfit(groups[middle_groups(9)], ramps[middle_groups(9)][:, pixels].astype(float), 1)
     left = ramps[:, pixels] - np.outer(groups, lines[0]) - lines[1]
     np.testing.assert_allclose(median, np.median(left, axis=1), atol=1e-12)
     np.testing.assert_allclose(spread, 1.4826 * np.median(np.abs(left - median[:, None]), axis=1), atol=1e-12)
+
+
+def test_a_group_with_a_missing_sample_has_no_median_and_the_next_one_has(rng):
+    ramps = rng.normal(0, 5, (9, 30, 40)).astype(np.float32)
+    ramps[4, 3, 2] = np.nan
+    places = np.arange(1200, dtype=np.uint32)
+    medians, spreads = np.zeros((2, 9))
+    medians_of_departures(ramps.reshape(9, -1), places, np.zeros(1200), np.zeros(1200), np.zeros(9), medians, spreads)
+    flat = ramps.reshape(9, -1).astype(float)
+    np.testing.assert_array_equal(medians, np.median(flat, axis=1))
+    np.testing.assert_array_equal(spreads, np.median(np.abs(flat - medians[:, None]), axis=1))
+
+
+def test_offsets_are_those_of_each_row_parity_in_data_of_any_order(rng):
+    ramps, _ = make_ramps(rng)
+    found = measure_group_offsets(ramps, usable(ramps))
+    turned = np.asfortranarray(ramps)
+    np.testing.assert_array_equal(measure_group_offsets(turned, usable(ramps)).offset, found.offset)
 
 
 def test_medians_of_columns_leave_out_what_is_not_known(rng):
