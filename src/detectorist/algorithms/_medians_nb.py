@@ -24,36 +24,22 @@ def median_of_row(row, kept, sample):
 
     Room to work in: `kept` holds one value more than the row, `sample` SAMPLE of them.
 
-    A sorted sample tells two values that the median lies between, all but always; only what lies between them is
-    searched for it.
+    The middle of a sorted sample tells where the median lies, and its neighbours how far off that may be.
     """
     n = row.size
-    if n == 0:
+    unknown = 0
+    for k in range(n):
+        unknown += np.isnan(row[k])
+    if n == 0 or unknown:
         return np.nan
-    low, high = -np.inf, np.inf
-    if n > 4 * SAMPLE:
-        for k in range(SAMPLE):
-            sample[k] = row[k * n // SAMPLE]
-        low = kth_smallest(sample, SAMPLE, SAMPLE // 2 - REACH)
-        high = kth_smallest(sample, SAMPLE, SAMPLE // 2 + REACH)
-    below, number = _between(row, low, high, kept)
-    if below < 0:
-        return np.nan
-    if below > (n - 1) // 2 or below + number <= n // 2:
-        below, number = _between(row, -np.inf, np.inf, kept)
-    return middle_between(kept, number, below, n)
-
-
-@njit(cache=True, nogil=True)
-def _between(row, low, high, kept):
-    """Copy what lies between two values; return how many are below it, -1 if any is NaN, and how many lie between."""
-    below, number, unknown = 0, 0, 0
-    for value in row:
-        below += value < low
-        unknown += np.isnan(value)
-        kept[number] = value
-        number += (value >= low) & (value <= high)
-    return (-1, 0) if unknown else (below, number)
+    if n <= 4 * SAMPLE:
+        kept[:n] = row
+        return middle_between(kept, n, 0, n)
+    for k in range(SAMPLE):
+        sample[k] = row[k * n // SAMPLE]
+    low = kth_smallest(sample, SAMPLE, SAMPLE // 2 - REACH)
+    high = kth_smallest(sample, SAMPLE, SAMPLE // 2 + REACH)
+    return median_near(row, 0.5 * (low + high), 0.5 * (high - low), kept)
 
 
 @njit(cache=True, nogil=True)
@@ -75,8 +61,8 @@ def median_near(row, guess, reach, kept):
             break
         reach *= 4.0
     if not (below <= first and last < within):
-        below, number = _between(row, -np.inf, np.inf, kept)
-        return middle_between(kept, number, 0, n)
+        kept[:n] = row
+        return middle_between(kept, n, 0, n)
     while within - below > FEW:
         place = (first + 0.5 - below) / (within - below)
         half = 0.5 * RANK_SIGMA / np.sqrt(within - below)
@@ -90,23 +76,23 @@ def median_near(row, guess, reach, kept):
 
 @njit(cache=True, nogil=True)
 def _count(row, low, high):
-    """Return how many values are less than either limit."""
+    """Return how many values are less than one limit, and how many are not above the other."""
     below, within = 0, 0
     for k in range(row.size):
         below += row[k] < low
-        within += row[k] < high
+        within += row[k] <= high
     return below, within
 
 
 @njit(cache=True, nogil=True)
 def _take_between(row, low, high, kept):
-    """Copy the values from `low` to below `high`, which are few; return their number."""
+    """Copy the values from `low` to `high`, which are few; return their number."""
     number = 0
     whole = row.size - row.size % BLOCK
     for first in range(0, whole, BLOCK):
         inside = 0
         for k in range(first, first + BLOCK):
-            inside += (row[k] >= low) & (row[k] < high)
+            inside += (row[k] >= low) & (row[k] <= high)
         if inside:
             number = _append_between(row, first, first + BLOCK, low, high, kept, number)
     return _append_between(row, whole, row.size, low, high, kept, number)
@@ -116,5 +102,5 @@ def _take_between(row, low, high, kept):
 def _append_between(row, first, stop, low, high, kept, number):
     for k in range(first, stop):
         kept[number] = row[k]
-        number += (row[k] >= low) & (row[k] < high)
+        number += (row[k] >= low) & (row[k] <= high)
     return number

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import uniform_filter
 
+from detectorist.algorithms.medians import median
+
 #: Sides of the squares of blocks in which a patch is looked for.
 SCALES = (2, 4, 8)
 #: Share of a square that must be known.
@@ -24,13 +26,14 @@ def significance(excess: np.ndarray) -> np.ndarray:
     most = np.zeros(excess.shape)
     known = np.isfinite(excess)
     filled = np.where(known, excess, 0.0)
+    alike = bool((known == known[:1]).all())  # as most maps are: one of them tells then how much is known in all
     for side in SCALES:
         window = (0, min(side, excess.shape[1]), min(side, excess.shape[2]))
-        weight = uniform_filter(known.astype(float), window, mode="constant")
+        weight = uniform_filter(known[: 1 if alike else None].astype(float), window, mode="constant")
         with np.errstate(invalid="ignore", divide="ignore"):
             square = uniform_filter(filled, window, mode="constant") / np.sqrt(weight)
-        square[~(weight > LEAST_FILLED)] = np.nan
-        scatter = SIGMA_PER_MAD * np.nanmedian(np.abs(square)) if np.isfinite(square).any() else np.nan
+        square[np.broadcast_to(~(weight > LEAST_FILLED), square.shape)] = np.nan
+        scatter = SIGMA_PER_MAD * median(np.abs(square[np.isfinite(square)]))
         if scatter > 0:
             most = np.fmax(most, square / scatter)
     return most
@@ -53,8 +56,11 @@ def running_median(series: np.ndarray, length: int) -> np.ndarray:
         return series
     if n <= length:
         return nanmedian(series, axis=0)[None]
-    first = np.clip(np.arange(n) - length // 2, 0, n - length)
-    return np.stack([nanmedian(series[k : k + length], axis=0) for k in first])
+    from detectorist.algorithms.images._running_medians_nb import running_medians
+
+    medians = np.empty((n - length + 1, *series.shape[1:]))
+    running_medians(np.ascontiguousarray(series, float).reshape(n, -1), length, medians.reshape(len(medians), -1))
+    return medians[np.clip(np.arange(n) - length // 2, 0, n - length)]
 
 
 def nanmedian(values: np.ndarray, axis: int) -> np.ndarray:

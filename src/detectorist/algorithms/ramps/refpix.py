@@ -382,13 +382,11 @@ def _difference_bands(ny: int, order: int) -> np.ndarray:
 
 def _same_patterns(usable: np.ndarray):
     """Yield (pattern, indices of the columns that have it)."""
-    packed = np.packbits(usable, axis=1)
-    _, first, inverse = np.unique(packed, axis=0, return_index=True, return_inverse=True)
-    inverse = inverse.ravel()
-    order = np.argsort(inverse, kind="stable")
-    ends = np.cumsum(np.bincount(inverse))
-    for row, start, end in zip(first, np.r_[0, ends[:-1]], ends, strict=True):
-        yield usable[row], order[start:end]
+    alike: dict[bytes, list[int]] = {}
+    for k, pattern in enumerate(np.packbits(usable, axis=1)):
+        alike.setdefault(pattern.tobytes(), []).append(k)
+    for members in alike.values():
+        yield usable[members[0]], np.array(members)
 
 
 def _fill(series: np.ndarray, usable: np.ndarray, step: int) -> np.ndarray:

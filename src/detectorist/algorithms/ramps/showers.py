@@ -20,6 +20,7 @@ from detectorist.algorithms.images.patches import (
     running_median,
     significance,
 )
+from detectorist.algorithms.medians import median
 from detectorist.algorithms.ramps._showers_nb import sum_excess
 
 #: Pixels along the side of a block; squares of two and more are compared, in which the footprint of an ordinary cosmic
@@ -142,6 +143,6 @@ def _read_variance(ramp: np.ndarray, flags: np.ndarray, usable: np.ndarray, bad:
     if not sound.any():
         return 1.0
     faint = sound & (rise <= np.median(rise[sound]))
-    spread = SIGMA_PER_MAD * float(np.median(np.abs(second[faint] - np.median(second[faint]))))
+    spread = SIGMA_PER_MAD * median(np.abs(second[faint] - median(second[faint])))
     # Reads of variance r^2: 6 r^2 in a second difference, 2 r^2 in a first one.
     return max(spread**2 / 3, 1e-6)
