@@ -30,6 +30,8 @@ ROW_PRIOR_PIX = 80
 MOST_ROW_SCALE = 3.0
 #: Root of the summed variance of a row's profile (which sums to 1) up to which the profile counts as measured.
 MEASURED_ERROR = 0.15
+#: Columns that are computed together: the numbers of a vector register.
+LANES = 8
 #: Least share of a row's profile-squared weight in pixels kept, below which its flux counts as unknown.
 LEAST_WEIGHT = 0.05
 
@@ -106,49 +108,79 @@ def factorise(normal, n):
 
 
 @njit(cache=True, nogil=True)
-def accumulate(signal, weight, kept, row_used, flux, basis, j, normal, right_side):
-    """Fill the normal equations (lower half) of column `j`: signal = flux * basis * coefficients."""
-    normal[:] = 0.0
-    right_side[:] = 0.0
+def accumulate(signal, weight, kept, row_used, flux, basis, normal, right_side):
+    """Add up the normal equations (lower halves) of all columns: signal = flux * basis * coefficients.
+
+    normal : (n, n, width), right_side : (n, width), 0 before; the width is that of the columns or more. Column by
+    column the sums are made in the order of the rows; columns lie side by side, for vector instructions.
+    """
+    n_cols, width = signal.shape[1], right_side.shape[1]
+    share, value, factor = np.zeros(width), np.zeros(width), np.zeros(width)
     for i in range(flux.size):
-        if not (kept[i, j] and row_used[i]):
+        if not row_used[i]:
             continue
-        share = flux[i] * weight[i, j]
-        for k in range(right_side.size):
-            factor = share * basis[i, k]
-            right_side[k] += factor * signal[i, j]
-            factor *= flux[i]
+        own = flux[i]
+        for j in range(n_cols):
+            share[j] = own * weight[i, j] if kept[i, j] else 0.0
+            value[j] = signal[i, j] if kept[i, j] else 0.0
+        for k in range(len(right_side)):
+            here, right = basis[i, k], right_side[k]
+            for j in range(width):
+                factor[j] = share[j] * here
+                right[j] += factor[j] * value[j]
+                factor[j] *= own
             for m in range(k + 1):
-                normal[k, m] += factor * basis[i, m]
+                there, sums = basis[i, m], normal[k, m]
+                for j in range(width):
+                    sums[j] += factor[j] * there
+
+
+@njit(cache=True, nogil=True)
+def solve_columns(normal, right_side, solved, solution):
+    """Solve the normal equations of every column; put the inverses of their Cholesky factors in their place."""
+    n = len(right_side)
+    own = np.empty((n, n))
+    for j in range(solved.size):
+        for k in range(n):
+            for m in range(k + 1):
+                own[k, m] = normal[k, m, j]
+        solved[j] = factorise(own, n)
+        for k in range(n):
+            for m in range(k + 1):
+                normal[k, m, j] = own[k, m]
+        for k in range(n if solved[j] else 0):
+            total = 0.0
+            for m in range(k + 1):
+                total += own[k, m] * right_side[m, j]
+            for m in range(k + 1):
+                solution[m, j] += own[k, m] * total
 
 
 @njit(cache=True, nogil=True)
 def fit_columns(signal, weight, kept, row_used, flux, basis, profile, shape_var):
     """Fit signal = flux * polynomial column by column (weighted least squares); fill profile and its variance."""
     n_rows, n_cols = signal.shape
-    n = basis.shape[1]
-    normal, right_side, solution = np.empty((n, n)), np.empty(n), np.empty(n)
-    for j in range(n_cols):
-        accumulate(signal, weight, kept, row_used, flux, basis, j, normal, right_side)
-        solved = factorise(normal, n)
-        solution[:] = 0.0
-        if solved:
-            for k in range(n):
-                total = 0.0
-                for m in range(k + 1):
-                    total += normal[k, m] * right_side[m]
-                for m in range(k + 1):
-                    solution[m] += normal[k, m] * total
-        for i in range(n_rows):
-            value, spread = 0.0, 0.0
-            for k in range(n):
-                value += basis[i, k] * solution[k]
-                total = 0.0
-                for m in range(k + 1):
-                    total += normal[k, m] * basis[i, m]
-                spread += total * total
-            profile[i, j] = value
-            shape_var[i, j] = spread if solved else np.inf
+    n, width = basis.shape[1], n_cols + -n_cols % LANES
+    normal, right_side, solution = np.zeros((n, n, width)), np.zeros((n, width)), np.zeros((n, width))
+    solved = np.empty(n_cols, np.bool_)
+    accumulate(signal, weight, kept, row_used, flux, basis, normal, right_side)
+    solve_columns(normal, right_side, solved, solution)
+    value, spread, total = np.empty(width), np.empty(width), np.empty(width)
+    for i in range(n_rows):
+        value[:], spread[:] = 0.0, 0.0
+        for k in range(n):
+            total[:] = 0.0
+            for m in range(k + 1):
+                there, inverse = basis[i, m], normal[k, m]
+                for j in range(width):
+                    total[j] += inverse[j] * there
+            here, own = basis[i, k], solution[k]
+            for j in range(width):
+                value[j] += here * own[j]
+                spread[j] += total[j] * total[j]
+        for j in range(n_cols):
+            profile[i, j] = value[j]
+            shape_var[i, j] = spread[j] if solved[j] else np.inf
 
 
 @njit(cache=True, nogil=True)
