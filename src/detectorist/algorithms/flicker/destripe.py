@@ -29,14 +29,16 @@ from detectorist.algorithms.images.diffuse_light import model_diffuse_light
 from detectorist.algorithms.images.sources import mask_sources
 from detectorist.errors import ParameterError
 
-#: Part of an image that sources must cover for more rounds of looking for them, their number, and the part by which
-#: each has to find more.
+#: Part of a small image that sources must cover for more rounds of looking for them, their number, and the part by
+#: which each has to find more.
 CROWDED, CROWDED_ROUNDS, MORE = 0.25, 5, 0.01
 #: Shortest side of an image whose wide light is modelled.
 WIDE_LIGHT_FROM_PIX = 512
 #: Rows over which noise is slow, as light is that fills a frame; part of a frame that is most of it; light over the rms
 #: of 1/f noise that is clearly brighter.
 SLOW_ROWS, MOSTLY, CLEARLY = 50, 0.5, 3.0
+#: Rows of an image that tell its level, or more.
+LEVEL_ROWS = 256
 #: Light over the darkest places, in standard deviations of a pixel, up to which a place tells the level of the sky.
 FAINT = 0.3
 
@@ -146,10 +148,10 @@ def _by_flicker(images, bad, readout, flat, mask, reference, vertical):
         sketch, tier = _look_again(mean, common_bad, tier, settings)
         mask = tier > 0
         sketch, light, known = _model_outskirts(mean, common_bad, mask, sketch, settings)
-        if min(mask.shape) >= WIDE_LIGHT_FROM_PIX:
-            known_noise = {"white": sketch.white, "references": reference_rows(images, reference)}
+        if _models_wide_light(mask.shape):
+            references = reference_rows(images, reference)
             sketch, light, wings, beside = _model_wide_light(
-                mean, common_bad, mask & ~known, light, known_noise, settings
+                mean, common_bad, mask & ~known, light, sketch, references, settings
             )
             mask, known = mask | wings, known & ~wings
     else:
@@ -246,13 +248,17 @@ def _slow_noise_in_light(light, noise, readout):
     return rms if rms > 0 and lit > MOSTLY else None
 
 
+def _models_wide_light(shape):
+    return min(shape) >= WIDE_LIGHT_FROM_PIX
+
+
 def _look_again(image, bad, tier, settings):
     """Return a sketch of the noise, and sources in the image without it; in rounds where they cover much of it.
 
     Light that is not masked is in part taken for noise, output by output, and missed again in what is left: of a galaxy
-    as large as the frame each round finds more.
+    as large as the frame each round finds more. Where wide light is modelled, it is found by that: pixels count more.
     """
-    for _ in range(CROWDED_ROUNDS):
+    for _ in range(1 if _models_wide_light(bad.shape) else CROWDED_ROUNDS):
         covered = (tier > 0).mean()
         sketch = estimate_flicker_coarsely(image, bad | (tier > 0), **settings)
         found = mask_sources(image - sketch.total(), bad, level_rows=False).tier
@@ -271,27 +277,25 @@ def _model_outskirts(image, bad, mask, sketch, settings):
     return sketch, *model_diffuse_light(rest, bad, mask, white=sketch.white)
 
 
-def _model_wide_light(image, bad, left_out, light, known_noise, settings):
+def _model_wide_light(image, bad, left_out, light, sketch, references, settings):
     """Return a sketch of the noise, the light to subtract, and wings of compact sources to mask, in two rounds.
 
     The last are settings of `estimate_flicker`, see `WideLight`.
     """
     readout = settings["readout"]
-    noise = estimate_noise(image - light, bad | left_out, readout=readout)
-    sketch = estimate_flicker_coarsely(image - light, bad | left_out, noise=noise, **settings)
+    sketch = estimate_flicker_coarsely(image - light, bad | left_out, sketch=sketch, **settings)
+    noise = sketch.noise
     expected = map_wide_light(image - sketch.total(), ~(bad | left_out))
-    wings = np.zeros(bad.shape, bool)
-    for last in (False, True):
-        usable = ~(bad | left_out | wings)
-        found = solve_wide_light(image, usable, expected, noise=noise, readout=readout, **known_noise)
-        light = found.light - np.float32(sketch.level)
-        noise = hold_own_noise(noise, readout, found.own_part)
-        sketch = estimate_flicker_coarsely(image - light, ~usable, noise=noise, **settings)
-        if last:
-            break
-        rest = image - light - sketch.total()
-        wings = mask_wings(rest, ~(bad | left_out), left_out)
-        expected = light_over_darkest(light)
+    known_noise = {"white": sketch.white, "readout": readout, "references": references}
+    usable = ~(bad | left_out)
+    found = solve_wide_light(image, usable, expected, noise=noise, **known_noise)
+    light = found.light - np.float32(sketch.level)
+    noise = hold_own_noise(noise, readout, found.own_part)
+    sketch = estimate_flicker_coarsely(image - light, ~usable, noise=noise, sketch=sketch, **settings)
+    wings = mask_wings(image - light - sketch.total(), usable, left_out)
+    expected = light_over_darkest(light)
+    found = solve_wide_light(image, usable & ~wings, expected, noise=noise, **known_noise)
+    light = found.light - np.float32(sketch.level)
     return sketch, light, wings, {"least_own": found.own_part, "unmasked_light": found.unmasked}
 
 
@@ -335,5 +339,6 @@ def _without_flat_sky(image, flat, mask):
     """Return the image without the flat field's imprint on the sky; its level stays."""
     if flat is None:
         return np.asarray(image, np.float32)
-    level = measure_pedestal(image / flat, mask)
-    return (image - level * (flat - 1)).astype(np.float32)
+    rows = slice(None, None, int(np.clip(len(image) // LEVEL_ROWS, 1, 4)))
+    level = np.float32(measure_pedestal(image[rows] / flat[rows], mask[rows]))
+    return np.asarray(image, np.float32) - level * (np.asarray(flat, np.float32) - 1)

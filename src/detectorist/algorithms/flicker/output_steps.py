@@ -180,7 +180,7 @@ def _step_in_rows(values, usable, edges):
         inverse = np.linalg.inv(normal)
         found = np.einsum("bij,bj->bi", inverse, total @ design.T)
         rest = values - (found @ design)[row_bin]
-        scatter = np.array([_scatter(rest[a:b], seen[a:b]) for a, b in pairwise(edges)])
+        scatter = _scatter(np.where(seen, np.abs(rest), np.inf), edges)
         seen = usable & _is_smooth(rest, usable, scatter[row_bin, None])
     sides = np.array([count[:, :SIDE_PIX].sum(axis=1), count[:, SIDE_PIX:].sum(axis=1)])
     told = (sides > LEAST_SEEN * SIDE_PIX * np.diff(edges)).all(axis=0)
@@ -196,8 +196,15 @@ def _is_smooth(rest, usable, scatter):
     return alone & (np.abs(about) < CLIP_SIGMA * scatter / (2 * np.sqrt(np.pi) * ABOUT_PIX))
 
 
-def _scatter(values, seen):
-    return MAD_TO_SIGMA * float(np.median(np.abs(values[seen]))) if seen.any() else 0.0
+def _scatter(values, edges):
+    """Return the robust scatter of bins of rows from absolute deviations, inf where there are none, (n_bins,)."""
+    found = np.zeros(len(edges) - 1)
+    for k, (first, last) in enumerate(pairwise(edges)):
+        ordered = np.sort(values[first:last].astype(np.float32), axis=None)
+        n = int(np.searchsorted(ordered, np.inf))
+        if n:
+            found[k] = MAD_TO_SIGMA * 0.5 * float(ordered[(n - 1) // 2] + ordered[n // 2])
+    return found
 
 
 def _solve(steps, variance, prior, beside):

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detectorist.algorithms.flicker.column_offsets import column_offsets
-from detectorist.algorithms.flicker.readout import BLOCK_PIX, Blocks, Readout, alternating_readout
+from detectorist.algorithms.flicker.readout import Blocks, Readout, alternating_readout
 from detectorist.algorithms.flicker.spectrum import FlickerNoise, fast_variance, fit_noise, hold_own_noise, pool_noise
 from detectorist.errors import ParameterError, TooFewPixels
 
@@ -45,6 +45,12 @@ MIN_PIXELS = 500
 MAD_TO_SIGMA = 1.4826
 #: Pixels on either side of a border of two outputs from which the step between them is measured.
 STEP_PIX = 32
+#: Rows from which the noise of a pixel is measured, or more: a frame has thousands.
+NOISE_ROWS = 64
+#: Pixels averaged before the smoother for a sketch, and for the variance: they change little within so many.
+SKETCH_BLOCK_PIX, VARIANCE_BLOCK_PIX = 16, 32
+#: Variance of noise that changes within a block, over that of white noise, up to which the block tells its variance.
+WITHIN_BLOCK = 0.05
 
 
 @dataclass(frozen=True)
@@ -165,7 +171,7 @@ def estimate_flicker(
     light = _gradient_light(means, counts, blocks)
     noise = noise or hold_own_noise(fit_noise(means - light, counts, blocks), readout, least_own)
     uncertain = replace(noise, white=noise.white + unmasked_light)
-    time_line, spread = _noise_of_blocks(means - light, counts, blocks, uncertain, want_variance=True)
+    time_line = _noise_of_blocks(means - light, counts, blocks, uncertain)
     expected = blocks.paint(time_line + light.T, straight=True)
     column_variance = np.zeros(image.shape[1])
     if columns:
@@ -177,7 +183,7 @@ def estimate_flicker(
     pattern -= np.float32(pattern.mean(dtype=float, where=usable))
     return Flicker(
         pattern=pattern,
-        variance=blocks.paint(spread, straight=False),
+        variance=_posterior_variance(counts, blocks, uncertain),
         used=usable,
         fast_variance=fast_variance(image, usable, offsets, expected, clip, noise, readout),
         columns=offsets - np.average(offsets, weights=usable.sum(axis=0)),
@@ -195,6 +201,7 @@ class Sketch(NamedTuple):
     offsets: np.ndarray  # (nx,), level and constant of each column
     expected: np.ndarray  # (ny, nx) float32, 1/f noise and gradients of the light
     white: float  # standard deviation of a pixel's white noise
+    noise: FlickerNoise  # as given, or as estimated here
 
     def total(self) -> np.ndarray:
         """Return noise, gradients and columns without the level, (ny, nx) float32."""
@@ -211,7 +218,7 @@ def estimate_flicker_coarsely(
     clip_sigma: float = 4.0,
     sketch: Sketch | None = None,
 ) -> Sketch:
-    """Return a first estimate at 40 % of the cost, to look for sources in, or a better one of an earlier sketch.
+    """Return a first estimate at a quarter of the cost, to look for sources in, or a better one of an earlier sketch.
 
     Parameters as in `estimate_flicker`.
     """
@@ -223,19 +230,19 @@ def estimate_flicker_coarsely(
 def _sketch(image, usable, white, clip, readout, noise, columns, earlier=None):
     if earlier is None:
         level = float(np.median(image[::4][usable[::4]]))
-        earlier = Sketch(level, np.full(image.shape[1], level), np.zeros((0, 0), np.float32), white)
-    level, offsets, expected, _ = earlier
-    blocks = Blocks(readout, image.shape[0])
+        earlier = level, np.full(image.shape[1], level), np.zeros((0, 0), np.float32)
+    level, offsets, expected = earlier[:3]
+    blocks = Blocks(readout, image.shape[0], block_pix=SKETCH_BLOCK_PIX)
     means, counts = blocks.average(image, usable, offsets, expected, clip)
     light = _gradient_light(means, counts, blocks)
     noise = noise or fit_noise(means - light, counts, blocks)
-    time_line, _ = _noise_of_blocks(means - light, counts, blocks, noise, want_variance=False)
+    time_line = _noise_of_blocks(means - light, counts, blocks, noise)
     expected = blocks.paint(time_line + light.T, straight=True)
     if columns:
         offsets, _ = column_offsets(
             image, usable, offsets, expected, level=level, white=white, clip=clip, readout=readout
         )
-    return Sketch(level, offsets, expected, white)
+    return Sketch(level, offsets, expected, white, noise)
 
 
 def estimate_noise(
@@ -274,8 +281,9 @@ def _checked(image, mask, readout):
 
 def _pixel_noise(image, usable):
     """Return the standard deviation of a pixel from neighbours in a row: they share slower noise and most light."""
-    both = usable[::4, 1:] & usable[::4, :-1]
-    difference = np.abs((image[::4, 1:] - image[::4, :-1])[both])
+    step = int(np.clip(len(image) // NOISE_ROWS, 1, 16))
+    both = usable[::step, 1:] & usable[::step, :-1]
+    difference = np.abs((image[::step, 1:] - image[::step, :-1])[both])
     white = MAD_TO_SIGMA * float(np.median(difference)) / np.sqrt(2) if difference.size else 0.0
     if white <= 0:
         raise TooFewPixels("1/f noise: the usable pixels have no scatter", n_pairs=int(difference.size))
@@ -325,11 +333,21 @@ def _centred(values, weight):
     return values - (weight * values).sum(axis=1, keepdims=True) / np.maximum(weight.sum(axis=1, keepdims=True), 1)
 
 
-def _noise_of_blocks(means, counts, blocks, noise, *, want_variance):
-    """Return levels of the outputs and 1/f noise together, (n_steps, n_outputs), and the variance of the latter."""
-    levels = _output_levels(means, counts, blocks, noise)
-    time_line, spread = smooth_blocks(means - levels[:, None], counts, blocks, noise, want_variance=want_variance)
-    return time_line + levels.astype(np.float32), spread
+def _noise_of_blocks(means, counts, blocks, noise):
+    """Return levels of the outputs and 1/f noise together, (n_steps, n_outputs)."""
+    levels = _output_levels(means, counts, blocks, noise).astype(np.float32)
+    return smooth_blocks(means - levels[:, None], counts, blocks, noise, want_variance=False)[0] + levels
+
+
+def _posterior_variance(counts, blocks, noise):
+    """Return the variance of the 1/f noise of pixels, (ny, nx) float32, from coarser blocks where these tell it."""
+    factor = VARIANCE_BLOCK_PIX // blocks.block_pix
+    changes = float((noise.common + noise.own) @ (1 - np.exp(-VARIANCE_BLOCK_PIX / noise.scales_pix)))
+    if blocks.per_row % factor == 0 and changes < WITHIN_BLOCK * noise.white:
+        counts = counts.reshape(len(counts), -1, factor).sum(axis=2)
+        blocks = Blocks(blocks.readout, blocks.n_rows, block_pix=VARIANCE_BLOCK_PIX)
+    _, spread = smooth_blocks(np.zeros(counts.shape, np.float32), counts, blocks, noise, want_variance=True)
+    return blocks.paint(spread, straight=False)
 
 
 def _output_levels(means, counts, blocks, noise):
@@ -349,7 +367,7 @@ def _output_levels(means, counts, blocks, noise):
 
 def _step(means, counts, blocks, k):
     """Return how much higher output k + 1 is than output k where they meet, from rows that show both sides."""
-    n = min(STEP_PIX // BLOCK_PIX, blocks.per_row)
+    n = min(STEP_PIX // blocks.block_pix, blocks.per_row)
     total, number = [], []
     for output, right_edge in ((k, True), (k + 1, False)):
         at_end = (blocks.readout.outputs[output][2] > 0) == right_edge

@@ -85,8 +85,22 @@ def fit_noise(means, counts, blocks) -> FlickerNoise:
     found, _ = nnls(design, data)
     even = np.vstack([_evenness(found, 0), _evenness(found, 1)])
     found, _ = nnls(np.vstack([design, even]), np.r_[data, np.zeros(len(even))])
+    found = _of_full_strength(found, design, data)
     least_white = 1e-3 * float(within[ok].min())
     return FlickerNoise(max(float(found[-1]), least_white), scales, found[:N_SCALES], found[N_SCALES:-1])
+
+
+def _of_full_strength(found, design, data):
+    """Return a solution of which the data tell the strength of either kind and of white noise, and not its evenness.
+
+    Where they tell little, by white noise much stronger, noise that is even is above all noise that is weak.
+    """
+    kinds = np.zeros((found.size, 3))
+    for k, part in enumerate((slice(N_SCALES), slice(N_SCALES, -1), slice(-1, None))):
+        kinds[part, k] = found[part]
+    used = kinds.any(axis=0)
+    strength, _ = nnls(design @ kinds[:, used], data)
+    return kinds[:, used] @ strength
 
 
 def _equations(within, across, sums, ok, both, shape, white, repeated):

@@ -327,8 +327,22 @@ def test_an_earlier_sketch_is_made_better(rng):
     assert_array_equal(first.expected, before)
     error, earlier, whole = ((one - noise - columns).std() for one in (again.total(), first.total(), direct.total))
     # The first took columns as large as the noise of a pixel for noise in time.
-    assert earlier > 1.1 * whole
+    assert error < 0.95 * earlier
     assert error < 1.02 * whole
+
+
+def test_the_variance_from_coarse_blocks_is_that_of_fine_ones(rng, monkeypatch):
+    """Of noise much weaker than white noise, what changes within 32 pixels is next to nothing."""
+    image, _, readout = make_frame(rng, common=0.004, own=0.002, white=0.03)
+    mask = blobs(rng, image.shape, 0.2)
+    coarse = smoother.estimate_flicker(image, mask, readout=readout)
+    assert len(np.unique(coarse.variance[0])) <= image.shape[1] // smoother.VARIANCE_BLOCK_PIX
+    monkeypatch.setattr(smoother, "WITHIN_BLOCK", 0.0)
+    fine = smoother.estimate_flicker(image, mask, readout=readout)
+    assert len(np.unique(fine.variance[0])) > image.shape[1] // smoother.VARIANCE_BLOCK_PIX
+    assert_array_equal(coarse.pattern, fine.pattern)
+    # Of a pixel's variance that is a thousandth.
+    assert_allclose(coarse.variance.mean(), fine.variance.mean(), rtol=0.25)
 
 
 @pytest.mark.parametrize("own", [0.009, 0.02])
