@@ -9,7 +9,10 @@ from imports import REPOSITORY, ROOT, circles, graph, imports, modules
 from detectorist.modes import MODES
 
 #: Small words and facts, open to all.
-FACTS = {"errors", "parameters", "detectors", "product_names", "fits_files", "times", "cache_folders", "interruption"}
+FACTS = {
+    *("errors", "parameters", "detectors", "product_names", "fits_files", "times"),
+    *("cache_folders", "interruption", "waiting_packages"),
+}
 #: Rooms that steps may use.
 BELOW_STEPS = {"models", "step", "algorithms", "engine", "figures", "crds_source"}
 #: For every room, from the cellar up, the rooms of this package it may import from, besides the facts.
@@ -21,6 +24,7 @@ ALLOWED = {
     "fits_files": set(),
     "cache_folders": set(),
     "interruption": set(),
+    "waiting_packages": set(),
     "times": {"models"},
     "algorithms": set(),
     "engine": {"algorithms"},

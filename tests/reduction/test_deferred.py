@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import sys
 from detectorist.reduction.detector1 import Detector1Pipeline
@@ -35,7 +37,7 @@ def test_packages_that_are_imported_already_stay_as_they_are():
 
 REPLACED = """
 import sys
-import detectorist.modes.lrs.pipeline
+import detectorist.modes.{mode}.pipeline
 print([name for name in sys.modules if name.startswith(("scipy.stats.", "scipy.signal._signaltools"))])
 import scipy.signal
 from scipy.stats import *
@@ -46,5 +48,22 @@ print(norm.cdf(0), jump.signal.oaconvolve is scipy.signal.oaconvolve, sys.module
 """
 
 
-def test_packages_that_the_engine_replaces_load_when_they_are_used():
-    assert run(REPLACED) == ["[]", "True", "0.5 True True"]
+@pytest.mark.parametrize("mode", ["lrs", "imaging", "coron"])
+def test_packages_that_the_engine_replaces_load_when_they_are_used(mode):
+    assert run(REPLACED.format(mode=mode)) == ["[]", "True", "0.5 True True"]
+
+
+ASKED_BEFORE = """
+import sys
+import scipy.signal
+from detectorist.waiting_packages import defer_replaced_packages
+defer_replaced_packages()
+defer_replaced_packages()
+print(type(sys.modules["scipy.signal"]).__name__, len([one for one in sys.meta_path if "_Deferring" in str(one)]))
+import scipy.stats as stats
+print(stats.__name__, stats.norm.cdf(0), type(stats).__name__, stats.__spec__.loader is stats.__loader__)
+"""
+
+
+def test_a_package_waits_with_its_own_loader_and_once():
+    assert run(ASKED_BEFORE) == ["module 1", "scipy.stats 0.5 module True"]

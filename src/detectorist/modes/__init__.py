@@ -32,12 +32,15 @@ from detectorist.modes.job import (
 )
 from detectorist.parameters import nearest
 from detectorist.product_names import exposure_name, without_ending
+from detectorist.waiting_packages import defer_replaced_packages
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from detectorist.modes.exposure import Exposure
     from detectorist.modes.section import Section
+
+defer_replaced_packages()  # before a wing imports standard steps
 
 #: Built-in modes: name -> "package.module:Class", imported when it is asked for.
 MODES = {

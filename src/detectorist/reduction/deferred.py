@@ -1,8 +1,7 @@
 """Modules of and below the standard pipeline that load when they are first used, not when a step is imported.
 
 The imports of `clean_flicker_noise`, a step that is off by default, reach fitting and plotting libraries: .7 s of CPU
-time in every process. Those of the jump and reference pixel steps reach the statistics and filters of scipy, which the
-engine does without: .4 s.
+time in every process.
 """
 
 from __future__ import annotations
@@ -10,28 +9,11 @@ from __future__ import annotations
 import importlib.util
 import sys
 from types import ModuleType
-from typing import Any
+
+from detectorist.waiting_packages import LoadedOnUse
 
 #: {package: modules} that only a step uses which is off by default.
 DEFERRED = {"jwst.clean_flicker_noise": ("autoparam", "clean_flicker_noise")}
-#: Packages that standard code imports for functions that the engine replaces.
-REPLACED = ("scipy.stats", "scipy.signal")
-
-
-class _LoadedOnUse(ModuleType):
-    """A module that runs its code when something of it is asked for.
-
-    `importlib.util.LazyLoader` would run it when anyone looks for `__file__`, as `inspect` does in all modules.
-    """
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name != "__all__":  # which `from ... import *` asks for
-            raise AttributeError(name)
-        self.__class__ = ModuleType  # type: ignore[assignment]
-        assert self.__spec__ is not None
-        assert self.__spec__.loader is not None
-        self.__spec__.loader.exec_module(self)
-        return getattr(self, name)
 
 
 def defer_standard_modules() -> None:
@@ -44,20 +26,13 @@ def defer_standard_modules() -> None:
             _import_without(package, names)
 
 
-def defer_replaced_packages() -> None:
-    """Let the packages of REPLACED load on first use; those that are imported already stay as they are."""
-    for name in REPLACED:
-        if name not in sys.modules:
-            _defer(name)
-
-
 def _defer(name: str) -> ModuleType | None:
     """Enter a module that loads on first use among the imported ones and return it; None where there is none."""
     spec = importlib.util.find_spec(name)
     if spec is None:
         return None
     deferred = importlib.util.module_from_spec(spec)
-    deferred.__class__ = _LoadedOnUse
+    deferred.__class__ = LoadedOnUse
     sys.modules[name] = deferred
     return deferred
 

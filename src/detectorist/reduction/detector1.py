@@ -12,7 +12,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from detectorist.reduction.deferred import defer_replaced_packages, defer_standard_modules
+from detectorist.reduction.deferred import defer_standard_modules
+from detectorist.waiting_packages import defer_replaced_packages
 
 if TYPE_CHECKING:
     from jwst.pipeline import Detector1Pipeline

@@ -20,8 +20,9 @@ from detectorist.reduction.global_state import ProcessWideChange
 
 #: Memory by which a process must have grown for garbage to be worth collecting: less than any ramp that a step drops.
 WORTH_BYTES = 16_000_000
-#: New objects, and collections of young ones, after which Python looks for garbage; by default 700, 10, 10.
-RARELY = (10_000, 10, 10)
+#: New objects, and collections of young ones, after which Python looks for garbage; by default 700, 10, 10. Imports
+#: make a million objects and no garbage; what holds a ramp is collected by itself, see `WhenMemoryGrew`.
+RARELY = (50_000, 50, 100)
 
 
 def collect_rarely() -> None:
