@@ -8,7 +8,6 @@ from numba import njit
 from detectorist.algorithms._medians_nb import SAMPLE, median_near, median_of_row
 from detectorist.algorithms._selection_nb import middle_two
 
-
 #: Spreads by which the median of a group may differ from that of the one before, and share of a spread by which that
 #: may: guesses, which decide nothing but the time.
 NEXT_MEDIAN, NEXT_SPREAD = 0.3, 0.1
