@@ -13,6 +13,9 @@ OPTIONS = {"cache": True, "error_model": "numpy", "nogil": True}
 #: the first-level cache.
 TILE = 64
 
+#: Pixels whose slopes are fitted together: runs of a kilobyte are read ahead, and loops over them start less often.
+FIT_TILE = 256
+
 
 def drop_stale_caches(folder: Path) -> None:
     """Delete the indices of numba's caches in `folder` that are older than the newest kernel there or in `algorithms`.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from detectorist.engine._compiled import OPTIONS, TILE
+from detectorist.engine._compiled import OPTIONS, FIT_TILE
 from detectorist.engine._ramp_segments_nb import LARGE_VARIANCE
 
 
@@ -53,22 +53,22 @@ class Ramp(NamedTuple):
 
 @njit(**OPTIONS)
 def new_tile(n_ints):
-    """Return room for the results of TILE pixels in n_ints integrations."""
+    """Return room for the results of FIT_TILE pixels in n_ints integrations."""
     return Tile(
-        np.empty(TILE),
-        np.empty(TILE),
-        np.empty(TILE),
-        np.empty((5, TILE)),
-        np.empty((3, TILE)),
-        np.empty((2, TILE)),
-        np.empty((n_ints, TILE)),
-        np.empty((n_ints, TILE), np.uint8),
-        np.empty(TILE, np.uint8),
-        np.empty(TILE, np.uint32),
-        np.empty(TILE, np.uint32),
-        np.empty(TILE, np.uint8),
-        np.empty(TILE),
-        np.empty((3, TILE), np.int64),
+        np.empty(FIT_TILE),
+        np.empty(FIT_TILE),
+        np.empty(FIT_TILE),
+        np.empty((5, FIT_TILE)),
+        np.empty((3, FIT_TILE)),
+        np.empty((2, FIT_TILE)),
+        np.empty((n_ints, FIT_TILE)),
+        np.empty((n_ints, FIT_TILE), np.uint8),
+        np.empty(FIT_TILE, np.uint8),
+        np.empty(FIT_TILE, np.uint32),
+        np.empty(FIT_TILE, np.uint32),
+        np.empty(FIT_TILE, np.uint8),
+        np.empty(FIT_TILE),
+        np.empty((3, FIT_TILE), np.int64),
     )
 
 

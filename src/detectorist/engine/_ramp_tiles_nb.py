@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from detectorist.algorithms._sorting_nb import sort_tile
-from detectorist.engine._compiled import OPTIONS, TILE
+from detectorist.engine._compiled import OPTIONS, FIT_TILE
 from detectorist.engine._ramp_flagged_nb import add_flagged_medians, fit_flagged
 from detectorist.engine._ramp_segments_nb import (
     LARGE_VARIANCE,
@@ -43,11 +43,11 @@ def fit_tiles(
     n_groups = weights.shape[2]
     tile = new_tile(n_ints)
     ramp = new_ramp(n_groups)
-    steps = np.empty((max(n_groups - 1, 1), TILE))
-    slopes = np.empty((3, TILE))
+    steps = np.empty((max(n_groups - 1, 1), FIT_TILE))
+    slopes = np.empty((3, FIT_TILE))
     vectorised = network.shape[0] > 0
-    for p in range(start, stop, TILE):
-        width = min(TILE, stop - p)
+    for p in range(start, stop, FIT_TILE):
+        width = min(FIT_TILE, stop - p)
         _load_pixels(tile, pixeldq, gain, noise, p, width)
         for i in range(n_ints):
             _find_dirty(tile, gdq, i, p, width, rule.first_group, n_groups, vectorised)
@@ -105,7 +105,7 @@ def _clean_medians(tile, data, i, p, width, rule, steps, network):
     dirty = tile.dirty[i]
     n = steps.shape[0]
     group_s = rule.group_s
-    last = np.empty(TILE)
+    last = np.empty(FIT_TILE)
     first = data[i, rule.first_group, p : p + width]
     for c in range(width):
         last[c] = np.float64(first[c]) / group_s
@@ -165,8 +165,8 @@ def _clean_slopes(tile, data, i, p, width, rule, weights, coefficients, slopes, 
 @njit(**OPTIONS)
 def _combine(data, i, first_group, p, width, row, factors, rows, slope, largest):
     """Add factor * sample over the groups for the columns of this class, and note their largest |sample|."""
-    total = np.zeros(TILE)
-    size = np.zeros(TILE)
+    total = np.zeros(FIT_TILE)
+    size = np.zeros(FIT_TILE)
     for g in range(factors.size):
         factor = factors[g]
         samples = data[i, first_group + g, p : p + width]
