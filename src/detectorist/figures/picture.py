@@ -24,6 +24,8 @@ class Picture:
         The same for pictures that are compared.
     unit : str
     x_label, y_label : str
+    block : int
+        Pixels of the detector along a side of the squares that the pixels of `image` are averages of.
     """
 
     image: np.ndarray
@@ -32,3 +34,4 @@ class Picture:
     unit: str = "DN/s"
     x_label: str = "column (pixel)"
     y_label: str = "row (pixel)"
+    block: int = 1

@@ -9,7 +9,7 @@ from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from detectorist.figures.style import COLOURS, as_shown, new_figure
+from detectorist.figures.style import AT_TOP, COLOURS, as_shown, new_figure
 
 #: Maps side by side; more groups share a map.
 MOST_MAPS = 12
@@ -29,7 +29,8 @@ def draw_snowballs(flagged: np.ndarray, events: list[list[float]], *, n_groups: 
     for _, group, y, x, radius, _ in events:
         axes[0].add_patch(Circle((x, y), 3 * radius, fill=False, color=COLOURS[1], lw=0.8))
         axes[0].annotate(f"{group:.0f}", (x, y + 3 * radius), color=COLOURS[1], fontsize=7, ha="center")
-    axes[0].set(xlabel="column", ylabel="row", title="jumps; circles: 3 radii, with the group")
+    axes[0].set(xlabel="column", ylabel="row")
+    axes[0].set_title("jumps; circles: 3 radii, with the group", y=AT_TOP)
     if events:
         cored = [event for event in events if event[5] > 0]
         axes[1].scatter([e[1] for e in events], [e[4] for e in events], s=18, color=COLOURS[0], label="event")
@@ -62,7 +63,7 @@ def draw_snowball_groups(events: Sequence[Sequence[float]], shape: tuple[int, in
             circles = [Circle((event[3], event[2]), max(event[radius_of], least)) for event in some]
             axis.add_collection(PatchCollection(circles, facecolor=colour, edgecolor="none", alpha=0.9))
         name = f"group {start}" if shared == 1 else f"groups {start}-{min(start + shared, n_groups) - 1}"
-        axis.set_title(f"{name}: {len(here)} new", fontsize=8)
+        axis.set_title(f"{name}: {len(here)} new", fontsize=8, y=AT_TOP)
         axis.set(xlim=(-0.5, shape[1] - 0.5), ylim=(-0.5, shape[0] - 0.5), aspect="equal")
         axis.tick_params(labelsize=7)
     for axis in axes.flat[len(starts) :]:

@@ -16,6 +16,8 @@ from detectorist.figures.layout import GridLayout
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 #: Pixels along the longer side of an image in a figure, which has no room for more.
 SHOWN_PIX = 512
+#: Height of a title, in heights of its axes. matplotlib else draws all ticks to see whether one is in its way.
+AT_TOP = 1.0
 IMAGE_CMAP = "cividis"
 DIFFERENCE_CMAP = "RdBu_r"
 
@@ -92,8 +94,17 @@ def shrink(image: np.ndarray, largest_pix: int) -> np.ndarray:
     if by == bx == 1:
         return image
     ny, nx = image.shape[0] // by, image.shape[1] // bx
-    cut = image[: ny * by, : nx * bx].reshape(ny, by, nx, bx)
+    cut = image[: ny * by, : nx * bx]
     known = np.isfinite(cut)
-    count = known.sum(axis=(1, 3))
-    total = np.where(known, cut, 0).sum(axis=(1, 3))
+    if known.all():
+        return _sums(cut, by, bx) / (by * bx)
+    count = _sums(known.view(np.uint8), by, bx, np.int32)
+    total = _sums(np.where(known, cut, 0), by, bx)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def _sums(values: np.ndarray, by: int, bx: int, kind: type | None = None) -> np.ndarray:
+    """Return sums over blocks; rows first, whose values lie side by side in memory."""
+    ny, nx = values.shape[0] // by, values.shape[1] // bx
+    rows = values.reshape(ny, by, nx * bx).sum(axis=1, dtype=kind)
+    return rows.reshape(ny, nx, bx).sum(axis=2)

@@ -17,7 +17,7 @@ from detectorist.algorithms.spectra.light_curves import (
     sum_wavelengths,
 )
 from detectorist.figures.stretch import Stretch, limits_of, stretch_of
-from detectorist.figures.style import COLOURS, IMAGE_CMAP, new_figure
+from detectorist.figures.style import AT_TOP, COLOURS, IMAGE_CMAP, new_figure
 
 #: Width (micron) of the bins of spectroscopic light curves.
 BIN_UM = 1.0
@@ -49,7 +49,7 @@ def draw_frames(frames: Mapping[str, np.ndarray], example: int) -> Figure:
     stretch = stretch_of(shown["clean"])
     for axis, (name, title) in zip(axes, titles.items(), strict=True):
         _along_rows(axis, shown[name], first_column=4, label="DN/s", stretch=stretch)
-        axis.set_title(title, fontsize=9, loc="left")
+        axis.set_title(title, fontsize=9, loc="left", y=AT_TOP)
     axes[-1].set_xlabel("row (dispersion)")
     return figure
 

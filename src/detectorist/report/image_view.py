@@ -24,11 +24,10 @@ def draw(picture: Picture, *, largest_pix: int) -> Markup:
 
     The data for showing values under the cursor are in `data-view`.
     """
-    image = np.asarray(picture.image, float)
-    small = shrink(image, largest_pix)
+    small = shrink(np.asarray(picture.image), largest_pix).astype(float)
     # Blocks that do not fill the last row or column are left out: the drawing covers what it shows.
-    block = -(-max(image.shape) // largest_pix)
-    rows, columns = small.shape[0] * max(block, 1), small.shape[1] * max(block, 1)
+    block = picture.block * max(-(-max(picture.image.shape) // largest_pix), 1)
+    rows, columns = small.shape[0] * block, small.shape[1] * block
     width = WIDTH - LEFT - RIGHT
     height = round(width * rows / columns)
     box = (LEFT, TOP, width, height)
@@ -41,7 +40,7 @@ def draw(picture: Picture, *, largest_pix: int) -> Markup:
     view = {
         "box": box,
         "shape": [rows, columns],
-        "block": max(block, 1),
+        "block": block,
         "unit": picture.unit,
         "values": [float(f"{value:.4g}") for value in _values(picture.stretch)],
         "palette": picture.stretch.palette().tolist(),

@@ -74,3 +74,18 @@ def test_ticks_are_round_and_apart(stretch):
     places = stretch.scale(np.array(ticks))
     assert np.all(np.diff(places) > 0.1)
     assert all(len(f"{tick:.4g}".replace("-", "").replace(".", "").lstrip("0")) <= 7 for tick in ticks)
+
+
+@pytest.mark.parametrize("shape", [(100, 70), (97, 301), (5, 200)])
+def test_a_shrunk_image_has_the_means_of_its_blocks(rng, shape):
+    image = rng.normal(size=shape).astype(np.float32)
+    size = -(-max(shape) // 32)
+    rows, columns = min(size, shape[0]), min(size, shape[1])
+    image[0, :columns] = np.nan
+    small = shrink(image, 32)
+    assert small.shape == (shape[0] // rows, shape[1] // columns)
+    for y, x in np.ndindex(small.shape):
+        block = image[y * rows : (y + 1) * rows, x * columns : (x + 1) * columns]
+        wanted = np.nan if np.isnan(block).all() else np.nanmean(block)
+        np.testing.assert_allclose(small[y, x], wanted, atol=1e-6)
+    assert not np.isnan(shrink(np.nan_to_num(image), 32)).any()

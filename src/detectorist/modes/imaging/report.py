@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,9 +19,9 @@ from detectorist.figures.stretch import (
     difference_stretch,
     limits_of,
     shrink,
-    stretch_as_shown,
     stretch_of,
 )
+from detectorist.figures.style import blocks_of
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.imaging import quality
 from detectorist.modes.section import Opening, Panel, Picture, Section, read_image
@@ -40,6 +41,13 @@ class ImagingSections(Section):
     checks: ClassVar = quality.CHECKS
     merits: ClassVar = quality.MERITS
 
+    def __init__(self) -> None:
+        # The opening, the thumbnail and the figures of an exposure share what is read.
+        self._products = lru_cache(MOST_OPENINGS)(_Products)
+
+    def _of(self, exposure: Exposure) -> _Products:
+        return self._products(exposure.folder, exposure.name)
+
     def defaults(self) -> dict[tuple[str, str], Any]:
         """Return the parameters of a bare ImagingPipeline."""
         from detectorist.modes.imaging.pipeline import ImagingPipeline
@@ -49,19 +57,19 @@ class ImagingSections(Section):
 
     def thumbnail(self, exposure: Exposure) -> np.ndarray | None:
         """Return the corrected image."""
-        rate = _Products(exposure).rate
+        rate = self._of(exposure).rate
         return None if rate is None else coloured(rate, stretch_of(rate), largest_pix=THUMBNAIL_PIX)
 
     def opening(self, exposures: Sequence[Exposure]) -> Iterator[Opening]:
         """Yield the first images before and after."""
         for exposure in exposures[:MOST_OPENINGS]:
-            found = _Products(exposure)
+            found = self._of(exposure)
             if found.rate is not None:
                 yield Opening(exposure, replace(_before_after(found), slider=True))
 
     def panels(self, exposure: Exposure, *, brief: bool = False) -> Iterator[Panel]:
         """Yield the figures that can be drawn from the products."""
-        found = _Products(exposure)
+        found = self._of(exposure)
         if found.rate is None:
             return
         yield _before_after(found)
@@ -77,18 +85,15 @@ class ImagingSections(Section):
 
 def _before_after(found: _Products) -> Panel:
     """Return the image before and after with one stretch, and what lies between."""
-    if found.before is None:
-        return Panel(
-            "imaging_after", "Image", pictures=[Picture(found.rate, "image: corrected", stretch_as_shown(found.rate))]
-        )
-    before, after = found.before, found.rate
-    stretch = stretch_as_shown(before, after)
+    before, after = found.shown("before"), found.shown("rate")
+    if before is None:
+        return Panel("imaging_after", "Image", pictures=[found.picture(after, "image: corrected", stretch_of(after))])
+    # Averages have less noise than pixels: with their stretch, structure below the noise of a pixel shows.
+    stretch = stretch_of(before, after)
     pictures = [
-        Picture(before, "before: with snowballs flagged, wisps and 1/f noise left", stretch),
-        Picture(after, "after: wisps and 1/f noise subtracted", stretch),
-        Picture(
-            before - after, "difference: what was subtracted", difference_stretch(shrink(before - after, SHOWN_PIX))
-        ),
+        found.picture(before, "before: with snowballs flagged, wisps and 1/f noise left", stretch),
+        found.picture(after, "after: wisps and 1/f noise subtracted", stretch),
+        found.picture(before - after, "difference: what was subtracted", difference_stretch(before - after)),
     ]
     return Panel("imaging_before_after", "Before and after", pictures=pictures)
 
@@ -96,8 +101,8 @@ def _before_after(found: _Products) -> Panel:
 def _subtracted(found: _Products, exposure: Exposure) -> Iterator[Panel]:
     """Yield what was taken off the image: 1/f noise, wisps."""
     if found.striped is not None and _completed(exposure, "stripes"):
-        pattern = found.striped - found.rate
-        picture = Picture(pattern, "pattern: 1/f noise", difference_stretch(shrink(pattern, SHOWN_PIX)))
+        pattern = found.shown("striped") - found.shown("rate")
+        picture = found.picture(pattern, "pattern: 1/f noise", difference_stretch(pattern))
         yield Panel("imaging_stripes", "1/f noise subtracted", pictures=[picture])
         yield Panel(
             "imaging_rows",
@@ -105,8 +110,8 @@ def _subtracted(found: _Products, exposure: Exposure) -> Iterator[Panel]:
             lambda: image_quality.draw_rows(found.striped, found.rate, found.mask),
         )
     if found.wispy is not None and found.striped is not None and _completed(exposure, "wisps"):
-        wisp = found.wispy - found.striped
-        picture = Picture(wisp, "wisp: template times its strength", Stretch(*limits_of(wisp, 0.2)))
+        wisp = found.shown("wispy") - found.shown("striped")
+        picture = found.picture(wisp, "wisp: template times its strength", Stretch(*limits_of(wisp, 0.2)))
         yield Panel("imaging_wisp", "Wisp subtracted", pictures=[picture])
 
 
@@ -146,7 +151,23 @@ def _completed(exposure: Exposure, step: str) -> bool:
 class _Products:
     """The images of one exposure, read when they are asked for; None where there is no product."""
 
-    exposure: Exposure
+    folder: Path
+    name: str
+
+    def shown(self, name: str) -> Any:
+        """Return an image, of an attribute here, as averages of as many blocks as the page shows; None without it."""
+        if name not in self._shown:
+            image = getattr(self, name)
+            self._shown[name] = None if image is None else shrink(image, SHOWN_PIX)
+        return self._shown[name]
+
+    @cached_property
+    def _shown(self) -> dict[str, Any]:
+        return {}
+
+    def picture(self, shown: np.ndarray, label: str, stretch: Stretch) -> Picture:
+        """Return an image that was shrunk by `shown`, to be drawn in pixels of the detector."""
+        return Picture(shown, label, stretch, block=max(blocks_of(self.rate.shape, SHOWN_PIX)))
 
     @cached_property
     def rate(self) -> np.ndarray | None:
@@ -194,5 +215,5 @@ class _Products:
         """True where a group of the ramp was flagged as a jump, shape (ny, nx)."""
         return self.flags & dq.JUMP_DET > 0
 
-    def _read(self, product: str, extension: str | None = "SCI", kind: type = float) -> np.ndarray | None:
-        return read_image(self.exposure.folder / f"{self.exposure.name}_{product}.fits", extension, kind)
+    def _read(self, product: str, extension: str | None = "SCI", kind: type = np.float32) -> np.ndarray | None:
+        return read_image(self.folder / f"{self.name}_{product}.fits", extension, kind)
