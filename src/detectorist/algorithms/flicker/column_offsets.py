@@ -13,6 +13,9 @@ MAD_TO_SIGMA = 1.4826
 MIN_ALTERNATING = 16
 #: Parts of the rows of a column whose scatter tells its error, and the fewest of them.
 COLUMN_PARTS, MIN_COLUMN_PARTS = 32, 8
+#: Fewest columns that tell how their offsets are distributed. Of a wider distribution, at first: its standard deviation
+#: over that of the other, and its part. Rounds of the fit. By how much two must be likelier than one, in the logarithm.
+MIN_MIXTURE, WIDER, WIDE_PART, MIXTURE_ROUNDS, SURE = 64, 3.0, 0.1, 30, 10.0
 #: Order of the polynomial along x that counts as light, not as offsets of columns.
 COLUMN_LIGHT_ORDER = 5
 
@@ -65,8 +68,51 @@ def column_offsets(
     raw = np.where(seen, raw - alternating, 0.0)
     typical = (MAD_TO_SIGMA * np.median(np.abs(raw[seen]))) ** 2 if seen.any() else 0.0
     spread = max(typical - float(np.median(error[seen])) if seen.any() else 0.0, 0.0)
-    share = np.where(seen, spread / np.maximum(spread + error, 1e-300), 0.0)
-    return level + alternating + share * raw, np.full(raw.size, spread) * (1.0 - share)
+    shrunk, variance = _shrunk(raw, error, spread)
+    return level + alternating + shrunk, variance
+
+
+def _shrunk(raw, error, spread):
+    """Return offsets (nx,) as far as they are certain, and their variance.
+
+    Where a few columns clearly have larger offsets than the rest, these are kept and those of the rest shrunk more: two
+    normal distributions, of which variances and shares are the likeliest (Dempster et al. 1977, JRSS B 39, 1).
+
+    error : (nx,), variance of each of `raw`, inf where nothing is known. spread : variance of usual offsets.
+    """
+    seen = np.isfinite(error)
+    variances, shares = np.array([spread, spread]), np.array([1.0, 0.0])
+    if spread > 0 and seen.sum() >= MIN_MIXTURE:
+        data = raw[seen], error[seen]
+        one, *_ = _likeliest(*data, variances, shares)
+        both, *found = _likeliest(*data, spread * np.array([1.0, WIDER**2]), np.array([1 - WIDE_PART, WIDE_PART]))
+        variances, shares = found if both > one + SURE else (variances, shares)
+    part, mean, left, _ = _posteriors(raw, error, variances, shares)
+    shrunk = (part * mean).sum(axis=0)
+    variance = (part * (mean**2 + left)).sum(axis=0) - shrunk**2
+    return shrunk, np.where(seen, variance, shares @ variances)
+
+
+def _likeliest(raw, error, variances, shares):
+    """Return the log of how likely the likeliest distributions are, their variances and shares, from first values."""
+    for _ in range(MIXTURE_ROUNDS):
+        part, mean, left, likely = _posteriors(raw, error, variances, shares)
+        number = part.sum(axis=1)
+        shares, variances = number / raw.size, (part * (mean**2 + left)).sum(axis=1) / np.maximum(number, 1e-12)
+    return likely, variances, shares
+
+
+def _posteriors(raw, error, variances, shares):
+    """Return how likely each distribution is, mean and variance of offsets of each, (2, nx), and the log likelihood."""
+    variances = variances[:, None]
+    error = np.where(np.isfinite(error), error, 1e30)
+    total = np.maximum(variances + error, 1e-300)
+    with np.errstate(divide="ignore"):
+        log = np.log(shares)[:, None] - 0.5 * (np.log(total) + raw**2 / total)
+    most = log.max(axis=0)
+    part = np.exp(log - most)
+    all_parts = part.sum(axis=0)
+    return part / all_parts, variances / total * raw, variances * error / total, float((most + np.log(all_parts)).sum())
 
 
 def _column_parts(image, usable, offsets, pattern, clip):

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
+from detectorist.algorithms.flicker import column_offsets as column_module
 from detectorist.algorithms.flicker.column_offsets import COLUMN_PARTS, column_offsets, scatter_of_parts
 from detectorist.algorithms.flicker.readout import alternating_readout
 
@@ -45,3 +47,35 @@ def test_columns_are_not_made_of_light_in_clumps(rng):
     found, variance = column_offsets(image, np.ones((ny, nx), bool), np.zeros(nx), nothing, **settings)
     assert found.std() < 0.3 * image.mean(axis=0).std()
     assert (variance >= 0).all()
+
+
+def long_tailed(rng, wide_part, n=2048, core=0.004, wide=0.018, error=0.0045):
+    offsets = rng.normal(size=n) * np.where(rng.random(n) < wide_part, wide, core)
+    return offsets, offsets + error * rng.normal(size=n), np.full(n, error**2)
+
+
+def test_large_offsets_of_a_few_columns_are_kept_and_usual_ones_shrunk(rng):
+    """As of frames in flight: shrunk as one distribution, they leave a fifth more."""
+    offsets, raw, error = long_tailed(rng, 0.18)
+    shrunk, variance = column_module._shrunk(raw, error, 0.006**2)
+    at_once = raw * 0.006**2 / (0.006**2 + error)
+    left = shrunk - offsets
+    assert left.std() < 0.87 * (at_once - offsets).std()
+    assert_allclose((left / np.sqrt(variance)).std(), 1, atol=0.06)
+    large = np.abs(offsets) > 0.03
+    assert_allclose((shrunk[large] / offsets[large]).mean(), 1, atol=0.1)
+    usual = np.abs(raw) < 0.004
+    assert np.abs(shrunk[usual]).mean() < 0.6 * np.abs(raw[usual]).mean()
+
+
+def test_offsets_of_one_distribution_are_shrunk_as_one(rng):
+    _, raw, error = long_tailed(rng, 0.0)
+    error[7] = np.inf
+    raw[7] = 0.0
+    shrunk, variance = column_module._shrunk(raw, error, 0.004**2)
+    share = 0.004**2 / (0.004**2 + error)
+    assert_allclose(shrunk, share * raw, rtol=1e-9)
+    assert_allclose(variance, 0.004**2 * (1 - share), rtol=1e-9)
+    nothing, none = column_module._shrunk(raw, error, 0.0)
+    assert not nothing.any()
+    assert not none.any()
