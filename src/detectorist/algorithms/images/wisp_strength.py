@@ -2,7 +2,8 @@
 
 Filaments are tens of pixels wide, the light of a galaxy that hides them changes more slowly: planes fitted around every
 place remove it from image and template alike, and the residuals of both are compared. Narrow planes follow a galaxy
-better, wide ones leave more of the wisp: of two kinds, those are taken with which the strength is surer. Compact
+better, wide ones leave more of the wisp: strengths of two kinds are averaged, and how much they differ is in the error,
+for where they do, light of galaxies or other shapes of the wisp are in one of them. Compact
 sources are outliers of this comparison, searched for with the wisp subtracted, round by round. The first strength is
 one that they cannot shift: least absolute deviations of differences between places.
 
@@ -33,7 +34,7 @@ from detectorist.algorithms.images.wisp_variation import Strength, fit_variation
 from detectorist.errors import TooFewPixels
 
 #: Widths (sigma) of the planes' Gaussian weights, pixel, and how often they are fitted, each time to what they left.
-PLANES = ((40.0, 3), (28.0, 2))
+PLANES = ((60.0, 3), (28.0, 2))
 #: So many bins far from all light tell a template's noise to 5 %.
 FAR_BINS = 300
 #: What is left of a smooth surface by second differences along both axes: next to nothing.
@@ -72,14 +73,40 @@ def measure_strength(image: np.ndarray, usable: np.ndarray, templates: np.ndarra
 
     Notes
     -----
-    Light broader than about 80 pixels in a template is not measured itself but scaled with the filaments. About 1.5 s
+    Light broader than about 80 pixels in a template is not measured itself but scaled with the filaments. About 0.3 s
     for a full frame.
     """
     bins = bin_wisp(image, usable, templates)
     found = [fit_variation(bins, *_fit_robustly(bins, *planes)) for planes in PLANES]
-    best = min(found, key=lambda one: one.covariance.sum())
-    excluded = np.repeat(np.repeat(best.excluded, BIN_PIX, 0), BIN_PIX, 1)[: image.shape[0], : image.shape[1]]
-    return best._replace(local=_on_pixels(best.local.astype(np.float32), image.shape), excluded=excluded)
+    mean = _averaged(found)
+    excluded = np.repeat(np.repeat(mean.excluded, BIN_PIX, 0), BIN_PIX, 1)[: image.shape[0], : image.shape[1]]
+    return mean._replace(local=_on_pixels(mean.local.astype(np.float32), image.shape), excluded=excluded)
+
+
+def _averaged(found):
+    """Return the mean of results, weighted by the inverse variance of all templates' strength.
+
+    The covariance is the mean one and that of the results about their mean: they share most of their noise. What is
+    excluded, and numbers of bins, are those of the surest.
+    """
+    weight = np.array([1 / max(float(one.covariance.sum()), 1e-30) for one in found])
+    weight /= weight.sum()
+
+    def mean(name):
+        return sum(share * np.asarray(getattr(one, name)) for share, one in zip(weight, found, strict=True))
+
+    scale = mean("scale")
+    apart = np.stack([one.scale - scale for one in found])
+    moved = mean("displacement")
+    return found[int(weight.argmax())]._replace(
+        scale=scale,
+        covariance=mean("covariance") + (weight * apart.T) @ apart,
+        least_error=mean("least_error"),
+        local=mean("local"),
+        displacement=(float(moved[0]), float(moved[1])),
+        blur=float(mean("blur")),
+        residual_ratio=float(mean("residual_ratio")),
+    )
 
 
 def _on_pixels(bins, shape):

@@ -12,7 +12,7 @@ import numpy as np
 
 from detectorist.algorithms.blas_threads import one_thread
 from detectorist.algorithms.flicker.readout import Blocks, Readout, alternating_readout
-from detectorist.algorithms.flicker.smoother import estimate_flicker_coarsely, estimate_noise, smooth_blocks
+from detectorist.algorithms.flicker.smoother import SKETCH_BLOCK_PIX, estimate_flicker_coarsely, smooth_blocks
 from detectorist.algorithms.images.sources import mask_sources
 from detectorist.algorithms.images.wavelets import remove_noise
 from detectorist.algorithms.images.wisp_bins import shape_derivatives
@@ -130,18 +130,17 @@ def _take_off_stripes(image, bad, templates, readout):
     """
     try:
         mask = bad | mask_sources(image, bad, n_outputs=len(readout.outputs)).mask
-        noise = estimate_noise(image, mask, readout=readout)
-        stripes = estimate_flicker_coarsely(image, mask, readout=readout, noise=noise, columns=False).total()
+        stripes = estimate_flicker_coarsely(image, mask, readout=readout, columns=False)
     except TooFewPixels:
         return image, templates
-    blocks = Blocks(readout, len(image))
+    blocks = Blocks(readout, len(image), block_pix=SKETCH_BLOCK_PIX)
     nothing, anywhere = np.zeros((0, 0), np.float32), np.zeros(image.shape[1])
     taken = []
     for template in templates:
         means, counts = blocks.average(template, ~mask, anywhere, nothing, np.inf)
-        line, _ = smooth_blocks(means, counts, blocks, noise, want_variance=False)
+        line, _ = smooth_blocks(means, counts, blocks, stripes.noise, want_variance=False)
         taken.append(template - blocks.paint(line, straight=True))
-    return image - stripes, np.stack(taken)
+    return image - stripes.total(), np.stack(taken)
 
 
 def _adapted(template, found):
