@@ -27,6 +27,7 @@ from detectorist.algorithms.flicker.wide_light import (
 )
 from detectorist.algorithms.images.diffuse_light import model_diffuse_light
 from detectorist.algorithms.images.sources import mask_sources
+from detectorist.algorithms.images.steep_light import tell_steep_light
 from detectorist.errors import ParameterError
 
 #: Part of a small image that sources must cover for more rounds of looking for them, their number, and the part by
@@ -41,6 +42,9 @@ SLOW_ROWS, MOSTLY, CLEARLY = 50, 0.5, 3.0
 LEVEL_ROWS = 256
 #: Light over the darkest places, in standard deviations of a pixel, up to which a place tells the level of the sky.
 FAINT = 0.3
+#: Share of usable pixels up to which a row is left out altogether: what sources hide nearly everywhere is lit between
+#: them as well. Share of all usable pixels that other rows must hold.
+FEW, ELSEWHERE = 0.15, 0.5
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,7 @@ def _by_flicker(images, bad, readout, flat, mask, reference, vertical):
         sketch, light, known = _model_outskirts(mean, common_bad, mask, sketch, settings)
         if _models_wide_light(mask.shape):
             references = reference_rows(images, reference)
+            mask, known = _hide_along_rows(common_bad, mask, known, light, sketch.white)
             sketch, light, wings, beside = _model_wide_light(
                 mean, common_bad, mask & ~known, light, sketch, references, settings
             )
@@ -275,6 +280,24 @@ def _model_outskirts(image, bad, mask, sketch, settings):
     sketch = estimate_flicker_coarsely(image, bad | mask, sketch=sketch, **settings)
     rest = image - sketch.total() - np.float32(sketch.level)
     return sketch, *model_diffuse_light(rest, bad, mask, white=sketch.white)
+
+
+def _hide_along_rows(bad, mask, known, light, white):
+    """Return mask and known light without what is uncertain in rows that hold little else."""
+    known = known & ~tell_steep_light(light, known, mask, white=white)
+    covered = _covered_rows(~bad & (~mask | known))[:, None]
+    return mask | covered, known & ~covered
+
+
+def _covered_rows(usable):
+    """Return rows, (ny,) bool, that hold so few usable pixels that noise between others tells theirs better.
+
+    A galaxy along the rows, or filaments, hide all of a row but for the faintest of their own light; it would be taken
+    for the noise of the whole row. No rows where such are most of the image.
+    """
+    number = usable.sum(axis=1)
+    few = (number > 0) & (number < FEW * usable.shape[1])
+    return few if number[~few].sum() >= ELSEWHERE * number.sum() else np.zeros_like(few)
 
 
 def _model_wide_light(image, bad, left_out, light, sketch, references, settings):
