@@ -68,6 +68,11 @@ def release_models() -> None:
     gc.collect()
 
 
+def release_young_models() -> None:
+    """Let go of models made since the last such call, in a fraction of the time that looking at all objects takes."""
+    gc.collect(1)
+
+
 class WhenMemoryGrew:
     """Stands in for the module `gc` in stpipe: collects garbage where a ramp may be in it, and not before other steps.
 

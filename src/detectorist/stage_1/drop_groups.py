@@ -91,8 +91,8 @@ class DropGroupsStep(DetectoristStep):
         else:
             size, file = model.data.shape[1], models.describe(model)
             chosen = indices_to_drop(wanted, size, name="drop_groups", of="groups", file=file)
-        # A copy that can be written to: an array read from a file may be neither in memory nor ours.
-        flags = flags.copy()
+        # What `open_input` returns is the step's own, but an array in a file may not be there to be written to.
+        flags = flags if flags.flags.writeable else flags.copy()
         flags[:, chosen] |= dq.DO_NOT_USE
         model.groupdq = flags
         return self.complete(

@@ -168,15 +168,18 @@ def _changes_of_star(mean: np.ndarray) -> np.ndarray:
 def _without_changes(difference: np.ndarray, noise: np.ndarray, use: np.ndarray, changes: np.ndarray) -> np.ndarray:
     """Return a difference of images less the changes of the star, fitted to what does not lie far off."""
     left = difference
+    flat, reach = changes.reshape(len(changes), -1), HIT_SIGMA * noise
     for _ in range(ROUNDS):
-        kept = use & (np.abs(left) < HIT_SIGMA * noise)
-        if kept.sum() < 10 * len(changes):
+        kept = np.flatnonzero(use & (np.abs(left) < reach))
+        if kept.size < 10 * len(changes):
             return left
-        weighted = changes[:, kept] / noise[kept]
+        own = np.take(noise, kept)
+        weighted = np.take(flat, kept, axis=1)
+        weighted /= own
         normal = weighted @ weighted.T
         scale = np.sqrt(np.maximum(np.diag(normal), 1e-300))
         normal = normal / np.outer(scale, scale) + 1e-9 * np.eye(len(scale))
-        found = np.linalg.solve(normal, weighted @ (difference[kept] / noise[kept]) / scale) / scale
+        found = np.linalg.solve(normal, weighted @ (np.take(difference, kept) / own) / scale) / scale
         left = difference - np.tensordot(found, changes, axes=1)
     return left
 

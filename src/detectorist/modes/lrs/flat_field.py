@@ -9,7 +9,7 @@ from jwst.flatfield.flat_field_step import FlatFieldStep
 from stdatamodels.jwst.datamodels import CubeModel
 
 from detectorist.reduction.exposure_parts import chunks_of
-from detectorist.reduction.garbage_collection import release_models
+from detectorist.reduction.garbage_collection import release_young_models
 
 #: Integrations that the standard step is given at a time.
 PART_INTS = 16
@@ -25,6 +25,11 @@ class FlatFieldInPartsStep(FlatFieldStep):
     handed to a hook.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        #: References, while one part after the other is divided; else None.
+        self._kept: dict[str, Any] | None = None
+
     @classmethod
     def get_config_reftype(cls) -> str:
         """Take the standard step's parameters from CRDS, which knows none under the name of this class."""
@@ -37,7 +42,7 @@ class FlatFieldInPartsStep(FlatFieldStep):
         whole = {name: getattr(input_data, name) for name in _CHANGED}
         if any(np.shape(array) != input_data.data.shape for array in whole.values()):
             return super().process(input_data)
-        arrays = input_data.instance
+        arrays, self._kept = input_data.instance, {}
         try:
             for first, stop in chunks_of(len(whole["data"]), PART_INTS):
                 arrays.update({name: array[first:stop] for name, array in whole.items() if name != _MADE})
@@ -46,8 +51,9 @@ class FlatFieldInPartsStep(FlatFieldStep):
                     whole[_MADE] = np.empty(whole["data"].shape, arrays[_MADE].dtype)
                 for name, array in whole.items():
                     array[first:stop] = arrays[name]
-                release_models()  # standard assignments leave arrays behind
+                release_young_models()  # standard assignments leave arrays behind
         finally:
+            self._kept = None
             arrays.pop(_MADE, None)
             arrays.update(whole)
         used: list[tuple[str, str]] = vars(self)["_reference_files_used"]
@@ -56,3 +62,10 @@ class FlatFieldInPartsStep(FlatFieldStep):
 
     def _is_looked_at(self) -> bool:
         return bool(self.save_results or self._post_hooks)
+
+    def _get_references(self, data: Any, exposure_type: str) -> dict[str, Any]:
+        """Return the references: for all parts those of the first, in memory since it has used and closed them."""
+        if self._kept is None:
+            return super()._get_references(data, exposure_type)
+        self._kept = self._kept or super()._get_references(data, exposure_type)
+        return self._kept

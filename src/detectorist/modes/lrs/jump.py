@@ -70,12 +70,12 @@ class OneByOneJumpStep(EngineJumpStep):
         if self.engine != "stock":
             try:
                 self.prepare_engine()
-                found = _joined([self.covered(one) for one in alone])
+                found = _joined([self.covered(one) for one in alone], settings.gdq)
                 log.info("%s: compiled engine", self.class_alias)
                 return found
             except NotCovered as reason:
                 log.info("%s: standard code, because %s", self.class_alias, reason)
-        return _joined([stock(one) for one in alone])
+        return _joined([stock(one) for one in alone], settings.gdq)
 
 
 def _integration(settings: JumpData, k: int) -> JumpData:
@@ -119,8 +119,12 @@ def _with_small_hits(settings: JumpData, found: Found) -> Found:
     return small.groupdq, pixels, n_hits + small.number, events
 
 
-def _joined(found: Sequence[Found]) -> Found:
+def _joined(found: Sequence[Found], before: np.ndarray) -> Found:
+    """Return what was found in integrations one by one as that of all, in place of the flags `before`, if it may be."""
     flags, pixels, hits, events = zip(*found, strict=True)
+    out = before if before.flags.writeable else np.empty_like(before)
+    for place, own in zip(out, flags, strict=True):
+        place[...] = own[0]
     searched = [int(number) for number in hits if number != NOT_SEARCHED]
     n_hits = sum(searched) if searched else NOT_SEARCHED
-    return np.concatenate(flags), np.bitwise_or.reduce(pixels), n_hits, sum(events)
+    return out, np.bitwise_or.reduce(pixels), n_hits, sum(events)
