@@ -45,6 +45,7 @@ from detectorist.reduction.file_hash import unchanged
 from detectorist.reduction.garbage_collection import release_models
 from detectorist.reduction.headers import flag_missing_rates, flag_missing_samples
 from detectorist.reduction.integration_numbers import fill_in
+from detectorist.reduction.step_logs import LogWrittenOnce
 from detectorist.reference import GetWavelengthMap, SetCustomGain, SetCustomLinearity
 from detectorist.stage_1 import (
     DropGroupsStep,
@@ -92,7 +93,7 @@ MOST_UNMEASURED = 0.5
 NEEDED = ("clean_outliers", "background_subtract", "align_spectra")
 
 
-class LrsPipeline(DetectoristPipeline):
+class LrsPipeline(LogWrittenOnce, DetectoristPipeline):
     """From `_uncal.fits` (or `_rateints.fits`) segments of one exposure to `stage_2/stage_2_output.nc`.
 
     Takes any number of segments in any order. Everything is written below `output_dir`: `stage_1/*_rateints.fits`,
@@ -254,6 +255,7 @@ class LrsPipeline(DetectoristPipeline):
             return rates
         with unchanged(segment.source):  # else its product would be reused for what it was before
             rates = self._fit_ramps(segment.source)
+        self.put_log(rates)
         self.written.append(products.write_model(rates, target, never_over=segment.source, key=key))
         return rates
 
