@@ -53,6 +53,14 @@ def test_integrations_one_after_the_other(ramps, stored):
         stored[5]
 
 
+@pytest.mark.parametrize(("first", "stop"), [(0, 5), (1, 3), (4, 5)])
+def test_integrations_that_are_read_at_once_can_be_changed_alone(ramps, stored, first, stop):
+    found = stored.read(first, stop)
+    np.testing.assert_array_equal(found, ramps[first:stop])
+    found[:] = 0
+    np.testing.assert_array_equal(stored.read(0, 5), ramps)
+
+
 def test_rows_come_in_any_order(rng, tmp_path):
     cube = rng.normal(size=(3, 10, 4)).astype(np.float32)
     array = ArrayOnDisk(tmp_path / "rates", cube.shape, np.float32)

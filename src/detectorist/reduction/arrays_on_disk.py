@@ -31,6 +31,12 @@ class ArrayOnDisk:
         with open(self.path, "ab") as handle:
             np.ascontiguousarray(array, self.dtype).tofile(handle)
 
+    def read(self, first: int, stop: int) -> np.ndarray:
+        """Return integrations [first, stop), read at once."""
+        size = math.prod(self.shape[1:])
+        found = np.fromfile(self.path, self.dtype, (stop - first) * size, offset=first * size * self.dtype.itemsize)
+        return found.reshape(stop - first, *self.shape[1:])
+
     def put_rows(self, first: int, array: np.ndarray) -> None:
         """Write rows from `first` on of all integrations; array of shape (n_ints, n_rows, ...)."""
         bytes_per_row = math.prod(self.shape[2:]) * self.dtype.itemsize

@@ -75,19 +75,19 @@ def fit_in_chunks(pipeline: Any, path: Path, before: Sequence[str], *, chunk_int
 
     Notes
     -----
-    Peak memory is that of the whole pipeline on `chunk_ints` integrations. On disk, 5 bytes per sample and 20 per pixel
-    and integration beside the product, gone when the rates are.
+    Peak memory is that of the whole pipeline on `chunk_ints` integrations. On disk, 5 bytes per sample (10 of the first
+    integrations, which choices are made from) and 20 per pixel and integration beside the product, gone when the rates
+    are.
     """
     require_chunkable(pipeline)
     n_ints = count_integrations(path)
     chunk_ints = max(chunk_ints, _planes_of_dark(pipeline, path))
-    decide(pipeline, path, before, chunk_ints=chunk_ints)
     with _scratch(pipeline.folder) as folder:
+        begun = decide(pipeline, path, before, chunk_ints=chunk_ints, folder=folder)
         store = None
-        for first, stop in chunks_of(n_ints, chunk_ints):
-            ramps = read_integrations(path, first, stop)
-            flag_missing_samples(ramps)
-            for name in before:
+        for chunk in chunks_of(n_ints, chunk_ints):
+            ramps, left = begun.take(chunk) if chunk in begun else (_read(path, *chunk), before)
+            for name in left:
                 ramps = getattr(pipeline, name).run(ramps)
             # The jump step flags the four neighbours of a jump, when asked to; else rows know nothing of each other.
             halo = int(not pipeline.jump.skip and pipeline.jump.flag_4_neighbors)
@@ -99,37 +99,70 @@ def fit_in_chunks(pipeline: Any, path: Path, before: Sequence[str], *, chunk_int
         return _fit_rows(pipeline, store)
 
 
-def decide(pipeline: Any, path: Path, before: Sequence[str], *, chunk_ints: int) -> None:
+class Begun:
+    """Chunks after the first steps, which choices were made from: on disk, so that these steps are not run again."""
+
+    def __init__(self, folder: Path, shape: tuple[int, ...], left: Sequence[str] = ()):
+        self.data = ArrayOnDisk(folder / "data", shape, np.float32)
+        self.flags = ArrayOnDisk(folder / "flags", shape, np.uint8)
+        #: Names of the steps that are left to be run.
+        self.left = left
+        self._models: dict[tuple[int, int], RampModel] = {}
+
+    def add(self, chunk: tuple[int, int], ramps: RampModel) -> None:
+        """Append a chunk, whose arrays of the size of ramps are released."""
+        self.data.append(ramps.data)
+        self.flags.append(models.group_flags(ramps))
+        models.drop_arrays(ramps, "data", "groupdq")
+        self._models[chunk] = ramps
+
+    def __contains__(self, chunk: object) -> bool:
+        """Return whether a chunk, its first integration and the one after its last, is there."""
+        return chunk in self._models
+
+    def take(self, chunk: tuple[int, int]) -> tuple[RampModel, Sequence[str]]:
+        """Return the ramps of a chunk, which is forgotten, and the steps that are left."""
+        ramps = self._models.pop(chunk)
+        ramps.data, ramps.groupdq = self.data.read(*chunk), self.flags.read(*chunk)
+        return ramps, self.left
+
+
+def decide(pipeline: Any, path: Path, before: Sequence[str], *, chunk_ints: int, folder: Path) -> Begun:
     """Let steps with automatic choices make them from the first integrations, as for a whole segment.
 
-    The choices are used for all chunks of the segment.
+    The choices are used for all chunks of the segment. What has been done for them is returned.
     """
     drop, refpix = pipeline.drop_groups, pipeline.reference_pixel
     drop.decided = refpix.decided = None
     choosing = [not drop.skip and drop.drop_groups == "auto", not refpix.skip and refpix.smoothing == "auto"]
-    if not any(choosing):
-        return
     n_ints, *frame = shape_of(path)
-    n_ints = count_deciding((n_ints, *frame))
-    with _scratch(pipeline.folder) as folder:
-        data = ArrayOnDisk(folder / "data", (n_ints, *frame), np.float32)
-        flags = ArrayOnDisk(folder / "flags", data.shape, np.uint8)
-        pixeldq = None
-        for begin, end in chunks_of(n_ints, chunk_ints):
-            ramps = read_integrations(path, begin, end)
-            flag_missing_samples(ramps)
-            for name in before[: before.index("drop_groups")]:
-                ramps = getattr(pipeline, name).run(ramps)
-            data.append(ramps.data)
-            flags.append(models.group_flags(ramps))
-            pixeldq = ramps.pixeldq[:, :N_OUTPUTS] | (0 if pixeldq is None else pixeldq)
-            release_models()
-        drop.decided = drop.decide_from(data, flags) if choosing[0] else None
-        if choosing[1]:
-            # Reference columns are all it looks at.
-            ramps.data, ramps.groupdq = (array[:, :, :, :N_OUTPUTS] for array in (data, flags))
-            ramps.pixeldq = pixeldq
-            refpix.decided = refpix.decide(drop.run(ramps))
+    n_ints = count_deciding((n_ints, *frame)) if any(choosing) else 0
+    n_first = before.index("drop_groups")
+    begun = Begun(folder, (n_ints, *frame), before[n_first:])
+    if not any(choosing):
+        return begun
+    pixeldq = None
+    for chunk in chunks_of(n_ints, chunk_ints):
+        ramps = _read(path, *chunk)
+        for name in before[:n_first]:
+            ramps = getattr(pipeline, name).run(ramps)
+        begun.add(chunk, ramps)
+        pixeldq = ramps.pixeldq[:, :N_OUTPUTS] | (0 if pixeldq is None else pixeldq)
+        release_models()
+    drop.decided = drop.decide_from(begun.data, begun.flags) if choosing[0] else None
+    if choosing[1]:
+        # Reference columns are all it looks at.
+        columns = ramps.copy()
+        columns.data, columns.groupdq = (array[:, :, :, :N_OUTPUTS] for array in (begun.data, begun.flags))
+        columns.pixeldq = pixeldq
+        refpix.decided = refpix.decide(drop.run(columns))
+    return begun
+
+
+def _read(path: Path, first: int, stop: int) -> RampModel:
+    ramps = read_integrations(path, first, stop)
+    flag_missing_samples(ramps)
+    return ramps
 
 
 def _planes_of_dark(pipeline: Any, path: Path) -> int:

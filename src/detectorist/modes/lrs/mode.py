@@ -288,5 +288,6 @@ def _disk_bytes(size: RampSize, chunk_ints: int | None) -> int:
     """Return the size of the products of a segment, and of the scratch files of chunks."""
     products = RATE_BYTES_PER_PIXEL * size.pixels + SPECTRUM_BYTES * size.n_ints + EXTRAS_BYTES
     chunked = chunk_ints is not None and chunk_ints < size.n_ints
-    scratch = SCRATCH_BYTES_PER_SAMPLE * size.samples + RATE_BYTES_PER_PIXEL * size.pixels
+    deciding = min(size.samples, DECIDING_SAMPLES)  # written after the first steps, and again before the jump step
+    scratch = SCRATCH_BYTES_PER_SAMPLE * (size.samples + deciding) + RATE_BYTES_PER_PIXEL * size.pixels
     return products + (scratch if chunked else 0)
