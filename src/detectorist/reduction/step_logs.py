@@ -28,10 +28,14 @@ class LogWrittenOnce(Mixable):
         return vars(self).get("_lines", [])
 
     @property
+    def is_looked_at(self) -> bool:
+        """Whether the result of a step is saved or handed to a hook."""
+        return any(step.save_results or step._post_hooks for step in map(self._step, self.step_defs))
+
+    @property
     def _log_records(self) -> list[str]:
         """Return what the steps copy."""
-        looked_at = any(step.save_results or step._post_hooks for step in map(self._step, self.step_defs))
-        return self.log_records if looked_at else []
+        return self.log_records if self.is_looked_at else []
 
     @_log_records.setter
     def _log_records(self, lines: list[str]) -> None:

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from stdatamodels.jwst.datamodels import CubeModel
+
 from detectorist.errors import InputError, NoSuchFile
-from detectorist.modes.lrs.wavelengths import read_wavelength_map
+from detectorist.modes.lrs.wavelengths import place_of, read_wavelength_map
 
 SHAPE = (12, 5)
 
@@ -46,3 +48,31 @@ def test_a_file_that_is_none_is_refused(tmp_path):
     (tmp_path / "w.fits").write_text("words")
     with pytest.raises(InputError, match=r"w\.fits: not readable as a wavelength map"):
         read_wavelength_map(tmp_path / "w.fits", SHAPE)
+
+
+@pytest.fixture
+def rates():
+    model = CubeModel(np.zeros((3, *SHAPE), np.float32))
+    model.meta.wcsinfo.ra_ref, model.meta.subarray.xstart = 10.0, 1
+    return model
+
+
+def test_blocks_of_an_exposure_lie_at_one_place(rates):
+    first, other = place_of(rates), rates.copy()
+    other.meta.exposure.integration_start = 4
+    other.data = np.ones((5, *SHAPE), np.float32)
+    assert place_of(other) == first
+    rates.meta.wcsinfo.s_region = "POLYGON ICRS"  # what assign_wcs adds is no part of it
+    assert place_of(other) == first
+
+
+@pytest.mark.parametrize("change", ["wcsinfo.ra_ref", "subarray.xstart"])
+def test_another_pointing_or_subarray_is_another_place(rates, change):
+    first = place_of(rates)
+    rates[f"meta.{change}"] = 2
+    assert place_of(rates) != first
+
+
+def test_rates_with_a_wcs_of_their_own_have_none(rates):
+    rates.meta.cal_step.assign_wcs = "COMPLETE"
+    assert place_of(rates) is None

@@ -30,7 +30,7 @@ from detectorist.modes.lrs.jump import OneByOneJumpStep
 from detectorist.modes.lrs.own_references import make_references
 from detectorist.modes.lrs.segments import Segment, order_segments, require_pointing
 from detectorist.modes.lrs.spectra import LrsSpectra, SegmentSpectra
-from detectorist.modes.lrs.wavelengths import read_wavelength_map
+from detectorist.modes.lrs.wavelengths import place_of, read_wavelength_map
 from detectorist.reduction import chunks, content_keys, exposure_parts, products
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
 from detectorist.reduction.engine_steps.dark import EngineDarkCurrentStep
@@ -168,6 +168,8 @@ class LrsPipeline(LogWrittenOnce, DetectoristPipeline):
         #: Products of a run, in the order in which they were written.
         self.written: list[Path] = []
         self._template: Any = None
+        self._place: dict[str, Any] | None = None
+        self._wavelengths = np.empty((0, 0))
         self._location: Location | None = None
         self._reference_records: dict[str, dict[str, Any]] = {}
         self.frames = LrsFrames()
@@ -182,7 +184,7 @@ class LrsPipeline(LogWrittenOnce, DetectoristPipeline):
             require_pointing(segments[0])
         if segments[-1].is_ramp:
             self._refuse_to_skip("ramp_fit")
-        self._template = self._location = None
+        self._template = self._location = self._place = None
         self.frames = LrsFrames()
         self.choose_engine(self.engine)
         if segments[-1].is_ramp:
@@ -358,9 +360,13 @@ class LrsPipeline(LogWrittenOnce, DetectoristPipeline):
     def _locate_wavelengths(self, rates: CubeModel) -> tuple[CubeModel, np.ndarray]:
         if self.wavelength_map:
             return rates, read_wavelength_map(self.wavelength_map, rates.data.shape[-2:])
+        place = place_of(rates)
+        if place is not None and place == self._place and not (self.is_looked_at or self.get_wavelength_map.save):
+            return rates, self._wavelengths  # of the block before; no later step asks for the WCS itself
         rates = self._once(self.assign_wcs, "assign_wcs", rates)
         rates = self._once(self.srctype, "srctype", rates)
-        return rates, self.get_wavelength_map.run(rates)
+        self._place, self._wavelengths = place, self.get_wavelength_map.run(rates)
+        return rates, self._wavelengths
 
     @staticmethod
     def _drop_variances(rates: CubeModel) -> None:
