@@ -41,18 +41,12 @@ def usual_rises(rise, read_variance, gain, mean, number, reach):
 
 
 @njit(cache=True, nogil=True)
-def take_differences(ramp, flags, bad, y, rise, by_pixel):
-    """Fill `rise`, (n_groups - 1, nx), and `by_pixel`, (nx, n_groups - 1), with the differences of a row of pixels.
-
-    NaN where a sample does not count. By loops: numba takes seconds to compile what assigns arrays to slices.
-    """
+def take_differences(ramp, flags, bad, y, rise):
+    """Fill `rise`, (n_groups - 1, nx), with the differences of a row of pixels, NaN where a sample does not count."""
     for g in range(len(rise)):
-        for x in range(len(by_pixel)):
+        for x in range(rise.shape[1]):
             sound = (flags[g, y, x] | flags[g + 1, y, x]) & bad == 0
             rise[g, x] = ramp[g + 1, y, x] - ramp[g, y, x] if sound else np.float32(np.nan)
-    for x in range(len(by_pixel)):
-        for g in range(len(rise)):
-            by_pixel[x, g] = rise[g, x]
 
 
 @njit(cache=True, nogil=True)
@@ -68,29 +62,24 @@ def sum_excess(ramp, flags, bad, usable, read_variance, gain, size, total, numbe
     """
     n_groups, ny, nx = ramp.shape
     rise = np.empty((n_groups - 1, nx), np.float32)
-    by_pixel = np.empty((nx, n_groups - 1), np.float32)
-    mean, among, scale = np.empty(nx), np.empty(nx), np.empty(nx)
+    mean, scale, room = np.empty(nx), np.empty(nx), np.empty((3, nx))
     members = np.zeros(usual.shape, np.int64)
-    sums = np.zeros((3, usual.shape[1], n_groups - 1))  # of a row of blocks: total, number, weight
+    sums = np.zeros((3, n_groups - 1, usual.shape[1]))  # of a row of blocks: total, number, weight
     for y in range(ny):  # row by row, as they lie in memory
         by = y // size
-        take_differences(ramp, flags, bad, y, rise, by_pixel)
-        usual_rises(rise, read_variance, gain, mean, among, scale)
+        take_differences(ramp, flags, bad, y, rise)
+        usual_rises(rise, read_variance, gain, mean, room[0], room[1])
         for x in range(nx):
-            if not (usable[y, x] and np.isfinite(mean[x])):
-                continue
-            usual[by, x // size] += mean[x]
-            members[by, x // size] += 1
-            sigma = 1 / np.sqrt(read_variance + max(mean[x], 0.0) / gain)
-            add_excess(by_pixel[x], mean[x], sigma, sums[0, x // size], sums[1, x // size], sums[2, x // size])
+            scale[x] = np.nan
+            if usable[y, x] and np.isfinite(mean[x]):
+                usual[by, x // size] += mean[x]
+                members[by, x // size] += 1
+                scale[x] = 1 / np.sqrt(read_variance + max(mean[x], 0.0) / gain)
+        add_excess(rise, mean, scale, size, room, sums)
         if y % size == size - 1 or y == ny - 1:
-            for bx in range(usual.shape[1]):
-                for g in range(n_groups - 1):
-                    total[g, by, bx], number[g, by, bx], weight[g, by, bx] = (
-                        sums[0, bx, g],
-                        sums[1, bx, g],
-                        sums[2, bx, g],
-                    )
+            for g in range(n_groups - 1):
+                for bx in range(usual.shape[1]):
+                    total[g, by, bx], number[g, by, bx], weight[g, by, bx] = sums[0, g, bx], sums[1, g, bx], sums[2, g, bx]
             sums[:] = 0.0
     for by in range(usual.shape[0]):
         for bx in range(usual.shape[1]):
@@ -99,12 +88,25 @@ def sum_excess(ramp, flags, bad, usable, read_variance, gain, size, total, numbe
 
 
 @njit(cache=True, nogil=True)
-def add_excess(rise, mean, scale, total, number, weight):
-    """Add the excess of the differences of a pixel to the sums of its block, all (n_groups - 1,)."""
+def add_excess(rise, mean, scale, size, room, sums):
+    """Add the excess of a row of pixels to the sums of their blocks, (3, n_groups - 1, n_blocks_x), pixel by pixel.
+
+    scale : (nx,) sigmas per DN, NaN for a pixel that does not count. room : (3, nx) to work in.
+    """
+    clipped, known, scaled = room[0], room[1], room[2]
+    nx = scale.size
     for g in range(len(rise)):
-        excess = (rise[g] - mean) * scale
-        counts = abs(excess) < HIT_SIGMA
-        clipped = CLIP_SIGMA if excess > CLIP_SIGMA else -CLIP_SIGMA if excess < -CLIP_SIGMA else excess
-        total[g] += clipped if counts else 0.0
-        number[g] += 1.0 if counts else 0.0
-        weight[g] += scale if counts else 0.0
+        for x in range(nx):
+            excess = (rise[g, x] - mean[x]) * scale[x]
+            counts = abs(excess) < HIT_SIGMA
+            within = CLIP_SIGMA if excess > CLIP_SIGMA else -CLIP_SIGMA if excess < -CLIP_SIGMA else excess
+            clipped[x] = within if counts else 0.0
+            known[x] = 1.0 if counts else 0.0
+            scaled[x] = scale[x] if counts else 0.0
+        for bx in range(sums.shape[2]):
+            total, number, weight = sums[0, g, bx], sums[1, g, bx], sums[2, g, bx]
+            for x in range(bx * size, min((bx + 1) * size, nx)):
+                total += clipped[x]
+                number += known[x]
+                weight += scaled[x]
+            sums[0, g, bx], sums[1, g, bx], sums[2, g, bx] = total, number, weight

@@ -142,7 +142,7 @@ def _read_variance(ramp: np.ndarray, flags: np.ndarray, usable: np.ndarray, bad:
     sound &= np.isfinite(second)
     if not sound.any():
         return 1.0
-    faint = sound & (rise <= np.median(rise[sound]))
+    faint = sound & (rise <= np.float32(median(rise[sound])))
     spread = SIGMA_PER_MAD * median(np.abs(second[faint] - median(second[faint])))
     # Reads of variance r^2: 6 r^2 in a second difference, 2 r^2 in a first one.
     return max(spread**2 / 3, 1e-6)

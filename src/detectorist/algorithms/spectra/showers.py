@@ -17,6 +17,7 @@ from scipy.ndimage import binary_dilation, maximum_filter
 from scipy.sparse import csr_array, hstack
 
 from detectorist.algorithms.images.patches import nanmedian, running_median, significance
+from detectorist.algorithms.medians import median
 
 #: Integrations on either side that one is compared with, and how many there must be in all.
 NEIGHBOURS, LEAST_INTS = 5, 5
@@ -125,7 +126,7 @@ def _excess_of_blocks(
         use = usable[k] & known
         difference = data[k] - mean
         # Light that all pixels have is sky, or what a reset leaves; the background takes it.
-        difference = difference - (np.median(difference[use]) if use.any() else 0.0)
+        difference = difference - (median(difference[use]) if use.any() else 0.0)
         left = _without_changes(difference, noise, use, changes) / np.where(known, noise, 1)
         changed[k] = _is_the_trace(use & (np.abs(left) >= HIT_SIGMA), center)
         use = use & (np.abs(left) < HIT_SIGMA)
