@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from detectorist.algorithms.images import residuals
 from detectorist.algorithms.images.residuals import hidden_share, measure_row_noise, measure_wisp_curve
 
 SIZE, WHITE = 512, 0.02
@@ -31,6 +32,18 @@ def test_offsets_of_rows_are_found_whatever_is_masked(sky, rng):
     got = measure_row_noise(image, mask)
     assert_allclose(got.rms, np.hypot(0.01, WHITE / np.sqrt(0.7 * SIZE)), rtol=0.15)
     assert_allclose(got.white, WHITE / np.sqrt(0.7 * SIZE), rtol=0.05)
+
+
+def test_a_quarter_of_the_rows_tells_which_pixels_to_leave_out(rng, monkeypatch):
+    image = WHITE * rng.normal(size=(1024, 128)) + 0.01 * rng.normal(size=(1024, 1))
+    image[::37, 5] = 0.15
+    mask = rng.random(image.shape) < 0.3
+    some = measure_row_noise(image, mask)
+    monkeypatch.setattr(residuals, "CLIP_FROM_ROWS", 1025)
+    assert_allclose(some, measure_row_noise(image, mask), rtol=0.01)
+    mask[::4] = True
+    monkeypatch.undo()
+    assert_allclose(measure_row_noise(image, mask).rms, some.rms, rtol=0.2)
 
 
 def test_nothing_usable_is_unknown(sky):
