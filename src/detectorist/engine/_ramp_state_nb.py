@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from detectorist.engine._compiled import OPTIONS, FIT_TILE
+from detectorist.engine._compiled import FIT_TILE, OPTIONS
 from detectorist.engine._ramp_segments_nb import LARGE_VARIANCE
 
 

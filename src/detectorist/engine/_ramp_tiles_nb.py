@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from detectorist.algorithms._sorting_nb import sort_tile
-from detectorist.engine._compiled import OPTIONS, FIT_TILE
+from detectorist.engine._compiled import FIT_TILE, OPTIONS
 from detectorist.engine._ramp_flagged_nb import add_flagged_medians, fit_flagged
 from detectorist.engine._ramp_segments_nb import (
     LARGE_VARIANCE,
