@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from asdf import schema as asdf_schema
+from asdf.extension import _serialization_context as asdf_context
 from stdatamodels.exceptions import ValidationWarning
 from stdatamodels.jwst.datamodels import ImageModel
 
@@ -62,3 +63,29 @@ def test_with_another_asdf_nothing_is_done(monkeypatch):
     monkeypatch.delattr(asdf_schema, schemas.FACTORY)
     with schemas.parsed_once():
         assert not hasattr(asdf_schema, schemas.FACTORY)
+
+
+def test_a_resolver_is_made_once_and_anew_where_the_last_one_is_in_a_document(monkeypatch):
+    model, made, make = ImageModel(), [], getattr(asdf_schema, schemas.FACTORY)
+    monkeypatch.setattr(asdf_schema, schemas.FACTORY, lambda: made.append(make()) or made[-1])
+    with schemas.parsed_once():
+        for _ in range(3):
+            model.data = np.zeros((4, 4), np.float32)
+            model.meta.exposure.ngroups = 3
+        assert len(made) == 1
+        made[0].push_scope("somewhere")
+        model.meta.exposure.ngroups = 4
+        assert len(made) == 2
+        assert getattr(made[1], schemas.PLACES) == schemas.NOWHERE
+
+
+def test_versions_are_checked_once_and_unknown_ones_refused():
+    before = getattr(asdf_context, schemas.CHECK)
+    with schemas.parsed_once():
+        check = getattr(asdf_context, schemas.CHECK)
+        assert check is not before
+        assert check("1.6.0") == check("1.6.0") == "1.6.0"
+        for _ in range(2):
+            with pytest.raises(ValueError, match="not supported"):
+                check("99.0.0")
+    assert getattr(asdf_context, schemas.CHECK) is before
