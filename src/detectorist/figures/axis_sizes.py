@@ -48,17 +48,17 @@ def _beside(axes: Axes, name: str) -> Sides:
     before = beyond = 0.0
     for which in ("major", "minor"):
         parameters = axis.get_tick_params(which=which)
-        places, labels = _ticks(axes, axis, name, which)
-        outward = _outward(parameters, name, which)
+        places, labels = ticks_of(axes, axis, name, which)
+        reach = outward(parameters, name, which)
         points = points_of(parameters.get("labelsize", RC[f"{name}tick.labelsize"]))
         sizes = [size_of(label, points) for label in labels]
         across = max((size[1 if name == "x" else 0] for size in sizes), default=0.0)
         pad = parameters.get("pad", RC[f"{name}tick.{which}.pad"])
         for side in (near, far):
             if places.size and parameters.get(side):
-                room[side] = max(room[side], outward)
+                room[side] = max(room[side], reach)
             if across and parameters.get(f"label{side}"):
-                room[side] = max(room[side], outward + pad + across)
+                room[side] = max(room[side], reach + pad + across)
         if any(parameters.get(f"label{side}") for side in (near, far)):
             low, high = _overhang(axes, name, places, sizes)
             before, beyond = max(before, low), max(beyond, high)
@@ -68,7 +68,7 @@ def _beside(axes: Axes, name: str) -> Sides:
     return Sides(**room, **dict(zip(along, (before, beyond), strict=True)))
 
 
-def _ticks(axes: Axes, axis: Any, name: str, which: str) -> tuple[np.ndarray, list[str]]:
+def ticks_of(axes: Axes, axis: Any, name: str, which: str) -> tuple[np.ndarray, list[str]]:
     """Return where ticks are, as shares of the axis, and their labels."""
     axes.viewLim  # noqa: B018 - limits that wait to be set are set
     values = np.asarray(axis.get_majorticklocs() if which == "major" else axis.get_minorticklocs(), float)
@@ -90,7 +90,7 @@ def _shares(axes: Axes, name: str, values: np.ndarray) -> np.ndarray:
     return (axes.transScale + axes.transLimits).transform(points)[:, number]
 
 
-def _outward(parameters: dict[str, Any], name: str, which: str) -> float:
+def outward(parameters: dict[str, Any], name: str, which: str) -> float:
     """Return how far ticks reach out of the frame."""
     length = parameters.get("length", RC[f"{name}tick.{which}.size"])
     direction = parameters.get("direction", RC[f"{name}tick.direction"])

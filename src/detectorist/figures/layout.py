@@ -17,6 +17,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from detectorist.figures.axis_sizes import Sides, sides_of
 from detectorist.figures.powers import use_plain_powers
+from detectorist.figures.quick_axis import draw_quickly
 from detectorist.figures.text_size import size_of
 
 #: Points around every axes with its labels, and between axes and its colour bar.
@@ -33,6 +34,7 @@ class GridLayout(ConstrainedLayoutEngine):
     def execute(self, fig: Any) -> None:
         """Move and resize the axes of a figure."""
         use_plain_powers(fig)
+        draw_quickly(fig)
         grid = _grid_of(fig)
         if grid is None:
             super().execute(fig)
