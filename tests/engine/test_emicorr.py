@@ -4,9 +4,11 @@ import logging
 
 import numpy as np
 import pytest
+from scipy.interpolate import BSpline, make_interp_spline
 
 from detectorist.engine import NotCovered
-from detectorist.reduction.engine_steps.emicorr import EngineEmiCorrStep
+from detectorist.engine.emicorr import evaluate
+from detectorist.reduction.engine_steps.emicorr import EngineEmiCorrStep, _evaluator
 
 
 def random_case(seed):
@@ -87,3 +89,24 @@ def test_nan_is_left_to_stock():
     data[0, 0, 0, 0] = np.nan
     with pytest.raises(NotCovered):
         EngineEmiCorrStep.covered(data, *settings)
+
+
+@pytest.mark.parametrize("n_points", [5, 64, 500])
+def test_waves_are_evaluated_as_by_scipy(rng, n_points):
+    phases = (np.arange(n_points + 2) - 0.5) / n_points
+    wave = make_interp_spline(phases, rng.normal(size=n_points + 2), k=3)
+    turns = np.concatenate([rng.random(3000), phases, wave.t, [0.0, np.nextafter(1, 0), -1.0, 2.0]])
+    np.testing.assert_array_equal(evaluate(wave, turns), wave(turns))
+    square = rng.random((30, 40))
+    np.testing.assert_array_equal(evaluate(wave, square.T), wave(square.T))
+
+
+def test_another_scipy_evaluates_its_own_waves(rng):
+    class Other(BSpline):
+        def __call__(self, at):
+            return np.nextafter(super().__call__(at), np.inf)
+
+    wave = make_interp_spline(np.linspace(0, 1, 20), rng.normal(size=20), k=3)
+    other, probe = Other(wave.t, wave.c, wave.k), rng.random(50)
+    assert _evaluator(other, probe) is other
+    assert _evaluator(wave, probe) is not wave

@@ -221,6 +221,38 @@ def evaluate_waves(template, trials, table, low, out):
 
 
 @njit(**OPTIONS)
+def evaluate_cubic_spline(knots, coefficients, at, out):
+    """Fill `out` with a cubic spline at the places `at`, both (n,): de Boor's recursion in scipy's order, its last bits.
+
+    knots : about equally spaced, so that the interval of a place can be guessed.
+    """
+    first, last = 3, coefficients.size - 1
+    per_interval = (last - first) / (knots[last] - knots[first])
+    share, before = np.empty(4), np.empty(4)
+    for p in range(at.size):
+        x = at[p]
+        own = min(max(first + np.int64((x - knots[first]) * per_interval), first), last)
+        while own > first and x < knots[own]:
+            own -= 1
+        while own < last and x >= knots[own + 1]:
+            own += 1
+        share[0] = 1.0
+        for order in range(1, 4):
+            for m in range(order):
+                before[m] = share[m]
+            share[0] = 0.0
+            for m in range(1, order + 1):
+                right, left = knots[own + m], knots[own + m - order]
+                step = before[m - 1] / (right - left)
+                share[m - 1] += step * (right - x)
+                share[m] = step * (x - left)
+        value = 0.0
+        for m in range(4):
+            value += coefficients[own - 3 + m] * share[m]
+        out[p] = value
+
+
+@njit(**OPTIONS)
 def subtract_wave(data, phase, steps, offsets, amplitudes, table, low, margin, doubtful, start, stop):
     """Subtract amplitude * wave(phase + step of the group + offset of the integration), in place.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +13,7 @@ from scipy.interpolate import BSpline, make_interp_spline
 from stdatamodels.jwst.datamodels import JwstDataModel
 
 from detectorist.engine import NotCovered
-from detectorist.engine.emicorr import LONGEST_RAMP, chi_squared, quiet_pixels, subtract_wave, sum_by_phase
+from detectorist.engine.emicorr import LONGEST_RAMP, chi_squared, evaluate, quiet_pixels, subtract_wave, sum_by_phase
 from detectorist.engine.emicorr_search import chi_squared_near_minima
 from detectorist.errors import InputError
 from detectorist.models import describe
@@ -144,9 +144,10 @@ class _FitterOnDemand(emicorr.EMIfitter):
     def __init__(self, sums, counts, wave, template, trials, turn_per_int):
         super().__init__(sums, counts, wave, template, (), turn_per_int)
         self.phaselist = trials
+        evaluate = _evaluator(wave, (self.phases_template[:, 0] + trials[-1]) % 1)
 
         def wave_at(k: int) -> np.ndarray:
-            return self.phasefunc((self.phases_template.T + trials[k]) % 1).T
+            return evaluate((self.phases_template.T + trials[k]) % 1).T
 
         self.zlist = _OnDemand(len(trials), wave_at)
         self.stzlist = _OnDemand(len(trials), lambda k: np.sum(self.grouptimes * self.zlist[k], axis=1))
@@ -156,6 +157,11 @@ class _FitterOnDemand(emicorr.EMIfitter):
     def exact(self, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return the wave at a trial phase, and its sums over the groups: plain, times the group's number, squared."""
         return self.zlist[k], self.szlist[k], self.stzlist[k], self.szzlist[k]
+
+
+def _evaluator(wave: BSpline, probe: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what evaluates the wave as scipy does: compiled, unless this scipy has other last bits at the probe."""
+    return partial(evaluate, wave) if np.array_equal(evaluate(wave, probe), wave(probe)) else wave
 
 
 def _phases(ny: int, n_times: int, nsamples: int, rowclocks: int, period: float) -> np.ndarray:
