@@ -50,25 +50,60 @@ def block_planes(image, planes, usable, levels, scales, clip, first, last, step,
 
 
 @njit(cache=True, nogil=True)
-def differences(image):
-    """Central differences along y and x, and the sum of the second ones, of an image, (3, ny, nx) float32.
+def row_differences(image, y, by_y, by_x, second):
+    """Put central differences along y and x, and the sum of the second ones, of row `y` into lines (nx,).
 
     At the edges, first differences are one-sided, and second ones are those of an image whose edges are repeated.
     """
     ny, nx = image.shape
-    found = np.empty((3, ny, nx), np.float32)
+    above, own, below = image[max(y - 1, 0)], image[y], image[min(y + 1, ny - 1)]
+    inverse = np.float32(0.5 if 0 < y < ny - 1 else 1.0)
+    for x in range(nx):
+        by_y[x] = (below[x] - above[x]) * inverse
+    left, right = own[:-2], own[2:]
+    middle_x, middle = by_x[1 : nx - 1], second[1 : nx - 1]
+    for x in range(nx - 2):
+        middle_x[x] = (right[x] - left[x]) * np.float32(0.5)
+        middle[x] = left[x] + right[x] + above[x + 1] + below[x + 1] - np.float32(4) * own[x + 1]
+    by_x[0], by_x[nx - 1] = own[1] - own[0], own[nx - 1] - own[nx - 2]
+    second[0] = own[1] + above[0] + below[0] - np.float32(3) * own[0]
+    second[nx - 1] = own[nx - 2] + above[nx - 1] + below[nx - 1] - np.float32(3) * own[nx - 1]
+
+
+@njit(cache=True, nogil=True)
+def difference_sums(image, usable, size):
+    """Sums over the usable pixels of square bins of the differences of `row_differences`, (3, n_rows, n_columns).
+
+    Bins at the upper edges may be smaller.
+    """
+    ny, nx = image.shape
+    total = np.zeros((3, (ny + size - 1) // size, (nx + size - 1) // size), np.float32)
+    lines, sums = np.empty((3, nx), np.float32), np.empty((3, nx), np.float32)
+    zero = np.float32(0)
+    for row in range(total.shape[1]):
+        sums[:] = zero
+        for y in range(row * size, min((row + 1) * size, ny)):
+            row_differences(image, y, lines[0], lines[1], lines[2])
+            good = usable[y]
+            for k in range(3):
+                line, summed = lines[k], sums[k]
+                for x in range(nx):
+                    summed[x] += line[x] if good[x] else zero
+        for k in range(3):
+            for x in range(nx):
+                total[k, row, x // size] += sums[k, x]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def add_differences(image, first, second, change):
+    """Add to an image (ny, nx) first differences of one image and second ones of another, times `change` (3,)."""
+    ny, nx = image.shape
+    lines, unused = np.empty((3, nx), np.float32), np.empty((2, nx), np.float32)
+    along_y, along_x, curved = change[0], change[1], change[2]
     for y in range(ny):
-        above, below = image[max(y - 1, 0)], image[min(y + 1, ny - 1)]
-        inverse = np.float32(0.5 if 0 < y < ny - 1 else 1.0)
-        own, by_y, by_x, second = image[y], found[0, y], found[1, y], found[2, y]
+        row_differences(first, y, lines[0], lines[1], unused[0])
+        row_differences(second, y, unused[0], unused[1], lines[2])
+        own, by_y, by_x, by_both = image[y], lines[0], lines[1], lines[2]
         for x in range(nx):
-            by_y[x] = (below[x] - above[x]) * inverse
-        left, right = own[:-2], own[2:]
-        middle_x, middle = by_x[1 : nx - 1], second[1 : nx - 1]
-        for x in range(nx - 2):
-            middle_x[x] = (right[x] - left[x]) * np.float32(0.5)
-            middle[x] = left[x] + right[x] + above[x + 1] + below[x + 1] - np.float32(4) * own[x + 1]
-        by_x[0], by_x[nx - 1] = own[1] - own[0], own[nx - 1] - own[nx - 2]
-        second[0] = own[1] + above[0] + below[0] - np.float32(3) * own[0]
-        second[nx - 1] = own[nx - 2] + above[nx - 1] + below[nx - 1] - np.float32(3) * own[nx - 1]
-    return found
+            own[x] += along_y * by_y[x] + along_x * by_x[x] + curved * by_both[x]

@@ -17,7 +17,7 @@ LIT, LIT_SIGMA = 0.02, 4.0
 #: Widths (sigma, pixel) by which templates are smoothed before they are differentiated, and the part of a derivative's
 #: square that may be noise: where it is more, the next width is taken.
 DERIVATIVE_PIX, MOST_NOISE = (2.0, 4.0, 7.0), 0.15
-#: Those of `shape_derivatives`.
+#: Along y, along x, and the sum of the second ones.
 N_DERIVATIVES = 3
 #: Fewest bins with light of the template.
 MIN_LIT_BINS = 20
@@ -33,7 +33,8 @@ MISFIT_BINS = 2.5
 class Bins:
     """Image, templates and their derivatives in bins.
 
-    totals : (1 + n + 3, ny, nx), sums of image, templates, `shape_derivatives` of their sum. count : pixels.
+    totals : (1 + n + 3, ny, nx), sums of image, templates, and derivatives of their sum: along y and x, and the second
+    ones' sum, by which it becomes blunter. count : pixels.
     white : variance of a bin's white noise. lit : where the templates have light. smoothing_pix : widths (sigma) by
     which templates are smoothed for first and for second derivatives.
     """
@@ -102,19 +103,19 @@ def bin_wisp(image: np.ndarray, usable: np.ndarray, templates: np.ndarray) -> Bi
     return _with_derivatives(bins, templates.sum(axis=0), usable)
 
 
-def shape_derivatives(template: np.ndarray, smoothing_pix: tuple[float, float]) -> np.ndarray:
-    """Return by how much a template (ny, nx) changes when it moves or becomes blunter, (3, ny, nx) float32.
+def add_derivatives(template: np.ndarray, change: tuple[float, float, float], smoothing_pix: tuple[float, float]):
+    """Return a template (ny, nx) float32 that is moved and made blunter, to first order.
 
-    Derivatives along y and x, and their second ones' sum: a Gaussian of width s adds s^2 / 2 times that.
-    smoothing_pix : widths (sigma) by which it is smoothed before, for the first derivatives and for the second ones.
+    change : factors of the derivatives along y and x, and of the sum of the second ones, pixel, pixel and pixel^2: a
+    displacement is minus the first two, and a Gaussian of width s adds s^2 / 2 times the last. smoothing_pix : widths
+    (sigma) by which the template is smoothed before it is differentiated, once and twice.
     """
-    from detectorist.algorithms.images._wisps_nb import differences
+    from detectorist.algorithms.images._wisps_nb import add_differences
 
-    first, second = smoothing_pix
-    found = differences(_smoothed(template, first))
-    if second != first:
-        found[2] = differences(_smoothed(template, second))[2]
-    return found
+    first, second = (_smoothed(template, width) for width in smoothing_pix)
+    changed = np.array(template, np.float32)
+    add_differences(changed, first, second, np.array(change, np.float32))
+    return changed
 
 
 def _smoothed(template, width):
@@ -129,11 +130,13 @@ def _with_derivatives(bins, template, usable):
 
     Noise of second derivatives falls with the sixth power of the width: they may need more of it than first ones.
     """
+    from detectorist.algorithms.images._wisps_nb import difference_sums
+
     chosen, totals = [DERIVATIVE_PIX[-1]] * 2, np.zeros((N_DERIVATIVES, *bins.count.shape))
     missing = [np.s_[:2], np.s_[2:]]
     for width in DERIVATIVE_PIX:
-        found = [bin_image(one, usable, BIN_PIX)[0] for one in shape_derivatives(template, (width, width))]
-        noise = _noise_part(np.stack(found) / np.maximum(bins.count, 1), bins.lit & bins.ok, ~bins.lit & bins.ok)
+        found = difference_sums(_smoothed(template, width), usable, BIN_PIX)
+        noise = _noise_part(found / np.maximum(bins.count, 1), bins.lit & bins.ok, ~bins.lit & bins.ok)
         for kind, some in enumerate((np.s_[:2], np.s_[2:])):
             if some not in missing:
                 continue

@@ -193,7 +193,7 @@ def _template_noise(templates, dark, kernel_pix):
 
 
 def _shared_noise(columns, dark, kernel_pix):
-    """Return the covariance of the noise of templates and `wisp_bins.shape_derivatives` (n + 3, ny, nx) in dark bins.
+    """Return the covariance of the noise of templates and their derivatives (n + 3, ny, nx) in dark bins.
 
     Second derivatives share noise with their templates, first ones do not. Variances of sums and differences are
     robust where means of products are not.

@@ -15,7 +15,7 @@ from detectorist.algorithms.flicker.readout import Blocks, Readout, alternating_
 from detectorist.algorithms.flicker.smoother import SKETCH_BLOCK_PIX, estimate_flicker_coarsely, smooth_blocks
 from detectorist.algorithms.images.sources import mask_sources
 from detectorist.algorithms.images.wavelets import remove_noise
-from detectorist.algorithms.images.wisp_bins import shape_derivatives
+from detectorist.algorithms.images.wisp_bins import add_derivatives
 from detectorist.algorithms.images.wisp_fit import (
     FULL_FRAME_OUTPUTS,
     SIGNIFICANT_SIGMA,
@@ -145,9 +145,8 @@ def _take_off_stripes(image, bad, templates, readout):
 
 def _adapted(template, found):
     """Return a template displaced by a few pixels and as sharp as the wisp, to first order as it was fitted."""
-    derivatives = shape_derivatives(template, found.smoothing_pix)
     change = (-found.displacement[0], -found.displacement[1], found.blur)
-    return template + np.tensordot(np.float32(change), derivatives, 1)
+    return add_derivatives(template, change, found.smoothing_pix)
 
 
 def _unknown(shape, mask):

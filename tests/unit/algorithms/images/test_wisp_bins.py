@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import ndimage
 
 from detectorist.algorithms.images import wisp_bins
 from detectorist.algorithms.images.wisp_bins import BIN_PIX, Bins, Sharp, bin_wisp, left_of
@@ -53,14 +54,27 @@ def test_derivatives_shift_the_wisp(rng):
     assert np.abs(bins.mean(2)).max() < np.abs(bins.mean(3)).max()
 
 
+def derivatives(template, smoothing):
+    """Derivatives along y and x, and the second ones' sum, of a template smoothed by one width and by another."""
+    first, second = (ndimage.gaussian_filter(template, width, truncate=3) for width in smoothing)
+    return np.stack([*np.gradient(first), ndimage.laplace(second, mode="nearest")])
+
+
+def test_a_template_is_moved_and_made_blunter_to_first_order():
+    moved = wisp_bins.add_derivatives(TEMPLATE, (-0.5, 0.25, 3.0), (2.0, 4.0))
+    expected = TEMPLATE + np.tensordot([-0.5, 0.25, 3.0], derivatives(TEMPLATE, (2.0, 4.0)), 1)
+    assert_allclose(moved, expected, atol=1e-5)  # single precision
+    assert_array_equal(wisp_bins.add_derivatives(TEMPLATE, (0.0, 0.0, 0.0), (2.0, 2.0)), TEMPLATE)
+
+
 @pytest.mark.parametrize(("noise", "smoothing"), [(0.0, (2.0, 2.0)), (0.08, (2.0, 4.0)), (0.2, (4.0, 7.0))])
 def test_noisy_templates_are_smoothed_before_they_are_differentiated(rng, noise, smoothing):
     template = (TEMPLATE + noise * rng.normal(size=TEMPLATE.shape)).astype(np.float32)
     bins = binned(rng, templates=[template])
     assert bins.smoothing_pix == smoothing
-    expected = wisp_bins.shape_derivatives(template, smoothing).reshape(3, 20, 8, 25, 8).mean(axis=(2, 4))
+    expected = derivatives(template, smoothing).reshape(3, 20, 8, 25, 8).mean(axis=(2, 4))
     assert_allclose(bins.mean(slice(2, None)), expected, atol=1e-6)
-    clean = wisp_bins.shape_derivatives(TEMPLATE, smoothing).reshape(3, 20, 8, 25, 8).mean(axis=(2, 4))
+    clean = derivatives(TEMPLATE, smoothing).reshape(3, 20, 8, 25, 8).mean(axis=(2, 4))
     for one, truth in zip(expected, clean, strict=True):
         assert ((one - truth)[bins.lit] ** 2).mean() < 2 * wisp_bins.MOST_NOISE * (truth[bins.lit] ** 2).mean()
 

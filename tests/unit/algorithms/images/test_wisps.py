@@ -296,10 +296,20 @@ def test_kernel_agrees_with_its_python(rng):
 def test_differences_are_those_of_neighbours(rng):
     from detectorist.algorithms.images import _wisps_nb
 
-    image = rng.normal(size=(9, 14)).astype(np.float32)
-    expected = np.stack([*np.gradient(image), ndimage.laplace(image, mode="nearest")])
-    for differences in (_wisps_nb.differences, _wisps_nb.differences.py_func):
-        assert_allclose(differences(image), expected, atol=1e-5)
+    image, usable = rng.normal(size=(9, 14)).astype(np.float32), rng.random((9, 14)) > 0.2
+    first, second = np.stack(np.gradient(image)), ndimage.laplace(image, mode="nearest")
+    padded = np.zeros((3, 12, 16))
+    padded[:, :9, :14] = np.where(usable, [*first, second], 0)
+    expected = padded.reshape(3, 3, 4, 4, 4).sum(axis=(2, 4))
+    change = np.array([0.3, -2.0, 0.7], np.float32)
+    for sums, add in (
+        (_wisps_nb.difference_sums, _wisps_nb.add_differences),
+        (_wisps_nb.difference_sums.py_func, _wisps_nb.add_differences.py_func),
+    ):
+        assert_allclose(sums(image, usable, 4), expected, atol=1e-5)
+        changed = image.copy()
+        add(changed, image, 2 * image, change)
+        assert_allclose(changed, image + 0.3 * first[0] - 2 * first[1] + 1.4 * second, atol=1e-5)
 
 
 def test_bad_input_is_named(rng):
