@@ -81,6 +81,17 @@ def ticks_of(axes: Axes, axis: Any, name: str, which: str) -> tuple[np.ndarray, 
     return places[inside], [label for label, seen in zip(labels, inside, strict=True) if seen]
 
 
+def made_ticks(axis: Any, which: str) -> list[Any]:
+    """Return the single ticks that somebody has asked for, and may have changed."""
+    ticks = list(vars(axis).get(f"{which}Ticks", ()))
+    return ticks if len(ticks) > 1 else []  # the first is there to copy from
+
+
+def is_rotated(axis: Any) -> bool:
+    """Return whether labels of ticks are rotated: their sizes are then not known here."""
+    return any(tick.label1.get_rotation() for tick in axis.majorTicks)
+
+
 def _shares(axes: Axes, name: str, values: np.ndarray) -> np.ndarray:
     """Return values along an axis as shares of its length."""
     number = "xy".index(name)

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from detectorist.figures.axis_sizes import Sides, sides_of
+from detectorist.figures.axis_sizes import Sides, is_rotated, sides_of
 from detectorist.figures.powers import use_plain_powers
 from detectorist.figures.quick_axis import draw_quickly
 from detectorist.figures.text_size import size_of
@@ -101,13 +101,14 @@ class _Grid:
 
 
 def _grid_of(figure: Figure) -> _Grid | None:
-    """Return the axes of a figure as a grid; None where they are none."""
+    """Return the axes of a figure as a grid; None where they are none, or their labels are of no known size."""
     placed = {axes: spec for axes in figure.axes if (spec := axes.get_subplotspec()) is not None}
     bars = {axes: list(_bars_of(axes)) for axes in placed}
     grids = {spec.get_gridspec() for spec in placed.values()}
     free = set(figure.axes) - set(placed) - {bar for some in bars.values() for bar in some}
     whole = all(spec.num1 == spec.num2 for spec in placed.values())
-    if len(grids) != 1 or free or not whole or figure.subfigs:
+    rotated = any(is_rotated(axis) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis))
+    if len(grids) != 1 or free or not whole or figure.subfigs or rotated:
         return None
     (grid,) = grids
     cells = {(spec.rowspan.start, spec.colspan.start): axes for axes, spec in placed.items()}

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.transforms import IdentityTransform
 
-from detectorist.figures.axis_sizes import RC, outward, ticks_of
+from detectorist.figures.axis_sizes import RC, is_rotated, made_ticks, outward, ticks_of
 from detectorist.figures.text_size import points_of, size_of
 
 #: For each side: marks of ticks by their direction, as matplotlib numbers them; which way is away from the axes, to the
@@ -78,10 +78,8 @@ class _Quick:
     def _is_plain(self, which: str, parameters: dict[str, Any]) -> bool:
         """Return whether nothing is set that is not drawn here."""
         axis: Any = self
-        touched = len(vars(self).get(f"{which}Ticks", ())) > 1
-        rotated = parameters.get("labelrotation", 0) not in (0, ("default", 0))
         across = parameters.get("gridOn", RC["axes.grid"])
-        if touched or rotated or across or not getattr(self, "_autolabelpos", True):
+        if across or made_ticks(axis, which) or is_rotated(axis) or not getattr(self, "_autolabelpos", True):
             return False
         if which == "minor":
             return True

@@ -134,6 +134,15 @@ def test_what_is_no_grid_is_laid_out_by_matplotlib():
     assert made(GridLayout()) == made(ConstrainedLayoutEngine())
 
 
+def test_rotated_labels_have_room():
+    figure = curves()
+    for axis in figure.axes:
+        axis.tick_params(axis="x", labelrotation=90)
+    boxes = [axis.get_tightbbox() for axis in drawn(figure).axes]
+    assert min(box.y0 for box in boxes) > -1
+    assert boxes[2].y1 < boxes[0].y0 + 1
+
+
 def test_axes_stay_in_the_layout():
     """Or a picture cut to what it holds would be empty."""
     assert all(axis.get_in_layout() for axis in drawn(with_bars()).axes)
