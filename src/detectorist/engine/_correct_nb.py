@@ -31,8 +31,10 @@ def find_unusable(coefficients, lin_dq, pixeldq, unusable, start, stop):
 
 
 @njit(**OPTIONS)
-def linearize_rows(data, gdq, coefficients, unusable, start, stop):
+def linearize_rows(data, gdq, coefficients, unusable, first, start, stop):
     """Apply the polynomial of every pixel to the groups that are not SATURATED, in place, by Horner's rule in float32.
+
+    Rows start to stop of the ramps; coefficients and what is unusable begin with row `first`.
 
     Rows outermost: the coefficients, more bytes than a group, are read once for all groups.
     """
@@ -43,10 +45,10 @@ def linearize_rows(data, gdq, coefficients, unusable, start, stop):
         for i in range(n_ints):
             for g in range(n_groups):
                 row = data[i, g, y]
-                _multiply(value, coefficients[n - 1, y], row)
+                _multiply(value, coefficients[n - 1, y - first], row)
                 for j in range(n - 2, 0, -1):
-                    _add_and_multiply(value, coefficients[j, y], row)
-                _add_where_wanted(value, coefficients[0, y], gdq[i, g, y], unusable[y], n > 2, row)
+                    _add_and_multiply(value, coefficients[j, y - first], row)
+                _add_where_wanted(value, coefficients[0, y - first], gdq[i, g, y], unusable[y - first], n > 2, row)
 
 
 @njit(**OPTIONS)

@@ -5,11 +5,17 @@ Both change the ramp they are given, as the stock steps do: a second copy of a f
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from detectorist.engine import NotCovered
 from detectorist.engine.flags import SATURATED
 from detectorist.engine.threads import over_ranges
+
+#: Rows whose coefficients are turned into the machine's byte order together.
+_ROWS_TOGETHER = 32
 
 
 def linearize(
@@ -55,23 +61,38 @@ def linearize(
     -----
     Cost: one pass over the ramp for each coefficient, in cache.
     """
+    pixels = np.array(pixeldq, np.uint32) | lin_dq
+    flags = np.ascontiguousarray(groupdq, np.uint8)
+    zeros = None if zeroframe is None else np.array(zeroframe, np.float32)[:, np.newaxis]
+    ramps = [] if zeros is None else [(zeros, np.where(zeros == 0, np.uint8(SATURATED), np.uint8(0)))]
+    if inverse is None:
+        ramps.insert(0, (data, flags))
+    else:
+        forward = _usable_terms(coefficients, lin_dq, pixels, threads)
+        backward = _usable_terms(inverse, lin_dq, pixels, threads)
+        _linearize_reads(data, flags, forward, backward, read_pattern, threads)
+    _linearize_rows(ramps, coefficients, lin_dq, pixels, threads)
+    return pixels, None if zeros is None else zeros[:, 0]
+
+
+def _linearize_rows(ramps, coefficients: np.ndarray, lin_dq: np.ndarray, pixels: np.ndarray, threads: int) -> None:
+    """Correct ramps, pairs of samples and flags, some rows at a time.
+
+    References come in another byte order: the coefficients of all rows, turned, would take as much again as they do.
+    """
     from detectorist.engine import _correct_nb as kernels
 
-    rows = data.shape[2]
-    pixels = np.array(pixeldq, np.uint32) | lin_dq
-    coefficients, unusable = _usable_terms(coefficients, lin_dq, pixels, threads)
-    flags = np.ascontiguousarray(groupdq, np.uint8)
-    if inverse is None:
-        over_ranges(kernels.linearize_rows, rows, data, flags, coefficients, unusable, threads=threads)
-    else:
-        inverse = _usable_terms(inverse, lin_dq, pixels, threads)
-        _linearize_reads(data, flags, (coefficients, unusable), inverse, read_pattern, threads)
-    if zeroframe is None:
-        return pixels, None
-    zeros = np.array(zeroframe, np.float32)[:, np.newaxis]
-    flags = np.where(zeros == 0, np.uint8(SATURATED), np.uint8(0))
-    over_ranges(kernels.linearize_rows, rows, zeros, flags, coefficients, unusable, threads=threads)
-    return pixels, zeros[:, 0]
+    n_rows = len(pixels) if threads > 1 else _ROWS_TOGETHER
+    for first in range(0, len(pixels) if ramps else 0, n_rows):
+        rows = slice(first, min(first + n_rows, len(pixels)))
+        terms, unusable = _usable_terms(coefficients[:, rows], lin_dq[rows], pixels[rows], threads)
+        for data, flags in ramps:
+            corrected = partial(kernels.linearize_rows, data, flags, terms, unusable, first)
+            over_ranges(partial(_shifted, corrected, first), rows.stop - first, threads=threads)
+
+
+def _shifted(kernel: Callable[[int, int], None], first: int, start: int, stop: int) -> None:
+    kernel(first + start, first + stop)
 
 
 def _usable_terms(

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from astropy.io import fits
-
 from stdatamodels.jwst.datamodels import CubeModel
 
 from detectorist.errors import InputError, NoSuchFile

@@ -212,7 +212,10 @@ def test_correction_kernels(rng):
     zeros = np.zeros((8, 9), np.uint32)
     args, _ = assert_same(correct.find_unusable, terms, zeros, zeros, unusable, 0, 8)
     assert args[3].sum() == 1
-    out, _ = assert_same(correct.linearize_rows, data, flags, terms, args[3], 0, 8)
+    out, _ = assert_same(correct.linearize_rows, data, flags, terms, args[3], 0, 0, 8)
+    part, _ = assert_same(correct.linearize_rows, data, flags, terms[:, 3:6].copy(), args[3][3:6].copy(), 3, 3, 6)
+    np.testing.assert_array_equal(part[0][..., 3:6, :], out[0][..., 3:6, :])
+    np.testing.assert_array_equal(part[0][..., :3, :], data[..., :3, :])
     np.testing.assert_array_equal(out[0][flags > 0], data[flags > 0])
     good = (flags == 0) & ~args[3]
     np.testing.assert_allclose(

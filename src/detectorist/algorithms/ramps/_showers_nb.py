@@ -79,7 +79,11 @@ def sum_excess(ramp, flags, bad, usable, read_variance, gain, size, total, numbe
         if y % size == size - 1 or y == ny - 1:
             for g in range(n_groups - 1):
                 for bx in range(usual.shape[1]):
-                    total[g, by, bx], number[g, by, bx], weight[g, by, bx] = sums[0, g, bx], sums[1, g, bx], sums[2, g, bx]
+                    total[g, by, bx], number[g, by, bx], weight[g, by, bx] = (
+                        sums[0, g, bx],
+                        sums[1, g, bx],
+                        sums[2, g, bx],
+                    )
             sums[:] = 0.0
     for by in range(usual.shape[0]):
         for bx in range(usual.shape[1]):
