@@ -157,8 +157,8 @@ def estimate_flicker(
     Notes
     -----
     A gradient of the sky along the slow direction cannot be distinguished from slow common noise and is removed with
-    it. Cost: two runs of the smoother, together about 4 us per 4 pixel times for four outputs and a tenth of it for
-    one; peak memory about 50 bytes per pixel.
+    it. Cost: about 1 us per 4 pixel times for four outputs and a tenth of it for one, a third more where noise changes
+    too much within 32 pixels for its variance to be told by such blocks; peak memory about 50 bytes per pixel.
     """
     image, usable = _checked(image, mask, readout)
     white = _pixel_noise(image, usable)
