@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage, optimize, stats
+from scipy import ndimage, optimize, special
 
 from detectorist.algorithms.images.star_subtraction import SubtractedStar
 
 #: False alarms of 5 sigma of a Gaussian, one-sided: what a limit stands for at every distance.
-FALSE_ALARM = float(stats.norm.sf(5.0))
+FALSE_ALARM = float(special.ndtr(-5.0))
 #: Radius of the stamp that a flux is fitted on, and of the ring about a known companion left out of noise, in FWHM.
 STAMP_FWHM, COMPANION_FWHM = 3.0, 4.0
 #: Part of what a whole stamp tells of a flux that its known pixels have to tell: bad pixels under the peak cost most.
@@ -217,7 +217,7 @@ def measure_noise(
         if n_places < LEAST_PLACES:
             continue
         spread = 1.4826 * np.median(np.abs(values - np.median(values))) if robust else values.std(ddof=1)
-        factor = float(stats.t.isf(FALSE_ALARM, n_places - 1)) * np.sqrt(1 + 1 / n_places)
+        factor = float(-special.stdtrit(n_places - 1, FALSE_ALARM)) * np.sqrt(1 + 1 / n_places)
         rows.append((middle, spread, spread * factor, n_places))
     return ContrastCurve(*np.array(rows, float).reshape(-1, 4).T)
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+#: Rings with fewer usable pixels tell no scatter.
+FEWEST_PIXELS = 20
+
 
 def find_star(image: np.ndarray) -> tuple[float, float]:
     """Return (x, y) of the centre of a halo: the mean of the brightest 2 % of a smoothed image, weighted by light.
@@ -28,7 +31,7 @@ def measure_radial_noise(
     centre : (x, y), pixel.
 
     The light is summed within `aperture_radius_pix`; the scatter is robust, so that a companion does not count. Rings
-    with fewer than 20 usable pixels are left out.
+    with fewer than `FEWEST_PIXELS` usable pixels are left out.
     """
     known = np.isfinite(image)
     reach = int(np.ceil(aperture_radius_pix))
@@ -38,11 +41,13 @@ def measure_radial_noise(
     whole = ndimage.convolve(known.astype(float), disk, mode="constant") > 0.8 * disk.sum()
     y, x = np.indices(image.shape)
     radius = np.hypot(x - centre[0], y - centre[1])
+    lows = np.arange(step_pix, radius[whole].max(initial=0), step_pix)
+    number = np.searchsorted(lows, radius[whole], side="right")
+    # Rings one after the other, the first of them the pixels within the first radius.
+    rings = np.split(light[whole][np.argsort(number, kind="stable")], np.cumsum(np.bincount(number))[:-1])
     radii, noise = [], []
-    for low in np.arange(step_pix, radius[whole].max(initial=0), step_pix):
-        ring = whole & (radius >= low) & (radius < low + step_pix)
-        if ring.sum() >= 20:
-            values = light[ring]
+    for low, values in zip(lows, rings[1:], strict=False):
+        if values.size >= FEWEST_PIXELS:
             radii.append(low + step_pix / 2)
             noise.append(1.4826 * float(np.median(np.abs(values - np.median(values)))))
     return np.array(radii), np.array(noise)

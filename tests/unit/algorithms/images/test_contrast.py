@@ -154,3 +154,12 @@ def test_bad_pixels_under_the_peak_are_no_measurement(rng):
         star = dataclasses.replace(star, image=image)
         with pytest.raises(ValueError, match="too few|not in the image"):
             contrast.fit_companion(star, SOURCE, place, curve)
+
+
+def test_limits_are_those_of_the_distributions_of_scipy(rng):
+    """Their package takes as long to import as all contrast to be measured."""
+    assert stats.norm.sf(5.0) == contrast.FALSE_ALARM
+    fluxes = rng.normal(size=(80, 80))
+    curve = contrast.measure_noise(fluxes, (40.0, 40.0), 2.3)
+    wanted = stats.t.isf(contrast.FALSE_ALARM, curve.n_places - 1) * np.sqrt(1 + 1 / curve.n_places)
+    np.testing.assert_allclose(curve.limit / curve.noise, wanted, rtol=1e-12)

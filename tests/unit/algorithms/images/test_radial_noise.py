@@ -45,3 +45,17 @@ def test_a_companion_is_no_noise(rng):
     clean = measure_radial_noise(image, (70.0, 58.0))[1]
     with_it = measure_radial_noise(image + companion(400.0), (70.0, 58.0))[1]
     assert np.max(np.abs(with_it / clean - 1)) < 0.5
+
+
+@pytest.mark.parametrize("step", [2.0, 2.5, 3.0])
+def test_every_ring_has_the_scatter_of_its_own_pixels(rng, step):
+    image = rng.normal(size=(60, 70))
+    image[rng.random(image.shape) < 0.02] = np.nan
+    radii, noise = measure_radial_noise(image, (20.3, 31.6), aperture_radius_pix=0.0, step_pix=step)
+    y, x = np.indices(image.shape)
+    distance = np.hypot(x - 20.3, y - 31.6)
+    for radius, scatter in zip(radii, noise, strict=True):
+        inside = (distance >= radius - step / 2) & (distance < radius + step / 2) & np.isfinite(image)
+        values = image[inside]
+        assert values.size >= 20
+        assert scatter == pytest.approx(1.4826 * np.median(np.abs(values - np.median(values))))
