@@ -179,13 +179,18 @@ def subtract_reference_drift(
     out : where the result goes, which may be `data` itself; by default a new array of `dtype`.
     Returns that array; reference columns are corrected like all others.
     """
-    output = (first_column + np.arange(data.shape[-1])) % N_OUTPUTS
+    ny, nx = data.shape[2:]
     corrected = np.empty(data.shape, dtype) if out is None else out
-    drifted = np.empty(data.shape[2:], dtype)  # of one group: it stays in the cache
-    for before, moved, after in zip(data, drift.astype(dtype), corrected, strict=True):
+    # Outputs in the order of the first columns; the whole of a group stays in the cache.
+    in_order = np.roll(drift.astype(dtype), -(first_column % N_OUTPUTS), axis=-1)
+    repeats = -(-nx // N_OUTPUTS)
+    drifted = np.empty((ny, repeats * N_OUTPUTS), dtype)
+    # The drifts of a row's outputs are copied as one item each time: four columns at once.
+    four = np.dtype((np.void, N_OUTPUTS * drifted.itemsize))
+    for before, moved, after in zip(data, np.ascontiguousarray(in_order).view(four), corrected, strict=True):
         for group in range(len(before)):
-            np.take(moved[group], output, axis=-1, out=drifted, mode="clip")
-            np.subtract(before[group], drifted, out=after[group], casting="unsafe")
+            drifted.view(four)[:] = moved[group]
+            np.subtract(before[group], drifted[:, :nx], out=after[group], casting="unsafe")
     return corrected
 
 
