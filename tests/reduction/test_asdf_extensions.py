@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import yaml
+from stdatamodels.jwst.datamodels import RampModel
 
 SCRIPT = """
 import yaml
@@ -33,3 +34,32 @@ def test_the_extensions_are_those_that_asdf_loads_itself():
     fast = told(True)
     assert len(fast) > 30
     assert fast == told(False)
+
+
+FIRST_LOOK = """
+import sys
+import yaml
+slow = []
+original = yaml.safe_load
+yaml.safe_load = lambda text: slow.append(text) or original(text)
+from pathlib import Path
+from detectorist.errors import InputError
+from detectorist.reduction.headers import require_sound_header
+try:
+    require_sound_header(Path(sys.argv[1]))
+except InputError as error:
+    assert "DETECTOR" in str(error)  # found in the metadata: the file has been read
+print(len(slow))
+"""
+
+
+def test_the_first_look_at_a_file_does_not_load_them_slowly(tmp_path):
+    file = tmp_path / "jw00001001001_02101_00001_nrcb4_uncal.fits"
+    with RampModel((1, 3, 32, 32)) as ramp:
+        ramp.meta.exposure.nints, ramp.meta.exposure.ngroups = 1, 3
+        ramp.meta.instrument.name, ramp.meta.instrument.filter = "NIRCAM", "F200W"
+        ramp.save(file)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FIRST_LOOK, file], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["0"]

@@ -13,6 +13,7 @@ from stdatamodels.schema import walk_schema
 from detectorist.errors import InputError
 from detectorist.fits_files import read_keywords
 from detectorist.parameters import nearest
+from detectorist.reduction.asdf_extensions import load_extensions
 
 #: Keywords with names.
 KEYWORDS = ("SUBARRAY", "FILTER", "PUPIL", "READPATT")
@@ -45,6 +46,7 @@ def known_names() -> dict[str, tuple[str, ...]]:
         if (keyword := schema.get("fits_keyword")) in KEYWORDS:
             found[str(keyword)] = tuple(_listed(schema))
 
+    load_extensions()  # before asdf does it slowly
     with JwstDataModel() as model:
         walk_schema(model.schema, visit)
     return found
