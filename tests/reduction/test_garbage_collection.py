@@ -15,6 +15,7 @@ from detectorist.reduction.garbage_collection import (
     freeze_what_was_loaded,
     frozen_heap,
     release_models,
+    release_young_models,
 )
 
 
@@ -134,6 +135,14 @@ def test_a_large_array_in_a_cycle_is_released_before_the_next_step():
         del node
         step.gc.collect()
         assert dropped() is None
+
+
+def test_what_was_made_since_the_last_look_is_let_go():
+    with frozen_heap():
+        gc.collect()
+        node = make_cycle()
+        release_young_models()
+        assert node() is None
 
 
 def test_models_that_refer_to_themselves_are_let_go():

@@ -58,6 +58,27 @@ def test_as_the_standard_step(flat, n_ints, inverse):
     assert step._reference_files_used == standard._reference_files_used
 
 
+def test_a_reference_is_opened_once_for_all_parts_and_again_for_other_rates(flat, monkeypatch):
+    opened = []
+    monkeypatch.setattr(
+        FlatFieldStep,
+        "_get_references",
+        lambda self, model, kind: (
+            opened.append(kind) or {"flat": FlatModel(flat), "fflat": None, "sflat": None, "dflat": None}
+        ),
+    )
+    expected = FlatFieldStep().process(rates(33))
+    opened.clear()
+    step = LrsPipeline().flat_field
+    for _ in range(2):
+        found = step.process(rates(33))
+        for name in ("data", "err", "dq", "var_poisson", "var_rnoise"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
+    assert opened == ["MIR_LRS-SLITLESS"] * 2
+    step.process(rates(4))
+    assert len(opened) == 3
+
+
 def test_it_is_given_few_integrations_at_a_time(flat, monkeypatch):
     given = []
     standard = FlatFieldStep.process
