@@ -73,7 +73,7 @@ def measure_strength(image: np.ndarray, usable: np.ndarray, templates: np.ndarra
 
     Notes
     -----
-    Light broader than about 80 pixels in a template is not measured itself but scaled with the filaments. About 0.3 s
+    Light broader than about 120 pixels in a template is not measured itself but scaled with the filaments. About 0.3 s
     for a full frame.
     """
     bins = bin_wisp(image, usable, templates)
