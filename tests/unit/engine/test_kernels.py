@@ -19,7 +19,7 @@ from detectorist.engine import _ramp_tiles_nb as ramp_tiles
 from detectorist.engine import _refpix_nb as refpix
 from detectorist.engine import _regions_nb as regions
 from detectorist.engine import _saturation_nb as saturation
-from detectorist.engine._compiled import TILE, drop_stale_caches
+from detectorist.engine._compiled import FIT_TILE, TILE, drop_stale_caches
 from detectorist.engine.ramp_fit import _weight_tables
 from detectorist.engine.threads import over_ranges
 
@@ -156,7 +156,9 @@ def test_slope_of_a_straight_ramp_is_its_slope():
 
 
 def test_tiles_of_slopes(ramps):
-    data, flags, gain, noise = ramps
+    n_copies = FIT_TILE // TILE  # a little more than a tile of the fit
+    data, flags, gain, noise = (np.concatenate([one] * n_copies, axis=-1) for one in ramps)
+    assert data.shape[-1] > FIT_TILE
     flags[:, :, : TILE // 2] = 0
     n_ints, n_groups, n_pix = data.shape
     weights, coefficients = _weight_tables(n_groups)
