@@ -1,6 +1,7 @@
 """Steps of a pipeline copy no lines of its log, unless somebody looks at their results; what is written has them."""
 
 import logging
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ class Says(Step):
 class Talks(LogWrittenOnce, Pipeline):
     class_alias = "talks"
     spec = ""
-    step_defs = {"one": Says, "two": Says}
+    step_defs: ClassVar = {"one": Says, "two": Says}
     prefetch_references = False
 
     def process(self, model):

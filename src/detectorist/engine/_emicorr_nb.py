@@ -222,7 +222,7 @@ def evaluate_waves(template, trials, table, low, out):
 
 @njit(**OPTIONS)
 def evaluate_cubic_spline(knots, coefficients, at, out):
-    """Fill `out` with a cubic spline at the places `at`, both (n,): de Boor's recursion in scipy's order, its last bits.
+    """Fill `out` with a cubic spline at the places `at`, both (n,): de Boor's recursion in scipy's order, same bits.
 
     knots : about equally spaced, so that the interval of a place can be guessed.
     """

@@ -25,7 +25,7 @@ class LogWrittenOnce(Mixable):
     @property
     def log_records(self) -> list[str]:
         """Return the lines of the last run."""
-        return vars(self).get("_lines", [])
+        return self.__dict__.get("_lines", [])
 
     @property
     def is_looked_at(self) -> bool:
@@ -39,7 +39,7 @@ class LogWrittenOnce(Mixable):
 
     @_log_records.setter
     def _log_records(self, lines: list[str]) -> None:
-        vars(self)["_lines"] = lines
+        self.__dict__["_lines"] = lines
 
     def _step(self, name: str) -> Any:
         return getattr(self, name)
