@@ -9,6 +9,7 @@ the covariance of the noise's spectrum, in the order of readout. Both are solved
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -27,9 +28,11 @@ from detectorist.algorithms.images.sources import hysteresis
 ROWS, COLUMNS, NODE_PIX = 16, 32, 48
 #: Rows of nodes that a cubic spline couples with one.
 COUPLED_ROWS = 3
-#: Expected light of a node: a multiple of the light seen there, and what is always allowed, in standard deviations of a
-#: pixel; and the change of light over light seen to the next node.
-LIGHT, CHANGE = (10.0, 0.05), 0.4
+#: Expected light of a node as a multiple of the light seen there, and the change to the next node over light seen.
+LIGHT, CHANGE = 10.0, 0.4
+#: Light that is always allowed, in standard deviations of a pixel: without reference pixels, slow noise would pass for
+#: it; with them, a gradient of the sky must not pass for noise.
+LEAST_LIGHT, LEAST_BESIDE_REFERENCES = 0.05, 0.5
 #: Variance that unknown light adds to a bin, over that of the noise there, from which a field is crowded; and the
 #: change of light over light seen in such a field, of the wings of stars.
 CROWDED, CROWDED_CHANGE = 2.0, 1.0
@@ -154,16 +157,15 @@ def solve_wide_light(
     level = float(np.median(image[::4][usable[::4]]))
     mean = _sums(np.where(usable, image - np.float32(level), 0), rows, columns) / np.maximum(count, 1)
     along, across = (_splines(edges, n) for edges, n in zip((rows, columns), image.shape, strict=True))
-    told = None
-    if references is not None:
-        by_rows = bin_references(references, rows, readout, noise)
-        told = (*by_rows, output_levels(references, readout, noise.rms), REFERENCE_LEVEL * white)
+    prior_of = partial(
+        _prior_of_nodes, image.shape, expected, white, LEAST_LIGHT if references is None else LEAST_BESIDE_REFERENCES
+    )
     bins = _Bins(
         surface=sparse.kron(along, across, format="csr"),
         nodes_across=across.shape[1],
         others=_other_design(len(rows) - 1, len(columns) - 1, len(readout.outputs)),
-        prior=_prior_of_nodes(image.shape, expected, white),
-        references=told,
+        prior=prior_of(),
+        references=_told_by(references, rows, readout, noise, white),
         rows=rows,
         readout=readout,
         white=white,
@@ -176,7 +178,7 @@ def solve_wide_light(
     crowded = sum(clumps) > CROWDED * (np.median(variance[count > 0]) + _noise_within_rows(noise, readout))
     if sum(clumps) > 0:
         if crowded:
-            bins = bins._replace(prior=_prior_of_nodes(image.shape, expected, white, change=CROWDED_CHANGE))
+            bins = bins._replace(prior=prior_of(change=CROWDED_CHANGE))
         certain = np.where(count > 0, 1 / (variance + sum(clumps)), 0)
         nodes, others, own_part = bins.solve(mean, certain, noise, any_own=not crowded)
     nodes = nodes.reshape(along.shape[1], across.shape[1])
@@ -185,6 +187,14 @@ def solve_wide_light(
     light += np.float32(level + others[-1])
     unmasked = sum(clumps) * float(np.median(count[count > 0])) if crowded else 0.0
     return WideLight(light, own_part, unmasked)
+
+
+def _told_by(references, rows, readout, noise, white):
+    """Return what `_add_references` takes; None without reference pixels."""
+    if references is None:
+        return None
+    by_rows = bin_references(references, rows, readout, noise)
+    return (*by_rows, output_levels(references, readout, noise.rms), REFERENCE_LEVEL * white)
 
 
 class _Bins(NamedTuple):
@@ -324,7 +334,7 @@ def _add_references(normal, moment, means, certain, told, unlike):
         moment[part] += weight * (value - weight @ value / total)
 
 
-def _prior_of_nodes(shape, expected, white, *, change=CHANGE):
+def _prior_of_nodes(shape, expected, white, least, *, change=CHANGE):
     """Return the inverse covariance of nodes: light as far as expected, over which it changes little by little."""
     places = [(_nodes(n) * have / n - 0.5) for n, have in zip(shape, expected.shape, strict=True)]
     seen = ndimage.map_coordinates(
@@ -332,9 +342,9 @@ def _prior_of_nodes(shape, expected, white, *, change=CHANGE):
     )
     # Less light than elsewhere is light as well: of a wisp that was subtracted too strongly.
     seen = np.clip(np.abs(seen), 0, BRIGHTEST * white)
-    prior = sparse.diags((LIGHT[0] * seen + LIGHT[1] * white).ravel() ** -2.0)
+    prior = sparse.diags((LIGHT * seen + least * white).ravel() ** -2.0)
     # Of light over what is expected: that all of a galaxy is brighter than thought must not cost more than of a node.
-    part = (change * (seen + LIGHT[1] * white)).ravel()
+    part = (change * (seen + least * white)).ravel()
     number = np.arange(seen.size).reshape(seen.shape)
     for pair in ((number[1:], number[:-1]), (number[:, 1:], number[:, :-1])):
         one, other = (each.ravel() for each in pair)
