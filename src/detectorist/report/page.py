@@ -9,7 +9,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from importlib import resources
-from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -35,8 +34,6 @@ from detectorist.report.merits import merits_of, numbers_of
 from detectorist.report.parameters import Parameter, find_changed
 
 FILE, ASSETS = "report.html", "report_assets"
-#: The script of bokeh, below its package.
-BOKEH = "server/static/js/bokeh.min.js"
 #: Beyond so many exposures, pictures go to a folder beside the page and only quick ones are made.
 MOST_INLINE = 100
 #: Pixels along the longer side of images among many exposures.
@@ -301,10 +298,9 @@ def _text(name: str) -> Markup:
 
 def bokeh_script() -> str:
     """Return bokeh's script, to be included in the page."""
-    found = find_spec("bokeh")  # importing it would take as long as all figures of the page
-    assert found is not None
-    assert found.origin is not None
-    return (Path(found.origin).parent / BOKEH).read_text(encoding="utf-8")
+    from bokeh.resources import Resources
+
+    return "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)
 
 
 def packed(text: str) -> str:

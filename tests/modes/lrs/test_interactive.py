@@ -1,25 +1,16 @@
 """Light curves for the browser: the numbers that the page gets are those of the arrays."""
 
-import base64
-import gzip
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from bokeh.document import Document
 from bokeh.models import ColumnDataSource, LegendItem, Line, Scatter
-from bokeh.resources import Resources
 from numpy.testing import assert_allclose
 
 from detectorist.algorithms.spectra.quick_transit import fit_quick_transit
 from detectorist.figures.time_series_quality import hours_of, white_light
-from detectorist.modes.lrs import interactive
 from detectorist.modes.lrs.interactive import draw_spectroscopic, draw_spectrum, draw_white_light
-from detectorist.report.page import bokeh_script
-
-from . import bokeh_figures
 
 N_INTS, N_ROWS = 24, 80
 
@@ -98,78 +89,3 @@ def test_bins_of_wavelength_say_their_values_without_the_shift(arrays):
 def test_without_a_bin_the_plot_is_empty_but_there(arrays):
     arrays["wavelength"][:] = 20.0
     assert sources_of(read(draw_spectroscopic(arrays)), "number") == []
-
-
-def in_full(item):
-    """Return a figure with every model in full where it comes first in the order of names, else by its number there."""
-    models, places = {}, {}
-
-    def collect(part):
-        if isinstance(part, dict):
-            if part.get("type") == "object":
-                models[part["id"]] = part
-            part = list(part.values())
-        for one in part if isinstance(part, list) else ():
-            collect(one)
-
-    def expand(part):
-        if isinstance(part, list):
-            return [expand(one) for one in part]
-        if not isinstance(part, dict):
-            return part
-        if part.get("type") == "ndarray":
-            return np.frombuffer(gzip.decompress(base64.b64decode(part["array"]["data"])), part["dtype"]).tolist()
-        if "id" in part:
-            if part["id"] in places:
-                return {"as": places[part["id"]]}
-            places[part["id"]] = len(places)
-            model = models[part["id"]]
-            return {"name": model["name"], **expand(model.get("attributes", {}))}
-        return {name: expand(part[name]) for name in sorted(part)}
-
-    item = json.loads(json.dumps(item))
-    collect(item["doc"])
-    return expand(item["doc"])
-
-
-def test_figures_are_what_bokeh_writes(arrays):
-    white, hours = white_light(arrays), hours_of(arrays)
-    fit = fit_quick_transit(hours, white.flux)
-    for name, given in (("white_light", (arrays, fit)), ("spectrum", (arrays,)), ("spectroscopic", (arrays,))):
-        ours = in_full(getattr(interactive, f"draw_{name}")(*given))
-        assert ours == in_full(getattr(bokeh_figures, f"draw_{name}")(*given))
-        assert "Figure" in str(ours)
-
-
-def test_what_is_referred_to_has_been_written_before(arrays):
-    """The script reads a figure from its beginning to its end."""
-    known = set()
-
-    def read_on(part):
-        if isinstance(part, dict):
-            if part.get("type") == "object":
-                known.add(part["id"])
-            elif "id" in part:
-                assert part["id"] in known
-            part = list(part.values())
-        for one in part if isinstance(part, list) else ():
-            read_on(one)
-
-    fit = fit_quick_transit(hours_of(arrays), white_light(arrays).flux)
-    for item in (draw_spectroscopic(arrays), draw_white_light(arrays, fit)):
-        known.clear()
-        read_on(item["doc"]["roots"])
-        assert item["root_id"] in known
-
-
-def test_the_script_is_the_one_that_bokeh_would_include():
-    script = bokeh_script().strip()
-    assert len(script) > 500_000
-    assert script in "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)
-
-
-def test_a_figure_is_written_without_importing_bokeh():
-    script = "import sys, detectorist.modes.lrs.interactive, detectorist.report.page as page; page.bokeh_script()"
-    told = f"{script}; print('bokeh' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, timeout=120)
-    assert done.stdout.strip() == "False"
