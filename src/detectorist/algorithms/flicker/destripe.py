@@ -30,8 +30,8 @@ from detectorist.algorithms.images.sources import mask_sources
 from detectorist.algorithms.images.steep_light import tell_steep_light
 from detectorist.errors import ParameterError
 
-#: Part of an image that sources must cover for more rounds of looking for them, their number, and the part by which
-#: each has to find more.
+#: Part of a small image that sources must cover for more rounds of looking for them, their number, and the part by
+#: which each has to find more.
 CROWDED, CROWDED_ROUNDS, MORE = 0.25, 5, 0.01
 #: Shortest side of an image whose wide light is modelled.
 WIDE_LIGHT_FROM_PIX = 512
@@ -261,9 +261,9 @@ def _look_again(image, bad, tier, settings):
     """Return a sketch of the noise, and sources in the image without it; in rounds where they cover much of it.
 
     Light that is not masked is in part taken for noise, output by output, and missed again in what is left: of a galaxy
-    as large as the frame each round finds more.
+    as large as the frame each round finds more. Where wide light is modelled, it is found by that: pixels count more.
     """
-    for _ in range(CROWDED_ROUNDS):
+    for _ in range(1 if _models_wide_light(bad.shape) else CROWDED_ROUNDS):
         covered = (tier > 0).mean()
         sketch = estimate_flicker_coarsely(image, bad | (tier > 0), **settings)
         found = mask_sources(image - sketch.total(), bad, level_rows=False).tier

@@ -30,9 +30,9 @@ ROWS, COLUMNS, NODE_PIX = 16, 32, 48
 COUPLED_ROWS = 3
 #: Expected light of a node as a multiple of the light seen there, and the change to the next node over light seen.
 LIGHT, CHANGE = 10.0, 0.4
-#: Light that is always allowed, in standard deviations of a pixel: without reference pixels, slow noise would pass for
-#: it; with them, a gradient of the sky must not pass for noise.
-LEAST_LIGHT, LEAST_BESIDE_REFERENCES = 0.05, 0.5
+#: Light that is always allowed, and the part of it over which changes count, in standard deviations of a pixel:
+#: without reference pixels, slow noise would pass for it; with them, a gradient of the sky must not pass for noise.
+LEAST_LIGHT, LEAST_BESIDE_REFERENCES = (0.05, 0.05), (0.5, 0.1)
 #: Variance that unknown light adds to a bin, over that of the noise there, from which a field is crowded; and the
 #: change of light over light seen in such a field, of the wings of stars.
 CROWDED, CROWDED_CHANGE = 2.0, 1.0
@@ -342,9 +342,10 @@ def _prior_of_nodes(shape, expected, white, least, *, change=CHANGE):
     )
     # Less light than elsewhere is light as well: of a wisp that was subtracted too strongly.
     seen = np.clip(np.abs(seen), 0, BRIGHTEST * white)
-    prior = sparse.diags((LIGHT * seen + least * white).ravel() ** -2.0)
+    allowed, smooth = least
+    prior = sparse.diags((LIGHT * seen + allowed * white).ravel() ** -2.0)
     # Of light over what is expected: that all of a galaxy is brighter than thought must not cost more than of a node.
-    part = (change * (seen + least * white)).ravel()
+    part = (change * (seen + smooth * white)).ravel()
     number = np.arange(seen.size).reshape(seen.shape)
     for pair in ((number[1:], number[:-1]), (number[:, 1:], number[:, :-1])):
         one, other = (each.ravel() for each in pair)
