@@ -57,6 +57,8 @@ agree with these to 0.01-0.05 %. The two between are darker by 0.1 to 0.2 %: lig
 
 **Rows.** With all sources subtracted by truth and every pixel used, the same estimator reaches 0.00067 and 0.00068 DN/s
 on seeds 4101 and 4105 (the white noise of the pixels of a row is removed in part, so this is below their mean error).
+On seed 4202 steep light of the big galaxy is left masked in rows that hold little else, so that edge-on galaxies along
+the rows and filaments keep their light; used, it would leave 0.00072 there.
 
 **Big galaxy.** It covers an output from edge to edge over hundreds of rows. On seed 4104, with four times the usual
 1/f noise, the steps at the borders of that output leave about 0.2 % of the galaxy's light unknown (standard
