@@ -301,6 +301,11 @@ def place_for(data: np.ndarray) -> np.ndarray | None:
     return data if data.flags.writeable and data.dtype == np.float32 else None
 
 
+def writable(array: np.ndarray) -> np.ndarray:
+    """Return `array`, or a copy where it is a read-only view of a file."""
+    return array if array.flags.writeable else array.copy()
+
+
 def errors(model: JwstDataModel) -> np.ndarray:
     """Return ERR, NaN ("unknown") where the model has none: recent datamodels do not make one."""
     err = getattr(model, "err", None)

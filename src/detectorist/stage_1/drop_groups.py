@@ -91,8 +91,7 @@ class DropGroupsStep(DetectoristStep):
         else:
             size, file = model.data.shape[1], models.describe(model)
             chosen = indices_to_drop(wanted, size, name="drop_groups", of="groups", file=file)
-        # What `open_input` returns is the step's own, but an array in a file may not be there to be written to.
-        flags = flags if flags.flags.writeable else flags.copy()
+        flags = models.writable(flags)  # the step's own, as `open_input` returned them
         flags[:, chosen] |= dq.DO_NOT_USE
         model.groupdq = flags
         return self.complete(

@@ -35,7 +35,7 @@ class FlagShowersStep(DetectoristStep):
         found = find_showers(model.data, flags, ~unusable)
         first = int(model.meta.exposure.integration_start or 1)
         if found.hit.any():
-            flags = flags if flags.flags.writeable else flags.copy()
+            flags = models.writable(flags)
             flags[found.hit] |= dq.JUMP_DET
             model.groupdq = flags
         integrations = np.flatnonzero(found.hit.any(axis=1))

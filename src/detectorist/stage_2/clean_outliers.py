@@ -138,7 +138,7 @@ def write_back(
 
     Returns [(array, where, what stood there)], in the order of writing.
     """
-    data, err, flags = (writable(array) for array in (model.data, err, flags))
+    data, err, flags = (models.writable(array) for array in (model.data, err, flags))
     written = [(array, found.replaced, array[found.replaced]) for array in (data, err, flags)]
     data[found.replaced], err[found.replaced] = found.values, found.errors
     flags[found.replaced] |= dq.OUTLIER
@@ -146,11 +146,6 @@ def write_back(
     flags[found.unusable] |= dq.DO_NOT_USE
     model.data, model.err, model.dq = data, err, flags
     return written
-
-
-def writable(array: np.ndarray) -> np.ndarray:
-    """Return `array`, or a copy where it is a read-only view of a file."""
-    return array if array.flags.writeable else array.copy()
 
 
 def summarise(found: profile.Cleaning) -> str:
