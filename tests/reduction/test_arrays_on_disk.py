@@ -1,17 +1,9 @@
-"""Arrays in files: indexed as arrays, written as products without being in memory together."""
-
-import gc
+"""Arrays in files, indexed as arrays."""
 
 import numpy as np
 import pytest
-from astropy.io import fits
-from stdatamodels.jwst.datamodels import CubeModel
 
-from detectorist.campaign import memory
-from detectorist.reduction import arrays_on_disk
 from detectorist.reduction.arrays_on_disk import ArrayOnDisk
-
-ARRAYS = ("data", "err", "dq", "var_poisson", "var_rnoise")
 
 
 @pytest.fixture
@@ -69,48 +61,3 @@ def test_rows_come_in_any_order(rng, tmp_path):
     np.testing.assert_array_equal(array.mapped(), cube)
     with pytest.raises(ValueError, match="read-only"):
         array.mapped()[:] = 0
-
-
-def rates(n_ints, keep):
-    """Rates, each array made by `keep`."""
-    model = CubeModel()
-    for name in ARRAYS:
-        values = np.arange(n_ints * 7_200).reshape(n_ints, 100, 72)
-        array = (values * 97_003).astype(np.uint32) if name == "dq" else values.astype(np.float32)
-        setattr(model, name, keep(name, array))
-    return model
-
-
-@pytest.fixture
-def on_disk(tmp_path):
-    def keep(name, array):
-        kept = ArrayOnDisk(tmp_path / f"{name}_{len(array)}", array.shape, array.dtype)
-        kept.append(array)
-        return kept.mapped()
-
-    return keep
-
-
-def test_a_model_on_disk_is_written_as_one_in_memory(on_disk, tmp_path):
-    arrays_on_disk.save(rates(4, on_disk), tmp_path / "disk.fits")
-    arrays_on_disk.save(rates(4, lambda name, array: array), tmp_path / "memory.fits")
-    with fits.open(tmp_path / "disk.fits", checksum=True) as one, fits.open(tmp_path / "memory.fits") as other:
-        assert [hdu.name for hdu in one] == [hdu.name for hdu in other]
-        for mine, usual in zip(one[1:-1], other[1:-1], strict=True):
-            assert mine.header["DATASUM"] == usual.header["DATASUM"]
-            assert list(mine.header) == list(usual.header)
-            np.testing.assert_array_equal(mine.data, usual.data)
-    with CubeModel(tmp_path / "disk.fits") as read:
-        assert read.data.shape == (4, 100, 72)
-        assert read.meta.filename == "disk.fits"
-
-
-def test_writing_takes_no_memory_of_a_whole_array(on_disk, tmp_path):
-    model = rates(400, on_disk)  # 11.5 MB an array
-    arrays_on_disk.save(rates(2, on_disk), tmp_path / "first.fits")  # what is imported on the way
-    memory.reset_peak()
-    before = memory.resident_bytes()
-    arrays_on_disk.save(model, tmp_path / "rates.fits")
-    assert memory.peak_bytes() - before < 0.5 * model.data.nbytes
-    gc.collect()
-    assert memory.resident_bytes() - before < 0.5 * model.data.nbytes

@@ -94,3 +94,39 @@ def test_a_product_without_a_key_is_known_by_its_content(make_lrs_rateints, tmp_
     path = products.write_model(make_lrs_rateints(2, 4, 40), tmp_path / "a_rateints.fits")
     assert content_keys.is_whole(path)
     assert not content_keys.is_whole(path, "abc")
+
+
+def test_a_product_is_recognised_by_its_header_which_holds_the_hash_of_the_rest(product):
+    told = content_keys.product_hash(product)
+    assert content_keys.has_hash(product, told)
+    whole = product.read_bytes()
+    for place in (400, len(whole) // 2, len(whole) - 3000):
+        changed = bytearray(whole)
+        changed[place] ^= 1
+        product.write_bytes(changed)
+        assert not content_keys.has_hash(product, told), place
+    product.write_bytes(whole)
+    assert content_keys.has_hash(product, told)
+    content_keys.seal(product, "another key")
+    assert not content_keys.has_hash(product, told)
+
+
+@pytest.mark.parametrize("content", [b"", b"some text", b"S" * 9000])
+def test_other_files_are_recognised_by_all_of_their_content(content, tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    told = content_keys.product_hash(path)
+    assert content_keys.has_hash(path, told)
+    path.write_bytes(content + b".")
+    assert not content_keys.has_hash(path, told)
+
+
+def test_a_file_that_took_over_the_seal_of_another_is_recognised_by_all_of_its_content(product, tmp_path):
+    """Keywords that a datamodel does not know go on from file to file."""
+    heir = tmp_path / "heir.fits"
+    with fits.open(product) as hdus:
+        hdus["SCI"].data += 1
+        hdus.writeto(heir)
+    assert fits.getval(heir, "DT_HASH")
+    assert not content_keys.product_hash(heir).startswith("header:")
+    assert content_keys.has_hash(heir, content_keys.product_hash(heir))

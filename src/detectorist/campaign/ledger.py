@@ -18,6 +18,7 @@ from typing import Any
 
 from detectorist.errors import InputError, OutputError
 from detectorist.modes.job import CRASHED, DONE, FINAL, RUNNING, WAITING, InputFile, Job, JobRecord, Product
+from detectorist.reduction.content_keys import has_hash
 from detectorist.reduction.file_hash import file_hash
 from detectorist.reduction.products import require_no_link
 
@@ -317,6 +318,6 @@ def products_are_whole(entry: Entry) -> bool:
         if status.st_size != product.size:
             return False
         untouched = (status.st_mtime_ns, status.st_ctime_ns) == (product.mtime_ns, product.ctime_ns)
-        if not untouched and file_hash(path) != product.sha256:
+        if not untouched and not has_hash(path, product.sha256):
             return False
     return entry.state in FINAL and (entry.state != DONE or bool(entry.record.products))

@@ -23,6 +23,7 @@ from detectorist.interruption import require_not_interrupted
 from detectorist.modes import load_mode
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, InputFile, Job, JobRecord, Outcome, Product
 from detectorist.product_names import is_fits
+from detectorist.reduction.content_keys import product_hash
 from detectorist.reduction.file_hash import FRESH_NS, file_hash
 from detectorist.reduction.garbage_collection import freeze_imports, freeze_what_was_loaded
 from detectorist.reduction.products import write_text
@@ -165,7 +166,7 @@ def describe_product(folder: Path, path: Path) -> Product:
     """Return the ledger's description of a product, by which it is recognised later."""
     status = path.stat()
     return Product(
-        str(path.relative_to(folder)), status.st_size, status.st_mtime_ns, status.st_ctime_ns, file_hash(path)
+        str(path.relative_to(folder)), status.st_size, status.st_mtime_ns, status.st_ctime_ns, product_hash(path)
     )
 
 

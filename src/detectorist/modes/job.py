@@ -92,6 +92,7 @@ class Product:
         Bytes, and times of the last change of content and of anything: the second changes even if a file is damaged and
         its time set back.
     sha256 : str
+        Of the file, or of its header: `content_keys.product_hash`.
     """
 
     path: str

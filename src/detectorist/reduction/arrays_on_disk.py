@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import math
 import mmap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
-from stdatamodels import fits_support
-from stdatamodels.jwst.datamodels import JwstDataModel
 
 
 class ArrayOnDisk:
@@ -68,46 +64,7 @@ class ArrayOnDisk:
         return np.array(np.memmap(self.path, self.dtype, "r", offset, shape)[rest])
 
 
-def save(model: JwstDataModel, path: Path) -> None:
-    """Write a model as its own `save` does, with checksums; of arrays on disk a few integrations are in memory."""
-    if not any(_mapping_of(array) for array in model.instance.values()):
-        model.save(str(path), checksum=True)
-        return
-    model.on_save(str(path))
-    hdus = fits_support.to_fits(model.instance, model.schema)
-    in_parts = [_ImageInParts(hdu.data, hdu.header, uint=True) if _mapping_of(hdu.data) else hdu for hdu in hdus]
-    fits.HDUList(in_parts).writeto(path, checksum=True)
-
-
-class _ImageInParts(fits.ImageHDU):
-    """An image that is written integration by integration; astropy converts the byte order of copies of all of it."""
-
-    def _calculate_datasum(self) -> int:
-        total = 0
-        for part in self._parts():  # of whole words, whose sum does not depend on their order
-            total = self._compute_checksum(part.ravel().view(np.uint8), total)
-        return total
-
-    def _writedata_internal(self, fileobj: Any) -> int:
-        for part in self._parts():
-            fileobj.writearray(part)
-        return self.data.nbytes
-
-    def _parts(self) -> Iterator[np.ndarray]:
-        """Yield integrations as FITS stores them: big-endian, unsigned integers with half of their range subtracted."""
-        stored = self.data.dtype
-        is_offset = stored.kind == "u" and stored.itemsize > 1
-        mapping = _mapping_of(self.data)
-        for plane in self.data:
-            if is_offset:
-                yield (plane ^ stored.type(1 << (8 * stored.itemsize - 1))).astype(stored.newbyteorder(">"))
-            else:
-                yield plane.astype(stored.newbyteorder(">"))
-            if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
-                mapping.madvise(mmap.MADV_DONTNEED)
-
-
-def _mapping_of(array: Any) -> mmap.mmap | None:
+def mapping_of(array: Any) -> mmap.mmap | None:
     """Return the mapped file that an array is read from, if it is one that cannot be written to."""
     if not isinstance(array, np.ndarray) or array.flags.writeable:
         return None

@@ -19,6 +19,9 @@ from detectorist.reduction.file_hash import file_hash
 #: Keywords of a product: what it was made from, a hash of its content as it was written, and who made it.
 KEYWORD, HASH_KEYWORD, VERSION_KEYWORD = "DT_KEY", "DT_HASH", "DT_VERS"
 _CHUNK_BYTES = 1 << 20
+#: Bytes of a block of a FITS file and of a card, and what the hash of a product begins with that is one of its header.
+_BLOCK_BYTES, _CARD_BYTES = 2880, 80
+_OF_HEADER = "header:"
 #: Minus zero, in 32 bits of ones' complement.
 _ALL_ONES = (1 << 32) - 1
 #: Packages whose release can change a product.
@@ -66,11 +69,15 @@ def data_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def seal(path: Path, key: str | None) -> None:
-    """Write into a new product its key, a hash of its content, the version of this package, and FITS checksums."""
+def seal(path: Path, key: str | None, *, digest: str | None = None) -> None:
+    """Write into a new product its key, a hash of its content, the version of this package, and FITS checksums.
+
+    digest : str, optional
+        The hash, where it is known already: `model_files.save`.
+    """
     from astropy.io import fits
 
-    digest, start = _hash_of_content(path), _end_of_header(path)
+    digest, start = digest or _hash_of_content(path), _end_of_header(path)
     with open(path, "rb") as handle:
         first = fits.PrimaryHDU(header=fits.Header.fromstring(handle.read(start)))
     header = first.header
@@ -112,18 +119,45 @@ def is_whole(product: Path, key: str | None = None) -> bool:
             header, length = hdus[0].header, hdus[0].fileinfo()["datLoc"]
             if key is not None and header.get(KEYWORD) != key:
                 return False
-            return _is_whole_header(product, length) and header.get(HASH_KEYWORD) == _hash_of_content(product)
+        with open(product, "rb") as handle:
+            is_whole_header = _adds_up(handle.read(length))
+        return is_whole_header and header.get(HASH_KEYWORD) == _hash_of_content(product)
     except InputError:
         return False
 
 
-def _is_whole_header(path: Path, length: int) -> bool:
+def _adds_up(header: bytes) -> bool:
     """Return whether the words of a header without data add up as the FITS standard (4.0, section 4.4.2.7) requires."""
-    with open(path, "rb") as handle:
-        total = int(np.frombuffer(handle.read(length), ">u4").sum(dtype=np.uint64))
+    total = int(np.frombuffer(header, ">u4").sum(dtype=np.uint64))
     while total > _ALL_ONES:
         total = (total & _ALL_ONES) + (total >> 32)
     return total == _ALL_ONES
+
+
+def product_hash(path: Path) -> str:
+    """Return what a file that has just been written is recognised by: `has_hash`.
+
+    Of a product with our seal it is a hash of the first header, which holds that of all the rest; of others a hash of
+    the file.
+    """
+    header = _sealed_header(path)
+    return file_hash(path) if header is None else _OF_HEADER + hashlib.sha256(header).hexdigest()
+
+
+def has_hash(path: Path, told: str) -> bool:
+    """Return whether a file has the content that `product_hash` was told of."""
+    return product_hash(path) == told and (not told.startswith(_OF_HEADER) or is_whole(path))
+
+
+def _sealed_header(path: Path) -> bytes | None:
+    """Return the first header of a file with our seal; None of another file, or where the header has been changed."""
+    header = b""
+    with open(path, "rb") as handle:
+        while len(block := handle.read(_BLOCK_BYTES)) == _BLOCK_BYTES and header[:1] in (b"", b"S"):
+            header += block
+            if any(block[at : at + 8] == b"END     " for at in range(0, _BLOCK_BYTES, _CARD_BYTES)):
+                return header if HASH_KEYWORD.ljust(8).encode() in header and _adds_up(header) else None
+    return None
 
 
 def made_by(product: Path) -> str | None:

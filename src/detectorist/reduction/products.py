@@ -50,11 +50,10 @@ def write_model(model: JwstDataModel, target: Path, *, never_over: Any = None, k
     """
     if isinstance(never_over, str | Path) and target.exists() and target.samefile(never_over):
         raise PlaceTaken(f"{target}: would overwrite the input; choose another output folder")
-    from detectorist.reduction import arrays_on_disk
+    from detectorist.reduction import model_files
 
     with whole_file(target) as partial:
-        arrays_on_disk.save(model, partial)
-        content_keys.seal(partial, key)
+        content_keys.seal(partial, key, digest=model_files.save(model, partial))
     return target
 
 
