@@ -7,6 +7,7 @@ CPU time in every process.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
@@ -17,21 +18,39 @@ from typing import Any
 REPLACED = ("scipy.stats", "scipy.signal")
 
 
+#: One thread loads; others wait for it. It may ask again itself: packages import parts of themselves.
+_LOADING = threading.RLock()
+#: Modules that are being loaded.
+_STARTED: set[str] = set()
+
+
 class LoadedOnUse(ModuleType):
     """A module that runs its code when something of it is asked for.
 
-    `importlib.util.LazyLoader` would run it when anyone looks for `__file__`, as `inspect` does in all modules.
+    `importlib.util.LazyLoader` would run it when anyone looks for `__file__`, as `inspect` does in all modules, and
+    before Python 3.12 shows other threads a module half loaded.
     """
 
     def __getattr__(self, name: str) -> Any:
         """Load the module and return what is asked for."""
         if name.startswith("__") and name != "__all__":  # which `from ... import *` asks for
             raise AttributeError(name)
-        self.__class__ = ModuleType  # type: ignore[assignment]
-        assert self.__spec__ is not None
-        assert self.__spec__.loader is not None
-        self.__spec__.loader.exec_module(self)
-        return getattr(self, name)
+        with _LOADING:
+            if type(self) is LoadedOnUse and self.__name__ not in _STARTED:
+                _load(self)
+        return ModuleType.__getattribute__(self, name)
+
+
+def _load(module: ModuleType) -> None:
+    """Run the code of a module; it is an ordinary one from when all of it has run, or it failed."""
+    assert module.__spec__ is not None
+    assert module.__spec__.loader is not None
+    _STARTED.add(module.__name__)
+    try:
+        module.__spec__.loader.exec_module(module)
+    finally:
+        _STARTED.discard(module.__name__)
+        module.__class__ = ModuleType  # type: ignore[assignment]
 
 
 def defer_replaced_packages() -> None:

@@ -67,3 +67,23 @@ print(stats.__name__, stats.norm.cdf(0), type(stats).__name__, stats.__spec__.lo
 
 def test_a_package_waits_with_its_own_loader_and_once():
     assert run(ASKED_BEFORE) == ["module 1", "scipy.stats 0.5 module True"]
+
+
+THREADS = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from detectorist.waiting_packages import defer_replaced_packages
+defer_replaced_packages()
+import scipy.signal, scipy.stats
+together = Barrier(8)
+def use(number):
+    together.wait()
+    return scipy.stats.norm.cdf(0), callable(scipy.signal.oaconvolve)
+with ThreadPoolExecutor(8) as pool:
+    print(set(pool.map(use, range(8))) == {(0.5, True)}, type(scipy.stats).__name__)
+"""
+
+
+def test_threads_that_use_a_package_first_at_the_same_moment_all_find_it_whole():
+    assert run(THREADS) == ["True module"]
