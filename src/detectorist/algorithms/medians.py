@@ -11,3 +11,9 @@ def median(values: np.ndarray) -> float:
 
     row = np.ascontiguousarray(values, float).ravel()
     return float(kernels.median_of_row(row, np.empty(row.size + 1), np.empty(kernels.SAMPLE)))
+
+
+def typed_median(values: np.ndarray) -> np.floating:
+    """Return `np.median(values)`, any shape: the same bits, as float32 for values of that type, or else as float64."""
+    kind = np.float32 if np.asarray(values).dtype == np.float32 else np.float64
+    return kind(median(values))

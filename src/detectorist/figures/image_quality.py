@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from detectorist.algorithms.images.patches import nanmedian
+from detectorist.algorithms.medians import typed_median
 from detectorist.figures.style import COLOURS, new_figure
 
 #: Standard error of a median of many values over that of their mean.
@@ -62,7 +63,7 @@ def white_level(image: np.ndarray, mask: np.ndarray) -> float:
     difference = difference[np.isfinite(difference)]
     if not difference.size:
         return float("nan")
-    sigma = np.median(np.abs(difference)) / (0.6745 * np.sqrt(2))
+    sigma = typed_median(np.abs(difference)) / (0.6745 * np.sqrt(2))
     count = np.isfinite(free).sum(axis=1)
     return float(np.mean((MEDIAN_OVER_MEAN * sigma) ** 2 / count[count > 0]))
 

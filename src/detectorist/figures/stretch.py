@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib import colormaps
 
+from detectorist.algorithms.medians import typed_median
 from detectorist.figures.style import DIFFERENCE_CMAP, IMAGE_CMAP, shrink
 
 #: Pixels of an image along its longer side.
@@ -65,15 +66,12 @@ class Stretch:
 
     def ticks(self) -> list[float]:
         """Return values for a colour bar: round values, the roundest first, far enough apart to be legible."""
-        found: list[float] = []
-        for value in _round_values(self.low, self.high):
-            place = self._place(value)
-            if all(abs(place - self._place(other)) > LEAST_APART for other in found):
-                found.append(value)
+        values = list(_round_values(self.low, self.high))
+        found: dict[float, float] = {}
+        for value, place in zip(values, self.scale(np.array(values)).tolist(), strict=True):
+            if all(abs(place - other) > LEAST_APART for other in found.values()):
+                found[value] = place
         return sorted(found)
-
-    def _place(self, value: float) -> float:
-        return float(self.scale(np.array([value]))[0])
 
     def bend(self, values: np.ndarray) -> np.ndarray:
         """Return the transformed values, linear in colour: their asinh, or themselves where the stretch is linear."""
@@ -94,9 +92,9 @@ def stretch_of(*images: np.ndarray, top: float = 99.8) -> Stretch:
     finite = np.concatenate([_finite(image) for image in images])
     if not finite.size:
         return Stretch(0.0, 1.0)
-    level = float(np.median(finite))
+    level = float(typed_median(finite))
     below = finite[finite <= level]
-    noise = 1.4826 * float(np.median(level - below)) or 1e-12
+    noise = 1.4826 * float(typed_median(level - below)) or 1e-12
     high = max(float(np.percentile(finite, top)), level + 4 * noise)
     low = max(level - 4 * noise, float(finite.min()))
     return Stretch(low, high, soft=2 * noise, middle=level) if high > low else Stretch(low, low + 1)

@@ -8,6 +8,7 @@ import numpy as np
 from stdatamodels.jwst.datamodels import RampModel
 
 from detectorist import models
+from detectorist.algorithms.medians import typed_median
 from detectorist.algorithms.ramps import ktc
 from detectorist.stage_1.nircam_readout import saturation_level, times_of_groups
 from detectorist.step import DetectoristStep
@@ -49,7 +50,7 @@ class SubtractKtcStep(DetectoristStep):
             self.draw(lambda: draw_offsets(offsets.offset, offsets.measured, np.asarray(model.data[0, 0])), model)
         unmeasured = int((~offsets.measured).sum())
         differences = (offsets.offset - offsets.offset.mean(axis=0))[offsets.measured]
-        rms = float(np.median(np.abs(differences)) * 1.4826) if len(model.data) > 1 and differences.size else 0.0
+        rms = float(typed_median(np.abs(differences)) * 1.4826) if len(model.data) > 1 and differences.size else 0.0
         return self.complete(
             model,
             f"offsets of {rms:.1f} DN rms from integration to integration subtracted, {unmeasured} ramps without one",

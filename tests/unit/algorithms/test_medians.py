@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from detectorist.algorithms._medians_nb import median_near
-from detectorist.algorithms.medians import median
+from detectorist.algorithms.medians import median, typed_median
 
 KINDS = {
     "normal": lambda rng, shape: rng.normal(size=shape),
@@ -53,3 +53,12 @@ def test_medians_near_a_guess_are_those_of_numpy_also_where_it_is_wrong(kind, n,
     values = KINDS[kind](np.random.default_rng(n), (3, n))
     found = [median_near(row, guess, reach, np.empty(n + 1)) for row in values]
     np.testing.assert_array_equal(found, np.median(values, axis=1))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int32])
+@pytest.mark.parametrize("n", [4, 5, 5000, 5001])
+def test_a_typed_median_has_the_type_that_numpy_gives_it(kind, n):
+    values = (100 * np.random.default_rng(n).normal(size=n)).astype(kind)
+    found, expected = typed_median(values), np.median(values)
+    assert found.dtype == expected.dtype
+    assert found == expected

@@ -15,6 +15,8 @@ from numba import njit
 #: Processes of the mixture. Fixed, so that the compiler unrolls; idle ones have variance 0.
 N_STATES = 4
 N_PAIRS = 10
+#: Sets of values on the same pixels that are smoothed side by side.
+N_BESIDE = 16
 _NOTHING, _NO_MATRIX = (0.0,) * 4, (0.0,) * 10
 
 
@@ -68,6 +70,74 @@ def smooth(means, counts, white, variance, factors, n_blocks, want_spread, line,
             info, spread[t] = _joined_information(info, g, inverse)
             info = _decayed_matrix(info, factor)
         adjoint = _decayed(adjoint, factor)
+
+
+@njit(cache=True, nogil=True)
+def smooth_many(means, counts, white, variance, factors, n_blocks, lines):
+    """Fill `lines` (n_sets, n) as `smooth` fills `line`, bit for bit, for sets of means (n_sets, n) of the same counts.
+
+    What a datum changes does not depend on its value: covariances are followed once for all sets.
+    """
+    n_sets, n = means.shape
+    gains, inverses = np.empty((n, N_STATES)), np.empty(n)
+    _filter_gains(counts, white, variance, factors, n_blocks, gains, inverses)
+    values, scaled = np.empty((n, N_BESIDE), np.float32), np.empty((n, N_BESIDE))
+    for first in range(0, n_sets, N_BESIDE):
+        last = min(first + N_BESIDE, n_sets)
+        values[:] = 0.0
+        for k in range(first, last):
+            for t in range(n):
+                values[t, k - first] = means[k, t]
+        _smooth_beside(values, scaled, gains, inverses, factors, n_blocks)
+        for k in range(first, last):
+            for t in range(n):
+                lines[k, t] = values[t, k - first]
+
+
+@njit(cache=True, nogil=True)
+def _filter_gains(counts, white, variance, factors, n_blocks, gains, inverses):
+    """Fill the covariance of state and level, and one over the variance of an innovation, at every block."""
+    along, across, prior = _four(factors[0]), _four(factors[1]), _four(variance)
+    cov = _diagonal(prior)
+    for t in range(counts.size):
+        if t > 0:
+            _, cov = _predicted(_NOTHING, cov, prior, across if t % n_blocks == 0 else along)
+        g = _row_sums(cov)
+        for i in range(N_STATES):
+            gains[t, i] = g[i]
+        inverses[t] = counts[t] / (counts[t] * _sum(g) + white)  # 0 in gaps
+        _, cov = _updated(_NOTHING, cov, g, 0.0, inverses[t])
+
+
+@njit(cache=True, nogil=True)
+def _smooth_beside(values, scaled, gains, inverses, factors, n_blocks):
+    """Replace values (n, N_BESIDE) by the posterior mean of the sum of the processes; `scaled` is room as large."""
+    s0, s1, s2, s3 = np.zeros((4, N_BESIDE))
+    n = len(values)
+    for t in range(n):
+        f = factors[1] if t % n_blocks == 0 else factors[0]
+        f0, f1, f2, f3 = f[0], f[1], f[2], f[3]
+        g0, g1, g2, g3 = gains[t, 0], gains[t, 1], gains[t, 2], gains[t, 3]
+        inverse, line, change = inverses[t], values[t], scaled[t]
+        for k in range(N_BESIDE):
+            a, b, c, d = s0[k] * f0, s1[k] * f1, s2[k] * f2, s3[k] * f3
+            level = a + b + c + d
+            step = (line[k] - level) * inverse
+            line[k] = level
+            change[k] = step
+            s0[k], s1[k], s2[k], s3[k] = a + g0 * step, b + g1 * step, c + g2 * step, d + g3 * step
+    s0[:], s1[:], s2[:], s3[:] = 0.0, 0.0, 0.0, 0.0
+    for t in range(n - 1, -1, -1):
+        f = factors[1] if t % n_blocks == 0 else factors[0]
+        f0, f1, f2, f3 = f[0], f[1], f[2], f[3]
+        g0, g1 = np.float64(np.float32(gains[t, 0])), np.float64(np.float32(gains[t, 1]))
+        g2, g3 = np.float64(np.float32(gains[t, 2])), np.float64(np.float32(gains[t, 3]))
+        inverse, line, change = inverses[t], values[t], scaled[t]
+        for k in range(N_BESIDE):
+            step = change[k] - inverse * (g0 * s0[k] + g1 * s1[k] + g2 * s2[k] + g3 * s3[k])
+            a, b, c, d = s0[k] + step, s1[k] + step, s2[k] + step, s3[k] + step
+            line[k] = line[k] + (g0 * a + g1 * b + g2 * c + g3 * d)
+            s0[k], s1[k], s2[k], s3[k] = a * f0, b * f1, c * f2, d * f3
 
 
 @njit(cache=True, nogil=True)

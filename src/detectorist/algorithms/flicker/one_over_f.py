@@ -21,6 +21,7 @@ from detectorist.algorithms.byte_order import native
 from detectorist.algorithms.flicker.star_light import light_fit
 from detectorist.algorithms.flicker.stripe_models import Stripes, estimate_spectrum, estimate_stripes, scaled_noise
 from detectorist.algorithms.images.halo import separate_star
+from detectorist.algorithms.medians import typed_median
 from detectorist.algorithms.ramps.ktc import measure_ktc
 from detectorist.algorithms.spectra.outliers import flag_outliers
 from detectorist.errors import TooFewPixels
@@ -238,11 +239,11 @@ def noisy_pixels(residual: np.ndarray, mask: np.ndarray) -> np.ndarray:
     count[:, 1:] = both.sum(axis=0)
     local = ndimage.uniform_filter(square, 5) / np.maximum(ndimage.uniform_filter(count, 5), 1e-6)
     known = local[count > 0]
-    return local > NOISY**2 * np.median(known) if known.size else np.zeros(local.shape, bool)
+    return local > NOISY**2 * typed_median(known) if known.size else np.zeros(local.shape, bool)
 
 
 def _typical(values: np.ndarray) -> float:
-    return float(1.4826 * np.median(np.abs(values))) if values.size else np.inf
+    return float(1.4826 * typed_median(np.abs(values))) if values.size else np.inf
 
 
 def _one_by_one(cube, mask, estimate) -> StripeStack:

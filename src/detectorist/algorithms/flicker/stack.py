@@ -16,6 +16,8 @@ from scipy import ndimage
 from scipy.optimize import nnls
 
 from detectorist.algorithms.flicker.smoother import FlickerNoise, Readout
+from detectorist.algorithms.images.patches import nanmedian
+from detectorist.algorithms.medians import typed_median
 from detectorist.errors import ParameterError, TooFewPixels
 
 #: Pixels averaged before the smoother. The white noise of a pixel hides what is faster.
@@ -92,7 +94,7 @@ def _inner_pixels(image, mask, clip_sigma):
     usable = np.isfinite(image) & ~mask
     values = np.where(usable, image, 0.0).astype(np.float32)
     left = values - _row_medians(values, usable)[:, None]
-    limit = clip_sigma * 1.4826 * np.median(np.abs(left[usable])) if usable.any() else 0.0
+    limit = clip_sigma * 1.4826 * typed_median(np.abs(left[usable])) if usable.any() else 0.0
     usable &= np.abs(left) <= limit
     return np.where(usable, values, np.float32(0)), usable
 
@@ -141,7 +143,7 @@ def _unresolved(inner, noise, readout) -> float:
     for values, usable in inner:
         if not usable.any():
             continue
-        level = float(np.median(values[usable]))
+        level = float(typed_median(values[usable]))
         run = SmootherRun(noise, readout, values.shape, BLOCK_PIX)
         offsets, nothing = np.full(values.shape[1], level, np.float32), np.zeros(values.shape, np.float32)
         pattern, variance = run.smooth(values, usable.astype(np.float32), offsets, nothing, np.inf, want_variance=True)
@@ -184,7 +186,7 @@ def _row_medians(values, usable):
     filled = np.where(usable, values, np.nan)
     medians = np.zeros(len(values), np.float32)
     known = usable.any(axis=1)
-    medians[known] = np.nanmedian(filled[known], axis=1)
+    medians[known] = nanmedian(filled[known], axis=1)
     return medians
 
 
@@ -254,7 +256,7 @@ def smooth_flicker(
     values = np.ascontiguousarray(image, np.float32)
     usable = np.isfinite(values) & ~mask
     weight = np.where(usable, 1 if weight is None else weight, 0).astype(np.float32)
-    level = float(np.median(values[usable]))
+    level = float(typed_median(values[usable]))
     offsets = np.full(nx, level, np.float32)
     first = SmootherRun(noise, readout, (ny, nx), 2 * BLOCK_PIX)
     limit = clip_sigma * np.sqrt(noise.white + noise.own.sum())
@@ -334,6 +336,12 @@ class SmootherRun:
         line, spread = np.zeros((2, means.size), np.float32)
         self.kernels.smooth(means, counts, self.white, self.own, self.factors, self.n_blocks, False, line, spread)
         return (means - line) * counts / self.white
+
+    def all_informed(self, means, counts):
+        """Return what `informed` does for values (n_sets, n_cells) on the same pixels: their gains are told once."""
+        lines = np.empty(means.shape, np.float32)
+        self.kernels.smooth_many(means, counts, self.white, self.own, self.factors, self.n_blocks, lines)
+        return (means - lines) * counts / self.white
 
     def _variances(self) -> np.ndarray:
         """Return the variances of the processes, none of them 0."""

@@ -9,6 +9,7 @@ covariance of white and 1/f noise: they are determined by changes within a row, 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from itertools import product
 from operator import itemgetter
 
@@ -42,11 +43,19 @@ def light_fit(noise: FlickerNoise | None, readout: Readout) -> Callable | None:
     """Return `fit_light` of `separate_star` for images of a known spectrum, None where no spectrum is known."""
     if noise is None or len(readout.outputs) > 1 or not noise.own.any():
         return None
-    return lambda image, weight, rings: fit_light(image, weight, rings, noise, readout=readout)
+    # Every round of one separation asks for the same pixels about the same star.
+    polar = cache(_polar_of_image)
+    return lambda image, weight, rings: fit_light(image, weight, rings, noise, readout=readout, polar=polar)
 
 
 def fit_light(
-    image: np.ndarray, weight: np.ndarray, rings: Rings, noise: FlickerNoise, *, readout: Readout
+    image: np.ndarray,
+    weight: np.ndarray,
+    rings: Rings,
+    noise: FlickerNoise,
+    *,
+    readout: Readout,
+    polar: Callable | None = None,
 ) -> np.ndarray:
     """Return the light, (ny, nx) float32, of an image from which that of `rings` was subtracted.
 
@@ -56,16 +65,18 @@ def fit_light(
         Where the light is, and its approximate brightness: amplitudes are expected to be of that order.
     noise : FlickerNoise
         Spectrum of the image, read through one output.
+    polar : callable, optional
+        Returns the polar coordinates of an image, (centre, shape) given; by default they are computed.
 
     Cost: a run of the smoother for each of some 100 shapes, on cells of pixels.
     """
     run = SmootherRun(noise, readout, image.shape, -(-image.shape[1] // CELLS_PER_ROW))
     means, counts = run.averages(np.ascontiguousarray(image, np.float32), weight)
     shapes = _shapes(rings, *run.centres())
-    informed = np.array([run.informed(one, counts) for one in shapes])
+    informed = run.all_informed(shapes, counts)
     normal, moment = informed @ shapes.T, informed @ means
     _, likeliest = max((_amplitudes(normal, moment, one) for one in _expectations(rings, noise)), key=itemgetter(0))
-    return _painted(rings, image.shape, likeliest)
+    return _painted(rings, image.shape, likeliest, polar or _polar_of_image)
 
 
 def _amplitudes(normal, moment, expected):
@@ -88,9 +99,15 @@ def _expectations(rings, noise):
         yield np.concatenate([of_rings, *[waves] * (2 * len(WAVES)), spikes])
 
 
-def _polar(rings, y, x):
+def _polar_of_image(centre, shape):
+    """Return `_polar` of the pixels of an image."""
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    return _polar(centre, y, x)
+
+
+def _polar(centre, y, x):
     """Return the distance from the star, and the waves around it."""
-    y, x = y - rings.centre[0], x - rings.centre[1]
+    y, x = y - centre[0], x - centre[1]
     radius = np.hypot(y, x)
     # Powers of exp(i angle): quicker than sines of every multiple.
     unit = (x + 1j * y) / np.maximum(radius, 1e-9)
@@ -111,17 +128,16 @@ def _hats(radius, radii):
 
 def _shapes(rings, y, x):
     """Return (n_shapes, n_cells) float32: every ring, then for every wave each third one, then spikes."""
-    radius, waves = _polar(rings, y, x)
+    radius, waves = _polar(rings.centre, y, x)
     wide = _hats(radius, rings.radii[::WAVE_RINGS])
     around = [wave * hat for wave in waves for hat in wide]
     return np.array([*_hats(radius, rings.radii), *around, *_spikes(radius, y - rings.centre[0])], np.float32)
 
 
-def _painted(rings, shape, amplitudes):
+def _painted(rings, shape, amplitudes, polar):
     """Return the light of the amplitudes, (ny, nx) float32."""
-    y, x = np.ogrid[: shape[0], : shape[1]]
-    radius, waves = _polar(rings, y, x)
-    spikes = _spikes(radius, y - rings.centre[0])
+    radius, waves = polar(rings.centre, shape)
+    spikes = _spikes(radius, np.arange(shape[0])[:, None] - rings.centre[0])
     of_rings, of_waves, of_spikes = np.split(amplitudes, [rings.radii.size, amplitudes.size - len(spikes)])
     light = np.interp(radius, rings.radii, of_rings)
     for wave, part in zip(waves, of_waves.reshape(len(waves), -1), strict=True):

@@ -8,9 +8,9 @@ along the ring there; limits allow for the small number of independent places on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
 
 import numpy as np
 from scipy import ndimage, optimize, special
@@ -33,7 +33,8 @@ MOST_FOUND = 5
 SEARCH_PIX = 1.5
 
 
-class PointSource(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class PointSource:
     """The image of a point source.
 
     image : ndarray of float, shape (n, n), n odd, source in the middle; flux 1 over all the sky.
@@ -56,7 +57,7 @@ class PointSource(NamedTuple):
             raise ValueError("the image of a point source has no peak in its middle")
         return cls(image, 2 * float(radii[below]))
 
-    @property
+    @cached_property
     def stamp(self) -> np.ndarray:
         """The disk on which fluxes are fitted: True within it, shape of the image."""
         middle = self.image.shape[0] // 2
@@ -69,14 +70,31 @@ class PointSource(NamedTuple):
         It is moved between pixels by the phases of its Fourier transform: splines of an image as narrow as two pixels
         make fluxes wrong by 1 to 3 %, several times the noise of a bright companion.
         """
-        whole, middle = np.zeros(shape), self.image.shape[0] // 2
-        column, row = round(place[0]), round(place[1])
-        phases = ndimage.fourier_shift(np.fft.fft2(self.image), (place[1] - row, place[0] - column))
-        moved = np.fft.ifft2(phases).real
-        y, x = np.indices(self.image.shape) - middle + np.array([row, column])[:, None, None]
-        inside = (y >= 0) & (y < shape[0]) & (x >= 0) & (x < shape[1])
-        whole[y[inside], x[inside]] = moved[inside]
+        whole = np.zeros(shape)
+        cut, light = self.within(place, shape)
+        whole[cut] = light
         return whole
+
+    def within(self, place: tuple[float, float], shape: tuple[int, int]) -> tuple[tuple[slice, slice], np.ndarray]:
+        """Return the part of an image (ny, nx) that a source of flux 1 at (x, y) reaches, and its light there."""
+        column, row = round(place[0]), round(place[1])
+        phases = ndimage.fourier_shift(self._transform, (place[1] - row, place[0] - column))
+        moved = np.fft.ifft2(phases).real
+        middle = self.image.shape[0] // 2
+        parts = [
+            _overlap(first - middle, n, size) for first, n, size in zip((row, column), moved.shape, shape, strict=True)
+        ]
+        return (parts[0][0], parts[1][0]), moved[parts[0][1], parts[1][1]]
+
+    @cached_property
+    def _transform(self) -> np.ndarray:
+        return np.fft.fft2(self.image)
+
+
+def _overlap(start: int, n: int, size: int) -> tuple[slice, slice]:
+    """Return which of `size` places `n` values from `start` on cover, and which of the values these are."""
+    first, last = min(max(start, 0), size), min(max(start + n, 0), size)
+    return slice(first, last), slice(first - start, last - start)
 
 
 @dataclass(frozen=True)
@@ -208,10 +226,11 @@ def measure_noise(
     known = np.isfinite(fluxes)
     for place in companions:
         known &= np.hypot(x - place[0], y - place[1]) > COMPANION_FWHM * fwhm_pix
-    radius = np.hypot(x - centre[0], y - centre[1])
+    radius, of_pixels = np.hypot(x - centre[0], y - centre[1])[known], fluxes[known]
+    middles = np.arange(FIRST_FWHM * fwhm_pix, radius.max(initial=0.0), fwhm_pix / 2)
     rows = []
-    for middle in np.arange(FIRST_FWHM * fwhm_pix, radius[known].max(initial=0.0), fwhm_pix / 2):
-        values = fluxes[known & (np.abs(radius - middle) <= fwhm_pix / 2)]
+    for middle, near in zip(middles, _near_rings(radius, fwhm_pix / 2, middles.size), strict=True):
+        values = of_pixels[near[np.abs(radius[near] - middle) <= fwhm_pix / 2]]
         # A ring of the width of a source has as many independent places as widths fit along it.
         n_places = values.size / fwhm_pix**2
         if n_places < LEAST_PLACES:
@@ -220,6 +239,15 @@ def measure_noise(
         factor = float(-special.stdtrit(n_places - 1, FALSE_ALARM)) * np.sqrt(1 + 1 / n_places)
         rows.append((middle, spread, spread * factor, n_places))
     return ContrastCurve(*np.array(rows, float).reshape(-1, 4).T)
+
+
+def _near_rings(radius: np.ndarray, step: float, n_rings: int) -> Iterator[np.ndarray]:
+    """Yield for each ring, `step` apart from `FIRST_FWHM` on, where in `radius` (n,) pixels are that may be on it."""
+    number = (radius / step).astype(np.uint16)
+    order = np.argsort(number, kind="stable")
+    starts = np.searchsorted(number[order], np.arange(int(2 * FIRST_FWHM) + n_rings + 3))
+    for ring in range(int(2 * FIRST_FWHM), int(2 * FIRST_FWHM) + n_rings):
+        yield order[starts[ring - 2] : starts[ring + 2]]
 
 
 def find_companions(fluxes: np.ndarray, centre: tuple[float, float], fwhm_pix: float) -> list[tuple[float, float]]:
@@ -243,8 +271,8 @@ def passed_flux(subtracted: SubtractedStar, source: PointSource, place: tuple[fl
     shape = subtracted.image.shape
     if not (0 <= place[0] <= shape[1] - 1 and 0 <= place[1] <= shape[0] - 1):
         return float("nan")
-    cut, light = _cut(place, shape, source), source.at(place, shape)
-    left, template = subtracted.passed(light)[cut], light[cut]
+    cut, template = source.within(place, shape)
+    left = subtracted.passed_within(template, cut)
     stamp = _disk(place, cut, source)
     used = np.isfinite(left) & stamp
     if _told(template[used]) < LEAST_KNOWN * _told(template[stamp]):
@@ -265,14 +293,17 @@ def fit_companion(
     shape = subtracted.image.shape
     if not all(SEARCH_PIX < one < n - 1 - SEARCH_PIX for one, n in zip(place, shape[::-1], strict=True)):
         raise ValueError(f"column {place[0]:.1f}, row {place[1]:.1f} is not in the image")
-    cut = _cut(place, shape, source)
-    disk, light = _disk(place, cut, source), source.at(place, shape)[cut]
+    cut, light = source.within(place, shape)
+    disk = _disk(place, cut, source)
     used = np.isfinite(subtracted.image[cut]) & disk
     if _told(light[used]) < LEAST_KNOWN * _told(light[disk]):
         raise ValueError(f"too few pixels are known at column {place[0]:.1f}, row {place[1]:.1f}")
     values = subtracted.image[cut][used]
 
     def template(where: np.ndarray) -> np.ndarray:
+        there, light = source.within((where[0], where[1]), shape)
+        if there == cut:
+            return subtracted.passed_within(light, cut)[used]
         return subtracted.passed(source.at((where[0], where[1]), shape))[cut][used]
 
     def residual(where: np.ndarray) -> np.ndarray:
@@ -315,15 +346,6 @@ def _fit_flux(values: np.ndarray, template: np.ndarray) -> tuple[float, float]:
     shape = template - template.mean()
     flux = float(shape @ values / (shape @ shape))
     return flux, float((values - flux * template).mean())
-
-
-def _cut(place: tuple[float, float], shape: tuple[int, int], source: PointSource) -> tuple[slice, slice]:
-    reach = source.image.shape[0] // 2
-    column, row = round(place[0]), round(place[1])
-    return (
-        slice(max(row - reach, 0), min(row + reach + 1, shape[0])),
-        slice(max(column - reach, 0), min(column + reach + 1, shape[1])),
-    )
 
 
 def _disk(place: tuple[float, float], cut: tuple[slice, slice], source: PointSource) -> np.ndarray:

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
+from detectorist.algorithms.median_filter import median_filter
+from detectorist.algorithms.medians import typed_median
 from detectorist.errors import TooFewPixels
 
 #: Width of the innermost ring, and by how much of its radius each one is wider than the one before.
@@ -114,7 +116,7 @@ def pixel_noise(image: np.ndarray, usable: np.ndarray) -> float:
     """Return the noise of a pixel from differences of neighbours along the rows; NaN without a usable pair."""
     both = usable[..., 1:] & usable[..., :-1]
     differences = (image[..., 1:] - image[..., :-1])[both]
-    return float(np.median(np.abs(differences)) * 1.4826 / np.sqrt(2)) if differences.size else np.nan
+    return float(typed_median(np.abs(differences)) * 1.4826 / np.sqrt(2)) if differences.size else np.nan
 
 
 def star_centre(image: np.ndarray, usable: np.ndarray) -> tuple[float, float]:
@@ -124,7 +126,7 @@ def star_centre(image: np.ndarray, usable: np.ndarray) -> tuple[float, float]:
     """
     weight = np.maximum(ndimage.gaussian_filter(usable.astype(float), 3.0), 1e-3)
     smooth = ndimage.gaussian_filter(np.where(usable, image, 0.0), 3.0) / weight
-    smooth -= np.median(smooth)
+    smooth -= typed_median(smooth)
     bright = smooth > 0.5 * smooth.max()
     if not bright.any():
         return (image.shape[0] - 1) / 2, (image.shape[1] - 1) / 2
@@ -182,10 +184,10 @@ def compact_sources(residual: np.ndarray, usable: np.ndarray) -> np.ndarray:
     source.
     """
     filled = np.where(usable, residual, 0.0).astype(np.float32)
-    high = np.where(usable, filled - ndimage.median_filter(filled, (1, ROW_MEDIAN_PIX)), 0.0)
+    high = np.where(usable, filled - median_filter(filled, (1, ROW_MEDIAN_PIX)), 0.0)
     weight = np.maximum(ndimage.gaussian_filter(usable.astype(np.float32), POINT_SIGMA_PIX), 0.2)
     smooth = ndimage.gaussian_filter(high, POINT_SIGMA_PIX) / weight
-    stands_out = np.abs(smooth) > POINT_CUT_SIGMA * 1.4826 * np.median(np.abs(smooth[usable]))
+    stands_out = np.abs(smooth) > POINT_CUT_SIGMA * 1.4826 * typed_median(np.abs(smooth[usable]))
     yy, xx = np.mgrid[-2:3, -2:3]
     return ndimage.binary_dilation(stands_out & usable, structure=np.hypot(yy, xx) <= 2)
 
@@ -195,11 +197,11 @@ def calm_weight(residual: np.ndarray, halo: np.ndarray, usable: np.ndarray, nois
 
     residual : (ny, nx), the image minus stripes and `halo`. noise : that of a pixel.
     """
-    sigma = 1.4826 * np.median(np.abs(residual[usable]))
+    sigma = 1.4826 * typed_median(np.abs(residual[usable]))
     square = np.where(usable, np.clip(residual, -20 * sigma, 20 * sigma) ** 2, 0.0)
     share = np.maximum(ndimage.uniform_filter(usable.astype(float), ROUGH_BOX_PIX), 1e-3)
     local = ndimage.uniform_filter(square, ROUGH_BOX_PIX) / share
-    usual = np.median(local[usable])
+    usual = typed_median(local[usable])
     if not (usual > 0 and noise > 0):
         return usable.astype(np.float32)
     rough, bright = local / usual, (halo - halo.min()) / noise
@@ -225,7 +227,7 @@ def even_weight(residual: np.ndarray, usable: np.ndarray) -> np.ndarray:
         share = ndimage.uniform_filter(count, box, mode="constant")
         mean = ndimage.uniform_filter(filled, box, mode="constant") / np.sqrt(np.maximum(share, 1e-6))
         told = share > LEAST_SHARE
-        usual = 1.4826 * np.median(np.abs(mean[told])) if told.any() else 0.0
+        usual = 1.4826 * typed_median(np.abs(mean[told])) if told.any() else 0.0
         if usual > 0:
             lumps = ndimage.maximum_filter(np.where(told, np.abs(mean), 0.0), box) / usual
             weight = np.minimum(weight, 1 / np.maximum(lumps / LUMP_SIGMA, 1) ** 2)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from detectorist.algorithms.median_filter import median_filter
+
 #: Rings with fewer usable pixels tell no scatter.
 FEWEST_PIXELS = 20
 
@@ -15,7 +17,7 @@ def find_star(image: np.ndarray) -> tuple[float, float]:
     Single bright pixels, as hot ones that nobody flagged, do not count: a few of them could outshine a halo.
     """
     filled = np.nan_to_num(np.asarray(image, float), nan=float(np.nanmedian(image)))
-    smooth = ndimage.gaussian_filter(ndimage.median_filter(filled, 3), 3.0)
+    smooth = ndimage.gaussian_filter(median_filter(filled, 3), 3.0)
     light = smooth - np.quantile(smooth, 0.98)
     y, x = np.nonzero(light > 0)
     weight = light[y, x]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy import ndimage
@@ -17,6 +18,7 @@ from detectorist.algorithms.images.karhunen_loeve import Modes, karhunen_loeve_m
 from detectorist.algorithms.images.spikes import find_spikes
 from detectorist.algorithms.images.star_alignment import Alignment, align_reference, unmoved
 from detectorist.algorithms.images.star_subtraction_defaults import MOST_MODES, RING_PIX
+from detectorist.algorithms.median_filter import median_filter
 
 #: Fewest pixels of a ring per mode.
 PIXELS_PER_MODE = 20
@@ -70,12 +72,26 @@ class SubtractedStar:
 
     def passed(self, light: np.ndarray) -> np.ndarray:
         """Return what the subtraction leaves of light (ny, nx) in the image, such as a companion's; NaN if unknown."""
-        left = np.full(light.size, np.nan)
-        values = np.asarray(light, float).ravel()
-        for ring in self.rings:
-            here = values[ring.pixels]
-            left[ring.pixels] = ring.modes.subtract(here) if here.any() else 0.0
-        return left.reshape(light.shape)
+        return self.passed_within(light, (slice(None), slice(None)))
+
+    def passed_within(self, light: np.ndarray, cut: tuple[slice, slice]) -> np.ndarray:
+        """Return what is left, in a cut of the image, of light that lies within it; both of the shape of the cut."""
+        numbers = self._numbers[cut]
+        left = np.where(numbers < 0, np.nan, 0.0)
+        whole, rest = np.zeros((2, *self.image.shape))
+        whole[cut] = light
+        for number in set(numbers[np.asarray(light, bool)].tolist()) - {-1}:
+            ring = self.rings[number]
+            rest.ravel()[ring.pixels] = ring.modes.subtract(whole.ravel()[ring.pixels])
+        return left + rest[cut]
+
+    @cached_property
+    def _numbers(self) -> np.ndarray:
+        """The ring of every pixel, (ny, nx); -1 where the star was not subtracted."""
+        numbers = np.full(self.image.shape, -1)
+        for number, ring in enumerate(self.rings):
+            numbers.ravel()[ring.pixels] = number
+        return numbers
 
 
 def subtract_star(
@@ -87,6 +103,7 @@ def subtract_star(
     reference_variances: Sequence[np.ndarray] | None = None,
     most_modes: int = MOST_MODES,
     ring_pix: float = RING_PIX,
+    cleaned: bool = False,
 ) -> SubtractedStar:
     """Subtract a star by images of reference stars: aligned with it or unmoved, whichever leaves the smaller residuals.
 
@@ -105,6 +122,8 @@ def subtract_star(
         At most so many; there are never more than references.
     ring_pix : float
         Width of the rings on which the modes are fitted.
+    cleaned : bool
+        The references went through `without_spikes` already, as they do once where they serve several images.
 
     Pixels that are unknown in the image or in any reference are unknown in the result, and so are single ones that
     stand out more than a point source could (where variances are given). The mean of every ring is subtracted.
@@ -120,7 +139,9 @@ def subtract_star(
         raise ValueError(f"most_modes is {most_modes}; 1 or more are needed")
     given = [np.full(np.shape(image), np.nan) if variance is None else variance]
     given += [given[0] * np.nan] * len(references) if reference_variances is None else list(reference_variances)
-    image, *references = (without_spikes(*pair) for pair in zip((image, *references), given, strict=True))
+    image = without_spikes(image, given[0])
+    if not cleaned:
+        references = [without_spikes(*pair) for pair in zip(references, given[1:], strict=True)]
     variances = np.stack([np.asarray(one, float) for one in given[1:]])
     found = [
         _with_references(image, tuple(place(image, one) for one in references), variances, centre, most_modes, ring_pix)
@@ -175,7 +196,7 @@ def without_spikes(image: np.ndarray, variance: np.ndarray) -> np.ndarray:
     """Return an image with NaN where a single pixel stands out more than a point source could."""
     image = np.asarray(image, float)
     filled = np.where(np.isfinite(image), image, np.nanmedian(image) if np.isfinite(image).any() else 0.0)
-    fine = np.where(np.isfinite(image), image - ndimage.median_filter(filled, 5), np.nan)
+    fine = np.where(np.isfinite(image), image - median_filter(filled, 5), np.nan)
     highest = ndimage.maximum_filter(np.nan_to_num(fine), footprint=_NEIGHBOURS)
     spikes = find_spikes(fine, np.sqrt(variance), np.zeros(image.shape, bool), least_sigma=SPIKE_SIGMA)
     return np.where(spikes & (highest < MOST_BESIDE * fine), np.nan, image)

@@ -10,6 +10,7 @@ import numpy as np
 
 from detectorist.algorithms import dq
 from detectorist.algorithms.images.patches import nanmedian
+from detectorist.algorithms.medians import typed_median
 from detectorist.modes.quality import (
     MISSING_REFERENCES,
     Check,
@@ -192,7 +193,7 @@ def _of_integrations(rate: np.ndarray, cube: np.ndarray, errors: np.ndarray, fla
     known = np.abs(pulls[np.isfinite(pulls)])
     n_usable = int(usable.sum())
     return {
-        "pull_width": 1.4826 * float(np.median(known)) if known.size else None,
+        "pull_width": 1.4826 * float(typed_median(known)) if known.size else None,
         "spikes_ppm": 1e6 * float((np.nan_to_num(away) > SPIKE_SIGMA).sum()) / n_usable if n_usable else None,
         "integration_unlike": largest_departure(rate, away, usable.all(axis=0)),
         **_of_rows(values - middle, middle),
@@ -221,7 +222,7 @@ def _line_ratio(image: np.ndarray, mask: np.ndarray) -> float:
     rows = count >= LEAST_USABLE * image.shape[1]
     if rows.sum() < LEAST_ROWS or not steps.size:
         return float("nan")
-    pixel = 1.4826 * float(np.median(np.abs(steps))) / np.sqrt(2)
+    pixel = 1.4826 * float(typed_median(np.abs(steps))) / np.sqrt(2)
     means = np.where(free, image, 0).sum(axis=1)[rows] / count[rows]
     spread = 1.4826 * float(np.median(np.abs(means - np.median(means))))
     white = pixel / np.sqrt(float(np.median(count[rows])))

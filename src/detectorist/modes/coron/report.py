@@ -153,8 +153,8 @@ def _noise(found: _Products, cube: np.ndarray, middle: np.ndarray) -> Iterator[P
     centre = find_star(middle)
     star = _light_of_star(middle, centre)
     if star > 0:
-        single = np.nanmedian([_noise_of(image, centre) for image in residuals[:6]], axis=0)
-        radius = measure_radial_noise(residuals[0], centre)[0]
+        radius, first = measure_radial_noise(residuals[0], centre)
+        single = np.nanmedian([first, *(_noise_of(image, centre) for image in residuals[1:6])], axis=0)
         curves = {"one integration": (radius, single)}
         mean = _noise_of(residuals[::2].mean(axis=0) - residuals[1::2].mean(axis=0), centre) / 2
         if mean.shape == radius.shape:

@@ -5,7 +5,13 @@ import pytest
 
 from detectorist.algorithms.flicker import _stack_nb as kernels
 from detectorist.algorithms.flicker.smoother import FlickerNoise, alternating_readout
-from detectorist.algorithms.flicker.stack import fit_spectrum, shrunk_columns, smooth_flicker, white_beside_flicker
+from detectorist.algorithms.flicker.stack import (
+    SmootherRun,
+    fit_spectrum,
+    shrunk_columns,
+    smooth_flicker,
+    white_beside_flicker,
+)
 from detectorist.errors import ParameterError, TooFewPixels
 
 NY, NX = 96, 128
@@ -248,3 +254,11 @@ def test_what_does_not_fit_is_refused(rng, noise, readout):
         smooth_flicker(image, mask, five, readout=readout)
     with pytest.raises(TooFewPixels):
         fit_spectrum(image, ~mask, readout=readout)
+
+
+def test_sets_of_values_on_the_same_pixels_are_smoothed_as_each_alone(rng, noise, readout):
+    run = SmootherRun(noise, readout, (NY, NX), 8)
+    counts = np.where(rng.random(NY * NX // 8) < 0.2, 0, 8 * rng.random(NY * NX // 8)).astype(np.float32)
+    sets = rng.normal(size=(19, counts.size)).astype(np.float32)
+    alone = np.array([run.informed(one, counts) for one in sets])
+    np.testing.assert_array_equal(run.all_informed(sets, counts), alone)

@@ -163,3 +163,19 @@ def test_limits_are_those_of_the_distributions_of_scipy(rng):
     curve = contrast.measure_noise(fluxes, (40.0, 40.0), 2.3)
     wanted = stats.t.isf(contrast.FALSE_ALARM, curve.n_places - 1) * np.sqrt(1 + 1 / curve.n_places)
     np.testing.assert_allclose(curve.limit / curve.noise, wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize("fwhm", [2.0, 2.37, 5.0])
+def test_rings_hold_the_pixels_within_half_a_width_of_their_middle(rng, fwhm):
+    """With widths of whole pixels, many pixels lie on the very limits of rings."""
+    fluxes = rng.normal(size=(61, 77))
+    fluxes[rng.random(fluxes.shape) < 0.1] = np.nan
+    centre, known = (40.0, 28.0), np.isfinite(fluxes)
+    yy, xx = np.indices(fluxes.shape)
+    radius = np.hypot(xx - centre[0], yy - centre[1])
+    curve = contrast.measure_noise(fluxes, centre, fwhm)
+    assert curve.radius_pix.size > 10
+    for middle, noise, n_places in zip(curve.radius_pix, curve.noise, curve.n_places, strict=True):
+        values = fluxes[known & (np.abs(radius - middle) <= fwhm / 2)]
+        assert n_places == pytest.approx(values.size / fwhm**2)
+        assert noise == pytest.approx(values.std(ddof=1), rel=1e-12)

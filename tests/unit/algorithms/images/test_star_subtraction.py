@@ -120,3 +120,25 @@ def test_light_that_stays_with_the_mask_is_not_moved(rng):
     yy, xx = np.indices(SHAPE)
     far = np.hypot(yy - CENTRE[1], xx - CENTRE[0]) > 14
     assert np.nanstd((found.image / np.sqrt(found.variance))[far]) == pytest.approx(1.0, abs=0.06)
+
+
+def test_references_that_were_cleaned_before_are_not_cleaned_again(rng):
+    image, variance = noisy(halo(), rng)
+    others, variances = references(rng)
+    others[0][30, 40] += 1e4 * np.sqrt(variances[0][30, 40])  # a single hot pixel
+    how = {"centre": CENTRE, "variance": variance, "reference_variances": variances}
+    cleaned = [without_spikes(*pair) for pair in zip(others, variances, strict=True)]
+    assert np.isnan(cleaned[0][30, 40])
+    here, before = subtract_star(image, others, **how), subtract_star(image, cleaned, cleaned=True, **how)
+    np.testing.assert_array_equal(before.image, here.image)
+    assert not np.array_equal(subtract_star(image, others, cleaned=True, **how).image, here.image, equal_nan=True)
+
+
+def test_what_is_left_of_light_within_a_cut_is_a_part_of_what_is_left_of_all(rng):
+    image, variance = noisy(halo(), rng)
+    others, variances = references(rng)
+    star = subtract_star(image, others, centre=CENTRE, variance=variance, reference_variances=variances)
+    light, cut = np.zeros(SHAPE), (slice(20, 35), slice(60, 75))
+    light[cut] = rng.random((15, 15))
+    np.testing.assert_array_equal(star.passed_within(light[cut], cut), star.passed(light)[cut])
+    assert np.ptp(star.passed(light)[cut]) > 0

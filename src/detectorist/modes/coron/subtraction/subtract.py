@@ -18,7 +18,7 @@ from detectorist.algorithms.images.contrast import (
     measure_noise,
     measure_throughput,
 )
-from detectorist.algorithms.images.star_subtraction import SubtractedStar, subtract_star
+from detectorist.algorithms.images.star_subtraction import SubtractedStar, subtract_star, without_spikes
 from detectorist.errors import InputError
 from detectorist.modes.coron.subtraction.images import CoronImage, point_source
 from detectorist.modes.coron.subtraction.settings import SubtractionSettings
@@ -114,9 +114,10 @@ def subtract_from_target(
     _require_alike(targets, references)
     source = point_source(targets[0], settings.psf)
     exposures = []
+    cleaned = [replace(one, data=without_spikes(one.data, one.variance)) for one in references]
     for number, one in enumerate(targets):
         progress(number, len(targets) + 1, one.name)
-        exposures.append(_subtract_one(one, references, source, settings))
+        exposures.append(_subtract_one(one, cleaned, source, settings))
     progress(len(targets), len(targets) + 1, "companions and contrast")
     fluxes, image = _north_up([one.fluxes for one in exposures], exposures), _north_up_images(exposures)
     middle = (float(image.shape[0] // 2),) * 2
@@ -165,6 +166,7 @@ def _subtract_one(
             reference_variances=[one.variance for one in references],
             most_modes=settings.most_modes,
             ring_pix=settings.ring_pix,
+            cleaned=True,
         )
     except ValueError as error:
         raise InputError(f"{image.path}: {error}") from error
