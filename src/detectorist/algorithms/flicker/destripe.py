@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detectorist.algorithms.blas_threads import one_thread
+from detectorist.algorithms.flicker.lit_frames import light_fills, stripes_in_light
 from detectorist.algorithms.flicker.output_steps import tell_covered_outputs
 from detectorist.algorithms.flicker.reference_rows import output_levels, reference_rows
 from detectorist.algorithms.flicker.row_medians import measure_pedestal, median_stripes
@@ -28,7 +29,7 @@ from detectorist.algorithms.flicker.wide_light import (
 from detectorist.algorithms.images.diffuse_light import model_diffuse_light
 from detectorist.algorithms.images.sources import mask_sources
 from detectorist.algorithms.images.steep_light import tell_steep_light
-from detectorist.errors import ParameterError
+from detectorist.errors import ParameterError, TooFewPixels
 
 #: Part of a small image that sources must cover for more rounds of looking for them, their number, and the part by
 #: which each has to find more.
@@ -139,7 +140,23 @@ def destripe(
         flat = np.nan_to_num(flat, nan=1.0)
     if method == "median":
         return _by_medians(images, bad, readout, flat, mask, thresh)
-    return _by_flicker(images, bad, readout, flat, mask, reference, vertical)
+    if mask is not None or _models_wide_light(images.shape[1:]):
+        return _by_flicker(images, bad, readout, flat, mask, reference, vertical)
+    return _of_small_frames(images, bad, readout, flat, reference, vertical)
+
+
+def _of_small_frames(images, bad, readout, flat, reference, vertical):
+    """Return the stripes of frames too small for wide light to be modelled, which a single star may fill."""
+    try:
+        found = _by_flicker(images, bad, readout, flat, None, reference, vertical)
+    except TooFewPixels:
+        found = None
+    mean, common_bad = _mean_image(images, bad)
+    if found is not None and not light_fills(~common_bad, found.mask & ~found.outskirts):
+        return found
+    tier = mask_sources(_flattened(mean, flat), common_bad, n_outputs=len(readout.outputs)).tier
+    stripes, change = stripes_in_light(images, bad, readout=readout, columns=vertical)
+    return Destriped(stripes, np.zeros_like(stripes), change, tier > 0, np.zeros(tier.shape, bool), tier)
 
 
 def _by_flicker(images, bad, readout, flat, mask, reference, vertical):
