@@ -16,6 +16,7 @@ from stdatamodels.jwst.datamodels import JwstDataModel
 
 from detectorist import models
 from detectorist.algorithms import dq
+from detectorist.algorithms.images.large_events import large_events
 from detectorist.errors import AlreadyCorrected, DetectoristError, InputError, OutputError, ParameterError
 from detectorist.fits_files import read_plane
 from detectorist.step import DetectoristStep
@@ -64,6 +65,12 @@ def refuse_corrected(model: JwstDataModel, script: str, stock_step: str | None =
 def unusable_pixels(model: JwstDataModel) -> np.ndarray:
     """Return which pixels must not be used, of the shape of SCI: DO_NOT_USE, reference pixels, not finite."""
     return dq.has(models.flags(model), dq.DO_NOT_USE | dq.REFERENCE_PIXEL) | ~np.isfinite(model.data)
+
+
+def other_ramps(model: JwstDataModel) -> np.ndarray:
+    """Return where large events took groups from the ramps, of the shape of SCI: 1/f noise is not that of the rows."""
+    jumps = dq.has(models.flags(model), dq.JUMP_DET).reshape(-1, *model.data.shape[-2:])
+    return np.stack([large_events(one) for one in jumps]).reshape(model.data.shape)
 
 
 def flat_under(step: Step, model: JwstDataModel) -> np.ndarray | None:

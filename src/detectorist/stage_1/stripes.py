@@ -17,6 +17,7 @@ from detectorist.stage_1.nircam_readout import readout_of, times_of_groups
 from detectorist.stage_1.rate_images import (
     flat_under,
     naming,
+    other_ramps,
     read_mask,
     refuse_corrected,
     require_honest_size,
@@ -84,9 +85,10 @@ class StripesStep(DetectoristStep):
         bad = unusable_pixels(model).reshape(cube.shape)
         with naming(model):
             reference = dq.has(models.flags(model), dq.REFERENCE_PIXEL).reshape(cube.shape).any(axis=0)
-            found = destripe(cube, bad, reference=reference, **settings)
+            unlike = bad | other_ramps(model).reshape(cube.shape)
+            found = destripe(cube, unlike, reference=reference, **settings)
         before = np.where(bad[0], np.nan, cube[0]) if self.draw_stripes else None
-        rows = self._rows(cube[0], bad[0], found, settings["flat"])
+        rows = self._rows(cube[0], unlike[0], found, settings["flat"])
         self._subtract(model, found, bad)
         return self._finish_with(model, found, before, rows)
 

@@ -1,0 +1,31 @@
+"""Where large cosmic-ray events took groups from whole regions of an image.
+
+The rate of a pixel that lost groups has the 1/f noise of those that are left. In scattered pixels that is noise like
+any other; a region of a hundred pixels across is a patch of another level, which is neither light nor the noise of its
+rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+#: Side of the bins, pixel, part of a bin that has jumps, and side (in bins) of the smallest event.
+BIN_PIX, MOSTLY, LEAST_BINS = 4, 0.7, 3
+
+
+def large_events(jumps: np.ndarray) -> np.ndarray:
+    """Return where jumps cover regions of 12 x 12 pixels or more, and the bins about them, (ny, nx) bool.
+
+    jumps : ndarray of bool, shape (ny, nx)
+        True where a group of the ramp has a jump.
+    """
+    ny, nx = (-(-n // BIN_PIX) for n in jumps.shape)
+    if not jumps.any():
+        return np.zeros(jumps.shape, bool)
+    padded = np.zeros((ny * BIN_PIX, nx * BIN_PIX), np.uint8)
+    padded[: jumps.shape[0], : jumps.shape[1]] = jumps
+    covered = padded.reshape(ny, BIN_PIX, nx, BIN_PIX).sum(axis=(1, 3), dtype=np.uint8) >= MOSTLY * BIN_PIX**2
+    square = np.ones((LEAST_BINS, LEAST_BINS), bool)
+    found = ndimage.binary_dilation(ndimage.binary_opening(covered, square), np.ones((3, 3), bool))
+    return np.repeat(np.repeat(found, BIN_PIX, axis=0), BIN_PIX, axis=1)[: jumps.shape[0], : jumps.shape[1]]

@@ -1,0 +1,21 @@
+"""Regions of jumps are told from scattered ones."""
+
+import numpy as np
+
+from detectorist.algorithms.images.large_events import large_events
+
+
+def test_regions_are_found_with_what_is_about_them():
+    y, x = np.mgrid[:101, :130]
+    disc = np.hypot(y - 60, x - 5) < 12
+    found = large_events(disc)
+    assert found.shape == disc.shape
+    assert found[disc].all()
+    assert not found[np.hypot(y - 60, x - 5) > 22].any()
+
+
+def test_scattered_jumps_and_tracks_are_no_regions(rng):
+    jumps = rng.random((200, 160)) < 0.2
+    jumps[50:53] = True  # a track along a row
+    assert not large_events(jumps).any()
+    assert not large_events(np.zeros((9, 7), bool)).any()
