@@ -237,11 +237,8 @@ FAULTS: dict[str, dict[str, Fault]] = {
         "a wisp that hardly shows": Fault(
             "wisp_error_share", scene=lambda scene: scene.with_("wisps", strengths=(0.15, 0.15))
         ),
-        "1/f noise five times as strong": Fault(
-            "flicker_over_white", scene=lambda scene: scene.with_("flicker", common_e=15.0, own_e=5.0)
-        ),
         "galaxies not masked": Fault(
-            "flicker_over_white",
+            "stripes_over_groups",
             settings=("stripes.mask_file={raw}/nothing.fits",),
             raw=write_empty_mask,
             scene=lambda scene: scene.with_("galaxies", large_per_frame=100.0),

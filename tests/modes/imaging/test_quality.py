@@ -12,6 +12,7 @@ SIZE, SIGMA = 256, 0.02
 RECORDS = {
     "snowballs": {"state": "COMPLETE", "n_events": 3, "n_flagged": 2000},
     "wisps": {"state": "COMPLETE", "scale": [0.8], "scale_error": [0.01], "residual_ratio": 1.02, "hidden": 0.1},
+    "jump": {"state": "COMPLETE", "flicker_dn_s": 0.06},
     "stripes": {
         "state": "COMPLETE",
         "stripes_rms": 0.05,
@@ -108,8 +109,9 @@ def test_cosmic_rays_left_are_counted_and_stars_are_not(image, rng):
         ("wisps", {"scale": [0.0], "state": "SKIPPED", "reason": "no significant wisp"}, ""),
         ("wisps", {"scale_error": [0.12]}, "known to 15% only"),
         ("wisps", {"residual_ratio": 2.0}, "the template does not fit"),
-        ("stripes", {"rms_common": 0.0, "rms_own": 0.0065}, ""),
-        ("stripes", {"rms_common": 0.0, "rms_own": 0.0075}, "0.38 times the white noise"),
+        ("stripes", {"rms_common": 0.0, "rms_own": 0.5}, ""),
+        ("jump", {"flicker_dn_s": 0.026}, ""),
+        ("jump", {"flicker_dn_s": 0.02}, "2.5 times the 1/f noise that the groups of the ramps show"),
         ("stripes", {"slow_rms_unsure": 0.0031}, "the level of rows is uncertain by 0.0031 DN/s"),
         ("snowballs", {"n_flagged": 5 * SIZE**2 // 20}, "snowballs cover 5.0 % of all samples"),
     ],

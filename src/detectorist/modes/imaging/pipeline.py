@@ -15,7 +15,12 @@ from stdatamodels.jwst.datamodels import CubeModel, ImageModel, JwstDataModel, R
 
 from detectorist import models
 from detectorist.algorithms import dq
-from detectorist.algorithms.ramps.group_noise import measure_group_noise, raise_read_noise
+from detectorist.algorithms.ramps.group_noise import (
+    measure_group_noise,
+    measure_shared_noise,
+    noise_of_slopes,
+    raise_read_noise,
+)
 from detectorist.algorithms.ramps.reference_rates import lift, sky_step
 from detectorist.errors import InputError, TooFewPixels
 from detectorist.fits_files import read_keywords
@@ -65,10 +70,22 @@ class ImagingJumpStep(EngineJumpStep):
         counted = replaced(jump_step, "JumpData", jump_data_with_group_noise)
         with counted if self.count_group_noise else nullcontext():
             ramp = super().process(step_input)
+        if models.state(ramp, "jump") == "COMPLETE":
+            models.record_step(ramp, "jump", "COMPLETE", flicker_of_groups(ramp))
         snowballs = getattr(self.parent, "snowballs", None)
         if snowballs is None or models.state(ramp, "jump") != "COMPLETE":
             return ramp
         return snowballs.run(ramp)
+
+
+def flicker_of_groups(ramp: RampModel) -> dict[str, float]:
+    """Return what the rate will have of the 1/f noise that groups show, DN/s; nothing where they show none."""
+    unusable = dq.has(np.asarray(ramp.pixeldq), dq.REFERENCE_PIXEL | dq.DO_NOT_USE)
+    variance = measure_shared_noise(ramp.data, ramp.groupdq, unusable)
+    n_ints, n_groups = ramp.data.shape[:2]
+    if not variance or not ramp.meta.exposure.group_time:
+        return {}
+    return {"flicker_dn_s": noise_of_slopes(variance, n_groups, ramp.meta.exposure.group_time, n_ints)}
 
 
 def jump_data_with_group_noise(ramp: RampModel, gain: np.ndarray, read_noise: np.ndarray, flags: Any) -> JumpData:

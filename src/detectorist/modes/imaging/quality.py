@@ -27,6 +27,9 @@ LEVEL_EVERY = 8
 
 #: Scatter of rows over white noise up to which it is usual: light of sources too faint to be masked makes up to 1.15.
 ROWS_OVER_WHITE = 1.2
+#: Pattern that was subtracted over what second differences of the ramps say of 1/f noise, up to which it is usual: noise
+#: slower than three groups makes up to 1.3, that of a small frame 1.2.
+STRIPES_OVER_GROUPS = 2.0
 #: Names of the numbers that open the report.
 MERITS = ("row_ratio", "column_ratio", "stripes_rms", "wisp_scale", "wisp_hidden_pct", "snowballs", "sky")
 COLUMNS = (
@@ -85,6 +88,14 @@ COLUMNS = (
         ".2f",
     ),
     Column("flicker_over_white", "1/f / white", "", "1/f noise over the white noise of a pixel", ".2f", indexed=False),
+    Column(
+        "stripes_over_groups",
+        "stripes / groups",
+        "",
+        "Pattern that was subtracted over the 1/f noise that groups show",
+        ".2f",
+        indexed=False,
+    ),
     Column(
         "stripes_over_white",
         "stripes / white",
@@ -164,10 +175,10 @@ CHECKS = (
         urgency=2,
     ),
     Check(
-        "flicker_over_white",
-        "1/f noise is {value:.2f} times the white noise of a pixel (up to {high:g} is usual): is light of sources "
-        "taken for stripes? Look at the source mask",
-        high=0.35,
+        "stripes_over_groups",
+        "what was subtracted as 1/f noise is {value:.1f} times the 1/f noise that the groups of the ramps show, where "
+        "light cancels (up to {high:g} is usual): light of sources is taken for stripes. Look at the source mask",
+        high=STRIPES_OVER_GROUPS,
     ),
     Check(
         "stripes_over_white",
@@ -245,6 +256,8 @@ def measure(image: RateImage, records: Mapping[str, Mapping[str, Any]] = Mapping
         numbers["flicker_over_white"] = float(flicker / stripes["white_noise"])
     elif stripes.get("stripes_rms"):
         numbers["stripes_over_white"] = stripes["stripes_rms"] / _typical_error(image)
+    if records.get("jump", {}).get("flicker_dn_s") and stripes.get("stripes_rms"):
+        numbers["stripes_over_groups"] = stripes["stripes_rms"] / records["jump"]["flicker_dn_s"]
     if stripes.get("slow_rms_unsure"):
         numbers["row_level_unsure"] = f"{stripes['slow_rms_unsure']:.2g} DN/s"
     numbers |= _of_wisps(records.get("wisps", {}), image.wisps_known)

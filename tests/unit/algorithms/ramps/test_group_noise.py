@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from detectorist.algorithms.ramps.group_noise import measure_group_noise, raise_read_noise
+from detectorist.algorithms.ramps.group_noise import (
+    measure_group_noise,
+    measure_shared_noise,
+    noise_of_slopes,
+    raise_read_noise,
+)
 from detectorist.engine.jump import flag_jumps
 from detectorist.engine.ramp_fit import fit_ramps
 
@@ -66,3 +71,27 @@ def test_jumps_found_with_it_do_not_darken_the_sky(rng):
     assert n_stated > 4 * n_counted
     assert abs(counted - whole) < 0.001
     assert abs(counted - whole) < 0.3 * abs(stated - whole)
+
+
+@pytest.mark.parametrize("stripes", [0.3, 1.0, 3.0])
+def test_noise_that_neighbours_share_is_told_from_that_of_pixels(rng, stripes):
+    """Light that changes from row to row, as of a galaxy along the rows, is none of it."""
+    ramp, flags = ramp_of(rng, stripes), np.zeros((1, N_GROUPS, SIZE, SIZE), np.uint8)
+    ramp += np.arange(N_GROUPS)[:, None, None] * 20 * np.sin(np.arange(SIZE) / 9)[:, None]
+    ramp[0, 3:, ::7, ::5] += 900.0
+    # A row is a sample of its noise: there are 5 x 256 of them; white noise makes 0.03.
+    assert measure_shared_noise(ramp, flags, NO_PIXEL) == pytest.approx(stripes**2, rel=0.2, abs=0.1)
+
+
+def test_shared_noise_is_unknown_where_nothing_tells(rng):
+    ramp, flags = ramp_of(rng, 1.0), np.zeros((1, N_GROUPS, SIZE, SIZE), np.uint8)
+    assert measure_shared_noise(ramp, flags, ~NO_PIXEL) is None
+    assert measure_shared_noise(ramp[:, :2], flags[:, :2], NO_PIXEL) is None
+    assert measure_shared_noise(np.full_like(ramp, np.nan), flags, NO_PIXEL) is None
+
+
+def test_noise_of_slopes_is_that_of_straight_lines(rng):
+    times = 3.0 * np.arange(N_GROUPS)
+    slopes = np.polyfit(times, 2.0 * rng.normal(size=(N_GROUPS, 40_000)), 1)[0]
+    assert noise_of_slopes(4.0, N_GROUPS, 3.0) == pytest.approx(slopes.std(), rel=0.03)
+    assert noise_of_slopes(4.0, N_GROUPS, 3.0, 4) == pytest.approx(slopes.reshape(4, -1).mean(axis=0).std(), rel=0.04)
