@@ -258,7 +258,7 @@ def test_bad_input_is_named(rate, make_lrs_rateints, tmp_path):
 
 
 def test_regions_of_large_events_say_nothing_of_their_rows(truth):
-    """What lost groups to a snowball has other noise: half of a frame's rows were taken for light beside a dark disc."""
+    """What lost groups to a snowball has other noise: the rows beside a dark disc were taken for light."""
     light, stripes = truth
     yy, xx = np.mgrid[:NY, :NX]
     disc = np.hypot(yy - 150, xx - 70) < 45

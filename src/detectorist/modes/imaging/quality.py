@@ -27,8 +27,7 @@ LEVEL_EVERY = 8
 
 #: Scatter of rows over white noise up to which it is usual: light of sources too faint to be masked makes up to 1.15.
 ROWS_OVER_WHITE = 1.2
-#: Pattern that was subtracted over what second differences of the ramps say of 1/f noise, up to which it is usual: noise
-#: slower than three groups makes up to 1.3, that of a small frame 1.2.
+#: Pattern that was subtracted over what second differences of the ramps say of 1/f noise, up to which it is usual.
 STRIPES_OVER_GROUPS = 2.0
 #: Names of the numbers that open the report.
 MERITS = ("row_ratio", "column_ratio", "stripes_rms", "wisp_scale", "wisp_hidden_pct", "snowballs", "sky")
