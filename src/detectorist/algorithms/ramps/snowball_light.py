@@ -41,7 +41,8 @@ class RampLight:
         if not told:
             return True  # nothing to tell it by: leave it
         value, error = np.median(np.array(told), axis=0)
-        full = float(self.data[0, round(y), round(x)])
+        row, column = (min(max(round(at), 0), n - 1) for at, n in zip((y, x), self.data.shape[1:], strict=True))
+        full = float(self.data[0, row, column])
         return bool(value > max(BRIGHTER_SIGMA * error / np.sqrt(len(told)), STAR_SHARE * full))
 
     def _excess(self, y, x, ring, group):

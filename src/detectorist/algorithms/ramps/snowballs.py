@@ -13,12 +13,15 @@ import numpy as np
 from scipy import ndimage
 
 from detectorist.algorithms import dq
+from detectorist.algorithms.ramps.snowball_borders import circle_at_border, regions_at_border
 from detectorist.algorithms.ramps.snowball_light import RampLight
 from detectorist.algorithms.ramps.snowball_reach import measure_reach, unfounded_jumps
 from detectorist.errors import ParameterError
 
 #: A round region fills the ellipse of its own second moments at least so far, and is at least so round.
 MIN_FILLING, MIN_AXIS_RATIO = 0.6, 0.5
+#: The same of a region that the border of the frame cuts.
+LEAST_AXIS_RATIO_CUT = 0.3
 #: Share of jumps below which a saturated region is a star.
 MIN_JUMP_SHARE = 0.3
 #: Width of the ring of jumps that charge spilling from a saturated region makes.
@@ -208,7 +211,8 @@ def find_events(plane: np.ndarray, previous: np.ndarray, *, min_radius_pix: floa
         return []
     numbers, n_regions = kernels.join_runs(runs)
     table = kernels.measure_regions(plane, previous, runs, numbers, n_regions, dq.JUMP_DET, dq.SATURATED)
-    table = table[table[:, kernels.AREA] >= np.pi * (min_radius_pix - RAGGED_PIX) ** 2]
+    large = np.flatnonzero(table[:, kernels.AREA] >= np.pi * (min_radius_pix - RAGGED_PIX) ** 2)
+    table = table[large]
     area = table[:, kernels.AREA]
     y, x = table[:, kernels.SUM_Y] / area, table[:, kernels.SUM_X] / area
     # Half a pixel on each side: the second moment of a pixel's own width is 1/12.
@@ -218,11 +222,17 @@ def find_events(plane: np.ndarray, previous: np.ndarray, *, min_radius_pix: floa
     middle, half = 0.5 * (yy + xx), np.hypot(0.5 * (yy - xx), xy)
     filling = area / (4 * np.pi * np.sqrt(np.maximum(yy * xx - xy**2, 1e-9)))
     ratio = np.sqrt(np.maximum(middle - half, 0) / (middle + half))
-    round_ = (filling > MIN_FILLING) & (ratio > MIN_AXIS_RATIO)
+    cut = regions_at_border(runs, numbers, n_regions, plane.shape)[large]
+    round_ = (filling > MIN_FILLING) & (ratio > np.where(cut, LEAST_AXIS_RATIO_CUT, MIN_AXIS_RATIO))
     radius, old = np.sqrt(area / np.pi), np.sqrt(table[:, kernels.OLD] / np.pi)
     spill = (old > 0) & (radius - old < np.maximum(SPILL_PIX, 0.5 * old))
     events = round_ & ~spill & (table[:, kernels.JUMPS] > MIN_JUMP_SHARE * area)
-    return [(float(y[i]), float(x[i]), float(radius[i])) for i in np.flatnonzero(events)]
+    found = [(float(y[i]), float(x[i]), float(radius[i])) for i in np.flatnonzero(events)]
+    # The middle of what the border leaves of an event is not its centre, and its area not that of its circle.
+    return [
+        circle_at_border(runs[numbers == large[i]], plane.shape, one) if cut[i] else one
+        for i, one in zip(np.flatnonzero(events), found, strict=True)
+    ]
 
 
 def _core(plane, y, x, radius):
