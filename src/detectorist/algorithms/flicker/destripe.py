@@ -34,8 +34,9 @@ from detectorist.errors import ParameterError, TooFewPixels
 #: Part of a small image that sources must cover for more rounds of looking for them, their number, and the part by
 #: which each has to find more.
 CROWDED, CROWDED_ROUNDS, MORE = 0.25, 5, 0.01
-#: Shortest side of an image whose wide light is modelled.
-WIDE_LIGHT_FROM_PIX = 512
+#: Shortest side of an image whose wide light is modelled: smaller ones have too few places to tell it from noise, and
+#: may be filled by a single star.
+WIDE_LIGHT_FROM_PIX = 256
 #: Rows over which noise is slow, as light is that fills a frame; part of a frame that is most of it; light over the rms
 #: of 1/f noise that is clearly brighter.
 SLOW_ROWS, MOSTLY, CLEARLY = 50, 0.5, 3.0
