@@ -183,9 +183,10 @@ def test_the_flat_serves_to_measure_and_stays_in_the_image(truth, rng, tmp_path,
         assert got.meta.cal_step.flat_field is None
 
 
-def test_masks_and_patterns_go_to_disk_and_back(rate, tmp_path):
+def test_masks_and_patterns_go_to_disk_and_back(truth, tmp_path):
     """In a frame too small for wide light to be modelled: with a given mask none is."""
-    rate = as_rate(rate.data[:200])
+    noise = WHITE * np.random.default_rng(1).normal(size=(NY, NX))
+    rate = as_rate((sum(truth) + noise)[:200])
     rate.meta.subarray.ysize = 200
     settings = {"apply_flat": False, "output_dir": str(tmp_path)}
     got = StripesStep.call(rate, save_mask=True, save_patterns=True, draw_stripes=True, **settings)
