@@ -66,6 +66,41 @@ def fit_planes(total: np.ndarray, count: np.ndarray, sigma: float, *, rounds: in
     return levels, weight.astype(float)
 
 
+def fit_wide_planes(
+    total: np.ndarray, count: np.ndarray, sigma: float, *, rounds: int = 2
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what `fit_planes` does, at an eighth of the cost: from squares of two by two bins, linear in between.
+
+    For planes many bins wide; `total` and `count` as in `fit_planes`.
+    """
+    seen = np.where(count > 0, total, 0)
+    levels, weight = fit_planes(_in_squares(seen), _in_squares(count), sigma / 2, rounds=rounds)
+    shape = count.shape
+    every = np.stack([_between_squares(one, shape) for one in levels.reshape(-1, *weight.shape)])
+    return every.reshape(np.shape(total)), _between_squares(weight / 4, shape)
+
+
+def _in_squares(values):
+    """Return sums over squares of two by two bins (..., ny, nx), those at upper edges incomplete."""
+    ny, nx = values.shape[-2:]
+    padded = np.pad(values, [(0, 0)] * (values.ndim - 2) + [(0, ny % 2), (0, nx % 2)])
+    rows = padded[..., ::2, :] + padded[..., 1::2, :]
+    return rows[..., ::2] + rows[..., 1::2]
+
+
+def _between_squares(values, shape):
+    """Return values (ny, nx) of squares at their bins, linear between their middles and beyond the outer ones."""
+    for axis, n in enumerate(shape):
+        padded = np.pad(
+            values, [(1, 1) if one == axis else (0, 0) for one in (0, 1)], mode="reflect", reflect_type="odd"
+        )
+        at = (np.arange(n) + 1.5) / 2
+        below = at.astype(int)
+        part = np.expand_dims(at - below, 1 - axis)
+        values = (1 - part) * padded.take(below, axis) + part * padded.take(below + 1, axis)
+    return values
+
+
 def smooth_bins(values: np.ndarray, sigma: float, *, reach: float = 3.0) -> np.ndarray:
     """Return values (ny, nx) float32 smoothed by a Gaussian of width `sigma` bins, cut off at `reach` of them.
 

@@ -26,7 +26,7 @@ def remove_noise(image: np.ndarray, *, n_scales: int = 4) -> np.ndarray:
     details = []
     for scale in range(n_scales):
         coarser = spread(smooth, 2**scale, SPLINE)
-        details.append(smooth - coarser)
+        details.append(np.subtract(smooth, coarser, out=smooth))
         smooth = coarser
     dark = smooth[::8, ::8] <= np.median(smooth[::8, ::8])
     for scale, detail in enumerate(details):

@@ -24,12 +24,16 @@ MOST_NOISE = 0.5
 
 
 class Solution(NamedTuple):
-    """Parameters, their covariance, the scatter of strengths, and how parameters follow the data of the used bins."""
+    """Parameters, their covariance, the scatter of strengths, and how parameters follow the data of the used bins.
+
+    shared : by how much the variance of bins is larger than that of independent ones.
+    """
 
     found: np.ndarray
     covariance: np.ndarray
     scatter: float
     response: np.ndarray
+    shared: float
 
 
 class Regression:
@@ -79,12 +83,12 @@ class Regression:
             share = np.exp(evidence - evidence.max())
             share /= share.sum()
             found = share @ each
-            response = np.tensordot(share, inverse, 1) @ (self.columns * self.weight) / shared
             covariance = inverse + inverse @ (self.noise / shared) @ inverse
             apart = each - found
             covariance = np.tensordot(share, covariance, 1) + (share * apart.T) @ apart
-            shared = self._shared(found)
-        return Solution(found, covariance, float(np.sqrt(share @ tried[:, 0] ** 2)), response)
+            supposed, shared = shared, self._shared(found)
+        response = np.tensordot(share, inverse, 1) @ (self.columns * self.weight) / supposed
+        return Solution(found, covariance, float(np.sqrt(share @ tried[:, 0] ** 2)), response, supposed)
 
     def _solve_each(self, tried, typical, shared):
         """Return logarithmic evidence, parameters and inverse of the normal matrix for each width of priors."""

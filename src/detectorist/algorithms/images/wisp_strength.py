@@ -2,10 +2,10 @@
 
 Filaments are tens of pixels wide, the light of a galaxy that hides them changes more slowly: planes fitted around every
 place remove it from image and template alike, and the residuals of both are compared. Narrow planes follow a galaxy
-better, wide ones leave more of the wisp: strengths of two kinds are averaged, and how much they differ is in the error,
-for where they do, light of galaxies or other shapes of the wisp are in one of them. Compact
-sources are outliers of this comparison, searched for with the wisp subtracted, round by round. The first strength is
-one that they cannot shift: least absolute deviations of differences between places.
+better; wide ones leave more of the wisp, and of its broad filaments, which may be stronger or weaker than narrow ones:
+strengths with planes of several widths are averaged (`wisp_average`). Compact sources are outliers of this comparison,
+searched for with the wisp subtracted, round by round, with wider planes from where narrower ones left them. The first
+strength is one that they cannot shift: least absolute deviations of differences between places.
 
 Real wisps are not their templates. Their strength varies from place to place (several components under one template),
 they are displaced, and blunter or sharper: these are parameters, held to zero as strongly as the image allows (evidence
@@ -14,12 +14,15 @@ of a Gaussian prior; MacKay 1992, Neural Computation 4, 415), and enter the erro
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import ndimage
 from scipy.optimize import nnls
 
-from detectorist.algorithms.images.local_planes import fit_planes
+from detectorist.algorithms.images.local_planes import fit_planes, fit_wide_planes
 from detectorist.algorithms.images.sources import grow
+from detectorist.algorithms.images.wisp_average import average_strengths
 from detectorist.algorithms.images.wisp_bins import (
     BIN_PIX,
     MIN_LIT_BINS,
@@ -34,15 +37,19 @@ from detectorist.algorithms.images.wisp_variation import Strength, fit_variation
 from detectorist.errors import TooFewPixels
 
 #: Widths (sigma) of the planes' Gaussian weights, pixel, and how often they are fitted, each time to what they left.
-PLANES = ((60.0, 3), (28.0, 2))
+PLANES = ((28.0, 2), (60.0, 3), (120.0, 2))
+#: From this width on planes are fitted to squares of bins.
+WIDE_PIX = 100.0
 #: So many bins far from all light tell a template's noise to 5 %.
 FAR_BINS = 300
 #: What is left of a smooth surface by second differences along both axes: next to nothing.
 SECOND_DIFFERENCES = np.outer([1.0, -2.0, 1.0], [1.0, -2.0, 1.0])
 #: Most of a template's structure that may be noise, in variance.
 MOST_NOISE = 0.8
-#: Rounds of strength and sources in turn, and the change of a strength that ends them.
-ROUNDS, SETTLED = 14, 2e-4
+#: Rounds of strength and sources in turn, and the change that ends them: of a strength, or part of a large one.
+LEAST_ROUNDS, ROUNDS, SETTLED, SETTLED_PART = 2, 14, 2e-4, 2e-3
+#: In so many of them the templates' noise is measured anew.
+NOISE_ROUNDS = 2
 #: A bin deviates beyond so many sigma; a share of the wisp's own light is no source either.
 DEVIATES_SIGMA, MISFIT = 4.5, 0.15
 #: Most and least of a galaxy's light that is structure, squared.
@@ -77,36 +84,13 @@ def measure_strength(image: np.ndarray, usable: np.ndarray, templates: np.ndarra
     for a full frame.
     """
     bins = bin_wisp(image, usable, templates)
-    found = [fit_variation(bins, *_fit_robustly(bins, *planes)) for planes in PLANES]
-    mean = _averaged(found)
+    found, start = [], Start(np.full(bins.n, _first_strength(bins)), ~bins.ok, STRUCTURE_RANGE[0])
+    for planes in PLANES:
+        sharp, start = _fit_robustly(bins, start, *planes)
+        found.append(fit_variation(bins, sharp, start.scale))
+    mean = average_strengths(found)
     excluded = np.repeat(np.repeat(mean.excluded, BIN_PIX, 0), BIN_PIX, 1)[: image.shape[0], : image.shape[1]]
     return mean._replace(local=_on_pixels(mean.local.astype(np.float32), image.shape), excluded=excluded)
-
-
-def _averaged(found):
-    """Return the mean of results, weighted by the inverse variance of all templates' strength.
-
-    The covariance is the mean one and that of the results about their mean: they share most of their noise. What is
-    excluded, and numbers of bins, are those of the surest.
-    """
-    weight = np.array([1 / max(float(one.covariance.sum()), 1e-30) for one in found])
-    weight /= weight.sum()
-
-    def mean(name):
-        return sum(share * np.asarray(getattr(one, name)) for share, one in zip(weight, found, strict=True))
-
-    scale = mean("scale")
-    apart = np.stack([one.scale - scale for one in found])
-    moved = mean("displacement")
-    return found[int(weight.argmax())]._replace(
-        scale=scale,
-        covariance=mean("covariance") + (weight * apart.T) @ apart,
-        least_error=mean("least_error"),
-        local=mean("local"),
-        displacement=(float(moved[0]), float(moved[1])),
-        blur=float(mean("blur")),
-        residual_ratio=float(mean("residual_ratio")),
-    )
 
 
 def _on_pixels(bins, shape):
@@ -138,14 +122,23 @@ def _first_strength(bins):
     return max(float(ratio[order][np.searchsorted(below, below[-1] / 2)]), 0.0)
 
 
-def _fit_robustly(bins, kernel_pix, n_fits):
-    """Return what planes leave without compact sources, and strengths of the whole wisp, in rounds."""
-    scale = np.full(bins.n, _first_strength(bins))
-    excluded, structure = ~bins.ok, STRUCTURE_RANGE[0]
+class Start(NamedTuple):
+    """Strengths (n,), bins (ny, nx) with sources or without data, and structure of galaxies: where a fit starts."""
+
+    scale: np.ndarray
+    excluded: np.ndarray
+    structure: float
+
+
+def _fit_robustly(bins, start, kernel_pix, n_fits):
+    """Return what planes leave without compact sources, and strengths of the whole wisp and what goes with them."""
+    scale, excluded, structure = start
     fitted, derivatives = bins.totals[: 1 + bins.n], bins.totals[1 + bins.n :]
 
+    fit = fit_planes if kernel_pix < WIDE_PIX else fit_wide_planes
+
     def without_planes(totals):
-        planes, weight = fit_planes(totals, count, kernel_pix / BIN_PIX, rounds=n_fits)
+        planes, weight = fit(totals, count, kernel_pix / BIN_PIX, rounds=n_fits)
         return np.where(bins.ok, totals / np.maximum(bins.count, 1) - planes, 0), planes, weight
 
     for round_ in range(ROUNDS):
@@ -153,7 +146,8 @@ def _fit_robustly(bins, kernel_pix, n_fits):
         rest, planes, weight = without_planes(fitted)
         seen = (weight > 0.1 * BIN_PIX**2) & ~excluded
         light = np.maximum(planes[0] - np.tensordot(scale, planes[1:], 1), 0)
-        noise = _template_noise(rest[1:], seen & ~bins.lit, kernel_pix)
+        if round_ < NOISE_ROUNDS:
+            noise = _template_noise(rest[1:], seen & ~bins.lit, kernel_pix)
         white = STRIPES * bins.white + scale**2 @ noise
         left = left_of(rest, scale)
         if round_ > 1:
@@ -165,11 +159,11 @@ def _fit_robustly(bins, kernel_pix, n_fits):
         weight = 1 / (white + structure * light**2 + (MISFIT * own / 3) ** 2)
         before, scale = scale, _solve_strengths(rest, weight, used, noise)
         excluded = ~bins.ok | ndimage.maximum_filter(left_of(rest, scale) > limit, 3)
-        if round_ > 4 and np.abs(scale - before).max() < SETTLED:
+        if round_ > LEAST_ROUNDS and np.abs(scale - before).max() < max(SETTLED, SETTLED_PART * np.abs(scale).max()):
             break
     rest = np.concatenate([rest, without_planes(derivatives)[0]])
     noise = _shared_noise(rest[1:], seen & ~bins.lit, kernel_pix)
-    return Sharp(rest, noise, white, structure * light**2, used, excluded), scale
+    return Sharp(rest, noise, white, structure * light**2, used, excluded), Start(scale, excluded, structure)
 
 
 def _template_noise(templates, dark, kernel_pix):
@@ -204,7 +198,9 @@ def _shared_noise(columns, dark, kernel_pix):
         return covariance
     templates, second = columns[:-N_DERIVATIVES] / noise[:-N_DERIVATIVES, None, None], columns[-1] / noise[-1]
     # Of equal scatter, the sum's and the difference's tell the correlation.
-    above, below = (_template_noise(templates + sign * second, dark, kernel_pix) for sign in (1, -1))
+    above, below = np.split(
+        _template_noise(np.concatenate([templates + second, templates - second]), dark, kernel_pix), 2
+    )
     shared = (above - below) / (above + below) * noise[:-N_DERIVATIVES] * noise[-1]
     covariance[: len(templates), -1] = covariance[-1, : len(templates)] = shared
     return covariance

@@ -38,6 +38,8 @@ class Strength(NamedTuple):
     residual_ratio : float, rms of the residuals where the template is lit over that expected.
     n_bins : int, bins behind the fit.
     smoothing_pix : tuple of float, of `Bins`, to which displacement and blur belong.
+    causes : ndarray, shape (n, n_causes), what independent causes of unit variance do to the strengths: noise of every
+    bin, and what strengths do within places. They are those of all fits to one image, in the same order.
     """
 
     scale: np.ndarray
@@ -50,6 +52,7 @@ class Strength(NamedTuple):
     residual_ratio: float
     n_bins: int
     smoothing_pix: tuple[float, float]
+    causes: np.ndarray
 
 
 def fit_variation(bins: Bins, sharp: Sharp, scale: np.ndarray) -> Strength:
@@ -59,22 +62,22 @@ def fit_variation(bins: Bins, sharp: Sharp, scale: np.ndarray) -> Strength:
     share = scale / typical if bins.n > 1 and typical else np.ones(bins.n)
     light = np.where(bins.lit, bins.wisp(share) ** 2, 0)
     light /= light.sum()
-    places = [one for one in _hats(light.shape) if (one * light).sum() > LEAST_LIGHT]
+    places, parts = _places(light)
     fit, weight, solved = _solve_in_rounds(bins, sharp, scale, active, share, places, typical)
     found = solved.found
     # The mean strength of each template: its own, and its share of the mean of what varies.
     mean = np.zeros((bins.n, len(found)))
     mean[active, np.arange(active.size)] = 1
-    parts = np.array([float((one * light).sum()) for one in places])
     mean[:, active.size : active.size + len(places)] = share[:, None] * parts
     mean[scale == 0] = 0
     result = mean @ found
     wisp = np.tensordot(share * typical, sharp.rest[1 : 1 + bins.n, sharp.used], 1)
-    uneven = _unevenness(mean @ solved.response * wisp, result, light, sharp.used)
+    response = mean @ solved.response
+    uneven = solved.scatter * _unevenness(response * wisp, result, light, sharp.used)
     level = float(result[active].mean()) if active.size else 0.0
     known = abs(level) > LEAST_LEVEL
     change = found[-N_DERIVATIVES:] / level if known else np.zeros(N_DERIVATIVES)
-    covariance = mean @ solved.covariance @ mean.T + solved.scatter**2 * uneven
+    covariance = mean @ solved.covariance @ mean.T + uneven @ uneven.T
     covariance += _second_order(sharp, weight, share, change) ** 2 * np.outer(result, result)
     course = np.tensordot(found[active.size : active.size + len(places)], np.array(places), 1) if places else 0 * light
     # Without a wisp nothing varies.
@@ -90,7 +93,15 @@ def fit_variation(bins: Bins, sharp: Sharp, scale: np.ndarray) -> Strength:
         fit.residual_ratio(found),
         int(sharp.used.sum()),
         bins.smoothing_pix,
+        _causes(response, solved.shared / weight, uneven, sharp.used),
     )
+
+
+def _causes(response, variance, uneven, used):
+    """Return what noise of bins of given variance (ny, nx), and then the unevenness of places, do to strengths."""
+    noise = np.zeros((len(response), *used.shape))
+    noise[:, used] = response * np.sqrt(variance[used])
+    return np.concatenate([noise.reshape(len(response), -1), uneven], axis=1)
 
 
 def _solve_in_rounds(bins, sharp, scale, active, share, places, typical):
@@ -112,7 +123,7 @@ def _solve_in_rounds(bins, sharp, scale, active, share, places, typical):
 
 
 def _unevenness(counted, strength, light, used):
-    """Return the covariance of strengths (n, n) for a scatter of 1 between parts of places.
+    """Return what scatters of 1 between parts of places do to strengths, (n, n_parts).
 
     A fit counts places otherwise than by their light squared: what varies within them does not cancel. counted :
     (n, n_used), by how much strengths change with the wisp's relative strength in each bin.
@@ -121,8 +132,7 @@ def _unevenness(counted, strength, light, used):
     missed[:, used] = counted
     missed -= strength[:, None, None] * light
     size = PLACES_PIX // BIN_PIX // PARTS_OF_PLACES
-    parts = np.stack([sums_of_squares(one, size).ravel() for one in missed])
-    return parts @ parts.T
+    return np.stack([sums_of_squares(one, size).ravel() for one in missed])
 
 
 def _second_order(sharp, weight, share, change):
@@ -168,12 +178,16 @@ def _mixing(active, share, n_places):
     return mixing
 
 
-def _hats(shape):
-    """Yield weights (ny, nx) of places on a grid, linear in between: they add up to one."""
+def _places(light):
+    """Return weights of the places that have enough of the light (ny, nx), and how much of it each has.
+
+    Weights (n, ny, nx) are linear between places on a grid, and those of all places add up to one.
+    """
     step = PLACES_PIX // BIN_PIX
     rows, columns = (
-        np.clip(1 - np.abs(np.arange(n)[None] - np.arange(0, n + step, step)[:, None]) / step, 0, None) for n in shape
+        np.clip(1 - np.abs(np.arange(n)[None] - np.arange(0, n + step, step)[:, None]) / step, 0, None)
+        for n in light.shape
     )
-    for row in rows:
-        for column in columns:
-            yield np.outer(row, column)
+    parts = rows @ light @ columns.T
+    chosen = np.argwhere(parts > LEAST_LIGHT)
+    return [np.outer(rows[i], columns[j]) for i, j in chosen], parts[tuple(chosen.T)]

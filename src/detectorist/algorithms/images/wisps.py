@@ -119,7 +119,8 @@ def find_wisps(
     clean = np.stack([remove_noise(one) for one in given])
     adapted = np.stack([_adapted(one, found) for one in clean])
     wisp, variance = wisp_image(adapted, found.scale, found.covariance)
-    return WispModel(fit, wisp * found.local, variance, found.excluded & ~bad, found.displacement, found.blur)
+    wisp *= found.local
+    return WispModel(fit, wisp, variance, found.excluded & ~bad, found.displacement, found.blur)
 
 
 def _take_off_stripes(image, bad, templates, readout):
@@ -164,5 +165,7 @@ def wisp_image(templates: np.ndarray, scale: np.ndarray, covariance: np.ndarray)
     for i, first in enumerate(templates):
         for j, second in enumerate(templates):
             if covariance[i, j]:
-                variance += np.float32(covariance[i, j]) * first * second
-    return image, np.maximum(variance, 0)
+                product = first * second
+                product *= np.float32(covariance[i, j])
+                variance += product
+    return image, np.maximum(variance, 0, out=variance)

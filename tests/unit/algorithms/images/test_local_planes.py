@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from detectorist.algorithms.images.local_planes import _kernels, bin_image, fit_planes, smooth_bins
+from detectorist.algorithms.images.local_planes import _kernels, bin_image, fit_planes, fit_wide_planes, smooth_bins
 
 SHAPE = (40, 50)
 
@@ -35,6 +35,23 @@ def test_what_does_not_count_has_no_influence(count, rng):
     total = plane() * count
     other = np.where(count > 0, total, 1e6 * rng.normal(size=SHAPE))
     np.testing.assert_array_equal(fit_planes(total, count, 2.0)[0], fit_planes(other, count, 2.0)[0])
+
+
+@pytest.mark.parametrize("shape", [(64, 90), (63, 91)], ids=["even", "odd"])
+def test_wide_planes_from_squares_are_those_from_bins(rng, shape):
+    yy, xx = np.mgrid[: shape[0], : shape[1]]
+    count = rng.integers(0, 64, shape) * (rng.random(shape) > 0.3).astype(float)
+    light = 3 + np.exp(-0.5 * ((yy - 30) ** 2 + (xx - 40) ** 2) / 15**2)
+    total = np.stack([light * count, (5 + 0.2 * yy - 0.1 * xx) * count])
+    hidden = np.where(count > 0, total, 1e6)
+    levels, weight = fit_planes(total, count, 12.0)
+    found, seen = fit_wide_planes(hidden, count, 12.0)
+    assert found.shape == total.shape
+    assert seen.shape == shape
+    np.testing.assert_allclose(inner(found[0]), inner(levels[0]), atol=0.01)
+    np.testing.assert_allclose(inner(found[1]), inner(5 + 0.2 * yy - 0.1 * xx), atol=0.02)
+    np.testing.assert_allclose(found[1], 5 + 0.2 * yy - 0.1 * xx, atol=0.1)
+    np.testing.assert_allclose(inner(seen), inner(weight), rtol=0.05)
 
 
 def test_a_second_round_takes_most_of_the_bias_of_a_curve():

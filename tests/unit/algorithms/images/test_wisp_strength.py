@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from detectorist.algorithms.images import wisp_strength, wisp_variation
+from detectorist.algorithms.images import wisp_strength
 from detectorist.errors import TooFewPixels
 
 NY = NX = 320
@@ -135,37 +135,6 @@ class TestParts:
             wisp_strength._solve_strengths(np.stack([one, one, one, one]), weight, used, np.ones(1))
         with pytest.raises(TooFewPixels, match="cannot separate the components"):
             wisp_strength._solve_strengths(np.stack([one, one, 2 * one, one, one]), weight, used, np.zeros(2))
-
-
-def result(scale, covariance, **changed):
-    """Return a result of `fit_variation` on four by five bins."""
-    bins = np.ones((4, 5))
-    n = len(scale)
-    usual = {"displacement": (0.0, 0.0), "blur": 0.0, "excluded": bins > 2, "residual_ratio": 1.0, "n_bins": 7}
-    return wisp_variation.Strength(
-        np.array(scale),
-        np.array(covariance),
-        np.full(n, 0.01),
-        smoothing_pix=(2.0, 4.0),
-        **{**usual, "local": bins, **changed},
-    )
-
-
-def test_results_of_two_kinds_of_planes_are_averaged_and_their_difference_is_in_the_error():
-    surer = result([1.0], [[0.01]], blur=3.0, n_bins=9)
-    other = result([1.6], [[0.02]], displacement=(0.3, -0.6), local=np.full((4, 5), 1.3))
-    mean = wisp_strength._averaged([other, surer])
-    assert_allclose(mean.scale, [1.2])
-    assert_allclose(mean.covariance, [[0.04 / 3 + (2 * 0.2**2 + 0.4**2) / 3]])
-    assert_allclose(mean.displacement, (0.1, -0.2))
-    assert_allclose(mean.local, 1.1)
-    assert (mean.blur, mean.n_bins) == (pytest.approx(2.0), 9)
-
-
-def test_what_two_components_differ_by_is_correlated():
-    mean = wisp_strength._averaged([result([1.0, 2.0], np.diag([0.1, 0.1])), result([1.2, 1.8], np.diag([0.1, 0.1]))])
-    assert_allclose(mean.scale, [1.1, 1.9])
-    assert_allclose(mean.covariance, [[0.11, -0.01], [-0.01, 0.11]])
 
 
 def test_values_of_bins_are_linear_between_their_middles():
