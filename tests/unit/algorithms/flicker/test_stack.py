@@ -262,3 +262,24 @@ def test_sets_of_values_on_the_same_pixels_are_smoothed_as_each_alone(rng, noise
     sets = rng.normal(size=(19, counts.size)).astype(np.float32)
     alone = np.array([run.informed(one, counts) for one in sets])
     np.testing.assert_array_equal(run.all_informed(sets, counts), alone)
+
+
+def test_noise_weak_in_pixels_but_not_in_rows_is_found():
+    """Rows whose noise is a third of a pixel's white noise passed for white noise alone: their pairs were few."""
+    readout, size, found = alternating_readout(320, 1), 320, []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        walk = np.cumsum(rng.normal(size=(3, size)), axis=1)
+        rows = 0.3 * (walk - walk.mean(axis=1, keepdims=True)) / walk.std(axis=1, keepdims=True)
+        images = rng.normal(size=(3, size, size)) + rows[:, :, None]
+        noise = fit_spectrum(images.astype(np.float32), np.zeros(images.shape, bool), readout=readout)
+        found.append(noise.own.sum())
+    assert min(found) > 0.3 * 0.09
+
+
+def test_white_noise_alone_has_no_spectrum():
+    for seed in range(20):
+        images = np.random.default_rng(seed).normal(size=(3, 160, 160)).astype(np.float32)
+        noise = fit_spectrum(images, np.zeros(images.shape, bool), readout=alternating_readout(160, 1))
+        assert not noise.own.any()
+        assert noise.white == pytest.approx(1.0, rel=0.04)  # cut off at 4 sigma, of few rows
