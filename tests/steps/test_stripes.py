@@ -12,6 +12,7 @@ from detectorist.algorithms.flicker.destripe import destripe
 from detectorist.algorithms.flicker.readout import alternating_readout
 from detectorist.errors import AlreadyCorrected, InputError, TooFewPixels
 from detectorist.stage_1 import StripesStep
+from detectorist.stage_1.stripes import rms_in_outputs
 
 NY = NX = 256
 WHITE = 0.02
@@ -276,3 +277,9 @@ def test_regions_of_large_events_say_nothing_of_their_rows(truth):
         assert np.nanstd(np.nanmean(rows, axis=1)) < 1.6 * WHITE / np.sqrt(NX)
         # Of the noise of the groups that are left in the disc nothing is known; nothing is made of it.
         assert np.mean(left[disc]) == pytest.approx(-0.08, abs=WHITE / 4)
+
+
+def test_levels_of_outputs_are_no_stripes(rng):
+    rows = 0.01 * rng.normal(size=NY)
+    pattern = rows[:, None] + np.repeat([0.3, -0.2, 0.1, 0.5], NX // 4)
+    assert rms_in_outputs(pattern, alternating_readout(NX, 4)) == pytest.approx(rows.std())

@@ -12,6 +12,7 @@ from detectorist import models
 from detectorist.algorithms import dq
 from detectorist.algorithms.flicker.destripe import Destriped, destripe
 from detectorist.algorithms.flicker.destripe_groups import destripe_ramps
+from detectorist.algorithms.flicker.readout import Readout
 from detectorist.algorithms.images.residuals import measure_row_noise
 from detectorist.stage_1.nircam_readout import readout_of, times_of_groups
 from detectorist.stage_1.rate_images import (
@@ -90,6 +91,7 @@ class StripesStep(DetectoristStep):
         before = np.where(bad[0], np.nan, cube[0]) if self.draw_stripes else None
         rows = self._rows(cube[0], unlike[0], found, settings["flat"])
         self._subtract(model, found, bad)
+        rows["rms_in_outputs"] = rms_in_outputs(found.horizontal[0], settings["readout"])
         return self._finish_with(model, found, before, rows)
 
     def _of_ramps(self, model, settings):
@@ -103,6 +105,7 @@ class StripesStep(DetectoristStep):
         self.mean_variance = self.rate_variance.mean(axis=0) / len(self.rate_variance)
         rate = ramps.rates[0]
         rows = self._rows(rate, ~np.isfinite(rate), found, settings["flat"])
+        rows["rms_in_outputs"] = rms_in_outputs(found.horizontal[0], settings["readout"])
         return self._finish_with(model, found, rate if self.draw_stripes else None, rows)
 
     def _rows(self, image: np.ndarray, bad: np.ndarray, found: Destriped, flat: np.ndarray | None) -> dict[str, float]:
@@ -162,3 +165,9 @@ class StripesStep(DetectoristStep):
                 from detectorist.figures.sources import draw_sources
 
                 self.draw(lambda: draw_sources(before, found.tier), model, name="sources")
+
+
+def rms_in_outputs(pattern: np.ndarray, readout: Readout) -> float:
+    """Return the standard deviation of a pattern (ny, nx) about the mean of each output, whose level is no stripe."""
+    parts = [pattern[:, first:last] for first, last, _ in readout.outputs]
+    return float(np.sqrt(np.mean([part.var(dtype=float) for part in parts])))

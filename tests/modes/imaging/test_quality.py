@@ -16,6 +16,7 @@ RECORDS = {
     "stripes": {
         "state": "COMPLETE",
         "stripes_rms": 0.05,
+        "rms_in_outputs": 0.05,
         "masked_fraction": 0.1,
         "white_noise": 0.02,
         "rms_common": 0.003,

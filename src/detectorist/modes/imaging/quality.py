@@ -91,7 +91,7 @@ COLUMNS = (
         "stripes_over_groups",
         "stripes / groups",
         "",
-        "Pattern that was subtracted over the 1/f noise that groups show",
+        "Pattern that was subtracted, levels of outputs aside, over the 1/f noise that groups show",
         ".2f",
         indexed=False,
     ),
@@ -255,8 +255,8 @@ def measure(image: RateImage, records: Mapping[str, Mapping[str, Any]] = Mapping
         numbers["flicker_over_white"] = float(flicker / stripes["white_noise"])
     elif stripes.get("stripes_rms"):
         numbers["stripes_over_white"] = stripes["stripes_rms"] / _typical_error(image)
-    if records.get("jump", {}).get("flicker_dn_s") and stripes.get("stripes_rms"):
-        numbers["stripes_over_groups"] = stripes["stripes_rms"] / records["jump"]["flicker_dn_s"]
+    if records.get("jump", {}).get("flicker_dn_s") and stripes.get("rms_in_outputs"):
+        numbers["stripes_over_groups"] = stripes["rms_in_outputs"] / records["jump"]["flicker_dn_s"]
     if stripes.get("slow_rms_unsure"):
         numbers["row_level_unsure"] = f"{stripes['slow_rms_unsure']:.2g} DN/s"
     numbers |= _of_wisps(records.get("wisps", {}), image.wisps_known)
