@@ -402,16 +402,20 @@ def paint(line, pattern, layout, straight):
     block, reverse_columns, reverse_rows = layout
     ny, nx = pattern.shape
     n_blocks = (nx + block - 1) // block
+    lefts, rights, parts = np.empty(nx, np.int64), np.empty(nx, np.int64), np.empty(nx)
+    for i in range(nx):
+        place = (i + 0.5) / block - 0.5
+        lefts[i] = min(max(int(np.floor(place)), 0), max(n_blocks - 2, 0))
+        parts[i] = min(max(place - lefts[i], 0.0), 1.0)
+        rights[i] = min(lefts[i] + 1, n_blocks - 1)
+        if not straight:
+            lefts[i] = i // block
     for row in range(ny):
-        y = ny - 1 - row if reverse_rows else row
-        base = row * n_blocks
+        out = pattern[ny - 1 - row if reverse_rows else row]
+        own = line[row * n_blocks : (row + 1) * n_blocks]
         for i in range(nx):
             x = nx - 1 - i if reverse_columns else i
             if straight:
-                place = (i + 0.5) / block - 0.5
-                left = min(max(int(np.floor(place)), 0), max(n_blocks - 2, 0))
-                part = min(max(place - left, 0.0), 1.0)
-                right = min(left + 1, n_blocks - 1)
-                pattern[y, x] = line[base + left] * (1 - part) + line[base + right] * part
+                out[x] = own[lefts[i]] * (1 - parts[i]) + own[rights[i]] * parts[i]
             else:
-                pattern[y, x] = line[base + i // block]
+                out[x] = own[lefts[i]]

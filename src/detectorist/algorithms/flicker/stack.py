@@ -131,15 +131,24 @@ def _local_excess(inner):
 def _variogram(values, usable, excess, block, along, across):
     """Return pairs and the sum of half their squared differences, (2, n_lags), of blocks apart along and across."""
     ny, nx = values.shape
-    shape = (ny, nx // block, block)
-    whole, means, more = (part[:, : nx // block * block].reshape(shape) for part in (usable, values, excess))
-    whole, means, more = whole.all(axis=2), means.mean(axis=2), more.mean(axis=2) / block
+    members = [np.s_[:, first : nx // block * block : block] for first in range(block)]
+    whole = np.logical_and.reduce([usable[one] for one in members])
+    means, more = (_mean_of([part[one] for one in members]) for part in (values, excess))
+    more = more / block
     numbers, sums = [], []
     for a, b in [[np.s_[:, k:], np.s_[:, :-k]] for k in along] + [[np.s_[k:], np.s_[:-k]] for k in across]:
         both = whole[a] & whole[b]
         numbers.append(both.sum())
         sums.append(0.5 * np.sum(((means[a] - means[b]) ** 2 - more[a] - more[b])[both], dtype=np.float64))
     return numbers, sums
+
+
+def _mean_of(parts):
+    """Return the mean of arrays, the same bits as `mean` along a last axis of theirs, which is slow where it is short."""
+    total = parts[0].copy()
+    for part in parts[1:]:
+        total += part
+    return total / len(parts)
 
 
 def _unresolved(inner, noise, readout) -> float:
