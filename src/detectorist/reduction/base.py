@@ -17,6 +17,7 @@ from detectorist.fits_files import named_for_jwst
 from detectorist.product_names import is_fits
 from detectorist.reduction.crds_keywords import look_keywords_up
 from detectorist.reduction.garbage_collection import FrozenHeap
+from detectorist.reduction.reference_trees import interpreted_once
 from detectorist.reduction.schemas import parsed_once
 from detectorist.step import DetectoristStep, as_plain
 
@@ -105,7 +106,7 @@ class DetectoristPipeline(FrozenHeap, Pipeline):
 
     def run(self, *args: Any) -> Any:
         """Run the pipeline."""
-        with parsed_once():
+        with parsed_once(), interpreted_once():
             return super().run(*args)
 
     def finalize_result(self, result: Any, reference_files_used: list[tuple[str, str]]) -> None:

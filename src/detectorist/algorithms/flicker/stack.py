@@ -130,7 +130,7 @@ def _local_excess(inner):
 
 def _variogram(values, usable, excess, block, along, across):
     """Return pairs and the sum of half their squared differences, (2, n_lags), of blocks apart along and across."""
-    ny, nx = values.shape
+    nx = values.shape[1]
     members = [np.s_[:, first : nx // block * block : block] for first in range(block)]
     whole = np.logical_and.reduce([usable[one] for one in members])
     means, more = (_mean_of([part[one] for one in members]) for part in (values, excess))
@@ -144,7 +144,7 @@ def _variogram(values, usable, excess, block, along, across):
 
 
 def _mean_of(parts):
-    """Return the mean of arrays, the same bits as `mean` along a last axis of theirs, which is slow where it is short."""
+    """Return the mean of arrays, the same bits as of `mean` along a last axis, which is slow where that is short."""
     total = parts[0].copy()
     for part in parts[1:]:
         total += part
