@@ -10,6 +10,10 @@ BEND_SIGMA = 3.0
 N_GUARD = 1
 #: Fewest groups in which a bend would show.
 LEAST_GROUPS = 3
+#: Parts of an exponential that may be left from one rise to the next.
+DECAYS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.78, 0.84, 0.89, 0.93, 0.96)
+#: How much of it the slope of what is fitted may hold, in sigma of that slope.
+LEFT_SIGMA = 1.0
 #: Fewest integrations whose scatter tells the noise.
 LEAST_INTS = 4
 
@@ -34,7 +38,8 @@ def first_straight_group(
 
     Notes
     -----
-    At least three groups, with two rises to be compared, must be left.
+    At least three groups, with two rises to be compared, must be left. Two that agree may still hold much of a slow
+    exponential: where a bend is seen, one is fitted, and groups are left out until next to nothing of it remains.
     """
     n_groups = ramp.shape[1]
     rises = np.where(unusable[:, 1:] | unusable[:, :-1], np.nan, np.diff(np.asarray(ramp, float), axis=1))
@@ -53,8 +58,40 @@ def first_straight_group(
         apart = np.abs(centre[group] - mean) <= bend_sigma * np.hypot(error[group], error[group] / len(later) ** 0.5)
         goes_on = (first == group + 1) | (group == n_groups - LEAST_GROUPS)
         first[goes_on & apart & known.any(axis=0) & (number[group] > 0)] = group
-    first[(first > 0) & (first < n_groups)] += N_GUARD
+    bent = (first > 0) & (first < n_groups)
+    first[bent] += N_GUARD
+    first[bent] = np.maximum(first[bent], _first_past_exponential(centre[:, bent], number[:, bent] > 0, error[:, bent]))
     return np.where(first > n_groups - LEAST_GROUPS, n_groups, first)
+
+
+def _first_past_exponential(rises, known, error):
+    """Return the group, (n_pix,), from which on a slope holds less of an exponential than `LEFT_SIGMA` of its errors.
+
+    rises, known, error : (n_rises, n_pix). The number of rises is returned where no group is late enough.
+    """
+    n_rises = len(rises)
+    left = np.zeros(rises.shape)
+    # A constant alone; an exponential has to be better than chance makes it.
+    misfit = _exponential(rises, known, 0.0)[2] - (BEND_SIGMA * error.max(axis=0)) ** 2
+    for decay in DECAYS:
+        amplitude, square, _ = _exponential(rises, known, decay)
+        of_rises = decay ** np.arange(n_rises)
+        in_slopes = np.cumsum(of_rises[::-1])[::-1] / np.arange(n_rises, 0, -1)
+        better = square < misfit
+        left[:, better], misfit[better] = in_slopes[:, None] * amplitude[better], square[better]
+    # The reads between two rises cancel: a slope is as certain as its first and last read.
+    certain = error / np.arange(n_rises, 0, -1)[:, None]
+    late = np.abs(left) < LEFT_SIGMA * certain
+    return np.where(late.any(axis=0), late.argmax(axis=0), n_rises)
+
+
+def _exponential(rises, known, decay):
+    """Return the amplitude of an exponential over a constant, the sum of squares it leaves, and that of a constant."""
+    shape = decay ** np.arange(len(rises))[:, None] * np.ones(rises.shape)
+    number = np.maximum(known.sum(axis=0), 1)
+    about, values = (np.where(known, one - np.sum(one, axis=0, where=known) / number, 0.0) for one in (shape, rises))
+    amplitude = (about * values).sum(axis=0) / np.maximum((about**2).sum(axis=0), 1e-12)
+    return amplitude, ((values - amplitude * about) ** 2).sum(axis=0), (values**2).sum(axis=0)
 
 
 def _median(values):

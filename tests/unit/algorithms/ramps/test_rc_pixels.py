@@ -36,6 +36,18 @@ def test_what_is_left_of_a_bend_is_within_the_errors(rng):
     assert (np.abs(pulls) > 5).mean() < 0.02
 
 
+def test_a_slow_exponential_is_followed_to_where_it_matters(rng):
+    """Two rises that agree within their errors held up to ten sigma of it."""
+    amplitude, tau = 10 ** rng.uniform(2.8, 4, N_PIX), rng.uniform(1.0, 3.0, N_PIX)
+    ramp = ramps(rng, amplitude, tau)
+    start = first(ramp)
+    assert 0 < (start < N_GROUPS).mean() < 1
+    for pixel in np.nonzero((start > 0) & (start < N_GROUPS))[0]:
+        last = N_GROUPS - 1 - start[pixel]
+        held = amplitude[pixel] * (np.exp(-(start[pixel] + 1) / tau[pixel]) - np.exp(-N_GROUPS / tau[pixel])) / last
+        assert held < 4 * NOISE / last / np.sqrt(N_INTS)
+
+
 def test_a_ramp_that_bends_to_its_end_has_no_straight_part(rng):
     assert (first(ramps(rng, 30_000.0, 6.0)) == N_GROUPS).all()
 
