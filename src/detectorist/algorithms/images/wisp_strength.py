@@ -136,6 +136,7 @@ def _fit_robustly(bins, start, kernel_pix, n_fits):
     fitted, derivatives = bins.totals[: 1 + bins.n], bins.totals[1 + bins.n :]
 
     fit = fit_planes if kernel_pix < WIDE_PIX else fit_wide_planes
+    beside = grow(bins.lit, kernel_pix / BIN_PIX)
 
     def without_planes(totals):
         planes, weight = fit(totals, count, kernel_pix / BIN_PIX, rounds=n_fits)
@@ -147,7 +148,7 @@ def _fit_robustly(bins, start, kernel_pix, n_fits):
         seen = (weight > 0.1 * BIN_PIX**2) & ~excluded
         light = np.maximum(planes[0] - np.tensordot(scale, planes[1:], 1), 0)
         if round_ < NOISE_ROUNDS:
-            noise = _template_noise(rest[1:], seen & ~bins.lit, kernel_pix)
+            noise = _template_noise(rest[1:], seen & ~bins.lit, beside)
         white = STRIPES * bins.white + scale**2 @ noise
         left = left_of(rest, scale)
         if round_ > 1:
@@ -162,20 +163,21 @@ def _fit_robustly(bins, start, kernel_pix, n_fits):
         if round_ > LEAST_ROUNDS and np.abs(scale - before).max() < max(SETTLED, SETTLED_PART * np.abs(scale).max()):
             break
     rest = np.concatenate([rest, without_planes(derivatives)[0]])
-    noise = _shared_noise(rest[1:], seen & ~bins.lit, kernel_pix)
+    noise = _shared_noise(rest[1:], seen & ~bins.lit, beside)
     return Sharp(rest, noise, white, structure * light**2, used, excluded), Start(scale, excluded, structure)
 
 
-def _template_noise(templates, dark, kernel_pix):
+def _template_noise(templates, dark, beside):
     """Return the variance of the noise of templates (n, ny, nx) in bins without light; 0 where there are too few.
 
-    Faint wings beside the light, and what planes make of them, scatter too: bins as far as the planes reach are left
-    out. Where the image is too small for that, noise is told from second differences, in which wings cancel (Immerkaer
-    1996, Computer Vision and Image Understanding 64, 300), as does noise that neighbouring bins share.
+    Faint wings beside the light, and what planes make of them, scatter too: bins as far as the planes reach, `beside`
+    (ny, nx), are left out. Where the image is too small for that, noise is told from second differences, in which wings
+    cancel (Immerkaer 1996, Computer Vision and Image Understanding 64, 300), as does noise that neighbouring bins
+    share: that of derivatives, which come from smoothed templates, would be told to be too small.
     """
     if dark.sum() < MIN_LIT_BINS:
         return np.zeros(len(templates))
-    far = ~grow(~dark, kernel_pix / BIN_PIX)
+    far = dark & ~beside
     if far.sum() >= FAR_BINS:
         return (1.4826 * np.median(np.abs(templates[:, far]), axis=1)) ** 2
     scatter = 1.4826 * np.median(np.abs(templates[:, dark]), axis=1)
@@ -186,21 +188,19 @@ def _template_noise(templates, dark, kernel_pix):
     return np.minimum(scatter, 1.4826 * np.median(np.abs(rough), axis=1) / np.linalg.norm(SECOND_DIFFERENCES)) ** 2
 
 
-def _shared_noise(columns, dark, kernel_pix):
+def _shared_noise(columns, dark, beside):
     """Return the covariance of the noise of templates and their derivatives (n + 3, ny, nx) in dark bins.
 
     Second derivatives share noise with their templates, first ones do not. Variances of sums and differences are
     robust where means of products are not.
     """
-    noise = np.sqrt(_template_noise(columns, dark, kernel_pix))
+    noise = np.sqrt(_template_noise(columns, dark, beside))
     covariance = np.diag(noise**2)
     if not noise.all():
         return covariance
     templates, second = columns[:-N_DERIVATIVES] / noise[:-N_DERIVATIVES, None, None], columns[-1] / noise[-1]
     # Of equal scatter, the sum's and the difference's tell the correlation.
-    above, below = np.split(
-        _template_noise(np.concatenate([templates + second, templates - second]), dark, kernel_pix), 2
-    )
+    above, below = np.split(_template_noise(np.concatenate([templates + second, templates - second]), dark, beside), 2)
     shared = (above - below) / (above + below) * noise[:-N_DERIVATIVES] * noise[-1]
     covariance[: len(templates), -1] = covariance[-1, : len(templates)] = shared
     return covariance

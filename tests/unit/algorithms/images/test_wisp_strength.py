@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy import ndimage
 
 from detectorist.algorithms.images import wisp_strength
 from detectorist.errors import TooFewPixels
@@ -96,18 +97,30 @@ class TestParts:
         dark = np.ones(shape, bool)
         dark[:3, :3] = False
         templates[:, ~dark] += 5.0
-        found = np.sqrt(wisp_strength._template_noise(templates, dark, 40.0))
+        beside = ndimage.binary_dilation(~dark, iterations=6)
+        found = np.sqrt(wisp_strength._template_noise(templates, dark, beside))
         n = dark.sum()
         assert_allclose(found, [0.01, 0.03], rtol=max(5 * 1.2 / np.sqrt(2 * n), 0.06) * (1 if n > 1000 else 1.7))
-        assert not wisp_strength._template_noise(templates, ~dark, 40.0).any()  # nine bins tell nothing
+        assert not wisp_strength._template_noise(templates, ~dark, beside).any()  # nine bins tell nothing
 
     def test_a_second_derivative_shares_the_noise_of_its_template(self, rng):
         noise, own, dark = rng.normal(size=(60, 60)), rng.normal(size=(60, 60)), np.ones((60, 60), bool)
         columns = np.stack([noise, own, own, 0.5 * own - 2 * noise])
-        found = wisp_strength._shared_noise(columns, dark, 40.0)
+        found = wisp_strength._shared_noise(columns, dark, ~dark)
         assert_allclose(np.diag(found), [1, 1, 1, 4.25], rtol=0.15)
         assert found[0, 3] == found[3, 0] == pytest.approx(-2, rel=0.15)
         assert not found[:3, :3][~np.eye(3, dtype=bool)].any()
+
+    def test_noise_that_neighbours_share_is_told_in_full_between_many_sources(self, rng):
+        """A quarter of the bins hidden by sources that lie everywhere: the template is as dark there as elsewhere."""
+        noise = ndimage.gaussian_filter(rng.normal(size=(1, 100, 100)), (0, 1, 1))
+        noise /= noise.std()
+        light = np.zeros((100, 100), bool)
+        light[40:60, 40:60] = True
+        seen = ~ndimage.binary_dilation(rng.random((100, 100)) < 0.03, np.ones((3, 3)))
+        beside = ndimage.binary_dilation(light, iterations=15)
+        found = wisp_strength._template_noise(noise, seen & ~light, beside)
+        assert found[0] == pytest.approx(1.0, rel=0.15)
 
     def test_a_noisy_template_is_not_diluted(self, rng):
         # Without the correction the strength is too small by noise / (noise + structure): a third.
