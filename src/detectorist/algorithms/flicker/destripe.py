@@ -9,7 +9,7 @@ import numpy as np
 from detectorist.algorithms.blas_threads import one_thread
 from detectorist.algorithms.flicker.lit_frames import light_fills, stripes_in_light
 from detectorist.algorithms.flicker.output_steps import tell_covered_outputs
-from detectorist.algorithms.flicker.reference_rows import output_levels, reference_rows
+from detectorist.algorithms.flicker.reference_rows import over_references, reference_rows
 from detectorist.algorithms.flicker.row_medians import measure_pedestal, median_stripes
 from detectorist.algorithms.flicker.smoother import (
     Readout,
@@ -241,20 +241,15 @@ def _is_dark(light, shape, white):
 def _levelled(part, dark, references, readout):
     """Return an estimate of noise whose level is that of the noise, as far as anything tells it.
 
-    Outputs with reference pixels beside their rows have the noise that these have. Without any the mean is zero where
-    there is no light: what is left of light beside sources is in the estimate there, and would move the sky.
+    In reference pixels beside the rows it is what they have. Without any the mean is zero where there is no light: what
+    is left of light beside sources is in the estimate there, and would move the sky.
     """
-    where, total = dark & part.used, part.total
-    outputs = [slice(first, last) for first, last, _ in readout.outputs]
-    rms = part.noise.rms
-    told = np.full(len(outputs), np.nan) if references is None else output_levels(references, readout, rms)
-    known = [k for k, one in enumerate(outputs) if np.isfinite(told[k]) and where[:, one].any()]
-    if known:
-        shift = np.mean(
-            [total[:, outputs[k]].mean(dtype=np.float64, where=where[:, outputs[k]]) - told[k] for k in known]
-        )
+    where = dark & part.used
+    over = np.empty(0) if references is None else over_references(part.pattern, references, readout, part.noise.rms)
+    if over.size:
+        shift = over.mean()
     elif where.any():
-        shift = total.mean(dtype=np.float64, where=where)
+        shift = part.total.mean(dtype=np.float64, where=where)
     else:
         return part
     return replace(part, pattern=part.pattern - np.float32(shift))

@@ -27,8 +27,9 @@ ELSEWHERE_PIX, NEAR_BINS = (-240, -168, -96, 96, 168, 240), 2
 #: Scatter of steps beside a border, over that of white noise in variance, from which it is structure of the light.
 STRUCTURE = 1.5
 #: Rounds of the fit, and the deviation in robust sigma from which a pixel is left out of the next, by itself or in the
-#: mean about it (sigma of the weights): the wings of stars are fainter than the noise of a pixel.
-ROUNDS, CLIP_SIGMA, ABOUT_PIX = 4, 4.0, 2.5
+#: mean about it (sigma of Gaussian weights, and side of a square): the wings of stars are fainter than the noise of a
+#: pixel, and those of galaxies of some pixels.
+ROUNDS, CLIP_SIGMA, ABOUT_PIX, SQUARE_PIX = 4, 3.0, 2.5, 21
 #: Fewest pixels on either side, part of the pixels of a bin.
 LEAST_SEEN = 0.3
 #: A step that deviates from what is expected of it by so many sigma is light.
@@ -133,8 +134,7 @@ def _steps(image, usable, edges, borders, asked):
         told = np.isfinite(white)
         structure = np.zeros(white.size)
         structure[told] = np.where(scatter > STRUCTURE * white, scatter - white, 0)[told]
-        # Of either sign in every bin, or alike in some: once for each.
-        found.append((step, white + 2 * structure))
+        found.append((step, white + structure))
     return tuple(np.array(found).swapaxes(0, 1))
 
 
@@ -188,12 +188,16 @@ def _step_in_rows(values, usable, edges):
 
 
 def _is_smooth(rest, usable, scatter):
-    """Return where neither a pixel nor the mean about it deviates."""
+    """Return where neither a pixel nor a mean about it deviates."""
     alone = usable & (np.abs(rest) < CLIP_SIGMA * scatter)
     # What deviates by itself counts as much as it may.
     values = np.where(usable, np.clip(np.nan_to_num(rest), -CLIP_SIGMA * scatter, CLIP_SIGMA * scatter), 0)
-    about = ndimage.gaussian_filter(values, ABOUT_PIX, mode="nearest")
-    return alone & (np.abs(about) < CLIP_SIGMA * scatter / (2 * np.sqrt(np.pi) * ABOUT_PIX))
+    for about, pixels in (
+        (ndimage.gaussian_filter(values, ABOUT_PIX, mode="nearest"), 2 * np.sqrt(np.pi) * ABOUT_PIX),
+        (ndimage.uniform_filter(values, SQUARE_PIX, mode="nearest"), SQUARE_PIX),
+    ):
+        alone &= np.abs(about) < CLIP_SIGMA * scatter / pixels
+    return alone
 
 
 def _scatter(values, edges):

@@ -92,6 +92,26 @@ def output_levels(found: ReferenceRows, readout: Readout, rms: float) -> np.ndar
     return np.where(np.abs(levels) < MOST_OF_NOISE * rms, levels, np.nan)
 
 
+def over_references(pattern: np.ndarray, found: ReferenceRows, readout: Readout, rms: float) -> np.ndarray:
+    """Return by how much an estimate of noise exceeds its reference pixels, for every output whose level these tell.
+
+    pattern : (ny, nx), which has to reach the reference pixels. rms : of the 1/f noise.
+
+    Notes
+    -----
+    Compared in the same pixels, what the estimate knows of noise faster than a row cancels; the mean of a whole output
+    differs from that of its reference pixels by the mean of such noise over the rows.
+    """
+    told = output_levels(found, readout, rms)
+    over = []
+    for level, (first, last, _) in zip(told, readout.outputs, strict=True):
+        inside = (found.columns >= first) & (found.columns < last)
+        if np.isfinite(level):
+            here = pattern[:, found.columns[inside]].mean(dtype=np.float64, where=found.usable[:, inside])
+            over.append(here - level)
+    return np.array(over)
+
+
 def bin_references(
     found: ReferenceRows, rows: np.ndarray, readout: Readout, noise: FlickerNoise
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -125,3 +125,18 @@ def test_a_step_beside_a_cubic_is_measured(rng, step):
     np.testing.assert_allclose(found, step, atol=6 * np.sqrt(variance.max()))
     assert 0.7 < np.std((found - step) / np.sqrt(variance)) < 1.5
     assert np.isinf(_step_at(image, np.ones(image.shape, bool), edges, 20, np.ones(len(edges) - 1, bool))[1]).all()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_small_galaxies_beside_a_border_make_no_steps(seed):
+    """Their wings are a dozen pixels wide and fainter than the noise of a pixel: they show in wider means."""
+    rng = np.random.default_rng(seed)
+    image = 0.25 + WHITE * rng.standard_normal((NY, NX))
+    y, x = np.mgrid[:NY, :NX]
+    for y0 in range(40, NY, 96):
+        image += 16 * WHITE * np.exp(-np.hypot(y - y0, x - 512 - rng.uniform(-40, 40)) / 9)
+    edges = np.arange(0, NY + 1, 16)
+    found, variance = _step_at(image, np.ones(image.shape, bool), edges, 512, np.ones(len(edges) - 1, bool))
+    known = np.isfinite(variance)
+    assert known.mean() > 0.4
+    assert np.sqrt(np.mean(found[known] ** 2 / variance[known])) < 2

@@ -5,7 +5,12 @@ import pytest
 
 from detectorist.algorithms.flicker import wide_light
 from detectorist.algorithms.flicker.readout import alternating_readout
-from detectorist.algorithms.flicker.reference_rows import bin_references, output_levels, reference_rows
+from detectorist.algorithms.flicker.reference_rows import (
+    bin_references,
+    output_levels,
+    over_references,
+    reference_rows,
+)
 from detectorist.algorithms.flicker.spectrum import FlickerNoise
 
 SIZE, WHITE = 512, 0.015
@@ -115,3 +120,20 @@ def test_slow_noise_in_reference_pixels_is_part_of_their_level(rng, border):
     assert found.usable[300:400].mean() > 0.95
     error = 0.002 / np.sqrt(4 * SIZE)
     assert output_levels(found, READOUT, 0.02)[0] == pytest.approx(-0.03 * 100 / (SIZE - 8), abs=5 * error)
+
+
+def test_noise_within_rows_does_not_move_the_level(rng, border):
+    """Reference pixels see the beginning of a row, the mean of an output all of it."""
+    within = np.linspace(-1, 1, SIZE)[None] * rng.normal(0.02, 0.01, (SIZE, 1))
+    image = within + 0.002 * rng.normal(size=(SIZE, SIZE))
+    found = reference_rows(image[None], border)
+    over = over_references(within + 0.001, found, READOUT, 0.02)
+    assert over.shape == (2,)  # the outputs in the middle have none
+    assert over == pytest.approx(0.001, abs=5 * 0.002 / np.sqrt(4 * (SIZE - 8)))
+    means = np.array([within[4:-4, part].mean() for part in (slice(4, 128), slice(384, -4))])
+    assert np.abs(means - output_levels(found, READOUT, 0.02)[[0, 3]]).max() > 10 * over.std()
+
+
+def test_reference_pixels_that_are_far_off_do_not_tell_a_level(rng, border):
+    image = 0.5 + 0.002 * rng.normal(size=(SIZE, SIZE))
+    assert over_references(image, reference_rows(image[None], border), READOUT, 0.02).size == 0
