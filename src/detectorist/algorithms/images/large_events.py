@@ -12,10 +12,14 @@ from scipy import ndimage
 
 #: Side of the bins, pixel, part of a bin that has jumps, and side (in bins) of the smallest event.
 BIN_PIX, MOSTLY, LEAST_BINS = 4, 0.7, 3
+#: Part of an image that such regions cover where they are no exception: long ramps have jumps everywhere.
+MOST_OF_ALL = 0.5
 
 
 def large_events(jumps: np.ndarray) -> np.ndarray:
     """Return where jumps cover regions of 12 x 12 pixels or more, and the bins about them, (ny, nx) bool.
+
+    Nowhere, if that is most of the image: its ramps are alike then, jumps or not.
 
     jumps : ndarray of bool, shape (ny, nx)
         True where a group of the ramp has a jump.
@@ -28,4 +32,6 @@ def large_events(jumps: np.ndarray) -> np.ndarray:
     covered = padded.reshape(ny, BIN_PIX, nx, BIN_PIX).sum(axis=(1, 3), dtype=np.uint8) >= MOSTLY * BIN_PIX**2
     square = np.ones((LEAST_BINS, LEAST_BINS), bool)
     found = ndimage.binary_dilation(ndimage.binary_opening(covered, square), np.ones((3, 3), bool))
+    if found.mean() > MOST_OF_ALL:
+        return np.zeros(jumps.shape, bool)
     return np.repeat(np.repeat(found, BIN_PIX, axis=0), BIN_PIX, axis=1)[: jumps.shape[0], : jumps.shape[1]]

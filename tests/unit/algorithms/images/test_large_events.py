@@ -19,3 +19,10 @@ def test_scattered_jumps_and_tracks_are_no_regions(rng):
     jumps[50:53] = True  # a track along a row
     assert not large_events(jumps).any()
     assert not large_events(np.zeros((9, 7), bool)).any()
+
+
+def test_jumps_everywhere_are_no_regions(rng):
+    jumps = rng.random((200, 160)) < 0.9
+    assert not large_events(jumps).any()
+    jumps[:, 60:] = False
+    assert large_events(jumps)[:, :50].mean() > 0.9
