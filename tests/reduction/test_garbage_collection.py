@@ -7,6 +7,7 @@ import weakref
 import numpy as np
 import pytest
 
+from detectorist.reduction import garbage_collection
 from detectorist.reduction.garbage_collection import (
     RARELY,
     WORTH_BYTES,
@@ -16,12 +17,15 @@ from detectorist.reduction.garbage_collection import (
     frozen_heap,
     release_models,
     release_young_models,
+    settle,
+    unsettle,
 )
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_frozen():
+def nothing_is_frozen(monkeypatch):
     """Other tests in this process may have frozen the heap for their whole session."""
+    monkeypatch.setattr(garbage_collection, "_settled", False)
     was_frozen = gc.get_freeze_count() > 0
     gc.unfreeze()
     yield
@@ -66,6 +70,48 @@ def test_a_heap_that_was_frozen_before_stays_so():
         assert gc.get_freeze_count() > 0
     finally:
         gc.unfreeze()
+
+
+@pytest.fixture
+def looked(monkeypatch):
+    """Every search for garbage."""
+    found = []
+    monkeypatch.setattr(gc, "collect", lambda *args: found.append(args))
+    return found
+
+
+def test_the_command_freezes_its_imports_without_looking_for_garbage(looked):
+    before = gc.get_threshold()
+    collect_rarely()
+    try:
+        settle()
+        assert gc.get_freeze_count() > 0
+        with frozen_heap():
+            pass
+        assert gc.get_freeze_count() > 0
+        assert not looked
+        freeze_what_was_loaded()  # between two jobs
+        assert len(looked) == 1
+        settle()  # for the jobs of another mode
+        assert len(looked) == 2
+    finally:
+        unsettle()
+        gc.set_threshold(*before)
+    assert gc.get_freeze_count() == 0
+    freeze_what_was_loaded()
+    assert gc.get_freeze_count() == 0
+
+
+def test_in_a_process_of_others_garbage_is_looked_for_before(looked):
+    settle()
+    unsettle()
+    assert looked
+
+
+def test_garbage_of_others_is_not_frozen():
+    node = make_cycle()
+    with frozen_heap():
+        assert node() is None
 
 
 def test_what_was_loaded_since_is_frozen_too_and_garbage_is_not():

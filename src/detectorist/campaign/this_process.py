@@ -8,6 +8,7 @@ from collections.abc import Callable
 from detectorist.campaign.local_pool import PoolEvent
 from detectorist.campaign.worker import run_job, settle_or_leave_it
 from detectorist.modes.job import Job
+from detectorist.reduction.garbage_collection import unsettle
 
 
 class ThisProcess:
@@ -54,4 +55,4 @@ class ThisProcess:
         """Drop a job that was not begun, and collect garbage as before."""
         self._job = None
         if self._settled:
-            gc.unfreeze()
+            unsettle()

@@ -25,7 +25,8 @@ from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, InputFi
 from detectorist.product_names import is_fits
 from detectorist.reduction.content_keys import product_hash
 from detectorist.reduction.file_hash import FRESH_NS, file_hash
-from detectorist.reduction.garbage_collection import freeze_imports, freeze_what_was_loaded
+from detectorist.reduction.garbage_collection import freeze_what_was_loaded
+from detectorist.reduction.garbage_collection import settle as settle_garbage_collection
 from detectorist.reduction.products import write_text
 
 LOG = "detectorist.log"
@@ -65,7 +66,7 @@ def settle(mode: str) -> None:
     most of the time that small exposures take.
     """
     load_mode(mode).prepare()
-    freeze_imports()
+    settle_garbage_collection()
 
 
 def settle_or_leave_it(mode: str) -> None:

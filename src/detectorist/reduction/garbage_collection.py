@@ -23,6 +23,8 @@ WORTH_BYTES = 16_000_000
 #: New objects, and collections of young ones, after which Python looks for garbage; by default 700, 10, 10. Imports
 #: make a million objects and no garbage; what holds a ramp is collected by itself, see `WhenMemoryGrew`.
 RARELY = (50_000, 50, 100)
+#: Whether the heap is frozen by `settle`; to count what is frozen takes 0.04 s.
+_settled = False
 
 
 def collect_rarely() -> None:
@@ -39,7 +41,23 @@ def frozen_heap() -> AbstractContextManager[None]:
     return _FROZEN.in_force()
 
 
-def freeze_imports() -> None:
+def settle() -> None:
+    """Freeze the heap until `unsettle`. A command that has only imported yet does not look for garbage before."""
+    global _settled  # noqa: PLW0603 - what it says is true of the process as well
+    if _settled or gc.get_threshold() != RARELY:
+        gc.collect()  # a ramp may be in it
+    _freeze_imports()
+    _settled = True
+
+
+def unsettle() -> None:
+    """Collect garbage as before."""
+    global _settled  # noqa: PLW0603
+    gc.unfreeze()
+    _settled = False
+
+
+def _freeze_imports() -> None:
     """Exclude everything alive from garbage collection, and what the first file and kernel would load for good."""
     if "asdf" in sys.modules:
         load_extensions()
@@ -48,13 +66,16 @@ def freeze_imports() -> None:
 
         cpu_target.typing_context.refresh()
         cpu_target.target_context.refresh()
-    gc.collect()
     gc.freeze()
 
 
+def _is_frozen() -> bool:
+    return _settled or gc.get_freeze_count() > 0
+
+
 def freeze_what_was_loaded() -> None:
-    """Exclude also what was loaded since `freeze_imports`, between two jobs, when no ramp is alive."""
-    if gc.get_freeze_count() > 0:
+    """Exclude also what was loaded since the heap was frozen, between two jobs, when no ramp is alive."""
+    if _is_frozen():
         gc.collect()
         gc.freeze()
 
@@ -108,9 +129,10 @@ def _resident_bytes() -> int:
 
 def _freeze() -> Callable[[], None]:
     """Freeze the heap, let stpipe collect where it is worth while, and return what undoes both."""
-    frozen_before = gc.get_freeze_count() > 0
+    frozen_before = _is_frozen()
     if not frozen_before:
-        freeze_imports()
+        gc.collect()
+        _freeze_imports()
     stpipe_step: Any = sys.modules.get("stpipe.step")
     if stpipe_step is not None:
         stpipe_step.gc = WhenMemoryGrew(_resident_bytes)
