@@ -105,7 +105,7 @@ def stretch_as_shown(*images: np.ndarray, largest_pix: int = SHOWN_PIX, top: flo
 
     Averages have less noise than pixels: structure below the noise of a pixel shows.
     """
-    return stretch_of(*(shrink(np.asarray(image, float), largest_pix) for image in images), top=top)
+    return stretch_of(*(shrink(np.asarray(image), largest_pix) for image in images), top=top)
 
 
 def _finite(image: np.ndarray) -> np.ndarray:
@@ -137,7 +137,7 @@ def coloured(image: np.ndarray, stretch: Stretch, *, largest_pix: int = LARGEST_
     Pixels that are not finite are grey. Shrinking averages blocks of pixels: what is left of the noise is that of the
     mean.
     """
-    small = shrink(np.asarray(image, float), largest_pix)
+    small = shrink(np.asarray(image), largest_pix)
     return np.ascontiguousarray(stretch.palette()[stretch.indexes(small)][::-1])
 
 

@@ -50,7 +50,8 @@ def measure_row_noise(image: np.ndarray, mask: np.ndarray) -> RowNoise:
     -----
     The scatter of pixels is measured from neighbours along the row, which 1/f noise hardly affects.
     """
-    usable = ~np.asarray(mask, bool) & np.isfinite(image)
+    image = np.ascontiguousarray(image)  # columns come as a turned image
+    usable = ~np.ascontiguousarray(mask, bool) & np.isfinite(image)
     if not usable.any():
         return RowNoise(np.nan, np.nan)
     pixel = 1.4826 / np.sqrt(2) * _median_step(image, usable)
@@ -59,7 +60,7 @@ def measure_row_noise(image: np.ndarray, mask: np.ndarray) -> RowNoise:
     middle = np.median(values)
     spread = 1.4826 * float(np.median(np.abs(values - middle)))
     usable &= np.abs(image - middle) <= CLIP_SIGMA * max(pixel, spread)
-    n = usable.sum(axis=1)
+    n = np.count_nonzero(usable, axis=1)
     rows = n >= max(LEAST_USABLE * image.shape[1], 2)
     if rows.sum() < 3:
         return RowNoise(np.nan, np.nan)
@@ -86,7 +87,7 @@ def measure_wisp_curve(image: np.ndarray, mask: np.ndarray, wisp: np.ndarray, fa
         Robust standard deviation of the means of bins of 8 x 8 pixels; NaN where fewer than ten bins have light.
     """
     usable = ~np.asarray(mask, bool) & np.isfinite(image)
-    count = _sums(usable.astype(np.float32))
+    count = _sums(usable)
     known = count >= BIN_PIX**2 / 4
     data, light = (_sums(np.where(usable, one, 0)) / np.maximum(count, 1) for one in (image, wisp))
     lit = known & (light > LIT * light.max(initial=0))
@@ -103,14 +104,18 @@ def hidden_share(mask: np.ndarray, wisp: np.ndarray) -> float:
     wisp : ndarray of float, shape (ny, nx)
         Finite; its noise is averaged over the bins.
     """
-    light, hidden = _sums(wisp), _sums(np.asarray(mask, np.float32)) / BIN_PIX**2
+    light, hidden = _sums(wisp), _sums(np.asarray(mask, bool)) / BIN_PIX**2
     lit = light > LIT * max(light.max(initial=0), 0)
     return float(hidden[lit].mean()) if lit.any() else float("nan")
 
 
 def _sums(image):
+    """Return sums over bins, float64: rows first, whose values lie side by side in memory."""
     ny, nx = (n // BIN_PIX for n in image.shape)
-    return image[: ny * BIN_PIX, : nx * BIN_PIX].reshape(ny, BIN_PIX, nx, BIN_PIX).sum(axis=(1, 3), dtype=float)
+    rows = np.zeros((ny, nx * BIN_PIX))
+    for k in range(BIN_PIX):
+        rows += image[k : ny * BIN_PIX : BIN_PIX, : nx * BIN_PIX]
+    return rows.reshape(ny, nx, BIN_PIX).sum(axis=2)
 
 
 def _median_step(image, usable):
