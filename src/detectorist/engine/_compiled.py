@@ -9,6 +9,10 @@ from pathlib import Path
 #: it would change roundings.
 OPTIONS = {"cache": True, "error_model": "numpy", "nogil": True}
 
+#: Of a kernel that makes no array: it works on those of its caller, without counting that it refers to them. That is
+#: an atomic addition for every array handed on, and took more time than the arithmetic of a single pixel.
+BORROWING = {**OPTIONS, "_nrt": False}
+
 #: Pixels that go through a kernel together: 64 float32 are four cache lines, and the rows of a tile stay in
 #: the first-level cache.
 TILE = 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from detectorist.engine._compiled import OPTIONS
+from detectorist.engine._compiled import BORROWING
 from detectorist.engine._ramp_segments_nb import (
     LARGE_VARIANCE,
     fit_segments,
@@ -17,7 +17,7 @@ from detectorist.engine._ramp_state_nb import inverse
 from detectorist.engine.flags import CHARGELOSS, DO_NOT_USE, JUMP, PERSISTENCE, SATURATED, UNUSABLE
 
 
-@njit(**OPTIONS)
+@njit(**BORROWING)
 def add_flagged_medians(tile, data, gdq, i, p, width, rule, ramp):
     """Add the median rates of a tile's pixels with flagged groups, fitted one by one."""
     n_groups = ramp.samples.size
@@ -32,7 +32,7 @@ def add_flagged_medians(tile, data, gdq, i, p, width, rule, ramp):
                 tile.signal[c] += rate
 
 
-@njit(**OPTIONS)
+@njit(**BORROWING)
 def fit_flagged(tile, data, gdq, original_gdq, i, p, c, rule, weights, ramp, out):
     """Fit one integration of one pixel with a flag, a NaN or an odd reference value; store it and add to the sums."""
     n_groups = ramp.samples.size
@@ -73,7 +73,7 @@ def fit_flagged(tile, data, gdq, original_gdq, i, p, c, rule, weights, ramp, out
     out.ints_dq[i, p + c] = dq
 
 
-@njit(**OPTIONS)
+@njit(**BORROWING)
 def _summarise(flags):
     """Return how many groups are unusable and how many saturated, and all flags together."""
     unusable = 0
@@ -86,7 +86,7 @@ def _summarise(flags):
     return unusable, saturated, together
 
 
-@njit(**OPTIONS)
+@njit(**BORROWING)
 def _integration(fitted, dq, sums):
     """Return slope, var_poisson, var_rnoise and err of an integration from the sums over its segments."""
     if not fitted:
@@ -100,7 +100,7 @@ def _integration(fitted, dq, sums):
     return sums[3] * read, poisson, read, err
 
 
-@njit(**OPTIONS)
+@njit(**BORROWING)
 def _add_information(tile, c, sums):
     """Add an integration to the exposure; stock does so even where the pixel is flagged and the result discarded."""
     if sums[0] > 0.0:
@@ -110,7 +110,7 @@ def _add_information(tile, c, sums):
     tile.doubt[1, c] += abs(sums[3])
 
 
-@njit(**OPTIONS)
+@njit(**BORROWING)
 def _read_with_chargeloss(tile, original_gdq, i, p, c, rule, single_s, flags, read, ramp):
     """Return the read-noise variance of an integration of a pixel with CHARGELOSS; ERR stays as it was, as in stock."""
     if flags & CHARGELOSS:

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from detectorist.algorithms._sorting_nb import median_of
-from detectorist.engine._compiled import OPTIONS
+from detectorist.engine._compiled import BORROWING
 from detectorist.engine.flags import CHARGELOSS, DO_NOT_USE, JUMP, PERSISTENCE, SATURATED
 
 #: Variances from here on mean "no information" and are stored as 0.
@@ -32,7 +32,7 @@ class FitRule(NamedTuple):
     first_group: int  # groups before it do not belong to the ramp
 
 
-@njit(**OPTIONS)
+@njit(**BORROWING)
 def weight_class(snr):
     """Return the row of the weight tables for a segment's signal-to-noise ratio (Fixsen et al. 2000, table
     1).
@@ -49,7 +49,7 @@ def weight_class(snr):
     return row
 
 
-@njit(**OPTIONS)
+@njit(**BORROWING)
 def signal_to_noise(rise, read_noise, gain):
     """Return the ratio that chooses the weights: rise in DN over the noise of the ends; 0 for falling ramps."""
     variance = read_noise * read_noise + rise * gain
@@ -59,7 +59,7 @@ def signal_to_noise(rise, read_noise, gain):
     return 0.0 if ratio < 0.0 else ratio
 
 
-@njit(**OPTIONS)
+@njit(**BORROWING)
 def weighted_slope(samples, start, length, row, read_noise, weights):
     """Return the slope in DN per group of samples[start : start + length]; a NaN sample counts as 0 with its
     weight.
@@ -89,7 +89,7 @@ def weighted_slope(samples, start, length, row, read_noise, weights):
     return numerator * (1.0 / (sum_w * sum_xx - sum_x * sum_x))
 
 
-@njit(**OPTIONS)
+@njit(**BORROWING)
 def read_variance(length, seconds, read_noise, gain):
     """Return the read-noise variance of a segment's slope; segments of one group count as two, over their own time."""
     noise = read_noise / seconds
@@ -100,7 +100,7 @@ def read_variance(length, seconds, read_noise, gain):
     return numerator / ((n * n * n - n) * gain * gain) if gain > 0.0 else 0.0
 
 
-@njit(**OPTIONS)
+@njit(**BORROWING)
 def find_segments(flags, starts, stops):
     """Fill starts and stops with the usable stretches of a ramp and return how many there are.
 
@@ -138,7 +138,7 @@ def find_segments(flags, starts, stops):
     return kept
 
 
-@njit(**OPTIONS)
+@njit(**BORROWING)
 def median_rate(samples, flags, group_s, scratch):
     """Return the median difference in DN/s without jumps and DO_NOT_USE; the first sample where none is left."""
     n_groups = flags.size
@@ -155,7 +155,7 @@ def median_rate(samples, flags, group_s, scratch):
     return first if m == 0 else median_of(scratch, m)
 
 
-@njit(**OPTIONS)
+@njit(**BORROWING)
 def fit_segments(samples, flags, rule, single_s, gain, read_noise, signal_rate, weights, starts, stops, sums):
     """Fit every segment and add up its information; returns the number of segments.
 
@@ -191,7 +191,7 @@ def fit_segments(samples, flags, rule, single_s, gain, read_noise, signal_rate, 
     return count
 
 
-@njit(**OPTIONS)
+@njit(**BORROWING)
 def information_without_chargeloss(flags, rule, single_s, gain, read_noise, starts, stops):
     """Return the sum of 1/var_rnoise that the integration would have without its CHARGELOSS flags (changes
     `flags`).
@@ -211,7 +211,7 @@ def information_without_chargeloss(flags, rule, single_s, gain, read_noise, star
     return total
 
 
-@njit(**OPTIONS)
+@njit(**BORROWING)
 def load_ramp(data, gdq, i, p, rule, samples, flags):
     """Fill samples (NaN where saturated) and flags; return whether the first group alone counts.
 

@@ -13,11 +13,10 @@ import numpy as np
 from numba import njit
 
 from detectorist.algorithms._sorting_nb import sort_tile
-from detectorist.engine._compiled import FIT_TILE, OPTIONS
+from detectorist.engine._compiled import BORROWING, FIT_TILE, OPTIONS
 from detectorist.engine._ramp_flagged_nb import add_flagged_medians, fit_flagged
 from detectorist.engine._ramp_segments_nb import (
     LARGE_VARIANCE,
-    read_variance,
     signal_to_noise,
     weight_class,
     weighted_slope,
@@ -61,7 +60,7 @@ def fit_tiles(
             for c in range(width):
                 if tile.dirty[i, c]:
                     fit_flagged(tile, data, gdq, original_gdq, i, p, c, rule, weights, ramp, out)
-        _resolve_doubts(tile, data, p, width, rule, weights, ramp)
+        _resolve_doubts(tile, data, p, width, rule, weights, ramp, slopes[0])
         _write_rate(tile, out, p, width, n_ints)
 
 
@@ -137,29 +136,51 @@ def _clean_slopes(tile, data, i, p, width, rule, weights, coefficients, slopes, 
     rows = slopes[2]
     first = data[i, rule.first_group, p : p + width]
     last = data[i, rule.first_group + n_groups - 1, p : p + width]
-    present = np.zeros(_NO_CLASS + 1, np.uint8)
+    _choose_weights(tile, tile.dirty[i], first, last, width, rows)
+    slope[:] = 0
+    largest[:] = 0
+    for row in range(coefficients.shape[0]):
+        present = 0
+        for c in range(width):
+            present += rows[c] == row
+        if present:
+            _combine(data, i, rule.first_group, p, width, np.float64(row), coefficients[row], rows, slope, largest)
+    _note_slopes(tile, i, width, group_s, n_groups, slope, largest, rows)
+    for c in range(width):
+        if rows[c]:
+            tile.terms[i, c] = _exact_slope(tile, data, i, p, c, rule, weights, ramp)
+
+
+@njit(**BORROWING)
+def _choose_weights(tile, dirty, first, last, width, rows):
+    """Fill `rows` with the class of signal-to-noise of every clean pixel, _NO_CLASS of others.
+
+    Without branches, so that it is done for several pixels at once.
+    """
+    noise, gain = tile.noise, tile.gain
     for c in range(width):
         rise = np.float64(last[c]) - np.float64(first[c])
-        variance = tile.noise[c] * tile.noise[c] + rise * tile.gain[c]
-        ratio = rise * tile.gain[c] / np.sqrt(variance) if variance > 0.0 else 0.0
-        row = weight_class(ratio) if tile.dirty[i, c] == 0 else _NO_CLASS
-        rows[c] = row
-        present[row] = 1
-        slope[c] = 0
-        largest[c] = 0
-    for row in range(coefficients.shape[0]):
-        if present[row]:
-            _combine(data, i, rule.first_group, p, width, np.float64(row), coefficients[row], rows, slope, largest)
+        variance = noise[c] * noise[c] + rise * gain[c]
+        known = variance > 0.0
+        ratio = rise * gain[c] / np.sqrt(variance if known else 1.0)
+        rows[c] = ratio if known else 0.0
     for c in range(width):
-        if tile.dirty[i, c]:
-            continue
+        row = np.float64(weight_class(rows[c]))
+        rows[c] = row if dirty[c] == 0 else np.float64(_NO_CLASS)
+
+
+@njit(**BORROWING)
+def _note_slopes(tile, i, width, group_s, n_groups, slope, largest, doubtful):
+    """Write the slopes of clean pixels and what they are unsure by, and fill `doubtful` with 1 where that matters."""
+    dirty, terms, doubt = tile.dirty[i], tile.terms[i], tile.doubt[0]
+    for c in range(width):
         value = slope[c] / group_s
         unsure = _EPS * (_ULP_OF_SAMPLE * largest[c] / group_s + _ULP_OF_SLOPE * n_groups * abs(value))
-        if np.float32(value - unsure) != np.float32(value + unsure):
-            value = _exact_slope(tile, data, i, p, c, rule, weights, ramp)
-            unsure = 0.0
-        tile.terms[i, c] = value
-        tile.doubt[0, c] += unsure
+        clean = dirty[c] == 0
+        differs = clean and np.float32(value - unsure) != np.float32(value + unsure)
+        terms[c] = value
+        doubt[c] += unsure if clean and not differs else 0.0
+        doubtful[c] = 1.0 if differs else 0.0
 
 
 @njit(**OPTIONS)
@@ -196,96 +217,108 @@ def _clean_variances(tile, dark, p, width, group_s, n_ints, n_groups):
     for c in range(width):
         median = tile.signal[c] / n_ints
         tile.signal[c] = median + np.float64(dark[p + c]) if median > 0.0 else np.float64(dark[p + c])
-    for c in range(width):
+    n = np.float64(n_groups)
+    for c in range(width):  # as `read_variance`, without branches
         poisson = tile.signal[c] / (group_s * tile.gain[c] * (n_groups - 1.0))
-        read = read_variance(n_groups, group_s, tile.noise[c], tile.gain[c])
+        noise = tile.noise[c] / group_s
+        usual = tile.gain[c] > 0.0
+        gain = tile.gain[c] if usual else 1.0
+        read = 12.0 * noise * noise / ((n * n * n - n) * gain * gain)
+        read = read if usual else 0.0
+        bright = poisson > 0.0
+        of_integration = inverse(1.0 / (poisson if bright else 1.0))
+        total = 1.0 / (1.0 / (poisson + read))
         tile.variances[0, c] = poisson
         tile.variances[1, c] = read
-        tile.variances[2, c] = inverse(1.0 / poisson) if poisson > 0.0 else 0.0
+        tile.variances[2, c] = of_integration if bright else 0.0
         tile.variances[3, c] = inverse(1.0 / read)
-        total = 1.0 / (1.0 / (poisson + read))
-        tile.variances[4, c] = 0.0 if total > LARGE_VARIANCE else np.sqrt(total)
+        err = np.sqrt(total)
+        tile.variances[4, c] = 0.0 if total > LARGE_VARIANCE else err
 
 
-@njit(**OPTIONS)
+@njit(**BORROWING)
 def _write_clean(tile, out, i, p, width):
-    """Store the clean pixels of one integration and add their information to the sums."""
+    """Store one integration as if all its pixels were clean, and add the information of those that are to the sums.
+
+    What is stored for others is replaced when they are fitted.
+    """
+    dirty, terms = tile.dirty[i], tile.terms[i]
     for c in range(width):
-        if tile.dirty[i, c]:
-            continue
+        clean = dirty[c] == 0
         poisson = tile.variances[0, c]
         read = tile.variances[1, c]
-        term = tile.terms[i, c] / read
-        tile.terms[i, c] = term
+        term = terms[c] / read
+        terms[c] = term
         out.ints[0, i, p + c] = term * tile.variances[3, c]
+        information = 1.0 / (poisson if poisson > 0.0 else 1.0)
+        tile.sums[0, c] += information if clean and poisson > 0.0 else 0.0
+        information = 1.0 / read
+        tile.sums[1, c] += information if clean else 0.0
+        tile.sums[2, c] += term if clean else 0.0
+        tile.doubt[1, c] += abs(term) if clean else 0.0
+    for c in range(width):
         out.ints[1, i, p + c] = tile.variances[2, c]
         out.ints[2, i, p + c] = tile.variances[3, c]
         out.ints[3, i, p + c] = tile.variances[4, c]
+    for c in range(width):
         out.ints_dq[i, p + c] = tile.pixeldq[c]
-        if poisson > 0.0:
-            tile.sums[0, c] += 1.0 / poisson
-        tile.sums[1, c] += 1.0 / read
-        tile.sums[2, c] += term
-        tile.doubt[1, c] += abs(term)
-        if tile.chargeloss[c] and tile.variances[3, c] > 0.0:
+    for c in range(width):
+        if tile.chargeloss[c] and dirty[c] == 0 and tile.variances[3, c] > 0.0:
             tile.read_information[c] += 1.0 / tile.variances[3, c]
 
 
 @njit(**OPTIONS)
-def _resolve_doubts(tile, data, p, width, rule, weights, ramp):
+def _resolve_doubts(tile, data, p, width, rule, weights, ramp, work):
     """Sum the clean slopes again in stock's order where the rate lies too near a rounding boundary of float32."""
     n_ints = data.shape[0]
     for c in range(width):
-        if tile.doubt[1, c] == 0.0:
-            continue
         read = tile.variances[1, c]
         rate = tile.sums[2, c] / tile.sums[1, c]
         unsure = tile.doubt[0, c] / read + _EPS * (n_ints + 8.0) * tile.doubt[1, c]
         unsure /= tile.sums[1, c]
-        if np.float32(rate - unsure) == np.float32(rate + unsure):
+        differs = np.float32(rate - unsure) != np.float32(rate + unsure)
+        work[c] = 1.0 if differs and tile.doubt[1, c] != 0.0 else 0.0
+    for c in range(width):
+        if work[c] == 0.0:
             continue
         total = 0.0
         for i in range(n_ints):
             if tile.dirty[i, c] == 0:
-                tile.terms[i, c] = _exact_slope(tile, data, i, p, c, rule, weights, ramp) / read
+                tile.terms[i, c] = _exact_slope(tile, data, i, p, c, rule, weights, ramp) / tile.variances[1, c]
             total += tile.terms[i, c]
         tile.sums[2, c] = total
 
 
-@njit(**OPTIONS)
+@njit(**BORROWING)
 def _write_rate(tile, out, p, width, n_ints):
     """Store the exposure's slope from the sums over its integrations."""
+    ratedq, counts = tile.ratedq, tile.counts
     for c in range(width):
-        dq = tile.ratedq[c]
-        if tile.counts[0, c] == n_ints:
-            dq |= np.uint32(DO_NOT_USE)
-        if tile.counts[1, c] == n_ints:
-            dq |= np.uint32(SATURATED)
-        poisson = _inverse_or_same(tile.sums[0, c])
-        poisson = max(poisson, 0.0)
+        ratedq[c] |= np.uint32(DO_NOT_USE) if counts[0, c] == n_ints else np.uint32(0)
+        ratedq[c] |= np.uint32(SATURATED) if counts[1, c] == n_ints else np.uint32(0)
+    for c in range(width):
+        poisson = max(_inverse_or_same(tile.sums[0, c]), 0.0)
         read = _inverse_or_same(tile.sums[1, c])
         err = np.sqrt(poisson + read)
+        unusable = ratedq[c] & UNUSABLE != 0
         slope = tile.sums[2, c]
-        if dq & UNUSABLE:
-            slope = np.nan
-            poisson = 0.0
-            read = 0.0
-            err = 0.0
-        if tile.counts[2, c] > 0:  # told last: it does not make the slope unusable
-            dq |= np.uint32(SATURATED)
-        slope *= read
+        out.rate[0, p + c] = np.nan if unusable else slope * read
+        out.rate[1, p + c] = 0.0 if unusable else poisson
+        out.rate[2, p + c] = 0.0 if unusable else read
+        out.rate[3, p + c] = 0.0 if unusable else err
+    for c in range(width):
         if tile.chargeloss[c]:
             information = tile.read_information[c]
-            read = 1.0 / information if information > 0.0 else read
-            read = 0.0 if read >= LARGE_VARIANCE else read
-        out.rate[0, p + c] = slope
-        out.rate[1, p + c] = poisson
-        out.rate[2, p + c] = read
-        out.rate[3, p + c] = err
-        out.rate_dq[p + c] = dq
+            usual = 0.0 if ratedq[c] & UNUSABLE else _inverse_or_same(tile.sums[1, c])
+            read = 1.0 / information if information > 0.0 else usual
+            out.rate[2, p + c] = 0.0 if read >= LARGE_VARIANCE else read
+    for c in range(width):  # told last: it does not make the slope unusable
+        out.rate_dq[p + c] = ratedq[c] | (np.uint32(SATURATED) if counts[2, c] > 0 else np.uint32(0))
 
 
-@njit(**OPTIONS)
+@njit(**BORROWING)
 def _inverse_or_same(information):
-    variance = 1.0 / information if information > 0.0 else information
+    some = information > 0.0
+    variance = 1.0 / (information if some else 1.0)
+    variance = variance if some else information
     return 0.0 if variance >= LARGE_VARIANCE else variance
