@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-#: Pixels that are looked at together: most have no flag.
-TOGETHER = 64
+#: Pixels that are looked at together, as one word: most have no flag.
+WORD = 8
 #: Columns of a table of regions.
 AREA, JUMPS, OLD, SUM_Y, SUM_X, SUM_YY, SUM_XX, SUM_XY, N_COLUMNS = range(9)
 
@@ -16,22 +16,22 @@ def find_runs(plane, bits):
     """Runs of pixels with any of some bits: (n_runs, 3) of row, first and past-last column, in reading order."""
     ny, nx = plane.shape
     runs = np.empty((1024, 3), np.int32)
+    wanted = np.empty(nx, np.uint8)
+    words = wanted[: nx // WORD * WORD].view(np.uint64)
     n = 0
     for y in range(ny):
+        for x in range(nx):
+            wanted[x] = plane[y, x] & bits
         x = 0
         while x < nx:
-            if x % TOGETHER == 0 and x + TOGETHER <= nx:
-                together = np.uint8(0)
-                for i in range(x, x + TOGETHER):
-                    together |= plane[y, i]
-                if together & bits == 0:
-                    x += TOGETHER
-                    continue
-            if plane[y, x] & bits == 0:
+            if x % WORD == 0 and x + WORD <= nx and words[x // WORD] == 0:
+                x += WORD
+                continue
+            if wanted[x] == 0:
                 x += 1
                 continue
             first = x
-            while x < nx and plane[y, x] & bits:
+            while x < nx and wanted[x]:
                 x += 1
             if n == len(runs):
                 larger = np.empty((2 * n, 3), np.int32)
@@ -110,6 +110,15 @@ def set_disk(plane, y, x, radius, bit, unless):
             if plane[row, column] & (bit | unless) == 0:
                 plane[row, column] |= bit
                 changed += 1
+    return changed
+
+
+@njit(cache=True, nogil=True)
+def set_disks(plane, pixels, radius, bit, unless):
+    """Set a bit as `set_disk` around each of some pixels, (n, 2) of row and column. Returns pixels newly set."""
+    changed = 0
+    for i in range(len(pixels)):
+        changed += set_disk(plane, pixels[i, 0], pixels[i, 1], radius, bit, unless)
     return changed
 
 

@@ -244,15 +244,14 @@ def _core(plane, y, x, radius):
 
 def _flag_event(flagged, event, core, reach, core_grow_pix):
     """Flag an event in its groups, and its core's surroundings in the later ones. Returns flags newly set."""
-    from detectorist.algorithms.ramps._snowballs_nb import set_disk
+    from detectorist.algorithms.ramps._snowballs_nb import set_disk, set_disks
 
     ramp = flagged[event.integration]
     changed = 0
     for group in np.flatnonzero(reach[1:]) + 1:
         changed += set_disk(ramp[group], event.y, event.x, reach[group], dq.JUMP_DET, dq.SATURATED)
     for plane in ramp[event.group + 1 :]:
-        for row, column in core:
-            changed += set_disk(plane, row, column, core_grow_pix, dq.JUMP_DET, dq.SATURATED)
+        changed += set_disks(plane, core, core_grow_pix, dq.JUMP_DET, dq.SATURATED)
     return changed
 
 

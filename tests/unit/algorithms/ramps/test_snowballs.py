@@ -207,6 +207,30 @@ def test_kernels_agree_with_their_python(rng):
     assert_array_equal(one, two)
 
 
+@pytest.mark.parametrize("nx", [5, 8, 21, 128])
+def test_runs_are_all_pixels_with_a_flag_whatever_the_width(rng, nx):
+    from detectorist.algorithms.ramps import _snowballs_nb as kernels
+
+    plane = np.where(rng.random((40, nx)) < 0.2, rng.choice(np.array([JUMP, SAT, 1], np.uint8), (40, nx)), np.uint8(0))
+    plane[7], plane[9] = 0, JUMP
+    drawn = np.zeros(plane.shape, int)
+    for row, first, stop in kernels.find_runs(plane, JUMP | SAT):
+        drawn[row, first:stop] += 1
+    assert_array_equal(drawn, (plane & (JUMP | SAT)) > 0)
+
+
+def test_disks_around_pixels_are_set_one_after_the_other(rng):
+    from detectorist.algorithms.ramps import _snowballs_nb as kernels
+
+    pixels = rng.integers(0, 30, (12, 2))
+    plane = np.where(rng.random((30, 30)) < 0.1, np.uint8(SAT), np.uint8(0))
+    one, other = plane.copy(), plane.copy()
+    changed = kernels.set_disks(one, pixels, 3.0, JUMP, SAT)
+    assert changed == sum(kernels.set_disk(other, y, x, 3.0, JUMP, SAT) for y, x in pixels)
+    assert_array_equal(one, other)
+    assert kernels.set_disks(one, pixels[:0], 3.0, JUMP, SAT) == 0
+
+
 def test_bad_input_is_named():
     with pytest.raises(ParameterError, match="uint8"):
         snowballs.flag_snowballs(np.zeros((2, 10, 10), np.uint8))
