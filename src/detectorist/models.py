@@ -171,8 +171,8 @@ def _require_axes(found: tuple[int, ...], kind: type[JwstDataModel], name: str, 
         )
 
 
-def sharing_arrays(model: JwstDataModel) -> JwstDataModel:
-    """Return a model with metadata of its own and the same arrays, variances left out that ERR is made of.
+def sharing_arrays(model: JwstDataModel, *, without: tuple[str, ...] = ()) -> JwstDataModel:
+    """Return a model with metadata of its own and the same arrays, some left out: `VARIANCES` may not be needed.
 
     What is written into an array of one of the two is written into that of the other.
     """
@@ -182,7 +182,7 @@ def sharing_arrays(model: JwstDataModel) -> JwstDataModel:
         other = model.copy()
     finally:
         instance.update(held)
-    other.instance.update({name: array for name, array in held.items() if name not in VARIANCES})
+    other.instance.update({name: array for name, array in held.items() if name not in without})
     return other
 
 

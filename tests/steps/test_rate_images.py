@@ -1,10 +1,12 @@
 """What steps on rate images share: which pixels count, what is refused, masks, planes beside the products."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from astropy.io import fits
 from jwst.stpipe import Step
-from stdatamodels.jwst.datamodels import ImageModel
+from stdatamodels.jwst.datamodels import FlatModel, ImageModel
 
 from detectorist.algorithms import dq
 from detectorist.errors import AlreadyCorrected, InputError, OutputError, ParameterError, TooFewPixels
@@ -99,3 +101,18 @@ def test_what_another_program_has_corrected_is_refused(image):
 def test_without_a_flat_the_image_is_taken_as_it_is(image, monkeypatch, step):
     monkeypatch.setattr(Step, "get_reference_file", lambda *_: "N/A")
     assert rate_images.flat_under(step, image) is None
+
+
+def test_steps_of_a_pipeline_read_a_flat_once(image, tmp_path):
+    reference = FlatModel(data=np.full(image.data.shape, 1.1, np.float32))
+    reference.dq = np.zeros(image.data.shape, np.uint32)
+    reference.save(str(tmp_path / "flat.fits"))
+    pipeline = SimpleNamespace(flats={})
+    steps = [
+        SimpleNamespace(get_reference_file=lambda model, kind: str(tmp_path / "flat.fits"), parent=parent)
+        for parent in (pipeline, pipeline, None)
+    ]
+    first, second, alone = (rate_images.flat_under(step, image) for step in steps)
+    assert second is first
+    assert alone is not first
+    np.testing.assert_array_equal(alone, first)

@@ -74,11 +74,21 @@ def other_ramps(model: JwstDataModel) -> np.ndarray:
 
 
 def flat_under(step: Step, model: JwstDataModel) -> np.ndarray | None:
-    """Return the flat field under the image, (ny, nx) float32, NaN where it is bad; None where there is none."""
+    """Return the flat field under the image, (ny, nx) float32, NaN where it is bad; None where there is none.
+
+    A pipeline with a dictionary `flats` has it read once for all its steps: it is not to be changed.
+    """
     name = step.get_reference_file(model, "flat")
     if name == "N/A":
         log.warning("%s: no flat field; measured on the image without flat-fielding", models.describe(model))
         return None
+    kept: dict[str, np.ndarray] = getattr(step.parent, "flats", {})
+    if name not in kept:
+        kept[name] = _read_flat(name, model)
+    return kept[name]
+
+
+def _read_flat(name: str, model: JwstDataModel) -> np.ndarray:
     with datamodels.FlatModel(name) as reference:
         start = (reference.meta.subarray.xstart or 1, reference.meta.subarray.ystart or 1)
         flat = np.array(models.on_subarray(reference.data, model, start), np.float32)

@@ -189,12 +189,14 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
         self.whole_files = False
         self._written: list[Path] = []
         self._rateints: CubeModel | None = None
+        self.flats: dict[str, np.ndarray] = {}
 
     def process(self, input_data: Any) -> JwstDataModel | None:
         """Return the corrected rate; the ramp if ramp fitting is skipped; None if nothing could be fitted."""
         self.choose_engine(self.engine)
         self.leave_large_events_to_snowballs()
         self._rateints = None
+        self.flats.clear()
         self._written = []
         for step in self._own_steps():
             step.written.clear()
@@ -268,7 +270,8 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
             if name == "stripes" and self.stripes_on == "groups" and models.state(rate, name) == "COMPLETE":
                 continue
             self.progress(0.8 if name == "wisps" else 0.9, 1, name)
-            before = rate.copy() if self.save_uncorrected else None
+            # Both steps give the rate new arrays and leave those that it had as they are.
+            before = models.sharing_arrays(rate) if self.save_uncorrected else None
             was = _Arrays(rate.data, rate.err)
             rate = step.run(rate)
             if models.state(rate, name) != "COMPLETE":
@@ -278,6 +281,7 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
                 before.close()
             if rateints is not None:
                 rateints = self._correct_rateints(name, rateints, was, rate)
+        self.flats.clear()
         if rateints is not None:
             self._write(rateints, "rateints")
         return rate

@@ -399,7 +399,7 @@ class LrsPipeline(LogWrittenOnce, DetectoristPipeline):
         Arrays as large as the rates are let go of as soon as they have been used, those of the rates included.
         """
         self.clean_outliers.reversible = True
-        cleaned, n_outliers = self.clean_outliers.run(models.sharing_arrays(rates))[::2]
+        cleaned, n_outliers = self.clean_outliers.run(models.sharing_arrays(rates, without=models.VARIANCES))[::2]
         self.clean_outliers.reversible = False
         step = self.background_subtract
         if step.columns == "auto" and step.decided is None:
