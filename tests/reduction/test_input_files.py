@@ -12,9 +12,9 @@ from detectorist import models
 from detectorist.errors import InputError
 from detectorist.reduction import headers
 from detectorist.reduction.checksums import data_sum
+from detectorist.reduction.exposure_types import is_target_acquisition
 from detectorist.reduction.headers import (
     flag_missing_rates,
-    is_target_acquisition,
     read_header,
     require_consistent_input,
     require_rate_unit,

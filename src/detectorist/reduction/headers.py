@@ -21,7 +21,6 @@ from detectorist.algorithms import dq
 from detectorist.detectors import MIRI, MIRI_SUBARRAYS, NIRCAM
 from detectorist.errors import InputError, NoSuchFile
 from detectorist.fits_files import named_for_jwst, opened, read_keywords
-from detectorist.product_names import is_fits
 from detectorist.reduction.asdf_extensions import load_extensions
 from detectorist.reduction.checksums import require_checksums
 from detectorist.reduction.content import require_content
@@ -100,24 +99,6 @@ def _require_counts(path: Path) -> None:
         if isinstance(keywords.value(keyword), float) and keywords.whole(keyword) is not None:
             raise InputError(f"{path}: {keyword} is {keywords.value(keyword)!r}; a number without a point is needed")
         keywords.whole(keyword)
-
-
-def exposure_type(path: Path) -> str:
-    """Return the EXP_TYPE of a file; "" where it has none or cannot be read."""
-    try:
-        return (read_keywords(path).text("EXP_TYPE") if is_fits(path) else None) or ""
-    except InputError:
-        return ""
-
-
-def is_acquisition_type(kind: str) -> bool:
-    """Return whether an EXP_TYPE is one of target acquisition."""
-    return kind.endswith(("_TACQ", "_TACONFIRM"))
-
-
-def is_target_acquisition(path: Path) -> bool:
-    """Return whether a file is of a target acquisition by its EXP_TYPE; a file that cannot be read is not."""
-    return is_acquisition_type(exposure_type(path))
 
 
 def read_header(path: Path) -> dict[str, Any]:
