@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import BSpline, make_interp_spline
 
-from detectorist.engine import NotCovered
+from detectorist.engine import NotCovered, emicorr_search
 from detectorist.engine.emicorr import evaluate
 from detectorist.reduction.engine_steps.emicorr import EngineEmiCorrStep, _evaluator
 
@@ -27,13 +27,14 @@ def random_case(seed):
     return np.rint(data).astype(np.float32), (pixeldq, reference, 1, rowclocks, frameclocks, period)
 
 
-def compare(seed, *, separately=False):
+def compare(seed, *, separately=False, as_many_phases=False):
     from jwst.emicorr.emicorr import emicorr_refwave
 
     logging.getLogger("jwst").setLevel(logging.ERROR)
     data, settings = random_case(seed)
-    wanted = emicorr_refwave(data.copy(), *settings, separately, nphases_opt=60)
-    got = EngineEmiCorrStep.covered(data.copy(), *settings, separately, nphases_opt=60)
+    n_phases = len(settings[1]) if as_many_phases else 60
+    wanted = emicorr_refwave(data.copy(), *settings, separately, nphases_opt=n_phases)
+    got = EngineEmiCorrStep.covered(data.copy(), *settings, separately, nphases_opt=n_phases)
     np.testing.assert_array_equal(got, wanted, err_msg=f"seed {seed}, {data.shape}")
     assert np.any(got != data), f"seed {seed}: nothing was subtracted"
 
@@ -46,6 +47,46 @@ def test_ramps_are_those_of_stock(seed):
 @pytest.mark.parametrize("seed", range(6, 10))
 def test_ramps_are_those_of_stock_where_each_integration_is_fitted_by_itself(seed):
     compare(seed, separately=True)
+
+
+@pytest.mark.parametrize("seed", range(10, 16))
+def test_ramps_are_those_of_stock_with_as_many_trial_phases_as_bins(seed):
+    compare(seed, separately=True, as_many_phases=True)
+
+
+@pytest.mark.parametrize("turn", [0.125, 2**0.5 - 1, 0.25])
+@pytest.mark.parametrize("n_groups", [3, 8, 60])
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_turned_waves_give_the_parabolas_of_all_trial_phases(rng, turn, n_groups, noise):
+    """Within the stated errors, also where phases lie on the ends of a wave that are not quite the same."""
+    n = 100
+    phases = (np.arange(n + 2) - 0.5) / n
+    values = np.sin(2 * np.pi * phases) + noise * rng.normal(size=n + 2)
+    values[[0, -1]] = values[[-2, 1]]
+    wave = make_interp_spline(phases, values, k=3)
+    template, trials = (phases[1:-1, None] + turn * np.arange(n_groups)) % 1, np.arange(n) / n
+    assert emicorr_search._is_circle(template, trials)
+    counts = rng.integers(1, 300, (2, n)).astype(float)
+    sums = counts[:, :, None] * (9000 + 40 * np.arange(n_groups) + 3 * np.sin(2 * np.pi * template))
+    sums += 6 * np.sqrt(counts)[:, :, None] * rng.normal(size=sums.shape)
+    (least, error), (turned, error_turned) = (
+        parabolas(sums, counts, wave, template, trials).minima()
+        for parabolas in (emicorr_search._parabolas, emicorr_search._parabolas_on_circle)
+    )
+    assert (np.abs(least - turned) <= error + error_turned).all()
+    if emicorr_search._precision_on_circle(wave, template) < emicorr_search._PRECISE:
+        np.testing.assert_allclose(turned, least, atol=1e-6 * np.abs(least).max())
+    else:
+        assert noise
+        assert turn in (0.125, 0.25)
+
+
+def test_other_phases_are_no_circle():
+    template, trials = (np.arange(50)[:, None] + 0.5) / 50 + np.zeros(3), np.arange(50) / 50
+    assert emicorr_search._is_circle(template, trials)
+    assert not emicorr_search._is_circle(template, trials[:-1])
+    assert not emicorr_search._is_circle(template[::-1], trials)
+    assert not emicorr_search._is_circle(template, trials**2)
 
 
 def test_integrations_without_quiet_pixels_are_fitted_as_in_stock():

@@ -19,6 +19,12 @@ from detectorist.engine.emicorr import chi_squared, cubics, sums_over_groups
 _SUM_PRECISION = 1e-11
 #: Stock takes a parabola flatter than 1e-8 for none; one that is not clearly above is left to it.
 _FLAT = 1e-6
+#: Turns by which phases that are equal may differ, and within which of an end of the wave they may be on either side.
+_EVEN, _FROM_END = 1e-12, 1e-9
+#: Differences between the ends of the wave, in units of its largest value, that a sum may be off by in all.
+_STEPS_AT_ENDS = 20.0
+#: Relative error from which on many trial phases may be the least, which takes more time than is saved.
+_PRECISE = 1e-6
 #: Trial phases whose waves are held at a time.
 _BLOCK = 25
 
@@ -28,11 +34,15 @@ ExactWave = Callable[[int], tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray
 
 @dataclass(frozen=True)
 class _Parabolas:
-    """Chi squared as a c^2 + b c of the amplitude c, (n_ints, n_trials), with an upper limit for the error of b."""
+    """Chi squared as a c^2 + b c of the amplitude c, (n_ints, n_trials), with upper limits for the errors.
+
+    b_error : of b. precision : relative one of a.
+    """
 
     a: np.ndarray
     b: np.ndarray
     b_error: np.ndarray
+    precision: float = _SUM_PRECISION
 
     @property
     def sound(self) -> bool:
@@ -42,7 +52,7 @@ class _Parabolas:
     def minima(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the minima and an upper limit for their errors."""
         least = -(self.b**2) / (4 * self.a)
-        return least, np.abs(self.b / self.a) * self.b_error + _SUM_PRECISION * np.abs(least)
+        return least, np.abs(self.b / self.a) * self.b_error + self.precision * np.abs(least)
 
 
 def chi_squared_near_minima(
@@ -75,7 +85,8 @@ def chi_squared_near_minima(
     """
     from detectorist.engine import _emicorr_nb as kernels
 
-    found = _parabolas(sums, counts, wave, template, trials)
+    on_circle = _is_circle(template, trials) and _precision_on_circle(wave, template) < _PRECISE
+    found = (_parabolas_on_circle if on_circle else _parabolas)(sums, counts, wave, template, trials)
     if not found.sound:
         return None
     minima, errors = found.minima()
@@ -95,6 +106,57 @@ def chi_squared_near_minima(
 def _with_neighbours(chosen: np.ndarray) -> np.ndarray:
     """Return the numbers of the chosen trials and of those beside them, around the circle, in order."""
     return np.flatnonzero(chosen | np.roll(chosen, 1) | np.roll(chosen, -1))
+
+
+def _is_circle(template: np.ndarray, trials: np.ndarray) -> bool:
+    """Return whether a trial phase turns the phases of the bins into each other: where there are as many of both."""
+    n = len(trials)
+    if len(template) != n:
+        return False
+    apart = (template - template[:1] - trials[:, np.newaxis] + 0.5) % 1 - 0.5
+    return bool(np.abs(trials - np.arange(n) / n).max() < _EVEN and np.abs(apart).max() < _EVEN)
+
+
+def _precision_on_circle(wave: BSpline, template: np.ndarray) -> float:
+    """Return the relative error to allow for: at its ends the last digit of a phase tells which end of the wave it is.
+
+    The ends differ by little, and few phases lie there; that all do so in the sums of one bin is allowed for.
+    """
+    at_ends = template.min() < _FROM_END or template.max() > 1 - _FROM_END
+    step = abs(float(wave(1.0)) - float(wave(0.0))) / np.abs(wave.c).max()
+    return _SUM_PRECISION + (_STEPS_AT_ENDS * step if at_ends else 0.0)
+
+
+def _parabolas_on_circle(sums, counts, wave: BSpline, template, trials) -> _Parabolas:
+    """Return what `_parabolas` does where a trial phase only turns the wave: its sums are correlations on a circle."""
+    from detectorist.engine import _emicorr_nb as kernels
+
+    n_ints, n, n_groups = sums.shape
+    times, s_tt, s_t, delta = sums_over_groups(n_groups)
+    own = np.empty((1, n_groups, n))
+    kernels.evaluate_waves(np.ascontiguousarray(template.T), np.zeros(1), cubics(wave), wave.t[0], own)
+    (own,) = own
+    s_z, s_tz, s_zz = own.sum(axis=0), times @ own, np.einsum("gb,gb->b", own, own)
+    shape = -s_tt * s_z**2 + 2 * s_t * s_z * s_tz - n_groups * s_tz**2 + s_zz * delta
+    by_y, by_ty = s_tt * s_z - s_t * s_tz, n_groups * s_tz - s_t * s_z
+    sum_y, sum_ty = sums.sum(axis=2), (sums * times).sum(axis=2)
+    linear = (_correlated(sum_y, by_y) + _correlated(sum_ty, by_ty)) / delta
+    spectra = np.fft.rfft(own)
+    products = np.empty((n_ints, n // 2 + 1), complex)
+    for product, part in zip(products, sums, strict=True):  # all of them at once would be as large as `sums`, twice
+        product[:] = np.einsum("gf,gf->f", np.fft.rfft(part, axis=0).T.conj(), spectra)
+    a = _correlated(counts, shape) / delta
+    b = 2 * (linear - np.fft.irfft(products, n))
+    size = np.abs(sums).sum(axis=(1, 2))[:, np.newaxis] * np.abs(own).max()
+    offsets = np.abs(sum_y).sum(axis=1) * np.abs(by_y).max() + np.abs(sum_ty).sum(axis=1) * np.abs(by_ty).max()
+    precision = _precision_on_circle(wave, template)
+    b_error = np.broadcast_to(precision * (size + offsets[:, np.newaxis] / delta), a.shape)
+    return _Parabolas(a, b, b_error, precision)
+
+
+def _correlated(values: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """Return the sums of values (n_ints, n) times a shape (n,) turned by 0 to n - 1 places, (n_ints, n)."""
+    return np.fft.irfft(np.fft.rfft(values).conj() * np.fft.rfft(shape), shape.size)
 
 
 def _parabolas(sums, counts, wave: BSpline, template, trials) -> _Parabolas:
