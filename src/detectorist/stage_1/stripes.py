@@ -13,6 +13,7 @@ from detectorist.algorithms import dq
 from detectorist.algorithms.flicker.destripe import Destriped, destripe
 from detectorist.algorithms.flicker.destripe_groups import destripe_ramps
 from detectorist.algorithms.flicker.readout import Readout
+from detectorist.algorithms.images.large_events import levels_of_events
 from detectorist.algorithms.images.residuals import measure_row_noise
 from detectorist.stage_1.nircam_readout import readout_of, times_of_groups
 from detectorist.stage_1.rate_images import (
@@ -86,8 +87,10 @@ class StripesStep(DetectoristStep):
         bad = unusable_pixels(model).reshape(cube.shape)
         with naming(model):
             reference = dq.has(models.flags(model), dq.REFERENCE_PIXEL).reshape(cube.shape).any(axis=0)
-            unlike = bad | other_ramps(model).reshape(cube.shape)
+            events = other_ramps(model).reshape(cube.shape)
+            unlike = bad | events
             found = destripe(cube, unlike, reference=reference, **settings)
+        level_events(cube, found, events, bad, settings["readout"])
         before = np.where(bad[0], np.nan, cube[0]) if self.draw_stripes else None
         rows = self._rows(cube[0], unlike[0], found, settings["flat"])
         self._subtract(model, found, bad)
@@ -171,3 +174,13 @@ def rms_in_outputs(pattern: np.ndarray, readout: Readout) -> float:
     """Return the standard deviation of a pattern (ny, nx) about the mean of each output, whose level is no stripe."""
     parts = [pattern[:, first:last] for first, last, _ in readout.outputs]
     return float(np.sqrt(np.mean([part.var(dtype=float) for part in parts])))
+
+
+def level_events(cube: np.ndarray, found: Destriped, events: np.ndarray, bad: np.ndarray, readout: Readout) -> None:
+    """Add to the pattern, in place, by how much regions of large events (bool, as `cube`) differ from their output."""
+    for index in np.flatnonzero(events.any(axis=(1, 2))):
+        left = cube[index] - found.horizontal[index] - found.vertical[index]
+        unseen = bad[index] | found.mask
+        for first, last, _ in readout.outputs:
+            part = np.s_[:, first:last]
+            found.horizontal[index][part] += levels_of_events(left[part], events[index][part], unseen[part])

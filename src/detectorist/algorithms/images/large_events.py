@@ -12,6 +12,8 @@ from scipy import ndimage
 
 #: Side of the bins, pixel, part of a bin that has jumps, and side (in bins) of the smallest event.
 BIN_PIX, MOSTLY, LEAST_BINS = 4, 0.7, 3
+#: Width of what surrounds a region, pixel, fewest pixels that tell its level, and least step over their scatter.
+AROUND_PIX, LEAST_PIXELS, LEAST_STEP = 16, 200, 0.25
 #: Part of an image that such regions cover where they are no exception: long ramps have jumps everywhere.
 MOST_OF_ALL = 0.5
 
@@ -35,3 +37,31 @@ def large_events(jumps: np.ndarray) -> np.ndarray:
     if found.mean() > MOST_OF_ALL:
         return np.zeros(jumps.shape, bool)
     return np.repeat(np.repeat(found, BIN_PIX, axis=0), BIN_PIX, axis=1)[: jumps.shape[0], : jumps.shape[1]]
+
+
+def levels_of_events(image: np.ndarray, events: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return by how much regions of large events differ from what surrounds them, (ny, nx) float32, 0 elsewhere.
+
+    image : ndarray of float, shape (ny, nx)
+        Without 1/f noise, as far as it is that of the rows.
+    events, mask : ndarray of bool, same shape
+        Regions, and pixels that are not to be looked at: sources, bad pixels.
+
+    Light goes on across the border of a region, the noise of other groups does not. Differences of less than
+    `LEAST_STEP` of a pixel's scatter may be light, and stay.
+    """
+    levels = np.zeros(image.shape, np.float32)
+    regions, _ = ndimage.label(events)
+    for number, place in enumerate(ndimage.find_objects(regions), start=1):
+        rows, columns = (slice(max(part.start - AROUND_PIX, 0), part.stop + AROUND_PIX) for part in place)
+        here = regions[rows, columns] == number
+        about = ndimage.binary_dilation(here, iterations=AROUND_PIX) & ~events[rows, columns]
+        seen = ~mask[rows, columns] & np.isfinite(image[rows, columns])
+        inside, outside = (image[rows, columns][one & seen] for one in (here, about))
+        if min(inside.size, outside.size) < LEAST_PIXELS:
+            continue
+        step = float(np.median(inside) - np.median(outside))
+        scatter = 1.4826 * float(np.median(np.abs(outside - np.median(outside))))
+        if abs(step) > LEAST_STEP * scatter:
+            levels[rows, columns][here] = step
+    return levels

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from detectorist.algorithms.images.large_events import large_events
+from detectorist.algorithms.images.large_events import large_events, levels_of_events
 
 
 def test_regions_are_found_with_what_is_about_them():
@@ -26,3 +26,16 @@ def test_jumps_everywhere_are_no_regions(rng):
     assert not large_events(jumps).any()
     jumps[:, 60:] = False
     assert large_events(jumps)[:, :50].mean() > 0.9
+
+
+def test_levels_are_those_against_what_surrounds_a_region(rng):
+    y, x = np.mgrid[:200, :220]
+    events = np.hypot(y - 90, x - 100) < 30
+    faint = np.hypot(y - 30, x - 190) < 20
+    image = 0.01 * y + rng.normal(size=y.shape) - 3 * events + 0.1 * faint
+    mask = np.hypot(y - 100, x - 100) < 8
+    image[mask] += 500
+    levels = levels_of_events(image, events | faint, mask)
+    assert np.allclose(levels[events], -3, atol=0.15)
+    assert not levels[~events].any()
+    assert not levels_of_events(image, events, ~events).any()
