@@ -46,3 +46,29 @@ def running_median(series, usable, half, step):
                 else:
                     out[k, phase + row * step] = 0.5 * (window[size // 2 - 1] + window[size // 2])
     return out
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def solve_beside(upper, values):
+    """Replace values (n, n_sets) by the solutions of U' U x = values, U the upper factor of a banded matrix.
+
+    upper : (n_bands, n), as `scipy.linalg.cholesky_banded` has it. LAPACK solves for one set after the other; side by
+    side they take a tenth of the time.
+    """
+    n_bands, n = upper.shape
+    for j in range(n):
+        own = values[j]
+        for lag in range(1, min(n_bands, j + 1)):
+            factor, other = upper[n_bands - 1 - lag, j], values[j - lag]
+            for k in range(own.size):
+                own[k] -= factor * other[k]
+        for k in range(own.size):
+            own[k] /= upper[n_bands - 1, j]
+    for j in range(n - 1, -1, -1):
+        own = values[j]
+        for lag in range(1, min(n_bands, n - j)):
+            factor, other = upper[n_bands - 1 - lag, j + lag], values[j + lag]
+            for k in range(own.size):
+                own[k] -= factor * other[k]
+        for k in range(own.size):
+            own[k] /= upper[n_bands - 1, j]

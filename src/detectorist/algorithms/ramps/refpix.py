@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from scipy.linalg import solveh_banded
+from scipy.linalg import cholesky_banded
 from scipy.ndimage import gaussian_filter1d
 
 from detectorist.algorithms.blas_threads import one_thread
@@ -309,14 +309,19 @@ class _SplineSmoother:
         return out
 
     def _solve(self, series: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        from detectorist.algorithms.ramps._refpix_nb import solve_beside
+
         if weight.sum() <= self.order + self.step:
             total = max(weight.sum(), 1.0)
             return np.broadcast_to((series * weight).sum(axis=1, keepdims=True) / total, series.shape)
         banded = _penalty(self.length, self.order) * _difference_bands(self.ny, self.order)
         banded[-1] += weight
         sign = np.where(np.arange(self.ny) % 2, -1.0, 1.0)
-        right = np.vstack([series * weight, sign * weight]).T
-        solved = solveh_banded(banded, right, check_finite=False).T
+        right = np.empty((self.ny, len(series) + 1))
+        np.multiply(series.T, weight[:, None], out=right[:, :-1])
+        right[:, -1] = sign * weight
+        solve_beside(cholesky_banded(banded, check_finite=False), right)
+        solved = right.T
         smooth, smooth_sign = solved[:-1], solved[-1]
         if self.step == 1:
             return smooth

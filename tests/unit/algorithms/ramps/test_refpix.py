@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.linalg import cholesky_banded, solveh_banded
 
 from detectorist.algorithms.ramps import refpix
-from detectorist.algorithms.ramps._refpix_nb import running_median
+from detectorist.algorithms.ramps._refpix_nb import running_median, solve_beside
 
 NOISE = 6.0
 
@@ -274,3 +275,13 @@ def test_an_integration_does_not_depend_on_the_others(rng, options):
         for part in (slice(0, 2), slice(2, 5))
     ]
     assert_array_equal(np.concatenate(parts), whole.drift)
+
+
+@pytest.mark.parametrize("n_bands", [2, 3])
+def test_sets_of_values_are_solved_for_side_by_side(rng, n_bands):
+    bands = np.zeros((n_bands, 40))
+    bands[-1], bands[:-1] = 5.0 + rng.random(40), rng.normal(size=(n_bands - 1, 40))
+    right = rng.normal(size=(40, 7))
+    solved = right.copy()
+    solve_beside(cholesky_banded(bands), solved)
+    np.testing.assert_allclose(solved, solveh_banded(bands, right), rtol=1e-12)
