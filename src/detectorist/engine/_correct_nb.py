@@ -78,27 +78,53 @@ def _add_where_wanted(value, term, flag, unusable, vanishing, row):
 
 @njit(**OPTIONS)
 def convolve_planes(planes, kernel, bottom, top, left, right, start, stop):
-    """Convolve planes start to stop of `planes` (n, ny, nx) with a 3 x 3 kernel, in place.
+    """Convolve planes start to stop of `planes` (n, ny, nx) with a kernel of odd numbers of rows and columns, in place.
 
     bottom, top, left, right : reference rows and columns at the edges: neither changed nor counted as neighbours.
     """
     ny, nx = planes.shape[1:]
+    n_rows, n_columns = kernel.shape
+    up, aside = n_rows // 2, n_columns // 2
+    inner = slice(left, nx - right)
     width = nx - left - right
-    padded = np.zeros((3, width + 2), np.float32)  # rows y - 1, y, y + 1 as they were
+    padded = np.zeros((n_rows, width + 2 * aside), np.float32)  # rows about y as they were, row r in r % n_rows
+    rows = np.zeros(padded.shape, np.float32)
     for k in range(start, stop):
         plane = planes[k]
         padded[:] = 0
-        first = bottom
         last = ny - top
-        if last > first:
-            padded[first % 3, 1 : width + 1] = plane[first, left : nx - right]
-        for y in range(first, last):
-            above = padded[(y + 1) % 3]
-            if y + 1 < last:
-                above[1 : width + 1] = plane[y + 1, left : nx - right]
+        for y in range(bottom, min(bottom + up, last)):
+            padded[y % n_rows, aside : width + aside] = plane[y, inner]
+        for y in range(bottom, last):
+            if y + up < last:
+                padded[(y + up) % n_rows, aside : width + aside] = plane[y + up, inner]
             else:
-                above[:] = 0
-            _convolve_row(padded[(y - 1) % 3], padded[y % 3], above, kernel, plane[y, left : nx - right])
+                padded[(y + up) % n_rows] = 0
+            if n_rows == 3 and n_columns == 3:
+                below, here, above = padded[(y - 1) % 3], padded[y % 3], padded[(y + 1) % 3]
+                _convolve_row(below, here, above, kernel, plane[y, inner])
+            else:
+                for j in range(n_rows):
+                    rows[j] = padded[(y + up - j) % n_rows]
+                _convolve_row_by_any(rows, kernel, plane[y, inner])
+
+
+@njit(**OPTIONS)
+def _convolve_row_by_any(rows, kernel, out):
+    """Sum the products in stock's order, centre last, starting from 0; `rows` are in the order of the kernel's."""
+    n_rows, n_columns = kernel.shape
+    out[:] = 0
+    for j in range(n_rows):
+        for i in range(n_columns):
+            if j != n_rows // 2 or i != n_columns // 2:
+                _add_product(rows[j, n_columns - 1 - i :], kernel[j, i], out)
+    _add_product(rows[n_rows // 2, n_columns // 2 :], kernel[n_rows // 2, n_columns // 2], out)
+
+
+@njit(**OPTIONS)
+def _add_product(row, factor, out):
+    for x in range(out.size):
+        out[x] += factor * row[x]
 
 
 @njit(**OPTIONS)

@@ -121,13 +121,13 @@ def _linearize_reads(data, flags, forward, inverse, read_pattern, threads: int) 
 def convolve(
     data: np.ndarray, kernel: np.ndarray, *, reference_edges: tuple[int, int, int, int], threads: int = 1
 ) -> None:
-    """Convolve every group with a 3 x 3 kernel, in place, as stock does to undo inter-pixel capacitance.
+    """Convolve every group with a small kernel, in place, as stock does to undo inter-pixel capacitance.
 
     Parameters
     ----------
     data : ndarray of float32, shape (..., ny, nx), C order
         Changed in place.
-    kernel : ndarray of float32, shape (3, 3)
+    kernel : ndarray of float32, two-dimensional, of odd numbers of rows and columns
     reference_edges : tuple of int
         Reference rows at the bottom and top, columns at the left and right: left alone, and no neighbours.
 
@@ -138,8 +138,11 @@ def convolve(
     """
     from detectorist.engine import _correct_nb as kernels
 
-    if kernel.shape != (3, 3) or kernel.dtype.newbyteorder("=") != np.float32:
-        raise NotCovered(f"the kernel has shape {kernel.shape} and type {kernel.dtype}; 3 x 3 of float32 is needed")
+    if kernel.ndim != 2 or not all(n % 2 for n in kernel.shape) or kernel.dtype.newbyteorder("=") != np.float32:
+        raise NotCovered(
+            f"the kernel has shape {kernel.shape} and type {kernel.dtype}; odd numbers of rows and columns of float32 "
+            "are needed"
+        )
     planes = data.reshape(-1, *data.shape[-2:])
     kernel = np.ascontiguousarray(kernel, np.float32)
     over_ranges(kernels.convolve_planes, len(planes), planes, kernel, *map(int, reference_edges), threads=threads)

@@ -61,7 +61,10 @@ class EngineSaturationStep(EngineStep, SaturationStep):
 
 
 class EngineIPCStep(EngineStep, IPCStep):
-    """Undo inter-pixel capacitance as `IPCStep` does. Standard code runs for IRS2 and kernels other than 3 x 3."""
+    """Undo inter-pixel capacitance as `IPCStep` does.
+
+    Standard code runs for IRS2, and for kernels that differ from pixel to pixel.
+    """
 
     stock: ClassVar = IPCStep
     place: ClassVar = (ipc_corr, "ipc_correction")
