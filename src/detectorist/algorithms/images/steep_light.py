@@ -17,8 +17,9 @@ GROW = 3
 #: Smallest side of a place where light is wide, bins: on the ridge between two slopes it is not.
 SIDE = 9
 #: Mean of the steep light over the usable pixels of a whole row, in standard deviations of a pixel, from which it is
-#: left out of that row. Elsewhere others tell the noise of the row, and leaving it out costs more than it is wrong by.
-MOST_OF_A_ROW = 0.15
+#: left out of that row, and the part of these pixels that have to be steep: below the outskirts of a round galaxy the
+#: rest of the row is dark. There others tell the noise of the row, and leaving it out costs more than it is wrong by.
+MOST_OF_A_ROW, MOST_PIXELS = 0.15, 0.7
 
 
 def tell_steep_light(light: np.ndarray, known: np.ndarray, mask: np.ndarray, *, white: float) -> np.ndarray:
@@ -53,7 +54,7 @@ def tell_steep_light(light: np.ndarray, known: np.ndarray, mask: np.ndarray, *, 
     steep = on_pixels[: known.shape[0], : known.shape[1]] & known
     used = (known | ~mask).sum(axis=1)
     light_of_steep = np.where(steep, light, 0).sum(axis=1)
-    steep[light_of_steep < MOST_OF_A_ROW * white * used] = False
+    steep[(light_of_steep < MOST_OF_A_ROW * white * used) | (steep.sum(axis=1) < MOST_PIXELS * used)] = False
     return steep
 
 

@@ -38,6 +38,14 @@ def test_rows_that_other_pixels_tell_keep_all():
     assert not tell(edge_on(8, along="columns"))[0].any()
 
 
+def test_rows_whose_other_pixels_are_dark_keep_all():
+    """Bright outskirts across the columns, of a sixth of a pixel's noise over all of a row; most of it is dark."""
+    light = edge_on(30, along="columns")
+    used = light < WHITE
+    assert light[used].sum() > 0.17 * WHITE * used.sum()
+    assert not tell(light)[0].any()
+
+
 @pytest.mark.parametrize("shape", [(401, 398), (402, 399)])
 def test_any_shape_is_taken(shape):
     light = np.resize(edge_on(15, along="rows"), shape)
