@@ -16,6 +16,7 @@ import numpy as np
 from scipy import ndimage, optimize, special
 
 from detectorist.algorithms.images.star_subtraction import SubtractedStar
+from detectorist.algorithms.medians import median
 
 #: False alarms of 5 sigma of a Gaussian, one-sided: what a limit stands for at every distance.
 FALSE_ALARM = float(special.ndtr(-5.0))
@@ -235,7 +236,7 @@ def measure_noise(
         n_places = values.size / fwhm_pix**2
         if n_places < LEAST_PLACES:
             continue
-        spread = 1.4826 * np.median(np.abs(values - np.median(values))) if robust else values.std(ddof=1)
+        spread = 1.4826 * median(np.abs(values - median(values))) if robust else values.std(ddof=1)
         factor = float(-special.stdtrit(n_places - 1, FALSE_ALARM)) * np.sqrt(1 + 1 / n_places)
         rows.append((middle, spread, spread * factor, n_places))
     return ContrastCurve(*np.array(rows, float).reshape(-1, 4).T)

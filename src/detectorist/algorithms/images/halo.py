@@ -172,7 +172,7 @@ def ring_medians(image: np.ndarray, usable: np.ndarray, centre: tuple[float, flo
     values, distance = image[usable][order], radius[usable][order]
     starts = np.searchsorted(ring[order], np.arange(n_rings + 1))
     known = [slice(first, last) for first, last in pairwise(starts) if last > first]
-    medians = np.array([np.median(values[part]) for part in known])
+    medians = np.array([typed_median(values[part]) for part in known])
     return Rings(centre, np.array([distance[part].mean() for part in known]), medians)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from detectorist.algorithms.median_filter import median_filter
+from detectorist.algorithms.medians import median
 
 #: Rings with fewer usable pixels tell no scatter.
 FEWEST_PIXELS = 20
@@ -51,5 +52,5 @@ def measure_radial_noise(
     for low, values in zip(lows, rings[1:], strict=False):
         if values.size >= FEWEST_PIXELS:
             radii.append(low + step_pix / 2)
-            noise.append(1.4826 * float(np.median(np.abs(values - np.median(values)))))
+            noise.append(1.4826 * median(np.abs(values - median(values))))
     return np.array(radii), np.array(noise)

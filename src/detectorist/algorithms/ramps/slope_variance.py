@@ -23,9 +23,17 @@ def photon_share(n_groups: np.ndarray, read_part: np.ndarray, *, n_frames: int, 
     number = np.asarray(n_groups, np.float32)
     most = max(2, int(np.ceil(number.max(initial=2))))
     table = np.array([_shares(n, n_frames, group_gap) for n in range(2, most + 1)])
-    photons, reads = (np.interp(number, np.arange(2, most + 1), column) for column in table.T)
+    photons, reads = (_at_numbers(number, column) for column in table.T)
     part = np.clip(np.nan_to_num(read_part), 0, 1)
     return np.where(number >= 2, photons * (1 - part) + reads * part, 1).astype(np.float32)
+
+
+def _at_numbers(number, column):
+    """Return the values of a column, for 2 groups and more, at numbers of groups, whole ones or between them."""
+    whole = number.astype(np.int32)
+    if np.array_equal(whole, number):  # the numbers of integrations, many more than those of their mean
+        return column[np.maximum(whole, 2) - 2]
+    return np.interp(number, np.arange(2, column.size + 2), column)
 
 
 def _shares(n_groups, n_frames, group_gap):

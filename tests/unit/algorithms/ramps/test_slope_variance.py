@@ -33,3 +33,11 @@ def test_read_noise_after_the_correction_of_ipc(rng):
     assert deconvolved_share(np.ones((1, 1, 5, 5))) == 1
     single = np.broadcast_to(kernel[..., None, None], (3, 3, 4, 5))
     assert deconvolved_share(single) == pytest.approx(deconvolved_share(kernel))
+
+
+def test_whole_numbers_of_groups_have_the_same_share_beside_a_mean_of_such_numbers(rng):
+    numbers, reads = rng.integers(0, 9, (4, 50)).astype(float), rng.random((4, 50))
+    shares = photon_share(numbers, reads, n_frames=8, group_gap=2)
+    numbers[0, 0] += 0.5
+    beside = photon_share(numbers, reads, n_frames=8, group_gap=2)
+    np.testing.assert_array_equal(beside.ravel()[1:], shares.ravel()[1:])
