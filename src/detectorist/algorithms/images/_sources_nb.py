@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+#: Rows that are summed up side by side.
+ROWS = 4
+
 
 @njit(cache=True, nogil=True)
 def row_levels(image, usable, edges, clip):
@@ -16,24 +19,50 @@ def row_levels(image, usable, edges, clip):
     ny = image.shape[0]
     n_parts = edges.size - 1
     levels = np.full((ny, n_parts), np.nan, np.float32)
-    for y in range(ny):
+    centre, total, number = np.empty(ROWS), np.empty(ROWS), np.empty(ROWS)
+    enough = np.empty(ROWS, np.bool_)
+    for y in range(0, ny, ROWS):
         for part in range(n_parts):
-            centre, limit = 0.0, 8.0 * clip
-            enough = True
+            stretch = slice(edges[part], edges[part + 1])
+            centre[:], enough[:] = 0.0, True
+            limit = 8.0 * clip
             for _ in range(4):
-                total, n = 0.0, 0
-                for x in range(edges[part], edges[part + 1]):
-                    if usable[y, x] and abs(image[y, x] - centre) <= limit:
-                        total += image[y, x]
-                        n += 1
-                if n < 16:
-                    enough = False
-                    break
-                centre = total / n
+                _sums_near(image[:, stretch], usable[:, stretch], y, centre, limit, total, number)
+                for k in range(ROWS):
+                    enough[k] &= number[k] >= 16
+                    centre[k] = total[k] / number[k] if enough[k] else centre[k]
                 limit = max(clip, 0.5 * limit)
-            if enough:
-                levels[y, part] = centre
+            for k in range(min(ROWS, ny - y)):
+                if enough[k]:
+                    levels[y + k, part] = centre[k]
     return levels
+
+
+@njit(cache=True, nogil=True)
+def _sums_near(image, usable, y, centre, limit, total, number):
+    """Write sums and numbers of usable pixels within `limit` of the centres of four rows from y on, each in its order.
+
+    Of one row, each addition would wait for the one before. The last row stands for those beyond the image.
+    """
+    last = image.shape[0] - 1
+    a, b, c, d = image[y], image[min(y + 1, last)], image[min(y + 2, last)], image[min(y + 3, last)]
+    p, q, r, s = usable[y], usable[min(y + 1, last)], usable[min(y + 2, last)], usable[min(y + 3, last)]
+    at_a, at_b, at_c, at_d = centre[0], centre[1], centre[2], centre[3]
+    of_a, of_b, of_c, of_d = 0.0, 0.0, 0.0, 0.0
+    n_a, n_b, n_c, n_d = 0, 0, 0, 0
+    for x in range(a.size):
+        near_a, near_b = p[x] & (abs(a[x] - at_a) <= limit), q[x] & (abs(b[x] - at_b) <= limit)
+        near_c, near_d = r[x] & (abs(c[x] - at_c) <= limit), s[x] & (abs(d[x] - at_d) <= limit)
+        of_a += a[x] if near_a else 0.0
+        of_b += b[x] if near_b else 0.0
+        of_c += c[x] if near_c else 0.0
+        of_d += d[x] if near_d else 0.0
+        n_a += near_a
+        n_b += near_b
+        n_c += near_c
+        n_d += near_d
+    total[0], total[1], total[2], total[3] = of_a, of_b, of_c, of_d
+    number[0], number[1], number[2], number[3] = n_a, n_b, n_c, n_d
 
 
 @njit(cache=True, nogil=True)

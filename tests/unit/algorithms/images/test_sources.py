@@ -114,6 +114,20 @@ def test_grow_is_a_disk():
     assert not sources.grow(np.zeros((5, 5), bool), 3).any()
 
 
+@pytest.mark.parametrize("ny", [1, 3, 4, 9])
+def test_levels_of_rows_are_those_of_each_row_alone(rng, ny):
+    from detectorist.algorithms.images import _sources_nb
+
+    image = (rng.normal(size=(ny, 60)) + rng.normal(size=(ny, 1))).astype(np.float32)
+    usable = rng.random(image.shape) < 0.8
+    usable[-1, 20:] = False  # too few in its second half
+    edges = np.array([0, 30, 60])
+    together = _sources_nb.row_levels(image, usable, edges, 1.5)
+    alone = [_sources_nb.row_levels(image[y : y + 1], usable[y : y + 1], edges, 1.5)[0] for y in range(ny)]
+    np.testing.assert_array_equal(together, alone)
+    assert np.isnan(together[-1, 1])
+
+
 def test_kernels_agree_with_their_python(rng):
     from detectorist.algorithms.images import _sources_nb
 
