@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from detectorist.algorithms.medians import typed_median
+
 #: Every so many rows and columns tell the noise, of so many integrations at most.
 STEP, INTEGRATIONS = 4, 4
 #: Standard deviation of a Gaussian over its median absolute deviation.
@@ -46,12 +48,19 @@ def measure_group_noise(data: np.ndarray, flags: np.ndarray, unusable: np.ndarra
     if not len(ramps):
         return 0.0
     steps = np.diff(ramps, axis=1)
-    signal = np.median(steps, axis=1)
-    dark = signal <= np.median(signal)
+    signal = _medians_of_few(steps)
+    dark = signal <= typed_median(signal)
     second = np.diff(steps[dark], axis=1)
-    scatter = MAD_TO_SIGMA * float(np.median(np.abs(second - np.median(second))))
+    scatter = MAD_TO_SIGMA * float(typed_median(np.abs(second - typed_median(second))))
     photons = float(np.median(np.maximum(signal, 0)[dark])) / float(np.median(gain[some][good.any(axis=0)]))
     return max(scatter**2 - OF_PHOTONS * photons, 0.0) / OF_GROUP
+
+
+def _medians_of_few(values: np.ndarray) -> np.ndarray:
+    """Return the median of every row: of a few values, numpy sorts a row in less time than it takes to choose two."""
+    ordered = np.sort(values, axis=1)
+    n = values.shape[1]
+    return 0.5 * (ordered[:, (n - 1) // 2] + ordered[:, n // 2])
 
 
 def measure_shared_noise(data: np.ndarray, flags: np.ndarray, unusable: np.ndarray) -> float | None:
