@@ -1,5 +1,6 @@
 """Kernels are compiled by several processes, each once, after those that it calls."""
 
+import os
 import sys
 
 import pytest
@@ -49,6 +50,21 @@ def test_each_is_compiled_once_callees_first_and_a_second_process_finds_nothing_
     assert capsys.readouterr().out.split("\n") == ["1 3", "2 3", "3 3", ""]
     codes = [path.name.split("-")[0] for path in (kernels / "cache").rglob("*.nbc")]
     assert sorted(codes) == ["tiny_kernels.add", "tiny_kernels.four_times", "tiny_kernels.twice"]
+    compiler_main.main("", "2")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_source_that_is_only_newer_is_looked_at_once(kernels, monkeypatch, capsys):
+    """As after an installation or a checkout of the same version: numba loads what is there."""
+    monkeypatch.setattr(compiler_main, "read_list", lambda file: LIST)
+    compiler_main.main("", "2")
+    codes = {path: path.stat().st_mtime_ns for path in (kernels / "cache").rglob("*.nbc")}
+    for index in (kernels / "cache").rglob("*.nbi"):
+        os.utime(index, (0, 0))
+    capsys.readouterr()
+    compiler_main.main("", "2")
+    assert capsys.readouterr().out.count("\n") == len(LIST)
+    assert {path: path.stat().st_mtime_ns for path in (kernels / "cache").rglob("*.nbc")} == codes
     compiler_main.main("", "2")
     assert capsys.readouterr().out == ""
 

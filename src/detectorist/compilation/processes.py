@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from numba.core.dispatcher import Dispatcher
@@ -57,6 +60,19 @@ def compile_one(name: str, specialisations: Iterable[Any]) -> None:
     kernel = find(name)
     for entries in specialisations:
         kernel.compile(tuple(map(read, entries)))
+    _date_anew(kernel)
+
+
+def _date_anew(kernel: Any) -> None:
+    """Give the index of a kernel the present time, also where its machine code was there and fits its source.
+
+    numba goes by the content of a source, `kernel_lists.missing` by its time: a source that was installed or checked
+    out again, unchanged, would make every run start processes that have nothing to compile.
+    """
+    module, line = kernel.py_func.__module__.rpartition(".")[2], kernel.py_func.__code__.co_firstlineno
+    for index in Path(kernel.stats.cache_path).glob(f"{module}.{kernel.py_func.__name__}-{line}.py*.nbi"):
+        with suppress(OSError):  # a cache that cannot be written
+            os.utime(index)
 
 
 def name_of(kernel: Any) -> str:
