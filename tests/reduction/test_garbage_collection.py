@@ -24,11 +24,13 @@ from detectorist.reduction.garbage_collection import (
 
 @pytest.fixture(autouse=True)
 def nothing_is_frozen(monkeypatch):
-    """Other tests in this process may have frozen the heap for their whole session."""
+    """Other tests in this process may have frozen the heap for their whole session, or run the command."""
     monkeypatch.setattr(garbage_collection, "_settled", False)
-    was_frozen = gc.get_freeze_count() > 0
+    was_frozen, thresholds = gc.get_freeze_count() > 0, gc.get_threshold()
     gc.unfreeze()
+    gc.set_threshold(700, 10, 10)  # of a process that is not the command's
     yield
+    gc.set_threshold(*thresholds)
     if was_frozen:
         gc.freeze()
 
