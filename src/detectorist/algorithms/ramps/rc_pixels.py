@@ -59,8 +59,10 @@ def first_straight_group(
         goes_on = (first == group + 1) | (group == n_groups - LEAST_GROUPS)
         first[goes_on & apart & known.any(axis=0) & (number[group] > 0)] = group
     bent = (first > 0) & (first < n_groups)
-    first[bent] += N_GUARD
-    first[bent] = np.maximum(first[bent], _first_past_exponential(centre[:, bent], number[:, bent] > 0, error[:, bent]))
+    if bent.any():  # never in ramps of one group, which have no rises
+        first[bent] += N_GUARD
+        past = _first_past_exponential(centre[:, bent], number[:, bent] > 0, error[:, bent])
+        first[bent] = np.maximum(first[bent], past)
     return np.where(first > n_groups - LEAST_GROUPS, n_groups, first)
 
 

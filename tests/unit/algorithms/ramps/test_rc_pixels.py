@@ -1,6 +1,7 @@
 """RC pixels: the bend is left out, a ramp that bends to its end is told, straight ones stay whole."""
 
 import numpy as np
+import pytest
 
 from detectorist.algorithms.ramps.rc_pixels import first_straight_group
 
@@ -60,3 +61,9 @@ def test_unusable_groups_tell_nothing(rng):
     found = first(ramp, unusable)
     assert found[0] == N_GROUPS
     assert (found[1:] <= 5).mean() > 0.95
+
+
+@pytest.mark.parametrize("n_groups", [1, 2])
+def test_ramps_too_short_to_compare_rises_have_no_straight_part(rng, n_groups):
+    ramp = ramps(rng, 0.0, 1.0)[:, :n_groups]
+    assert (first(ramp) == n_groups).all()
