@@ -79,8 +79,11 @@ def smooth_many(means, counts, white, variance, factors, n_blocks, lines):
     What a datum changes does not depend on its value: covariances are followed once for all sets.
     """
     n_sets, n = means.shape
-    gains, inverses = np.empty((n, N_STATES)), np.empty(n)
-    _filter_gains(counts, white, variance, factors, n_blocks, gains, inverses)
+    if n_sets == 0:
+        return
+    gains, innovations = np.empty((n, N_STATES)), np.empty((n, 2))
+    _filter(means[0], counts, white, variance, factors, n_blocks, gains, innovations, lines[0])
+    inverses = innovations[:, 1].copy()
     values, scaled = np.empty((n, N_BESIDE), np.float32), np.empty((n, N_BESIDE))
     for first in range(0, n_sets, N_BESIDE):
         last = min(first + N_BESIDE, n_sets)
@@ -92,21 +95,6 @@ def smooth_many(means, counts, white, variance, factors, n_blocks, lines):
         for k in range(first, last):
             for t in range(n):
                 lines[k, t] = values[t, k - first]
-
-
-@njit(cache=True, nogil=True)
-def _filter_gains(counts, white, variance, factors, n_blocks, gains, inverses):
-    """Fill the covariance of state and level, and one over the variance of an innovation, at every block."""
-    along, across, prior = _four(factors[0]), _four(factors[1]), _four(variance)
-    cov = _diagonal(prior)
-    for t in range(counts.size):
-        if t > 0:
-            _, cov = _predicted(_NOTHING, cov, prior, across if t % n_blocks == 0 else along)
-        g = _row_sums(cov)
-        for i in range(N_STATES):
-            gains[t, i] = g[i]
-        inverses[t] = counts[t] / (counts[t] * _sum(g) + white)  # 0 in gaps
-        _, cov = _updated(_NOTHING, cov, g, 0.0, inverses[t])
 
 
 @njit(cache=True, nogil=True)

@@ -262,6 +262,7 @@ def test_sets_of_values_on_the_same_pixels_are_smoothed_as_each_alone(rng, noise
     sets = rng.normal(size=(19, counts.size)).astype(np.float32)
     alone = np.array([run.informed(one, counts) for one in sets])
     np.testing.assert_array_equal(run.all_informed(sets, counts), alone)
+    assert run.all_informed(sets[:0], counts).shape == (0, counts.size)
 
 
 def test_noise_weak_in_pixels_but_not_in_rows_is_found():
