@@ -25,10 +25,9 @@ from detectorist.reduction.garbage_collection import (
 @pytest.fixture(autouse=True)
 def nothing_is_frozen(monkeypatch):
     """Other tests in this process may have frozen the heap for their whole session, or run the command."""
-    monkeypatch.setattr(garbage_collection, "_settled", False)
+    monkeypatch.setattr(garbage_collection, "_heap", garbage_collection._Heap())
     was_frozen, thresholds = gc.get_freeze_count() > 0, gc.get_threshold()
     gc.unfreeze()
-    gc.set_threshold(700, 10, 10)  # of a process that is not the command's
     yield
     gc.set_threshold(*thresholds)
     if was_frozen:
@@ -83,7 +82,6 @@ def looked(monkeypatch):
 
 
 def test_the_command_freezes_its_imports_without_looking_for_garbage(looked):
-    before = gc.get_threshold()
     collect_rarely()
     try:
         settle()
@@ -96,15 +94,18 @@ def test_the_command_freezes_its_imports_without_looking_for_garbage(looked):
         assert len(looked) == 1
         settle()  # for the jobs of another mode
         assert len(looked) == 2
+        unsettle()
+        settle()  # for another run of the same process
+        assert len(looked) == 3
     finally:
         unsettle()
-        gc.set_threshold(*before)
     assert gc.get_freeze_count() == 0
     freeze_what_was_loaded()
     assert gc.get_freeze_count() == 0
 
 
 def test_in_a_process_of_others_garbage_is_looked_for_before(looked):
+    gc.set_threshold(*RARELY)  # as they may have chosen themselves
     settle()
     unsettle()
     assert looked
@@ -129,12 +130,8 @@ def test_what_was_loaded_since_is_frozen_too_and_garbage_is_not():
 
 
 def test_the_command_collects_rarely():
-    before = gc.get_threshold()
-    try:
-        collect_rarely()
-        assert gc.get_threshold() == RARELY
-    finally:
-        gc.set_threshold(*before)
+    collect_rarely()
+    assert gc.get_threshold() == RARELY
 
 
 @pytest.mark.parametrize(

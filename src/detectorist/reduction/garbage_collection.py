@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +24,23 @@ WORTH_BYTES = 16_000_000
 #: New objects, and collections of young ones, after which Python looks for garbage; by default 700, 10, 10. Imports
 #: make a million objects and no garbage; what holds a ramp is collected by itself, see `WhenMemoryGrew`.
 RARELY = (50_000, 50, 100)
-#: Whether the heap is frozen by `settle`; to count what is frozen takes 0.04 s.
-_settled = False
+
+
+@dataclass
+class _Heap:
+    """What is known of this process without a look at its objects: to count frozen ones takes 0.04 s."""
+
+    frozen: bool = False  #: by `settle`
+    imports_only: bool = False  #: nothing but packages has been loaded yet, so that there is no ramp to collect
+
+
+_heap = _Heap()
 
 
 def collect_rarely() -> None:
-    """Look for garbage less often in a process that is ours alone: the command, and its workers."""
+    """Look for garbage less often in a process that begins, and is ours alone: the command, and its workers."""
     gc.set_threshold(*RARELY)
+    _heap.imports_only = True
 
 
 def frozen_heap() -> AbstractContextManager[None]:
@@ -43,18 +54,16 @@ def frozen_heap() -> AbstractContextManager[None]:
 
 def settle() -> None:
     """Freeze the heap until `unsettle`. A command that has only imported yet does not look for garbage before."""
-    global _settled  # noqa: PLW0603 - what it says is true of the process as well
-    if _settled or gc.get_threshold() != RARELY:
+    if not _heap.imports_only:
         gc.collect()  # a ramp may be in it
     _freeze_imports()
-    _settled = True
+    _heap.frozen, _heap.imports_only = True, False
 
 
 def unsettle() -> None:
     """Collect garbage as before."""
-    global _settled  # noqa: PLW0603
     gc.unfreeze()
-    _settled = False
+    _heap.frozen = False
 
 
 def _freeze_imports() -> None:
@@ -70,7 +79,7 @@ def _freeze_imports() -> None:
 
 
 def _is_frozen() -> bool:
-    return _settled or gc.get_freeze_count() > 0
+    return _heap.frozen or gc.get_freeze_count() > 0
 
 
 def freeze_what_was_loaded() -> None:
