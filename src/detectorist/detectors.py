@@ -231,6 +231,11 @@ NIRCAM = {
     )
 }
 
+_SHORT_FILTERS = "F070W F090W F115W F140M F150W F150W2 F162M F164N F182M F187N F200W F210M F212N"
+_LONG_FILTERS = "F250M F277W F300M F322W2 F323N F335M F356W F360M F405N F410M F430M F444W F460M F466N F470N F480M"
+#: Filters of NIRCam's two channels (JDox), with those in the pupil wheels (F162M, F323N, ...).
+NIRCAM_FILTERS = (*_SHORT_FILTERS.split(), *_LONG_FILTERS.split())
+
 #: Offset that a reset leaves in a NIRCam pixel, e- rms (pynrc).
 NIRCAM_KTC_E = 37.0
 #: Part of a pixel's charge seen by each of its four neighbours, NIRCam (pynrc).
@@ -248,15 +253,3 @@ NIRCAM_READOUT_PATTERNS = {
     "DEEP2": (2, 18),
     "DEEP8": (8, 12),
 }
-
-
-def nircam_frame_time_s(n_cols: int, n_rows: int) -> float:
-    """Return the time of one NIRCam frame, s: full frame through four outputs, a subarray through one (pynrc).
-
-    Square subarrays only as far as they are read through one output: SUB320 1.06904 s, SUB640 4.18584 s; full frame
-    10.73677 s.
-    """
-    overhead = 12
-    if (n_cols, n_rows) == (2048, 2048):
-        return ((n_cols // 4 + overhead) * (n_rows + 1) + 1) * PIXEL_TIME_S
-    return (n_cols + overhead) * (n_rows + 2) * PIXEL_TIME_S

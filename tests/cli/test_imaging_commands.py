@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from detectorist.campaign.exposures import read_choices_as
 from detectorist.cli.app import app
 from detectorist.errors import InputError, ParameterError
+from detectorist.modes import mode_names
 from detectorist.modes.imaging.command import COLUMNS, IMPLIED, locate
 
 
@@ -175,3 +176,5 @@ def test_recipe_as_a_parameter_file_of_stpipe():
     assert result.output.startswith("#ASDF")
     assert "class: detectorist.modes.imaging.pipeline.ImagingPipeline" in result.output
     assert "ceers" in run("recipe", "list", "imaging").output
+    every = run("recipe", "list").output.splitlines()
+    assert [line.split()[:2] for line in every if "default" in line] == [[mode, "default"] for mode in mode_names()]

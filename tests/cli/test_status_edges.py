@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from detectorist.campaign import lock
 from detectorist.campaign.ledger import Ledger
 from detectorist.cli.app import app
-from detectorist.errors import ParameterError
+from detectorist.errors import NoSuchFile, ParameterError
 from detectorist.modes.job import CRASHED, SKIPPED, Job, JobRecord
 
 
@@ -72,3 +72,10 @@ def test_a_folder_without_a_run_is_named(command, tmp_path):
     assert f"{tmp_path}: no " in str(error)
     assert "no campaign has been run in this folder" in str(error)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["status", "retry"])
+def test_a_folder_that_is_not_there_is_said(command, tmp_path):
+    error = CliRunner().invoke(app, [command, str(tmp_path / "typo")]).exception
+    assert isinstance(error, NoSuchFile)
+    assert "typo: no such folder" in str(error)

@@ -16,6 +16,13 @@ def write(folder, name, **arrays):
     fits.HDUList(hdus).writeto(folder / name)
 
 
+def make_raw(folder, name):
+    """Write a raw file, as far as its headers go, and return its path."""
+    path = folder / f"{name}_uncal.fits"
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.zeros((1, 2, 4, 4), np.uint16), name="SCI")]).writeto(path)
+    return str(path)
+
+
 def test_equal_products_are_equal(tmp_path, rng):
     image = rng.normal(size=(5, 6)).astype(np.float32)
     image[2, 2] = np.nan
@@ -59,6 +66,18 @@ def test_a_missing_file_is_named(tmp_path):
         verify.verify(tmp_path / "a_uncal.fits")
 
 
+def test_a_file_that_cannot_be_read_is_named_before_references_are_looked_for(monkeypatch, tmp_path):
+    import typer
+
+    monkeypatch.delenv("CRDS_PATH", raising=False)
+    (tmp_path / "a_uncal.fits").write_text("words")
+    app = typer.Typer()
+    app.command()(command)
+    told = CliRunner().invoke(app, [str(tmp_path / "a_uncal.fits")])
+    assert isinstance(told.exception, InputError)
+    assert "a_uncal.fits: not readable" in str(told.exception)
+
+
 def test_the_command_tells_and_fails_when_something_differs(monkeypatch, tmp_path):
     import typer
 
@@ -72,15 +91,16 @@ def test_the_command_tells_and_fails_when_something_differs(monkeypatch, tmp_pat
     monkeypatch.setenv("CRDS_PATH", str(tmp_path))
     app = typer.Typer()
     app.command()(command)
-    result = CliRunner().invoke(app, [str(tmp_path / "a_uncal.fits")])
+    first, second = make_raw(tmp_path, "a"), make_raw(tmp_path, "b")
+    result = CliRunner().invoke(app, [first])
     assert result.exit_code == 1
     assert "JUMP_DET 3" in result.output
     assert "DIFFER" in result.output
     differences[:] = [verify.Difference("rate", "DQ", 100, 0)]
-    result = CliRunner().invoke(app, [str(tmp_path / "a_uncal.fits")])
+    result = CliRunner().invoke(app, [first])
     assert result.exit_code == 0
     assert "every value and every flag is identical" in result.output
-    result = CliRunner().invoke(app, [str(tmp_path / "a_uncal.fits"), str(tmp_path / "b_uncal.fits")])
+    result = CliRunner().invoke(app, [first, second])
     assert result.exit_code == 0
     assert "2 of 2 exposures" in result.output
 
@@ -99,7 +119,7 @@ def test_settings_are_for_both_runs_and_unknown_ones_are_refused(monkeypatch, tm
     monkeypatch.setenv("CRDS_PATH", str(tmp_path))
     app = typer.Typer()
     app.command()(command)
-    file = str(tmp_path / "a_uncal.fits")
+    file = make_raw(tmp_path, "a")
     assert CliRunner().invoke(app, [file, "--set", "ramp_fit.algorithm=LIKELY"]).exit_code == 0
     assert got == [{"ramp_fit": {"algorithm": "LIKELY"}}]
     for setting, words in (
@@ -118,7 +138,7 @@ def test_a_file_in_the_place_of_the_output_folder_is_named_and_stays(monkeypatch
     taken.write_text("mine")
     app = typer.Typer()
     app.command()(command)
-    told = CliRunner().invoke(app, [str(tmp_path / "a_uncal.fits"), "-o", str(taken)])
+    told = CliRunner().invoke(app, [make_raw(tmp_path, "a"), "-o", str(taken)])
     assert isinstance(told.exception, OutputError)
     assert f"{taken}: cannot be written" in str(told.exception)
     assert taken.read_text() == "mine"

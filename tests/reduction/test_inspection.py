@@ -54,6 +54,8 @@ def test_ramps_count_the_flags_of_their_groups(make_lrs_ramp, tmp_path):
 def test_missing_and_foreign_files_are_one_sentence(tmp_path):
     with pytest.raises(NoSuchFile, match=r"none\.fits: no such file"):
         inspect_file(tmp_path / "none.fits")
+    with pytest.raises(NoSuchFile, match=r"is a folder; name the files in it"):
+        inspect_file(tmp_path)
     (tmp_path / "x.fits").write_text("words")
     with pytest.raises(InputError, match=r"x\.fits: not readable as a JWST product"):
         inspect_file(tmp_path / "x.fits")

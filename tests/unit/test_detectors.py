@@ -7,7 +7,6 @@ from detectorist.detectors import (
     MIRI_INTERFERENCE,
     MIRI_SUBARRAYS,
     NIRCAM,
-    nircam_frame_time_s,
 )
 
 
@@ -29,11 +28,6 @@ def test_frame_clocks_follow_from_rows(name, clocks, phase_advance):
 
 def test_interference_repeats_every_256_clocks():
     assert MIRI_INTERFERENCE.period_clocks == pytest.approx(256)
-
-
-@pytest.mark.parametrize(("size", "time_s"), [(2048, 10.73677), (320, 1.06904), (640, 4.18584)])
-def test_nircam_frame_times(size, time_s):
-    assert nircam_frame_time_s(size, size) == pytest.approx(time_s, abs=1e-6)
 
 
 def test_nircam_scans():

@@ -17,13 +17,16 @@ app = typer.Typer(
 )
 
 
-@app.command("list", help=f"List the recipes of a mode.{EXAMPLE} list {FIRST}")
-def list_recipes(mode: Annotated[str, typer.Argument(help=MODE)]) -> None:
-    """List the recipes of a mode."""
+@app.command("list", help=f"List the recipes of a mode, or of all.{EXAMPLE} list {FIRST}")
+def list_recipes(
+    mode: Annotated[str | None, typer.Argument(help=f"{MODE} Default: all.", show_default=False)] = None,
+) -> None:
+    """List the recipes of a mode, or of all."""
     from detectorist.reduction.recipe_files import builtin_recipes, load_recipe
 
-    for name in builtin_recipes(mode):
-        typer.echo(f"{name:14s} {load_recipe(mode, name).title}")
+    for one in [mode] if mode else mode_names():
+        for name in builtin_recipes(one):
+            typer.echo(f"{'' if mode else f'{one:9s}'}{name:14s} {load_recipe(one, name).title}")
 
 
 @app.command(

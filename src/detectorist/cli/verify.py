@@ -37,6 +37,7 @@ def verify(
     from rich.console import Console
 
     from detectorist.crds_source import use_references
+    from detectorist.fits_files import require_headers
     from detectorist.reduction.products import writing
     from detectorist.reduction.recipe import Recipe
     from detectorist.reduction.verify import EngineDetector1Pipeline
@@ -46,6 +47,8 @@ def verify(
     if recipe.parameters:
         raise ParameterError(f"--set {next(iter(recipe.parameters))}: step.parameter=value is needed")
     recipe.check(EngineDetector1Pipeline)
+    for file in files:
+        require_headers(file)
     use_references(references)
     console = Console()
     differing = 0

@@ -100,14 +100,6 @@ def stretch_of(*images: np.ndarray, top: float = 99.8) -> Stretch:
     return Stretch(low, high, soft=2 * noise, middle=level) if high > low else Stretch(low, low + 1)
 
 
-def stretch_as_shown(*images: np.ndarray, largest_pix: int = SHOWN_PIX, top: float = 99.8) -> Stretch:
-    """Return one stretch as `stretch_of`, for images that are shown with at most `largest_pix` pixels along a side.
-
-    Averages have less noise than pixels: structure below the noise of a pixel shows.
-    """
-    return stretch_of(*(shrink(np.asarray(image), largest_pix) for image in images), top=top)
-
-
 def _finite(image: np.ndarray) -> np.ndarray:
     """Return the finite values of an image; of a large one, of every n-th row from the middle of the first n."""
     every = max(image.size // ENOUGH_PIXELS, 1) if image.ndim == 2 else 1

@@ -40,7 +40,8 @@ def inspect_file(path: str | Path) -> str:
     """
     path = Path(path)
     if not path.is_file():
-        raise NoSuchFile(f"{path}: no such file")
+        is_folder = path.is_dir()
+        raise NoSuchFile(f"{path}: {'is a folder; name the files in it' if is_folder else 'no such file'}")
     try:
         with named_for_jwst(path) as name:
             model = datamodels.open(name)

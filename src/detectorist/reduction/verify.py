@@ -23,8 +23,8 @@ from typing import Any, ClassVar
 import numpy as np
 from jwst.pipeline import Detector1Pipeline
 
-from detectorist.errors import InputError, NoSuchFile
-from detectorist.fits_files import named_for_jwst, opened
+from detectorist.errors import InputError
+from detectorist.fits_files import named_for_jwst, opened, require_headers
 from detectorist.reduction.engine_steps.by_name import ENGINE_STEPS
 from detectorist.reduction.garbage_collection import FrozenHeap
 
@@ -107,10 +107,9 @@ def verify(
     Raises
     ------
     InputError
-        When the file does not exist, or a run fails.
+        When the file does not exist or cannot be read, or a run fails.
     """
-    if not Path(file).is_file():
-        raise NoSuchFile(f"{file}: no such file")
+    require_headers(file)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         base = Path(folder or scratch)
         runs = {}

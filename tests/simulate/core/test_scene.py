@@ -69,12 +69,12 @@ def test_numbers_that_are_none_are_refused(value):
 @pytest.mark.parametrize(
     ("scene", "component", "change", "words"),
     [
-        (LrsScene, "star", {"mag": -99.0}, "mag of star is -99.0: -10 to 40 is possible"),
-        (LrsScene, "star", {"trace_column": 500.0}, "trace_column of star is 500.0: 0 to 71"),
-        (LrsScene, "transit", {"depth": -1.0}, "depth of transit is -1.0: 0 to 1"),
-        (LrsScene, "transit", {"depth": 2}, "depth of transit is 2: 0 to 1"),
-        (LrsScene, "detector", {"gain": 0.0}, "gain of detector is 0.0: 0.01 to 1000"),
-        (CoronScene, "companion", {"rate_dn_s": 1e30}, r"rate_dn_s of companion is 1e\+30: 0 to 1e\+09"),
+        (LrsScene, "star", {"mag": -99.0}, "mag of star is -99.0, but must be between -10 and 40"),
+        (LrsScene, "star", {"trace_column": 500.0}, "trace_column of star is 500.0, but must be between 0 and 71"),
+        (LrsScene, "transit", {"depth": -1.0}, "depth of transit is -1.0, but must be between 0 and 1"),
+        (LrsScene, "transit", {"depth": 2}, "depth of transit is 2, but must be between 0 and 1"),
+        (LrsScene, "detector", {"gain": 0.0}, "gain of detector is 0.0, but must be between 0.01 and 1000"),
+        (CoronScene, "companion", {"rate_dn_s": 1e30}, r"rate_dn_s of companion is 1e\+30, but must be between 0 and 1e\+09"),
         (ImagingScene, "sky", {"level_dn_s": -5.0}, "level_dn_s of sky is -5.0"),
         (ImagingScene, "wisps", {"strengths": (0.8, -1.0)}, "strengths of wisps is"),
         (ImagingScene, "wisps", {"strengths": (0.8, float("nan"))}, "a finite number is needed"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from detectorist.detectors import nircam_frame_time_s
+from detectorist.errors import ParameterError
 from detectorist.simulate.imaging.scene import ImagingScene
 from detectorist.simulate.imaging.window import make_window
 
@@ -15,7 +15,14 @@ from detectorist.simulate.imaging.window import make_window
 def test_frame_times_are_those_of_the_instrument(changes, frame_s):
     window = make_window(ImagingScene().with_detector(**changes).detector)
     assert window.frame_time_s == pytest.approx(frame_s, abs=2e-5)
-    assert window.frame_time_s == pytest.approx(nircam_frame_time_s(*window.shape), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("changes", "known"), [({"filter": "F999W"}, "filter of NIRCam.*F200W"), ({"pattern": "FAST"}, "pattern.*RAPID")]
+)
+def test_what_nircam_does_not_have_is_refused(changes, known):
+    with pytest.raises(ParameterError, match=known):
+        ImagingScene().with_detector(**changes)
 
 
 def test_groups_average_their_frames():

@@ -19,7 +19,7 @@ def test_a_chain_leaves_its_beginning_alone():
 
 
 def test_changing_a_component_puts_it_back_in():
-    assert LrsScene().without("drift").with_drift(walk_dn=3.0).has("drift")
+    assert LrsScene().without("drift").with_("drift", walk_dn=3.0).has("drift")
 
 
 def test_only():

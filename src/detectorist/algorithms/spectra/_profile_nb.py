@@ -277,17 +277,6 @@ def replace_pixels(data, dq, asked, reference, columns, limit, left, right, devi
 
 
 @njit(cache=True, nogil=True)
-def show_profile(profile, left, shown):
-    """Fill `shown` with the profile without its negative noise, rows summing to 1."""
-    for i in range(profile.shape[0]):
-        total = 0.0
-        for j in range(profile.shape[1]):
-            total += max(profile[i, j], 0.0)
-        for j in range(profile.shape[1]):
-            shown[i, left + j] = max(profile[i, j], 0.0) / total
-
-
-@njit(cache=True, nogil=True)
 def fill_values(replaced, left, right, edges, columns, level, level_var, flux, filled, flux_var, profile, shape_var,
                 lines, values, errors):  # fmt: skip
     """Fill value and error of the pixels to be replaced, row by row, from the model."""

@@ -65,7 +65,7 @@ class CoronSections(Section):
         found = _without_star(shown, references)
         for exposure in shown:
             subtracted = None if found is None else _of_exposure(found, exposure)
-            panel = _as_reduced(exposure) if subtracted is None else _subtracted_panel(exposure, subtracted)
+            panel = _as_reduced(exposure) if subtracted is None else _subtracted_panel(subtracted)
             if panel is not None:
                 yield Opening(exposure, panel)
         if found is not None:
@@ -132,7 +132,7 @@ def _as_reduced(exposure: Exposure) -> Panel | None:
     return Panel("coron_target", "Target", pictures=[Picture(rate, "target: as reduced", stretch_of(rate, top=99.9))])
 
 
-def _subtracted_panel(exposure: Exposure, subtracted: SubtractedExposure) -> Panel:
+def _subtracted_panel(subtracted: SubtractedExposure) -> Panel:
     """Return an exposure before and after its star was subtracted."""
     rate, left = subtracted.image.data, subtracted.star.image
     number = len(subtracted.star.references)

@@ -26,6 +26,8 @@ def make_room(folder: Path, patterns: Sequence[str], *, overwrite: bool) -> None
     OutputError
         When such files exist and `overwrite` is False, or the folder cannot be written.
     """
+    if folder.is_file():
+        raise OutputError(f"{folder}: is a file, but must be a folder")
     present = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
     if present and not overwrite:
         raise OutputError(

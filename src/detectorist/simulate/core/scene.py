@@ -80,14 +80,14 @@ def _require_in_range(name: str, value: Any, limits: tuple[float, float] | None)
         if isinstance(number, float) and not math.isfinite(number):
             raise ParameterError(f"{name} is {value}: a finite number is needed")
         if limits and isinstance(number, int | float) and not limits[0] <= number <= limits[1]:
-            raise ParameterError(f"{name} is {value}: {limits[0]:g} to {limits[1]:g} is possible")
+            raise ParameterError(f"{name} is {value}, but must be between {limits[0]:g} and {limits[1]:g}")
 
 
 def require_number(name: str, value: int, *, least: int, most: int = MOST) -> None:
     """Raise ParameterError for a number of integrations, groups, files, ... that no observation has."""
     if not least <= value <= most:
         limit = f"at least {least}" if value < least else f"at most {most}"
-        raise ParameterError(f"{name} is {value}: {limit} is needed", parameter=name)
+        raise ParameterError(f"{name} is {value}, but must be {limit}", parameter=name)
 
 
 def require_known(name: str, known: Collection[str], what: str) -> None:

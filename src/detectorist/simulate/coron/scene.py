@@ -55,7 +55,7 @@ class CoronagraphScene(CoronComponents):
         limits = (("ints", ints, 1, 9_999), ("groups", groups, 2, 9_999), ("rolls", rolls, 1, 3))
         for name, value, least, most in (*limits, ("dithers", dithers, 0, 5), ("seed", seed, 0, 2**63)):
             if not least <= value <= most:
-                raise ParameterError(f"{name} is {value}: {least} to {most} is possible", parameter=name)
+                raise ParameterError(f"{name} is {value}, but must be between {least} and {most}", parameter=name)
         backgrounds = self.default_backgrounds if backgrounds is None else backgrounds
         return CoronObservation(
             self, n_ints=ints, n_groups=groups, rolls=rolls, dithers=dithers, backgrounds=backgrounds, seed=seed

@@ -76,7 +76,7 @@ def read_out(
     """
     gain = gain_of(scene)
     charge = _Charge(scene, window, patterns, light_dn_s, n_groups, seed, integration, number)
-    noise, stripes, levels = _electronics(scene, window, patterns, n_groups, seed, number)
+    noise, stripes, levels = _electronics(scene, window, n_groups, seed, number)
     curve, fraction = response_curve(scene), ipc_fraction(scene)
 
     def digitised(electrons: np.ndarray, added_dn: np.ndarray) -> np.ndarray:
@@ -195,7 +195,7 @@ def _flicker_dn(part: FlickerNoise, gain: float, frame_s: float) -> group_flicke
 
 
 def _electronics(
-    scene: ImagingComponents, window: Window, patterns: FixedPatterns, n_groups: int, seed: int, number: int
+    scene: ImagingComponents, window: Window, n_groups: int, seed: int, number: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return correlated noise of the groups, (n_groups, ny, nx) DN, its slope without the outputs' walk, and that."""
     gain = gain_of(scene)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detectorist.detectors import NIRCAM, NIRCAM_READOUT_PATTERNS
+from detectorist.detectors import NIRCAM, NIRCAM_FILTERS, NIRCAM_READOUT_PATTERNS
 from detectorist.errors import ParameterError
 from detectorist.simulate.core.nircam_components import Detector
 from detectorist.simulate.core.nircam_detector import Window
@@ -20,10 +20,11 @@ def make_window(parameters: Detector) -> Window:
     Raises
     ------
     ParameterError
-        For a detector, subarray or pattern that does not exist, or a size that is not a multiple of the number of
-        outputs.
+        For a detector, filter, subarray or pattern that does not exist, or a size that is not a multiple of the number
+        of outputs.
     """
     require_known(parameters.name, NIRCAM, "detector of NIRCam")
+    require_known(parameters.filter, NIRCAM_FILTERS, "filter of NIRCam")
     require_known(parameters.pattern, NIRCAM_READOUT_PATTERNS, "readout pattern of NIRCam")
     facts = NIRCAM[parameters.name]
     name, size = parameters.subarray, parameters.size

@@ -69,21 +69,9 @@ class LrsScene(LrsComponents):
             changes["depth_spectrum"] = tuple((float(um), float(depth)) for um, depth in array)
         return self.with_("transit", **changes)
 
-    def with_background(self, **changes: Any) -> LrsScene:
-        """Return the scene with another background: parameters of `Background`."""
-        return self.with_("background", **changes)
-
-    def with_jitter(self, **changes: Any) -> LrsScene:
-        """Return the scene with another pointing: parameters of `Jitter`."""
-        return self.with_("jitter", **changes)
-
     def with_nonlinearity(self, **changes: Any) -> LrsScene:
         """Return the scene with another response: parameters of `NonlinearityCurve`."""
         return self.with_("nonlinearity", **changes)
-
-    def with_drift(self, **changes: Any) -> LrsScene:
-        """Return the scene with other drifts of the outputs: parameters of `OutputDrift`."""
-        return self.with_("drift", **changes)
 
     def with_detector(self, **changes: Any) -> LrsScene:
         """Return the scene on another detector: parameters of `Detector`."""
