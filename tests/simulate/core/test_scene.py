@@ -74,7 +74,12 @@ def test_numbers_that_are_none_are_refused(value):
         (LrsScene, "transit", {"depth": -1.0}, "depth of transit is -1.0, but must be between 0 and 1"),
         (LrsScene, "transit", {"depth": 2}, "depth of transit is 2, but must be between 0 and 1"),
         (LrsScene, "detector", {"gain": 0.0}, "gain of detector is 0.0, but must be between 0.01 and 1000"),
-        (CoronScene, "companion", {"rate_dn_s": 1e30}, r"rate_dn_s of companion is 1e\+30, but must be between 0 and 1e\+09"),
+        (
+            CoronScene,
+            "companion",
+            {"rate_dn_s": 1e30},
+            r"rate_dn_s of companion is 1e\+30, but must be between 0 and 1e\+09",
+        ),
         (ImagingScene, "sky", {"level_dn_s": -5.0}, "level_dn_s of sky is -5.0"),
         (ImagingScene, "wisps", {"strengths": (0.8, -1.0)}, "strengths of wisps is"),
         (ImagingScene, "wisps", {"strengths": (0.8, float("nan"))}, "a finite number is needed"),
