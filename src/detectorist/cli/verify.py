@@ -38,7 +38,6 @@ def verify(
 
     from detectorist.crds_source import use_references
     from detectorist.fits_files import require_headers
-    from detectorist.reduction.products import writing
     from detectorist.reduction.recipe import Recipe
     from detectorist.reduction.verify import EngineDetector1Pipeline
     from detectorist.reduction.verify import verify as run
@@ -53,11 +52,7 @@ def verify(
     console = Console()
     differing = 0
     for file in files:
-        folder = None
-        if output_dir is not None:
-            folder = output_dir if len(files) == 1 else output_dir / file.stem.removesuffix("_uncal")
-            with writing(folder):
-                folder.mkdir(parents=True, exist_ok=True)
+        folder = output_dir and _make_folder(output_dir, file, alone=len(files) == 1)
         if len(files) > 1:
             console.print(f"[bold]{file.name}[/bold]", highlight=False)
         result = run(file, folder=folder, steps=recipe.steps, tell=lambda line: typer.echo(f"{line} ...", err=True))
@@ -68,6 +63,16 @@ def verify(
         console.print(same, highlight=False)
     if differing:
         raise typer.Exit(1)
+
+
+def _make_folder(output_dir: Path, file: Path, *, alone: bool) -> Path:
+    """Make the folder for the products of a file: the one that was named, or one in it."""
+    from detectorist.reduction.products import writing
+
+    folder = output_dir if alone else output_dir / file.stem.removesuffix("_uncal")
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _print(result: Verification, console: Console) -> None:
