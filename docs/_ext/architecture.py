@@ -20,6 +20,7 @@ WHAT = {
     "engine": "stage 1, compiled",
     "figures": "arrays to pictures",
     "fits_files": "files opened for reading",
+    "atomic_files": "files that appear whole or not at all",
     "models": "quirks of data models",
     "step": "base of our steps",
     "reference": "steps: references",

@@ -10,7 +10,7 @@ from detectorist.modes import MODES
 
 #: Small words and facts, open to all.
 FACTS = {
-    *("errors", "parameters", "detectors", "product_names", "fits_files", "times"),
+    *("errors", "parameters", "detectors", "product_names", "fits_files", "atomic_files", "times"),
     *("cache_folders", "interruption", "waiting_packages"),
 }
 #: Rooms that steps may use.
@@ -22,6 +22,7 @@ ALLOWED = {
     "detectors": set(),
     "product_names": set(),
     "fits_files": set(),
+    "atomic_files": set(),
     "cache_folders": set(),
     "interruption": set(),
     "waiting_packages": set(),

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
+from detectorist.atomic_files import whole_file
 from detectorist.errors import InputError, ParameterError
 from detectorist.modes import ExposureInterval, Mode, Outcome, Prediction, Stage
-from detectorist.reduction.products import whole_file
 
 
 def write_in_two_halves(text, target, pause):

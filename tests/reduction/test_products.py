@@ -1,8 +1,5 @@
 """Products: whole or not at all, and never in the place of an input or of a foreign file."""
 
-import os
-import resource
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -11,55 +8,6 @@ from matplotlib.figure import Figure
 from detectorist.errors import OutputError, PlaceTaken
 from detectorist.figures.display import write_figure
 from detectorist.reduction import products
-
-
-def leftovers(folder):
-    return [path.name for path in folder.rglob("*") if path.is_file()]
-
-
-def write_half(target):
-    with products.whole_file(target) as partial:
-        partial.write_text("half")
-        raise RuntimeError
-
-
-def test_a_failed_write_leaves_nothing(tmp_path):
-    with pytest.raises(RuntimeError):
-        write_half(tmp_path / "a.txt")
-    assert leftovers(tmp_path) == []
-
-
-def test_a_failed_write_keeps_the_earlier_product(tmp_path):
-    target = products.write_text("whole", tmp_path / "a.txt")
-    with pytest.raises(RuntimeError):
-        write_half(target)
-    assert target.read_text() == "whole"
-
-
-def test_a_full_disk_is_one_sentence(tmp_path):
-    """A limit on the size of files stands for a disk without room."""
-    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    pid = os.fork()
-    if pid == 0:
-        import signal
-
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-        try:
-            products.write_text("x" * 5000, tmp_path / "a.txt")
-        except OutputError as error:
-            os._exit(0 if "a.txt: cannot be written" in str(error) else 3)
-        except BaseException:
-            os._exit(4)
-        os._exit(5)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    assert leftovers(tmp_path) == []
-
-
-def test_a_folder_that_is_a_file(tmp_path):
-    (tmp_path / "out").write_text("")
-    with pytest.raises(OutputError, match="cannot be written"):
-        products.write_text("x", tmp_path / "out" / "a.txt")
 
 
 def test_an_input_is_never_overwritten(tmp_path, make_lrs_rateints):

@@ -8,11 +8,11 @@ import pytest
 from astropy.io import fits
 from jwst.stpipe import Pipeline
 
+from detectorist.atomic_files import PARTIAL
 from detectorist.errors import InputError, OutputError, ParameterError, PlaceTaken
 from detectorist.modes.job import Job
 from detectorist.reduction import standard_pipeline
 from detectorist.reduction.content_keys import made_by
-from detectorist.reduction.products import PARTIAL
 from detectorist.reduction.standard_pipeline import Finished, active_steps, check_parameters
 from detectorist.stage_1 import RegroupStep
 

@@ -83,6 +83,17 @@ def test_a_plane_that_cannot_be_written_is_an_error_with_its_name(image, step, t
     assert step.written == []
 
 
+def test_a_plane_for_which_there_is_no_room_leaves_nothing(image, step, tmp_path, monkeypatch):
+    def fill_up(hdu, path):
+        path.write_bytes(b"half of it")
+        raise OSError("no room")
+
+    monkeypatch.setattr(fits.PrimaryHDU, "writeto", fill_up)
+    with pytest.raises(OutputError, match=r"x_rate_1fmask\.fits: cannot be written \(no room\)"):
+        rate_images.write_plane(step, image, "1fmask", np.zeros((6, 8)))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
 @pytest.mark.parametrize("scale", [-0.1, np.nan, np.inf, 1e300])
 def test_strengths_that_make_no_sense_are_refused(scale):
     with pytest.raises(ParameterError, match="a number from 0 to 1000 is needed"):

@@ -16,11 +16,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from detectorist.atomic_files import require_no_link
 from detectorist.errors import InputError, OutputError
 from detectorist.modes.job import CRASHED, DONE, FINAL, RUNNING, WAITING, InputFile, Job, JobRecord, Product
 from detectorist.reduction.content_keys import has_hash
 from detectorist.reduction.file_hash import file_hash
-from detectorist.reduction.products import require_no_link
 
 FILE = "ledger.sqlite"
 #: Raised when the tables change; an older ledger is refused, not guessed at.

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from detectorist.atomic_files import require_no_link
 from detectorist.errors import OutputError
-from detectorist.reduction.products import require_no_link
 
 FILE = ".lock"
 #: A status command holds the lock for an instant; a run waits that long before it gives up.

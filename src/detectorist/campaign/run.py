@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from detectorist.atomic_files import PARTIAL
 from detectorist.campaign import events, lock
 from detectorist.campaign.events import Event, Report
 from detectorist.campaign.job_keys import versions_of
@@ -26,7 +27,7 @@ from detectorist.errors import OutputError, ParameterError
 from detectorist.interruption import ended_in_order
 from detectorist.modes import load_mode
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Job, JobRecord
-from detectorist.reduction.products import PARTIAL, PRODUCT_FOLDERS
+from detectorist.reduction.products import PRODUCT_FOLDERS
 
 #: Seconds between two looks at memory and time limits.
 POLL_S = 0.25

@@ -67,7 +67,7 @@ def verify(
 
 def _make_folder(output_dir: Path, file: Path, *, alone: bool) -> Path:
     """Make the folder for the products of a file: the one that was named, or one in it."""
-    from detectorist.reduction.products import writing
+    from detectorist.atomic_files import writing
 
     folder = output_dir if alone else output_dir / file.stem.removesuffix("_uncal")
     with writing(folder):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from detectorist.errors import OutputError
+from detectorist.atomic_files import whole_file
 from detectorist.figures.powers import use_plain_powers
 from detectorist.product_names import PICTURE_MARK
 
@@ -43,19 +42,8 @@ def show_or_write(figure: Figure, name: str, *, folder: str | None = None, path:
         display(figure)
         return None
     target = Path(path) if path is not None else Path(folder or ".") / name
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Not mkstemp, whose files nobody else may read.
-        partial = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix or '.png'}")
-        try:
-            write_figure(figure, partial)
-            with open(partial, "rb") as handle:
-                os.fsync(handle.fileno())
-            os.replace(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"{target}: figure cannot be written ({error})") from error
+    with whole_file(target) as partial:
+        write_figure(figure, partial)
     return target
 
 
@@ -65,7 +53,7 @@ def write_figure(figure: Figure, path: Path) -> None:
     A PNG file bears the mark by which we know it again.
     """
     use_plain_powers(figure)
-    if path.suffix == ".png":
+    if path.suffix in (".png", ""):
         FigureCanvasAgg(figure).print_png(path, metadata={"Source": PICTURE_MARK})
     elif path.suffix == ".pdf":
         from matplotlib.backends.backend_pdf import FigureCanvasPdf  # takes long to load

@@ -20,6 +20,7 @@ from stdatamodels.jwst.datamodels import CubeModel, RampModel
 from detectorist import models
 from detectorist.algorithms.ramps.groups import count_deciding
 from detectorist.algorithms.ramps.refpix import N_OUTPUTS
+from detectorist.atomic_files import PARTIAL
 from detectorist.errors import InputError, ParameterError
 from detectorist.fits_files import read_keywords
 from detectorist.reduction.arrays_on_disk import ArrayOnDisk
@@ -261,7 +262,7 @@ def join_records(records: Sequence[dict[str, dict[str, Any]]]) -> dict[str, dict
 def _scratch(folder: Path) -> Iterator[Path]:
     """Yield a folder beside the products; what an interrupted run leaves of it is swept by the next campaign."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
+    path = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder))
     try:
         yield path
     finally:

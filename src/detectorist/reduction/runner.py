@@ -15,10 +15,11 @@ from crds.core.exceptions import CrdsError
 from jwst.stpipe import Step
 from stpipe.exceptions import ValidationError
 
+from detectorist.atomic_files import require_no_link, whole_file, writing
 from detectorist.crds_source import THREE_WAYS, ReferenceSource
 from detectorist.errors import DetectoristError, OutputError, ParameterError, ReferenceMissing
 from detectorist.modes.job import Job, Progress
-from detectorist.reduction import content_keys, products
+from detectorist.reduction import content_keys
 from detectorist.reduction.base import DetectoristPipeline
 from detectorist.reduction.recipe import Recipe
 
@@ -156,7 +157,7 @@ def require_writable(folder: Path) -> None:
     """Raise OutputError unless files can be written into the folder, which is made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with products.whole_file(folder / ".writable") as probe:
+        with whole_file(folder / ".writable") as probe:
             probe.touch()
         (folder / ".writable").unlink()
     except OSError as error:
@@ -198,8 +199,8 @@ def log_file(path: Path) -> Iterator[None]:
     OutputError
         When it is a symbolic link or cannot be written; at the end too, since steps go on when the disk is full.
     """
-    products.require_no_link(path)
-    with products.writing(path):
+    require_no_link(path)
+    with writing(path):
         handler = LogFile(path, mode="a", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
     loggers = [logging.getLogger(name) for name in DetectoristPipeline.get_stpipe_loggers()]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from detectorist.atomic_files import PARTIAL, sync, writing
 from detectorist.crds_source import use_references
 from detectorist.errors import InputError
 from detectorist.modes.job import Job
@@ -135,16 +136,16 @@ def _publish(kept: Sequence[tuple[Path, Path]], source: Path, *, overwrite: bool
             products.require_ours(target, source, overwrite=overwrite)
             content_keys.seal(path, None)
     for path, target in kept:
-        with products.writing(target):
-            products.sync(path)
+        with writing(target):
+            sync(path)
             os.replace(path, target)
 
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
     """Yield a folder in which the pipeline may leave what it likes."""
-    with products.writing(folder):
-        scratch = Path(tempfile.mkdtemp(prefix=products.PARTIAL, dir=folder))
+    with writing(folder):
+        scratch = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder))
     try:
         yield scratch
     finally:

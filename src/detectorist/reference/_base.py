@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,7 +12,8 @@ from astropy.table import Table
 from stdatamodels.jwst.datamodels import JwstDataModel, ReferenceFileModel
 
 from detectorist import __version__, models
-from detectorist.errors import InputError, OutputError, ReferenceMissing
+from detectorist.atomic_files import whole_file
+from detectorist.errors import InputError, ReferenceMissing
 from detectorist.step import LRS_SLITLESS, DetectoristStep
 
 #: Full frame of the MIRI imager's detector, reference pixels included: rows, columns.
@@ -129,15 +128,6 @@ def save_table(table: Table, path: Path) -> Path:
 
 
 def _write(write: Callable[[Path], Any], path: Path) -> Path:
-    """Write under a temporary name, then rename: no incomplete file is ever visible."""
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.fits")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as partial:
         write(partial)
-        os.replace(partial, path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error})") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
     return path

@@ -16,13 +16,13 @@ from typing import Any
 from markupsafe import Markup
 
 from detectorist import __version__
+from detectorist.atomic_files import whole_file
 from detectorist.campaign.memory import format_bytes
 from detectorist.errors import NoSuchFile
 from detectorist.figures.stretch import SHOWN_PIX, coloured
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.job import DONE
 from detectorist.modes.section import Opening, Panel, Picture
-from detectorist.reduction import products
 from detectorist.report import compare as comparisons
 from detectorist.report import image_view
 from detectorist.report.environment import make_environment
@@ -98,7 +98,7 @@ class _Writer:
     def write(self, target: Path) -> None:
         """Write the page piece by piece: the whole of it need not be in memory."""
         template = self._templates.get_template("report.html.j2")
-        with products.whole_file(target) as partial, open(partial, "w", encoding="utf-8", errors="replace") as page:
+        with whole_file(target) as partial, open(partial, "w", encoding="utf-8", errors="replace") as page:
             for piece in template.generate(**self._values):
                 page.write(piece)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,8 @@ from stdatamodels.jwst.datamodels import JwstDataModel
 from detectorist import models
 from detectorist.algorithms import dq
 from detectorist.algorithms.images.large_events import large_events
-from detectorist.errors import AlreadyCorrected, DetectoristError, InputError, OutputError, ParameterError
+from detectorist.atomic_files import whole_file
+from detectorist.errors import AlreadyCorrected, DetectoristError, InputError, ParameterError
 from detectorist.fits_files import read_plane
 from detectorist.step import DetectoristStep
 
@@ -115,20 +115,10 @@ def side_product(step: Step, model: JwstDataModel, suffix: str) -> Path:
 
 
 def write_plane(step: DetectoristStep, model: JwstDataModel, suffix: str, plane: np.ndarray) -> None:
-    """Write an image as `<input>_<suffix>.fits`, through a temporary file.
-
-    Raises OutputError when it cannot be written.
-    """
+    """Write an image as `<input>_<suffix>.fits`; raises OutputError when it cannot be written."""
     target = side_product(step, model, f"{suffix}.fits")
-    partial = target.with_suffix(".partial")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        fits.PrimaryHDU(plane).writeto(partial, overwrite=True)
-        with open(partial, "rb") as handle:
-            os.fsync(handle.fileno())
-        partial.replace(target)
-    except OSError as error:
-        raise OutputError(f"{target}: cannot be written ({error})") from error
+    with whole_file(target) as partial:
+        fits.PrimaryHDU(plane).writeto(partial)
     step.written.append(target)
     log.info("%s: %s written", models.describe(model), target)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +15,8 @@ from detectorist.algorithms.spectra.background import measure_background
 from detectorist.algorithms.spectra.extraction import Spectra
 from detectorist.algorithms.spectra.location import Location, locate_trace
 from detectorist.algorithms.spectra.trace import TraceFit, fit_trace
-from detectorist.errors import InputError, OutputError, ParameterError, TooFewPixels
+from detectorist.atomic_files import whole_file
+from detectorist.errors import InputError, ParameterError, TooFewPixels
 from detectorist.parameters import parse_int_or_word, parse_value
 from detectorist.reference import GetDefaultGain, GetWavelengthMap
 from detectorist.step import LRS_SLITLESS, DetectoristStep
@@ -212,22 +212,10 @@ def save_time_series(step: DetectoristStep, model: CubeModel, variables: dict, c
 
 
 def write_netcdf(dataset: Any, path: Path) -> Path:
-    """Write a dataset under a temporary name, then rename it: no incomplete file is ever visible.
-
-    Raises OutputError when it cannot be written.
-    """
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.nc")
+    """Write a dataset; raises OutputError when it cannot be written."""
     # Made in memory: where the disk is full, the HDF5 library ends the process.
     content = dataset.to_netcdf(engine="h5netcdf")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as partial:
         partial.write_bytes(content)
-        with open(partial, "rb") as handle:
-            os.fsync(handle.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error})") from error
-    finally:
-        partial.unlink(missing_ok=True)
     log.info("written to %s", path)
     return path

@@ -30,6 +30,12 @@ def test_a_path_of_ones_own_and_its_format(figure, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["b.pdf"]
 
 
+def test_a_path_without_ending_is_taken_as_it_is(figure, tmp_path):
+    show_or_write(figure, "a.png", path=str(tmp_path / "plain"))
+    assert [path.name for path in tmp_path.iterdir()] == ["plain"]
+    assert (tmp_path / "plain").read_bytes().startswith(b"\x89PNG")
+
+
 def test_an_old_figure_stays_when_the_new_one_fails(figure, tmp_path, monkeypatch):
     target = tmp_path / "a.png"
     target.write_text("old")
@@ -39,7 +45,7 @@ def test_an_old_figure_stays_when_the_new_one_fails(figure, tmp_path, monkeypatc
         raise OSError("no room")
 
     monkeypatch.setattr(display, "write_figure", fail)
-    with pytest.raises(OutputError, match=r"a\.png: figure cannot be written \(no room\)"):
+    with pytest.raises(OutputError, match=r"a\.png: cannot be written \(no room\)"):
         show_or_write(figure, "a.png", folder=str(tmp_path))
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]

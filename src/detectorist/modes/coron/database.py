@@ -200,7 +200,7 @@ class Database:
         OutputError
             When the file cannot be written.
         """
-        from detectorist.reduction.products import whole_file
+        from detectorist.atomic_files import whole_file
 
         path = self.output_dir / TABLE_NAME if path is None else Path(path)
         parts = []

@@ -13,6 +13,7 @@ import numpy as np
 from stdatamodels.jwst.datamodels import ImageModel, RampModel
 
 from detectorist import __version__, models
+from detectorist.atomic_files import PARTIAL, sync, writing
 from detectorist.crds_source import use_references
 from detectorist.errors import InputError, PlaceTaken
 from detectorist.fits_files import read_array
@@ -72,7 +73,7 @@ def reduce_exposure(request: Request) -> Reduced:
     require_writable(request.output_dir)
     source = use_references(request.references)
     with log_file(request.beside("detectorist.log")):
-        partial = Path(tempfile.mkdtemp(prefix=products.PARTIAL, dir=request.output_dir))
+        partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=request.output_dir))
         try:
             pipeline = build_pipeline(
                 Coron1Pipeline,
@@ -124,9 +125,9 @@ def _publish(path: Path, request: Request, uncal: Path, key: str | None) -> Path
             f"{target}: made by detectorist {_how_else(target)}, and is not overwritten; "
             "use --overwrite (run_obs: overwrite=True)"
         )
-    with products.writing(target):
+    with writing(target):
         content_keys.seal(path, key)
-        products.sync(path)
+        sync(path)
         return path.replace(target)
 
 

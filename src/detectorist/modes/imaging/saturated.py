@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from detectorist.reduction import products
+from detectorist.atomic_files import whole_file
 from detectorist.stage_1.flag_persistence import EXTENSION, TABLE_DTYPE, read_saturated
 
 #: Ending of the file that an exposure leaves, after its name.
@@ -17,7 +17,7 @@ SUFFIX = "_saturated.fits"
 
 def write_saturated(table: np.ndarray, target: Path) -> Path:
     """Write a table of TABLE_DTYPE; raises OutputError when it cannot be written."""
-    with products.whole_file(target) as partial:
+    with whole_file(target) as partial:
         hdu = fits.BinTableHDU(table, name=EXTENSION)
         hdu.header["COMMENT"] = "ROW, COLUMN: on the detector, from 0; END_MJD: end of the saturation, UTC"
         fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(partial)

@@ -16,12 +16,13 @@ from stdatamodels.jwst.datamodels import ImageModel
 
 from detectorist import models
 from detectorist.algorithms.images.wisp_templates import MIN_EXPOSURES, WispTemplate, stack_template
+from detectorist.atomic_files import whole_file
 from detectorist.crds_source import ReferenceSource, use_references
 from detectorist.errors import AlreadyCorrected, DetectoristError, InputError, OutputError, TooFewPixels
 from detectorist.fits_files import read_keywords
 from detectorist.modes.imaging.pipeline import has_wisps
 from detectorist.modes.imaging.reduction import Exposure, read_exposure
-from detectorist.reduction import content_keys, products
+from detectorist.reduction import content_keys
 from detectorist.reduction.file_hash import file_hash
 from detectorist.reduction.runner import references_in_words, require_writable
 from detectorist.stage_1.nircam_readout import readout_of
@@ -249,7 +250,7 @@ def _write(
         }
     )
     used = fits.ImageHDU(template.n_used, name="NUSED")
-    with products.whole_file(target) as partial:
+    with whole_file(target) as partial:
         fits.HDUList([head, sci, used, fits.BinTableHDU(table, name="EXPOSURES")]).writeto(partial)
 
 

@@ -17,6 +17,7 @@ from stdatamodels.jwst.datamodels import CubeModel
 
 from detectorist import models
 from detectorist.algorithms import dq
+from detectorist.atomic_files import WholeFile, writing
 from detectorist.errors import InputError
 from detectorist.modes.lrs import spectra_variables as described
 from detectorist.modes.lrs.spectra_variables import NO_FLUX, REPLACED, SATURATED, TIME_FROM_HEADER
@@ -118,7 +119,7 @@ class LrsSpectra:
         self._wavelength: np.ndarray | None = None
         self._rows = np.zeros(0, np.intp)
         self._n_ints = 0
-        self._product = products.WholeFile(path)
+        self._product = WholeFile(path)
         # In memory, some kilobytes an integration: where the disk is full, the HDF5 library ends the process.
         self._content = io.BytesIO()
         self._file = h5netcdf.File(self._content, "w")
@@ -142,7 +143,7 @@ class LrsSpectra:
     def finish(self) -> None:
         """Give the file its final name; raises OutputError when it cannot be written."""
         self._file.close()
-        with products.writing(self.path):
+        with writing(self.path):
             self._product.partial.write_bytes(self._content.getbuffer())
         self._product.publish()
         self._product.discard()

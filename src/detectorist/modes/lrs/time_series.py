@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from detectorist.algorithms.spectra.fixed_wavelengths import undo_movement
+from detectorist.atomic_files import PARTIAL
 from detectorist.errors import InputError, NoSuchFile
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def find_spectra(source: str | Path) -> list[Path]:
         raise NoSuchFile(f"{source}: no such file or folder")
     direct = source / PRODUCT
     found = [direct] if direct.is_file() else sorted(source.rglob(Path(PRODUCT).name))
-    found = [path for path in found if not any(part.startswith(".partial-") for part in path.parts)]
+    found = [path for path in found if not any(part.startswith(PARTIAL) for part in path.parts)]
     if not found:
         raise InputError(f"{source}: no {Path(PRODUCT).name} in it; was an LRS exposure reduced there?")
     return found

@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detectorist.atomic_files import whole_file
 from detectorist.errors import OutputError
 
 if TYPE_CHECKING:
@@ -44,25 +45,26 @@ def make_room(folder: Path, patterns: Sequence[str], *, overwrite: bool) -> None
 
 
 def save_reproducibly(model: JwstDataModel, path: Path, date: str) -> Path:
-    """Save a datamodel so that the same content gives the same bytes, under a temporary name until it is complete.
+    """Save a datamodel so that the same content gives the same bytes.
 
     date : str
         The value of DATE, instead of the time of writing.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written.
     """
-    partial = path.with_name(f".partial_{path.name}")
 
     def on_save(init: object) -> None:
         type(model).on_save(model, init)
         model.meta.filename, model.meta.date = path.name, date
 
     object.__setattr__(model, "on_save", on_save)
-    try:
+    with whole_file(path) as partial:
         model.save(str(partial))
         if path.suffix == ".asdf":
             sort_extensions(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from detectorist.atomic_files import whole_file
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -46,10 +47,8 @@ def first_group_struck(hits: CosmicRays | None, shape: tuple[int, int], n_groups
 
 
 def write_truth(dataset: xr.Dataset, path: Path, encoding: Mapping[str, Mapping[str, object]]) -> None:
-    """Write a truth as NetCDF under a temporary name until it is complete."""
-    partial = path.with_name(f".partial_{path.name}")
-    try:
-        dataset.to_netcdf(partial, engine="h5netcdf", encoding=encoding)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    """Write a truth as NetCDF; raises OutputError when it cannot be written."""
+    # Made in memory: where the disk is full, the HDF5 library ends the process.
+    content = dataset.to_netcdf(engine="h5netcdf", encoding=encoding)
+    with whole_file(path) as partial:
+        partial.write_bytes(content)

@@ -14,6 +14,7 @@ from stdatamodels.jwst.datamodels import CubeModel, ImageModel
 
 from detectorist import __version__, models
 from detectorist.algorithms import dq
+from detectorist.atomic_files import whole_file, whole_set
 from detectorist.errors import OutputError
 from detectorist.figures import coronagraph
 from detectorist.figures.display import show_or_write
@@ -50,7 +51,7 @@ def write_subtraction(target: SubtractedTarget, name: str, folder: Path) -> list
         When a file cannot be written.
     """
     figure = coronagraph.draw_contrast(curves_of(target), star=target.settings.star_flux, unit=target_unit(target))
-    with products.whole_set(folder) as partial:
+    with whole_set(folder) as partial:
         for exposure in target.exposures:
             _write_image(exposure, target, partial)
             _write_references(exposure, target, partial)
@@ -135,7 +136,7 @@ def _write_north_up(target: SubtractedTarget, path: Path) -> None:
     hdus = [fits.PrimaryHDU(), fits.ImageHDU(target.image.astype(np.float32), header, "SCI")]
     fluxes = fits.ImageHDU(target.fluxes.astype(np.float32), header, "FLUX")
     fluxes.header["BUNIT"] = target_unit(target).replace("×", "x")
-    with products.whole_file(path) as partial:
+    with whole_file(path) as partial:
         fits.HDUList([*hdus, fluxes]).writeto(partial, checksum=True)
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from detectorist.atomic_files import whole_file
 from detectorist.modes.lrs.export import mjd
 from detectorist.modes.lrs.time_series import TimeSeries
-from detectorist.reduction import products
 
 SUFFIX = "_SpecData.h5"
 _TIME = "BMJD_TDB"
@@ -23,7 +23,7 @@ def write(series: TimeSeries, target: Path) -> list[Path]:
     optimal one. x is the row of the detector.
     """
     content = to_dataset(series).to_netcdf(engine="h5netcdf", invalid_netcdf=True)
-    with products.whole_file(target) as partial:
+    with whole_file(target) as partial:
         partial.write_bytes(content)
     return [target]
 

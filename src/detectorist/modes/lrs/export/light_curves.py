@@ -11,6 +11,7 @@ from astropy.time import Time
 
 from detectorist.algorithms.spectra.binning import BinnedSpectra, bin_edges, bin_spectra
 from detectorist.algorithms.spectra.light_curves import USEFUL_UM
+from detectorist.atomic_files import whole_set
 from detectorist.modes.lrs.export import mjd
 from detectorist.modes.lrs.time_series import TimeSeries
 from detectorist.reduction import products
@@ -36,7 +37,7 @@ def write(
     edges = bin_edges(bins, range_um, series.wavelength)
     whole, parts = edges[[0, -1]], edges
     written = []
-    with products.whole_set(target) as partial:
+    with whole_set(target) as partial:
         for label, used in (("white", whole), ("", parts)):
             binned = bin_spectra(series.wavelength, series.flux_at_fixed_wavelengths, series.flux_error, used)
             for k in range(binned.centre.size):

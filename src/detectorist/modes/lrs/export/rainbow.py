@@ -9,9 +9,9 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import Table
 
+from detectorist.atomic_files import whole_file
 from detectorist.modes.lrs.export import mjd
 from detectorist.modes.lrs.time_series import MJD_ZERO, TimeSeries
-from detectorist.reduction import products
 
 #: chromatic chooses its reader by this ending.
 SUFFIX = ".rainbow.fits"
@@ -33,7 +33,7 @@ def write(series: TimeSeries, target: Path) -> list[Path]:
         fluxlike["background"] = series.series["background"].T * unit
     parts = {"fluxlike": fluxlike, "wavelike": wavelike, "timelike": timelike}
     hdus = [fits.PrimaryHDU(header=_header(series)), *(fits.BinTableHDU(t, name=name) for name, t in parts.items())]
-    with products.whole_file(target) as partial:
+    with whole_file(target) as partial:
         fits.HDUList(hdus).writeto(partial)
     return [target]
 

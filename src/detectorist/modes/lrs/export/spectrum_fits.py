@@ -10,11 +10,11 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import Table
 
+from detectorist.atomic_files import whole_file
 from detectorist.errors import ParameterError
 from detectorist.modes.lrs.export import mjd
 from detectorist.modes.lrs.export.rainbow import flux_unit
 from detectorist.modes.lrs.time_series import TimeSeries
-from detectorist.reduction import products
 
 if TYPE_CHECKING:
     from specutils import SpectrumList
@@ -39,7 +39,7 @@ def write(series: TimeSeries, target: Path) -> list[Path]:
     header["UNIT"] = (series.units, "of the flux")
     header["TIMESYS"] = ("TDB", "of TIMES: BJD - 2400000.5")
     data, when = fits.BinTableHDU(table, name="DATA"), fits.BinTableHDU(times, name="TIMES")
-    with products.whole_file(target) as partial:
+    with whole_file(target) as partial:
         fits.HDUList([fits.PrimaryHDU(header=header), data, when]).writeto(partial)
     return [target]
 

@@ -12,6 +12,7 @@ from astropy import units as u
 from astropy.table import Table
 
 from detectorist import __version__
+from detectorist.atomic_files import whole_set
 from detectorist.errors import OutputError
 from detectorist.figures import transit_spectrum as figures
 from detectorist.figures.display import show_or_write
@@ -68,7 +69,7 @@ def _write(tables: dict[str, Table], drawn: dict[str, Any], folder: Path, overwr
         raise OutputError(
             f"{folder / existing[0]}: exists already; allow overwriting it (--overwrite), or choose another folder"
         )
-    with products.whole_set(folder) as partial:
+    with whole_set(folder) as partial:
         for name, table in tables.items():
             text = io.StringIO()
             table.write(text, format="ascii.ecsv")
