@@ -30,11 +30,11 @@ def spread(image, step, spline):
 
 
 @njit(cache=True, nogil=True)
-def add_significant(image, detail, reach, power):
+def add_significant(image, detail, reach, power, least):
     """Add to an image (ny, nx) float32 the details that stand out of noise.
 
     They count by a share from 0, where the mean of their squares over `reach` pixels to all sides is `power` or less,
-    to 1, from twice that on. Edges are repeated.
+    to 1, from twice that on, but by no less than `least` (ny, nx) float32. Edges are repeated.
     """
     ny, nx = image.shape
     side, width = 2 * reach + 1, nx + 2 * reach + 1
@@ -57,4 +57,5 @@ def add_significant(image, detail, reach, power):
             total += sums[x + side] - sums[x]
             share[x] = total
         for x in range(nx):
-            image[y, x] += detail[y, x] * np.float32(min(max(share[x] / (side * side * power) - 1, 0.0), 1.0))
+            stands_out = np.float32(min(share[x] / (side * side * power) - 1, 1.0))
+            image[y, x] += detail[y, x] * max(stands_out, least[y, x])
