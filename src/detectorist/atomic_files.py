@@ -114,7 +114,7 @@ def writing(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(f"{target}: cannot be written ({error})") from error
+        raise OutputError(f"{target}: cannot be written ({error.strerror or error})") from error
 
 
 def sync(path: Path) -> None:

@@ -207,3 +207,20 @@ def test_a_number_without_end():
 def test_a_recipe_that_is_no_name():
     with pytest.raises(ParameterError, match="recipe is 3: its name, or the path of a file, is needed"):
         load_recipe("imaging", 3)
+
+
+@pytest.mark.parametrize(
+    ("step", "table", "words"),
+    [
+        (
+            "jump",
+            {"rejection_threshold": -5.0},
+            r"^jump\.rejection_threshold is -5\.0: too small; float\(min=0\) is needed$",
+        ),
+        ("jump", {"rejection_threshold": "abc"}, r"^jump\.rejection_threshold is abc: of the wrong type; float"),
+        ("extract_1d_box", {"units": "Jy"}, r'^extract_1d_box\.units is Jy: unacceptable; option\("DN/s"'),
+    ],
+)
+def test_a_refused_value_is_named_as_it_is_set_with_what_is_taken(step, table, words):
+    with pytest.raises(ParameterError, match=words):
+        build_pipeline(LrsPipeline, None, steps={step: table})

@@ -3,7 +3,7 @@
 import pytest
 
 from detectorist.cli.conduct import failures
-from detectorist.terminal.lines import first_line, print_lines, printable
+from detectorist.terminal.lines import exposures, first_line, print_lines, printable
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,8 @@ def test_lines_are_neither_wrapped_nor_taken_for_markup(capsys, monkeypatch):
 def test_quiet_prints_nothing(capsys):
     print_lines(["x"], quiet=True)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("number", "words"), [(0, "0 exposures"), (1, "1 exposure"), (2, "2 exposures")])
+def test_exposures_are_counted_in_words(number, words):
+    assert exposures(number) == words

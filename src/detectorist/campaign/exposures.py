@@ -167,6 +167,8 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def _read_lines(path: Path) -> tuple[list[str], list[list[str]]]:
+    if not Path(path).is_file():
+        raise ParameterError(f"{path}: no such file")
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -15,7 +15,7 @@ import typer
 from detectorist.cli.exit_codes import CRASHED, INTERRUPTED, UNPROCESSABLE
 from detectorist.cli.report import report_after_run
 from detectorist.errors import OutputError, ParameterError
-from detectorist.terminal.lines import first_line, printable
+from detectorist.terminal.lines import exposures, first_line, printable
 
 if TYPE_CHECKING:
     from detectorist.campaign.events import Event, Report
@@ -235,7 +235,7 @@ def _print_plan(plan: Plan, described: list[dict[str, Any]], workers: int) -> No
         print_lines(f"  reference {kind}: {name}" for kind, name in needed_references(one))
     print_lines(
         [
-            f"{len(plan.to_run)} of {len(plan.jobs)} exposures to run, {workers} at a time, "
+            f"{len(plan.to_run)} of {exposures(len(plan.jobs))} to run, {workers} at a time, "
             f"about {format_bytes(plan.disk_bytes)} to be written to {plan.output_dir}"
         ]
     )

@@ -21,7 +21,7 @@ from rich.progress import (
 )
 
 from detectorist.campaign import events
-from detectorist.terminal.lines import printable
+from detectorist.terminal.lines import exposures, printable
 
 if TYPE_CHECKING:
     from detectorist.campaign.events import Event, Report
@@ -66,7 +66,7 @@ def line_of(event: Event) -> str:
     if event.kind == events.PLANNED:
         kept = f", {numbers['reused']} up to date" if numbers["reused"] else ""
         together = f", {numbers['workers']} at a time" if numbers["workers"] else ""
-        return f"{clock} {numbers['total']} exposures{kept}{together}"
+        return f"{clock} {exposures(numbers['total'])}{kept}{together}"
     if event.kind == events.COMPILING:
         return f"{clock} compiling {numbers['total']} functions for this machine (once; {numbers['workers']} at a time)"
     if event.kind == events.FINISHED:

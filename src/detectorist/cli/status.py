@@ -12,7 +12,7 @@ import typer
 from detectorist.cli import run as options
 from detectorist.cli.conduct import make_execution, run_plan
 from detectorist.errors import InputError, NoSuchFile, ParameterError
-from detectorist.terminal.lines import first_line, printable
+from detectorist.terminal.lines import exposures, first_line, printable
 from detectorist.terminal.options import Quiet
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ def _report(entries: dict[str, Entry], run: dict[str, Any], *, running: bool, ev
     from detectorist.modes import job
 
     counts = count_states({name: entry.state for name, entry in entries.items()})
-    exposures = "exposure" if len(entries) == 1 else "exposures"
-    lines = [_state_of(run, running=running), f"{len(entries)} {exposures}: {counted(counts)}"]
+    lines = [_state_of(run, running=running), f"{exposures(len(entries))}: {counted(counts)}"]
     done = [entry.record for entry in entries.values() if entry.state == job.DONE]
     if done:
         mean = sum(record.seconds for record in done) / len(done)

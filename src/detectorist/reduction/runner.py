@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -96,7 +97,21 @@ def build_pipeline(kind: type[Step], dataset: str | None, **parameters: Any) -> 
     except DetectoristError:
         raise
     except (ValidationError, ValueError, TypeError) as error:
-        raise ParameterError(f"{kind.__name__}: {error}") from error
+        raise ParameterError(_refusal_in_words(kind, error)) from error
+
+
+def _refusal_in_words(kind: type[Step], error: Exception) -> str:
+    """Return stpipe's refusal of a value with the name that settings have, and what the step takes."""
+    told = re.search(r"Config parameter '([\w/]+)': the value (.*?) is (.*?)\.?$", str(error).splitlines()[0])
+    if told is None:
+        return f"{kind.__name__}: {error}"
+    path, value, trouble = told.groups()
+    spec: Any = kind.load_spec_file()
+    for name in path.split("/"):
+        spec = spec.get(name) if hasattr(spec, "get") else None
+    takes = re.sub(r",?\s*default=[^,)]*", "", str(spec)).replace("(,", "(").replace("( ", "(").removesuffix("()")
+    needed = f"; {takes} is needed" if spec else ""
+    return f"{path.removeprefix('steps/').replace('/', '.')} is {value.strip(chr(34))}: {trouble}{needed}"
 
 
 @contextmanager

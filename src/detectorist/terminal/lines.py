@@ -23,6 +23,11 @@ def printable(text: object) -> str:
     )
 
 
+def exposures(number: int) -> str:
+    """Return "1 exposure", "2 exposures", ..."""
+    return f"{number} exposure{'' if number == 1 else 's'}"
+
+
 def first_line(text: str) -> str:
     """Return the first line of a message; what follows is for the log."""
     return next(iter(text.strip().splitlines()), "")
