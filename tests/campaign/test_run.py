@@ -227,7 +227,7 @@ def test_jobs_run_together_only_while_memory_allows(campaign, raw):
 def test_a_full_disk_is_seen_before_the_run(campaign, raw, monkeypatch):
     raw(a="x")
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 500}))
-    with pytest.raises(OutputError, match="about 1 kB are needed and only 500 B are free"):
+    with pytest.raises(OutputError, match=r"about 100 MB are needed \(1 kB for products\), only 500 B are free"):
         campaign.run()
 
 

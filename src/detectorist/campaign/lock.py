@@ -41,7 +41,7 @@ def exclusive(folder: Path, holder: Callable[[], str] = str) -> Iterator[None]:
         message = f"{folder}: another run works in this folder{who}; wait for it or choose another folder"
         raise OutputError(message) from error
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error})") from error
+        raise OutputError(f"{folder}: cannot be written ({error.strerror or error})") from error
     try:
         yield
     finally:

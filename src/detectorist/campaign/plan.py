@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from detectorist.atomic_files import writing
 from detectorist.campaign import memory
 from detectorist.campaign.chosen_files import files_of_mode
 from detectorist.campaign.exposures import Choices, require_safe_name
@@ -138,16 +139,16 @@ class Plan:
         ------
         OutputError
         """
-        try:
+        with writing(self.output_dir):
             folder = next(path for path in (self.output_dir, *self.output_dir.parents) if path.exists())
             free = shutil.disk_usage(folder).free
-        except OSError as error:
-            raise OutputError(f"{self.output_dir}: cannot be written ({error})") from error
-        if self.disk_bytes + SPARE_DISK_BYTES > free:
+        needed = self.disk_bytes + SPARE_DISK_BYTES
+        if needed > free:
+            sizes = [memory.format_bytes(size) for size in (needed, self.disk_bytes, free)]
             raise OutputError(
-                f"{self.output_dir}: about {memory.format_bytes(self.disk_bytes)} are needed and only "
-                f"{memory.format_bytes(free)} are free; make room or choose another output folder",
-                needed_bytes=self.disk_bytes,
+                f"{self.output_dir}: about {sizes[0]} are needed ({sizes[1]} for products), only {sizes[2]} are free; "
+                "make room or choose another output folder",
+                needed_bytes=needed,
                 free_bytes=free,
             )
 

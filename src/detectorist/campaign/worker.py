@@ -16,6 +16,7 @@ from typing import Any
 
 import tomli_w
 
+from detectorist.atomic_files import writing
 from detectorist.campaign import memory
 from detectorist.campaign.ledger import is_same
 from detectorist.errors import DetectoristError, InputError, OutputError, is_unprocessable
@@ -77,10 +78,8 @@ def settle_or_leave_it(mode: str) -> None:
 
 def _do(job: Job, record: JobRecord, progress: Callable[[float, int, str], None]) -> None:
     folder = Path(job.output_dir)
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error})") from error
     record.inputs = [describe_input(Path(file)) for file in (*job.files, *job.left)]
     mode = load_mode(job.mode)
     _require_sound(job)
@@ -88,7 +87,7 @@ def _do(job: Job, record: JobRecord, progress: Callable[[float, int, str], None]
         outcome = mode.reduce(job, progress)
     except OSError as error:
         if is_full(error):
-            raise OutputError(f"{error.filename or folder}: cannot be written ({error})") from error
+            raise OutputError(f"{error.filename or folder}: cannot be written ({error.strerror or error})") from error
         raise
     _require_unchanged(record.inputs)
     record.steps, record.resolved = outcome.steps, outcome.resolved

@@ -170,13 +170,11 @@ def without_none(value: Any) -> Any:
 
 def require_writable(folder: Path) -> None:
     """Raise OutputError unless files can be written into the folder, which is made."""
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with whole_file(folder / ".writable") as probe:
             probe.touch()
         (folder / ".writable").unlink()
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error})") from error
 
 
 class LogFile(logging.FileHandler):

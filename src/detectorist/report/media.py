@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from detectorist.errors import OutputError
+from detectorist.atomic_files import writing
 from detectorist.figures.powers import use_plain_powers
 from detectorist.figures.style import COLOURS
 
@@ -99,11 +99,9 @@ class Media:
         assert self._assets is not None
         file = re.sub(r"[^A-Za-z0-9._-]", "_", name) + "." + kind
         # Not through a temporary name: the page that needs it is written whole, and after it.
-        try:
+        with writing(self._assets / file):
             self._assets.mkdir(exist_ok=True)
             (self._assets / file).write_bytes(content)
-        except OSError as error:
-            raise OutputError(f"{self._assets / file}: cannot be written ({error})") from error
         return _img(f"{self._assets.name}/{file}", label, size, css)
 
     def _svg(self, figure: Figure, label: str) -> str:
