@@ -47,6 +47,19 @@ class ReferenceSource:
         return self.name == "crds"
 
 
+def without_crds(error: BaseException) -> ReferenceMissing:
+    """Return what to say where crds cannot look up references, and would end the process."""
+    server, cache = os.environ.get("CRDS_SERVER_URL"), os.environ.get("CRDS_PATH")
+    if not (server or cache):
+        return ReferenceMissing(THREE_WAYS)
+    why = "" if isinstance(error, SystemExit) else f" ({error})"
+    return ReferenceMissing(
+        f"CRDS has no reference files{why}: no answer from {server or 'a server (CRDS_SERVER_URL is not set)'}, and no "
+        f"cache in {cache or 'CRDS_PATH, which is not set'}; connect to the network once, or give a cache: "
+        "--references FOLDER"
+    )
+
+
 def use_references(source: str | Path | None = None, *, optional: bool = False) -> ReferenceSource:
     """Point this process at a source of reference files.
 

@@ -130,6 +130,22 @@ def test_settings_are_for_both_runs_and_unknown_ones_are_refused(monkeypatch, tm
         assert words in str(told.exception)
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(InputError("a_uncal.fits: one\ntwo"), "a_uncal.fits: one two"), (SystemExit(-1), "CRDS has no reference files")],
+)
+def test_a_run_that_fails_ends_with_its_reason_in_one_line(monkeypatch, error, said):
+    def fail(**order):
+        raise error
+
+    monkeypatch.setenv("CRDS_SERVER_URL", "https://crds.example.org")
+    monkeypatch.setattr(verify, "run_here", fail)
+    with pytest.raises(SystemExit) as ended:
+        verify.main("{}")
+    assert said in str(ended.value.code)
+    assert "\n" not in str(ended.value.code)
+
+
 def test_a_file_in_the_place_of_the_output_folder_is_named_and_stays(monkeypatch, tmp_path):
     import typer
 

@@ -4,7 +4,7 @@ from importlib import import_module
 
 import pytest
 
-from detectorist.errors import ParameterError
+from detectorist.errors import ParameterError, ReferenceMissing
 from detectorist.modes import PIPELINES, load_mode, mode_names
 from detectorist.modes.lrs.pipeline import LrsPipeline
 from detectorist.reduction.recipe import Recipe
@@ -224,3 +224,14 @@ def test_a_recipe_that_is_no_name():
 def test_a_refused_value_is_named_as_it_is_set_with_what_is_taken(step, table, words):
     with pytest.raises(ParameterError, match=words):
         build_pipeline(LrsPipeline, None, steps={step: table})
+
+
+def test_crds_that_would_end_the_process_while_a_pipeline_is_made_is_an_error(monkeypatch):
+    def give_up(*args, **kwargs):
+        raise SystemExit(-1)
+
+    monkeypatch.setenv("CRDS_SERVER_URL", "https://crds.example.org")
+    monkeypatch.setattr(LrsPipeline, "build_config", give_up)
+    monkeypatch.setattr(LrsPipeline, "build_config_of_recipe", give_up, raising=False)
+    with pytest.raises(ReferenceMissing, match=r"no answer from https://crds\.example\.org"):
+        build_pipeline(LrsPipeline, "a_uncal.fits")

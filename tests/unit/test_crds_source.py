@@ -2,7 +2,7 @@
 
 import pytest
 
-from detectorist.crds_source import THREE_WAYS, use_references
+from detectorist.crds_source import THREE_WAYS, use_references, without_crds
 from detectorist.errors import ReferenceMissing
 
 
@@ -35,3 +35,16 @@ def test_without_any_source_three_are_offered(monkeypatch):
         use_references()
     assert str(refused.value) == THREE_WAYS
     assert use_references(optional=True).name == "none"
+
+
+@pytest.mark.parametrize("error", [SystemExit(-1), OSError("no route")])
+def test_crds_that_cannot_be_reached_is_said_with_server_and_cache(monkeypatch, tmp_path, error):
+    monkeypatch.setenv("CRDS_SERVER_URL", "https://crds.example.org")
+    monkeypatch.setenv("CRDS_PATH", str(tmp_path))
+    said = str(without_crds(error))
+    assert f"no answer from https://crds.example.org, and no cache in {tmp_path}" in said
+    assert ("no route" in said) == isinstance(error, OSError)
+    monkeypatch.delenv("CRDS_PATH")
+    assert "CRDS_PATH, which is not set" in str(without_crds(error))
+    monkeypatch.delenv("CRDS_SERVER_URL")
+    assert str(without_crds(error)) == THREE_WAYS

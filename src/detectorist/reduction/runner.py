@@ -17,7 +17,7 @@ from jwst.stpipe import Step
 from stpipe.exceptions import ValidationError
 
 from detectorist.atomic_files import require_no_link, whole_file, writing
-from detectorist.crds_source import THREE_WAYS, ReferenceSource
+from detectorist.crds_source import THREE_WAYS, ReferenceSource, without_crds
 from detectorist.errors import DetectoristError, OutputError, ParameterError, ReferenceMissing
 from detectorist.modes.job import Job, Progress
 from detectorist.reduction import content_keys
@@ -89,6 +89,8 @@ def build_pipeline(kind: type[Step], dataset: str | None, **parameters: Any) -> 
     ------
     ParameterError
         When stpipe refuses a value; its message names the parameter.
+    ReferenceMissing
+        When CRDS is asked for parameters, and there is neither a server nor a cache.
     """
     try:
         build = getattr(kind, "build_config_of_recipe", kind.build_config)
@@ -96,6 +98,8 @@ def build_pipeline(kind: type[Step], dataset: str | None, **parameters: Any) -> 
         return kind.from_config_section(config, config_file=config_file)
     except DetectoristError:
         raise
+    except (SystemExit, CrdsError) as error:
+        raise without_crds(error) from error
     except (ValidationError, ValueError, TypeError) as error:
         raise ParameterError(_refusal_in_words(kind, error)) from error
 
@@ -120,8 +124,11 @@ def references_in_words(source: ReferenceSource) -> Iterator[None]:
     try:
         yield
     except (SystemExit, CrdsError) as error:
-        gave_up = f"references from {source.name}: crds gave up ({error}); see detectorist.log"
-        raise ReferenceMissing(THREE_WAYS if source.name == "none" else gave_up) from error
+        if source.name == "none":
+            raise ReferenceMissing(THREE_WAYS) from error
+        if source.name == "crds":
+            raise without_crds(error) from error
+        raise ReferenceMissing(f"references from {source.name}: crds gave up ({error}); see detectorist.log") from error
 
 
 def resolve(

@@ -21,9 +21,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from crds.core.exceptions import CrdsError
 from jwst.pipeline import Detector1Pipeline
 
-from detectorist.errors import InputError
+from detectorist.crds_source import without_crds
+from detectorist.errors import DetectoristError, InputError
 from detectorist.fits_files import named_for_jwst, opened, require_headers
 from detectorist.reduction.engine_steps.by_name import ENGINE_STEPS
 from detectorist.reduction.garbage_collection import FrozenHeap
@@ -55,6 +57,10 @@ class Cost:
     wall_s: float
     cpu_s: float
     peak_mib: float
+
+
+#: How each of the two runs is called.
+_CODE = {"stock": "the standard code", "engine": "the compiled engine"}
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,7 @@ def verify(
         base = Path(folder or scratch)
         runs = {}
         for engine in ("stock", "engine"):
-            tell(f"running with {'stock code' if engine == 'stock' else 'the engine'}")
+            tell(f"running with {_CODE[engine]}")
             runs[engine] = _run_apart(Path(file), base / engine, engine, steps or {})
         tell("comparing")
         differences = list(compare_folders(base / "stock", base / "engine"))
@@ -129,7 +135,7 @@ def _run_apart(file: Path, folder: Path, engine: str, steps: dict[str, dict[str,
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ.copy())
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise InputError(f"{file}: stage 1 with {engine} failed: {last}")
+        raise InputError(f"{file}: stage 1 with {_CODE[engine]} failed: {last}")
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
@@ -227,5 +233,15 @@ def _flags_in(changed: np.ndarray, extension: str) -> dict[str, int]:
     return {names.get(bit, str(bit)): count for bit, count in counts.items() if count}
 
 
+def main(order: str) -> None:
+    """Run what the JSON text `order` asks of `run_here`, and print its answer as JSON; a failure is one last line."""
+    try:
+        print(json.dumps(run_here(**json.loads(order))))
+    except DetectoristError as error:
+        sys.exit(" ".join(str(error).split()))
+    except (SystemExit, CrdsError) as error:
+        sys.exit(" ".join(str(without_crds(error)).split()))
+
+
 if __name__ == "__main__":
-    print(json.dumps(run_here(**json.loads(sys.argv[1]))))
+    main(sys.argv[1])

@@ -28,6 +28,7 @@ from detectorist.modes.coron.exposure_table import (
 from detectorist.modes.job import JobRecord
 from detectorist.parameters import nearest
 from detectorist.product_names import product_of
+from detectorist.terminal.lines import exposures
 
 log = logging.getLogger(__name__)
 
@@ -189,7 +190,7 @@ class Database:
                 check_row(name, row)
             for kind, meaning in (("SCI", "science target"), ("REF", "reference star")):
                 if not np.any(table["TYPE"] == kind):
-                    concerns.append(f"{name}: no {meaning} (TYPE {kind}) among {len(table)} exposures")
+                    concerns.append(f"{name}: no {meaning} (TYPE {kind}) among {exposures(len(table))}")
         return concerns
 
     def save(self, path: str | Path | None = None) -> Path:
