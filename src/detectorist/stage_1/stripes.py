@@ -13,6 +13,7 @@ from detectorist.algorithms import dq
 from detectorist.algorithms.flicker.destripe import Destriped, destripe
 from detectorist.algorithms.flicker.destripe_groups import destripe_ramps
 from detectorist.algorithms.flicker.readout import Readout
+from detectorist.algorithms.flicker.spectrum import FlickerNoise, scale_noise
 from detectorist.algorithms.images.large_events import levels_of_events
 from detectorist.algorithms.images.residuals import measure_row_noise
 from detectorist.stage_1.nircam_readout import readout_of, times_of_groups
@@ -89,13 +90,20 @@ class StripesStep(DetectoristStep):
             reference = dq.has(models.flags(model), dq.REFERENCE_PIXEL).reshape(cube.shape).any(axis=0)
             events = other_ramps(model).reshape(cube.shape)
             unlike = bad | events
-            found = destripe(cube, unlike, reference=reference, **settings)
+            found = destripe(cube, unlike, reference=reference, group_noise=self._group_noise(model), **settings)
         level_events(cube, found, events, bad, settings["readout"])
         before = np.where(bad[0], np.nan, cube[0]) if self.draw_stripes else None
         rows = self._rows(cube[0], unlike[0], found, settings["flat"])
         self._subtract(model, found, bad)
         rows["rms_in_outputs"] = rms_in_outputs(found.horizontal[0], settings["readout"])
         return self._finish_with(model, found, before, rows)
+
+    def _group_noise(self, model) -> FlickerNoise | None:
+        """Return the noise of every image as the pipeline's ramps told it, None without ramps."""
+        of_integration = getattr(self.parent, "group_noise", None)
+        if of_integration is None or model.data.ndim > 2:
+            return of_integration
+        return scale_noise(of_integration, 1 / (model.meta.exposure.nints or 1))
 
     def _of_ramps(self, model, settings):
         bad = dq.has(model.pixeldq, dq.DO_NOT_USE | dq.REFERENCE_PIXEL)
@@ -124,8 +132,8 @@ class StripesStep(DetectoristStep):
         rms = float(np.std(found.horizontal[0] + found.vertical[0]))
         if found.rms_unsure is not None:
             log.warning(
-                "%s: light fills most of the frame and cannot be separated from slow 1/f noise without reference "
-                "pixels: the level of rows is uncertain by about %.2g DN/s",
+                "%s: light fills most of the frame and cannot be separated from slow 1/f noise: the level of rows is "
+                "uncertain by about %.2g DN/s",
                 models.describe(model),
                 found.rms_unsure,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.polynomial import legendre
+from scipy import ndimage
 
 from detectorist.algorithms.flicker.readout import Readout
 
@@ -16,6 +17,9 @@ COLUMN_PARTS, MIN_COLUMN_PARTS = 32, 8
 #: Fewest columns that tell how their offsets are distributed. Of a wider distribution, at first: its standard deviation
 #: over that of the other, and its part. Rounds of the fit. By how much two must be likelier than one, in the logarithm.
 MIN_MIXTURE, WIDER, WIDE_PART, MIXTURE_ROUNDS, SURE = 64, 3.0, 0.1, 30, 10.0
+#: Neighbouring columns (sigma) that agree because of light, and the variance of their means over that of chance from
+#: which they do.
+NEIGHBOUR_PIX, SMOOTH_CHANCE = 6.0, 2.0
 #: Order of the polynomial along x that counts as light, not as offsets of columns.
 COLUMN_LIGHT_ORDER = 5
 
@@ -64,12 +68,28 @@ def column_offsets(
         raw = np.where(seen, raw - legendre.legval(x, light), 0.0)
     error = np.full(raw.size, np.inf)
     error[seen] = white**2 * scatter_of_parts(totals, counts, white**2) / count[seen]
+    raw = np.where(seen, raw - _smooth_part(raw, seen), 0.0)
     alternating = _alternating_columns(raw, seen, readout)
     raw = np.where(seen, raw - alternating, 0.0)
     typical = (MAD_TO_SIGMA * np.median(np.abs(raw[seen]))) ** 2 if seen.any() else 0.0
     spread = max(typical - float(np.median(error[seen])) if seen.any() else 0.0, 0.0)
     shrunk, variance = _shrunk(raw, error, spread)
     return level + alternating + shrunk, variance
+
+
+def _smooth_part(raw, seen):
+    """Return what neighbouring columns have in common, (nx,), as far as offsets at random would not: it is light."""
+    # Pairs two columns apart: odd and even ones may differ.
+    pairs = seen[2:] & seen[:-2]
+    if pairs.sum() < MIN_ALTERNATING:
+        return np.zeros(raw.size)
+    own = (MAD_TO_SIGMA * float(np.median(np.abs(raw[2:] - raw[:-2])[pairs]))) ** 2 / 2
+    weight = ndimage.gaussian_filter1d(seen.astype(float), NEIGHBOUR_PIX, mode="constant")
+    smooth = ndimage.gaussian_filter1d(np.where(seen, raw, 0.0), NEIGHBOUR_PIX, mode="constant")
+    smooth /= np.maximum(weight, 1e-6)
+    chance = SMOOTH_CHANCE * own / (2 * np.sqrt(np.pi) * NEIGHBOUR_PIX)
+    found = float(np.mean(smooth[seen] ** 2))
+    return smooth * (1 - chance / found) if found > chance else np.zeros(raw.size)
 
 
 def _shrunk(raw, error, spread):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detectorist.algorithms.blas_threads import one_thread
+from detectorist.algorithms.flicker.likely_noise import hold_to_likely
 from detectorist.algorithms.flicker.lit_frames import light_fills, stripes_in_light
 from detectorist.algorithms.flicker.output_steps import tell_covered_outputs
 from detectorist.algorithms.flicker.reference_rows import over_references, reference_rows
@@ -18,7 +19,7 @@ from detectorist.algorithms.flicker.smoother import (
     estimate_noise,
     pool_noise,
 )
-from detectorist.algorithms.flicker.spectrum import hold_own_noise
+from detectorist.algorithms.flicker.spectrum import FlickerNoise, hold_own_noise, limit_noise, row_variance, scale_noise
 from detectorist.algorithms.flicker.wide_light import (
     darkest_level,
     light_over_darkest,
@@ -34,9 +35,9 @@ from detectorist.errors import ParameterError, TooFewPixels
 #: Part of a small image that sources must cover for more rounds of looking for them, their number, and the part by
 #: which each has to find more.
 CROWDED, CROWDED_ROUNDS, MORE = 0.25, 5, 0.01
-#: Shortest side of an image whose wide light is modelled: smaller ones have too few places to tell it from noise, and
-#: may be filled by a single star.
-WIDE_LIGHT_FROM_PIX = 256
+#: Shortest side of an image whose wide light is modelled: smaller ones have too few places to tell it from noise. And
+#: of one that light fills, where the noise is known; what is still smaller is filled by a single star.
+WIDE_LIGHT_FROM_PIX, WHERE_FILLED_FROM_PIX = 256, 128
 #: Rows over which noise is slow, as light is that fills a frame; part of a frame that is most of it; light over the rms
 #: of 1/f noise that is clearly brighter.
 SLOW_ROWS, MOSTLY, CLEARLY = 50, 0.5, 3.0
@@ -60,8 +61,10 @@ class Destriped:
     rms_common, rms_own, white : standard deviations of 1/f noise common to the outputs, of 1/f noise of each and of
         white noise, unit of the image; None for the method "median".
     rms_unsure : standard deviation of slow noise common to the outputs in a frame that is mostly lit and has no
-        reference pixels beside its rows: by about this much, light that changes from row to row may be subtracted as
-        noise, or noise be left in as light. None where this cannot happen.
+        reference pixels beside its rows, or of rows that were held: by about this much, light that changes from row to
+        row may be subtracted as noise, or noise be left in as light. None where this cannot happen.
+    held : whether light passed for more noise than the groups tell, so that less was taken (`limit_noise`,
+        `likely_noise`).
     """
 
     horizontal: np.ndarray
@@ -74,6 +77,7 @@ class Destriped:
     rms_own: float | None = None
     white: float | None = None
     rms_unsure: float | None = None
+    held: bool = False
 
 
 @one_thread
@@ -88,6 +92,7 @@ def destripe(
     method: str = "flicker",
     thresh: float = 0.8,
     vertical: bool = True,
+    group_noise: FlickerNoise | None = None,
 ) -> Destriped:
     """Measure the stripes of the images of one exposure.
 
@@ -112,6 +117,8 @@ def destripe(
         See `stripes.median_stripes`.
     vertical : bool
         "flicker": also offsets of columns.
+    group_noise : FlickerNoise, optional
+        Noise of each image as differences of its groups tell it (`group_spectrum`): no more is taken for noise.
 
     Returns
     -------
@@ -141,41 +148,53 @@ def destripe(
         flat = np.nan_to_num(flat, nan=1.0)
     if method == "median":
         return _by_medians(images, bad, readout, flat, mask, thresh)
-    if mask is not None or _models_wide_light(images.shape[1:]):
-        return _by_flicker(images, bad, readout, flat, mask, reference, vertical)
-    return _of_small_frames(images, bad, readout, flat, reference, vertical)
+    frames = {
+        "readout": readout,
+        "flat": flat,
+        "reference": reference,
+        "vertical": vertical,
+        "group_noise": group_noise,
+    }
+    if mask is not None or min(images.shape[1:]) >= WIDE_LIGHT_FROM_PIX:
+        return _by_flicker(images, bad, mask, **frames)
+    return _of_small_frames(images, bad, frames)
 
 
-def _of_small_frames(images, bad, readout, flat, reference, vertical):
+def _of_small_frames(images, bad, frames):
     """Return the stripes of frames too small for wide light to be modelled, which a single star may fill."""
     try:
-        found = _by_flicker(images, bad, readout, flat, None, reference, vertical)
+        found = _by_flicker(images, bad, **frames, wide_light=False)
     except TooFewPixels:
         found = None
     mean, common_bad = _mean_image(images, bad)
-    if found is not None and not light_fills(~common_bad, found.mask & ~found.outskirts):
+    if found is not None and not found.held and not light_fills(~common_bad, found.mask & ~found.outskirts):
         return found
-    tier = mask_sources(_flattened(mean, flat), common_bad, n_outputs=len(readout.outputs)).tier
-    stripes, change = stripes_in_light(images, bad, readout=readout, columns=vertical)
+    readout, group_noise = frames["readout"], frames["group_noise"]
+    if group_noise is not None and min(mean.shape) >= WHERE_FILLED_FROM_PIX:
+        return _by_flicker(images, bad, **frames)
+    tier = mask_sources(_flattened(mean, frames["flat"]), common_bad, n_outputs=len(readout.outputs)).tier
+    stripes, change = stripes_in_light(
+        images, bad, readout=readout, columns=frames["vertical"], group_noise=group_noise
+    )
     return Destriped(stripes, np.zeros_like(stripes), change, tier > 0, np.zeros(tier.shape, bool), tier)
 
 
-def _by_flicker(images, bad, readout, flat, mask, reference, vertical):
+def _by_flicker(images, bad, mask=None, *, readout, flat, reference, vertical, group_noise, wide_light=True):
     mean, common_bad = _mean_image(images, bad)
-    settings = {"readout": readout, "columns": vertical}
+    of_mean = None if group_noise is None else scale_noise(group_noise, 1 / len(images))
+    settings = {"readout": readout, "columns": vertical, "group_noise": of_mean}
     beside = {"least_own": 0.0, "unmasked_light": 0.0}
     if mask is None:
         tier = mask_sources(_flattened(mean, flat), common_bad, n_outputs=len(readout.outputs)).tier
         mean = _without_flat_sky(mean, flat, common_bad | (tier > 0))
-        sketch, tier = _look_again(mean, common_bad, tier, settings)
+        sketch, tier = _look_again(mean, common_bad, tier, settings, rounds=1 if wide_light else CROWDED_ROUNDS)
         mask = tier > 0
         sketch, light, known = _model_outskirts(mean, common_bad, mask, sketch, settings)
-        if _models_wide_light(mask.shape):
+        if wide_light:
             references = reference_rows(images, reference)
             mask, known = _hide_along_rows(common_bad, mask, known, light, sketch.white)
-            sketch, light, wings, beside = _model_wide_light(
-                mean, common_bad, mask & ~known, light, sketch, references, settings
-            )
+            wide = _model_wide_light(mean, common_bad, mask & ~known, light, sketch, references, settings)
+            sketch, light, wings, beside = wide
             mask, known = mask | wings, known & ~wings
     else:
         mask = mask.astype(bool)
@@ -187,10 +206,10 @@ def _by_flicker(images, bad, readout, flat, mask, reference, vertical):
         found = estimate_flicker(mean - light, common_bad | left_out, sketch=sketch, **beside, **settings)
         parts = [_with_steps(found, mean, common_bad, flat, readout)]
     else:
+        settings["group_noise"] = group_noise
         parts = _one_by_one(images, bad, mask, left_out, light, flat, beside, settings)
-    dark = _is_dark(light, mask.shape, parts[0].noise.white)
-    references = [reference_rows(image[None], reference) for image in images]
-    parts = [_levelled(part, dark, one, readout) for part, one in zip(parts, references, strict=True)]
+    parts, held = _held(parts, group_noise, readout)
+    parts = _all_levelled(parts, light, images, reference, readout)
     noise = parts[0].noise
     shape = images.shape
     return Destriped(
@@ -203,8 +222,19 @@ def _by_flicker(images, bad, readout, flat, mask, reference, vertical):
         rms_common=float(np.sqrt(noise.common.sum())),
         rms_own=float(np.sqrt(noise.own.sum())),
         white=float(np.sqrt(noise.white)),
-        rms_unsure=None if wide is None else _slow_noise_in_light(wide, noise, readout),
+        held=held,
+        rms_unsure=_rows_unsure(wide, noise, group_noise if held else None, readout),
     )
+
+
+def _held(parts, group_noise, readout):
+    """Return estimates that vary no more than noise is likely to, and whether light had to be told from it so."""
+    if group_noise is None:
+        return parts, False
+    likely = [hold_to_likely(part.pattern, group_noise, readout) for part in parts]
+    held = any(one is not part.pattern for one, part in zip(likely, parts, strict=True))
+    limited = parts[0].noise.scales_pix is group_noise.scales_pix
+    return [replace(part, pattern=one) for one, part in zip(likely, parts, strict=True)], held or limited
 
 
 def _one_by_one(images, bad, mask, left_out, light, flat, beside, settings):
@@ -216,7 +246,7 @@ def _one_by_one(images, bad, mask, left_out, light, flat, beside, settings):
             yield _without_flat_sky(image, flat, one_bad | mask), one_bad
 
     noise = pool_noise([estimate_noise(one - light, one_bad | left_out, readout=readout) for one, one_bad in ready()])
-    noise = hold_own_noise(noise, readout, beside["least_own"])
+    noise = hold_own_noise(limit_noise(noise, settings["group_noise"], readout), readout, beside["least_own"])
     parts = []
     for one, one_bad in ready():
         found = estimate_flicker(one - light, one_bad | left_out, noise=noise, **beside, **settings)
@@ -238,6 +268,12 @@ def _is_dark(light, shape, white):
     return light < darkest_level(light) + np.float32(FAINT * np.sqrt(white))
 
 
+def _all_levelled(parts, light, images, reference, readout):
+    dark = _is_dark(light, images.shape[1:], parts[0].noise.white)
+    references = [reference_rows(image[None], reference) for image in images]
+    return [_levelled(part, dark, one, readout) for part, one in zip(parts, references, strict=True)]
+
+
 def _levelled(part, dark, references, readout):
     """Return an estimate of noise whose level is that of the noise, as far as anything tells it.
 
@@ -255,6 +291,12 @@ def _levelled(part, dark, references, readout):
     return replace(part, pattern=part.pattern - np.float32(shift))
 
 
+def _rows_unsure(wide, noise, held_to, readout):
+    """Return by how much the level of rows is uncertain, None where light cannot pass for noise."""
+    unsure = None if wide is None else _slow_noise_in_light(wide, noise, readout)
+    return unsure if held_to is None else float(np.sqrt(row_variance(held_to, readout)))
+
+
 def _slow_noise_in_light(light, noise, readout):
     """Return the rms of common noise slower than `SLOW_ROWS` if most of the frame is clearly brighter than 1/f noise.
 
@@ -266,17 +308,13 @@ def _slow_noise_in_light(light, noise, readout):
     return rms if rms > 0 and lit > MOSTLY else None
 
 
-def _models_wide_light(shape):
-    return min(shape) >= WIDE_LIGHT_FROM_PIX
-
-
-def _look_again(image, bad, tier, settings):
+def _look_again(image, bad, tier, settings, rounds):
     """Return a sketch of the noise, and sources in the image without it; in rounds where they cover much of it.
 
     Light that is not masked is in part taken for noise, output by output, and missed again in what is left: of a galaxy
     as large as the frame each round finds more. Where wide light is modelled, it is found by that: pixels count more.
     """
-    for _ in range(1 if _models_wide_light(bad.shape) else CROWDED_ROUNDS):
+    for _ in range(rounds):
         covered = (tier > 0).mean()
         sketch = estimate_flicker_coarsely(image, bad | (tier > 0), **settings)
         found = mask_sources(image - sketch.total(), bad, level_rows=False).tier

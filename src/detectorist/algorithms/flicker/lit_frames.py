@@ -11,6 +11,7 @@ import numpy as np
 
 from detectorist.algorithms.flicker.one_over_f import stripes_of_integrations
 from detectorist.algorithms.flicker.readout import Readout
+from detectorist.algorithms.flicker.spectrum import FlickerNoise
 from detectorist.errors import TooFewPixels
 
 #: Part of the good pixels that must be free of light for rows to be measured beside the sources.
@@ -23,7 +24,7 @@ def light_fills(usable: np.ndarray, left_out: np.ndarray) -> bool:
 
 
 def stripes_in_light(
-    images: np.ndarray, bad: np.ndarray, *, readout: Readout, columns: bool
+    images: np.ndarray, bad: np.ndarray, *, readout: Readout, columns: bool, group_noise: FlickerNoise | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what to subtract from images that light fills, and what that adds to the variance of a pixel.
 
@@ -36,6 +37,8 @@ def stripes_in_light(
     readout : Readout
     columns : bool
         Also one offset for each column.
+    group_noise : FlickerNoise, optional
+        See `destripe`.
 
     Returns
     -------
@@ -47,7 +50,7 @@ def stripes_in_light(
     TooFewPixels
         When no image has enough pixels in which light is faint or smooth.
     """
-    found = stripes_of_integrations(images, bad, readout=readout, vertical_corr=columns)
+    found = stripes_of_integrations(images, bad, readout=readout, vertical_corr=columns, group_noise=group_noise)
     if not found.measured.any():
         raise TooFewPixels("1/f noise: light fills the frame, and is nowhere faint or smooth enough", n_usable=0)
     return found.stripes.astype(np.float32), np.asarray(found.variance, np.float32)

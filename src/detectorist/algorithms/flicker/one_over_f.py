@@ -70,6 +70,7 @@ def stripes_of_integrations(
     model_type: str = "flicker",
     combine_ints: bool = True,
     vertical_corr: bool = True,
+    group_noise: FlickerNoise | None = None,
 ) -> StripeStack:
     """Estimate the stripes of rates, one image for each integration.
 
@@ -87,6 +88,9 @@ def stripes_of_integrations(
         differ.
     vertical_corr : bool
         Also subtract one value per column.
+    group_noise : FlickerNoise, optional
+        Noise of each image as its groups tell it, where known: no more is taken for noise in an image whose star no
+        other tells.
 
     Raises
     ------
@@ -103,7 +107,7 @@ def stripes_of_integrations(
     source = {"readout": readout, "model_type": model_type}
     estimate = partial(estimate_stripes, **source, vertical_corr=vertical_corr)
     if len(cube) == 1 or not combine_ints:
-        return _one_by_one(cube, mask, estimate)
+        return _one_by_one(cube, mask, partial(estimate, group_noise=group_noise))
     mask = mask | ~np.isfinite(cube)
     mean, n_used = robust_mean(cube, mask)
     residual = np.asarray(cube - mean, np.float32)

@@ -23,7 +23,14 @@ import numpy as np
 
 from detectorist.algorithms.flicker.column_offsets import column_offsets
 from detectorist.algorithms.flicker.readout import Blocks, Readout, alternating_readout
-from detectorist.algorithms.flicker.spectrum import FlickerNoise, fast_variance, fit_noise, hold_own_noise, pool_noise
+from detectorist.algorithms.flicker.spectrum import (
+    FlickerNoise,
+    fast_variance,
+    fit_noise,
+    hold_own_noise,
+    limit_noise,
+    pool_noise,
+)
 from detectorist.errors import ParameterError, TooFewPixels
 
 __all__ = [
@@ -116,6 +123,7 @@ def estimate_flicker(
     sketch: Sketch | None = None,
     least_own: float = 0.0,
     unmasked_light: float = 0.0,
+    group_noise: FlickerNoise | None = None,
 ) -> Flicker:
     """Estimate 1/f noise and its uncertainty.
 
@@ -142,6 +150,9 @@ def estimate_flicker(
     unmasked_light : float
         Variance of a pixel by light that is neither masked nor known, over the pixels that it lights together: counts
         as noise of the pixels, so that the means of rows are trusted less.
+    group_noise : FlickerNoise, optional
+        Spectrum of the image's noise as its groups tell it, which takes the place of that of the image where light
+        makes this look much stronger (`spectrum.limit_noise`).
 
     Returns
     -------
@@ -164,12 +175,12 @@ def estimate_flicker(
     white = _pixel_noise(image, usable)
     clip = clip_sigma * white
     if sketch is None:
-        sketch = _sketch(image, usable, white, clip, readout, noise, columns)
+        sketch = _sketch(image, usable, white, clip, readout, noise, columns, group_noise=group_noise)
     level, offsets, expected = sketch[:3]
     blocks = Blocks(readout, image.shape[0])
     means, counts = blocks.average(image, usable, offsets, expected, clip)
     light = _gradient_light(means, counts, blocks)
-    noise = noise or hold_own_noise(fit_noise(means - light, counts, blocks), readout, least_own)
+    noise = noise or hold_own_noise(_fit(means - light, counts, blocks, group_noise), readout, least_own)
     uncertain = replace(noise, white=noise.white + unmasked_light)
     time_line = _noise_of_blocks(means - light, counts, blocks, uncertain)
     expected = blocks.paint(time_line + light.T, straight=True)
@@ -217,6 +228,7 @@ def estimate_flicker_coarsely(
     columns: bool = True,
     clip_sigma: float = 4.0,
     sketch: Sketch | None = None,
+    group_noise: FlickerNoise | None = None,
 ) -> Sketch:
     """Return a first estimate at a quarter of the cost, to look for sources in, or a better one of an earlier sketch.
 
@@ -224,10 +236,10 @@ def estimate_flicker_coarsely(
     """
     image, usable = _checked(image, mask, readout)
     white = _pixel_noise(image, usable)
-    return _sketch(image, usable, white, clip_sigma * white, readout, noise, columns, sketch)
+    return _sketch(image, usable, white, clip_sigma * white, readout, noise, columns, sketch, group_noise)
 
 
-def _sketch(image, usable, white, clip, readout, noise, columns, earlier=None):
+def _sketch(image, usable, white, clip, readout, noise, columns, earlier=None, group_noise=None):
     if earlier is None:
         level = float(np.median(image[::4][usable[::4]]))
         earlier = level, np.full(image.shape[1], level), np.zeros((0, 0), np.float32)
@@ -235,7 +247,7 @@ def _sketch(image, usable, white, clip, readout, noise, columns, earlier=None):
     blocks = Blocks(readout, image.shape[0], block_pix=SKETCH_BLOCK_PIX)
     means, counts = blocks.average(image, usable, offsets, expected, clip)
     light = _gradient_light(means, counts, blocks)
-    noise = noise or fit_noise(means - light, counts, blocks)
+    noise = noise or _fit(means - light, counts, blocks, group_noise)
     time_line = _noise_of_blocks(means - light, counts, blocks, noise)
     expected = blocks.paint(time_line + light.T, straight=True)
     if columns:
@@ -259,6 +271,10 @@ def estimate_noise(
     unknown = np.zeros((0, 0), np.float32)
     means, counts = blocks.average(image, usable, offsets, unknown, clip_sigma * _pixel_noise(image, usable))
     return fit_noise(means - _gradient_light(means, counts, blocks), counts, blocks)
+
+
+def _fit(means, counts, blocks, group_noise):
+    return limit_noise(fit_noise(means, counts, blocks), group_noise, blocks.readout)
 
 
 def _checked(image, mask, readout):

@@ -17,6 +17,9 @@ N_SCALES = 4
 EVENNESS = 0.5
 #: Least part of a variogram that is taken for each output's own when its error is judged.
 LEAST_OWN = 0.01
+#: How much stronger than groups tell the noise of rows may look in an image, in variance: fits weight groups by more
+#: than their number, and slow noise, of which an image has few periods, differs from image to image.
+TOLERANCE = 2.0
 #: Fewest places from which the fast part of the noise is measured.
 MIN_PLACES = 500
 
@@ -61,6 +64,27 @@ def hold_own_noise(noise: FlickerNoise, readout: Readout, part: float) -> Flicke
     """
     slow = noise.scales_pix > 0.5 * (readout.width + readout.overhead_pix)
     return replace(noise, own=np.where(slow, np.maximum(noise.own, part * noise.common), noise.own))
+
+
+def scale_noise(noise: FlickerNoise, factor: float) -> FlickerNoise:
+    """Return a spectrum with all variances multiplied by `factor`."""
+    return replace(noise, white=factor * noise.white, common=factor * noise.common, own=factor * noise.own)
+
+
+def limit_noise(noise: FlickerNoise, group_noise: FlickerNoise | None, readout: Readout) -> FlickerNoise:
+    """Return the spectrum of an image, or that of its groups where light makes the noise of rows look much stronger.
+
+    The white noise stays that of the image.
+    """
+    if group_noise is None or row_variance(noise, readout) <= TOLERANCE * row_variance(group_noise, readout):
+        return noise
+    return replace(noise, scales_pix=group_noise.scales_pix, common=group_noise.common, own=group_noise.own)
+
+
+def row_variance(noise: FlickerNoise, readout: Readout) -> float:
+    """Return the variance of the mean of an output's row."""
+    u = readout.width / noise.scales_pix
+    return float(((noise.common + noise.own) * 2 * (u - 1 + np.exp(-u)) / u**2).sum())
 
 
 def fit_noise(means, counts, blocks) -> FlickerNoise:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from detectorist.algorithms.flicker.spectrum import limit_noise
 from detectorist.algorithms.flicker.stack import (
     ColumnOffsets,
     fit_spectrum,
@@ -79,6 +80,7 @@ def estimate_stripes(
     noise: FlickerNoise | None = None,
     column_power: float | None = None,
     gap_pix: int = 0,
+    group_noise: FlickerNoise | None = None,
 ) -> Stripes:
     """Estimate the stripes of one image.
 
@@ -103,6 +105,8 @@ def estimate_stripes(
     gap_pix : int
         For "flicker" and one output: the noise of a pixel is estimated without its neighbours within this distance
         (`smooth_flicker`), so that no source smaller than this is mistaken for noise.
+    group_noise : FlickerNoise, optional
+        For "flicker": noise of the image as its groups tell it. A spectrum from the image is limited to it.
 
     Raises
     ------
@@ -125,10 +129,14 @@ def estimate_stripes(
     if model_type == "flicker":
         if one_output:
             settings = {"columns": vertical_corr, "column_power": column_power, "gap_pix": gap_pix, "weight": weight}
+            if noise is None:
+                noise = limit_noise(estimate_spectrum(image, ~usable, readout=readout), group_noise, readout)
             return _one_output(image, usable, readout, noise, settings)
         from detectorist.algorithms.flicker.smoother import estimate_flicker
 
-        found = estimate_flicker(image, mask, readout=readout, noise=noise, columns=vertical_corr)
+        found = estimate_flicker(
+            image, mask, readout=readout, noise=noise, columns=vertical_corr, group_noise=group_noise
+        )
         unresolved = (found.fast_variance + found.column_variance).astype(np.float32)
         return Stripes(found.total, found.variance, found.used, unresolved, found.level, found.noise)
     row_model = _ROW_MODELS[model_type]
@@ -160,7 +168,6 @@ def _rows_and_columns(image, usable, readout, *, row_model, vertical_corr, colum
 
 def _one_output(image, usable, readout, noise, settings) -> Stripes:
     """Follow the noise of a subarray's single output; columns are told from what is left and taken out before."""
-    noise = noise or estimate_spectrum(image, ~usable, readout=readout)
     found = smooth_flicker(image, ~usable, noise, readout=readout, **settings)
     pattern = found.pattern + found.columns.astype(np.float32)
     pattern -= pattern.mean(dtype=float).astype(np.float32)

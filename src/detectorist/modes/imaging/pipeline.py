@@ -15,6 +15,8 @@ from stdatamodels.jwst.datamodels import CubeModel, ImageModel, JwstDataModel, R
 
 from detectorist import models
 from detectorist.algorithms import dq
+from detectorist.algorithms.flicker.group_spectrum import noise_of_groups
+from detectorist.algorithms.flicker.spectrum import FlickerNoise
 from detectorist.algorithms.ramps.group_noise import (
     measure_group_noise,
     measure_shared_noise,
@@ -42,6 +44,7 @@ from detectorist.reduction.headers import (
 )
 from detectorist.reduction.whole_files import require_whole_file
 from detectorist.stage_1.flag_persistence import FlagPersistenceStep
+from detectorist.stage_1.nircam_readout import readout_of, times_of_groups
 from detectorist.stage_1.snowballs import SnowballsStep
 from detectorist.stage_1.stripes import StripesStep
 from detectorist.stage_1.subtract_1overf import add_variance, product_of
@@ -108,6 +111,8 @@ class ImagingRampFitStep(MarkedRampFitStep):
         on_groups = stripes is not None and not stripes.skip and self.parent.stripes_on == "groups"
         if on_groups:
             step_input = stripes.run(step_input)
+        if stripes is not None and not stripes.skip:
+            self.parent.group_noise = group_noise_of(step_input)
         rates = self._fit_with_weights_of_sky(step_input)
         for rate in rates if isinstance(rates, tuple) else ():
             if rate is None:
@@ -134,6 +139,15 @@ class ImagingRampFitStep(MarkedRampFitStep):
             if rate is not None:
                 lower_reference_rates(rate, reference, step / ramp.meta.exposure.group_time)
         return rates
+
+
+def group_noise_of(ramp: RampModel) -> FlickerNoise | None:
+    """Return the 1/f noise of an integration's rate as differences of groups tell it."""
+    unusable = dq.has(np.asarray(ramp.pixeldq), dq.REFERENCE_PIXEL | dq.DO_NOT_USE)
+    if not ramp.meta.exposure.group_time:
+        return None
+    times = times_of_groups(ramp)
+    return noise_of_groups(ramp.data, ramp.groupdq, unusable, readout=readout_of(ramp), times_s=times)
 
 
 def lower_reference_rates(rate: ImageModel | CubeModel, reference: np.ndarray, sky_dn_s: float) -> None:
@@ -190,6 +204,7 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
         self._written: list[Path] = []
         self._rateints: CubeModel | None = None
         self.flats: dict[str, np.ndarray] = {}
+        self.group_noise: FlickerNoise | None = None
 
     def process(self, input_data: Any) -> JwstDataModel | None:
         """Return the corrected rate; the ramp if ramp fitting is skipped; None if nothing could be fitted."""
@@ -197,6 +212,7 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
         self.leave_large_events_to_snowballs()
         self._rateints = None
         self.flats.clear()
+        self.group_noise = None
         self._written = []
         for step in self._own_steps():
             step.written.clear()

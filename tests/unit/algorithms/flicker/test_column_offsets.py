@@ -79,3 +79,24 @@ def test_offsets_of_one_distribution_are_shrunk_as_one(rng):
     nothing, none = column_module._shrunk(raw, error, 0.0)
     assert not nothing.any()
     assert not none.any()
+
+
+def test_what_neighbouring_columns_share_is_light(rng):
+    """The cusp of a galaxy is no polynomial; offsets beside it are told as well as without it."""
+    nx = 320
+    offsets, error = 0.01 * rng.normal(size=nx), 0.004
+    cusp = 0.3 * np.exp(-np.abs(np.arange(nx) - 150) / 25.0)
+    image = np.broadcast_to(offsets + cusp, (64, nx)) + 8 * error * rng.normal(size=(64, nx))
+    found, _ = column_module.column_offsets(
+        image.astype(np.float32),
+        np.ones(image.shape, bool),
+        np.zeros(nx),
+        np.zeros(image.shape, np.float32),
+        level=0.0,
+        white=8 * error,
+        clip=1e3,
+        readout=alternating_readout(nx),
+    )
+    assert np.std(found - offsets) < 0.4 * cusp.std()
+    beside = np.abs(np.arange(nx) - 150) > 60
+    assert np.std((found - offsets)[beside]) < 1.6 * error
