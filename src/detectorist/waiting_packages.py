@@ -1,7 +1,9 @@
 """Packages of and below the standard pipeline that load when they are first used, not when a step is imported.
 
-The jump and reference pixel steps import the statistics and filters of scipy, which the engine does without: .4 s of
-CPU time in every process.
+Steps import what other steps, other instruments or other users of a library need: a second of CPU time in every
+process. A package that waits can be imported, and modules of it; its own code runs when anything else of it is asked
+for. `from package import name` asks at once: so a name may be had from the module of the package that defines it, and
+modules that are known to use what they take only in calls get stand-ins, which load the package when they are used.
 """
 
 from __future__ import annotations
@@ -9,14 +11,72 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
-from types import ModuleType
+from importlib.util import find_spec
+from types import FrameType, ModuleType
 from typing import Any
 
-#: Packages that standard code imports for functions that the engine replaces.
-REPLACED = ("scipy.stats", "scipy.signal")
+#: Packages and modules that wait.
+WAITING = frozenset(
+    {
+        # for functions that the engine replaces, and for the large events of the standard jump step
+        "scipy.stats",
+        "scipy.signal",
+        "stcal.jump.jump",
+        # for all of numpy's own attributes, which scipy copies
+        "numpy.f2py",
+        "numpy.polynomial",
+        "numpy.testing",
+        # for functions of which our steps call none, or a single one
+        "astropy.stats",
+        "scipy.interpolate",
+        "scipy.optimize",
+        "scipy.special",
+        # for names of flags, and for the classes of reference files with a WCS
+        "astropy.modeling",
+        "astropy.modeling.core",
+        "astropy.nddata",
+        # for association files
+        "jsonschema",
+        # for the step of NIRSpec, and its WCS
+        "jwst.picture_frame.picture_frame",
+        # for contexts under construction
+        "crds.bestrefs",
+        "crds.misc.check_archive",
+        "crds.refactoring.checksum",
+        "crds.refactoring.newcontext",
+        "crds.refactoring.refactor",
+        "crds.refactoring.refactor2",
+        # for axes in space
+        "mpl_toolkits.mplot3d",
+    }
+)
 
+#: {name that is had without its package: the module that has it, and does not load the package}.
+ELSEWHERE = {
+    "scipy.interpolate.BSpline": "scipy.interpolate._bsplines",
+    "scipy.interpolate.make_interp_spline": "scipy.interpolate._bsplines",
+    "scipy.optimize.nnls": "scipy.optimize._nnls",
+}
+
+#: {module: packages whose functions and classes it calls, or tells instances of, only within functions}.
+STAND_INS = {
+    "crds": {"crds.bestrefs"},
+    "jwst.emicorr.emicorr": {"astropy.stats"},
+    "jwst.jump.jump_step": {"stcal.jump.jump"},
+    "jwst.refpix.irs2_subtract_reference": {"astropy.stats"},
+    "jwst.picture_frame.picture_frame_step": {"jwst.picture_frame.picture_frame"},
+    "matplotlib.projections": {"mpl_toolkits.mplot3d"},
+    "scipy.fft._fftlog_backend": {"scipy.special"},
+    "scipy.interpolate._bsplines": {"scipy.optimize", "scipy.special"},
+    "stcal.ramp_fitting.likely_fit": {"stcal.jump.jump"},
+    "stdatamodels.jwst.datamodels.wcs_ref_models": {"astropy.modeling.core"},
+}
+
+#: What is asked of a class before it is used: matplotlib registers its axes under their names.
+_KNOWN = {"Axes3D": {"name": "3d"}}
 
 #: One thread loads; others wait for it. It may ask again itself: packages import parts of themselves.
 _LOADING = threading.RLock()
@@ -32,29 +92,85 @@ class LoadedOnUse(ModuleType):
     """
 
     def __getattr__(self, name: str) -> Any:
-        """Load the module and return what is asked for."""
+        """Load the module and return what is asked for; or return that without loading it, see above."""
         if name.startswith("__") and name != "__all__":  # which `from ... import *` asks for
             raise AttributeError(name)
-        with _LOADING:
-            if type(self) is LoadedOnUse and self.__name__ not in _STARTED:
-                _load(self)
+        if _waits(self):
+            elsewhere = ELSEWHERE.get(f"{self.__name__}.{name}")
+            if elsewhere is not None:
+                return getattr(import_module(elsewhere), name)
+            if name.startswith("_") and (own := _own_module(self, name)) is not None:
+                return own
+            if name != "__all__" and self.__name__ in STAND_INS.get(_importer(sys._getframe(1)), ()):
+                return StandIn(self, name)
+        load(self)
         return ModuleType.__getattribute__(self, name)
 
 
-def _load(module: ModuleType) -> None:
-    """Run the code of a module; it is an ordinary one from when all of it has run, or it failed."""
-    assert module.__spec__ is not None
-    assert module.__spec__.loader is not None
-    _STARTED.add(module.__name__)
-    try:
-        module.__spec__.loader.exec_module(module)
-    finally:
-        _STARTED.discard(module.__name__)
-        module.__class__ = ModuleType  # type: ignore[assignment]
+class StandIn:
+    """A function or class of a module that waits, which loads the module when it is used."""
+
+    def __init__(self, module: ModuleType, name: str):
+        self._module = module
+        self.__name__ = name
+        vars(self).update(_KNOWN.get(name, {}))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function or class."""
+        return self._original()(*args, **kwargs)
+
+    def __instancecheck__(self, one: Any) -> bool:
+        """Return whether something is an instance of the class: nothing is, of one that has not been loaded."""
+        return not _waits(self._module) and isinstance(one, self._original())
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the function or class has."""
+        return getattr(self._original(), name)
+
+    def _original(self) -> Any:
+        load(self._module)
+        return getattr(self._module, self.__name__)
+
+
+def load(module: ModuleType) -> None:
+    """Run the code of a module that waits; it is an ordinary one from when all of it has run, or it failed."""
+    with _LOADING:
+        if not _waits(module):
+            return
+        assert module.__spec__ is not None
+        assert module.__spec__.loader is not None
+        _STARTED.add(module.__name__)
+        try:
+            module.__spec__.loader.exec_module(module)
+        finally:
+            _STARTED.discard(module.__name__)
+            module.__class__ = ModuleType  # type: ignore[assignment]
+
+
+def _waits(module: ModuleType) -> bool:
+    return type(module) is LoadedOnUse and module.__name__ not in _STARTED
+
+
+def _own_module(package: ModuleType, name: str) -> ModuleType | None:
+    """Return a private module of a package, which other modules of it ask the package for; None for anything else."""
+    full = f"{package.__name__}.{name}"
+    if not hasattr(package, "__path__") or find_spec(full) is None:
+        return None
+    return import_module(full)
+
+
+def _importer(frame: FrameType | None) -> str:
+    """Return the name of the module that asks for something, which Python's import may ask for in its place."""
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__"))
+        if not name.startswith(("importlib.", "_frozen_importlib")):
+            return name
+        frame = frame.f_back
+    return ""
 
 
 def defer_replaced_packages() -> None:
-    """Let the packages of REPLACED load on first use; those that are imported already stay as they are.
+    """Let the packages of WAITING load on first use; those that are imported already stay as they are.
 
     It may be told before or after they are asked for the first time, and more than once.
     """
@@ -63,13 +179,13 @@ def defer_replaced_packages() -> None:
 
 
 class _Deferring(MetaPathFinder):
-    """Finds the packages of REPLACED, and has them load on first use: whoever imports them, and whenever."""
+    """Finds the packages of WAITING, and has them load on first use: whoever imports them, and whenever."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return the spec of a package that waits; None for all others."""
-        spec = PathFinder.find_spec(fullname, path, target) if fullname in REPLACED else None
+        spec = PathFinder.find_spec(fullname, path, target) if fullname in WAITING else None
         if spec is not None and spec.loader is not None:
             spec.loader = _WaitingLoader(spec.loader)
         return spec

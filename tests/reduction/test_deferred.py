@@ -87,3 +87,74 @@ with ThreadPoolExecutor(8) as pool:
 
 def test_threads_that_use_a_package_first_at_the_same_moment_all_find_it_whole():
     assert run(THREADS) == ["True module"]
+
+
+NOT_LOADED = """
+import sys
+import detectorist.modes.{mode}.pipeline
+import matplotlib.figure
+dear = "mpl_toolkits.mplot3d.axes3d", "scipy.stats._stats_py", "numpy.f2py.f2py2e", "crds.certify", "skimage.feature"
+print([name for name in dear if name in sys.modules])
+from detectorist.waiting_packages import ELSEWHERE, STAND_INS, WAITING
+from importlib import import_module
+print([name for name in WAITING for known in [import_module(name)] if not any(vars(known).values())])
+for name, where in ELSEWHERE.items():
+    package, _, one = name.rpartition(".")
+    assert getattr(import_module(where), one) is getattr(import_module(package), one), name
+used = [(module, package) for module, packages in STAND_INS.items() for package in packages]
+print(all(package in WAITING for _, package in used))
+"""
+
+
+@pytest.mark.parametrize("mode", ["imaging", "coron"])
+def test_what_other_steps_need_is_not_loaded_and_is_there(mode):
+    assert run(NOT_LOADED.format(mode=mode)) == ["[]", "[]", "True"]
+
+
+IMAGING = """
+import sys
+import detectorist.modes.imaging.pipeline
+dear = "astropy.coordinates", "astropy.wcs", "scipy.optimize._minimize", "scipy.interpolate._interpolate"
+print([name for name in dear if name in sys.modules])
+from astropy.modeling.core import Model as before
+from stdatamodels.jwst.datamodels import wcs_ref_models
+print(type(wcs_ref_models.Model).__name__, isinstance(3, wcs_ref_models.Model))
+from astropy.modeling import models
+print(isinstance(models.Const1D(1), wcs_ref_models.Model), isinstance(before, type), issubclass(models.Const1D, before))
+from scipy.optimize import minimize
+print(minimize(lambda x: (x[0] - 2) ** 2, [0.0]).x.round(3))
+from scipy import special
+print(special.poch(2, 3), special.erf(0))
+"""
+
+
+def test_imaging_loads_no_wcs_and_who_uses_it_later_finds_it():
+    found = run(IMAGING)
+    assert found == ["[]", "StandIn False", "True True True", "[2.]", "24.0 0.0"]
+
+
+AXES = """
+from detectorist.waiting_packages import defer_replaced_packages
+defer_replaced_packages()
+import sys
+from matplotlib.figure import Figure
+print("mpl_toolkits.mplot3d.axes3d" in sys.modules)
+print(type(Figure().add_subplot(projection="3d")).__name__)
+"""
+
+
+def test_axes_in_space_come_when_they_are_asked_for():
+    assert run(AXES) == ["False", "Axes3D"]
+
+
+STRANGER = """
+from detectorist.waiting_packages import defer_replaced_packages
+defer_replaced_packages()
+from astropy.stats import sigma_clipped_stats
+import astropy.stats
+print(type(sigma_clipped_stats).__name__, type(astropy.stats).__name__)
+"""
+
+
+def test_modules_that_are_not_known_get_no_stand_ins():
+    assert run(STRANGER) == ["function module"]

@@ -32,6 +32,7 @@ from detectorist.modes.job import (
 )
 from detectorist.parameters import nearest
 from detectorist.product_names import exposure_name, without_ending
+from detectorist.stored_code import read_without_compiler
 from detectorist.waiting_packages import defer_replaced_packages
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from detectorist.modes.section import Section
 
 defer_replaced_packages()  # before a wing imports standard steps
+read_without_compiler()
 
 #: Built-in modes: name -> "package.module:Class", imported when it is asked for.
 MODES = {

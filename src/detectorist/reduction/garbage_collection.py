@@ -67,14 +67,9 @@ def unsettle() -> None:
 
 
 def _freeze_imports() -> None:
-    """Exclude everything alive from garbage collection, and what the first file and kernel would load for good."""
+    """Exclude everything alive from garbage collection, and what the first file would load for good."""
     if "asdf" in sys.modules:
         load_extensions()
-    if "numba" in sys.modules:
-        from numba.core.registry import cpu_target
-
-        cpu_target.typing_context.refresh()
-        cpu_target.target_context.refresh()
     gc.freeze()
 
 
