@@ -62,7 +62,7 @@ def fit_variation(bins: Bins, sharp: Sharp, scale: np.ndarray) -> Strength:
     share = scale / typical if bins.n > 1 and typical else np.ones(bins.n)
     light = np.where(bins.lit, bins.wisp(share) ** 2, 0)
     light /= light.sum()
-    places, parts = _places(light)
+    places, parts = places_of(light)
     fit, weight, solved = _solve_in_rounds(bins, sharp, scale, active, share, places, typical)
     found = solved.found
     # The mean strength of each template: its own, and its share of the mean of what varies.
@@ -178,7 +178,7 @@ def _mixing(active, share, n_places):
     return mixing
 
 
-def _places(light):
+def places_of(light: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
     """Return weights of the places that have enough of the light (ny, nx), and how much of it each has.
 
     Weights (n, ny, nx) are linear between places on a grid, and those of all places add up to one.

@@ -156,3 +156,17 @@ def test_values_of_bins_are_linear_between_their_middles():
     middles = (np.arange(20) + 0.5) / 8 - 0.5
     assert_allclose(found, np.tile(np.interp(middles, np.arange(3), bins[0]), (13, 1)), atol=1e-6)
     assert_allclose(wisp_strength._on_pixels(bins.T, (20, 13)), found.T, atol=1e-6)
+
+
+def test_broad_filaments_count_under_a_galaxy(rng):
+    """A broad filament as bright as its template, narrow ones weaker: planes that follow the galaxy see these alone."""
+    y, x = np.mgrid[:768, :768].astype(float)
+    broad = 0.1 * np.exp(-0.5 * ((x - y + 48) / 60) ** 2 - 0.5 * ((x + y - 780) / 220) ** 2)
+    narrow = 0.1 * np.exp(-0.5 * ((x - 0.8 * y - 20) / 14) ** 2 - 0.5 * ((y - 420) / 130) ** 2)
+    template, wisp = broad + narrow, broad + 0.75 * narrow
+    along, across = (y - 400) * np.cos(0.3) + (x - 330) * np.sin(0.3), (x - 330) * np.cos(0.3) - (y - 400) * np.sin(0.3)
+    galaxy = 1.5 * np.exp(-np.hypot(along, across / 0.45) / 120)
+    image = (0.3 + wisp + galaxy + 0.015 * rng.normal(size=wisp.shape)).astype(np.float32)
+    found = measured(image, np.ones(wisp.shape, bool), template[None].astype(np.float32))
+    light = (found.scale[0] * found.local * template**2).sum() / (wisp * template).sum()
+    assert light == pytest.approx(1, abs=0.12)
