@@ -16,6 +16,8 @@ from detectorist.errors import TooFewPixels
 
 #: Pixels that tell the spectrum, in as many differences as that takes; one is used always.
 ENOUGH_PIXELS, MOST_DIFFERENCES = 6e6, 6
+#: Deviations from which a pixel is left out, in standard deviations of all noise.
+CLIP_SIGMA = 4.0
 #: Brightest part of the ramps, which tells less: photons are noise.
 BRIGHTEST_PERCENT = 95.0
 #: Weights of groups in ramp fits: powers between limits of the signal over its noise. Of NIRCam, e-/DN.
@@ -55,7 +57,8 @@ def noise_of_groups(
     found = []
     for which in images:
         try:
-            found.append(estimate_noise(_image(data, which), ~good, readout=readout))
+            image = _image(data, which)
+            found.append(estimate_noise(image, ~good, readout=readout, clip_sigma=_clip_sigma(image, good)))
         except TooFewPixels:
             continue
     if not found:
@@ -87,6 +90,18 @@ def _differences(data, times_s):
     number = int(np.clip(ENOUGH_PIXELS / (ny * nx), 1, MOST_DIFFERENCES))
     chosen = np.unique(np.linspace(0, len(found) - 1, min(number, len(found))).astype(int))
     return [found[k] for k in chosen], sum(weight**2 for weight in weights.values())
+
+
+def _clip_sigma(image, good):
+    """Return from how many standard deviations of white noise a pixel is left out: strong 1/f noise must not be."""
+    spread, near = (
+        np.median(np.abs(values))
+        for values in (
+            image[good] - np.median(image[good]),
+            np.diff(image, axis=1)[good[:, 1:] & good[:, :-1]] / np.sqrt(2),
+        )
+    )
+    return CLIP_SIGMA * max(float(spread / near), 1.0) if near > 0 else CLIP_SIGMA
 
 
 def _image(data, which):

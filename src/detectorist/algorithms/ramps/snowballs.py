@@ -250,7 +250,9 @@ def _flag_event(flagged, event, core, reach, core_grow_pix):
     changed = 0
     for group in np.flatnonzero(reach[1:]) + 1:
         changed += set_disk(ramp[group], event.y, event.x, reach[group], dq.JUMP_DET, dq.SATURATED)
-    for plane in ramp[event.group + 1 :]:
+    # Where the jumps mark the one group without charge, the core is older than they are.
+    first = min([event.group, *np.flatnonzero(reach)])
+    for plane in ramp[first + 1 :]:
         changed += set_disks(plane, core, core_grow_pix, dq.JUMP_DET, dq.SATURATED)
     return changed
 

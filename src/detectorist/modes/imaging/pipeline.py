@@ -15,7 +15,6 @@ from stdatamodels.jwst.datamodels import CubeModel, ImageModel, JwstDataModel, R
 
 from detectorist import models
 from detectorist.algorithms import dq
-from detectorist.algorithms.flicker.group_spectrum import noise_of_groups
 from detectorist.algorithms.flicker.spectrum import FlickerNoise
 from detectorist.algorithms.ramps.group_noise import (
     measure_group_noise,
@@ -27,6 +26,7 @@ from detectorist.algorithms.ramps.reference_rates import lift, sky_step
 from detectorist.errors import InputError, TooFewPixels
 from detectorist.fits_files import read_keywords
 from detectorist.modes.imaging import saturated
+from detectorist.modes.imaging.group_flicker import group_noise_of, with_noise_of_whole_ramps
 from detectorist.product_names import stem_of
 from detectorist.reduction import products
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
@@ -44,7 +44,6 @@ from detectorist.reduction.headers import (
 )
 from detectorist.reduction.whole_files import require_whole_file
 from detectorist.stage_1.flag_persistence import FlagPersistenceStep
-from detectorist.stage_1.nircam_readout import readout_of, times_of_groups
 from detectorist.stage_1.snowballs import SnowballsStep
 from detectorist.stage_1.stripes import StripesStep
 from detectorist.stage_1.subtract_1overf import add_variance, product_of
@@ -111,9 +110,12 @@ class ImagingRampFitStep(MarkedRampFitStep):
         on_groups = stripes is not None and not stripes.skip and self.parent.stripes_on == "groups"
         if on_groups:
             step_input = stripes.run(step_input)
-        if stripes is not None and not stripes.skip:
+        if stripes is None or stripes.skip:
+            rates = self._fit_with_weights_of_sky(step_input)
+        else:
             self.parent.group_noise = group_noise_of(step_input)
-        rates = self._fit_with_weights_of_sky(step_input)
+            with nullcontext() if on_groups else with_noise_of_whole_ramps(step_input):
+                rates = self._fit_with_weights_of_sky(step_input)
         for rate in rates if isinstance(rates, tuple) else ():
             if rate is None:
                 continue
@@ -139,15 +141,6 @@ class ImagingRampFitStep(MarkedRampFitStep):
             if rate is not None:
                 lower_reference_rates(rate, reference, step / ramp.meta.exposure.group_time)
         return rates
-
-
-def group_noise_of(ramp: RampModel) -> FlickerNoise | None:
-    """Return the 1/f noise of an integration's rate as differences of groups tell it."""
-    unusable = dq.has(np.asarray(ramp.pixeldq), dq.REFERENCE_PIXEL | dq.DO_NOT_USE)
-    if not ramp.meta.exposure.group_time:
-        return None
-    times = times_of_groups(ramp)
-    return noise_of_groups(ramp.data, ramp.groupdq, unusable, readout=readout_of(ramp), times_s=times)
 
 
 def lower_reference_rates(rate: ImageModel | CubeModel, reference: np.ndarray, sky_dn_s: float) -> None:

@@ -88,6 +88,18 @@ def test_an_event_split_over_two_of_three_differences_is_flagged_where_it_is(rng
     assert found.n_released == int((dq.has(flags[3], dq.JUMP_DET) & ~jumps[3]).sum())
 
 
+def test_the_core_of_such_an_event_is_flagged_in_the_group_that_has_jumps_without_charge(rng):
+    data, flags = ramps(rng, 4, {1: 0.5, 2: 0.5})
+    flags[3, (distance() < 45) & (distance() >= 8)] = dq.JUMP_DET
+    flags[2:, distance() < 8] = dq.SATURATED
+    # It widens: charge that is no event, and smaller than what came before.
+    data[3, (distance() >= 8) & (distance() < 10)] += 100
+    found = flag_snowballs(flags[None], data=data[None], averaged=False, core_grow_pix=3.0)
+    jumps = dq.has(found.groupdq[0], dq.JUMP_DET)
+    assert jumps[3, (distance() >= 8) & (distance() < 10)].all()
+    assert not jumps[3, (distance() > 13) & (distance() < 25)].any()
+
+
 def test_a_group_that_no_charge_reached_is_not_given_up(rng):
     data, flags = ramps(rng, 6, {3: 1.0})
     flags[3, distance() < 30] = dq.JUMP_DET
