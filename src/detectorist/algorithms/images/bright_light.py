@@ -25,6 +25,8 @@ SMOOTH_BINS, LEAST_SEEN = 3.5, 0.05
 BRIGHTEST = 99.5
 #: Isophotes, in parts of the galaxy's brightest light, that tell its shape.
 ISOPHOTES = (0.5, 0.25, 0.12, 0.06)
+#: Fewest bins within an isophote that tell it.
+LEAST_INSIDE = 10
 #: Splines of the galaxy's profile by the order of the angle; radii are spaced by their square root.
 GALAXY_SPLINES = {0: 16, 1: 6, 2: 4}
 #: Halos at most, the fewest bins of such a source, its splines, its reach, and how near to the galaxy's middle none is.
@@ -37,8 +39,8 @@ GALAXY_NOISE, WISP_NOISE, SCATTER = 0.03, 0.05, 0.1
 DEVIATES_SIGMA, ROUNDS = 5.0, 3
 #: Fewest squares of bins for each parameter.
 SQUARES_EACH = 20
-#: Standard deviation of a profile that no bin tells, DN/s.
-UNKNOWN = 10.0
+#: Standard deviations of a profile that no bin tells, DN/s, and of a wisp's strength of which no bin is seen.
+UNKNOWN, UNKNOWN_STRENGTH = 10.0, 1e3
 
 
 class Rings(NamedTuple):
@@ -157,8 +159,9 @@ def _galaxy(light):
     middle, shapes = (twice[0] / 2, twice[1] / 2), []
     for part in ISOPHOTES:
         labels, n = ndimage.label(both > part * max(np.percentile(both, BRIGHTEST), 0))
-        if n:
-            inside = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
+        area = np.bincount(labels.ravel(), minlength=n + 1)[1:]
+        if area.max(initial=0) >= LEAST_INSIDE:
+            inside = labels == 1 + np.argmax(area)
             offsets = np.stack([y[inside] - middle[0], x[inside] - middle[1]])
             shapes.append(np.cov(offsets) + np.eye(2))
     shape = np.median([one / np.sqrt(np.linalg.det(one)) for one in shapes], axis=0) if shapes else np.eye(2)
@@ -199,7 +202,7 @@ def _fit(bins, wisp, light, count, rings):
     if seen.sum() < SQUARES_EACH * len(matrix):
         raise TooFewPixels("wisp fit: the image is too small for a model of its galaxies", n_usable=int(seen.sum()))
     prior = np.full(len(matrix), SCATTER**-2)
-    prior[:n_splines], prior[n_splines] = UNKNOWN**-2, 0
+    prior[:n_splines], prior[n_splines] = UNKNOWN**-2, UNKNOWN_STRENGTH**-2
     data = (sums_of_squares(bins.mean(0) * count, 2) / number)[seen]
     smooth = (sums_of_squares(light * count, 2) / number)[seen]
     white = STRIPES * (sums_of_squares(bins.white, 2) / 16)[seen]

@@ -71,6 +71,20 @@ def test_the_galaxy_is_found_by_its_symmetry():
     assert abs(vectors[:, 0] @ [np.cos(0.3), np.sin(0.3)]) == pytest.approx(1, abs=0.01)
 
 
+@pytest.mark.parametrize("lit", [0, 1, 4])
+def test_hardly_any_light_has_no_shape(lit):
+    light = np.zeros((N, N))
+    light[40, 50 : 50 + lit] = 0.1
+    _, metric = bright_light._galaxy(light)
+    assert_allclose(metric, np.eye(2))
+
+
+def test_a_wisp_that_is_hidden_altogether_is_nothing_to_fit(rng):
+    bins = bins_of(0.3 + galaxy() + WHITE * rng.normal(size=WISP.shape))
+    clean = bright_light.without_bright_light(bins, np.array([0.8]), bins.lit)
+    assert np.isfinite(clean.totals).all()
+
+
 def test_halos_are_round_sources_apart_from_the_galaxy():
     excluded = (np.hypot(Y - 30, X - 95) < 6) | (np.hypot(Y - 66, X - 56) < 8) | (np.hypot(Y - 110, X - 110) < 2)
     excluded[90:94, 5:60] = True
