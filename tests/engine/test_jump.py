@@ -84,6 +84,33 @@ def test_flags_are_those_of_stcal(seed, random_ramps):
     compare(seed, random_ramps)
 
 
+@pytest.mark.parametrize(("n_groups", "size_sigma"), [(13, 6.0), (40, 4.0), (61, 4.2), (61, 0.0), (140, 4.2)])
+def test_calm_ramps_with_hits_about_the_threshold(n_groups, size_sigma, random_ramps):
+    """Most of their pixels are settled without sorting; faint and bright ones, and large pedestals."""
+    rng = np.random.default_rng(n_groups)
+    shape = (1, n_groups, 9, 150)
+    ramps = random_ramps(rng, shape)
+    rate = 10 ** rng.uniform(-1, 3, shape[2:])
+    noise = np.nan_to_num(np.abs(ramps.read_noise), posinf=9)
+    data = np.cumsum(np.broadcast_to(rate, shape) + rng.normal(size=shape) * np.sqrt(rate / 4), axis=1) + 2e4
+    data += noise / np.sqrt(2) * rng.normal(size=shape)
+    where = rng.integers(1, n_groups, shape[2:])
+    hit = np.arange(n_groups)[:, None, None] >= where
+    data[0] += hit * size_sigma * np.sqrt(rate / 4 + noise**2) * (rng.random(shape[2:]) < 0.3)
+    calm = ramps._replace(data=data.astype(np.float32), groupdq=np.zeros(shape, np.uint8))
+    settings = {
+        "threshold_sigma": 4.0,
+        "flag_4_neighbors": True,
+        "after_jump_dn": (0.0, 1000.0),
+        "after_jump_groups": (0, 0),
+    }
+    with np.errstate(all="ignore"):
+        wanted = stock_jump(calm, 1, settings)
+        got = flag_jumps(*calm, n_frames=1, **settings)
+    assert (wanted[0] & 4).any() or not size_sigma
+    np.testing.assert_array_equal(got.groupdq, wanted[0])
+
+
 @pytest.mark.parametrize("seed", [1, 12])
 def test_threads_give_the_same_flags(seed, random_ramps):
     compare(seed, random_ramps, threads=3)

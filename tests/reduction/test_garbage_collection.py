@@ -13,6 +13,7 @@ from detectorist.reduction.garbage_collection import (
     WORTH_BYTES,
     WhenMemoryGrew,
     collect_rarely,
+    freeze_what_is_loaded,
     freeze_what_was_loaded,
     frozen_heap,
     release_models,
@@ -199,3 +200,15 @@ def test_models_that_refer_to_themselves_are_let_go():
         assert alive() is not None
         release_models()
         assert alive() is None
+
+
+def test_what_was_loaded_before_the_first_ramp_is_looked_at_no_more(looked):
+    freeze_what_is_loaded()
+    assert gc.get_freeze_count() == 0  # a heap that is not frozen stays so
+    settle()
+    already, looked[:] = gc.get_freeze_count(), []
+    loaded = [Node() for _ in range(100)]
+    freeze_what_is_loaded()
+    assert gc.get_freeze_count() >= already + len(loaded)
+    assert not looked
+    unsettle()

@@ -36,10 +36,22 @@ def spread_to_neighbors(gdq, start, stop):
     for i in range(n_ints):
         for g in range(n_groups):
             plane = gdq[i, g]
+            if not _has_mark(plane[max(start - 1, 0) : min(stop + 1, ny)].reshape(-1)):
+                continue
             for y in range(start, stop):
                 above = plane[y + 1] if y < ny - 1 else nothing
                 below = plane[y - 1] if y > 0 else nothing
-                _gather(plane[y], above, below)
+                if _has_mark(above) or _has_mark(below) or _has_mark(plane[y]):
+                    _gather(plane[y], above, below)
+
+
+@njit(**OPTIONS)
+def _has_mark(flags):
+    """Tell whether any of these has MARK: few groups have one, and few of their rows."""
+    found = np.uint8(0)
+    for k in range(flags.size):
+        found |= flags[k]
+    return found & MARK != 0
 
 
 @njit(**OPTIONS)

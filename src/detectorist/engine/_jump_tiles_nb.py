@@ -4,7 +4,8 @@ rest.
 Data are (n_ints, n_groups, n_pix), pixels of the image in one row: neighbours matter only later. A pixel goes
 to the scalar routine ("hard") when any group has a flag, a difference is NaN, the largest excess comes within
 0.02 % of the threshold, or the largest |difference| is not alone (stock leaves out all equal ones).
-Everything else cannot have a jump. Groups that are dropped in all pixels, as the last one of MIRI is, make none hard:
+Everything else cannot have a jump. Where all jumps are found at once, moments of the differences settle nearly all
+pixels before anything is sorted. Groups that are dropped in all pixels, as the last one of MIRI is, make none hard:
 the test does without their differences.
 """
 
@@ -28,6 +29,11 @@ from detectorist.engine.flags import UNUSABLE
 #: The vectorised test works in float32 and with another order of operations: it must be stricter than its
 #: rounding errors.
 _STRICTER = 0.9998
+#: The same for moments: their sums may be off by this share of the sum of squares, for each difference.
+_ROUNDING = 2.4e-7
+#: In a tile with so many pixels that moments do not settle, or fewer, these are searched one by one: it costs less than
+#: to sort the differences of all.
+_FEW_UNSETTLED = 4
 
 
 @njit(**OPTIONS)
@@ -41,6 +47,8 @@ def flag_tiles(data, gdq, dropped, n_differences, gain, read_noise, rule, networ
     n = n_ints * (n_groups - 1)
     networked = network.shape[0] > 0
     sizes = np.empty((n_differences if networked else 1, TILE), np.float32)
+    moments = np.empty((4, TILE), np.float32)
+    unsettled = np.empty(TILE, np.uint8)
     hard = np.empty(TILE, np.uint8)
     diffs = np.empty(n)
     scratch = np.empty((2, n))
@@ -50,8 +58,18 @@ def flag_tiles(data, gdq, dropped, n_differences, gain, read_noise, rule, networ
         _hard_by_flag(gdq, dropped, p, width, hard)
         if networked:
             _difference_rows(data, dropped, gain, p, width, rule.iterate, sizes, hard)
-            sort_tile(sizes, network)
-            _hard_by_excess(sizes, n_differences, gain, read_noise, p, width, rule, hard)
+            n_unsettled = TILE
+            if not rule.iterate:
+                _take_moments(sizes, n_differences, width, moments)
+                n_unsettled = _unsettled_by_moments(
+                    moments, n_differences, gain, read_noise, p, width, rule, hard, unsettled
+                )
+            if n_unsettled > _FEW_UNSETTLED:
+                sort_tile(sizes, network)
+                _hard_by_excess(sizes, n_differences, gain, read_noise, p, width, rule, hard)
+            else:
+                for c in range(width):
+                    hard[c] |= unsettled[c]
         else:
             hard[:] = 1
         for c in range(width):
@@ -115,6 +133,54 @@ def _difference_rows(data, dropped, gain, p, width, absolute, out, hard):
                 for c in range(width):
                     to[c] = abs(to[c])
             k += 1
+
+
+@njit(**OPTIONS)
+def _take_moments(differences, n, width, moments):
+    """Fill `moments`: mean and variance of the differences of a tile, smallest and largest of them.
+
+    Summed less the first one. What roundings may have taken off the variance is added to it.
+    """
+    total, squares, smallest, largest = moments[0], moments[1], moments[2], moments[3]
+    moments[:] = 0
+    origin = differences[0]
+    for k in range(1, n):
+        row = differences[k]
+        for c in range(width):
+            value = row[c] - origin[c]
+            total[c] += value
+            squares[c] += value * value
+        for c in range(width):
+            value = row[c] - origin[c]
+            smallest[c] = value if value < smallest[c] else smallest[c]
+            largest[c] = value if value > largest[c] else largest[c]
+    count = np.float32(n)
+    for c in range(width):
+        mean = total[c] / count
+        squares[c] = squares[c] / count - mean * mean + np.float32(_ROUNDING) * squares[c]
+        total[c] = mean + origin[c]
+        smallest[c] += origin[c]
+        largest[c] += origin[c]
+
+
+@njit(**OPTIONS)
+def _unsettled_by_moments(moments, n, gain, read_noise, p, width, rule, hard, unsettled):
+    """Note what may exceed the threshold, of pixels that are not hard, and return how many do.
+
+    The median lies within one deviation of the mean: no difference is further from it than from the mean by more than
+    that, and the noise is that of a median which is as much nearer to zero.
+    """
+    limit = np.float32(rule.threshold_sigma * _STRICTER)
+    number = 0
+    for c in range(width):
+        mean, deviation = moments[0, c], np.sqrt(max(moments[1, c], np.float32(0)))
+        noise = read_noise[p + c] * gain[p + c]
+        variance = max(abs(mean) - deviation, np.float32(0)) + noise * noise / np.float32(rule.n_frames)
+        reach = max(moments[3, c] - mean, mean - moments[2, c]) + deviation
+        calm = reach < limit * np.sqrt(variance) * np.float32(_STRICTER) and variance > 0
+        unsettled[c] = not calm
+        number += not calm and hard[c] == 0
+    return number
 
 
 @njit(**OPTIONS)

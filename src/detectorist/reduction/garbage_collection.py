@@ -84,6 +84,15 @@ def freeze_what_was_loaded() -> None:
         gc.freeze()
 
 
+def freeze_what_is_loaded() -> None:
+    """Exclude also what was loaded since the heap was frozen, without a look at it: no ramp may be alive.
+
+    What a job imports and builds before it reads its first ramp would be traversed each time that a ramp is let go of.
+    """
+    if _is_frozen():
+        gc.freeze()
+
+
 def release_models() -> None:
     """Let go of models that nothing refers to any more, before as much is read once again.
 

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from detectorist.algorithms._selection_nb import kth_smallest
-from detectorist.algorithms._sorting_nb import OPTIONS, insertion_sort
+from detectorist.algorithms._sorting_nb import OPTIONS, sort_tile
 
 JUMP, UNUSABLE = 4, 3
 #: |deviations| of normal values lie below one sigma in this share of the cases.
@@ -40,11 +40,11 @@ class Inverse(NamedTuple):
 
 
 @njit(**OPTIONS)
-def search_pixel(differences, used, gdq, noise, picked, rule):
+def search_pixel(differences, used, gdq, noise, picked, network, rule):
     """Set JUMP in `gdq`, (n_ints, n_groups), where the ramps of a pixel have hits; return how many.
 
     differences : (n_used, n_ints), NaN where unknown; used : the earlier group of each. noise : gain, and variance of
-    a difference by read noise.
+    a difference by read noise. network : comparators that sort as many values as are `picked`.
     """
     n_ints, n = gdq.shape[0], gdq.shape[1] - 1
     x = np.full((n_ints, n), np.nan)
@@ -52,7 +52,7 @@ def search_pixel(differences, used, gdq, noise, picked, rule):
         for i in range(n_ints):
             x[i, used[m]] = differences[m, i]
     variance = np.empty(n)
-    _subtract_usual(x, variance, picked, rule.fewest_ints)
+    _subtract_usual(x, variance, picked, network, rule.fewest_ints)
     gain, read_variance = noise
     for j in range(n):
         variance[j] = max(variance[j], 0.0) / gain + read_variance
@@ -69,21 +69,28 @@ def trim(n):
 
 
 @njit(**OPTIONS)
-def _subtract_usual(x, usual, picked, fewest):
+def _subtract_usual(x, usual, picked, network, fewest):
     """Subtract from every difference its trimmed mean over the integrations, kept in `usual`.
 
-    Where few integrations know a difference, it is left out: infinite in `usual` and 0 in x.
+    Where few integrations know a difference, it is left out: infinite in `usual` and 0 in x. All differences are sorted
+    side by side.
     """
-    values = np.empty(picked.size)
+    ordered = np.empty((picked.size, x.shape[1]))
+    known = np.zeros(x.shape[1], np.int64)
+    for k in range(picked.size):
+        for j in range(x.shape[1]):
+            value = x[picked[k], j]
+            ordered[k, j] = np.inf if np.isnan(value) else value  # behind all that are known
+            known[j] += not np.isnan(value)
+    sort_tile(ordered, network)
     for j in range(x.shape[1]):
-        m = 0
-        for i in picked:
-            values[m] = x[i, j]
-            m += not np.isnan(x[i, j])
+        m = known[j]
         usual[j] = np.inf
         if m >= fewest and 2 * m > picked.size:
-            insertion_sort(values, m)
-            usual[j] = values[trim(m) : m - trim(m)].mean()
+            total = 0.0
+            for k in range(trim(m), m - trim(m)):
+                total += ordered[k, j]
+            usual[j] = total / (m - 2 * trim(m))
         for i in range(x.shape[0]):
             x[i, j] = x[i, j] - usual[j] if np.isfinite(usual[j]) else 0.0
 

@@ -43,7 +43,7 @@ def flag_tiles(data, gdq, used, picked, network, gain, read_noise, rule):
             if hard[c] and gain[p + c] > 0 and read_noise[p + c] > 0:
                 read_variance = np.float64(read_noise[p + c]) ** 2 / rule.n_frames
                 noise = (np.float64(gain[p + c]), read_variance)
-                found += search_pixel(differences[:, :, c], used, gdq[:, :, p + c], noise, picked, rule)
+                found += search_pixel(differences[:, :, c], used, gdq[:, :, p + c], noise, picked, network, rule)
     return found
 
 

@@ -22,6 +22,7 @@ from detectorist.modes.coron.quality import measure
 from detectorist.modes.quality import MISSING_REFERENCES
 from detectorist.product_names import product_of, stem_of
 from detectorist.reduction import content_keys, products
+from detectorist.reduction.garbage_collection import freeze_what_is_loaded
 from detectorist.reduction.headers import has_tree, read_header
 from detectorist.reduction.integration_numbers import are_missing, fill_in
 from detectorist.reduction.missing_references import missing_types
@@ -85,6 +86,7 @@ def reduce_exposure(request: Request) -> Reduced:
             )
             with references_in_words(source):
                 missing = missing_types(pipeline, pipeline.step_defs, uncal, source)
+                freeze_what_is_loaded()
                 found = pipeline.run(_as_named(uncal))
             resolved = resolve(Coron1Pipeline, pipeline, request, recipe, source, [str(uncal)])
             made = _require_whole(uncal, partial, found)

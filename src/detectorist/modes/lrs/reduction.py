@@ -16,6 +16,7 @@ from detectorist.modes.lrs.segments import Segment, order_segments
 from detectorist.modes.lrs.spectra import LrsSpectra
 from detectorist.modes.quality import MISSING_REFERENCES
 from detectorist.reduction import products
+from detectorist.reduction.garbage_collection import freeze_what_is_loaded
 from detectorist.reduction.missing_references import missing_types
 from detectorist.reduction.recipe import Recipe
 from detectorist.reduction.recipe_files import load_recipe
@@ -64,6 +65,7 @@ def reduce_exposure(request: Request, *, chunk_ints: int | None = None) -> Reduc
             first = segments[0]
             names = pipeline.step_defs if first.is_ramp else ("assign_wcs", "flat_field")
             missing = missing_types(pipeline, names, Path(first.source), source)
+            freeze_what_is_loaded()
             spectra = pipeline.run(*[segment.source for segment in segments])
         with spectra.opened() as dataset:
             frames = pipeline.frames

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from detectorist.algorithms.ramps._small_hits_nb import Rule, search_pixel
+from detectorist.algorithms._sorting_nb import sorting_network
+from detectorist.algorithms.ramps._small_hits_nb import Rule, _subtract_usual, search_pixel
 from detectorist.algorithms.ramps.small_hits import FEWEST_INTEGRATIONS, flag_small_hits
 
 GAIN, READ_DN, JUMP = 4.0, 6.0, 4
@@ -124,8 +125,19 @@ def test_a_tile_and_a_single_pixel_decide_alike(rng):
     flat = slow.reshape(20, 9, -1)
     for p in range(NY * NX):
         noise = (GAIN, np.float64(np.float32(NOISE[1][0, 0])) ** 2)
-        search_pixel(np.ascontiguousarray(differences[p]), np.arange(8), flat[:, :, p], noise, np.arange(20), rule)
+        own, picked = np.ascontiguousarray(differences[p]), np.arange(20)
+        search_pixel(own, np.arange(8), flat[:, :, p], noise, picked, sorting_network(20), rule)
     np.testing.assert_array_equal(quick, slow)
+
+
+def test_differences_that_many_lack_have_no_usual_value():
+    x = np.array([[5.0, 1.0], [3.0, np.nan], [np.nan, np.nan], [1.0, 4.0], [2.0, np.nan], [9.0, np.nan]])
+    known, usual = x.copy(), np.empty(2)
+    _subtract_usual(known, usual, np.arange(6), sorting_network(6), 5)
+    assert usual[0] == np.mean([2, 3, 5])  # of five, without the smallest and the largest
+    assert usual[1] == np.inf
+    np.testing.assert_array_equal(known[:, 0], x[:, 0] - usual[0])
+    np.testing.assert_array_equal(known[:, 1], 0)
 
 
 def test_few_integrations_are_not_searched(rng):
