@@ -88,6 +88,26 @@ def point_to_point_scatter(flux: np.ndarray) -> float:
     return float(np.sqrt(np.mean(second[usable] ** 2) / 6))
 
 
+def point_to_point_scatters(flux: np.ndarray) -> np.ndarray:
+    """Return the `point_to_point_scatter` of many light curves, side by side where they have no gaps.
+
+    flux : ndarray of float, shape (n_ints, n_curves)
+        NaN where there is no value.
+    """
+    scatters = np.full(flux.shape[1], np.nan)
+    second = flux[2:] - 2 * flux[1:-1] + flux[:-2]
+    if not len(second):
+        return scatters
+    whole = np.isfinite(second).all(axis=0)
+    square = second[:, whole] ** 2
+    limit = 5 * np.median(np.abs(second[:, whole]), axis=0) / 0.6745
+    usable = np.abs(second[:, whole]) <= limit
+    scatters[whole] = np.sqrt(np.where(usable, square, 0).sum(axis=0) / usable.sum(axis=0) / 6)
+    for curve in np.flatnonzero(~whole):
+        scatters[curve] = point_to_point_scatter(flux[:, curve])
+    return scatters
+
+
 def scatter_of_bins(
     flux: np.ndarray, *, max_bins: int = 12, least_bins: int = 4
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +18,7 @@ from detectorist.algorithms.spectra.light_curves import (
     LightCurve,
     hours_since_first,
     point_to_point_scatter,
+    point_to_point_scatters,
     scatter_of_bins,
     sum_wavelengths,
 )
@@ -121,11 +123,19 @@ def _of_white_light(white: LightCurve, arrays: Mapping[str, np.ndarray], photons
 
 def fit_white_light(white: LightCurve, arrays: Mapping[str, Any]) -> QuickTransit:
     """Return transit and baseline of a white light curve, with what its depth depends on."""
-    return fit_quick_transit(
-        hours_since_first(arrays["time_mjd_utc"]),
-        white.flux,
-        regressors={name: np.asarray(arrays[name], float) for name in REGRESSORS},
-    )
+    series = (hours_since_first(arrays["time_mjd_utc"]), white.flux, *(arrays[name] for name in REGRESSORS))
+    return _fit_once(*(np.asarray(one, float).tobytes() for one in series))
+
+
+@lru_cache(maxsize=2)
+def _fit_once(hours: bytes, flux: bytes, *regressors: bytes) -> QuickTransit:
+    """Return the fit to series of float64: a run measures by it what its report shows a moment later."""
+    series = dict(zip(REGRESSORS, map(_series, regressors), strict=True))
+    return fit_quick_transit(_series(hours), _series(flux), regressors=series)
+
+
+def _series(values: bytes) -> np.ndarray:
+    return np.frombuffer(values).copy()
 
 
 def _of_transit(white: LightCurve, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -208,7 +218,7 @@ def _of_wavelengths(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     flux, error, useful = arrays["flux"], arrays["flux_error"], _useful(arrays)
     if flux.shape[0] < 3:
         return {}
-    scatter = np.array([point_to_point_scatter(flux[:, i]) for i in np.flatnonzero(useful)])
+    scatter = point_to_point_scatters(flux[:, useful])
     with np.errstate(invalid="ignore", divide="ignore"):
         level = np.nanmedian(np.where(error[:, useful] > 0, error[:, useful], np.nan), axis=0)
         pulls = scatter / level

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 from detectorist.algorithms.spectra.light_curves import (
     hours_since_first,
     point_to_point_scatter,
+    point_to_point_scatters,
     scatter_of_bins,
     sum_wavelengths,
 )
@@ -60,3 +61,13 @@ def test_bins_of_white_noise_fall_with_the_square_root(rng):
     assert_allclose(errors / scatters, expected_error)
     pull = (scatters * np.sqrt(sizes) - 1) / expected_error
     assert np.abs(pull).max() < 4.5
+
+
+@pytest.mark.parametrize("n_ints", [2, 3, 40])
+def test_scatters_of_many_curves_are_those_of_each(rng, n_ints):
+    flux = rng.normal(size=(n_ints, 30))
+    flux[n_ints // 2, ::4] += 50
+    flux[-1, ::7] = np.nan
+    flux[:, 3] = np.nan
+    one_by_one = [point_to_point_scatter(curve) for curve in flux.T]
+    assert_allclose(point_to_point_scatters(flux), one_by_one, rtol=1e-13)
