@@ -16,9 +16,10 @@ from scipy import fft
 from detectorist.algorithms.flicker.readout import Readout
 from detectorist.algorithms.flicker.spectrum import FlickerNoise
 
-#: By how much the variance of an octave may exceed that of the noise: the weights of the fit are not known exactly; and
-#: by how many standard deviations of a variance that few numbers tell.
-EXACTNESS, SIGMA = 1.3, 3.0
+#: By how much the variance of an octave may exceed that of the noise: up to twice, what is subtracted too much is less
+#: than the noise was, and neither weights of the fit nor shapes of spectra are known exactly. And by how many standard
+#: deviations of a variance that few numbers tell.
+EXACTNESS, SIGMA = 2.0, 3.0
 
 
 def hold_to_likely(pattern: np.ndarray, noise: FlickerNoise, readout: Readout) -> np.ndarray:
