@@ -77,7 +77,13 @@ class LrsFolder:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "stage_1").mkdir()
         (folder / "stage_2").mkdir()
-        cards = {"TARGPROP": target, "INSTRUME": "MIRI", "R_FLAT": "crds://flat_0001.fits", **(header or {})}
+        cards = {
+            "TARGPROP": target,
+            "INSTRUME": "MIRI",
+            "R_FLAT": "crds://flat_0001.fits",
+            "R_READNO": "crds://noise_0001.fits",
+            **(header or {}),
+        }
         fits.PrimaryHDU(header=fits.Header(cards)).writeto(folder / "stage_1" / f"{stem}_rateints.fits")
         self._spectra(rng, n_ints, n_rows).to_netcdf(folder / "stage_2" / "stage_2_output.nc", engine="h5netcdf")
         self._frames(rng, n_ints, n_rows, n_cols).to_netcdf(folder / "stage_2" / "frames.nc", engine="h5netcdf")

@@ -18,7 +18,7 @@ def test_an_exposure_with_its_own_ledger(single):
     assert part.endswith("integrations 1 to 12")
     assert steps["clean_outliers"]["n_cleaned"] == 12
     assert exposure.header["filter"] == "P750L"
-    assert exposure.references == {"flat": "flat_0001.fits"}
+    assert exposure.references == {"flat": "flat_0001.fits", "readnoise": "noise_0001.fits"}
 
 
 def test_the_truth_of_a_simulated_exposure_is_read(single):

@@ -42,6 +42,18 @@ CARDS = {
     "CRDS_CTX": "CRDS context",
 }
 
+#: Types of references whose names the eight characters of a keyword (R_READNO) cut short.
+CUT_SHORT = {
+    "distor": "distortion",
+    "lastfr": "lastframe",
+    "linear": "linearity",
+    "miremi": "emicorr",
+    "readno": "readnoise",
+    "satura": "saturation",
+    "spcwcs": "specwcs",
+    "superb": "superbias",
+}
+
 
 @dataclass
 class Run:
@@ -182,7 +194,8 @@ def _read_header(exposure: Exposure, products: list[Path]) -> None:
     exposure.header = {label: header[card] for card, label in CARDS.items() if card in header}
     for card, value in header.items():
         if card.startswith("R_") and value and value != "N/A":
-            exposure.references[card[2:].lower()] = str(value).rpartition("/")[2]
+            kind = card[2:].lower()
+            exposure.references[CUT_SHORT.get(kind, kind)] = str(value).rpartition("/")[2]
 
 
 def _headers(files: Iterable[Path]) -> Iterator[dict[str, Any]]:
