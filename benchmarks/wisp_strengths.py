@@ -18,6 +18,7 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -249,9 +250,16 @@ def summary(results: dict[str, dict[str, float]]) -> str:
     many = [name for name, one in results.items() if one["wisp"] and one["significant"] and abs(one["left"]) > 0.03]
     missed = [name for name, one in results.items() if one["wisp"] and not one["significant"]]
     return (
-        f"{len(results)} cases: pulls {pulls.mean():+.2f} +- {pulls.std():.2f}, {(np.abs(pulls) > 3).sum()} beyond 3; "
-        f"left more than .03 in {len(many)} of {len(present)}: {', '.join(many)}; not significant: {', '.join(missed)}"
+        f"{len(results)} cases: pulls {pulls.mean():+.2f} +- {pulls.std():.2f}, {(np.abs(pulls) > 3).sum()} beyond 3. "
+        f"More than 0.03 of the wisp is left, or subtracted in excess, in {len(many)} of {len(present)} cases "
+        f"({_by_case(many)}); not significant: {_by_case(missed)}."
     )
+
+
+def _by_case(names: list[str]) -> str:
+    """Return how often each case occurs among names "seed, case"."""
+    counts = Counter(name.partition(", ")[2] for name in names)
+    return "; ".join(f"{case}: {count}" for case, count in counts.most_common()) or "none"
 
 
 def table_of(results: dict[str, dict[str, float]]) -> Table:
@@ -287,7 +295,7 @@ def page(results: dict[str, dict[str, float]]) -> str:
         "part of the wisp that stays, over all its pixels; *pull* the error of the light that is subtracted, over the "
         "stated one. Where the strength is not significant nothing is subtracted; the pull is that of the strength.",
         "",
-        summary(results) + ".",
+        summary(results),
         "",
         *by_case(results),
         *NOTES.splitlines(),
