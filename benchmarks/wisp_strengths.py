@@ -50,7 +50,7 @@ wisp (strength 0.1) masks by truth leave errors of 0.0007, 0.0013, 0.005 and, on
 Of two components under one template neither noise nor sources are the limit: broad and narrow filaments belong to
 different components, and what planes leave is mostly narrow. With nothing but white noise on the wisps of two raw
 images of the generator (seeds 4302 and 4303) planes of 28 and 60 pixels are off by 3 to 4 % of the wisp, those of 120
-by 1.2 %; with a galaxy on the wisp the wide ones tell little.
+by 1.2 %; with a galaxy on the wisp the wide ones are of little use.
 """
 #: Clock ticks of an output's row and rows of a frame, overheads included.
 ROW_TICKS, FRAME_ROWS = 524, 2049

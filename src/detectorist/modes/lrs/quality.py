@@ -278,7 +278,7 @@ def summarise(numbers: Mapping[str, Any]) -> list[str]:
     if "dip_h" in numbers:
         lines.append(
             f"a dip {numbers['dip_h']:.3f} h after the start: too few integrations, or too small a part of a transit, "
-            "to tell its depth"
+            "to measure its depth"
         )
     lines.append(
         f"trace moved by {numbers['x_rms_pix']:.4f} (x) and {numbers['y_rms_pix']:.4f} (y) pixel rms; "
