@@ -264,7 +264,7 @@ def page(
         "within 2 %: what is left is what the white noise of the pixels that were seen allows.",
         "",
         f"Columns of real frames have offsets of their own, {columns.offsets:.4f} rms (what seen and hidden pixels of "
-        f"a column have in common), and the seen pixels determine each to {columns.error:.4f}. Were the offsets Gaussian "
+        f"a column have in common), and the seen pixels give each to {columns.error:.4f}. Were the offsets Gaussian "
         f"and independent of each other, the hidden pixels' columns would keep {columns.least:.4f} at best.",
         "",
         "A check that knows neither spectrum nor order of readout: linear rules that predict the mean of the hidden "
