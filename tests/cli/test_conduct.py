@@ -7,6 +7,7 @@ import pytest
 from detectorist.campaign.ledger import Ledger
 from detectorist.campaign.plan import Plan, PlanRequest
 from detectorist.campaign.run import Execution
+from detectorist.cli import conduct as conduct_module
 from detectorist.cli.conduct import conduct, exit_code, failures
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Job, JobRecord
 
@@ -57,3 +58,18 @@ def test_a_dry_run_names_what_is_left_out(monkeypatch, tmp_path, capsys, as_json
     assert "x_uncal.fits: target acquisition; left out" in (said.err if as_json else said.out)
     if as_json:
         assert json.loads(said.out)["jobs"] == []
+
+
+def test_references_that_are_missing_for_one_reason_share_a_line():
+    needed = [
+        ("flat", "a.fits"),
+        ("mask", "missing: b.fits: cut"),
+        ("dark", "a.fits"),
+        ("gain", "missing: b.fits: cut"),
+    ]
+    lines = "\n".join(conduct_module._lines_of_references(needed)).splitlines()
+    assert lines == [
+        "  reference flat: a.fits",
+        "  reference dark: a.fits",
+        "  references mask, gain: missing: b.fits: cut",
+    ]

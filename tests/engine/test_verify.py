@@ -78,6 +78,15 @@ def test_a_file_that_cannot_be_read_is_named_before_references_are_looked_for(mo
     assert "a_uncal.fits: not readable" in str(told.exception)
 
 
+def test_rates_are_refused_before_anything_runs(tmp_path):
+    write(tmp_path, "a_rate.fits", SCI=np.zeros((4, 5), np.float32))
+    with pytest.raises(InputError, match=r"a_rate\.fits: SCI of shape \(4, 5\); raw ramps .* are needed"):
+        verify.verify(tmp_path / "a_rate.fits")
+    write(tmp_path, "b_rate.fits", ERR=np.zeros((4, 5), np.float32))
+    with pytest.raises(InputError, match=r"b_rate\.fits: no extension SCI; raw ramps"):
+        verify.verify(tmp_path / "b_rate.fits")
+
+
 def test_the_command_tells_and_fails_when_something_differs(monkeypatch, tmp_path):
     import typer
 

@@ -232,13 +232,26 @@ def _print_plan(plan: Plan, described: list[dict[str, Any]], workers: int) -> No
     console.print(table)
     for one in described:
         print_lines([f"{one['exposures']} as {one['first']}:", f"  steps: {', '.join(one['steps'])}"])
-        print_lines(f"  reference {kind}: {name}" for kind, name in needed_references(one))
+        print_lines(_lines_of_references(needed_references(one)))
     print_lines(
         [
             f"{len(plan.to_run)} of {exposures(len(plan.jobs))} to run, {workers} at a time, "
             f"about {format_bytes(plan.disk_bytes)} to be written to {plan.output_dir}"
         ]
     )
+
+
+def _lines_of_references(needed: list[tuple[str, str]]) -> list[str]:
+    """Return a line for each reference; types that lack one for the same reason share a line."""
+    kinds: dict[str, list[str]] = {}
+    for kind, name in needed:
+        kinds.setdefault(name, []).append(kind)
+    return [
+        f"  reference{'s' if len(same) > 1 else ''} {', '.join(same)}: {name}"
+        if name.startswith("missing")
+        else "\n".join(f"  reference {kind}: {name}" for kind in same)
+        for name, same in kinds.items()
+    ]
 
 
 def needed_references(described: dict[str, Any]) -> list[tuple[str, str]]:

@@ -113,9 +113,9 @@ def verify(
     Raises
     ------
     InputError
-        When the file does not exist or cannot be read, or a run fails.
+        When the file does not exist, cannot be read or holds no ramps, or a run fails.
     """
-    require_headers(file)
+    _require_ramps(file)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         base = Path(folder or scratch)
         runs = {}
@@ -126,6 +126,18 @@ def verify(
         differences = list(compare_folders(base / "stock", base / "engine"))
     costs = {name: Cost(**run["cost"]) for name, run in runs.items()}
     return Verification(differences, costs["stock"], costs["engine"], runs["engine"]["steps"])
+
+
+def _require_ramps(file: str | Path) -> None:
+    """Refuse a file that stage 1 does not begin with, which the standard pipeline reports by its dimensions alone."""
+    require_headers(file)
+    with opened(file) as hdus:
+        shape = next((hdu.shape for hdu in hdus if hdu.name == "SCI"), ())
+    if len(shape) != 4:
+        found = f"SCI of shape {shape}" if shape else "no extension SCI"
+        raise InputError(
+            f"{file}: {found}; raw ramps (an uncal file, 4 dimensions) are needed", found_shape=list(shape)
+        )
 
 
 def _run_apart(file: Path, folder: Path, engine: str, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
