@@ -242,15 +242,16 @@ def _print_plan(plan: Plan, described: list[dict[str, Any]], workers: int) -> No
 
 
 def _lines_of_references(needed: list[tuple[str, str]]) -> list[str]:
-    """Return a line for each reference; types that lack one for the same reason share a line."""
-    kinds: dict[str, list[str]] = {}
+    """Return a line for each reference; types that are missing for the same reason share one at the end."""
+    lines: list[str] = []
+    lacking: dict[str, list[str]] = {}
     for kind, name in needed:
-        kinds.setdefault(name, []).append(kind)
-    return [
-        f"  reference{'s' if len(same) > 1 else ''} {', '.join(same)}: {name}"
-        if name.startswith("missing")
-        else "\n".join(f"  reference {kind}: {name}" for kind in same)
-        for name, same in kinds.items()
+        if name.startswith("missing"):
+            lacking.setdefault(name, []).append(kind)
+        else:
+            lines.append(f"  reference {kind}: {name}")
+    return lines + [
+        f"  reference{'s' if kinds[1:] else ''} {', '.join(kinds)}: {why}" for why, kinds in lacking.items()
     ]
 
 
