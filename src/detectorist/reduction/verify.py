@@ -23,10 +23,12 @@ from typing import Any, ClassVar
 import numpy as np
 from crds.core.exceptions import CrdsError
 from jwst.pipeline import Detector1Pipeline
+from stdatamodels.jwst.datamodels import RampModel
 
+from detectorist import models
 from detectorist.crds_source import without_crds
 from detectorist.errors import DetectoristError, InputError
-from detectorist.fits_files import named_for_jwst, opened, require_headers
+from detectorist.fits_files import named_for_jwst, opened
 from detectorist.reduction.engine_steps.by_name import ENGINE_STEPS
 from detectorist.reduction.garbage_collection import FrozenHeap
 
@@ -115,7 +117,7 @@ def verify(
     InputError
         When the file does not exist, cannot be read or holds no ramps, or a run fails.
     """
-    _require_ramps(file)
+    models.require_kind_of_file(Path(file), RampModel)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         base = Path(folder or scratch)
         runs = {}
@@ -126,18 +128,6 @@ def verify(
         differences = list(compare_folders(base / "stock", base / "engine"))
     costs = {name: Cost(**run["cost"]) for name, run in runs.items()}
     return Verification(differences, costs["stock"], costs["engine"], runs["engine"]["steps"])
-
-
-def _require_ramps(file: str | Path) -> None:
-    """Refuse a file that stage 1 does not begin with, which the standard pipeline reports by its dimensions alone."""
-    require_headers(file)
-    with opened(file) as hdus:
-        shape = next((hdu.shape for hdu in hdus if hdu.name == "SCI"), ())
-    if len(shape) != 4:
-        found = f"SCI of shape {shape}" if shape else "no extension SCI"
-        raise InputError(
-            f"{file}: {found}; raw ramps (an uncal file, 4 dimensions) are needed", found_shape=list(shape)
-        )
 
 
 def _run_apart(file: Path, folder: Path, engine: str, steps: dict[str, dict[str, Any]]) -> dict[str, Any]:
