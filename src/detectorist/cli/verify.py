@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def verify(
     files: Annotated[list[Path], typer.Argument(help="_uncal.fits files of any stage-1 mode.")],
     references: Annotated[
-        str | None, typer.Option(help="Source of reference files: crds, or a folder in CRDS's layout. Default: crds.")
+        str | None, typer.Option(help="Where reference files come from: crds, or a CRDS cache folder. Default: crds.")
     ] = None,
     settings: Annotated[
         list[str] | None,

@@ -16,7 +16,10 @@ from detectorist.terminal.options import Quiet
 Output = Annotated[Path, typer.Option("--output-dir", "-o", help="Folder for products.")]
 Input = Annotated[Path, typer.Option(help="Folder to look in if the file is not found under the path given.")]
 References = Annotated[
-    str | None, typer.Option(help="Where reference files come from: crds, none, or a CRDS cache folder.")
+    str | None,
+    typer.Option(
+        help="Where reference files come from: crds, none, or a CRDS cache folder. Default: crds if set up, else none."
+    ),
 ]
 InPlace = Annotated[bool, typer.Option("--in-place", help="Overwrite the input file.")]
 MaskFile = Annotated[
