@@ -37,7 +37,10 @@ WAITING = frozenset(
         # for names of flags, and for the classes of reference files with a WCS
         "astropy.modeling",
         "astropy.modeling.core",
+        "astropy.modeling.models",
         "astropy.nddata",
+        "gwcs",
+        "stdatamodels.jwst.transforms",
         # for association files
         "jsonschema",
         # for the step of NIRSpec, and its WCS
@@ -61,9 +64,13 @@ ELSEWHERE = {
     "scipy.optimize.nnls": "scipy.optimize._nnls",
 }
 
+#: Modules that are had without their package; those with private names all are.
+MODULES = {"stdatamodels.jwst.transforms.extensions"}
+
 #: {module: packages whose functions and classes it calls, or tells instances of, only within functions}.
 STAND_INS = {
     "crds": {"crds.bestrefs"},
+    "gwcs.converters.selector": {"astropy.modeling.core"},
     "jwst.emicorr.emicorr": {"astropy.stats"},
     "jwst.jump.jump_step": {"stcal.jump.jump"},
     "jwst.refpix.irs2_subtract_reference": {"astropy.stats"},
@@ -73,6 +80,7 @@ STAND_INS = {
     "scipy.interpolate._bsplines": {"scipy.optimize", "scipy.special"},
     "stcal.ramp_fitting.likely_fit": {"stcal.jump.jump"},
     "stdatamodels.jwst.datamodels.wcs_ref_models": {"astropy.modeling.core"},
+    "stdatamodels.jwst.transforms.converters.jwst_models": {"astropy.modeling"},
 }
 
 #: What is asked of a class before it is used: matplotlib registers its axes under their names.
@@ -96,11 +104,11 @@ class LoadedOnUse(ModuleType):
         if name.startswith("__") and name != "__all__":  # which `from ... import *` asks for
             raise AttributeError(name)
         if _waits(self):
-            elsewhere = ELSEWHERE.get(f"{self.__name__}.{name}")
-            if elsewhere is not None:
-                return getattr(import_module(elsewhere), name)
-            if name.startswith("_") and (own := _own_module(self, name)) is not None:
-                return own
+            full = f"{self.__name__}.{name}"
+            if full in ELSEWHERE:
+                return getattr(import_module(ELSEWHERE[full]), name)
+            if full in WAITING or full in MODULES or (name.startswith("_") and _is_module(self, full)):
+                return import_module(full)
             if name != "__all__" and self.__name__ in STAND_INS.get(_importer(sys._getframe(1)), ()):
                 return StandIn(self, name)
         load(self)
@@ -120,8 +128,8 @@ class StandIn:
         return self._original()(*args, **kwargs)
 
     def __instancecheck__(self, one: Any) -> bool:
-        """Return whether something is an instance of the class: nothing is, of one that has not been loaded."""
-        return not _waits(self._module) and isinstance(one, self._original())
+        """Return whether something is an instance of the class."""
+        return isinstance(one, self._original())
 
     def __getattr__(self, name: str) -> Any:
         """Return what the function or class has."""
@@ -147,16 +155,19 @@ def load(module: ModuleType) -> None:
             module.__class__ = ModuleType  # type: ignore[assignment]
 
 
+def is_waiting(name: str) -> bool:
+    """Return whether a module of that name has been imported and not been loaded yet."""
+    module = sys.modules.get(name)
+    return module is not None and _waits(module)
+
+
 def _waits(module: ModuleType) -> bool:
     return type(module) is LoadedOnUse and module.__name__ not in _STARTED
 
 
-def _own_module(package: ModuleType, name: str) -> ModuleType | None:
-    """Return a private module of a package, which other modules of it ask the package for; None for anything else."""
-    full = f"{package.__name__}.{name}"
-    if not hasattr(package, "__path__") or find_spec(full) is None:
-        return None
-    return import_module(full)
+def _is_module(package: ModuleType, full: str) -> bool:
+    """Return whether a private name is that of a module, which other modules of a package ask the package for."""
+    return hasattr(package, "__path__") and find_spec(full) is not None
 
 
 def _importer(frame: FrameType | None) -> str:

@@ -35,6 +35,7 @@ def test_a_kernel_that_is_stored_needs_nothing_of_the_compiler():
 ALL = """
 import sys
 from pathlib import Path
+import detectorist.modes
 from numba.core.registry import cpu_target
 from detectorist.compilation.kernel_lists import read_list
 from detectorist.compilation.processes import find

@@ -18,9 +18,13 @@ print("BayesicFitting" in sys.modules, jwst.clean_flicker_noise.clean_flicker_no
 """
 
 
-def run(script):
+def run(script, *arguments):
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-W", "ignore", "-c", script, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
     )
     return done.stdout.splitlines()
 
@@ -114,8 +118,30 @@ def test_what_other_steps_need_is_not_loaded_and_is_there(mode):
 IMAGING = """
 import sys
 import detectorist.modes.imaging.pipeline
+from detectorist.reduction.asdf_extensions import load_extensions
+load_extensions()
+from stdatamodels.jwst.datamodels import RampModel
+RampModel((1, 2, 8, 8)).save(sys.argv[1])
+RampModel(sys.argv[1]).close()
 dear = "astropy.coordinates", "astropy.wcs", "scipy.optimize._minimize", "scipy.interpolate._interpolate"
 print([name for name in dear if name in sys.modules])
+import asdf, io
+from astropy.modeling.models import Shift
+from stdatamodels.jwst.transforms.models import Logical
+file = io.BytesIO()
+asdf.AsdfFile({"one": Shift(2.0), "two": Logical("GT", 5.0, 1.0)}).write_to(file)
+file.seek(0)
+with asdf.open(file) as read:
+    print(read["one"](1.0), type(read["two"]).__name__)
+from astropy import units
+from astropy.coordinates import Angle
+from astropy.utils.masked import Masked
+file = io.BytesIO()
+masked = Masked(Angle([1, 2] * units.deg), mask=[True, False])
+asdf.AsdfFile({"one": masked, "two": Angle(3 * units.deg)}).write_to(file)
+file.seek(0)
+with asdf.open(file) as read:
+    print(type(read["one"]).__name__, read["one"].mask.tolist(), type(read["two"]).__name__)
 from astropy.modeling.core import Model as before
 from stdatamodels.jwst.datamodels import wcs_ref_models
 print(type(wcs_ref_models.Model).__name__, isinstance(3, wcs_ref_models.Model))
@@ -128,9 +154,17 @@ print(special.poch(2, 3), special.erf(0))
 """
 
 
-def test_imaging_loads_no_wcs_and_who_uses_it_later_finds_it():
-    found = run(IMAGING)
-    assert found == ["[]", "StandIn False", "True True True", "[2.]", "24.0 0.0"]
+def test_imaging_loads_no_wcs_and_who_uses_it_later_finds_it(tmp_path):
+    found = run(IMAGING, tmp_path / "ramp.fits")
+    assert found == [
+        "[]",
+        "3.0 Logical",
+        "MaskedAngle [True, False] Angle",
+        "StandIn False",
+        "True True True",
+        "[2.]",
+        "24.0 0.0",
+    ]
 
 
 AXES = """
