@@ -11,6 +11,7 @@ import xarray as xr
 from astropy.io import fits
 
 from detectorist.modes import group_exposures, load_mode
+from detectorist.modes.lrs import mode
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -134,3 +135,14 @@ def test_a_bad_row_of_int_times_costs_that_row(segments, exposure, tmp_path):
         assert known.sum() >= 7
         np.testing.assert_allclose(np.diff(times[known][3:]), 1.0 * np.diff(times[known][3:])[0], rtol=1e-2)
     assert "INT_TIMES" in (tmp_path / "out" / "detectorist.log").read_text()
+
+
+def test_a_file_that_is_alone_is_not_looked_at(tmp_path, monkeypatch):
+    looked = []
+    monkeypatch.setattr(mode, "_is_readable", lambda path, changed_ns: looked.append(path) or path.name == "a.fits")
+    files = [tmp_path / "a.fits", tmp_path / "b.fits"]
+    for file in files:
+        file.touch()
+    assert mode.damaged_files(files[1:]) == []
+    assert not looked
+    assert mode.damaged_files(files) == files[1:]

@@ -193,7 +193,13 @@ def _series(exposures: Mapping[str, Sequence[Path]]) -> dict[str, list[Path]]:
 
 
 def damaged_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the files of a series whose headers cannot be read; none if no other would be left."""
+    """Return the files of a series whose headers cannot be read; none if no other would be left.
+
+    A file that is alone is not looked at: what its header is checked with takes a second to import, also where the run
+    has nothing to do.
+    """
+    if len(paths) < 2:
+        return []
     damaged = [path for path in paths if path.is_file() and not _is_readable(path, path.stat().st_mtime_ns)]
     return damaged if len(damaged) < len(paths) else []
 
