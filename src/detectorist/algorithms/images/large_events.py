@@ -14,6 +14,8 @@ from scipy import ndimage
 BIN_PIX, MOSTLY, LEAST_BINS = 4, 0.7, 3
 #: Width of what surrounds a region, pixel, fewest pixels that tell its level, and least step over their scatter.
 AROUND_PIX, LEAST_PIXELS, LEAST_STEP = 16, 200, 0.25
+#: Least part of a region that must be seen: what is left between sources that cover the rest is light of theirs.
+LEAST_PART = 0.25
 #: Part of an image that such regions cover where they are no exception: long ramps have jumps everywhere.
 MOST_OF_ALL = 0.5
 
@@ -58,7 +60,7 @@ def levels_of_events(image: np.ndarray, events: np.ndarray, mask: np.ndarray) ->
         about = ndimage.binary_dilation(here, iterations=AROUND_PIX) & ~events[rows, columns]
         seen = ~mask[rows, columns] & np.isfinite(image[rows, columns])
         inside, outside = (image[rows, columns][one & seen] for one in (here, about))
-        if min(inside.size, outside.size) < LEAST_PIXELS:
+        if min(inside.size, outside.size) < LEAST_PIXELS or inside.size < LEAST_PART * here.sum():
             continue
         step = float(np.median(inside) - np.median(outside))
         scatter = 1.4826 * float(np.median(np.abs(outside - np.median(outside))))

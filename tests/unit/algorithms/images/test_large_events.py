@@ -39,3 +39,13 @@ def test_levels_are_those_against_what_surrounds_a_region(rng):
     assert np.allclose(levels[events], -3, atol=0.15)
     assert not levels[~events].any()
     assert not levels_of_events(image, events, ~events).any()
+
+
+def test_light_that_is_left_between_sources_is_no_level_of_a_region(rng):
+    """As of a frame on which a mask hid all of a region but the outskirts of its sources."""
+    y, x = np.mgrid[:200, :220]
+    events = np.hypot(y - 90, x - 100) < 60
+    seen = events & (np.hypot(y - 90, x - 60) < 12)
+    assert seen.sum() > 400
+    image = rng.normal(size=y.shape) + 3 * seen
+    assert not levels_of_events(image, events, events & ~seen).any()
