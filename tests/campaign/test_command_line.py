@@ -53,7 +53,7 @@ def test_exit_codes(detectorist, write, exposures, code):
     found, out, err = detectorist("run", "campaign.toml")
     assert found == code
     assert "products in" in out
-    assert f"{len(exposures)} exposures" in err.splitlines()[0]
+    assert f" {len(exposures)} exposure" in err.splitlines()[0]
 
 
 def test_options_stand_before_or_behind_the_file(detectorist, write):
