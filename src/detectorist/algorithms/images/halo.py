@@ -36,10 +36,6 @@ LEAST_KEPT = 0.25
 #: units of its usual scatter, and the part of a box that must be usable.
 LUMP_BOXES = ((1, 9), (1, 25), (3, 9), (3, 25), (9, 9), (9, 25), (3, 75))
 LUMP_SIGMA, LEAST_SHARE = 3.0, 0.3
-#: Boxes whose scatter in a ring tells how well its light is known.
-RING_BOXES = ((3, 5), (5, 9), (9, 25), (15, 45))
-#: Square about what is not usable that has no part in it.
-WING_PIX = 5
 #: Search for point sources: running median along a row, width of a source, threshold in robust sigma.
 ROW_MEDIAN_PIX, POINT_SIGMA_PIX, POINT_CUT_SIGMA = 25, 1.0, 5.0
 N_PASSES = 3
@@ -77,8 +73,6 @@ def separate_star(
     fit_light : callable, optional
         `fit_light(image, weight, rings)` returns the light (ny, nx) that medians in rings have missed, fitted together
         with the stripes: `image` still contains the stripes, but not `rings`.
-        `estimate` has to carry stripes over from where weights are large to where they are small: the weight also
-        falls where light is uncertain.
 
     Notes
     -----
@@ -97,10 +91,7 @@ def separate_star(
         halo = rings.image(image.shape)
         weight = calm_weight(star - halo, halo, usable, noise)
         if k > 0:  # before, lumps are stripes
-            left = star - light
-            weight *= even_weight(left, usable)
-            if fit_light is not None:
-                weight *= certain_weight(left, usable, rings)
+            weight *= even_weight(star - light, usable)
         light = halo
         if fit_light is not None:
             light = halo + fit_light(image - halo, weight, rings)
@@ -140,12 +131,6 @@ class Rings(NamedTuple):
     centre: tuple[float, float]  # y, x
     radii: np.ndarray  # (n_rings,), mean distance of the pixels of each ring
     light: np.ndarray  # (n_rings,)
-
-    def numbers(self, shape: tuple[int, int]) -> np.ndarray:
-        """Return (ny, nx) the number of the ring that each pixel is nearest to."""
-        yy, xx = np.ogrid[: shape[0], : shape[1]]
-        middles = (self.radii[1:] + self.radii[:-1]) / 2
-        return np.searchsorted(middles, np.hypot(yy - self.centre[0], xx - self.centre[1]))
 
     def image(self, shape: tuple[int, int]) -> np.ndarray:
         """Return (ny, nx) the light, straight lines between the rings."""
@@ -232,35 +217,6 @@ def even_weight(residual: np.ndarray, usable: np.ndarray) -> np.ndarray:
             lumps = ndimage.maximum_filter(np.where(told, np.abs(mean), 0.0), box) / usual
             weight = np.minimum(weight, 1 / np.maximum(lumps / LUMP_SIGMA, 1) ** 2)
     return weight.astype(np.float32)
-
-
-def certain_weight(residual: np.ndarray, usable: np.ndarray, rings: Rings) -> np.ndarray:
-    """Return (ny, nx) float32, 1 in rings where the light is known, less where what is left shows that it is not.
-
-    residual : (ny, nx), what is left of the image without stripes and light.
-
-    Speckles, and lanes between spikes, are left in the light of rings, each too faint to be a lump. They are skewed:
-    lumps taken out, the rest is no fair sample of the light, and rows that cross the halo would be told from it. What
-    the means of boxes scatter more than they do in the calmest quarter of the image is noise that the pixels of a box
-    share, in the whole ring. Lanes cross many boxes, so that their errors do not average: the weight falls with the
-    square of that excess of variance, not with itself.
-    """
-    ring = rings.numbers(residual.shape)
-    usable = ndimage.minimum_filter(usable, WING_PIX)  # wings of point sources say nothing of their ring
-    filled, count = np.where(usable, residual, 0.0), usable.astype(float)
-    excess = np.ones(rings.radii.size)
-    for box in RING_BOXES:
-        share = ndimage.uniform_filter(count, box, mode="constant")
-        told = share > LEAST_SHARE
-        square = ndimage.uniform_filter(filled, box, mode="constant") ** 2 / np.maximum(share, 1e-6)
-        n_told = np.bincount(ring[told], minlength=excess.size)
-        mean = np.bincount(ring[told], square[told], minlength=excess.size) / np.maximum(n_told, 1)
-        order = np.argsort(np.where(n_told > 0, mean, np.inf))
-        calm = np.searchsorted(np.cumsum(n_told[order]), LEAST_KEPT * n_told.sum())
-        usual = np.average(mean[order[: calm + 1]], weights=np.maximum(n_told[order[: calm + 1]], 1e-9))
-        if usual > 0:
-            excess = np.maximum(excess, mean / usual)
-    return (1 / excess**2)[ring].astype(np.float32)
 
 
 def _falling(values, first, last):
