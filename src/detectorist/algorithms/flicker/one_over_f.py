@@ -99,7 +99,7 @@ def stripes_of_integrations(
 
     Notes
     -----
-    Cost: n_ints + 3 stripe estimates.
+    Cost: n_ints + 3 stripe estimates; each integration by itself, six and two fits of light.
     """
     if cube.ndim != 3 or mask.shape != cube.shape:
         raise ValueError(f"cube {cube.shape} and mask {mask.shape}: one (n_ints, ny, nx) shape is needed")
@@ -253,7 +253,7 @@ def _typical(values: np.ndarray) -> float:
 def _one_by_one(cube, mask, estimate) -> StripeStack:
     """Each image by itself: star and stripes separated by shape only."""
     estimate = partial(estimate, gap_pix=COMPANION_GAP_PIX)
-    parts = [separate_star(image, bad, _weighted(estimate)) for image, bad in zip(cube, mask, strict=True)]
+    parts = [_separate_alone(image, bad, estimate) for image, bad in zip(cube, mask, strict=True)]
     found = [part.stripes for part in parts]
     zero = np.zeros(cube.shape[1:], np.float32)
     variance = np.stack([one.variance_left() if one else zero for one in found])
@@ -261,6 +261,17 @@ def _one_by_one(cube, mask, estimate) -> StripeStack:
     measured = np.array([one is not None for one in found])
     star = np.mean([part.star for part in parts], axis=0)
     return StripeStack(stripes, variance, variance.mean(axis=0) / len(cube), star, measured)
+
+
+def _separate_alone(image, mask, estimate: partial):
+    """Separate one image in two rounds: the first tells the spectrum with which light is fitted in the second."""
+    first = separate_star(image, mask, _weighted(estimate))
+    noise = first.stripes.noise if first.stripes else None
+    fit = light_fit(noise, estimate.keywords["readout"])
+    if fit is None:
+        return first
+    second = separate_star(image, mask, _weighted(partial(estimate, noise=noise)), fit_light=fit)
+    return first if second.stripes is None else second
 
 
 def _weighted(estimate: Callable) -> Callable:

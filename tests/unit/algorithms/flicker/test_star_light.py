@@ -155,3 +155,20 @@ def test_a_spike_leaves_the_rows_beside_it_their_stripes():
         left.append(rows[np.abs(yy[:, 0]) > 15].std() * np.sqrt(3) / 0.3)
     # Of the noise of a pixel.
     assert np.mean(left) < 0.12
+
+
+def test_the_light_of_a_single_image_is_fitted_with_its_stripes():
+    """Faint light that is no function of the distance alone: rows that hold more of it have no higher stripes."""
+    left = []
+    for seed in range(5):
+        rng = np.random.default_rng([seed, 29])
+        yy, xx = np.mgrid[:240, :240] - 119.5
+        radius, angle = np.hypot(yy, xx), np.arctan2(yy, xx)
+        light = 20 / (1 + (radius / 12) ** 3) * (1 + 0.25 * np.cos(6 * angle + 1) + 0.3 * np.cos(angle + 2))
+        stripes = one_over_f(rng, 0.3, light.shape)
+        cube = (light + stripes + 0.25 * rng.standard_normal(light.shape))[None]
+        found = stripes_of_integrations(cube, np.zeros(cube.shape, bool), readout=alternating_readout(240))
+        error = stripes - found.stripes[0]
+        left.append((error[radius < 35].mean() - np.median(error[radius > 60])) / 0.3)
+    # In units of what 1/f noise adds to a pixel.
+    assert np.sqrt(np.mean(np.square(left))) < 0.09
