@@ -181,8 +181,7 @@ def _of_small_frames(images, bad, frames):
 
 def _by_flicker(images, bad, mask=None, *, readout, flat, reference, vertical, group_noise, wide_light=True):
     mean, common_bad = _mean_image(images, bad)
-    of_mean = None if group_noise is None else scale_noise(group_noise, 1 / len(images))
-    settings = {"readout": readout, "columns": vertical, "group_noise": of_mean}
+    settings = {"readout": readout, "columns": vertical, "group_noise": _of_mean(group_noise, len(images))}
     beside = {"least_own": 0.0, "unmasked_light": 0.0}
     if mask is None:
         tier = mask_sources(_flattened(mean, flat), common_bad, n_outputs=len(readout.outputs)).tier
@@ -202,19 +201,20 @@ def _by_flicker(images, bad, mask=None, *, readout, flat, reference, vertical, g
         tier, sketch, light, known = mask.astype(np.uint8), None, np.float32(0), np.zeros(mask.shape, bool)
     wide = light if np.shape(light) == mask.shape and reference_rows(images, reference) is None else None
     left_out = mask & ~known
+    references = [reference_rows(image[None], reference) for image in images]
+    told = _with_references(beside, references)
     if len(images) == 1:
-        found = estimate_flicker(mean - light, common_bad | left_out, sketch=sketch, **beside, **settings)
+        found = estimate_flicker(mean - light, common_bad | left_out, sketch=sketch, **told[0], **settings)
         parts = [_with_steps(found, mean, common_bad, flat, readout)]
     else:
         settings["group_noise"] = group_noise
-        parts = _one_by_one(images, bad, mask, left_out, light, flat, beside, settings)
+        parts = _one_by_one(images, bad, mask, left_out, light, flat, told, settings)
     parts, held = _held(parts, group_noise, readout)
-    parts = _all_levelled(parts, light, images, reference, readout)
+    parts = _all_levelled(parts, light, images.shape[1:], references, readout)
     noise = parts[0].noise
-    shape = images.shape
     return Destriped(
         horizontal=np.stack([part.pattern for part in parts]),
-        vertical=np.broadcast_to(np.stack([part.columns.astype(np.float32) for part in parts])[:, None, :], shape),
+        vertical=_on_rows([part.columns for part in parts], images.shape),
         variance_change=np.stack([part.variance_change() for part in parts]),
         mask=mask,
         outskirts=known,
@@ -227,6 +227,24 @@ def _by_flicker(images, bad, mask=None, *, readout, flat, reference, vertical, g
     )
 
 
+def _of_mean(group_noise, number):
+    return None if group_noise is None else scale_noise(group_noise, 1 / number)
+
+
+def _on_rows(columns, shape):
+    """Return offsets of columns, one set for each image, on all rows."""
+    return np.broadcast_to(np.array(columns, np.float32)[:, None, :], shape)
+
+
+def _with_references(beside, references):
+    """Return settings of `estimate_flicker` for every image, with reference pixels in crowded fields alone.
+
+    Elsewhere the pixels of the sky tell the noise of rows far better than those few do.
+    """
+    crowded = beside["unmasked_light"] > 0
+    return [{**beside, "references": one if crowded else None} for one in references]
+
+
 def _held(parts, group_noise, readout):
     """Return estimates that vary no more than noise is likely to, and whether light had to be told from it so."""
     if group_noise is None:
@@ -237,7 +255,7 @@ def _held(parts, group_noise, readout):
     return [replace(part, pattern=one) for one, part in zip(likely, parts, strict=True)], held or limited
 
 
-def _one_by_one(images, bad, mask, left_out, light, flat, beside, settings):
+def _one_by_one(images, bad, mask, left_out, light, flat, told, settings):
     """Return the noise of every image, all of one spectrum; an exposure may have many."""
     readout = settings["readout"]
 
@@ -246,10 +264,10 @@ def _one_by_one(images, bad, mask, left_out, light, flat, beside, settings):
             yield _without_flat_sky(image, flat, one_bad | mask), one_bad
 
     noise = pool_noise([estimate_noise(one - light, one_bad | left_out, readout=readout) for one, one_bad in ready()])
-    noise = hold_own_noise(limit_noise(noise, settings["group_noise"], readout), readout, beside["least_own"])
+    noise = hold_own_noise(limit_noise(noise, settings["group_noise"], readout), readout, told[0]["least_own"])
     parts = []
-    for one, one_bad in ready():
-        found = estimate_flicker(one - light, one_bad | left_out, noise=noise, **beside, **settings)
+    for (one, one_bad), known in zip(ready(), told, strict=True):
+        found = estimate_flicker(one - light, one_bad | left_out, noise=noise, **known, **settings)
         parts.append(_with_steps(found, one, one_bad, flat, readout))
     return parts
 
@@ -268,9 +286,8 @@ def _is_dark(light, shape, white):
     return light < darkest_level(light) + np.float32(FAINT * np.sqrt(white))
 
 
-def _all_levelled(parts, light, images, reference, readout):
-    dark = _is_dark(light, images.shape[1:], parts[0].noise.white)
-    references = [reference_rows(image[None], reference) for image in images]
+def _all_levelled(parts, light, shape, references, readout):
+    dark = _is_dark(light, shape, parts[0].noise.white)
     return [_levelled(part, dark, one, readout) for part, one in zip(parts, references, strict=True)]
 
 

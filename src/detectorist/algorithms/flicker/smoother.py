@@ -22,7 +22,10 @@ from typing import NamedTuple
 import numpy as np
 
 from detectorist.algorithms.flicker.column_offsets import column_offsets
+from detectorist.algorithms.flicker.levels_of_outputs import levels_of_outputs
 from detectorist.algorithms.flicker.readout import Blocks, Readout, alternating_readout
+from detectorist.algorithms.flicker.reference_blocks import noise_beside_clumps, with_references
+from detectorist.algorithms.flicker.reference_rows import ReferenceRows
 from detectorist.algorithms.flicker.spectrum import (
     FlickerNoise,
     fast_variance,
@@ -50,8 +53,6 @@ __all__ = [
 MIN_PIXELS = 500
 #: Standard deviation of a Gaussian in units of its median absolute deviation.
 MAD_TO_SIGMA = 1.4826
-#: Pixels on either side of a border of two outputs from which the step between them is measured.
-STEP_PIX = 32
 #: Rows from which the noise of a pixel is measured, or more: a frame has thousands.
 NOISE_ROWS = 64
 #: Pixels averaged before the smoother for a sketch, and for the variance: they change little within so many.
@@ -124,6 +125,7 @@ def estimate_flicker(
     least_own: float = 0.0,
     unmasked_light: float = 0.0,
     group_noise: FlickerNoise | None = None,
+    references: ReferenceRows | None = None,
 ) -> Flicker:
     """Estimate 1/f noise and its uncertainty.
 
@@ -153,6 +155,8 @@ def estimate_flicker(
     group_noise : FlickerNoise, optional
         Spectrum of the image's noise as its groups tell it, which takes the place of that of the image where light
         makes this look much stronger (`spectrum.limit_noise`).
+    references : ReferenceRows, optional
+        Reference pixels beside the rows, which tell the noise as well, and its spectrum where there is light in clumps.
 
     Returns
     -------
@@ -181,19 +185,17 @@ def estimate_flicker(
     means, counts = blocks.average(image, usable, offsets, expected, clip)
     light = _gradient_light(means, counts, blocks)
     noise = noise or hold_own_noise(_fit(means - light, counts, blocks, group_noise), readout, least_own)
+    noise = noise_beside_clumps(noise, group_noise, unmasked_light, blocks, references)
     uncertain = replace(noise, white=noise.white + unmasked_light)
-    time_line = _noise_of_blocks(means - light, counts, blocks, uncertain)
+    time_line, counts = _noise_of_blocks(means - light, counts, blocks, uncertain, references)
     expected = blocks.paint(time_line + light.T, straight=True)
     column_variance = np.zeros(image.shape[1])
     if columns:
         offsets, column_variance = column_offsets(
             image, usable, offsets, expected, level=level, white=white, clip=clip, readout=readout
         )
-    pattern = blocks.paint(time_line, straight=True)
-    # What is under masks is known less well and must not move the sky.
-    pattern -= np.float32(pattern.mean(dtype=float, where=usable))
     return Flicker(
-        pattern=pattern,
+        pattern=_about_used(blocks.paint(time_line, straight=True), usable),
         variance=_posterior_variance(counts, blocks, uncertain),
         used=usable,
         fast_variance=fast_variance(image, usable, offsets, expected, clip, noise, readout),
@@ -203,6 +205,11 @@ def estimate_flicker(
         level=level,
         unmasked_light=unmasked_light,
     )
+
+
+def _about_used(pattern, usable):
+    """Return a pattern about its mean in used pixels: what is known less well, under masks, must not move the sky."""
+    return pattern - np.float32(pattern.mean(dtype=float, where=usable))
 
 
 class Sketch(NamedTuple):
@@ -248,7 +255,7 @@ def _sketch(image, usable, white, clip, readout, noise, columns, earlier=None, g
     means, counts = blocks.average(image, usable, offsets, expected, clip)
     light = _gradient_light(means, counts, blocks)
     noise = noise or _fit(means - light, counts, blocks, group_noise)
-    time_line = _noise_of_blocks(means - light, counts, blocks, noise)
+    time_line, _ = _noise_of_blocks(means - light, counts, blocks, noise)
     expected = blocks.paint(time_line + light.T, straight=True)
     if columns:
         offsets, _ = column_offsets(
@@ -349,10 +356,13 @@ def _centred(values, weight):
     return values - (weight * values).sum(axis=1, keepdims=True) / np.maximum(weight.sum(axis=1, keepdims=True), 1)
 
 
-def _noise_of_blocks(means, counts, blocks, noise):
-    """Return levels of the outputs and 1/f noise together, (n_steps, n_outputs)."""
-    levels = _output_levels(means, counts, blocks, noise).astype(np.float32)
-    return smooth_blocks(means - levels[:, None], counts, blocks, noise, want_variance=False)[0] + levels
+def _noise_of_blocks(means, counts, blocks, noise, references=None):
+    """Return levels of the outputs and 1/f noise together, (n_steps, n_outputs), and how many pixels told it."""
+    levels = levels_of_outputs(means, counts, blocks, noise).astype(np.float32)
+    if references is not None:
+        means, counts = with_references(means, counts, blocks, noise, references)
+    found, _ = smooth_blocks(means - levels[:, None], counts, blocks, noise, want_variance=False)
+    return found + levels, counts
 
 
 def _posterior_variance(counts, blocks, noise):
@@ -364,38 +374,6 @@ def _posterior_variance(counts, blocks, noise):
         blocks = Blocks(blocks.readout, blocks.n_rows, block_pix=VARIANCE_BLOCK_PIX)
     _, spread = smooth_blocks(np.zeros(counts.shape, np.float32), counts, blocks, noise, want_variance=True)
     return blocks.paint(spread, straight=False)
-
-
-def _output_levels(means, counts, blocks, noise):
-    """Return levels of the outputs (n_outputs,), mean zero, as far as they are more than 1/f noise makes.
-
-    Without reference pixels every output keeps a drift of its own, which no variogram shows. Light is continuous
-    where two outputs meet, a level is not; only what the steps there exceed the mean of 1/f noise by is taken.
-    """
-    steps = np.array([_step(means, counts, blocks, k) for k in range(len(means) - 1)])
-    if not steps.any():
-        return np.zeros(len(means))
-    duration = blocks.n_rows * blocks.row_pix / noise.scales_pix
-    chance = 2.0 * float((noise.own * 2 / duration * (1 - (1 - np.exp(-duration)) / duration)).sum())
-    levels = np.r_[0.0, np.cumsum(steps * max(1.0 - chance / np.mean(steps**2), 0.0))]
-    return levels - levels.mean()
-
-
-def _step(means, counts, blocks, k):
-    """Return how much higher output k + 1 is than output k where they meet, from rows that show both sides."""
-    n = min(STEP_PIX // blocks.block_pix, blocks.per_row)
-    total, number = [], []
-    for output, right_edge in ((k, True), (k + 1, False)):
-        at_end = (blocks.readout.outputs[output][2] > 0) == right_edge
-        near = slice(-n, None) if at_end else slice(n)
-        pixels = counts[output].reshape(blocks.n_rows, -1)[:, near].astype(float)
-        total.append((pixels * means[output].reshape(blocks.n_rows, -1)[:, near]).sum(axis=1))
-        number.append(pixels.sum(axis=1))
-    both = (number[0] > 0) & (number[1] > 0)
-    if not both.any():
-        return 0.0
-    difference = total[1][both] / number[1][both] - total[0][both] / number[0][both]
-    return float(np.average(difference, weights=1 / (1 / number[0][both] + 1 / number[1][both])))
 
 
 def smooth_blocks(
@@ -413,7 +391,7 @@ def smooth_blocks(
     kept = (noise.common > 0) | (noise.own > 0)
     if not kept.any():
         return np.zeros(means.T.shape, np.float32), np.zeros(means.T.shape, np.float32)
-    white = np.where(counts > 0, noise.white / np.maximum(counts, 1), 0.0)
+    white = np.where(counts > 0, noise.white / np.where(counts > 0, counts, 1), 0.0)
     data = (means, white) if noise.own.any() else _of_all_outputs(means, white)
     n = len(data[0])
     found = smooth(

@@ -1,10 +1,13 @@
 """1/f noise on the readout time line: the smoother, its noise model, its uncertainty."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from detectorist.algorithms.flicker import smoother
+from detectorist.algorithms.flicker.levels_of_outputs import levels_of_outputs
 from detectorist.errors import ParameterError, TooFewPixels
 
 WIDTH, OVERHEAD = 64, 12
@@ -251,6 +254,24 @@ def test_a_step_that_is_light_is_not_taken_for_a_level(rng):
     clean = smoother.estimate_flicker(image, light > 0, readout=readout, columns=False)
     lit = smoother.estimate_flicker(image + light, light > 0, readout=readout, columns=False)
     assert_array_equal(lit.pattern, clean.pattern)
+
+
+def test_steps_that_unknown_light_makes_are_not_taken_for_levels(rng):
+    """Where faint stars are crowded, as many as happen to stand beside a border make its step."""
+    readout = smoother.alternating_readout(4 * WIDTH, 4)
+    blocks = smoother.Blocks(readout, 256)
+    usable, offsets, unknown = np.ones((256, 4 * WIDTH), bool), np.zeros(4 * WIDTH), np.zeros((0, 0), np.float32)
+    pixels = smoother.FlickerNoise(0.002**2, np.array([10.0]), np.array([0.0]), np.array([0.0]))
+    clumps = replace(pixels, white=0.002**2 + 0.02**2 * 8**2)
+    levels = {"pixels": [], "clumps": []}
+    for _ in range(20):
+        light = 0.02 * np.repeat(np.repeat(rng.normal(size=(32, 32)), 8, axis=0), 8, axis=1)
+        image = (light + 0.002 * rng.normal(size=light.shape)).astype(np.float32)
+        told = blocks.average(image, usable, offsets, unknown, 1.0)
+        levels["pixels"].append(levels_of_outputs(*told, blocks, pixels))
+        levels["clumps"].append(levels_of_outputs(*told, blocks, clumps))
+    taken = {name: float(np.std(values)) for name, values in levels.items()}
+    assert taken["clumps"] < 0.5 * taken["pixels"], taken
 
 
 def test_noise_spectrum_is_recovered(rng):
