@@ -125,7 +125,8 @@ CHECKS = (
     Check(
         "spikes_ppm",
         "{value:.0f} in a million values are brighter than in the other integrations by 8 sigma and carry no flag (up "
-        "to {high:g} is usual): cosmic rays are left. Switch rate_int_outliers on",
+        "to {high:g} is usual): cosmic rays are left. Run with --outliers (rate_int_outliers in a recipe or in "
+        "run_obs)",
         high=200.0,
     ),
     Check(
