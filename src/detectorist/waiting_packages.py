@@ -1,9 +1,10 @@
 """Packages of and below the standard pipeline that load when they are first used, not when a step is imported.
 
 Steps import what other steps, other instruments or other users of a library need: a second of CPU time in every
-process. A package that waits can be imported, and modules of it; its own code runs when anything else of it is asked
-for. `from package import name` asks at once: so a name may be had from the module of the package that defines it, and
-modules that are known to use what they take only in calls get stand-ins, which load the package when they are used.
+process. A package that waits can be imported; its own code runs when anything of it is asked for, or a module of it is
+imported: which may ask for its package while it runs, and the package for it. Only packages wait whose modules nobody
+loads in a usual run, and none that waits is part of another. `from package import name` asks at once: modules that are
+known to use what they take only in calls get stand-ins, which load the package when they are used.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.util import find_spec
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -27,23 +27,8 @@ WAITING = frozenset(
         "stcal.jump.jump",
         # for all of numpy's own attributes, which scipy copies
         "numpy.f2py",
-        "numpy.polynomial",
         "numpy.testing",
-        # for functions of which our steps call none, or a single one
-        "astropy.stats",
-        "scipy.interpolate",
-        "scipy.optimize",
-        "scipy.special",
-        # for names of flags, and for the classes of reference files with a WCS
-        "astropy.modeling",
-        "astropy.modeling.core",
-        "astropy.modeling.models",
-        "astropy.nddata",
-        "gwcs",
-        "stdatamodels.jwst.transforms",
-        # for association files
-        "jsonschema",
-        # for the step of NIRSpec, and its WCS
+        # for the step of NIRSpec
         "jwst.picture_frame.picture_frame",
         # for contexts under construction
         "crds.bestrefs",
@@ -57,30 +42,13 @@ WAITING = frozenset(
     }
 )
 
-#: {name that is had without its package: the module that has it, and does not load the package}.
-ELSEWHERE = {
-    "scipy.interpolate.BSpline": "scipy.interpolate._bsplines",
-    "scipy.interpolate.make_interp_spline": "scipy.interpolate._bsplines",
-    "scipy.optimize.nnls": "scipy.optimize._nnls",
-}
-
-#: Modules that are had without their package; those with private names all are.
-MODULES = {"stdatamodels.jwst.transforms.extensions"}
-
 #: {module: packages whose functions and classes it calls, or tells instances of, only within functions}.
 STAND_INS = {
     "crds": {"crds.bestrefs"},
-    "gwcs.converters.selector": {"astropy.modeling.core"},
-    "jwst.emicorr.emicorr": {"astropy.stats"},
     "jwst.jump.jump_step": {"stcal.jump.jump"},
-    "jwst.refpix.irs2_subtract_reference": {"astropy.stats"},
     "jwst.picture_frame.picture_frame_step": {"jwst.picture_frame.picture_frame"},
     "matplotlib.projections": {"mpl_toolkits.mplot3d"},
-    "scipy.fft._fftlog_backend": {"scipy.special"},
-    "scipy.interpolate._bsplines": {"scipy.optimize", "scipy.special"},
     "stcal.ramp_fitting.likely_fit": {"stcal.jump.jump"},
-    "stdatamodels.jwst.datamodels.wcs_ref_models": {"astropy.modeling.core"},
-    "stdatamodels.jwst.transforms.converters.jwst_models": {"astropy.modeling"},
 }
 
 #: What is asked of a class before it is used: matplotlib registers its axes under their names.
@@ -105,9 +73,7 @@ class LoadedOnUse(ModuleType):
             raise AttributeError(name)
         if _waits(self):
             full = f"{self.__name__}.{name}"
-            if full in ELSEWHERE:
-                return getattr(import_module(ELSEWHERE[full]), name)
-            if full in WAITING or full in MODULES or (name.startswith("_") and _is_module(self, full)):
+            if full in WAITING:
                 return import_module(full)
             if name != "__all__" and self.__name__ in STAND_INS.get(_importer(sys._getframe(1)), ()):
                 return StandIn(self, name)
@@ -165,11 +131,6 @@ def _waits(module: ModuleType) -> bool:
     return type(module) is LoadedOnUse and module.__name__ not in _STARTED
 
 
-def _is_module(package: ModuleType, full: str) -> bool:
-    """Return whether a private name is that of a module, which other modules of a package ask the package for."""
-    return hasattr(package, "__path__") and find_spec(full) is not None
-
-
 def _importer(frame: FrameType | None) -> str:
     """Return the name of the module that asks for something, which Python's import may ask for in its place."""
     while frame is not None:
@@ -195,11 +156,43 @@ class _Deferring(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the spec of a package that waits; None for all others."""
+        """Return the spec of a package that waits, or of a module that its package has just imported; else None."""
+        if fullname not in WAITING and _needs_its_package(fullname):
+            load(sys.modules[fullname.rpartition(".")[0]])
+            return _spec_of_imported(fullname)
         spec = PathFinder.find_spec(fullname, path, target) if fullname in WAITING else None
         if spec is not None and spec.loader is not None:
             spec.loader = _WaitingLoader(spec.loader)
         return spec
+
+
+def _needs_its_package(fullname: str) -> bool:
+    """Return whether the package of a module waits and must be loaded before it: it may import the module itself.
+
+    A module that asks for its package while it runs would otherwise be asked for by the package, half loaded.
+    """
+    return is_waiting(fullname.rpartition(".")[0])
+
+
+def _spec_of_imported(fullname: str) -> ModuleSpec | None:
+    """Return a spec that gives the module which is there already; None where there is none."""
+    module = sys.modules.get(fullname)
+    return None if module is None else ModuleSpec(fullname, _ImportedLoader(module))
+
+
+class _ImportedLoader(Loader):
+    """Gives a module that has been imported while it was looked for, as it is."""
+
+    def __init__(self, module: ModuleType):
+        self._module, self._spec = module, module.__spec__
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Return the module that is there."""
+        return self._module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Give the module its own spec back, which Python has replaced; its code has run."""
+        module.__spec__ = self._spec
 
 
 class _WaitingLoader(Loader):

@@ -99,12 +99,9 @@ import detectorist.modes.{mode}.pipeline
 import matplotlib.figure
 dear = "mpl_toolkits.mplot3d.axes3d", "scipy.stats._stats_py", "numpy.f2py.f2py2e", "crds.certify", "skimage.feature"
 print([name for name in dear if name in sys.modules])
-from detectorist.waiting_packages import ELSEWHERE, STAND_INS, WAITING
+from detectorist.waiting_packages import STAND_INS, WAITING
 from importlib import import_module
 print([name for name in WAITING for known in [import_module(name)] if not any(vars(known).values())])
-for name, where in ELSEWHERE.items():
-    package, _, one = name.rpartition(".")
-    assert getattr(import_module(where), one) is getattr(import_module(package), one), name
 used = [(module, package) for module, packages in STAND_INS.items() for package in packages]
 print(all(package in WAITING for _, package in used))
 """
@@ -123,8 +120,6 @@ load_extensions()
 from stdatamodels.jwst.datamodels import RampModel
 RampModel((1, 2, 8, 8)).save(sys.argv[1])
 RampModel(sys.argv[1]).close()
-dear = "astropy.coordinates", "astropy.wcs", "scipy.optimize._minimize", "scipy.interpolate._interpolate"
-print([name for name in dear if name in sys.modules])
 import asdf, io
 from astropy.modeling.models import Shift
 from stdatamodels.jwst.transforms.models import Logical
@@ -142,29 +137,42 @@ asdf.AsdfFile({"one": masked, "two": Angle(3 * units.deg)}).write_to(file)
 file.seek(0)
 with asdf.open(file) as read:
     print(type(read["one"]).__name__, read["one"].mask.tolist(), type(read["two"]).__name__)
-from astropy.modeling.core import Model as before
-from stdatamodels.jwst.datamodels import wcs_ref_models
-print(type(wcs_ref_models.Model).__name__, isinstance(3, wcs_ref_models.Model))
-from astropy.modeling import models
-print(isinstance(models.Const1D(1), wcs_ref_models.Model), isinstance(before, type), issubclass(models.Const1D, before))
-from scipy.optimize import minimize
-print(minimize(lambda x: (x[0] - 2) ** 2, [0.0]).x.round(3))
-from scipy import special
-print(special.poch(2, 3), special.erf(0))
 """
 
 
-def test_imaging_loads_no_wcs_and_who_uses_it_later_finds_it(tmp_path):
-    found = run(IMAGING, tmp_path / "ramp.fits")
-    assert found == [
-        "[]",
-        "3.0 Logical",
-        "MaskedAngle [True, False] Angle",
-        "StandIn False",
-        "True True True",
-        "[2.]",
-        "24.0 0.0",
-    ]
+def test_asdf_stores_classes_that_nobody_had_when_its_extensions_were_loaded(tmp_path):
+    assert run(IMAGING, tmp_path / "ramp.fits") == ["3.0 Logical", "MaskedAngle [True, False] Angle"]
+
+
+MODULES = """
+from detectorist.waiting_packages import WAITING, defer_replaced_packages, is_waiting
+defer_replaced_packages()
+import scipy.stats
+print(is_waiting("scipy.stats"), [one for one in WAITING if one.rpartition(".")[0] in WAITING])
+import scipy.stats.distributions as first
+import scipy.signal.windows
+print(first is scipy.stats.distributions, first.norm is scipy.stats.norm, first.__spec__.loader is first.__loader__)
+print(is_waiting("scipy.stats"), is_waiting("scipy.signal"), scipy.signal.windows.hann(3).tolist())
+"""
+
+
+def test_a_module_of_a_package_that_waits_loads_the_package_first():
+    assert run(MODULES) == ["True []", "True True True", "False False [0.0, 1.0, 0.0]"]
+
+
+OTHERS = """
+import detectorist.modes.{mode}.pipeline
+import numpy.polynomial.polynomial, scipy.optimize._lsq.trf, gwcs.spectroscopy, stdatamodels.jwst.transforms.models
+from jwst.pipeline import Detector1Pipeline, Image3Pipeline
+from astropy.modeling.fitting import LevMarLSQFitter
+from photutils.segmentation import SourceCatalog
+print("imported")
+"""
+
+
+@pytest.mark.parametrize("mode", ["lrs", "imaging", "coron"])
+def test_what_others_import_after_ours_is_imported_as_ever(mode):
+    assert run(OTHERS.format(mode=mode)) == ["imported"]
 
 
 AXES = """
