@@ -11,6 +11,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 from detectorist.errors import ReferenceMissing
@@ -45,6 +46,12 @@ class ReferenceSource:
     def has_pipeline_parameters(self) -> bool:
         """Whether `pars-*` files, which STScI tunes per mode, are there; elsewhere stock defaults apply."""
         return self.name == "crds"
+
+
+def comes_from_crds(error: BaseException) -> bool:
+    """Return whether an error, or an end of the process, was raised within crds."""
+    frames = walk_tb(error.__traceback__)
+    return any(str(frame.f_globals.get("__name__")).partition(".")[0] == "crds" for frame, _ in frames)
 
 
 def without_crds(error: BaseException) -> ReferenceMissing:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from detectorist.crds_source import THREE_WAYS, use_references, without_crds
+from detectorist.crds_source import THREE_WAYS, comes_from_crds, use_references, without_crds
 from detectorist.errors import ReferenceMissing
 
 
@@ -48,3 +48,14 @@ def test_crds_that_cannot_be_reached_is_said_with_server_and_cache(monkeypatch, 
     assert "CRDS_PATH, which is not set" in str(without_crds(error))
     monkeypatch.delenv("CRDS_SERVER_URL")
     assert str(without_crds(error)) == THREE_WAYS
+
+
+def test_only_what_is_raised_within_crds_comes_from_it():
+    within: dict = {"__name__": "crds.core.log"}
+    exec("def fatal_error(): raise SystemExit(-1)", within)
+    with pytest.raises(SystemExit) as of_crds:
+        within["fatal_error"]()
+    with pytest.raises(SystemExit) as of_others:
+        raise SystemExit(1)
+    assert comes_from_crds(of_crds.value)
+    assert not comes_from_crds(of_others.value)

@@ -17,7 +17,7 @@ from jwst.stpipe import Step
 from stpipe.exceptions import ValidationError
 
 from detectorist.atomic_files import require_no_link, whole_file, writing
-from detectorist.crds_source import THREE_WAYS, ReferenceSource, without_crds
+from detectorist.crds_source import THREE_WAYS, ReferenceSource, comes_from_crds, without_crds
 from detectorist.errors import DetectoristError, OutputError, ParameterError, ReferenceMissing
 from detectorist.modes.job import Job, Progress
 from detectorist.reduction import content_keys
@@ -124,6 +124,8 @@ def references_in_words(source: ReferenceSource) -> Iterator[None]:
     try:
         yield
     except (SystemExit, CrdsError) as error:
+        if not comes_from_crds(error):
+            raise
         if source.name == "none":
             raise ReferenceMissing(THREE_WAYS) from error
         if source.name == "crds":
