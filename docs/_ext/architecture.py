@@ -11,7 +11,7 @@ TABLE = Path(__file__).parents[2] / "tests" / "architecture" / "test_imports.py"
 #: Small modules that every room may use; drawn as one box.
 BASE = (
     *("errors", "parameters", "detectors", "product_names", "crds_source", "entry_points", "times", "cache_folders"),
-    *("interruption", "waiting_packages", "stored_code"),
+    *("interruption", "import_hooks", "waiting_packages", "stored_code"),
 )
 #: Tables of the test that the picture is drawn from, in their order.
 TABLES = ("FACTS", "BELOW_STEPS", "ALLOWED")

@@ -8,28 +8,32 @@ of others are read as before: theirs may need what numba loads, or what extends 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
+from detectorist.import_hooks import ExecutingFinder, ask_first
+
 #: The module of numba that reads stored code.
 READER = "numba.core.caching"
+#: Its methods of which reading consists, besides loading the compiler's registries.
+PARTS = ("_guard_against_spurious_io_errors", "_load_overload")
 
 
 def read_without_compiler() -> None:
     """Have stored kernels of this package read so, whenever numba is imported. It may be said more than once."""
     if READER in sys.modules:
         _change(sys.modules[READER])
-    elif not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Finder())
+    else:
+        ask_first(_Finder({READER}, _run_and_change))
 
 
 def _change(reader: Any) -> None:
-    """Change how numba reads stored code of this package; with a numba that has no such method nothing is changed."""
-    usual = getattr(getattr(reader, "Cache", None), "load_overload", None)
-    if usual is None or hasattr(usual, "usual"):
+    """Change how numba reads stored code of this package; with a numba that reads it otherwise nothing is changed."""
+    cache = getattr(reader, "Cache", None)
+    if not all(hasattr(cache, name) for name in ("load_overload", *PARTS)):
+        return
+    usual = reader.Cache.load_overload
+    if hasattr(usual, "usual"):
         return
 
     def load_overload(self: Any, sig: Any, target_context: Any) -> Any:
@@ -46,32 +50,12 @@ def _change(reader: Any) -> None:
     reader.Cache.load_overload = load_overload
 
 
-class _Finder(MetaPathFinder):
+class _Finder(ExecutingFinder):
     """Finds the module of numba that reads stored code."""
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """Return its spec; None for all other modules."""
-        spec = PathFinder.find_spec(fullname, path, target) if fullname == READER else None
-        if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader)
-        return spec
 
-
-class _Loader(Loader):
-    """Loads the module and changes it."""
-
-    def __init__(self, loader: Loader):
-        self._loader = loader
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """Return what the true loader makes."""
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Run the code of the module, with its true loader, and change it."""
-        assert module.__spec__ is not None
-        module.__spec__.loader = module.__loader__ = self._loader
-        self._loader.exec_module(module)
-        _change(module)
+def _run_and_change(reader: ModuleType) -> None:
+    assert reader.__spec__ is not None
+    assert reader.__spec__.loader is not None
+    reader.__spec__.loader.exec_module(reader)
+    _change(reader)

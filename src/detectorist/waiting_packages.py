@@ -13,10 +13,12 @@ import sys
 import threading
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec
 from types import FrameType, ModuleType
 from typing import Any
+
+from detectorist.import_hooks import ExecutingFinder, ask_first
 
 #: Packages and modules that wait.
 WAITING = frozenset(
@@ -146,11 +148,10 @@ def defer_replaced_packages() -> None:
 
     It may be told before or after they are asked for the first time, and more than once.
     """
-    if not any(isinstance(finder, _Deferring) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Deferring())
+    ask_first(_Deferring(WAITING, _let_wait))
 
 
-class _Deferring(MetaPathFinder):
+class _Deferring(ExecutingFinder):
     """Finds the packages of WAITING, and has them load on first use: whoever imports them, and whenever."""
 
     def find_spec(
@@ -160,10 +161,7 @@ class _Deferring(MetaPathFinder):
         if fullname not in WAITING and _needs_its_package(fullname):
             load(sys.modules[fullname.rpartition(".")[0]])
             return _spec_of_imported(fullname)
-        spec = PathFinder.find_spec(fullname, path, target) if fullname in WAITING else None
-        if spec is not None and spec.loader is not None:
-            spec.loader = _WaitingLoader(spec.loader)
-        return spec
+        return super().find_spec(fullname, path, target)
 
 
 def _needs_its_package(fullname: str) -> bool:
@@ -195,18 +193,5 @@ class _ImportedLoader(Loader):
         module.__spec__ = self._spec
 
 
-class _WaitingLoader(Loader):
-    """Makes a module that is loaded when something of it is asked for."""
-
-    def __init__(self, loader: Loader):
-        self._loader = loader
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """Return what the true loader makes."""
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Let the module wait, with its true loader."""
-        assert module.__spec__ is not None
-        module.__spec__.loader = module.__loader__ = self._loader
-        module.__class__ = LoadedOnUse
+def _let_wait(module: ModuleType) -> None:
+    module.__class__ = LoadedOnUse

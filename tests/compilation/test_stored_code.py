@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from detectorist import stored_code
 from detectorist.modes import MODES, load_mode
 from detectorist.stored_code import read_without_compiler
 
@@ -19,6 +21,7 @@ def run(script, *arguments):
 
 ONE = """
 import sys
+from types import SimpleNamespace
 import numpy as np
 from detectorist.algorithms import _selection_nb as kernels
 values = np.arange(9.0)[::-1].copy()
@@ -34,6 +37,7 @@ def test_a_kernel_that_is_stored_needs_nothing_of_the_compiler():
 
 ALL = """
 import sys
+from types import SimpleNamespace
 from pathlib import Path
 import detectorist.modes
 from numba.core.registry import cpu_target
@@ -63,6 +67,7 @@ def test_all_symbols_of_stored_kernels_are_found(mode):
 
 OTHERS = """
 import sys
+from types import SimpleNamespace
 import numpy as np
 import detectorist.algorithms
 from detectorist.stored_code import read_without_compiler
@@ -90,3 +95,13 @@ def test_it_may_be_said_again_after_numba_was_imported():
     read_without_compiler()
     assert Cache.load_overload is changed
     assert not hasattr(changed.usual, "usual")
+
+
+def test_a_numba_that_reads_otherwise_stays_as_it_is():
+    class Cache:
+        def load_overload(self, sig, target_context):
+            return None
+
+    before = Cache.load_overload
+    stored_code._change(SimpleNamespace(Cache=Cache))
+    assert Cache.load_overload is before
