@@ -9,7 +9,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from importlib import resources
-from importlib.metadata import distribution
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -298,9 +297,10 @@ def _text(name: str) -> Markup:
 
 
 def bokeh_script() -> str:
-    """Return bokeh's script, to be included in the page: read from its file, since bokeh takes long to import."""
-    file = Path(str(distribution("bokeh").locate_file("bokeh/server/static/js/bokeh.min.js")))
-    return f'{file.read_text(encoding="utf-8")}\nBokeh.set_log_level("info");'
+    """Return bokeh's script, to be included in the page."""
+    from bokeh.resources import Resources
+
+    return "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)
 
 
 def packed(text: str) -> str:
