@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from detectorist.algorithms.flicker.readout import Blocks
-from detectorist.algorithms.flicker.spectrum import FlickerNoise
+from detectorist.algorithms.flicker.spectrum import FlickerNoise, covariance_of_means
 
 #: Pixels on either side of a border of two outputs from which the step between them is measured.
 STEP_PIX = 32
@@ -22,8 +22,8 @@ def levels_of_outputs(means: np.ndarray, counts: np.ndarray, blocks: Blocks, noi
     steps, pixels = np.array(found).reshape(-1, 2).T
     if not steps.any():
         return np.zeros(len(means))
-    duration = blocks.n_rows * blocks.row_pix / noise.scales_pix
-    chance = 2.0 * float((noise.own * 2 / duration * (1 - (1 - np.exp(-duration)) / duration)).sum())
+    duration_pix = blocks.n_rows * blocks.row_pix
+    chance = 2.0 * float(covariance_of_means(np.zeros(1), duration_pix, noise.own, noise.scales_pix)[0])
     chance += noise.white * float(np.mean(1 / pixels[pixels > 0]))
     levels = np.r_[0.0, np.cumsum(steps * max(1.0 - chance / np.mean(steps**2), 0.0))]
     return levels - levels.mean()

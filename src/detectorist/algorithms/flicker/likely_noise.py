@@ -14,7 +14,7 @@ import numpy as np
 from scipy import fft
 
 from detectorist.algorithms.flicker.readout import Readout
-from detectorist.algorithms.flicker.spectrum import FlickerNoise
+from detectorist.algorithms.flicker.spectrum import FlickerNoise, covariance_of_means
 
 #: By how much the variance of an octave may exceed that of the noise: up to twice, what is subtracted too much is less
 #: than the noise was, and neither weights of the fit nor shapes of spectra are known exactly. And by how many standard
@@ -53,12 +53,8 @@ def hold_to_likely(pattern: np.ndarray, noise: FlickerNoise, readout: Readout) -
 def row_spectrum(noise: FlickerNoise, readout: Readout, n_rows: int) -> np.ndarray:
     """Return the variance of the waves of an orthonormal cosine transform of an output's rows, (n_rows,)."""
     row_pix = readout.width + readout.overhead_pix
-    lags = np.arange(n_rows) * row_pix
-    covariance = np.zeros(n_rows)
-    for variance, scale in zip(noise.common + noise.own, noise.scales_pix, strict=True):
-        u = readout.width / scale
-        covariance[0] += variance * 2 * (u - 1 + np.exp(-u)) / u**2
-        covariance[1:] += variance * np.exp(u - lags[1:] / scale) * (1 - np.exp(-u)) ** 2 / u**2
+    apart = np.arange(n_rows) * float(row_pix)
+    covariance = covariance_of_means(apart, readout.width, noise.common + noise.own, noise.scales_pix)
     tapered = covariance * (1 - np.arange(n_rows) / n_rows)
     return np.maximum(fft.dct(np.r_[tapered, 0.0], type=1)[:-1], 0.0)
 

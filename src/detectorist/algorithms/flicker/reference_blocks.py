@@ -14,7 +14,7 @@ import numpy as np
 
 from detectorist.algorithms.flicker.readout import Blocks
 from detectorist.algorithms.flicker.reference_rows import ReferenceRows
-from detectorist.algorithms.flicker.spectrum import FlickerNoise, fit_noise
+from detectorist.algorithms.flicker.spectrum import FlickerNoise, fit_noise, row_variance
 from detectorist.errors import TooFewPixels
 
 #: Fewest rows in which both reference pixels and others are seen.
@@ -138,6 +138,5 @@ def _compared(values, usable, means, counts, blocks, noise):
 def _within_rows(blocks, noise):
     """Return the variance of the first block of a row about the row's mean by 1/f noise."""
     rows = blocks.readout.width / noise.scales_pix
-    of_mean = 2 * (rows - 1 + np.exp(-rows)) / rows**2
-    shared = (1 - np.exp(-rows)) / rows
-    return float(((noise.common + noise.own) * (1 + of_mean - 2 * shared)).sum())
+    shared = (1 - np.exp(-rows)) / rows  # of the first pixel and the mean
+    return float(((noise.common + noise.own) * (1 - 2 * shared)).sum()) + row_variance(noise, blocks.readout)

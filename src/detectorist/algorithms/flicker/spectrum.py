@@ -83,8 +83,22 @@ def limit_noise(noise: FlickerNoise, group_noise: FlickerNoise | None, readout: 
 
 def row_variance(noise: FlickerNoise, readout: Readout) -> float:
     """Return the variance of the mean of an output's row."""
-    u = readout.width / noise.scales_pix
-    return float(((noise.common + noise.own) * 2 * (u - 1 + np.exp(-u)) / u**2).sum())
+    return float(covariance_of_means(np.zeros(1), readout.width, noise.common + noise.own, noise.scales_pix)[0])
+
+
+def covariance_of_means(apart: np.ndarray, length: float, variances: np.ndarray, scales_pix: np.ndarray) -> np.ndarray:
+    """Return the covariance of means over `length` pixels of Ornstein-Uhlenbeck processes that begin `apart` in time.
+
+    apart : of any shape, pixels; 0, or a length or more. variances, scales_pix : (n_processes,).
+    """
+    covariance = np.zeros_like(apart)
+    for variance, scale in zip(variances, scales_pix, strict=True):
+        u = length / scale
+        same = 2 * (u - 1 + np.exp(-u)) / u**2
+        # exp(-apart / scale) times 2 (cosh u - 1) / u^2, without overflow; no exponent is positive a length apart.
+        other = np.exp(np.minimum(u - apart / scale, 0)) * (1 - np.exp(-u)) ** 2 / u**2
+        covariance += variance * np.where(apart < 0.5 * length, same, other)
+    return covariance
 
 
 def fit_noise(means, counts, blocks) -> FlickerNoise:

@@ -20,7 +20,7 @@ from detectorist.algorithms.block_cholesky import BlockCholesky
 from detectorist.algorithms.flicker.clumps import measure_clumps
 from detectorist.algorithms.flicker.readout import Readout
 from detectorist.algorithms.flicker.reference_rows import ReferenceRows, bin_references, output_levels
-from detectorist.algorithms.flicker.spectrum import FlickerNoise, hold_own_noise
+from detectorist.algorithms.flicker.spectrum import FlickerNoise, covariance_of_means, hold_own_noise
 from detectorist.algorithms.images.local_planes import bin_image, fit_planes
 from detectorist.algorithms.images.sources import hysteresis
 
@@ -364,7 +364,7 @@ def _inverse_covariance(rows, readout, noise, white):
     row_pix = readout.width + readout.overhead_pix
     centres, length = 0.5 * (rows[1:] + rows[:-1]) * row_pix, float(ROWS * row_pix)
     apart = np.abs(centres[:, None] - centres[None])
-    common, own = (_mean_covariance(apart, length, one, noise.scales_pix) for one in (noise.common, noise.own))
+    common, own = (covariance_of_means(apart, length, one, noise.scales_pix) for one in (noise.common, noise.own))
     own += (LEVEL * white) ** 2 + 1e-5 * white**2 * np.eye(n)
     mean = own + n_outputs * common
     of_own, of_mean = linalg.inv(own), linalg.inv(mean)
@@ -378,17 +378,5 @@ def _noise_within_rows(noise, readout):
     """Return the variance of bins about the mean of their row of an output by 1/f noise, whose rows are independent."""
     variances = noise.common + noise.own
     here = np.zeros((1, 1))
-    of_bin, of_row = (_mean_covariance(here, n, variances, noise.scales_pix) for n in (COLUMNS, readout.width))
+    of_bin, of_row = (covariance_of_means(here, n, variances, noise.scales_pix) for n in (COLUMNS, readout.width))
     return float((of_bin - of_row)[0, 0]) / ROWS
-
-
-def _mean_covariance(apart, length, variances, scales):
-    """Return the covariance (n, n) of means over `length` of Ornstein-Uhlenbeck processes, `apart` in time."""
-    covariance = np.zeros_like(apart)
-    for variance, scale in zip(variances, scales, strict=True):
-        u = length / scale
-        same = 2 * (u - 1 + np.exp(-u)) / u**2
-        # exp(-apart / scale) times 2 (cosh u - 1) / u^2, without overflow; neighbours are a length apart or more.
-        other = np.exp(u - apart / scale) * (1 - np.exp(-u)) ** 2 / u**2
-        covariance += variance * np.where(apart < 0.5 * length, same, other)
-    return covariance

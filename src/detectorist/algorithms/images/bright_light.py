@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import fft, ndimage
+from scipy.interpolate import BSpline
 
 from detectorist.algorithms.images.local_planes import fit_planes
 from detectorist.algorithms.images.wisp_bins import STRIPES, Bins
@@ -41,6 +42,9 @@ DEVIATES_SIGMA, ROUNDS = 5.0, 3
 SQUARES_EACH = 20
 #: Standard deviations of a profile that no bin tells, DN/s, and of a wisp's strength of which no bin is seen.
 UNKNOWN, UNKNOWN_STRENGTH = 10.0, 1e3
+
+#: The cubic B-spline of knots that are one apart; NaN beyond them.
+_SPLINE = BSpline.basis_element(np.arange(-2.0, 3.0), extrapolate=False)
 
 
 class Rings(NamedTuple):
@@ -80,8 +84,7 @@ class Rings(NamedTuple):
 
 def splines(at: np.ndarray, n: int) -> np.ndarray:
     """Return cubic B-splines about -1, 0, ..., n - 2 at given places (n_places,), shape (n, n_places)."""
-    away = np.abs(at - (np.arange(n) - 1.0)[:, None])
-    return np.where(away < 1, 2 / 3 - away**2 + away**3 / 2, np.clip(2 - away, 0, None) ** 3 / 6)
+    return np.nan_to_num(_SPLINE(at - (np.arange(n) - 1.0)[:, None]))
 
 
 def without_bright_light(bins: Bins, scale: np.ndarray, excluded: np.ndarray) -> Bins:

@@ -123,3 +123,21 @@ class TestFastNoise:
         spoilt = np.where(usable, image, np.float32(np.nan))
         assert self.found(spoilt, usable, 0.09) == self.found(image, usable, 0.09)
         assert self.found(image, np.zeros(image.shape, bool), 0.09) == 0.0
+
+
+def test_covariance_of_means_is_that_of_the_process():
+    """Against the double integral over both stretches of time, summed up."""
+    length, scale = 40.0, 25.0
+    times = np.arange(length) + 0.5
+    apart = np.abs(np.subtract.outer(np.arange(5), np.arange(5))) * length
+    exact = np.array(
+        [[np.exp(-np.abs(times[:, None] - times[None] - lag) / scale).mean() for lag in row] for row in apart]
+    )
+    assert_allclose(spectrum.covariance_of_means(apart, length, [2.0], [scale]), 2 * exact, rtol=2e-3)
+
+
+def test_the_variance_of_a_mean_is_that_over_a_time_of_any_length():
+    for length in (1e-3, 40.0, 1e6):  # in 1e6 there are 40,000 independent values of two scales each
+        (found,) = spectrum.covariance_of_means(np.zeros(1), length, [2.0], [25.0])
+        u = length / 25.0
+        assert found == pytest.approx(2.0 if u < 1e-3 else 4 / u * (1 - (1 - np.exp(-u)) / u), rel=1e-4)

@@ -115,17 +115,6 @@ def test_masked_pixels_have_no_influence(scene):
     assert_array_equal(wide_light.solve_wide_light(hurt, usable, expected, **settings)[0], clean)
 
 
-def test_covariance_of_means_is_that_of_the_process():
-    """Against the double integral over both stretches of time, summed up."""
-    length, scale = 40.0, 25.0
-    times = np.arange(length) + 0.5
-    apart = np.abs(np.subtract.outer(np.arange(5), np.arange(5))) * length
-    exact = np.array(
-        [[np.exp(-np.abs(times[:, None] - times[None] - lag) / scale).mean() for lag in row] for row in apart]
-    )
-    assert_allclose(wide_light._mean_covariance(apart, length, [2.0], [scale]), 2 * exact, rtol=2e-3)
-
-
 def test_wings_of_a_masked_star_are_masked_and_the_sky_is_not(rng):
     y, x = np.mgrid[:SIZE, :SIZE]
     star = 40 / (1 + np.hypot(y - 200, x - 300) / 4) ** 3
