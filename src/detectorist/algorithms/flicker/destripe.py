@@ -19,7 +19,14 @@ from detectorist.algorithms.flicker.smoother import (
     estimate_noise,
     pool_noise,
 )
-from detectorist.algorithms.flicker.spectrum import FlickerNoise, hold_own_noise, limit_noise, row_variance, scale_noise
+from detectorist.algorithms.flicker.spectrum import (
+    FlickerNoise,
+    hold_own_noise,
+    is_limited,
+    limit_noise,
+    row_variance,
+    scale_noise,
+)
 from detectorist.algorithms.flicker.wide_light import (
     darkest_level,
     light_over_darkest,
@@ -251,8 +258,8 @@ def _held(parts, group_noise, readout):
         return parts, False
     likely = [hold_to_likely(part.pattern, group_noise, readout) for part in parts]
     held = any(one is not part.pattern for one, part in zip(likely, parts, strict=True))
-    limited = parts[0].noise.scales_pix is group_noise.scales_pix
-    return [replace(part, pattern=one) for one, part in zip(likely, parts, strict=True)], held or limited
+    held |= is_limited(parts[0].noise, group_noise)
+    return [replace(part, pattern=one) for one, part in zip(likely, parts, strict=True)], held
 
 
 def _one_by_one(images, bad, mask, left_out, light, flat, told, settings):

@@ -14,7 +14,7 @@ import numpy as np
 
 from detectorist.algorithms.flicker.readout import Blocks
 from detectorist.algorithms.flicker.reference_rows import ReferenceRows
-from detectorist.algorithms.flicker.spectrum import FlickerNoise, fit_noise, row_variance
+from detectorist.algorithms.flicker.spectrum import FlickerNoise, fit_noise, is_limited, row_variance
 from detectorist.errors import TooFewPixels
 
 #: Fewest rows in which both reference pixels and others are seen.
@@ -75,8 +75,7 @@ def noise_beside_clumps(
     group_noise : where `noise` has its spectrum already, there is no light in it. unmasked_light : variance of a pixel
         by light in clumps, 0 where there is none. found : None without reference pixels.
     """
-    of_groups = group_noise is not None and noise.scales_pix is group_noise.scales_pix
-    if unmasked_light <= 0 or found is None or of_groups:
+    if unmasked_light <= 0 or found is None or is_limited(noise, group_noise):
         return noise
     return noise_of_references(blocks, found, otherwise=noise)
 

@@ -81,6 +81,11 @@ def limit_noise(noise: FlickerNoise, group_noise: FlickerNoise | None, readout: 
     return replace(noise, scales_pix=group_noise.scales_pix, common=group_noise.common, own=group_noise.own)
 
 
+def is_limited(noise: FlickerNoise, group_noise: FlickerNoise | None) -> bool:
+    """Return whether `limit_noise` gave an image the spectrum of its groups: it has their very scales then."""
+    return group_noise is not None and noise.scales_pix is group_noise.scales_pix
+
+
 def row_variance(noise: FlickerNoise, readout: Readout) -> float:
     """Return the variance of the mean of an output's row."""
     return float(covariance_of_means(np.zeros(1), readout.width, noise.common + noise.own, noise.scales_pix)[0])

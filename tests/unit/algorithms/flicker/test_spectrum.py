@@ -141,3 +141,18 @@ def test_the_variance_of_a_mean_is_that_over_a_time_of_any_length():
         (found,) = spectrum.covariance_of_means(np.zeros(1), length, [2.0], [25.0])
         u = length / 25.0
         assert found == pytest.approx(2.0 if u < 1e-3 else 4 / u * (1 - (1 - np.exp(-u)) / u), rel=1e-4)
+
+
+def test_an_image_whose_rows_look_too_noisy_has_the_spectrum_of_its_groups():
+    scales = np.array([40.0, 4000.0])
+    groups = FlickerNoise(white=1.0, common=np.array([0.0, 1.0]), own=np.array([0.1, 0.0]), scales_pix=scales)
+    for factor, limited in ((1.5, False), (3.0, True)):
+        image = FlickerNoise(
+            white=7.0, common=factor * groups.common, own=factor * groups.own, scales_pix=scales.copy()
+        )
+        found = spectrum.limit_noise(image, groups, READOUT)
+        assert spectrum.is_limited(found, groups) == limited
+        assert found.white == 7.0
+        assert_array_equal(found.common, groups.common if limited else image.common)
+    assert spectrum.limit_noise(image, None, READOUT) is image
+    assert not spectrum.is_limited(image, None)
