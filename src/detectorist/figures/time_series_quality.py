@@ -14,7 +14,6 @@ from detectorist.algorithms.spectra.light_curves import (
     LightCurve,
     hours_since_first,
     point_to_point_scatter,
-    point_to_point_scatters,
     sum_wavelengths,
 )
 from detectorist.figures.stretch import Stretch, limits_of, stretch_of
@@ -172,7 +171,7 @@ def draw_errors(arrays: Mapping[str, np.ndarray]) -> Figure:
     variance = error[2:] ** 2 + 4 * error[1:-1] ** 2 + error[:-2] ** 2
     with np.errstate(invalid="ignore", divide="ignore"):
         pulls = (flux[2:] - 2 * flux[1:-1] + flux[:-2]) / np.sqrt(variance)
-        widths = point_to_point_scatters(flux) / np.median(error, axis=0)
+        widths = point_to_point_scatter(flux) / np.median(error, axis=0)
     figure, (upper, lower) = new_figure(2, 1, size=(5.6, 5.2))
     edges = np.linspace(-6, 6, 49)
     known = pulls[np.isfinite(pulls)]

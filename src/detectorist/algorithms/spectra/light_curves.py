@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -73,39 +75,21 @@ def sum_wavelengths(
     return LightCurve(total / level, error / abs(level))
 
 
-def point_to_point_scatter(flux: np.ndarray) -> float:
-    """Return the standard deviation of a light curve from second differences: blind to slopes and slow curvature.
+def point_to_point_scatter(flux: np.ndarray) -> Any:
+    """Return the standard deviation of light curves from second differences: blind to slopes and slow curvature.
 
-    flux : ndarray of float, shape (n_ints,)
+    flux : ndarray of float, shape (n_ints,) or (n_ints, n_curves)
         At least 3 values; NaN where there is none. The second differences of white noise of standard deviation s have
         one of sqrt(6) s. Those beyond five robust standard deviations (outliers, an ingress) are left out.
+
+    Returns a number, or an array (n_curves,); NaN where there are fewer values.
     """
-    second = flux[2:] - 2 * flux[1:-1] + flux[:-2]
-    second = second[np.isfinite(second)]
-    if second.size == 0:
-        return float("nan")
-    usable = np.abs(second) <= 5 * np.median(np.abs(second)) / 0.6745
-    return float(np.sqrt(np.mean(second[usable] ** 2) / 6))
-
-
-def point_to_point_scatters(flux: np.ndarray) -> np.ndarray:
-    """Return the `point_to_point_scatter` of many light curves, side by side where they have no gaps.
-
-    flux : ndarray of float, shape (n_ints, n_curves)
-        NaN where there is no value.
-    """
-    scatters = np.full(flux.shape[1], np.nan)
-    second = flux[2:] - 2 * flux[1:-1] + flux[:-2]
-    if not len(second):
-        return scatters
-    whole = np.isfinite(second).all(axis=0)
-    square = second[:, whole] ** 2
-    limit = 5 * np.median(np.abs(second[:, whole]), axis=0) / 0.6745
-    usable = np.abs(second[:, whole]) <= limit
-    scatters[whole] = np.sqrt(np.where(usable, square, 0).sum(axis=0) / usable.sum(axis=0) / 6)
-    for curve in np.flatnonzero(~whole):
-        scatters[curve] = point_to_point_scatter(flux[:, curve])
-    return scatters
+    second = np.abs(flux[2:] - 2 * flux[1:-1] + flux[:-2])
+    second = np.where(np.isfinite(second), second, np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # no values: NaN
+        usable = second <= 5 * np.nanmedian(second, axis=0) / 0.6745
+        return np.sqrt((np.where(usable, second, 0.0) ** 2).sum(axis=0) / usable.sum(axis=0) / 6)
 
 
 def scatter_of_bins(

@@ -18,7 +18,6 @@ from detectorist.algorithms.spectra.light_curves import (
     LightCurve,
     hours_since_first,
     point_to_point_scatter,
-    point_to_point_scatters,
     scatter_of_bins,
     sum_wavelengths,
 )
@@ -218,7 +217,7 @@ def _of_wavelengths(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     flux, error, useful = arrays["flux"], arrays["flux_error"], _useful(arrays)
     if flux.shape[0] < 3:
         return {}
-    scatter = point_to_point_scatters(flux[:, useful])
+    scatter = point_to_point_scatter(flux[:, useful])
     with np.errstate(invalid="ignore", divide="ignore"):
         level = np.nanmedian(np.where(error[:, useful] > 0, error[:, useful], np.nan), axis=0)
         pulls = scatter / level

@@ -7,7 +7,6 @@ from numpy.testing import assert_allclose
 from detectorist.algorithms.spectra.light_curves import (
     hours_since_first,
     point_to_point_scatter,
-    point_to_point_scatters,
     scatter_of_bins,
     sum_wavelengths,
 )
@@ -70,4 +69,13 @@ def test_scatters_of_many_curves_are_those_of_each(rng, n_ints):
     flux[-1, ::7] = np.nan
     flux[:, 3] = np.nan
     one_by_one = [point_to_point_scatter(curve) for curve in flux.T]
-    assert_allclose(point_to_point_scatters(flux), one_by_one, rtol=1e-13)
+    assert_allclose(point_to_point_scatter(flux), one_by_one, rtol=1e-13)
+
+
+def test_a_scatter_is_that_of_the_second_differences_which_are_there(rng):
+    flux = rng.normal(size=60)
+    flux[[7, 30]] = np.nan, np.inf
+    second = np.diff(flux, 2)
+    second = second[np.isfinite(second)]
+    second = second[np.abs(second) <= 5 * np.median(np.abs(second)) / 0.6745]
+    assert_allclose(point_to_point_scatter(flux), np.sqrt(np.mean(second**2) / 6), rtol=1e-13)
