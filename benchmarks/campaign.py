@@ -36,8 +36,8 @@ from detectorist.campaign.plan import PlanRequest, make_jobs, make_plan
 from detectorist.campaign.run import Execution, run_campaign
 from detectorist.modes import Mode, Outcome
 from detectorist.modes.job import Prediction
+from detectorist.reduction.inputs.ramp_sizes import ramp_size
 from detectorist.reduction.products import write_text
-from detectorist.reduction.ramp_sizes import ramp_size
 
 
 class EmptyMode(Mode):

@@ -20,7 +20,7 @@ from typing import Any
 
 #: Part -> functions, as "module:function" or "module:Class.method"; the steps of the pipelines have parts of their own.
 PARTS = {
-    "checks of the input": ("detectorist.reduction.headers:require_sound",),
+    "checks of the input": ("detectorist.reduction.inputs.headers:require_sound",),
     "hashes": (
         "detectorist.reduction.file_hash:file_hash",
         "detectorist.reduction.content_keys:seal",

@@ -11,9 +11,9 @@ import imaging_scores
 from detectorist.algorithms.dq import JUMP_DET
 from detectorist.algorithms.flicker.smoother import alternating_readout
 from detectorist.algorithms.images.sources import mask_sources
-from detectorist.algorithms.images.wisps import find_wisps
 from detectorist.algorithms.ramps.snowballs import flag_snowballs
 from detectorist.algorithms.spectra.outliers import flag_outliers
+from detectorist.algorithms.wisps.wisps import find_wisps
 from validated import Rows
 
 N_OUTPUTS = 4

@@ -27,9 +27,9 @@ from detectorist.algorithms.flicker.destripe import Destriped, destripe
 from detectorist.algorithms.flicker.readout import Readout, alternating_readout
 from detectorist.algorithms.flicker.row_medians import median_stripes
 from detectorist.algorithms.flicker.smoother import estimate_flicker
-from detectorist.algorithms.images.masked_wisps import fit_wisps
-from detectorist.algorithms.images.wisps import find_wisps
 from detectorist.algorithms.ramps.snowballs import flag_snowballs
+from detectorist.algorithms.wisps.masked_wisps import fit_wisps
+from detectorist.algorithms.wisps.wisps import find_wisps
 from imaging_limits import least_error, least_rows
 from imaging_scenes import Scene
 from imaging_whole import whole_figures

@@ -31,7 +31,7 @@ from scipy import ndimage
 
 import detectorist.algorithms
 from detectorist.algorithms.flicker.readout import alternating_readout
-from detectorist.algorithms.images.wisps import find_wisps
+from detectorist.algorithms.wisps.wisps import find_wisps
 
 PAGE = Path(__file__).parents[1] / "docs" / "validation" / "wisp_strengths.md"
 N = 2048

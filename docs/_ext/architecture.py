@@ -11,11 +11,12 @@ TABLE = Path(__file__).parents[2] / "tests" / "architecture" / "test_imports.py"
 #: Small modules that every room may use; drawn as one box.
 BASE = (
     *("errors", "parameters", "detectors", "product_names", "crds_source", "entry_points", "times", "cache_folders"),
-    *("interruption", "import_hooks", "waiting_packages", "stored_code"),
+    "interruption",
 )
 #: Tables of the test that the picture is drawn from, in their order.
 TABLES = ("FACTS", "BELOW_STEPS", "ALLOWED")
 WHAT = {
+    "libraries": "how libraries load and run",
     "algorithms": "functions of arrays",
     "engine": "stage 1, compiled",
     "figures": "arrays to pictures",

@@ -11,7 +11,7 @@ from detectorist.modes import MODES
 #: Small words and facts, open to all.
 FACTS = {
     *("errors", "parameters", "detectors", "product_names", "fits_files", "atomic_files", "times"),
-    *("cache_folders", "interruption", "import_hooks", "waiting_packages", "stored_code"),
+    *("cache_folders", "interruption", "libraries"),
 }
 #: Rooms that steps may use.
 BELOW_STEPS = {"models", "step", "algorithms", "engine", "figures", "crds_source"}
@@ -25,9 +25,7 @@ ALLOWED = {
     "atomic_files": set(),
     "cache_folders": set(),
     "interruption": set(),
-    "import_hooks": set(),
-    "waiting_packages": set(),
-    "stored_code": set(),
+    "libraries": set(),
     "times": {"models"},
     "algorithms": set(),
     "engine": {"algorithms"},

@@ -101,7 +101,7 @@ def test_a_file_that_is_not_there(tmp_path):
 
 @pytest.mark.parametrize("value", [1, 2.5, True, "row_wise", [0, 1, -1], [1.5], "a b"])
 def test_settings_are_read_back_as_they_were(value):
-    from detectorist.reduction.recipe import Recipe
+    from detectorist.reduction.recipes.recipe import Recipe
 
     recipe = Recipe("x").with_settings([setting("step.name", value)])
     assert recipe.steps == {"step": {"name": value}}

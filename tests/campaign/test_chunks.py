@@ -8,7 +8,8 @@ import pytest
 from detectorist import models
 from detectorist.algorithms.ramps import groups
 from detectorist.errors import InputError, ParameterError
-from detectorist.reduction import chunks, exposure_parts
+from detectorist.reduction import chunks
+from detectorist.reduction.inputs import exposure_parts
 from detectorist.reduction.ramp_store import RampStore
 
 pytestmark = pytest.mark.filterwarnings("default")  # stock steps warn as they please
@@ -62,7 +63,7 @@ def rates(lrs_exposure, tmp_path):
     from detectorist.modes.lrs.pipeline import LrsPipeline
     from detectorist.modes.lrs.reduction import build_pipeline
     from detectorist.modes.lrs.segments import order_segments
-    from detectorist.reduction.recipe_files import load_recipe
+    from detectorist.reduction.recipes.recipe_files import load_recipe
 
     use_references(lrs_exposure / "crds")
 

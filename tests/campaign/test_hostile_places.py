@@ -18,7 +18,7 @@ from detectorist.campaign.run import Execution, run_campaign
 from detectorist.campaign.worker import is_full
 from detectorist.errors import InputError, OutputError, ParameterError
 from detectorist.fits_files import opened
-from detectorist.reduction.recipe import Recipe
+from detectorist.reduction.recipes.recipe import Recipe
 from detectorist.reduction.runner import log_file
 
 pytestmark = pytest.mark.filterwarnings("default")

@@ -119,7 +119,7 @@ def test_the_plan_names_steps_and_references(raw, lrs_exposure, tmp_path):
 
 
 def test_samples_that_are_not_numbers_are_flagged(make_lrs_ramp):
-    from detectorist.reduction.headers import flag_missing_samples
+    from detectorist.reduction.inputs.headers import flag_missing_samples
 
     ramps = make_lrs_ramp(n_ints=2, n_groups=4, ny=6, nx=8)
     before = ramps.groupdq.copy()
@@ -146,7 +146,7 @@ def test_samples_that_are_not_numbers_are_flagged(make_lrs_ramp):
     ],
 )
 def test_headers_that_contradict_the_array(changes, words):
-    from detectorist.reduction.headers import require_consistent
+    from detectorist.reduction.inputs.headers import require_consistent
 
     meta = {
         "instrument.name": "MIRI",
@@ -189,8 +189,8 @@ def test_chunks_are_chosen_by_memory(raw, plan, tmp_path):
     from detectorist.algorithms.ramps import groups
     from detectorist.modes.lrs import mode as lrs
     from detectorist.modes.lrs.mode import predict_memory
-    from detectorist.reduction.exposure_parts import BLOCK_INTS
-    from detectorist.reduction.ramp_sizes import RampSize
+    from detectorist.reduction.inputs.exposure_parts import BLOCK_INTS
+    from detectorist.reduction.inputs.ramp_sizes import RampSize
 
     assert lrs.BLOCK_INTS == BLOCK_INTS
     assert lrs.DECIDING_SAMPLES == groups.DECIDING_SAMPLES
@@ -229,7 +229,7 @@ def test_chunks_are_chosen_by_memory(raw, plan, tmp_path):
 def test_predicted_memory_near_that_of_an_idle_worker(n_ints, n_groups, chunk_ints, measured_mb):
     """Measured peaks of the default recipe, kernels compiled before: a limit near them must not be overrun."""
     from detectorist.modes.lrs.mode import predict_memory
-    from detectorist.reduction.ramp_sizes import RampSize
+    from detectorist.reduction.inputs.ramp_sizes import RampSize
 
     predicted = predict_memory([RampSize(n_ints, n_groups, 416, 72)], chunk_ints, decides=True)
     assert 0.99 * measured_mb < predicted / 1e6 < 1.1 * measured_mb
@@ -243,7 +243,7 @@ def test_chunks_keep_predicted_memory_from_growing(monkeypatch, tmp_path):
     """Under one limit the plan of 320 integrations of 12 groups takes as much memory as that of 20, within 15 %."""
     from detectorist.modes.job import Job
     from detectorist.modes.lrs import mode as lrs
-    from detectorist.reduction.ramp_sizes import RampSize
+    from detectorist.reduction.inputs.ramp_sizes import RampSize
 
     monkeypatch.setattr(lrs, "ramp_size", lambda path: RampSize(int(path.stem), 12, 416, 72))
     jobs = [Job(str(n), "lrs", (f"{n}.fits",), str(tmp_path)) for n in GROWING_INTS]

@@ -7,7 +7,7 @@ import pytest
 
 from detectorist.modes import load_mode, mode_names
 from detectorist.pipelines import Coron1Pipeline, ImagingPipeline, LrsPipeline
-from detectorist.reduction.recipe_files import load_recipe
+from detectorist.reduction.recipes.recipe_files import load_recipe
 
 ROOT = Path(__file__).parents[2]
 PIPELINES = {"lrs": LrsPipeline, "imaging": ImagingPipeline, "coron": Coron1Pipeline}
@@ -52,7 +52,7 @@ def test_a_wrong_setting_is_found():
 
 def test_every_mode_has_its_recipes_on_the_first_page():
     page = (ROOT / "docs" / "getting_started.md").read_text()
-    from detectorist.reduction.recipe_files import builtin_recipes
+    from detectorist.reduction.recipes.recipe_files import builtin_recipes
 
     for mode in mode_names():
         assert load_mode(mode)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from detectorist.cli.app import app
 from detectorist.modes.imaging.pipeline import ImagingPipeline
-from detectorist.reduction.recipe_files import load_recipe
+from detectorist.reduction.recipes.recipe_files import load_recipe
 
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.long]
 

@@ -69,7 +69,7 @@ def test_chunks_of_real_ramps_give_the_bits_of_the_whole(real_exposures, tmp_pat
     from detectorist.modes.lrs.pipeline import LrsPipeline
     from detectorist.modes.lrs.reduction import build_pipeline
     from detectorist.modes.lrs.segments import order_segments
-    from detectorist.reduction.recipe_files import load_recipe
+    from detectorist.reduction.recipes.recipe_files import load_recipe
 
     use_references(str(real_exposures / "crds"))
     settings = ("set_custom_linearity.skip=true", f"ramp_fit.algorithm={algorithm}")

@@ -1,5 +1,5 @@
 """Pure functions of arrays: they open no files, log nothing and do not modify their input."""
 
-from detectorist.stored_code import read_without_compiler
+from detectorist.libraries.stored_code import read_without_compiler
 
 read_without_compiler()

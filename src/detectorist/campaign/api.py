@@ -15,7 +15,7 @@ from detectorist.campaign.plan import PlanRequest, plan_run
 from detectorist.campaign.run import Execution, run_campaign
 from detectorist.modes import load_mode
 from detectorist.modes.job import Progress, Wanted
-from detectorist.reduction.settings import setting
+from detectorist.reduction.recipes.settings import setting
 
 
 def run(

@@ -17,7 +17,7 @@ from detectorist.campaign.plan import PlanRequest
 from detectorist.errors import ParameterError
 from detectorist.modes import load_mode
 from detectorist.parameters import nearest
-from detectorist.reduction.settings import setting
+from detectorist.reduction.recipes.settings import setting
 
 log = logging.getLogger(__name__)
 

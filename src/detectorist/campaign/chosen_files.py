@@ -68,7 +68,7 @@ def _why_left_out(mode: Mode, path: Path) -> str:
         return "not a file"
     if not is_fits(path):
         return ""
-    from detectorist.reduction.exposure_types import exposure_type, is_acquisition_type
+    from detectorist.reduction.inputs.exposure_types import exposure_type, is_acquisition_type
 
     kind = exposure_type(path)
     if is_acquisition_type(kind):

@@ -58,7 +58,7 @@ def _recipe_text(mode: Mode, name: str | None) -> str:
     """Return a recipe in full: what its name stands for is part of what products depend on."""
     if not mode.pipeline:
         return name or ""
-    from detectorist.reduction.recipe_files import DEFAULT, read_recipe_text
+    from detectorist.reduction.recipes.recipe_files import DEFAULT, read_recipe_text
 
     return read_recipe_text(mode.name, name or DEFAULT)
 

@@ -195,7 +195,7 @@ def _steps_in_force(mode: Mode, request: PlanRequest) -> dict[str, dict[str, Any
     """Return what recipe and settings give to all exposures: {step: {parameter: value}}."""
     if not mode.pipeline:
         return {}
-    from detectorist.reduction.recipe_files import load_recipe
+    from detectorist.reduction.recipes.recipe_files import load_recipe
 
     return load_recipe(request.mode, request.recipe).with_settings([*request.settings, *request.overrides]).steps
 

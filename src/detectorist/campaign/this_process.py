@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from detectorist.campaign.local_pool import PoolEvent
 from detectorist.campaign.worker import run_job, settle_or_leave_it
+from detectorist.libraries.garbage_collection import unsettle
 from detectorist.modes.job import Job
-from detectorist.reduction.garbage_collection import unsettle
 
 
 class ThisProcess:

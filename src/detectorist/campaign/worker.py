@@ -21,13 +21,13 @@ from detectorist.campaign import memory
 from detectorist.campaign.ledger import is_same
 from detectorist.errors import DetectoristError, InputError, OutputError, is_unprocessable
 from detectorist.interruption import require_not_interrupted
+from detectorist.libraries.garbage_collection import freeze_what_was_loaded
+from detectorist.libraries.garbage_collection import settle as settle_garbage_collection
 from detectorist.modes import load_mode
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, InputFile, Job, JobRecord, Outcome, Product
 from detectorist.product_names import is_fits
 from detectorist.reduction.content_keys import product_hash
 from detectorist.reduction.file_hash import FRESH_NS, file_hash
-from detectorist.reduction.garbage_collection import freeze_what_was_loaded
-from detectorist.reduction.garbage_collection import settle as settle_garbage_collection
 from detectorist.reduction.products import write_text
 
 LOG = "detectorist.log"
@@ -112,7 +112,7 @@ def _require_sound(job: Job) -> None:
     """Refuse files that are damaged or contradict themselves, in every mode alike; a mode may read others than FITS."""
     files = [Path(file) for file in job.files if is_fits(file)]
     if files:
-        from detectorist.reduction.headers import require_sound
+        from detectorist.reduction.inputs.headers import require_sound
 
         for file in files:
             require_sound(file)

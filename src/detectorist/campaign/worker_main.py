@@ -17,9 +17,9 @@ from pathlib import Path
 
 from detectorist.campaign import memory
 from detectorist.campaign.worker import APPEND, LOG, run_job, settle_or_leave_it
+from detectorist.libraries.freed_memory import keep_freed_memory
+from detectorist.libraries.garbage_collection import collect_rarely
 from detectorist.modes.job import Job
-from detectorist.reduction.freed_memory import keep_freed_memory
-from detectorist.reduction.garbage_collection import collect_rarely
 
 #: prctl option (Linux, sys/prctl.h): the signal this process gets when its parent dies.
 PR_SET_PDEATHSIG = 1

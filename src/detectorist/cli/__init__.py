@@ -19,9 +19,9 @@ from detectorist.errors import (
     is_unprocessable,
 )
 from detectorist.interruption import ended_in_order, was_interrupted
+from detectorist.libraries.freed_memory import keep_freed_memory
+from detectorist.libraries.garbage_collection import collect_rarely
 from detectorist.parameters import require_utf8
-from detectorist.reduction.freed_memory import keep_freed_memory
-from detectorist.reduction.garbage_collection import collect_rarely
 from detectorist.terminal.lines import printable
 from detectorist.terminal.log import keep_warnings_off_terminal
 

@@ -22,7 +22,7 @@ def list_recipes(
     mode: Annotated[str | None, typer.Argument(help=f"{MODE} Default: all.", show_default=False)] = None,
 ) -> None:
     """List the recipes of a mode, or of all."""
-    from detectorist.reduction.recipe_files import builtin_recipes, load_recipe
+    from detectorist.reduction.recipes.recipe_files import builtin_recipes, load_recipe
 
     for one in [mode] if mode else mode_names():
         for name in builtin_recipes(one):
@@ -45,11 +45,11 @@ def show(
     ] = False,
 ) -> None:
     """Print a recipe with its comments."""
-    from detectorist.reduction.recipe_files import read_recipe_text
+    from detectorist.reduction.recipes.recipe_files import read_recipe_text
 
     if not asdf:
         typer.echo(read_recipe_text(mode, name), nl=False)
         return
-    from detectorist.reduction.recipe_export import recipe_as_asdf
+    from detectorist.reduction.recipes.recipe_export import recipe_as_asdf
 
     typer.echo(recipe_as_asdf(mode, name), nl=False)

@@ -38,7 +38,7 @@ def verify(
 
     from detectorist.crds_source import use_references
     from detectorist.fits_files import require_headers
-    from detectorist.reduction.recipe import Recipe
+    from detectorist.reduction.recipes.recipe import Recipe
     from detectorist.reduction.verify import EngineDetector1Pipeline
     from detectorist.reduction.verify import verify as run
 

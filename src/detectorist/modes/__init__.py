@@ -19,6 +19,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from detectorist.errors import ParameterError
+from detectorist.libraries.stored_code import read_without_compiler
+from detectorist.libraries.waiting_packages import defer_replaced_packages
 from detectorist.modes.job import (
     SATURATED,
     ExposureInterval,
@@ -32,8 +34,6 @@ from detectorist.modes.job import (
 )
 from detectorist.parameters import nearest
 from detectorist.product_names import exposure_name, without_ending
-from detectorist.stored_code import read_without_compiler
-from detectorist.waiting_packages import defer_replaced_packages
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -14,11 +14,11 @@ from stpipe import config_parser
 
 from detectorist import models
 from detectorist.fits_files import named_for_jwst
+from detectorist.libraries.crds_keywords import look_keywords_up
+from detectorist.libraries.garbage_collection import FrozenHeap
+from detectorist.libraries.reference_trees import interpreted_once
+from detectorist.libraries.schemas import parsed_once
 from detectorist.product_names import is_fits
-from detectorist.reduction.crds_keywords import look_keywords_up
-from detectorist.reduction.garbage_collection import FrozenHeap
-from detectorist.reduction.reference_trees import interpreted_once
-from detectorist.reduction.schemas import parsed_once
 from detectorist.step import DetectoristStep, as_plain
 
 #: Whether parameters are being put together for a recipe other than the default one.
@@ -81,7 +81,7 @@ class DetectoristPipeline(FrozenHeap, Pipeline):
 
     @classmethod
     def _default_config(cls) -> ConfigObj:
-        from detectorist.reduction.recipe_files import load_recipe
+        from detectorist.reduction.recipes.recipe_files import load_recipe
 
         recipe = load_recipe(*cls.default_recipe)
         return ConfigObj({**recipe.parameters, "steps": recipe.steps}, interpolation=False)

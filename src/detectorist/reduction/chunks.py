@@ -23,10 +23,10 @@ from detectorist.algorithms.ramps.refpix import N_OUTPUTS
 from detectorist.atomic_files import PARTIAL
 from detectorist.errors import InputError, ParameterError
 from detectorist.fits_files import read_keywords
+from detectorist.libraries.garbage_collection import release_models
 from detectorist.reduction.arrays_on_disk import ArrayOnDisk
-from detectorist.reduction.exposure_parts import chunks_of, count_integrations, read_integrations, shape_of
-from detectorist.reduction.garbage_collection import release_models
-from detectorist.reduction.headers import flag_missing_samples
+from detectorist.reduction.inputs.exposure_parts import chunks_of, count_integrations, read_integrations, shape_of
+from detectorist.reduction.inputs.headers import flag_missing_samples
 from detectorist.reduction.ramp_store import RampStore, ramps_of_tiles
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from detectorist.crds_source import ReferenceSource
 from detectorist.errors import ReferenceMissing
-from detectorist.reduction.headers import read_header
+from detectorist.reduction.inputs.headers import read_header
 from detectorist.reduction.needed_references import best_references
 
 log = logging.getLogger(__name__)

@@ -51,7 +51,7 @@ def best_references(path: Path, types: Sequence[str]) -> dict[str, str]:
     """Return {type: file name or "NOT FOUND ..."} from CRDS for a file's header."""
     import crds
 
-    from detectorist.reduction.headers import read_header
+    from detectorist.reduction.inputs.headers import read_header
 
     header = {f"META.{key}".upper(): value for key, value in read_header(path).items()}
     header.update({key.lower(): value for key, value in header.items()})

@@ -22,7 +22,7 @@ from detectorist.errors import DetectoristError, OutputError, ParameterError, Re
 from detectorist.modes.job import Job, Progress
 from detectorist.reduction import content_keys
 from detectorist.reduction.base import DetectoristPipeline
-from detectorist.reduction.recipe import Recipe
+from detectorist.reduction.recipes.recipe import Recipe
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from detectorist.errors import InputError
 from detectorist.modes.job import Job
 from detectorist.reduction import content_keys, products
 from detectorist.reduction.needed_references import find_references, require_references
-from detectorist.reduction.recipe import Recipe
+from detectorist.reduction.recipes.recipe import Recipe
 from detectorist.reduction.runner import (
     build_pipeline,
     log_file,

@@ -29,8 +29,8 @@ from detectorist import models
 from detectorist.crds_source import without_crds
 from detectorist.errors import DetectoristError, InputError
 from detectorist.fits_files import named_for_jwst, opened
+from detectorist.libraries.garbage_collection import FrozenHeap
 from detectorist.reduction.engine_steps.by_name import ENGINE_STEPS
-from detectorist.reduction.garbage_collection import FrozenHeap
 
 #: Extensions that say nothing about the data.
 _NOT_COMPARED = ("ASDF", "PRIMARY", "INT_TIMES", "GROUP")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.quality import Column, is_number
-from detectorist.reduction.in_force import in_force
+from detectorist.reduction.recipes.in_force import in_force
 from detectorist.report.gather import Run
 
 if TYPE_CHECKING:

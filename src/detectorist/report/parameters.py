@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from detectorist.modes.exposure import Exposure
-from detectorist.reduction.in_force import in_force
+from detectorist.reduction.recipes.in_force import in_force
 
 
 @dataclass(frozen=True)

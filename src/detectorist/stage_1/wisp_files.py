@@ -9,7 +9,7 @@ import numpy as np
 from stdatamodels.jwst.datamodels import ImageModel
 
 from detectorist import models
-from detectorist.algorithms.images.template_level import dark_level
+from detectorist.algorithms.wisps.template_level import dark_level
 from detectorist.errors import InputError, ReferenceMissing
 from detectorist.fits_files import read_plane
 

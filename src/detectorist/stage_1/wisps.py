@@ -12,9 +12,9 @@ from stdatamodels.jwst.datamodels import ImageModel
 
 from detectorist import models
 from detectorist.algorithms.images.residuals import hidden_share, measure_wisp_curve
-from detectorist.algorithms.images.wisp_fit import WispFit, prepare_templates
-from detectorist.algorithms.images.wisp_place import find_wisp_place
-from detectorist.algorithms.images.wisps import WispModel, find_wisps
+from detectorist.algorithms.wisps.wisp_fit import WispFit, prepare_templates
+from detectorist.algorithms.wisps.wisp_place import find_wisp_place
+from detectorist.algorithms.wisps.wisps import WispModel, find_wisps
 from detectorist.errors import ParameterError
 from detectorist.stage_1.nircam_readout import readout_of
 from detectorist.stage_1.rate_images import (

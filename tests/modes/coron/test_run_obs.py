@@ -185,7 +185,7 @@ class TestParameters:
 
     def test_a_full_frame_keeps_its_dark(self, write_uncal, tmp_path, parameters, monkeypatch):
         # A small frame by that name would be refused.
-        monkeypatch.setattr("detectorist.reduction.headers.require_sound", lambda path: None)
+        monkeypatch.setattr("detectorist.reduction.inputs.headers.require_sound", lambda path: None)
         run_obs(Database(tmp_path, [write_uncal(1, name="FULL")]))
         assert not parameters[0]["steps"]["dark_current"]["skip"]
 

@@ -42,7 +42,7 @@ def write_rates(folder, scene, seed, rng):
 
 
 def write_psf(path, fwhm):
-    from tests.unit.algorithms.images.coronagraph_scene import point
+    from tests.unit.algorithms.stars.coronagraph_scene import point
 
     fits.PrimaryHDU(point(20.0, 20.0, shape=(41, 41), fwhm=fwhm)).writeto(path)
     return str(path)

@@ -252,9 +252,9 @@ def test_one_ramp_fit_only(reduced):
 
 
 def test_a_parameter_file_of_stpipe_is_a_recipe(reduce, reduced, tmp_path):
-    from detectorist.reduction.parameter_files import read_asdf
-    from detectorist.reduction.recipe_export import recipe_as_asdf
-    from detectorist.reduction.recipe_files import load_recipe
+    from detectorist.reduction.recipes.parameter_files import read_asdf
+    from detectorist.reduction.recipes.recipe_export import recipe_as_asdf
+    from detectorist.reduction.recipes.recipe_files import load_recipe
 
     path = tmp_path / "mine.asdf"
     path.write_text(recipe_as_asdf("imaging", "ceers"))
@@ -268,7 +268,7 @@ def test_a_parameter_file_of_stpipe_is_a_recipe(reduce, reduced, tmp_path):
 
 
 def test_parameters_of_other_releases_are_left_out_of_parameter_files(tmp_path, caplog):
-    from detectorist.reduction.parameter_files import known_to, read_asdf
+    from detectorist.reduction.recipes.parameter_files import known_to, read_asdf
 
     path = tmp_path / "old.asdf"
     Detector1Pipeline().export_config(path)

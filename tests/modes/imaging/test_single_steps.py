@@ -10,7 +10,7 @@ from detectorist.cli.app import app
 from detectorist.errors import NoSuchFile, ParameterError
 from detectorist.modes.imaging import rate_correction, reduction
 from detectorist.modes.imaging.single_steps import parameters_of_rate_step
-from detectorist.reduction import headers
+from detectorist.reduction.inputs import headers
 
 NAME = "jw1_nrca3_rate.fits"
 

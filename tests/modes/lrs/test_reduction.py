@@ -13,7 +13,7 @@ from detectorist import __version__
 from detectorist.campaign import api
 from detectorist.figures.time_series import OVERVIEW
 from detectorist.modes.lrs.reduction import reduce_exposure
-from detectorist.reduction.recipe_files import load_recipe
+from detectorist.reduction.recipes.recipe_files import load_recipe
 from detectorist.reduction.runner import Request
 
 pytestmark = pytest.mark.filterwarnings("default")  # stock steps warn as they please

@@ -20,10 +20,10 @@ from detectorist.algorithms.blas_threads import one_thread
 from detectorist.algorithms.byte_order import native
 from detectorist.algorithms.flicker.star_light import light_fit
 from detectorist.algorithms.flicker.stripe_models import Stripes, estimate_spectrum, estimate_stripes, scaled_noise
-from detectorist.algorithms.images.halo import separate_star
 from detectorist.algorithms.medians import typed_median
 from detectorist.algorithms.ramps.ktc import measure_ktc
 from detectorist.algorithms.spectra.outliers import flag_outliers
+from detectorist.algorithms.stars.halo import separate_star
 from detectorist.errors import TooFewPixels
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import numpy as np
 from detectorist.algorithms.flicker.readout import Readout
 from detectorist.algorithms.flicker.spectrum import FlickerNoise
 from detectorist.algorithms.flicker.stack import SmootherRun
-from detectorist.algorithms.images.halo import Rings
+from detectorist.algorithms.stars.halo import Rings
 
 #: Cells of pixels averaged along a row: light told here is smooth.
 CELLS_PER_ROW = 40

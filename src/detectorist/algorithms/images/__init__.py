@@ -1,1 +1,1 @@
-"""Images of rates: sources, diffuse light, wisps, the halo of a star, noise of pixels."""
+"""Images of rates: sources, diffuse light, large events, noise of pixels."""

@@ -125,7 +125,7 @@ def run_obs(
     from detectorist.campaign import api, events
     from detectorist.campaign.run import Execution
     from detectorist.modes.coron.pipeline import Coron1Pipeline
-    from detectorist.reduction.recipe import Recipe
+    from detectorist.reduction.recipes.recipe import Recipe
     from detectorist.terminal.log import terminal_log
     from detectorist.terminal.progress import progress_bar
 

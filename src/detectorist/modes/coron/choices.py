@@ -8,7 +8,7 @@ from typing import Any
 from detectorist.errors import ParameterError
 from detectorist.modes.coron.database import Database
 from detectorist.modes.coron.exposure_table import stem_of
-from detectorist.reduction.settings import setting
+from detectorist.reduction.recipes.settings import setting
 
 Steps = Mapping[str, Mapping[str, Any]]
 

@@ -15,7 +15,7 @@ from detectorist.fits_files import Keywords, read_keywords
 from detectorist.parameters import nearest
 from detectorist.product_names import product_of, without_ending
 from detectorist.product_names import stem_of as exposure_stem
-from detectorist.reduction.exposure_types import is_target_acquisition
+from detectorist.reduction.inputs.exposure_types import is_target_acquisition
 
 log = logging.getLogger(__name__)
 

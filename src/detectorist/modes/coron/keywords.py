@@ -7,7 +7,7 @@ from typing import Any
 
 from detectorist.errors import ParameterError
 from detectorist.parameters import nearest
-from detectorist.reduction.settings import setting
+from detectorist.reduction.recipes.settings import setting
 
 #: Keywords that turn a step off: keyword -> (step, parameter, value when the keyword is true).
 SKIPS = {

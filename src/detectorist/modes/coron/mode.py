@@ -11,7 +11,7 @@ from detectorist.errors import InputError
 from detectorist.modes import Mode
 from detectorist.modes.job import Gathered, Job, JobRecord, Outcome, Prediction, Progress
 from detectorist.product_names import exposure_name
-from detectorist.reduction.ramp_sizes import ramp_size
+from detectorist.reduction.inputs.ramp_sizes import ramp_size
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -126,7 +126,7 @@ class CoronMode(Mode):
 
 def _pipeline_for(job: Job) -> tuple[Any, str]:
     """Return the pipeline of a job and its instrument; "" where the header is damaged."""
-    from detectorist.reduction.headers import read_header
+    from detectorist.reduction.inputs.headers import read_header
 
     try:
         instrument = str(read_header(Path(job.files[0])).get("instrument.name") or "")
@@ -138,7 +138,7 @@ def _pipeline_for(job: Job) -> tuple[Any, str]:
 def _build(job: Job) -> Any:
     """Return the pipeline of a job with every step constructed, so that stpipe has checked every value."""
     from detectorist.modes.coron.pipeline import Coron1Pipeline
-    from detectorist.reduction.recipe_files import load_recipe
+    from detectorist.reduction.recipes.recipe_files import load_recipe
     from detectorist.reduction.runner import build_pipeline
 
     recipe = load_recipe("coron", job.recipe).with_settings(job.settings)

@@ -12,11 +12,11 @@ from detectorist import models
 from detectorist.algorithms import dq
 from detectorist.algorithms.combine import combine_integrations
 from detectorist.errors import InputError
+from detectorist.libraries.detector1 import Detector1Pipeline
 from detectorist.modes.coron.steps import CoronJumpStep, CoronRampFitStep, CoronRefPixStep, CoronSaturationStep
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
-from detectorist.reduction.detector1 import Detector1Pipeline
 from detectorist.reduction.engine_steps.by_name import ENGINE_STEPS
-from detectorist.reduction.headers import flag_missing_samples, require_consistent_input
+from detectorist.reduction.inputs.headers import flag_missing_samples, require_consistent_input
 from detectorist.stage_1.mask_groups import MaskGroupsStep, median_ramp
 from detectorist.stage_1.rateints_outliers import RateintsOutliersStep
 from detectorist.stage_1.subtract_1overf import SubtractOneOverFStep, add_variance

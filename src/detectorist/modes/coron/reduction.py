@@ -17,16 +17,16 @@ from detectorist.atomic_files import PARTIAL, sync, writing
 from detectorist.crds_source import use_references
 from detectorist.errors import InputError, PlaceTaken
 from detectorist.fits_files import read_array
+from detectorist.libraries.garbage_collection import freeze_what_is_loaded
 from detectorist.modes.coron.pipeline import RAMP_STEPS, Coron1Pipeline
 from detectorist.modes.coron.quality import measure
 from detectorist.modes.quality import MISSING_REFERENCES
 from detectorist.product_names import product_of, stem_of
 from detectorist.reduction import content_keys, products
-from detectorist.reduction.garbage_collection import freeze_what_is_loaded
-from detectorist.reduction.headers import has_tree, read_header
-from detectorist.reduction.integration_numbers import are_missing, fill_in
+from detectorist.reduction.inputs.headers import has_tree, read_header
+from detectorist.reduction.inputs.integration_numbers import are_missing, fill_in
 from detectorist.reduction.missing_references import missing_types
-from detectorist.reduction.recipe_files import load_recipe
+from detectorist.reduction.recipes.recipe_files import load_recipe
 from detectorist.reduction.runner import (
     Request,
     build_pipeline,

@@ -11,7 +11,7 @@ import numpy as np
 
 from detectorist.algorithms import dq
 from detectorist.algorithms.images.patches import nanmedian
-from detectorist.algorithms.images.radial_noise import find_star, measure_radial_noise
+from detectorist.algorithms.stars.radial_noise import find_star, measure_radial_noise
 from detectorist.errors import DetectoristError
 from detectorist.figures import coronagraph
 from detectorist.figures.stretch import Stretch, coloured, difference_stretch, stretch_of
@@ -22,7 +22,7 @@ from detectorist.modes.coron.subtraction.settings import SubtractionSettings
 from detectorist.modes.coron.subtraction.subtract import SubtractedExposure, SubtractedTarget, subtract_from_target
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.section import Opening, Panel, Picture, Section, read_image
-from detectorist.reduction.in_force import in_force
+from detectorist.reduction.recipes.in_force import in_force
 
 THUMBNAIL_PIX = 80
 #: Integrations in the mosaic, and numbers of columns it may have, the first that leaves least empty.

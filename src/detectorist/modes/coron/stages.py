@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from detectorist.modes.job import Job, JobRecord, Outcome, Prediction, Progress
-from detectorist.reduction.ramp_sizes import ramp_size
+from detectorist.reduction.inputs.ramp_sizes import ramp_size
 from detectorist.reduction.standard_stage import StandardStage
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from detectorist.modes import Mode
 from detectorist.modes.job import SATURATED, ExposureInterval, Job, JobRecord, Outcome, Prediction, Progress
 from detectorist.product_names import exposure_name
-from detectorist.reduction.ramp_sizes import ramp_size, read_interval
+from detectorist.reduction.inputs.ramp_sizes import ramp_size, read_interval
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -128,7 +128,7 @@ def _what_was_left(job: Job) -> tuple[str, ...]:
 def _build(job: Job) -> Any:
     """Return the pipeline of a job with every step constructed, so that stpipe has checked every value."""
     from detectorist.modes.imaging.pipeline import ImagingPipeline
-    from detectorist.reduction.recipe_files import load_recipe
+    from detectorist.reduction.recipes.recipe_files import load_recipe
     from detectorist.reduction.runner import build_pipeline
 
     recipe = load_recipe("imaging", job.recipe).with_settings(job.settings)

@@ -13,7 +13,7 @@ from jwst.pipeline import Image3Pipeline
 
 from detectorist.modes.imaging.stages_quality import measure_mosaic, read_image
 from detectorist.modes.job import Job, Outcome, Progress
-from detectorist.reduction.headers import read_header
+from detectorist.reduction.inputs.headers import read_header
 from detectorist.reduction.needed_references import find_references
 from detectorist.reduction.standard_pipeline import Finished, run_standard
 

@@ -25,24 +25,24 @@ from detectorist.algorithms.ramps.group_noise import (
 from detectorist.algorithms.ramps.reference_rates import lift, sky_step
 from detectorist.errors import InputError, TooFewPixels
 from detectorist.fits_files import read_keywords
+from detectorist.libraries.detector1 import Detector1Pipeline
 from detectorist.modes.imaging import saturated
 from detectorist.modes.imaging.group_flicker import group_noise_of, with_noise_of_whole_ramps
 from detectorist.product_names import stem_of
 from detectorist.reduction import products
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
-from detectorist.reduction.detector1 import Detector1Pipeline
 from detectorist.reduction.engine_steps.base import replaced
 from detectorist.reduction.engine_steps.by_name import ENGINE_STEPS
 from detectorist.reduction.engine_steps.jump import EngineJumpStep
 from detectorist.reduction.engine_steps.ramp_fit import MarkedRampFitStep
-from detectorist.reduction.headers import (
+from detectorist.reduction.inputs.headers import (
     flag_missing_rates,
     ramps_without_gaps,
     require_consistent_input,
     require_rate_unit,
     sci_axes,
 )
-from detectorist.reduction.whole_files import require_whole_file
+from detectorist.reduction.inputs.whole_files import require_whole_file
 from detectorist.stage_1.flag_persistence import FlagPersistenceStep
 from detectorist.stage_1.snowballs import SnowballsStep
 from detectorist.stage_1.stripes import StripesStep

@@ -15,7 +15,7 @@ from detectorist.errors import NoSuchFile, OutputError
 from detectorist.modes.imaging.pipeline import RATE_STEPS
 from detectorist.product_names import without_ending
 from detectorist.reduction import products
-from detectorist.reduction.headers import flag_missing_rates, require_rate_unit, require_sound
+from detectorist.reduction.inputs.headers import flag_missing_rates, require_rate_unit, require_sound
 from detectorist.reduction.runner import build_pipeline, references_in_words, require_writable
 from detectorist.stage_1.stripes import StripesStep
 from detectorist.stage_1.subtract_1overf import product_of

@@ -19,12 +19,12 @@ from detectorist.modes.imaging.quality import RateImage, measure
 from detectorist.modes.quality import MISSING_REFERENCES
 from detectorist.product_names import stem_of
 from detectorist.reduction import content_keys, products
-from detectorist.reduction.headers import has_tree, read_header
-from detectorist.reduction.integration_numbers import are_missing, fill_in
+from detectorist.reduction.inputs.headers import has_tree, read_header
+from detectorist.reduction.inputs.integration_numbers import are_missing, fill_in
 from detectorist.reduction.missing_references import missing_types
-from detectorist.reduction.parameter_files import known_to
-from detectorist.reduction.recipe import Recipe
-from detectorist.reduction.recipe_files import load_recipe
+from detectorist.reduction.recipes.parameter_files import known_to
+from detectorist.reduction.recipes.recipe import Recipe
+from detectorist.reduction.recipes.recipe_files import load_recipe
 from detectorist.reduction.runner import (
     Request,
     build_pipeline,

@@ -25,7 +25,7 @@ from detectorist.figures.style import blocks_of
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.imaging import quality
 from detectorist.modes.section import Opening, Panel, Picture, Section, read_image
-from detectorist.reduction.in_force import in_force
+from detectorist.reduction.recipes.in_force import in_force
 
 #: Pixels of a thumbnail along its longer side.
 THUMBNAIL_PIX = 96

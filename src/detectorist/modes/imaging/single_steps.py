@@ -69,7 +69,7 @@ def snowballs(
     """
     found = require_located(file, input_dir)
     from detectorist.modes.imaging.reduction import reduce_exposure
-    from detectorist.reduction.headers import require_sound
+    from detectorist.reduction.inputs.headers import require_sound
     from detectorist.reduction.runner import Request
 
     settings = [

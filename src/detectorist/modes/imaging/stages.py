@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from detectorist.errors import InputError
 from detectorist.modes.job import Job, JobRecord, Outcome, Prediction, Progress
-from detectorist.reduction.ramp_sizes import ramp_size
+from detectorist.reduction.inputs.ramp_sizes import ramp_size
 from detectorist.reduction.standard_stage import StandardStage
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class MosaicStage(StandardStage):
 
 def _name_of_mosaic(raw: Path) -> str:
     """Return program, target and filter as the name of a product; "" where the header does not tell them."""
-    from detectorist.reduction.headers import read_header
+    from detectorist.reduction.inputs.headers import read_header
     from detectorist.stage_1.wisp_files import band_of
 
     try:

@@ -15,7 +15,7 @@ from astropy.table import Table
 from stdatamodels.jwst.datamodels import ImageModel
 
 from detectorist import models
-from detectorist.algorithms.images.wisp_templates import MIN_EXPOSURES, WispTemplate, stack_template
+from detectorist.algorithms.wisps.wisp_templates import MIN_EXPOSURES, WispTemplate, stack_template
 from detectorist.atomic_files import whole_file
 from detectorist.crds_source import ReferenceSource, use_references
 from detectorist.errors import AlreadyCorrected, DetectoristError, InputError, OutputError, TooFewPixels

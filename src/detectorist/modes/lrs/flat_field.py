@@ -8,8 +8,8 @@ import numpy as np
 from jwst.flatfield.flat_field_step import FlatFieldStep
 from stdatamodels.jwst.datamodels import CubeModel
 
-from detectorist.reduction.exposure_parts import chunks_of
-from detectorist.reduction.garbage_collection import release_young_models
+from detectorist.libraries.garbage_collection import release_young_models
+from detectorist.reduction.inputs.exposure_parts import chunks_of
 
 #: Integrations that the standard step is given at a time.
 PART_INTS = 16

@@ -14,7 +14,7 @@ from detectorist.errors import DetectoristError
 from detectorist.modes import Mode
 from detectorist.modes.job import Gathered, Job, JobRecord, Outcome, Prediction, Progress
 from detectorist.product_names import stem_of
-from detectorist.reduction.ramp_sizes import RampSize, ramp_size
+from detectorist.reduction.inputs.ramp_sizes import RampSize, ramp_size
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,7 +38,7 @@ SPECTRUM_BYTES = 4_500  # one integration in the NetCDF file
 EXTRAS_BYTES = 4_800_000  # a gain of one's own (full frame), headers, figures
 LINEARITY_BYTES = 25_500_000  # a linearity of one's own (full frame, five coefficients and flags)
 SCRATCH_BYTES_PER_SAMPLE = 5
-#: As `detectorist.reduction.exposure_parts.BLOCK_INTS`, which takes long to import; a test compares the two.
+#: As `detectorist.reduction.inputs.exposure_parts.BLOCK_INTS`, which takes long to import; a test compares the two.
 BLOCK_INTS = 128
 #: As `detectorist.algorithms.ramps.groups.DECIDING_SAMPLES`.
 DECIDING_SAMPLES = 64_000_000
@@ -207,7 +207,7 @@ def damaged_files(paths: Sequence[Path]) -> list[Path]:
 @lru_cache(maxsize=1024)
 def _is_readable(path: Path, changed_ns: int) -> bool:
     """Tell whether the header of a file, as it was changed last at a time, is sound."""
-    from detectorist.reduction.headers import require_sound_header
+    from detectorist.reduction.inputs.headers import require_sound_header
 
     try:
         require_sound_header(path)
@@ -222,7 +222,7 @@ def _recipe(job: Job) -> Any:
 
 def _load_recipe(name: str | None, settings: Sequence[str]) -> Any:
     from detectorist.modes.lrs.pipeline import LrsPipeline
-    from detectorist.reduction.recipe_files import load_recipe
+    from detectorist.reduction.recipes.recipe_files import load_recipe
 
     recipe = load_recipe("lrs", name).with_settings(settings)
     recipe.check(LrsPipeline)
@@ -256,7 +256,7 @@ def _own_linearity(job: Job, sizes: Sequence[RampSize]) -> bool:
 
 @lru_cache(maxsize=64)
 def _steps(recipe: str | None, settings: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    from detectorist.reduction.recipe_files import load_recipe
+    from detectorist.reduction.recipes.recipe_files import load_recipe
 
     return load_recipe("lrs", recipe).with_settings(settings).steps
 

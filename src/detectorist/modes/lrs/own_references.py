@@ -15,7 +15,8 @@ from detectorist.algorithms.ramps.linearity import TRACE_COLUMNS
 from detectorist.algorithms.ramps.refpix import N_OUTPUTS
 from detectorist.errors import InputError, TooFewPixels
 from detectorist.modes.lrs.segments import Segment
-from detectorist.reduction import exposure_parts, products
+from detectorist.reduction import products
+from detectorist.reduction.inputs import exposure_parts
 
 log = logging.getLogger(__name__)
 

@@ -23,6 +23,8 @@ from detectorist.algorithms import dq
 from detectorist.algorithms.spectra.error_scale import measure_error_scale
 from detectorist.algorithms.spectra.location import Location, locate_trace
 from detectorist.errors import InputError, ParameterError, TooFewPixels
+from detectorist.libraries.garbage_collection import release_models
+from detectorist.libraries.step_logs import LogWrittenOnce
 from detectorist.modes.lrs.emicorr import OneByOneEmiCorrStep
 from detectorist.modes.lrs.flat_field import FlatFieldInPartsStep
 from detectorist.modes.lrs.frames import LrsFrames
@@ -31,7 +33,7 @@ from detectorist.modes.lrs.own_references import make_references
 from detectorist.modes.lrs.segments import Segment, order_segments, require_pointing
 from detectorist.modes.lrs.spectra import LrsSpectra, SegmentSpectra
 from detectorist.modes.lrs.wavelengths import place_of, read_wavelength_map
-from detectorist.reduction import chunks, content_keys, exposure_parts, products
+from detectorist.reduction import chunks, content_keys, products
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
 from detectorist.reduction.engine_steps.dark import EngineDarkCurrentStep
 from detectorist.reduction.engine_steps.front import (
@@ -42,10 +44,9 @@ from detectorist.reduction.engine_steps.front import (
 )
 from detectorist.reduction.engine_steps.ramp_fit import MarkedRampFitStep
 from detectorist.reduction.file_hash import unchanged
-from detectorist.reduction.garbage_collection import release_models
-from detectorist.reduction.headers import flag_missing_rates, flag_missing_samples
-from detectorist.reduction.integration_numbers import fill_in
-from detectorist.reduction.step_logs import LogWrittenOnce
+from detectorist.reduction.inputs import exposure_parts
+from detectorist.reduction.inputs.headers import flag_missing_rates, flag_missing_samples
+from detectorist.reduction.inputs.integration_numbers import fill_in
 from detectorist.reference import GetWavelengthMap, SetCustomGain, SetCustomLinearity
 from detectorist.stage_1 import (
     DropGroupsStep,

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from detectorist.crds_source import ReferenceSource, use_references
+from detectorist.libraries.garbage_collection import freeze_what_is_loaded
 from detectorist.modes.lrs.measurements import measure
 from detectorist.modes.lrs.pipeline import LrsPipeline
 from detectorist.modes.lrs.segments import Segment, order_segments
 from detectorist.modes.lrs.spectra import LrsSpectra
 from detectorist.modes.quality import MISSING_REFERENCES
 from detectorist.reduction import products
-from detectorist.reduction.garbage_collection import freeze_what_is_loaded
 from detectorist.reduction.missing_references import missing_types
-from detectorist.reduction.recipe import Recipe
-from detectorist.reduction.recipe_files import load_recipe
+from detectorist.reduction.recipes.recipe import Recipe
+from detectorist.reduction.recipes.recipe_files import load_recipe
 from detectorist.reduction.runner import (
     Request,
     build_pipeline,

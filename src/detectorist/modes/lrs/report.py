@@ -18,7 +18,7 @@ from detectorist.figures.stretch import Stretch, coloured
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.lrs import measurements, quality
 from detectorist.modes.section import Opening, Panel, Section
-from detectorist.reduction.in_force import in_force
+from detectorist.reduction.recipes.in_force import in_force
 
 #: Pixels of a thumbnail, width and height.
 THUMBNAIL_PIX = (120, 40)

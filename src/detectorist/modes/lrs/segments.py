@@ -14,7 +14,7 @@ from stdatamodels.jwst.datamodels import JwstDataModel
 from detectorist.errors import InputError
 from detectorist.models import describe
 from detectorist.product_names import stem_of
-from detectorist.reduction.headers import metadata_of, read_header, require_consistent_input
+from detectorist.reduction.inputs.headers import metadata_of, read_header, require_consistent_input
 from detectorist.step import LRS_SLITLESS
 
 log = logging.getLogger(__name__)

@@ -3,6 +3,6 @@
 A module each, or one for several steps of a kind: a mode imports what the steps that it has need.
 """
 
-from detectorist.waiting_packages import defer_replaced_packages
+from detectorist.libraries.waiting_packages import defer_replaced_packages
 
 defer_replaced_packages()  # before standard steps import them

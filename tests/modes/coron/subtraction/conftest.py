@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detectorist.algorithms.images.contrast import Companion, ContrastCurve, PointSource
-from detectorist.algorithms.images.karhunen_loeve import Modes
-from detectorist.algorithms.images.star_alignment import Alignment
-from detectorist.algorithms.images.star_subtraction import Ring, SubtractedStar
+from detectorist.algorithms.stars.contrast import Companion, ContrastCurve, PointSource
+from detectorist.algorithms.stars.karhunen_loeve import Modes
+from detectorist.algorithms.stars.star_alignment import Alignment
+from detectorist.algorithms.stars.star_subtraction import Ring, SubtractedStar
 from detectorist.modes.coron.subtraction.images import CoronImage
 from detectorist.modes.coron.subtraction.settings import SubtractionSettings
 from detectorist.modes.coron.subtraction.subtract import SubtractedExposure, SubtractedTarget

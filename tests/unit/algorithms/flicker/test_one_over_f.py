@@ -14,7 +14,7 @@ from detectorist.algorithms.flicker.one_over_f import (
 )
 from detectorist.algorithms.flicker.smoother import alternating_readout
 from detectorist.algorithms.flicker.stripe_models import MODEL_TYPES, estimate_stripes
-from detectorist.algorithms.images.halo import ring_profile, separate_star, star_centre
+from detectorist.algorithms.stars.halo import ring_profile, separate_star, star_centre
 from detectorist.errors import ParameterError, TooFewPixels
 
 N_INTS, NY, NX = 8, 120, 120

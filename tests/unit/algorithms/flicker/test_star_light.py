@@ -8,7 +8,7 @@ from detectorist.algorithms.flicker.one_over_f import stripes_of_integrations
 from detectorist.algorithms.flicker.smoother import alternating_readout
 from detectorist.algorithms.flicker.stack import StackNoise
 from detectorist.algorithms.flicker.star_light import fit_light, light_fit
-from detectorist.algorithms.images.halo import Rings, even_weight
+from detectorist.algorithms.stars.halo import Rings, even_weight
 
 NY, NX = 120, 120
 WHITE = 0.1

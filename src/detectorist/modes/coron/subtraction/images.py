@@ -12,9 +12,9 @@ from stdatamodels.jwst.datamodels import ImageModel
 
 from detectorist import models
 from detectorist.algorithms import dq
-from detectorist.algorithms.images.contrast import PointSource
-from detectorist.algorithms.images.mirror_psf import mirror_psf
-from detectorist.algorithms.images.radial_noise import find_star
+from detectorist.algorithms.stars.contrast import PointSource
+from detectorist.algorithms.stars.mirror_psf import mirror_psf
+from detectorist.algorithms.stars.radial_noise import find_star
 from detectorist.detectors import MIRI
 from detectorist.errors import InputError
 from detectorist.fits_files import Keywords, read_array, read_keywords, read_plane

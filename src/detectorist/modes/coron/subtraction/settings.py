@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from detectorist.algorithms.images.star_subtraction_defaults import MOST_MODES, RING_PIX
+from detectorist.algorithms.stars.star_subtraction_defaults import MOST_MODES, RING_PIX
 from detectorist.errors import ParameterError
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from detectorist.algorithms.images.contrast import (
+from detectorist.algorithms.stars.contrast import (
     Companion,
     ContrastCurve,
     PointSource,
@@ -18,7 +18,7 @@ from detectorist.algorithms.images.contrast import (
     measure_noise,
     measure_throughput,
 )
-from detectorist.algorithms.images.star_subtraction import SubtractedStar, subtract_star, without_spikes
+from detectorist.algorithms.stars.star_subtraction import SubtractedStar, subtract_star, without_spikes
 from detectorist.errors import InputError
 from detectorist.modes.coron.subtraction.images import CoronImage, point_source
 from detectorist.modes.coron.subtraction.settings import SubtractionSettings

@@ -1,0 +1,1 @@
+"""Coronagraphic images: the halo of the star, its subtraction, and what companions could be seen."""

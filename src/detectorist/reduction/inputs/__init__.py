@@ -1,0 +1,1 @@
+"""Input files: whether they are whole, consistent and ours to reduce, and what their headers say."""

@@ -1,0 +1,1 @@
+"""Recipes and settings: which steps run, with which parameters."""
