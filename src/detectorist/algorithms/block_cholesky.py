@@ -39,6 +39,10 @@ class BlockCholesky:
                 own -= below @ below.T
             self._diagonal.append(linalg.cholesky(own, lower=True, check_finite=False))
 
+    def log_determinant(self) -> float:
+        """Return the natural logarithm of the matrix's determinant."""
+        return 2 * float(sum(np.log(np.diag(one)).sum() for one in self._diagonal))
+
     def whiten(self, values: np.ndarray) -> np.ndarray:
         """Return the solution x of L x = values, (n,) or (n, n_columns)."""
         found = np.array(values, float)

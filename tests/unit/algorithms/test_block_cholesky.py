@@ -29,3 +29,10 @@ def test_solutions_are_those_of_the_dense_factor(rng, n):
 def test_a_matrix_that_is_not_positive_definite_is_refused():
     with pytest.raises(np.linalg.LinAlgError):
         BlockCholesky(sparse.diags([1.0, -1.0, 1.0]).tocsr(), 2)
+
+
+def test_the_determinant_is_that_of_the_whole_matrix(rng):
+    part = rng.normal(size=(9, 9)) * (np.abs(np.subtract.outer(np.arange(9), np.arange(9))) < 3)
+    matrix = part @ part.T + np.eye(9)
+    found = BlockCholesky(sparse.csr_matrix(matrix), 4).log_determinant()
+    assert found == pytest.approx(np.linalg.slogdet(matrix)[1])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detectorist.algorithms.blas_threads import one_thread
-from detectorist.algorithms.flicker.likely_noise import hold_to_likely
+from detectorist.algorithms.flicker.likely_noise import hold_to_likely, rival_light
 from detectorist.algorithms.flicker.lit_frames import light_fills, stripes_in_light
 from detectorist.algorithms.flicker.output_steps import tell_covered_outputs
 from detectorist.algorithms.flicker.reference_rows import over_references, reference_rows
@@ -214,10 +214,10 @@ def _by_flicker(images, bad, mask=None, *, readout, flat, reference, vertical, g
         found = estimate_flicker(mean - light, common_bad | left_out, sketch=sketch, **told[0], **settings)
         parts = [_with_steps(found, mean, common_bad, flat, readout)]
     else:
-        settings["group_noise"] = group_noise
-        parts = _one_by_one(images, bad, mask, left_out, light, flat, told, settings)
-    parts, held = _held(parts, group_noise, readout)
-    parts = _all_levelled(parts, light, images.shape[1:], references, readout)
+        parts = _one_by_one(images, bad, mask, left_out, light, flat, told, settings | {"group_noise": group_noise})
+    rival = None if wide is None else rival_light(wide, ~left_out, group_noise, readout)
+    parts, held = _held(parts, group_noise, readout, rival)
+    parts = _all_levelled(parts, light if rival is None else 0, mask.shape, references, readout)
     noise = parts[0].noise
     return Destriped(
         horizontal=np.stack([part.pattern for part in parts]),
@@ -252,11 +252,11 @@ def _with_references(beside, references):
     return [{**beside, "references": one if crowded else None} for one in references]
 
 
-def _held(parts, group_noise, readout):
+def _held(parts, group_noise, readout, light):
     """Return estimates that vary no more than noise is likely to, and whether light had to be told from it so."""
     if group_noise is None:
         return parts, False
-    likely = [hold_to_likely(part.pattern, group_noise, readout) for part in parts]
+    likely = [hold_to_likely(part.pattern, group_noise, readout, light=light) for part in parts]
     held = any(one is not part.pattern for one, part in zip(likely, parts, strict=True))
     held |= is_limited(parts[0].noise, group_noise)
     return [replace(part, pattern=one) for one, part in zip(likely, parts, strict=True)], held
@@ -386,6 +386,7 @@ def _model_wide_light(image, bad, left_out, light, sketch, references, settings)
     expected = map_wide_light(image - sketch.total(), ~(bad | left_out))
     known_noise = {"white": sketch.white, "readout": readout, "references": references}
     usable = ~(bad | left_out)
+    known_noise["any_light"] = settings["group_noise"] is not None
     found = solve_wide_light(image, usable, expected, noise=noise, **known_noise)
     light = found.light - np.float32(sketch.level)
     noise = hold_own_noise(noise, readout, found.own_part)

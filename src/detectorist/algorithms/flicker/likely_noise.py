@@ -20,9 +20,13 @@ from detectorist.algorithms.flicker.spectrum import FlickerNoise, covariance_of_
 #: than the noise was, and neither weights of the fit nor shapes of spectra are known exactly. And by how many standard
 #: deviations of a variance that few numbers tell.
 EXACTNESS, SIGMA = 2.0, 3.0
+#: Power of light over that of noise from which an octave is not taken for noise: half of its amplitude.
+EVIDENT = 0.25
 
 
-def hold_to_likely(pattern: np.ndarray, noise: FlickerNoise, readout: Readout) -> np.ndarray:
+def hold_to_likely(
+    pattern: np.ndarray, noise: FlickerNoise, readout: Readout, *, light: np.ndarray | None = None
+) -> np.ndarray:
     """Return an estimate of noise whose rows vary no more than noise does; the same array where they do not.
 
     Parameters
@@ -32,9 +36,17 @@ def hold_to_likely(pattern: np.ndarray, noise: FlickerNoise, readout: Readout) -
     noise : FlickerNoise
         Its true strength.
     readout : Readout
+    light : ndarray of float, shape (ny,), optional
+        Power of light in waves over the rows (`light_waves`), where nothing else tells it from noise.
 
     Notes
     -----
+    Of n waves whose noise is known and whose light is not, James and Stein's part (n - 2) / sum(waves**2 / noise) is
+    subtracted in octaves where light is no weaker than that noise: with any light, what is left is then nearer to the
+    light on average than the waves as they are (James & Stein 1961, Proc. 4th Berkeley Symp. 1, 361). Of the two
+    slowest octaves, one wave and two, nothing can be taken with that certainty. Elsewhere the estimate stands while it
+    is likely.
+
     Means of outputs' rows are changed, not what varies within a row, and not the mean of an output.
     """
     expected = row_spectrum(noise, readout, len(pattern))
@@ -43,6 +55,8 @@ def hold_to_likely(pattern: np.ndarray, noise: FlickerNoise, readout: Readout) -
         rows = pattern[:, first:last].mean(axis=1, dtype=np.float64)
         waves = fft.dct(rows, norm="ortho")
         part = _likely_part(waves, expected)
+        if light is not None:
+            part = np.minimum(part, _certain_part(waves, expected, light))
         if (part == 1).all():
             continue
         changed = pattern.copy() if changed is None else changed
@@ -67,6 +81,58 @@ def _likely_part(waves, expected):
         number = octave.stop - octave.start
         if found > likely * (EXACTNESS + SIGMA * np.sqrt(2 / number)):
             part[octave] = likely / found
+    return part
+
+
+def light_waves(light: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """Return the power of waves that light makes in the means of rows, or may well make, (ny,).
+
+    Light has no preferred direction: as strong as its waves along the rows are, those from row to row may be, and of
+    the two the stronger counts. Along the rows it is measured in squares.
+
+    light, usable : ndarray, shape (ny, nx), light as found, and True where the image told it.
+    """
+    ny, nx = light.shape
+    squares = [slice(first, first + ny) for first in range(0, nx - ny + 1, ny)]
+    along = [_waves(light[:, square].T, usable[:, square].T) ** 2 for square in squares]
+    across = _waves(light, usable) ** 2
+    return np.maximum(across, np.mean(along, axis=0)) if along else across
+
+
+def _waves(light, usable):
+    """Return the cosine transform of means of rows, over usable pixels; a row without any has the mean of all."""
+    number = usable.sum(axis=1)
+    total = np.where(usable, light, 0).sum(axis=1, dtype=np.float64)
+    mean = total.sum() / max(int(number.sum()), 1)
+    return fft.dct(np.where(number > 0, total / np.maximum(number, 1), mean), norm="ortho")
+
+
+def rival_light(
+    light: np.ndarray, usable: np.ndarray, noise: FlickerNoise | None, readout: Readout
+) -> np.ndarray | None:
+    """Return the waves of light, (ny,), if it may pass for noise in any octave; None if not, or without noise.
+
+    light, usable : as in `light_waves`. noise : of the image, as its groups tell it.
+    """
+    if noise is None:
+        return None
+    waves = light_waves(light, usable)
+    expected = row_spectrum(noise, readout, waves.size)
+    return waves if any(_is_lit(octave, waves, expected) for octave in _octaves(waves.size)) else None
+
+
+def _is_lit(octave, light, expected):
+    return np.mean(light[octave]) > EVIDENT * np.mean(expected[octave])
+
+
+def _certain_part(waves, expected, light):
+    """Return the part of every wave that may be subtracted whatever the light is, (n,); 1 where there is hardly any."""
+    part = np.ones(waves.size)
+    for octave in _octaves(waves.size):
+        if not _is_lit(octave, light, expected):
+            continue
+        total = np.sum(waves[octave] ** 2) / max(float(np.mean(expected[octave])), 1e-300)
+        part[octave] = min(max(octave.stop - octave.start - 2, 0) / max(total, 1e-300), 1.0)
     return part
 
 

@@ -36,6 +36,9 @@ LEAST_LIGHT, LEAST_BESIDE_REFERENCES = (0.05, 0.05), (0.5, 0.1)
 #: Variance that unknown light adds to a bin, over that of the noise there, from which a field is crowded; and the
 #: change of light over light seen in such a field, of the wings of stars.
 CROWDED, CROWDED_CHANGE = 2.0, 1.0
+#: Multiples of that least light of which the likeliest is taken, where no reference pixels tell light from noise and
+#: the groups tell how strong noise is; and by how much it must be likelier, in the logarithm.
+MORE_LIGHT, SURE = (3.0, 10.0, 30.0), 3.0
 #: Light seen at most, in standard deviations of a pixel: what is brighter is masked.
 BRIGHTEST = 3.0
 #: Standard deviation of a level of an output, in that of a pixel: reference pixels have told most of it. Much less, and
@@ -116,6 +119,15 @@ class WideLight(NamedTuple):
     unmasked: float
 
 
+class _Solution(NamedTuple):
+    """Nodes of the light, offsets of rows with the level, the outputs' own part, and the log of how likely all is."""
+
+    nodes: np.ndarray
+    others: np.ndarray
+    own_part: float
+    log_likely: float
+
+
 def solve_wide_light(
     image: np.ndarray,
     usable: np.ndarray,
@@ -125,6 +137,7 @@ def solve_wide_light(
     white: float,
     readout: Readout,
     references: ReferenceRows | None = None,
+    any_light: bool = False,
 ) -> WideLight:
     """Return wide light, and what is left of light and noise beside it.
 
@@ -142,6 +155,8 @@ def solve_wide_light(
     references : ReferenceRows, optional
         Reference pixels, which see the noise of their rows without light; where light fills the frame, the noise that
         all outputs share is known from them alone.
+    any_light : bool
+        Without references: take the likeliest of some strengths of the light's changes. Noise must be known then.
 
     Notes
     -----
@@ -150,6 +165,8 @@ def solve_wide_light(
     Light that the nodes cannot follow, of faint stars in a crowded field, scatters bins more than their pixels do; it
     is measured, and counts as noise of a bin (`clumps`): otherwise it would pass for noise of the outputs. Where it is
     more than the noise of the pixels, nothing tells what the outputs have of their own, and 0 is assumed.
+    Light has no preferred direction, noise changes from row to row: how much light changes along the rows tells how
+    much it may change from row to row (`any_light`).
     A hundred MB and a fifth of a second for a full frame: a sparse system of the nodes, reduced to the rows' offsets.
     """
     rows, columns = _edges(image.shape, readout)
@@ -157,9 +174,8 @@ def solve_wide_light(
     level = float(np.median(image[::4][usable[::4]]))
     mean = _sums(np.where(usable, image - np.float32(level), 0), rows, columns) / np.maximum(count, 1)
     along, across = (_splines(edges, n) for edges, n in zip((rows, columns), image.shape, strict=True))
-    prior_of = partial(
-        _prior_of_nodes, image.shape, expected, white, LEAST_LIGHT if references is None else LEAST_BESIDE_REFERENCES
-    )
+    least = LEAST_LIGHT if references is None else LEAST_BESIDE_REFERENCES
+    prior_of = partial(_prior_of_nodes, image.shape, expected, white, least)
     bins = _Bins(
         surface=sparse.kron(along, across, format="csr"),
         nodes_across=across.shape[1],
@@ -172,21 +188,37 @@ def solve_wide_light(
     )
     variance = white**2 / np.maximum(count, 1)
     certain = np.where(count > 0, 1 / variance, 0)
-    nodes, others, own_part = bins.solve(mean, certain, noise)
-    rest = mean - bins.expected(nodes, others, mean.shape)
+    found = bins.solve(mean, certain, noise)
+    rest = mean - bins.expected(found, mean.shape)
     clumps = measure_clumps(rest, variance, count > 0, len(readout.outputs))
     crowded = sum(clumps) > CROWDED * (np.median(variance[count > 0]) + _noise_within_rows(noise, readout))
     if sum(clumps) > 0:
         if crowded:
             bins = bins._replace(prior=prior_of(change=CROWDED_CHANGE))
         certain = np.where(count > 0, 1 / (variance + sum(clumps)), 0)
-        nodes, others, own_part = bins.solve(mean, certain, noise, any_own=not crowded)
-    nodes = nodes.reshape(along.shape[1], across.shape[1])
-    on_rows, on_columns = (_splines(np.arange(n + 1), n) for n in image.shape)
-    light = (on_rows @ nodes).astype(np.float32) @ on_columns.T.toarray().astype(np.float32)
-    light += np.float32(level + others[-1])
+        found = bins.solve(mean, certain, noise, any_own=not crowded)
+    if any_light and references is None and not crowded:
+        found = _with_more_light(bins, found, prior_of, (mean, certain, noise))
+    light = _on_pixels(found.nodes.reshape(along.shape[1], across.shape[1]), image.shape)
+    light += np.float32(level + found.others[-1])
     unmasked = sum(clumps) * float(np.median(count[count > 0])) if crowded else 0.0
-    return WideLight(light, own_part, unmasked)
+    return WideLight(light, found.own_part, unmasked)
+
+
+def _on_pixels(nodes, shape):
+    on_rows, on_columns = (_splines(np.arange(n + 1), n) for n in shape)
+    return (on_rows @ nodes).astype(np.float32) @ on_columns.T.toarray().astype(np.float32)
+
+
+def _with_more_light(bins, found, prior_of, equations):
+    """Return the likeliest solution with light that changes more, or the one found where none is clearly likelier."""
+    best = found
+    for more in MORE_LIGHT:
+        one = bins._replace(prior=prior_of(more=more)).solve(*equations)
+        if one.log_likely < best.log_likely:
+            break
+        best = one
+    return best if best.log_likely > found.log_likely + SURE else found
 
 
 def _told_by(references, rows, readout, noise, white):
@@ -214,10 +246,8 @@ class _Bins(NamedTuple):
     readout: Readout
     white: float
 
-    def solve(
-        self, mean: np.ndarray, certain: np.ndarray, noise: FlickerNoise, *, any_own: bool = True
-    ) -> tuple[np.ndarray, np.ndarray, float]:
-        """Return nodes, offsets with the level, and the outputs' own part, from bins with inverse variances.
+    def solve(self, mean: np.ndarray, certain: np.ndarray, noise: FlickerNoise, *, any_own: bool = True) -> _Solution:
+        """Return the most likely light and offsets, from bins with inverse variances.
 
         any_own : whether the outputs' own part is looked for, or 0.
         """
@@ -234,23 +264,31 @@ class _Bins(NamedTuple):
         normal -= mixed.T @ mixed
         others_moment -= mixed.T @ light_moment
         offsets = _Offsets(normal, others_moment, self.rows, self.readout, self.white)
-        found, own_part = _likeliest(offsets, noise) if any_own else (offsets.solve(noise)[0], 0.0)
-        return inner.solve_transposed(light_moment - mixed @ found), found, own_part
+        found, own_part, log_likely = _likeliest(offsets, noise) if any_own else _with_common_noise(offsets, noise)
+        log_likely += 0.5 * float(light_moment @ light_moment) - 0.5 * inner.log_determinant()
+        log_likely += 0.5 * BlockCholesky(self.prior, self.nodes_across).log_determinant()
+        return _Solution(inner.solve_transposed(light_moment - mixed @ found), found, own_part, log_likely)
 
-    def expected(self, nodes: np.ndarray, others: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    def expected(self, found: _Solution, shape: tuple[int, int]) -> np.ndarray:
         """Return what a solution says of the bins."""
-        return (self.surface @ nodes + self.others @ others).reshape(shape)
+        return (self.surface @ found.nodes + self.others @ found.others).reshape(shape)
+
+
+def _with_common_noise(equations, noise):
+    """Return offsets, own part 0, and the log of how likely they are, for outputs without noise of their own."""
+    found, log_likely = equations.solve(noise)
+    return found, 0.0, log_likely
 
 
 def _likeliest(equations, noise):
-    """Return the offsets, and the outputs' own part of slow noise with which they are likeliest."""
+    """Return the offsets, the outputs' own part of slow noise with which they are likeliest, and the log of that."""
     best, own_part = equations.solve(noise), 0.0
     for part in OWN_PARTS if len(equations.readout.outputs) > 1 else ():
         one = equations.solve(hold_own_noise(noise, equations.readout, part))
         if one[1] < best[1]:
             break
         best, own_part = one, part
-    return best[0], own_part
+    return best[0], own_part, best[1]
 
 
 def mask_wings(image: np.ndarray, usable: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -334,15 +372,18 @@ def _add_references(normal, moment, means, certain, told, unlike):
         moment[part] += weight * (value - weight @ value / total)
 
 
-def _prior_of_nodes(shape, expected, white, least, *, change=CHANGE):
-    """Return the inverse covariance of nodes: light as far as expected, over which it changes little by little."""
+def _prior_of_nodes(shape, expected, white, least, *, change=CHANGE, more=1.0):
+    """Return the inverse covariance of nodes: light as far as expected, over which it changes little by little.
+
+    more : of the least light, a multiple that is allowed.
+    """
     places = [(_nodes(n) * have / n - 0.5) for n, have in zip(shape, expected.shape, strict=True)]
     seen = ndimage.map_coordinates(
         np.asarray(expected, float), np.meshgrid(*places, indexing="ij"), order=1, mode="nearest"
     )
     # Less light than elsewhere is light as well: of a wisp that was subtracted too strongly.
     seen = np.clip(np.abs(seen), 0, BRIGHTEST * white)
-    allowed, smooth = least
+    allowed, smooth = (more * part for part in least)
     prior = sparse.diags((LIGHT * seen + allowed * white).ravel() ** -2.0)
     # Of light over what is expected: that all of a galaxy is brighter than thought must not cost more than of a node.
     part = (change * (seen + smooth * white)).ravel()

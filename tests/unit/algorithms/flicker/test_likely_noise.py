@@ -7,7 +7,7 @@ from scipy import fft, signal
 
 from detectorist.algorithms.flicker.destripe import destripe
 from detectorist.algorithms.flicker.group_spectrum import noise_of_groups, slope_variance
-from detectorist.algorithms.flicker.likely_noise import hold_to_likely, row_spectrum
+from detectorist.algorithms.flicker.likely_noise import hold_to_likely, light_waves, rival_light, row_spectrum
 from detectorist.algorithms.flicker.smoother import alternating_readout
 from detectorist.algorithms.flicker.spectrum import FlickerNoise, limit_noise, scale_noise
 
@@ -120,6 +120,61 @@ def test_light_of_an_output_is_held_back(rng):
     assert left.mean() == pytest.approx(lit[:, 64:128].mean(), rel=1e-4)
     change = got[:, 64:128] - lit[:, 64:128]
     assert_allclose(change, change[:, :1] + np.zeros(64), atol=1e-4)
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.0, 2.0, 5.0, 20.0])
+def test_no_light_is_left_worse_than_unsubtracted(rng, strength):
+    """Light is as smooth as slow noise; taken for noise, up to six times its variance would be lost of it."""
+    readout, n_rows = alternating_readout(64), 128
+    noise = flicker(rng, n_rows, readout, 1.0, n=300).mean(axis=2)
+    power = row_spectrum(spectrum(1.0), readout, n_rows)
+    waves = strength * np.sqrt(power) * np.where(np.arange(n_rows) < 16, 1.0, 0.0)
+    light = fft.idct(waves, norm="ortho")
+    lit = np.repeat((noise + light)[:, :, None], 64, axis=2).astype(np.float32)
+    left = [one - hold_to_likely(one, spectrum(1.0), readout, light=waves**2) for one in lit]
+    error = np.array(left)[:, :, 0] - light
+    assert (fft.dct(error, norm="ortho", axis=1)[:, 1:16] ** 2).sum() < 1.03 * (
+        fft.dct(noise, norm="ortho", axis=1)[:, 1:16] ** 2
+    ).sum()
+    # Where there is no light, noise is still subtracted.
+    assert (fft.dct(error, norm="ortho", axis=1)[:, 16:] ** 2).mean() < 0.1 * power[16:].mean()
+
+
+def test_light_along_the_rows_tells_of_light_from_row_to_row():
+    y, x = np.mgrid[:64, :256] / 64.0
+    usable = np.ones((64, 256), bool)
+    usable[10] = False
+    across, along = (light_waves(np.cos(np.pi * place), usable) for place in (y, x))
+    assert_allclose(along[1], across[1], rtol=0.05)
+    assert across[1] == pytest.approx(32, rel=0.05)
+    assert light_waves(np.full((64, 256), 7.0), usable)[1:].max() < 1e-20
+    tall = light_waves(np.cos(np.pi * y[:, :32]), usable[:, :32])
+    assert tall[1] == pytest.approx(32, rel=0.05)
+    told, readout = spectrum(1.0), alternating_readout(256)
+    slowest = row_spectrum(told, readout, 64)[1]
+    strong = np.sqrt(slowest / 32) * np.cos(np.pi * x)
+    assert_allclose(rival_light(strong, usable, told, readout), light_waves(strong, usable))
+    assert rival_light(0.3 * strong, usable, told, readout) is None
+    assert rival_light(strong, usable, None, readout) is None
+
+
+def test_a_gradient_of_the_sky_over_a_subarray_stays():
+    """It is as smooth as slow noise: a third to all of its light was lost, with the noise that the rows have."""
+    readout, lost, before = alternating_readout(288), [], []
+    y, x = np.mgrid[:288, :288] / 144.0 - 1
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        angle = rng.uniform(0.2, 1.2) + np.pi / 2 * seed
+        slope = 3 * (np.cos(angle) * x + np.sin(angle) * y)
+        data = ramps(rng, 30.0 + slope, 5, 8.0, readout)
+        rate, bad = slopes(data), np.zeros((1, 288, 288), bool)
+        got = destripe(rate, bad, readout=readout, group_noise=told_by(data, readout))
+        for found, image in ((before, rate), (lost, rate - got.horizontal - got.vertical)):
+            error = image[0] - 30.0 - slope
+            found.append((error * slope).mean() / (slope**2).mean())
+        assert (image[0] - slope).mean(axis=1).std() < 0.8 * (rate[0] - slope).mean(axis=1).std()
+    assert np.std(lost) < 1.1 * np.std(before)
+    assert np.sqrt(np.mean(np.square(lost))) < 1.1 * np.sqrt(np.mean(np.square(before)))
 
 
 def test_a_spectrum_of_light_is_no_noise():
