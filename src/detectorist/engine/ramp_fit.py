@@ -16,6 +16,8 @@ from detectorist.engine.threads import over_ranges
 #: Exponents of the weights for signal-to-noise below 5, 10, 20, 50, 100 and above (Fixsen et al. 2000, PASP
 #: 112, 1350).
 WEIGHT_POWERS = (0.0, 0.4, 1.0, 3.0, 6.0, 10.0)
+#: Signal-to-noise ratios from which each next one is used.
+CLASS_LIMITS = (5.0, 10.0, 20.0, 50.0, 100.0)
 
 
 class Slopes(NamedTuple):
@@ -105,6 +107,26 @@ def fit_ramps(
     times = _times(group_time_s, frame_time_s, n_frames)
     rule = (*times, not suppress_one_group, suppress_one_group and not suppressed, first)
     return _fit(ramps, pixels, images, rule, stop - first, (ny, nx), threads)
+
+
+def slope_weights(n_groups: int) -> np.ndarray:
+    """Return (n_classes, n_groups): the slope of a whole ramp of three groups or more, in DN per group, is the product
+    of its samples with the weights of its class (`weight_classes`)."""
+    return _weight_tables(n_groups)[1].copy()
+
+
+def weight_classes(rise: np.ndarray, gain: np.ndarray, read_noise: np.ndarray, *, n_frames: int) -> np.ndarray:
+    """Return the row of `slope_weights` that whole ramps get, uint8, of the shape of `rise`.
+
+    rise : ndarray of float, shape (..., ny, nx)
+        Last minus first group, DN.
+    gain, read_noise, n_frames : as in `fit_ramps`
+    """
+    noise = _noise_per_group(read_noise, gain, n_frames)
+    electrons = np.maximum(rise * gain, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = electrons / np.sqrt(noise * noise + electrons)
+    return np.searchsorted(CLASS_LIMITS, np.nan_to_num(ratio), side="right").astype(np.uint8)
 
 
 def _fit(ramps, pixels, images, rule, n_groups: int, shape, threads: int) -> RampFit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,6 +13,7 @@ from stdatamodels.jwst.datamodels import CubeModel, ImageModel, JwstDataModel, R
 from detectorist import models
 from detectorist.algorithms import dq
 from detectorist.algorithms.flicker.one_over_f import StripeStack, stripes_of_integrations, stripes_of_ramps
+from detectorist.algorithms.flicker.weighted_slopes import WeightedSlopes, stripes_of_weights
 from detectorist.stage_1.nircam_readout import readout_of, saturation_level, times_of_groups
 from detectorist.step import DetectoristStep
 
@@ -33,6 +35,8 @@ class SubtractOneOverFStep(DetectoristStep):
     instruments: ClassVar = ("NIRCAM",)
     subtracts: ClassVar = True
     reference_file_types: ClassVar = ["saturation"]
+    #: How rates of integrations were made of groups, where known: bright pixels hold 1/f noise that faint ones do not.
+    slopes: WeightedSlopes | None = None
 
     spec = """
         model_type = option("flicker", "savgol", "median", "mean", default="flicker")  # how stripes are told
@@ -100,10 +104,24 @@ class SubtractOneOverFStep(DetectoristStep):
         cube = model.data[None] if single else model.data
         flags = models.flags(model)
         mask = dq.has(flags[None] if single else flags, dq.DO_NOT_USE | dq.REFERENCE_PIXEL)
-        found = stripes_of_integrations(np.asarray(cube), mask, **settings)
+        found = self._of_integrations(np.asarray(cube), mask, settings)
         model.data = model.data - (found.stripes[0] if single else found.stripes)
         add_variance(model, found.variance[0] if single else found.variance)
         return found
+
+    def _of_integrations(self, cube: np.ndarray, mask: np.ndarray, settings) -> StripeStack:
+        """Take off what bright pixels have beyond faint ones, where known, before what all share."""
+        if self.slopes is None:
+            return stripes_of_integrations(cube, mask, **settings)
+        known = {name: settings[name] for name in ("readout", "model_type", "vertical_corr")}
+        beyond = stripes_of_weights(self.slopes, mask.all(axis=0), **known)
+        found = stripes_of_integrations(cube - beyond.stripes, mask, **settings)
+        return replace(
+            found,
+            stripes=found.stripes + beyond.stripes,
+            variance=found.variance + beyond.variance,
+            mean_variance=found.mean_variance + beyond.variance.sum(axis=0) / np.float32(len(cube) ** 2),
+        )
 
 
 def product_of(input_data) -> type[JwstDataModel]:

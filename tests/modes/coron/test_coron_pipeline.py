@@ -84,6 +84,21 @@ def test_nircam_rates_are_better_and_errors_right(make_exposure, coron_reference
         assert model.meta.cal_step.ramp_fit == "COMPLETE"
 
 
+def test_bright_pixels_keep_no_noise_that_their_weights_make(make_exposure, coron_references, monkeypatch):
+    """The fit weights the groups of bright pixels otherwise: their 1/f noise is not that of their faint neighbours."""
+    wrong = {"told": [], "not told": []}
+    exposures = [make_exposure(n_ints=2, n_groups=10, flicker=20.0, brightness=8.0) for _ in range(4)]
+    for name in wrong:
+        if name == "not told":
+            monkeypatch.setattr(CoronRampFitStep, "slopes_of", lambda self, ramp: None)
+        for exposure in exposures:
+            rateints = run(exposure, return_rateints=True)
+            error = np.where(good(exposure), rateints.data - exposure.rate, np.nan)
+            bright, faint = exposure.rate > 60, exposure.rate < 12
+            wrong[name] += list(np.nanmean(error[:, bright], axis=1) - np.nanmean(error[:, faint], axis=1))
+    assert np.std(wrong["told"]) < 0.75 * np.std(wrong["not told"])
+
+
 def test_miri_rates_and_the_standard_pipeline_agree(make_exposure, coron_references):
     exposure = make_exposure("MIRI", n_ints=3)
     ours = run(exposure, {"ramp_fit": {"complete_variances": False, "rc_pixels": "keep"}})

@@ -18,6 +18,7 @@ from scipy import ndimage
 from detectorist.algorithms import dq
 from detectorist.algorithms.blas_threads import one_thread
 from detectorist.algorithms.byte_order import native
+from detectorist.algorithms.flicker.spectrum import limit_noise
 from detectorist.algorithms.flicker.star_light import light_fit
 from detectorist.algorithms.flicker.stripe_models import Stripes, estimate_spectrum, estimate_stripes, scaled_noise
 from detectorist.algorithms.medians import typed_median
@@ -36,6 +37,8 @@ NOISY = 2.0
 #: Neighbourhood of a pixel, along and across the row, that has no say in the stripes of a star's image: wider than a
 #: companion, whose light would else be taken for noise; nothing tells the two apart where it is too faint to be seen.
 COMPANION_GAP_PIX = 10
+#: Weight from which pixels of a single image tell its spectrum, and the part of all from which they are enough.
+CALM_WEIGHT, LEAST_CALM = 0.999, 0.2
 #: Images that tell the spectrum of all. One alone knows little of what is slower than itself.
 N_PROBES = 6
 
@@ -112,8 +115,8 @@ def stripes_of_integrations(
     mean, n_used = robust_mean(cube, mask)
     residual = np.asarray(cube - mean, np.float32)
     mask |= noisy_pixels(residual, mask)
-    noise = _pooled_spectrum(residual, mask, source)
-    found = _estimate_all(residual, mask, partial(estimate, noise=noise))
+    noise = pooled_spectrum(residual, mask, source)
+    found = estimate_all(residual, mask, partial(estimate, noise=noise))
     star, pattern, common = _stripes_of_mean(mean, n_used == 0, len(cube), noise, _column_power(found), estimate)
     variance = np.stack([common + one.variance_change() if one else common for one in found])
     stripes = _stack(found, residual.shape)
@@ -186,10 +189,10 @@ def stripes_of_ramps(
     residual = _ramp_residual(ramp, good, mean, times).reshape(-1, *mean.shape)
     bad = ~good.reshape(residual.shape)
     bad |= noisy_pixels(residual, bad)
-    spectrum = _pooled_spectrum(residual, bad, source)
-    found = _estimate_all(residual, bad, partial(estimate, noise=spectrum))
+    spectrum = pooled_spectrum(residual, bad, source)
+    found = estimate_all(residual, bad, partial(estimate, noise=spectrum))
     unknown = mask | ~np.isfinite(mean)
-    spectrum = _pooled_spectrum(rates - mean, unsloped | unknown, source) if len(rates) > 1 else None
+    spectrum = pooled_spectrum(rates - mean, unsloped | unknown, source) if len(rates) > 1 else None
     info = ((times - times.mean()) ** 2).sum()
     power = _column_power(found)
     power = None if power is None else power / info
@@ -266,12 +269,26 @@ def _one_by_one(cube, mask, estimate) -> StripeStack:
 def _separate_alone(image, mask, estimate: partial):
     """Separate one image in two rounds: the first tells the spectrum with which light is fitted in the second."""
     first = separate_star(image, mask, _weighted(estimate))
-    noise = first.stripes.noise if first.stripes else None
+    noise = _calm_spectrum(image, first, estimate.keywords) if first.stripes else None
     fit = light_fit(noise, estimate.keywords["readout"])
     if fit is None:
         return first
     second = separate_star(image, mask, _weighted(partial(estimate, noise=noise)), fit_light=fit)
     return first if second.stripes is None else second
+
+
+def _calm_spectrum(image, separated, settings) -> FlickerNoise | None:
+    """Return the spectrum that pixels of full weight tell, or all where these are few: light left in others adds to it.
+
+    Its error in a pixel would be overstated with the light.
+    """
+    usable = separated.weight > 0
+    calm = separated.weight > CALM_WEIGHT
+    noise = separated.stripes.noise
+    if noise is None or calm.sum() < LEAST_CALM * usable.sum():
+        return noise
+    told = estimate_spectrum(image - separated.light, ~calm, readout=settings["readout"])
+    return limit_noise(told, settings["group_noise"], settings["readout"])
 
 
 def _weighted(estimate: Callable) -> Callable:
@@ -318,7 +335,7 @@ def _stripes_of_mean(mean, mask, n_ints, noise, column_power, estimate: partial)
     return separated.star, separated.stripes.pattern, separated.stripes.variance_left()
 
 
-def _pooled_spectrum(residual, mask, settings) -> FlickerNoise | None:
+def pooled_spectrum(residual: np.ndarray, mask: np.ndarray, settings: dict[str, Any]) -> FlickerNoise | None:
     """Return the spectrum of up to six images spread over the exposure; None where nothing or the model needs none."""
     chosen = np.unique(np.linspace(0, len(residual) - 1, N_PROBES).astype(int))
     try:
@@ -327,7 +344,8 @@ def _pooled_spectrum(residual, mask, settings) -> FlickerNoise | None:
         return None
 
 
-def _estimate_all(residual, mask, estimate) -> list[Stripes | None]:
+def estimate_all(residual: np.ndarray, mask: np.ndarray, estimate: Callable) -> list[Stripes | None]:
+    """Return `estimate(image, mask)` of images (n_images, ny, nx), None where too few pixels are usable."""
     found: list[Stripes | None] = []
     for image, bad in zip(residual, mask, strict=True):
         try:

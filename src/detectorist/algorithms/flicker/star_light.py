@@ -35,6 +35,10 @@ WAVE_SHARES, LEAST_WAVE = (0.01, 0.03, 0.1, 0.3, 1.0), 1e-3
 #: the light of the ring at that distance that are tried.
 SPIKE_PIX, SPIKE_CORE_PIX, SPIKE_WIDTHS_PIX, SPIKE_POWERS = 40.0, 10.0, (2.0, 4.0, 8.0), (1.0, 2.0)
 SPIKE_SHARES = (0.01, 0.1, 1.0)
+#: Rows, from that of the star, at which spikes have amplitudes of their own (0 at the first and last); distance at
+#: which these are expected to be half.
+SPIKE_ROWS_PIX = np.array([-36.0, -24, -16, -10, -6, -3, 0, 3, 6, 10, 16, 24, 36])
+SPIKE_HALF_PIX = 4.0
 #: Expected amplitude of a ring over its light and the noise of a pixel: large, so that data alone tell it.
 RING_SHARE = 30.0
 
@@ -92,10 +96,11 @@ def _expectations(rings, noise):
     halo, white = np.abs(rings.light - rings.light.min()), np.sqrt(noise.white)
     of_rings = RING_SHARE * (halo + white)
     spike = np.interp(SPIKE_PIX, rings.radii, halo)
-    n_spikes = len(SPIKE_POWERS) * len(SPIKE_WIDTHS_PIX)
+    of_rows = 1 / (1 + (SPIKE_ROWS_PIX[1:-1] / SPIKE_HALF_PIX) ** 2)
+    across = np.r_[np.ones(len(SPIKE_POWERS) * len(SPIKE_WIDTHS_PIX)), np.tile(of_rows, 2 * len(SPIKE_POWERS))]
     for wave_share, spike_share in product(WAVE_SHARES, SPIKE_SHARES):
         waves = np.maximum(wave_share * halo[::WAVE_RINGS], LEAST_WAVE * white)
-        spikes = np.full(n_spikes, max(spike_share * spike, LEAST_WAVE * white))
+        spikes = np.maximum(spike_share * spike * across, LEAST_WAVE * white)
         yield np.concatenate([of_rings, *[waves] * (2 * len(WAVES)), spikes])
 
 
@@ -115,10 +120,13 @@ def _polar(centre, y, x):
     return radius, [part for one in powers for part in (one.real, one.imag)]
 
 
-def _spikes(radius, y):
-    """Return shapes of spikes along the rows at distances `radius` from the star and `y` from its row."""
+def _spikes(radius, y, x):
+    """Return shapes of spikes at distances `radius`, `y` and `x` from the star: both sides alike, and opposite."""
     falls = [(np.maximum(radius, SPIKE_CORE_PIX) / SPIKE_PIX) ** -power for power in SPIKE_POWERS]
-    return [fall * np.exp(-0.5 * (y / width) ** 2) for fall in falls for width in SPIKE_WIDTHS_PIX]
+    side = np.clip(x / SPIKE_CORE_PIX, -1, 1)
+    rows = _hats(y, SPIKE_ROWS_PIX)[1:-1]
+    both = [fall * np.exp(-0.5 * (y / width) ** 2) for fall in falls for width in SPIKE_WIDTHS_PIX]
+    return both + [fall * row for fall in (*falls, *(side * fall for fall in falls)) for row in rows]
 
 
 def _hats(radius, radii):
@@ -131,13 +139,15 @@ def _shapes(rings, y, x):
     radius, waves = _polar(rings.centre, y, x)
     wide = _hats(radius, rings.radii[::WAVE_RINGS])
     around = [wave * hat for wave in waves for hat in wide]
-    return np.array([*_hats(radius, rings.radii), *around, *_spikes(radius, y - rings.centre[0])], np.float32)
+    spikes = _spikes(radius, y - rings.centre[0], x - rings.centre[1])
+    return np.array([*_hats(radius, rings.radii), *around, *spikes], np.float32)
 
 
 def _painted(rings, shape, amplitudes, polar):
     """Return the light of the amplitudes, (ny, nx) float32."""
     radius, waves = polar(rings.centre, shape)
-    spikes = _spikes(radius, np.arange(shape[0])[:, None] - rings.centre[0])
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    spikes = _spikes(radius, y - rings.centre[0], x - rings.centre[1])
     of_rings, of_waves, of_spikes = np.split(amplitudes, [rings.radii.size, amplitudes.size - len(spikes)])
     light = np.interp(radius, rings.radii, of_rings)
     for wave, part in zip(waves, of_waves.reshape(len(waves), -1), strict=True):

@@ -47,6 +47,7 @@ class Separated(NamedTuple):
     star: np.ndarray  # (ny, nx), the image without its stripes
     stripes: object  # what `estimate` returned last, or None where too few pixels were left
     weight: np.ndarray  # (ny, nx) float32, what a pixel counted for in the stripes, 0 to 1
+    light: np.ndarray  # (ny, nx), what was taken off before the stripes were told
 
 
 def separate_star(
@@ -82,7 +83,7 @@ def separate_star(
     usable = np.isfinite(image) & ~mask
     noise = pixel_noise(image, usable) if noise is None else noise
     if not usable.any() or not np.isfinite(noise):
-        return Separated(image.copy(), None, usable.astype(np.float32))
+        return Separated(image.copy(), None, usable.astype(np.float32), image)
     centre = star_centre(image, usable)
     usable &= ~compact_sources(image - ring_profile(image, usable, centre), usable)
     star, light, stripes, weight = image, image, None, usable.astype(np.float32)
@@ -100,7 +101,7 @@ def separate_star(
         except TooFewPixels:
             break
         star = image - stripes.pattern
-    return Separated(star, stripes, weight)
+    return Separated(star, stripes, weight, light)
 
 
 def pixel_noise(image: np.ndarray, usable: np.ndarray) -> float:

@@ -130,7 +130,7 @@ class Coron1Pipeline(DetectoristPipeline, Detector1Pipeline):
             log.warning("%s: no rate could be fitted", models.describe(ramp))
             return None
         if instrument == "NIRCAM":
-            self._finish_1overf(rate, rateints)
+            self._finish_1overf(ramp, rate, rateints)
         rate, rateints = self._scale(rate, "gain_scale"), self._scale(rateints, "gain_scaleints")
         self.save_model(rateints, "rateints")
         self.suffix = "rateints" if self.return_rateints else "rate"
@@ -173,7 +173,7 @@ class Coron1Pipeline(DetectoristPipeline, Detector1Pipeline):
             models.carry_provenance(ramp, result)
         return rate, rateints
 
-    def _finish_1overf(self, rate: ImageModel, rateints: CubeModel) -> None:
+    def _finish_1overf(self, ramp: RampModel, rate: ImageModel, rateints: CubeModel) -> None:
         """Remove 1/f noise from the rates if it was not removed from the groups; bring variances up to date."""
         step = self.subtract_1overf
         if step.skip:
@@ -184,7 +184,9 @@ class Coron1Pipeline(DetectoristPipeline, Detector1Pipeline):
                 add_variance(rate, step.mean_variance)
             return
         before = np.array(rateints.var_poisson), np.array(rateints.var_rnoise)
+        step.slopes = self.ramp_fit.slopes_of(ramp)
         corrected = step.run(rateints)
+        step.slopes = None
         if models.state(corrected, step.class_alias) != "COMPLETE":
             return
         for name in ("data", "err", "var_rnoise"):

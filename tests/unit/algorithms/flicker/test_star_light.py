@@ -76,6 +76,24 @@ def test_a_spike_along_the_rows_is_light(rng, noise):
     assert abs(np.mean(left)) < 0.3 * here
 
 
+def test_wings_of_a_spike_are_light(rng, noise):
+    """Rows beside a spike hold light as well, that falls with a power of the distance from it: no bell tells it."""
+    radius, light = halo(0.0)
+    y = np.arange(NY)[:, None] - CENTRE[0]
+    spike = 12 * (np.maximum(radius, 10) / 10) ** -1.5 / (1 + y**2)
+    radii = np.geomspace(3, 90, 14)
+    rings = Rings(CENTRE, radii, 40 / (1 + radii / 4) ** 2)
+    weight, readout = (radius > 15).astype(np.float32), alternating_readout(NX)
+    beside, away = [((np.abs(y) >= near) & (np.abs(y) < far))[:, 0] for near, far in ((3, 10), (30, 90))]
+    left = []
+    for _ in range(6):
+        image = light + spike + stripes(rng) + WHITE * rng.normal(size=light.shape)
+        found = fit_light(image - rings.image(image.shape), weight, rings, noise, readout=readout)
+        rows = np.average(light + spike - rings.image(image.shape) - found, axis=1, weights=weight)
+        left.append(rows[beside].mean() - rows[away].mean())
+    assert abs(np.mean(left)) < 0.09  # DN/s; 0.13 with bells
+
+
 def test_waves_that_are_not_there_are_not_found(rng, noise):
     radius, light = halo(0.0)
     radii = np.geomspace(3, 90, 14)
@@ -172,3 +190,18 @@ def test_the_light_of_a_single_image_is_fitted_with_its_stripes():
         left.append((error[radius < 35].mean() - np.median(error[radius > 60])) / 0.3)
     # In units of what 1/f noise adds to a pixel.
     assert np.sqrt(np.mean(np.square(left))) < 0.09
+
+
+def test_the_light_left_of_a_single_image_is_no_noise_of_its_background():
+    """Speckles that no shape describes are not what the noise leaves unresolved far from the star."""
+    widths = []
+    for seed in range(3):
+        rng = np.random.default_rng([seed, 31])
+        light = speckled_halo(rng, 240, 240)
+        stripes = one_over_f(rng, 0.3, light.shape)
+        cube = (light + stripes + 0.25 * rng.standard_normal(light.shape))[None]
+        found = stripes_of_integrations(cube, np.zeros(cube.shape, bool), readout=alternating_readout(240))
+        radius = np.hypot(*(np.mgrid[:240, :240] - 79.5))
+        pull = ((cube - found.stripes - light) / np.sqrt(0.25**2 + found.variance))[0][radius > 80]
+        widths.append(1.4826 * np.median(np.abs(pull - np.median(pull))))
+    assert 0.95 < np.mean(widths) < 1.05

@@ -13,9 +13,11 @@ from stdatamodels.jwst.datamodels import CubeModel, ImageModel, RampModel, dqfla
 
 from detectorist import models
 from detectorist.algorithms import dq
+from detectorist.algorithms.flicker.weighted_slopes import NO_CLASS, WeightedSlopes
 from detectorist.algorithms.ramps.rc_pixels import LEAST_GROUPS, first_straight_group
 from detectorist.algorithms.ramps.saturation import grow_mask
 from detectorist.algorithms.ramps.slope_variance import deconvolved_share, photon_share
+from detectorist.engine.ramp_fit import slope_weights, weight_classes
 from detectorist.reduction.engine_steps.base import replaced
 from detectorist.reduction.engine_steps.ramp_fit import MarkedRampFitStep, mark_unfitted
 
@@ -23,6 +25,8 @@ log = logging.getLogger(__name__)
 
 #: Arrays of a rate that the fit of a pixel makes, and how the fit calls them.
 FITTED = {"data": "slope", "dq": "dq", "var_poisson": "var_poisson", "var_rnoise": "var_rnoise", "err": "err"}
+#: Groups from which the weights of bright and faint ramps differ.
+LEAST_WEIGHTED = 4
 #: Variances of a slope and the error that is the root of their sum.
 VARIANCES = ("var_poisson", "var_rnoise", "err")
 
@@ -55,6 +59,19 @@ class CoronRampFitStep(MarkedRampFitStep):
                 self._complete(ramp, rate, rateints, ...)
                 log.info("variances completed for averaged frames and corrected IPC")
         return rate, rateints
+
+    def slopes_of(self, ramp: RampModel) -> WeightedSlopes | None:
+        """Return how the slopes of whole ramps are made of groups; None where all have the same weights."""
+        n_groups = ramp.data.shape[1]
+        if n_groups < LEAST_WEIGHTED or self.algorithm.upper() == "LIKELY":
+            return None
+        read, gain = self._noise_references(ramp)
+        data = np.asarray(ramp.data)
+        rise = data[:, -1] - data[:, 0]
+        classes = weight_classes(rise, gain, read, n_frames=ramp.meta.exposure.nframes or 1)
+        broken = dq.has(models.group_flags(ramp), dq.DO_NOT_USE | dq.SATURATED | dq.JUMP_DET).any(axis=1)
+        classes[broken | ~np.isfinite(rise)] = NO_CLASS
+        return WeightedSlopes(data, classes, slope_weights(n_groups) / ramp.meta.exposure.group_time)
 
     def _leave_out_bends(self, ramp: RampModel) -> None:
         """Flag groups of RC pixels and their neighbours that are no part of a straight line; all where none is."""
