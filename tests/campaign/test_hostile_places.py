@@ -171,6 +171,12 @@ def test_a_damaged_ledger_is_named_with_what_to_do(campaign, raw):
     assert campaign.run(workers=0)["done"] == 1
 
 
+def test_a_run_leaves_no_journal_beside_its_ledger(campaign, raw):
+    raw(a="x")
+    campaign.run(workers=0)
+    assert [path.name for path in campaign.out.glob(f"{FILE}*")] == [FILE]
+
+
 def test_a_clock_that_is_set_back(campaign, raw, monkeypatch):
     """Times are never negative, and the next run keeps what is done, whichever of them is later."""
     raw(a="x", b="set_clock_back=1e6", c="y")

@@ -9,7 +9,7 @@ from astropy.io import fits
 
 from detectorist.campaign.ledger import FILE, Ledger
 from detectorist.campaign.plan import plan_retry
-from detectorist.errors import InputError, OutputError
+from detectorist.errors import OutputError
 from detectorist.modes import MODES, load_mode
 from detectorist.modes.job import CRASHED, DONE, Job, JobRecord, Product
 from detectorist.modes.section import Panel, Section
@@ -109,7 +109,7 @@ def test_a_ledger_of_another_version_beside_a_good_one(tmp_path):
     assert f"{tmp_path / 'old' / FILE}: written by another version of detectorist" in page
     assert f"{tmp_path / 'cut' / FILE}: the ledger cannot be used" in page
     assert "nothing needs attention" not in page
-    with pytest.raises(InputError, match="written by another version"):
+    with pytest.raises(OutputError, match="written by another version"):
         write_report(tmp_path / "old")
 
 

@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from detectorist.errors import InputError
+from detectorist.campaign.ledger import Ledger
+from detectorist.errors import InputError, OutputError
 from detectorist.report.gather import gather
 
 
@@ -62,6 +63,15 @@ def test_broken_products_do_not_stop_the_report(single):
     (exposure,) = gather(single).exposures
     assert exposure.header == {}
     assert exposure.numbers["pull_width"] == 1.01
+
+
+def test_a_ledger_that_cannot_be_read_is_the_error_that_status_has(single):
+    (single / "ledger.sqlite").write_bytes(b"garbage" * 1000)
+    with pytest.raises(OutputError, match="the ledger cannot be used") as error:
+        gather(single)
+    with pytest.raises(OutputError) as same:
+        Ledger(single, read_only=True)
+    assert str(error.value) == str(same.value)
 
 
 def test_nothing_to_report_on_is_said(tmp_path):

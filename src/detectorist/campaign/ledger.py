@@ -11,7 +11,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,7 @@ class Ledger:
     def __init__(self, folder: Path, *, read_only: bool = False):
         self.path = Path(folder) / FILE
         self.run_id = 0
+        self._read_only = read_only
         self._together = False
         self._written = 0.0
         nothing = f"{folder}: no {FILE} here: no campaign has been run in this folder"
@@ -84,7 +85,10 @@ class Ledger:
                 )
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; the empty journal goes."""
+        if not self._read_only:
+            with suppress(sqlite3.Error):  # somebody reads it, or the disk is full: the next run takes it away
+                self._db.execute("PRAGMA journal_mode = DELETE")
         self._db.close()
 
     def __enter__(self) -> Ledger:

@@ -88,16 +88,19 @@ def gather(folder: Path) -> Run:
     ------
     InputError
         When there is nothing to report on.
+    DetectoristError
+        When no ledger can be read: that of the first.
     """
     folder = Path(folder)
-    run = Run(folder, [])
+    run, errors = Run(folder, []), []
     for found in sorted(set(_find_runs(folder, DEEPEST))):
         try:
             run.exposures += _from_ledger(found, run)
         except DetectoristError as error:
-            run.troubles.append(str(error))
-    if not run.exposures and run.troubles:
-        raise InputError("; ".join(run.troubles))
+            errors.append(error)
+    run.troubles = [str(error) for error in errors]
+    if not run.exposures and errors:
+        raise type(errors[0])("; ".join(run.troubles)) from errors[0]
     if not run.exposures:
         raise InputError(f"{folder}: nothing to report on: no {ledgers.FILE} here or below")
     run.exposures.sort(key=lambda exposure: exposure.name)

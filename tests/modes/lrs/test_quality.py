@@ -232,6 +232,19 @@ def test_one_integration_has_what_can_be_measured(spectra):
     assert summarise(numbers)
 
 
+def test_few_integrations_of_a_transit_are_no_noise(spectra, rng):
+    """Half of six integrations in transit: each second difference holds some of the ingress."""
+    some = {name: value[:6] if np.shape(value)[:1] == (N_INTS,) else value for name, value in spectra.items()}
+    flat = np.median(some["flux"], axis=0)
+    noisy = flat + some["flux_error"] * rng.normal(size=(6, flat.size))
+    some["flux"] = noisy * (1 - 0.1 * np.array([0, 0, 0.4, 1, 1, 1]))[:, None]
+    numbers = measure(some)
+    assert "white_ratio" not in numbers
+    assert "pull_width" not in numbers
+    assert told(numbers) == []
+    assert "ppm expected; too few integrations" in "\n".join(summarise(numbers))
+
+
 def test_names_that_are_added_do_not_matter(spectra):
     spectra |= {"detector_row": np.arange(N_ROWS), "exposure": np.ones(N_INTS, int)}
     assert measure(spectra)["n_integrations"] == N_INTS

@@ -170,18 +170,20 @@ def _of_scatter(white: LightCurve, fit: QuickTransit) -> dict[str, Any]:
     """Return the scatter of the white light, and what it is of the one expected from the errors.
 
     What the fit leaves of ingress, egress, and slow changes of the star is no noise of the detector. Second differences
-    do not see it, but tell the scatter less well: the smaller of the two counts.
+    do not see it, but tell the scatter less well: the smaller of the two counts. Of so few integrations that no transit
+    is fitted, ingress and egress are in most second differences as well: nothing is said of their scatter.
     """
     n = white.flux.size
-    if n < 3:
+    if n < LEAST_INTEGRATIONS:
         return {}
     residuals = white.flux - fit.model
-    scatters, numbers = [(point_to_point_scatter(residuals), STEPS_UNCERTAINTY / np.sqrt(n))], {}
-    if n >= LEAST_INTEGRATIONS:
-        free = n - (TRANSIT_PARAMETERS if fit.found else BASELINE_PARAMETERS)
-        scatters.append((float(np.sqrt((residuals**2).sum() / free)), SCATTER_UNCERTAINTY / np.sqrt(n)))
-        numbers["white_residual_ppm"] = 1e6 * scatters[-1][0]
-    scatter, uncertainty = min(scatters)
+    free = n - (TRANSIT_PARAMETERS if fit.found else BASELINE_PARAMETERS)
+    about_fit = float(np.sqrt((residuals**2).sum() / free))
+    scatter, uncertainty = min(
+        (point_to_point_scatter(residuals), STEPS_UNCERTAINTY / np.sqrt(n)),
+        (about_fit, SCATTER_UNCERTAINTY / np.sqrt(n)),
+    )
+    numbers = {"white_residual_ppm": 1e6 * about_fit}
     ratio = float(scatter / np.median(white.error))
     at_least = ratio / (1 + CHANCE_SIGMA * uncertainty)
     if 1 < at_least < WHITE_RATIO_LIMIT:
@@ -213,7 +215,10 @@ def _of_first(residuals: np.ndarray, scatter: float) -> dict[str, Any]:
 
 
 def _of_wavelengths(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return scatter over error of single wavelengths, and how many values a cosmic ray has made brighter."""
+    """Return scatter over error of single wavelengths, and how many values a cosmic ray has made brighter.
+
+    Few integrations tell the scatter too little: half of the second differences of noise make less than their rms.
+    """
     flux, error, useful = arrays["flux"], arrays["flux_error"], _useful(arrays)
     if flux.shape[0] < 3:
         return {}
@@ -224,7 +229,8 @@ def _of_wavelengths(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
         above = flux[1:-1, useful] - (flux[:-2, useful] + flux[2:, useful]) / 2
         spikes = np.nanmean(above > SPIKE_SIGMA * np.sqrt(1.5) * scatter)
     known = np.isfinite(pulls)
-    return {"pull_width": float(np.median(pulls[known])) if known.any() else None, "spikes_ppm": 1e6 * float(spikes)}
+    enough = flux.shape[0] >= LEAST_INTEGRATIONS and known.any()
+    return {"pull_width": float(np.median(pulls[known])) if enough else None, "spikes_ppm": 1e6 * float(spikes)}
 
 
 def _of_records(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

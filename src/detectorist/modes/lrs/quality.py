@@ -269,6 +269,8 @@ def summarise(numbers: Mapping[str, Any]) -> list[str]:
     if "white_ratio" in numbers:
         found, ratio = numbers["white_scatter_ppm"], numbers["white_ratio"]
         expected += f", {found:.0f} ppm found ({ratio:.2f} x)"
+    else:
+        expected += "; too few integrations to tell noise from changes of the star"
     lines.append(expected)
     if "depth_pct" in numbers:
         lines.append(
