@@ -33,7 +33,7 @@ WAVE_SHARES, LEAST_WAVE = (0.01, 0.03, 0.1, 0.3, 1.0), 1e-3
 #: Diffraction spikes along the rows: distance from the star at which amplitudes are told, and up to which spikes do not
 #: fall; widths across the rows (sigma), all pixel; powers with which they fall (edges of the pupil: 2). Amplitudes over
 #: the light of the ring at that distance that are tried.
-SPIKE_PIX, SPIKE_CORE_PIX, SPIKE_WIDTHS_PIX, SPIKE_POWERS = 40.0, 10.0, (2.0, 4.0, 8.0), (1.0, 2.0)
+SPIKE_PIX, SPIKE_CORE_PIX, SPIKE_WIDTHS_PIX, SPIKE_POWERS = 40.0, 10.0, (2.0, 4.0), (1.0, 2.0)
 SPIKE_SHARES = (0.01, 0.1, 1.0)
 #: Rows, from that of the star, at which spikes have amplitudes of their own (0 at the first and last); distance at
 #: which these are expected to be half.
