@@ -54,3 +54,12 @@ def test_a_file_of_another_instrument_is_refused_before_references_are_looked_fo
         fits.HDUList([hdu for hdu in hdus if hdu.name != "ASDF"]).writeto(tmp_path / source.name)
     with pytest.raises(InputError, match=f"instrument is {instrument or 'unknown'}; NIRCAM or MIRI is needed"):
         require_ramp(tmp_path / source.name)
+
+
+def test_an_exposure_of_another_mode_is_refused_before_references_are_looked_for(raw_of, tmp_path):
+    source = sorted(raw_of("coron").glob("*_uncal.fits"))[0]
+    with fits.open(source) as hdus:
+        hdus[0].header["EXP_TYPE"] = "NRC_TSGRISM"
+        fits.HDUList([hdu for hdu in hdus if hdu.name != "ASDF"]).writeto(tmp_path / source.name)
+    with pytest.raises(InputError, match="EXP_TYPE is NRC_TSGRISM; a coronagraphic exposure"):
+        require_ramp(tmp_path / source.name)

@@ -423,3 +423,9 @@ def test_exit_codes_of_several_exposures(several, tmp_path, chosen, code, monkey
     n_done, n_bad = len({0, 3} & {*chosen}), len({1, 2} & {*chosen})
     assert (f"{n_done} done" in text) == (n_done > 0)
     assert (f"{n_bad} unprocessable" in text) == (n_bad > 0)
+
+
+def test_a_time_series_is_refused_with_what_corrects_its_rates(tmp_path):
+    file = make_rate(tmp_path / NAME, **{"exposure.type": "NRC_TSIMAGE"})
+    with pytest.raises(InputError, match=r"NRC_IMAGE\) is needed; detectorist destripe corrects rates of time series"):
+        reduce_exposure(Request([file], tmp_path / "out"))

@@ -1,6 +1,7 @@
 """Light curves for the browser: the numbers that the page gets are those of the arrays."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from numpy.testing import assert_allclose
 from detectorist.algorithms.spectra.quick_transit import fit_quick_transit
 from detectorist.figures.time_series_quality import hours_of, white_light
 from detectorist.modes.lrs.interactive import draw_spectroscopic, draw_spectrum, draw_white_light
+from detectorist.modes.lrs.report import LrsSections
 
 N_INTS, N_ROWS = 24, 80
 
@@ -89,3 +91,10 @@ def test_bins_of_wavelength_say_their_values_without_the_shift(arrays):
 def test_without_a_bin_the_plot_is_empty_but_there(arrays):
     arrays["wavelength"][:] = 20.0
     assert sources_of(read(draw_spectroscopic(arrays)), "number") == []
+
+
+def test_a_report_has_no_empty_plot_of_bins(arrays):
+    found = SimpleNamespace(spectra=arrays, white=None, fit=None)
+    panels = [panel.key for panel in LrsSections._light(found)]
+    assert "lrs_spectrum" in panels
+    assert "lrs_spectroscopic" not in panels

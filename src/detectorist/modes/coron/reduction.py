@@ -15,6 +15,7 @@ from stdatamodels.jwst.datamodels import ImageModel, RampModel
 from detectorist import __version__, models
 from detectorist.atomic_files import PARTIAL, sync, writing
 from detectorist.crds_source import use_references
+from detectorist.detectors import CORONAGRAPHIC_TYPES
 from detectorist.errors import InputError, PlaceTaken
 from detectorist.fits_files import read_array
 from detectorist.libraries.garbage_collection import freeze_what_is_loaded
@@ -156,11 +157,14 @@ def _type_of(model: ImageModel) -> str:
 
 
 def require_ramp(path: Path) -> None:
-    """Raise InputError for a file of another instrument, without ramps, or with ramps too short to fit a slope."""
+    """Raise InputError for a file of another instrument or mode, without ramps, or with ramps too short for a slope."""
     meta = read_header(path)
     if (instrument := meta.get("instrument.name")) not in RAMP_STEPS:
         known = " or ".join(sorted(RAMP_STEPS, reverse=True))
         raise InputError(f"{path}: instrument is {instrument or 'unknown'}; {known} is needed")
+    if (kind := meta.get("exposure.type")) not in (None, *CORONAGRAPHIC_TYPES):
+        needed = ", ".join(CORONAGRAPHIC_TYPES)
+        raise InputError(f"{path}: EXP_TYPE is {kind}; a coronagraphic exposure ({needed}) is needed")
     if product_of(path) in (*NEEDED, "cal", "calints"):
         raise InputError(
             f"{path}: only a rate is there; {stem_of(path)}_uncal.fits is needed beside it or one folder above"

@@ -383,7 +383,7 @@ def kind_of_file(path: Path) -> type[JwstDataModel]:
         return RampModel
     require_whole_file(path)
     keywords = read_keywords(path)
-    _require_nircam(str(path), keywords.text("INSTRUME"), keywords.text("EXP_TYPE"))
+    require_nircam_image(str(path), keywords.text("INSTRUME"), keywords.text("EXP_TYPE"))
     return _KINDS[len(axes)]
 
 
@@ -394,11 +394,14 @@ def has_wisps(detector: str | None, band: str | None) -> bool:
 
 def require_image(model: JwstDataModel) -> None:
     """Raise InputError unless the model is of a NIRCam image."""
-    _require_nircam(models.describe(model), model.meta.instrument.name, model.meta.exposure.type)
+    require_nircam_image(models.describe(model), model.meta.instrument.name, model.meta.exposure.type)
 
 
-def _require_nircam(name: str, instrument: str | None, kind: str | None) -> None:
+def require_nircam_image(name: str, instrument: str | None, kind: str | None) -> None:
+    """Raise InputError unless instrument and exposure type, where it is known, are those of a NIRCam image."""
     if instrument != "NIRCAM" or kind not in (None, "NRC_IMAGE"):
+        series = "; detectorist destripe corrects rates of time series" if kind == "NRC_TSIMAGE" else ""
         raise InputError(
             f"{name}: {instrument or 'unknown instrument'}, exposure type {kind}; a NIRCam image (NRC_IMAGE) is needed"
+            f"{series}"
         )

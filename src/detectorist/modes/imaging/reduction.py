@@ -14,7 +14,7 @@ from detectorist import models
 from detectorist.crds_source import ReferenceSource, use_references
 from detectorist.errors import InputError
 from detectorist.fits_files import has_small_ending, read_plane
-from detectorist.modes.imaging.pipeline import RATE_STEPS, ImagingPipeline, has_wisps
+from detectorist.modes.imaging.pipeline import RATE_STEPS, ImagingPipeline, has_wisps, require_nircam_image
 from detectorist.modes.imaging.quality import RateImage, measure
 from detectorist.modes.quality import MISSING_REFERENCES
 from detectorist.product_names import stem_of
@@ -81,12 +81,7 @@ def read_exposure(file: str | Path) -> Exposure:
     """
     path = Path(file)
     meta = read_header(path)
-    instrument, kind = meta.get("instrument.name"), meta.get("exposure.type")
-    if instrument != "NIRCAM" or kind != "NRC_IMAGE":
-        raise InputError(
-            f"{path}: {instrument or 'unknown instrument'}, exposure type {kind or 'unknown'}; a NIRCam image "
-            "(NRC_IMAGE) is needed"
-        )
+    require_nircam_image(str(path), meta.get("instrument.name"), meta.get("exposure.type") or "unknown")
     if meta.get("model_type") not in (*RAMPS, "ImageModel"):
         raise InputError(f"{path}: a {meta.get('model_type')}; ramps (uncal) or a rate image are needed")
     return Exposure(path, meta)

@@ -109,12 +109,13 @@ class LrsSections(Section):
         if white is not None:
             yield found.white_light
         yield Panel("lrs_light_curves_2d", "All light curves at once", lambda: time_series.draw_light_curves(spectra))
-        yield Panel(
-            "lrs_spectroscopic",
-            "Spectroscopic light curves",
-            lambda: time_series_quality.draw_spectroscopic(spectra),
-            interactive=lambda: _interactive("draw_spectroscopic", spectra),
-        )
+        if white is not None:
+            yield Panel(
+                "lrs_spectroscopic",
+                "Spectroscopic light curves",
+                lambda: time_series_quality.draw_spectroscopic(spectra),
+                interactive=lambda: _interactive("draw_spectroscopic", spectra),
+            )
         yield Panel(
             "lrs_spectrum",
             "Spectrum",
