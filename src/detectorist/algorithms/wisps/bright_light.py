@@ -32,8 +32,8 @@ LEAST_INSIDE = 10
 GALAXY_SPLINES = {0: 16, 1: 6, 2: 4}
 #: Halos at most, the fewest bins of such a source, its splines, its reach, and how near to the galaxy's middle none is.
 HALOS, HALO_AREA, HALO_SPLINES, HALO_BINS, CORE_BINS = 10, 25, 6, 60.0, 12.0
-#: Sources that are longer than this times their width have no halo.
-MOST_ELONGATED = 3.0
+#: Within so many radii of its largest disc a source is looked at; one longer than so many times its width has no halo.
+AROUND, MOST_ELONGATED = 3.0, 2.0
 #: Parts of a galaxy's light and of the wisp's that count as noise, and the standard deviation of strengths at places.
 GALAXY_NOISE, WISP_NOISE, SCATTER = 0.03, 0.05, 0.1
 #: Squares deviate beyond so many sigma; rounds of that.
@@ -109,8 +109,9 @@ def without_bright_light(bins: Bins, scale: np.ndarray, excluded: np.ndarray) ->
     """
     wisp = bins.wisp(np.maximum(scale, LEAST_TYPICAL))
     count = np.where(excluded, 0, bins.count)
-    light = _smooth_light(bins, bins.mean(0) - bins.wisp(scale), count)
-    rings = _rings(light, excluded)
+    rest = bins.mean(0) - bins.wisp(scale)
+    light = _smooth_light(bins, rest, count)
+    rings = _rings(light, rest, excluded, bins.lit)
     found = _fit(bins, wisp, light, count, rings)
     rows, columns = (one.ravel().astype(float) for one in np.indices(count.shape))
     model, first = np.zeros(rows.size), 0
@@ -131,8 +132,11 @@ def _smooth_light(bins, rest, count):
     return np.where(weight > LEAST_SEEN * bins.count.max(), light - np.median(light[dark]), 0)
 
 
-def _rings(light, excluded):
-    """Return the rings of the largest galaxy and of halos."""
+def _rings(light, rest, excluded, lit):
+    """Return the rings of the largest galaxy and of halos.
+
+    light : smooth light. rest : all light but the wisp's. excluded, lit : compact sources, and the wisp; (ny, nx) each.
+    """
     middle, metric = _galaxy(light)
     step = _farthest(middle, metric, light.shape) ** 0.5 / (GALAXY_SPLINES[0] - 3)
     rings = []
@@ -143,7 +147,7 @@ def _rings(light, excluded):
         ]
     step = HALO_BINS**0.5 / HALO_SPLINES
     return rings + [
-        Rings(one, np.eye(2), 0, 0.0, HALO_SPLINES - 1, step, HALO_BINS) for one in _halos(excluded, middle)
+        Rings(one, np.eye(2), 0, 0.0, HALO_SPLINES - 1, step, HALO_BINS) for one in _halos(rest, excluded, lit, middle)
     ]
 
 
@@ -176,18 +180,39 @@ def _farthest(middle, metric, shape):
     return np.sqrt(np.einsum("ki,ij,kj->k", corners, metric, corners).max())
 
 
-def _halos(excluded, galaxy):
-    """Return the middles of the largest sources that are not elongated, and not the galaxy's core."""
-    labels, n = ndimage.label(ndimage.binary_opening(excluded, np.ones((3, 3))))
-    area = np.bincount(labels.ravel(), minlength=n + 1)[1:]
-    middles, boxes = ndimage.center_of_mass(labels > 0, labels, np.arange(1, n + 1)), ndimage.find_objects(labels)
+def _halos(light, excluded, lit, galaxy):
+    """Return the middles of the largest sources near the wisp that are not elongated, and not the galaxy's core.
+
+    Other sources beside a bright star are one piece with its mask: its place is that of a large disc within the mask,
+    and in this the middle of the light.
+    """
+    depth = ndimage.distance_transform_edt(np.pad(excluded, 1))[1:-1, 1:-1]
+    depth[ndimage.distance_transform_edt(~lit) > HALO_BINS / 2] = 0
+    y, x = np.indices(depth.shape)
     chosen = []
-    for k in np.argsort(-area)[: HALOS + 1]:
-        height, width = (one.stop - one.start for one in boxes[k])
-        round_ = max(height, width) <= MOST_ELONGATED * min(height, width)
-        if area[k] >= HALO_AREA and round_ and np.hypot(*np.subtract(middles[k], galaxy)) > CORE_BINS:
-            chosen.append(tuple(map(float, middles[k])))
+    for _ in range(HALOS + 1):
+        place = np.unravel_index(np.argmax(depth), depth.shape)
+        radius = depth[place]
+        if np.pi * radius**2 < HALO_AREA:
+            break
+        away = np.hypot(y - place[0], x - place[1])
+        middle = _middle_of_light(np.where(away <= radius, light, 0))
+        if _is_round(excluded & (away <= AROUND * radius)) and np.hypot(*np.subtract(middle, galaxy)) > CORE_BINS:
+            chosen.append(middle)
+        depth[away <= AROUND * radius] = 0
     return chosen
+
+
+def _is_round(mask):
+    """Return whether a mask is not much longer than wide."""
+    values = np.linalg.eigvalsh(np.cov(np.nonzero(mask)))
+    return values[1] <= MOST_ELONGATED**2 * values[0]
+
+
+def _middle_of_light(light):
+    """Return the middle (y, x) of what light is positive, bins."""
+    weight = np.maximum(light, 0) + 1e-30
+    return tuple(float((place * weight).sum() / weight.sum()) for place in np.indices(light.shape))
 
 
 def _fit(bins, wisp, light, count, rings):

@@ -4,10 +4,10 @@ Filaments are tens of pixels wide, the light of a galaxy that hides them changes
 place remove it from image and template alike, and the residuals of both are compared. Narrow planes follow a galaxy
 better; wide ones leave more of the wisp, and of its broad filaments, which may be stronger or weaker than narrow ones:
 strengths with planes of several widths are averaged (`wisp_average`). Compact sources are outliers of this comparison,
-searched for with the wisp subtracted, round by round, with wider planes from where narrower ones left them. The widest
-planes are fitted once more where the light of a large galaxy and halos of stars are subtracted, ring by ring: they then
-measure broad filaments beside and under it. The first strength is one that sources cannot shift: least absolute
-deviations of differences between places.
+searched for with the wisp subtracted, round by round, with wider planes from where narrower ones left them. Planes are
+fitted once more where the light of a large galaxy and halos of stars are subtracted, ring by ring: wide ones then
+measure broad filaments beside and under it, and narrow ones need not follow a halo. The first strength is one that
+sources cannot shift: least absolute deviations of differences between places.
 
 Real wisps are not their templates. Their strength varies from place to place (several components under one template),
 they are displaced, and blunter or sharper: these are parameters, held to zero as strongly as the image allows (evidence
@@ -42,9 +42,11 @@ from detectorist.errors import TooFewPixels
 
 #: Widths (sigma) of the planes' Gaussian weights, pixel, and how often they are fitted, each time to what they left.
 PLANES = ((28.0, 2), (60.0, 3), (120.0, 2))
-#: The variance of a strength beside modelled light counts so many times: errors of the model itself are not followed,
-#: and without them strengths are wrong by twice what is stated (30 scenes).
+#: The variance of a strength beside modelled light counts so many times, as far as it is not that of strengths that
+#: vary: errors of the model are not followed, and without them strengths are wrong by twice what is stated.
 MODEL_VARIANCE = 4.0
+#: Scatter of bright light on the wisp, over the wisp's mean, from which there is much of it.
+MUCH_LIGHT = 0.5
 #: From this width on planes are fitted to squares of bins.
 WIDE_PIX = 100.0
 #: So many bins far from all light tell a template's noise to 5 %.
@@ -97,21 +99,39 @@ def measure_strength(image: np.ndarray, usable: np.ndarray, templates: np.ndarra
         found.append(fit_variation(bins, sharp, start.scale))
         starts.append(start)
     with suppress(TooFewPixels):
-        found.append(_fit_without_bright_light(bins, starts))
+        found = _fit_without_bright_light(bins, starts, found)
     mean = average_strengths(found)
     excluded = np.repeat(np.repeat(mean.excluded, BIN_PIX, 0), BIN_PIX, 1)[: image.shape[0], : image.shape[1]]
     return mean._replace(local=_on_pixels(mean.local.astype(np.float32), image.shape), excluded=excluded)
 
 
-def _fit_without_bright_light(bins, starts):
-    """Return the strength with the widest planes where the light of a large galaxy and halos are subtracted.
+def _fit_without_bright_light(bins, starts, before):
+    """Return strengths of which some are measured where the light of a large galaxy and halos is subtracted.
 
-    starts : Start, of the first strength and then with planes of every width.
+    Those with the widest planes are measured with and without it. So are narrower ones, of which the second takes the
+    place of the first where there is much such light on the wisp: a halo is steeper than planes can follow.
+
+    starts : Start, of the first strength and then with planes of every width. before : strengths with all light.
     """
     clean = without_bright_light(bins, starts[2].scale, starts[1].excluded)
-    sharp, start = _fit_robustly(clean, starts[2], *PLANES[-1])
-    found = fit_variation(clean, sharp, start.scale)
-    return found._replace(covariance=MODEL_VARIANCE * found.covariance, causes=np.sqrt(MODEL_VARIANCE) * found.causes)
+    seen = bins.lit & (clean.count > 0)
+    taken, wisp = (bins.mean(0) - clean.mean(0))[seen], bins.wisp(starts[2].scale)[seen]
+    first = 0 if taken.size and taken.std() > MUCH_LIGHT * np.abs(wisp).mean() else len(PLANES) - 1
+    found = []
+    for planes, start in list(zip(PLANES, (starts[1], starts[2], starts[2]), strict=True))[first:]:
+        sharp, last = _fit_robustly(clean, start, *planes)
+        found.append(_with_noise_of_model(fit_variation(clean, sharp, last.scale)))
+    return [*before[:first], before[-1], *found]
+
+
+def _with_noise_of_model(found):
+    """Return a strength whose variance counts `MODEL_VARIANCE` times, but for that of strengths within places."""
+    n_bins = found.excluded.size
+    noise, uneven = found.causes[:, :n_bins], found.causes[:, n_bins:]
+    of_places = uneven @ uneven.T
+    covariance = of_places + MODEL_VARIANCE * (found.covariance - of_places)
+    causes = np.concatenate([np.sqrt(MODEL_VARIANCE) * noise, uneven], axis=1)
+    return found._replace(covariance=covariance, causes=causes)
 
 
 def _on_pixels(bins, shape):

@@ -88,7 +88,25 @@ def test_a_wisp_that_is_hidden_altogether_is_nothing_to_fit(rng):
 def test_halos_are_round_sources_apart_from_the_galaxy():
     excluded = (np.hypot(Y - 30, X - 95) < 6) | (np.hypot(Y - 66, X - 56) < 8) | (np.hypot(Y - 110, X - 110) < 2)
     excluded[90:94, 5:60] = True
-    assert_allclose(bright_light._halos(excluded, (66.0, 56.0)), [(30, 95)])
+    everywhere = np.ones((N, N), bool)
+    assert_allclose(bright_light._halos(halo(), excluded, everywhere, (66.0, 56.0)), [(30, 95)], atol=0.2)
+
+
+def test_a_star_among_other_sources_has_its_halo_about_itself():
+    excluded = (
+        (np.hypot(Y - 30, X - 95) < 7)
+        | (np.hypot(Y - 24, X - 106) < 5)
+        | ((np.abs(Y - 30 - (X - 95)) < 2) & (np.abs(X - 95) < 12))
+    )
+    light = halo() + 0.2 * (np.hypot(Y - 24, X - 106) < 5)
+    found = bright_light._halos(light, excluded, np.ones((N, N), bool), (66.0, 20.0))
+    assert_allclose(found[0], (30, 95), atol=0.3)
+
+
+def test_halos_far_from_the_wisp_are_left():
+    excluded = np.hypot(Y - 30, X - 95) < 6
+    wisp = (X < 40) & (Y > 80)
+    assert bright_light._halos(halo(), excluded, wisp, (66.0, 20.0)) == []
 
 
 def test_splines_are_those_of_third_degree():

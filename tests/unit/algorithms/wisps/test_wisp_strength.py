@@ -1,5 +1,7 @@
 """The strength of one wisp of known shape, and what its parts do with outliers and noisy templates."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -170,3 +172,29 @@ def test_broad_filaments_count_under_a_galaxy(rng):
     found = measured(image, np.ones(wisp.shape, bool), template[None].astype(np.float32))
     light = (found.scale[0] * found.local * template**2).sum() / (wisp * template).sum()
     assert light == pytest.approx(1, abs=0.12)
+
+
+@pytest.mark.parametrize(("light", "kept"), [(0.0, [0, 1, 2]), (0.2, [2])])
+def test_where_bright_light_is_on_the_wisp_narrow_planes_are_measured_without_it(rng, monkeypatch, light, kept):
+    """A halo that planes cannot follow made strengths too large by 6 % of theirs, three of their errors."""
+    bins = wisp_strength.bin_wisp(image_of(rng, 1.0), ALL, WISP[None])
+    taken = light * bins.count * np.linspace(0, 1, bins.count.shape[1])
+    clean = replace(bins, totals=bins.totals - taken * (np.arange(len(bins.totals)) == 0)[:, None, None])
+    monkeypatch.setattr(wisp_strength, "without_bright_light", lambda *_: clean)
+    nothing = ~bins.ok
+    start = wisp_strength.Start(np.ones(1), nothing, 1e-5)
+    found = wisp_strength._fit_without_bright_light(bins, [start] * 4, [0, 1, 2])
+    assert found[: len(kept)] == kept
+    assert len(found) == 4
+
+
+def test_noise_of_modelled_light_counts_more_but_not_strengths_that_vary(rng):
+    bins = wisp_strength.bin_wisp(image_of(rng, 1.0), ALL, WISP[None])
+    start = wisp_strength.Start(np.ones(1), ~bins.ok, 1e-5)
+    sharp, last = wisp_strength._fit_robustly(bins, start, *wisp_strength.PLANES[0])
+    found = wisp_strength.fit_variation(bins, sharp, last.scale)
+    counted = wisp_strength._with_noise_of_model(found)
+    of_places = float((found.causes[:, bins.count.size :] ** 2).sum())
+    assert 0 < of_places < found.covariance[0, 0]
+    assert_allclose(counted.covariance - of_places, 4 * (found.covariance - of_places))
+    assert_allclose(counted.causes[:, bins.count.size :], found.causes[:, bins.count.size :])
