@@ -21,6 +21,7 @@ from detectorist.campaign import memory
 from detectorist.campaign.ledger import is_same
 from detectorist.errors import DetectoristError, InputError, OutputError, is_unprocessable
 from detectorist.interruption import require_not_interrupted
+from detectorist.libraries.freed_memory import return_freed_memory
 from detectorist.libraries.garbage_collection import freeze_what_was_loaded
 from detectorist.libraries.garbage_collection import settle as settle_garbage_collection
 from detectorist.modes import load_mode
@@ -47,6 +48,7 @@ def run_job(job: Job, progress: Callable[[float, int, str], None] = lambda done,
     with _ONE_AT_A_TIME:
         memory.reset_peak()
         freeze_what_was_loaded()
+        return_freed_memory()
         worker = f"{os.uname().nodename}:{os.getpid()}"
         record = JobRecord(job.name, CRASHED, started=time.time(), worker=worker, output_dir=job.output_dir)
         began = time.process_time()
