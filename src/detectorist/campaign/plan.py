@@ -15,13 +15,14 @@ from detectorist.campaign.chosen_files import files_of_mode
 from detectorist.campaign.exposures import Choices, require_safe_name
 from detectorist.campaign.job_keys import with_keys
 from detectorist.campaign.later_stages import later_jobs, split_settings, stages_through
-from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same, products_are_whole
+from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same, is_same, products_are_whole
 from detectorist.campaign.order import in_order_of_time, what_was_left
 from detectorist.campaign.unused_settings import settings_without_effect
 from detectorist.errors import InputError, OutputError, ParameterError, PlaceTaken
 from detectorist.modes import Mode, group_exposures, load_mode
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Gathered, Job, JobRecord, Prediction
 from detectorist.parameters import require_utf8
+from detectorist.reduction.inputs.reduced_files import remember_reduced
 
 #: Memory of a worker whose job cannot be predicted.
 UNKNOWN_BYTES = 2_000_000_000
@@ -187,8 +188,17 @@ def gather(request: PlanRequest) -> Gathered:
         gathered = request.gathered(steps)
         return replace(gathered, notes=(*unused, *gathered.notes))
     files, notes = files_of_mode(mode, request.files)
+    remember_reduced(_reduced_before(request))
     gathered = mode.gather(files, Path(request.output_dir), steps)
     return replace(gathered, notes=(*unused, *notes, *gathered.notes))
+
+
+def _reduced_before(request: PlanRequest) -> list[str]:
+    """Return the files that exposures have been made from, as far as they are what they were then."""
+    done = [entry for entry in _known(request.output_dir).values() if entry.state == DONE]
+    return [
+        file.path for entry in done if entry.job.mode == request.mode for file in entry.record.inputs if is_same(file)
+    ]
 
 
 def _steps_in_force(mode: Mode, request: PlanRequest) -> dict[str, dict[str, Any]]:

@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 from astropy.io import fits
 
+from detectorist.campaign.plan import PlanRequest, plan_run
 from detectorist.modes import group_exposures, load_mode
 from detectorist.modes.lrs import mode
 
@@ -146,3 +147,17 @@ def test_a_file_that_is_alone_is_not_looked_at(tmp_path, monkeypatch):
     assert mode.damaged_files(files[1:]) == []
     assert not looked
     assert mode.damaged_files(files) == files[1:]
+
+
+def test_files_that_were_reduced_as_they_are_are_not_looked_at_again(segments, exposure, tmp_path, monkeypatch):
+    files = [shutil.copy(path, tmp_path / path.name) for path in segments]
+    assert run(files, tmp_path / "out", exposure / "crds")[0] == 0
+    looked = []
+    monkeypatch.setattr(mode, "_is_readable", lambda path, changed_ns: not looked.append(path.name))
+    request = PlanRequest("lrs", files, tmp_path / "out", references=str(exposure / "crds"))
+    plan_run(request)
+    assert not looked
+    with open(files[0], "ab") as handle:
+        handle.write(bytes(2880))
+    plan_run(request)
+    assert {*looked} == {segments[0].name}

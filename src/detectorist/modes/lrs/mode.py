@@ -15,6 +15,7 @@ from detectorist.modes import Mode
 from detectorist.modes.job import Gathered, Job, JobRecord, Outcome, Prediction, Progress
 from detectorist.product_names import stem_of
 from detectorist.reduction.inputs.ramp_sizes import RampSize, ramp_size
+from detectorist.reduction.inputs.reduced_files import was_reduced
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -195,12 +196,13 @@ def _series(exposures: Mapping[str, Sequence[Path]]) -> dict[str, list[Path]]:
 def damaged_files(paths: Sequence[Path]) -> list[Path]:
     """Return the files of a series whose headers cannot be read; none if no other would be left.
 
-    A file that is alone is not looked at: what its header is checked with takes a second to import, also where the run
-    has nothing to do.
+    Neither a file that is alone is looked at nor one that has been reduced as it is: what headers are checked with
+    takes a second to import, also where the run has nothing to do.
     """
     if len(paths) < 2:
         return []
-    damaged = [path for path in paths if path.is_file() and not _is_readable(path, path.stat().st_mtime_ns)]
+    new = [path for path in paths if path.is_file() and not was_reduced(path)]
+    damaged = [path for path in new if not _is_readable(path, path.stat().st_mtime_ns)]
     return damaged if len(damaged) < len(paths) else []
 
 
