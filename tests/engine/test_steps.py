@@ -1,15 +1,19 @@
 """The steps that run in the engine, against the stock steps on whole models."""
 
 import logging
+import tracemalloc
+from functools import partial
 
 import numpy as np
 import pytest
 from jwst.jump.jump_step import JumpStep
 from jwst.ramp_fitting.ramp_fit_step import RampFitStep
+from stcal.ramp_fitting import ramp_fit
+from stdatamodels.jwst.datamodels.dqflags import pixel
 
 from detectorist.reduction.engine_steps.base import warn_of_unproven_version
 from detectorist.reduction.engine_steps.jump import EngineJumpStep
-from detectorist.reduction.engine_steps.ramp_fit import EngineRampFitStep, MarkedRampFitStep
+from detectorist.reduction.engine_steps.ramp_fit import EngineRampFitStep, MarkedRampFitStep, _ramp_of
 
 SHAPE = (3, 12, 40, 72)
 
@@ -73,6 +77,28 @@ def test_jump_and_fit_give_what_stock_gives(ramp, references, caught):
         assert_same_model(got, wanted, ("data", "dq", "err", "var_poisson", "var_rnoise"))
         assert type(got) is type(wanted)
     assert "ramp_fit: compiled engine" in caught()
+
+
+@pytest.mark.parametrize("flagged", [False, True])
+@pytest.mark.parametrize("algorithm", ["OLS_C", "LIKELY"])
+def test_what_the_fit_takes_is_that_of_stock(flagged, algorithm, ramp):
+    ramp.groupdq &= np.uint8(127)
+    ramp.groupdq[1, 4, 3, 5] |= np.uint8(128 if flagged else 0)
+    stock = ramp_fit.create_ramp_fit_class
+    got, wanted = (make(ramp, algorithm, pixel, True) for make in (partial(_ramp_of, stock), stock))
+    assert got.algorithm == wanted.algorithm
+    assert (wanted.orig_gdq is not None) == (flagged and algorithm == "OLS_C")
+    np.testing.assert_equal(vars(got), vars(wanted))
+
+
+def test_the_fit_makes_no_arrays_as_large_as_the_flags_to_look_for_one(ramp):
+    ramp.groupdq &= np.uint8(127)
+    tracemalloc.start()
+    try:
+        _ramp_of(ramp_fit.create_ramp_fit_class, ramp, "OLS_C", pixel, True)
+        assert tracemalloc.get_traced_memory()[1] < ramp.groupdq.nbytes
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from typing import Any, ClassVar
 
@@ -17,7 +19,13 @@ from detectorist.algorithms import dq
 from detectorist.engine import NotCovered
 from detectorist.engine.likelihood import fit_ramps_by_likelihood, read_times_s
 from detectorist.engine.ramp_fit import fit_ramps
-from detectorist.reduction.engine_steps.base import EngineStep, announce_compilation, float32, warn_of_unproven_version
+from detectorist.reduction.engine_steps.base import (
+    EngineStep,
+    announce_compilation,
+    float32,
+    replaced,
+    warn_of_unproven_version,
+)
 from detectorist.reduction.engine_steps.jump import threads_of
 
 log = logging.getLogger(__name__)
@@ -32,6 +40,13 @@ class EngineRampFitStep(EngineStep, RampFitStep):
 
     stock: ClassVar = RampFitStep
     place: ClassVar = (stcal_fit, "ramp_fit_data")
+
+    def process(self, step_input: Any) -> Any:
+        """Run the standard step, which takes its input apart without arrays as large as the flags."""
+        if self.engine == "stock":
+            return super().process(step_input)
+        with replaced(stcal_fit, "create_ramp_fit_class", partial(_ramp_of, stcal_fit.create_ramp_fit_class)):
+            return super().process(step_input)
 
     @staticmethod
     def covered(
@@ -102,6 +117,23 @@ def mark_unfitted(rate: ImageModel | CubeModel) -> int:
     for name in ("var_poisson", "var_rnoise", "err"):
         setattr(rate, name, np.where(unfitted, np.float32(0), getattr(rate, name)))
     return int(unfitted.sum())
+
+
+def _ramp_of(
+    stock: Callable[..., RampData], model: Any, algorithm: str, dqflags: dict[str, int], *args: Any
+) -> RampData:
+    """Return what stcal's `create_ramp_fit_class` does, without the two arrays in which it looks for CHARGELOSS.
+
+    It looks for OLS_C only, to keep the flags as they are where one is. Each as large as the flags, these arrays made
+    the peak of memory.
+    """
+    charge_loss = np.uint8(dq.CHARGELOSS)
+    if any((group & charge_loss).any() for groups in model.groupdq for group in groups):
+        return stock(model, algorithm, dqflags, *args)
+    ramp = stock(model, "LIKELY", dqflags, *args)
+    ramp.algorithm = algorithm
+    ramp.set_dqflags(dqflags)  # which depend on the algorithm
+    return ramp
 
 
 def _fit(ramp: RampData, read_noise, gain, threads: int) -> tuple[dict[str, Any], dict[str, Any], None]:
