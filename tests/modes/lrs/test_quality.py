@@ -245,6 +245,11 @@ def test_few_integrations_of_a_transit_are_no_noise(spectra, rng):
     assert "ppm expected; too few integrations" in "\n".join(summarise(numbers))
 
 
+def test_a_wavelength_that_was_never_measured_is_no_warning(spectra):
+    spectra["flux"][:, 20], spectra["flux_error"][:, 20] = np.nan, np.nan
+    assert measure(spectra)["pull_width"] == pytest.approx(1, abs=0.05)
+
+
 def test_names_that_are_added_do_not_matter(spectra):
     spectra |= {"detector_row": np.arange(N_ROWS), "exposure": np.ones(N_INTS, int)}
     assert measure(spectra)["n_integrations"] == N_INTS

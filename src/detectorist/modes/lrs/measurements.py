@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -223,7 +224,8 @@ def _of_wavelengths(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     if flux.shape[0] < 3:
         return {}
     scatter = point_to_point_scatter(flux[:, useful])
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)  # a wavelength never measured: NaN
         level = np.nanmedian(np.where(error[:, useful] > 0, error[:, useful], np.nan), axis=0)
         pulls = scatter / level
         above = flux[1:-1, useful] - (flux[:-2, useful] + flux[2:, useful]) / 2
