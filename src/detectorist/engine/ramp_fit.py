@@ -110,8 +110,11 @@ def fit_ramps(
 
 
 def slope_weights(n_groups: int) -> np.ndarray:
-    """Return (n_classes, n_groups): the slope of a whole ramp of three groups or more, in DN per group, is the product
-    of its samples with the weights of its class (`weight_classes`)."""
+    """Return the weights of groups in the slopes of whole ramps, (n_classes, n_groups).
+
+    The slope of a ramp of three groups or more, DN per group, is the product of its samples with the weights of its
+    class (`weight_classes`).
+    """
     return _weight_tables(n_groups)[1].copy()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from detectorist.algorithms.flicker.readout import Blocks
@@ -12,35 +14,53 @@ STEP_PIX = 32
 
 
 def levels_of_outputs(means: np.ndarray, counts: np.ndarray, blocks: Blocks, noise: FlickerNoise) -> np.ndarray:
-    """Return levels of the outputs (n_outputs,), mean zero, as far as they are more than 1/f noise makes.
+    """Return levels of the outputs (n_outputs,), mean zero, as far as they are more than light and 1/f noise make.
 
     Without reference pixels every output keeps a drift of its own, which no variogram shows. Light is continuous
-    where two outputs meet, a level is not; only what the steps there exceed the mean of 1/f noise and of the pixels
-    beside them by is taken: where faint stars are crowded, as many as meet there make steps of their own.
+    where two outputs meet, a level is not; only what the steps there exceed the mean of 1/f noise and the steps within
+    outputs by is taken. There are no levels within an output: light that slopes makes steps there, and faint stars, of
+    which some chance to meet at a border, do as well.
     """
-    found = [_step(means, counts, blocks, k) for k in range(len(means) - 1)]
+    n = min(STEP_PIX // blocks.block_pix, blocks.per_row)
+    sides = [_sides(means[k], counts[k], blocks, k, n) for k in range(len(means))]
+    found = [_step(left[1], right[0]) for left, right in pairwise(sides)]
     steps, pixels = np.array(found).reshape(-1, 2).T
     if not steps.any():
         return np.zeros(len(means))
     duration_pix = blocks.n_rows * blocks.row_pix
     chance = 2.0 * float(covariance_of_means(np.zeros(1), duration_pix, noise.own, noise.scales_pix)[0])
-    chance += noise.white * float(np.mean(1 / pixels[pixels > 0]))
+    chance += max(noise.white * float(np.mean(1 / pixels[pixels > 0])), _power_within(means, counts, blocks, n))
     levels = np.r_[0.0, np.cumsum(steps * max(1.0 - chance / np.mean(steps**2), 0.0))]
     return levels - levels.mean()
 
 
-def _step(means, counts, blocks, k):
-    """Return how much higher output k + 1 is than output k where they meet, from rows that show both sides.
+def _sides(means, counts, blocks, k, n):
+    """Return means and pixels (n_rows, n) of the blocks at the left and at the right edge of output k."""
+    of_rows = [one.reshape(blocks.n_rows, -1) for one in (means, counts)]
+    start, end = ([one[:, part] for one in of_rows] for part in (slice(n), slice(-n, None)))
+    return (start, end) if blocks.readout.outputs[k][2] > 0 else (end, start)
+
+
+def _power_within(means, counts, blocks, n):
+    """Return the mean square of steps within outputs, 0 where these are too narrow to have any."""
+    squares = []
+    for one, pixels in zip(means, counts, strict=True):
+        values, numbers = one.reshape(blocks.n_rows, -1), pixels.reshape(blocks.n_rows, -1)
+        parts = [(values[:, i : i + n], numbers[:, i : i + n]) for i in range(0, blocks.per_row - n + 1, n)]
+        found = [_step(left, right) for left, right in pairwise(parts)]
+        squares += [step**2 for step, certain in found if certain > 0]
+    return float(np.mean(squares)) if squares else 0.0
+
+
+def _step(left, right):
+    """Return how much higher the right side is than the left one, from rows that show both.
 
     And how many pixels have a mean as certain; both are 0 where there are no such rows.
     """
-    n = min(STEP_PIX // blocks.block_pix, blocks.per_row)
     total, number = [], []
-    for output, right_edge in ((k, True), (k + 1, False)):
-        at_end = (blocks.readout.outputs[output][2] > 0) == right_edge
-        near = slice(-n, None) if at_end else slice(n)
-        pixels = counts[output].reshape(blocks.n_rows, -1)[:, near].astype(float)
-        total.append((pixels * means[output].reshape(blocks.n_rows, -1)[:, near]).sum(axis=1))
+    for means, counts in (left, right):
+        pixels = counts.astype(float)
+        total.append((pixels * means).sum(axis=1))
         number.append(pixels.sum(axis=1))
     both = (number[0] > 0) & (number[1] > 0)
     if not both.any():

@@ -1,7 +1,5 @@
 """1/f noise on the readout time line: the smoother, its noise model, its uncertainty."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -256,22 +254,39 @@ def test_a_step_that_is_light_is_not_taken_for_a_level(rng):
     assert_array_equal(lit.pattern, clean.pattern)
 
 
-def test_steps_that_unknown_light_makes_are_not_taken_for_levels(rng):
-    """Where faint stars are crowded, as many as happen to stand beside a border make its step."""
+def levels_in(light, rng, *, white=0.002**2, made=0.0):
+    """Return levels of four outputs told from light, in pixels of this variance, and added ones of this scatter."""
     readout = smoother.alternating_readout(4 * WIDTH, 4)
     blocks = smoother.Blocks(readout, 256)
     usable, offsets, unknown = np.ones((256, 4 * WIDTH), bool), np.zeros(4 * WIDTH), np.zeros((0, 0), np.float32)
-    pixels = smoother.FlickerNoise(0.002**2, np.array([10.0]), np.array([0.0]), np.array([0.0]))
-    clumps = replace(pixels, white=0.002**2 + 0.02**2 * 8**2)
-    levels = {"pixels": [], "clumps": []}
+    noise = smoother.FlickerNoise(white, np.array([10.0]), np.array([0.0]), np.array([0.0]))
+    added = made * rng.normal(size=4)
+    image = light + np.repeat(added - added.mean(), WIDTH) + 0.002 * rng.normal(size=light.shape)
+    told = blocks.average(image.astype(np.float32), usable, offsets, unknown, 1.0)
+    return levels_of_outputs(*told, blocks, noise), added - added.mean()
+
+
+@pytest.mark.parametrize("white", [0.002**2, 0.002**2 + 0.02**2 * 8**2])
+def test_steps_that_unknown_light_makes_are_not_taken_for_levels(rng, white):
+    """Where faint stars are crowded, as many as happen to stand beside a border make its step, whatever is known."""
+    taken = []
     for _ in range(20):
         light = 0.02 * np.repeat(np.repeat(rng.normal(size=(32, 32)), 8, axis=0), 8, axis=1)
-        image = (light + 0.002 * rng.normal(size=light.shape)).astype(np.float32)
-        told = blocks.average(image, usable, offsets, unknown, 1.0)
-        levels["pixels"].append(levels_of_outputs(*told, blocks, pixels))
-        levels["clumps"].append(levels_of_outputs(*told, blocks, clumps))
-    taken = {name: float(np.std(values)) for name, values in levels.items()}
-    assert taken["clumps"] < 0.5 * taken["pixels"], taken
+        taken.append(levels_in(light, rng, white=white)[0])
+    made = 0.02 * np.sqrt(2 / (32 * 4))  # steps of 32 pixels by 256, of clumps of 8 by 8
+    assert np.std(taken) < 0.6 * made
+
+
+def test_light_that_slopes_is_not_taken_for_levels_and_levels_under_it_are_told(rng):
+    """A nebula rises and falls within outputs as much as where they meet."""
+    phases = 2 * np.pi * rng.random(20)
+    waves = [0.1 * np.sin(2 * np.pi * np.arange(4 * WIDTH) / 150 + phase) for phase in phases]
+    slopes = [np.tile(wave, (256, 1)) for wave in waves]
+    taken = np.array([levels_in(light, rng)[0] for light in slopes])
+    steps = [wave[first : first + 32].mean() - wave[first - 32 : first].mean() for wave in waves for first in (64, 128)]
+    assert np.std(taken) < 0.4 * np.std(steps)
+    told = [levels_in(light, rng, made=0.5) for light in slopes]
+    assert np.std([found - true for found, true in told]) < 0.3 * np.std([true for _, true in told])
 
 
 def test_noise_spectrum_is_recovered(rng):
