@@ -28,6 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from detectorist.detectors import NIRCAM
+from page_notes import notes_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "validation" / "imaging_independent.md"
 ORDER = ("standard", "standard, 1/f", "detectorist")
@@ -45,51 +46,6 @@ FIGURES = {
     "galaxies_bright_flux_bias_pct": (None, 3),
     "snowball_pixels_deviating": (10, 0),
 }
-#: What the figures of the table mean, and where the scene itself sets a limit.
-NOTES = """
-**Sky.** The offset is a median, and that of a Poisson distribution lies a sixth of an electron below its mean: -0.04
-% of this sky for every reduction. Where the scene has a wisp, its light fainter than 0.002 DN/s counts as sky (+0.04
-to +0.06 %), which a reduction that subtracts the wisp does not have: the standard pipeline keeps it. A jump
-search that ignores the 1/f noise between groups took 0.03 to 0.08 % of the sky on the noisiest detectors (seeds 4103,
-4109), as it does in the standard pipeline; ours now allows for it. The outputs beside whose rows reference pixels lie
-then agree with these to 0.01-0.05 %. The two between come out darker by 0.13 % on average (from 0.45 % darker to 0.1 %
-brighter): 0.04 % of that is the median's. Most of the rest is the output that holds the big galaxy: by means instead of
-medians it is 0.25, 0.25 and 0.29 % darker on seeds 4103, 4105 and 4109, the other -0.11, -0.04 and -0.07 %. In nine
-rates of other seeds, in which the noise is known, that output's error is -0.09 +- 0.07 % on average (0.22 % rms), the
-other's 0.05 +- 0.03 % (0.10 %), that of the outer ones 0.03 % (0.04 %). The galaxy's wings reach beyond its output,
-and some of them is taken for noise: with its light taken off by truth that output's sky, by means, goes from -0.30 to
--0.12 % on seed 4104, -0.28 to 0.00 on 4109, -0.25 to -0.16 on 4103, -0.23 to -0.12 on 4105, but -0.23 to +0.32 on 4401.
-Profiles along its ellipses, solved for together with the noise, were tried in its place and are not used: -0.07, -0.32,
--0.17, -0.03 and -0.19 %, while rows went from 0.00063, 0.00068, 0.00085, 0.00081 and 0.00077 to 0.00065, 0.00084,
-0.00079, 0.00080 and 0.00081 DN/s.
-
-**How well a level can be told.** Were the noise known exactly, the sky of these nine rates would score -0.061 %
-(-0.051 to -0.071 %), by the median alone; ours score -0.032 % (0.045 % rms). The standard pipeline's figure happens to
-be nearer to zero than the median's on seeds 4101, 4105, 4111, 4203 and 4301, where even a perfect estimate would be
-worse. The least error that the data allow for the level of an output (`benchmarks/level_limits.py`, percent of the sky,
-noisier and quieter kind of detector) is 0.21 and 0.13 from the reference rows at both ends of the frame, which are all
-that an inner output has, 0.02 and 0.01 from the pixels beside the rows of an outer one, and 0.03 from a sky that is the
-same on both sides of a border. The reference rows can therefore hardly improve what the sky tells.
-
-**Rows.** With all sources subtracted by truth and every pixel used, the same estimator reaches 0.00067 and 0.00068 DN/s
-on seeds 4101 and 4105 (the white noise of the pixels of a row is removed in part, so this is below their mean error).
-Steep light stays masked only in rows of which it is 70 % of the usable pixels, as that of edge-on galaxies along the
-rows is.
-
-**Big galaxy.** It covers an output from edge to edge over hundreds of rows, and its error is that of one output's
-level times this area: in 24 rates of six scenes, each with other noise, 0.10 % of its light (rms). The scenes of the
-table scatter by about twice that. It is not the wings that limit it. On seeds 4104, 4109, 4401 and 4701 the errors
-were 0.33, 0.21, -0.34 and -0.33 %; with all wide light known they are 0.40, 0.25, -0.27 and -0.14 %, with the true
-steps of the noise at the borders of its output 0.06, 0.06, 0.16 and 0.19 %. A step over 16 rows is measured to 1.0 to
-1.5 % of the sky (a cubic that is free in every bin costs most of it: with all light known it is 0.25 %), and the noise
-that it tells is 0.2 to 0.8 %, so that a third and more of a bump of the noise under the galaxy stays in the image.
-Steps from 48 to 128 pixels on either side beside polynomials of second or third degree, with the galaxy modelled along
-fitted ellipses and subtracted, and (but for 4401) compact sources looked for anew in what is left, are known to 0.8 to
-1.3 %, and leave 0.28 to 0.42, 0.21 to 0.31, -0.06 to -0.40 and -0.29 to -0.40 %; without that search 0.12 to 0.17
-instead of 0.03 % on 4303. Fainter sources and halos on the galaxy make steps of their own. They are not used. Part of
-the error where there is a wisp is what the wisp leaves: on seed 4401 it fell from -0.34 to -0.25 % as the wisp left
-fell from 1.1 to 0.5 %.
-"""
 #: Detectors with wisps, and the filters in which they are simulated: those of the generator's two, or a long one.
 WISPS, FILTERS = ("NRCA3", "NRCA4", "NRCB3", "NRCB4"), {"wisps": "F150W", "short": "F200W", "long": "F277W"}
 #: Makes a scene of any detectors: words are folder, seed, and detectors as JSON.
@@ -200,8 +156,8 @@ def table_of(results: dict[str, Any]) -> Table:
     return table
 
 
-def page(results: dict[str, Any], commit: str) -> str:
-    """Return the page of the documentation: a row for each detector of a seed, a column for each figure."""
+def page(results: dict[str, Any], commit: str, notes: str) -> str:
+    """Return the page of the documentation: a row for each detector of a seed, a column for each figure; the notes."""
     figures = list(FIGURES)
     lines = [
         "# NIRCam images of an independent generator",
@@ -221,7 +177,7 @@ def page(results: dict[str, Any], commit: str) -> str:
         cells.setdefault(f"{seed} {detector}", {})[figure] = ", ".join(one or "-" for one in (values[-1], *values[:-1]))
     for name, by_figure in cells.items():
         lines.append(f"| {name} | " + " | ".join(by_figure.get(figure, "") for figure in figures) + " |")
-    return "\n".join([*lines, NOTES])
+    return "\n".join([*lines, "", notes])
 
 
 def main() -> None:
@@ -256,7 +212,7 @@ def main() -> None:
     if chosen.write:
         command = ["git", "describe", "--always", "--dirty"]
         commit = subprocess.run(command, cwd=PAGE.parent, check=True, capture_output=True, text=True).stdout.strip()
-        PAGE.write_text(page(results, commit))
+        PAGE.write_text(page(results, commit, notes_of(PAGE)))
 
 
 if __name__ == "__main__":

@@ -32,50 +32,13 @@ from scipy import ndimage
 import detectorist.algorithms
 from detectorist.algorithms.flicker.readout import alternating_readout
 from detectorist.algorithms.wisps.wisps import find_wisps
+from page_notes import notes_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "validation" / "wisp_strengths.md"
 N = 2048
 SKY, WHITE = 0.25, 0.0148  # DN/s
 #: Standard deviation of 1/f noise common to the outputs, of each alone, and of their levels, DN/s.
 COMMON, OWN, LEVEL = 0.0019, 0.0006, 0.0005
-#: What limits the strengths, measured once.
-NOTES = """
-**What limits it.** Cases of one seed share sources, 1/f noise and filaments: a faint wisp that comes out too strong
-once does so in several rows. With all sources subtracted by truth, least squares with the covariance of the 1/f noise
-(`masked_wisps.fit_wisps`) measures a strength of 0.03 to 0.0002 (it states 0.0004; seeds 52, 61, 72, 74); with pixels
-masked by truth where sources are brighter than 0.003 DN/s it states 0.0005 and is off by up to 0.0009. That is not
-reached: planes that follow sources nobody knows leave an error of 0.0009 by white noise alone. With a galaxy on the
-wisp (strength 0.1) masks by truth leave errors of 0.0007, 0.0013, 0.005 and, on seed 61, nothing to measure.
-
-At strength 0.03 it is not the sources: with all of them subtracted by truth, and planes fitted all the same, 0.031 are
-left becomes 0.029 (rms; seeds 71, 72, 75). Planes of 120 pixels leave a quarter of the template's light. At 0.1, with a
-galaxy, 0.032 becomes 0.014, and it is bright light that matters: with all that is fainter than 0.02 DN/s subtracted by
-truth it stays at 0.041.
-
-Of two components under one template neither noise nor sources are the limit: broad and narrow filaments belong to
-different components, and what planes leave is mostly narrow. With nothing but white noise on the wisps of two raw
-images of the generator (seeds 4302 and 4303) planes of 28 and 60 pixels are off by 3 to 4 % of the wisp, those of 120
-by 1.2 %. A galaxy on the wisp costs more: where its light and halos of stars are modelled and subtracted
-(`bright_light`), planes of 120 pixels are off by 4.4 and 3.4 % (0.7 and 10.1 % without that, where they state 9 and
-12). Planes of 240 pixels beside the same model are hardly better (3.3 for 3.6 % rms on five such scenes) and state 2.0:
-they are not used.
-
-What the error of strengths beside modelled light is multiplied by was chosen with seeds 53, 61, 62, 71, 72, 75 and 76
-in view, not 73.
-
-**A bright star on the wisp.** The mask of a bright star is one piece with those of other sources: circles about the
-middle of that piece, as they were fitted at first, leave the star's halo, and narrow planes, of the smallest stated
-errors, saw all of it. On a raw image of the generator (seed 4604: a star of 60,000 DN/s on the brightest filament) the
-wisp was subtracted too strongly by 6.7 %, three of its errors. With circles about the star, narrow planes measured
-beside modelled light where there is much of it, and strengths that vary counted once in its variance, it is 3.5 %, one
-of its errors; on the eleven images with wisps of {doc}`imaging_independent` 1.9 % are left (rms; 2.7 before), on five
-others, at the level of rates, -0.1, -0.2, -0.1, 2.4 and 2.0 % (-1.0, -0.4, -0.2, 2.7 and 2.5 before; seeds 4901, 4902,
-5001, 4903 and 5002, the first three in view when it was chosen).
-
-Of the cases of the table 56 (seeds 53, 61, 62, 71, 72 and 75) were measured in both ways: more than 0.03 of the wisp is
-left in 8 and 8, with pulls of -0.24 +- 1.03 and -0.30 +- 1.08 where narrow planes always see modelled light subtracted,
-in 7, with -0.28 +- 1.09, where they never do.
-"""
 #: Clock ticks of an output's row and rows of a frame, overheads included.
 ROW_TICKS, FRAME_ROWS = 524, 2049
 
@@ -308,8 +271,8 @@ def by_case(results: dict[str, dict[str, float]]) -> list[str]:
     return lines
 
 
-def page(results: dict[str, dict[str, float]]) -> str:
-    """Return the page of the documentation."""
+def page(results: dict[str, dict[str, float]], notes: str) -> str:
+    """Return the page of the documentation, with the notes that it had."""
     lines = [
         "# Strengths of wisps",
         "",
@@ -322,7 +285,10 @@ def page(results: dict[str, dict[str, float]]) -> str:
         summary(results),
         "",
         *by_case(results),
-        *NOTES.splitlines(),
+        "",
+        *notes.splitlines(),
+        "",
+        "## All cases",
         "",
         "| seed, case | strength | stated error | left | pull |",
         "|---|---|---|---|---|",
@@ -357,7 +323,7 @@ def main() -> None:
     console.print(table_of(shown))
     console.print(summary(shown))
     if chosen.write:
-        PAGE.write_text(page(shown))
+        PAGE.write_text(page(shown, notes_of(PAGE)))
 
 
 if __name__ == "__main__":

@@ -56,3 +56,15 @@ def test_every_module_can_be_imported():
     """In one process, as `validation.py` imports those that it is asked for."""
     done = run("\n".join(f"import {path.stem}" for path in SCRIPTS))
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_notes_of_a_page_outlive_a_new_measurement(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    from page_notes import notes_of
+
+    page = tmp_path / "page.md"
+    assert notes_of(page) == ""
+    page.write_text("# Title\n\n| a |\n\n## Notes\n\nWhat it **means**.\n\nAnd why.\n\n## All cases\n\n| b |\n")
+    assert notes_of(page) == "## Notes\n\nWhat it **means**.\n\nAnd why.\n"
+    page.write_text("# Title\n\n| a |\n\n" + notes_of(page))
+    assert notes_of(page) == "## Notes\n\nWhat it **means**.\n\nAnd why.\n"
