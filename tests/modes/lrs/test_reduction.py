@@ -233,7 +233,7 @@ def test_numbers_of_the_exposure_and_its_steps_are_written(reduced, dataset):
     numbers = record.pop("exposure")
     assert numbers["n_integrations"] == 8
     assert 0 < numbers["white_photon_ppm"] < numbers["white_expected_ppm"]
-    assert 0.3 < numbers["pull_width"] < 3
+    assert not {"pull_width", "white_ratio"} & set(numbers)  # eight integrations tell the scatter too little
     assert numbers["x_rms_pix"] == pytest.approx(float(np.std(dataset["x_shift"])))
     assert len(record) == 2  # a block for each segment
     for steps in record.values():
