@@ -11,6 +11,8 @@ from detectorist.algorithms.flicker.spectrum import FlickerNoise, covariance_of_
 
 #: Pixels on either side of a border of two outputs from which the step between them is measured.
 STEP_PIX = 32
+#: Median of the squares of normal deviates.
+MEDIAN_OF_SQUARES = 0.4549
 
 
 def levels_of_outputs(means: np.ndarray, counts: np.ndarray, blocks: Blocks, noise: FlickerNoise) -> np.ndarray:
@@ -42,14 +44,17 @@ def _sides(means, counts, blocks, k, n):
 
 
 def _power_within(means, counts, blocks, n):
-    """Return the mean square of steps within outputs, 0 where these are too narrow to have any."""
+    """Return the mean square of usual steps within outputs, 0 where these are too narrow to have any.
+
+    It is told by the median, that of steps which a few bright sources make aside.
+    """
     squares = []
     for one, pixels in zip(means, counts, strict=True):
         values, numbers = one.reshape(blocks.n_rows, -1), pixels.reshape(blocks.n_rows, -1)
         parts = [(values[:, i : i + n], numbers[:, i : i + n]) for i in range(0, blocks.per_row - n + 1, n)]
         found = [_step(left, right) for left, right in pairwise(parts)]
         squares += [step**2 for step, certain in found if certain > 0]
-    return float(np.mean(squares)) if squares else 0.0
+    return float(np.median(squares)) / MEDIAN_OF_SQUARES if squares else 0.0
 
 
 def _step(left, right):
