@@ -19,8 +19,9 @@ from rich.console import Console
 from rich.table import Table
 
 from detectorist.algorithms.flicker.destripe import destripe
-from detectorist.algorithms.flicker.group_spectrum import WEIGHT_POWERS, WEIGHT_SNR, noise_of_groups
+from detectorist.algorithms.flicker.group_spectrum import noise_of_groups
 from detectorist.algorithms.flicker.readout import alternating_readout
+from detectorist.algorithms.ramps.fit_weights import SNR_LIMITS, WEIGHT_POWERS
 from detectorist.detectors import NIRCAM_READOUT_PATTERNS, PIXEL_TIME_S
 
 GAIN, READ_E, KTC_E = 2.0, 10.0, 15.0
@@ -138,7 +139,7 @@ def rate_of(ramps: np.ndarray, times: np.ndarray, read: float) -> np.ndarray:
     """Return the slope of every ramp, (ny, nx), DN/s, with weights by its signal over its noise; read : DN."""
     rise = GAIN * np.maximum(ramps[0, -1] - ramps[0, 0], 0)
     snr = rise / np.sqrt(rise + 2 * (GAIN * read) ** 2)
-    power = np.array(WEIGHT_POWERS)[np.searchsorted(WEIGHT_SNR, snr, side="right")]
+    power = np.array(WEIGHT_POWERS)[np.searchsorted(SNR_LIMITS, snr, side="right")]
     away = (np.arange(len(times)) - (len(times) - 1) / 2)[:, None, None]
     weight = np.abs(away / max(np.abs(away).max(), 0.5)) ** power * away
     return (weight * ramps[0]).sum(axis=0) / (weight * away).sum(axis=0) / (times[1] - times[0])

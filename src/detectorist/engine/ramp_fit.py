@@ -9,15 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from detectorist.algorithms.ramps.fit_weights import SNR_LIMITS, WEIGHT_POWERS
 from detectorist.engine import NotCovered
 from detectorist.engine.flags import DO_NOT_USE, JUMP, PERSISTENCE, SATURATED
 from detectorist.engine.threads import over_ranges
-
-#: Exponents of the weights for signal-to-noise below 5, 10, 20, 50, 100 and above (Fixsen et al. 2000, PASP
-#: 112, 1350).
-WEIGHT_POWERS = (0.0, 0.4, 1.0, 3.0, 6.0, 10.0)
-#: Signal-to-noise ratios from which each next one is used.
-CLASS_LIMITS = (5.0, 10.0, 20.0, 50.0, 100.0)
 
 
 class Slopes(NamedTuple):
@@ -109,7 +104,7 @@ def fit_ramps(
     return _fit(ramps, pixels, images, rule, stop - first, (ny, nx), threads)
 
 
-def slope_weights(n_groups: int) -> np.ndarray:
+def weights_of_classes(n_groups: int) -> np.ndarray:
     """Return the weights of groups in the slopes of whole ramps, (n_classes, n_groups).
 
     The slope of a ramp of three groups or more, DN per group, is the product of its samples with the weights of its
@@ -119,7 +114,7 @@ def slope_weights(n_groups: int) -> np.ndarray:
 
 
 def weight_classes(rise: np.ndarray, gain: np.ndarray, read_noise: np.ndarray, *, n_frames: int) -> np.ndarray:
-    """Return the row of `slope_weights` that whole ramps get, uint8, of the shape of `rise`.
+    """Return the row of `weights_of_classes` that whole ramps get, uint8, of the shape of `rise`.
 
     rise : ndarray of float, shape (..., ny, nx)
         Last minus first group, DN.
@@ -129,7 +124,7 @@ def weight_classes(rise: np.ndarray, gain: np.ndarray, read_noise: np.ndarray, *
     electrons = np.maximum(rise * gain, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = electrons / np.sqrt(noise * noise + electrons)
-    return np.searchsorted(CLASS_LIMITS, np.nan_to_num(ratio), side="right").astype(np.uint8)
+    return np.searchsorted(SNR_LIMITS, np.nan_to_num(ratio), side="right").astype(np.uint8)
 
 
 def _fit(ramps, pixels, images, rule, n_groups: int, shape, threads: int) -> RampFit:

@@ -12,6 +12,7 @@ import numpy as np
 from detectorist.algorithms.flicker.readout import Readout
 from detectorist.algorithms.flicker.smoother import estimate_noise
 from detectorist.algorithms.flicker.spectrum import FlickerNoise, pool_noise, scale_noise
+from detectorist.algorithms.ramps.fit_weights import SNR_LIMITS, WEIGHT_POWERS
 from detectorist.errors import TooFewPixels
 
 #: Pixels that tell the spectrum, in as many differences as that takes; one is used always.
@@ -20,8 +21,7 @@ ENOUGH_PIXELS, MOST_DIFFERENCES = 6e6, 6
 CLIP_SIGMA = 4.0
 #: Brightest part of the ramps, which tells less: photons are noise.
 BRIGHTEST_PERCENT = 95.0
-#: Weights of groups in ramp fits: powers between limits of the signal over its noise. Of NIRCam, e-/DN.
-WEIGHT_SNR, WEIGHT_POWERS = (5.0, 10.0, 20.0, 50.0, 100.0), (0.0, 0.4, 1.0, 3.0, 6.0, 10.0)
+#: Of NIRCam, e-/DN.
 USUAL_GAIN = 2.0
 
 
@@ -72,10 +72,10 @@ def noise_of_groups(
 def slope_variance(n_groups: int, snr: float) -> float:
     """Return the variance of a fitted slope per group, by noise of variance 1 of every group.
 
-    Ramp fits weight groups by the power of their distance from the middle that the signal over its noise tells (Fixsen
-    et al. 2000, PASP 112, 1350): of faint pixels all count, of bright ones the first and the last.
+    Ramp fits weight groups by the power of their distance from the middle that the signal over its noise tells
+    (`fit_weights`).
     """
-    power = WEIGHT_POWERS[int(np.searchsorted(WEIGHT_SNR, snr, side="right"))]
+    power = WEIGHT_POWERS[int(np.searchsorted(SNR_LIMITS, snr, side="right"))]
     away = np.arange(n_groups) - (n_groups - 1) / 2
     weight = np.abs(away / max(np.abs(away).max(), 0.5)) ** power * away
     return float((weight**2).sum() / (weight * away).sum() ** 2)

@@ -120,7 +120,10 @@ class WideLight(NamedTuple):
 
 
 class _Solution(NamedTuple):
-    """Nodes of the light, offsets of rows with the level, the outputs' own part, and the log of how likely all is."""
+    """Nodes of the light, offsets of rows with the level, the outputs' own part, and the log of how likely all is.
+
+    The last is up to what the prior of the nodes adds (`_Bins.log_prior`).
+    """
 
     nodes: np.ndarray
     others: np.ndarray
@@ -212,13 +215,16 @@ def _on_pixels(nodes, shape):
 
 def _with_more_light(bins, found, prior_of, equations):
     """Return the likeliest solution with light that changes more, or the one found where none is clearly likelier."""
+    least = likeliest = found.log_likely + bins.log_prior()
     best = found
     for more in MORE_LIGHT:
-        one = bins._replace(prior=prior_of(more=more)).solve(*equations)
-        if one.log_likely < best.log_likely:
+        changed = bins._replace(prior=prior_of(more=more))
+        one = changed.solve(*equations)
+        log_likely = one.log_likely + changed.log_prior()
+        if log_likely < likeliest:
             break
-        best = one
-    return best if best.log_likely > found.log_likely + SURE else found
+        best, likeliest = one, log_likely
+    return best if likeliest > least + SURE else found
 
 
 def _told_by(references, rows, readout, noise, white):
@@ -266,8 +272,11 @@ class _Bins(NamedTuple):
         offsets = _Offsets(normal, others_moment, self.rows, self.readout, self.white)
         found, own_part, log_likely = _likeliest(offsets, noise) if any_own else _with_common_noise(offsets, noise)
         log_likely += 0.5 * float(light_moment @ light_moment) - 0.5 * inner.log_determinant()
-        log_likely += 0.5 * BlockCholesky(self.prior, self.nodes_across).log_determinant()
         return _Solution(inner.solve_transposed(light_moment - mixed @ found), found, own_part, log_likely)
+
+    def log_prior(self) -> float:
+        """Return what the prior's norm adds to the log of how likely a solution is."""
+        return 0.5 * BlockCholesky(self.prior, self.nodes_across).log_determinant()
 
     def expected(self, found: _Solution, shape: tuple[int, int]) -> np.ndarray:
         """Return what a solution says of the bins."""

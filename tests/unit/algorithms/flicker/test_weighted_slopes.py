@@ -5,7 +5,7 @@ import pytest
 
 from detectorist.algorithms.flicker.smoother import alternating_readout
 from detectorist.algorithms.flicker.weighted_slopes import NO_CLASS, WeightedSlopes, differences, stripes_of_weights
-from detectorist.engine.ramp_fit import fit_ramps, slope_weights, weight_classes
+from detectorist.engine.ramp_fit import fit_ramps, weight_classes, weights_of_classes
 
 N_INTS, N_GROUPS, NY, NX = 4, 8, 120, 120
 GAIN, READ_DN, FLICKER_DN, GROUP_S = 2.0, 4.0, 4.0, 1.0
@@ -30,7 +30,7 @@ def exposure(rng):
     classes = weight_classes(ramp[:, -1] - ramp[:, 0], gain, read, n_frames=1)
     flags, times = np.zeros(ramp.shape, np.uint8), {"group_time_s": GROUP_S, "frame_time_s": GROUP_S, "n_frames": 1}
     fit = fit_ramps(ramp, flags, np.zeros((NY, NX), np.uint32), gain, read, **times)
-    return WeightedSlopes(ramp, classes, slope_weights(N_GROUPS) / GROUP_S), fit.rateints.slope, light, noise
+    return WeightedSlopes(ramp, classes, weights_of_classes(N_GROUPS) / GROUP_S), fit.rateints.slope, light, noise
 
 
 def test_classes_and_weights_are_those_of_the_fit(rng):
@@ -83,7 +83,7 @@ def test_ramps_with_flags_have_no_part(rng):
 
 
 def test_differences_of_classes_that_no_pixel_has_are_not_followed():
-    weights = slope_weights(10)
+    weights = weights_of_classes(10)
     basis, parts = differences(weights, np.array([True] + [False] * 5))
     assert len(basis) == 0
     assert parts.shape == (6, 0)
@@ -91,7 +91,7 @@ def test_differences_of_classes_that_no_pixel_has_are_not_followed():
     assert 1 <= len(basis) <= 2
     left = weights - weights[0] - parts @ basis
     assert np.linalg.norm(left, axis=1).max() < 0.1 * np.linalg.norm(weights[0])
-    assert len(differences(slope_weights(3), np.ones(6, bool))[0]) == 0
+    assert len(differences(weights_of_classes(3), np.ones(6, bool))[0]) == 0
 
 
 def test_shapes_must_agree(rng):

@@ -17,7 +17,7 @@ from detectorist.algorithms.flicker.weighted_slopes import NO_CLASS, WeightedSlo
 from detectorist.algorithms.ramps.rc_pixels import LEAST_GROUPS, first_straight_group
 from detectorist.algorithms.ramps.saturation import grow_mask
 from detectorist.algorithms.ramps.slope_variance import deconvolved_share, photon_share
-from detectorist.engine.ramp_fit import slope_weights, weight_classes
+from detectorist.engine.ramp_fit import weight_classes, weights_of_classes
 from detectorist.reduction.engine_steps.base import replaced
 from detectorist.reduction.engine_steps.ramp_fit import MarkedRampFitStep, mark_unfitted
 
@@ -71,7 +71,7 @@ class CoronRampFitStep(MarkedRampFitStep):
         classes = weight_classes(rise, gain, read, n_frames=ramp.meta.exposure.nframes or 1)
         broken = dq.has(models.group_flags(ramp), dq.DO_NOT_USE | dq.SATURATED | dq.JUMP_DET).any(axis=1)
         classes[broken | ~np.isfinite(rise)] = NO_CLASS
-        return WeightedSlopes(data, classes, slope_weights(n_groups) / ramp.meta.exposure.group_time)
+        return WeightedSlopes(data, classes, weights_of_classes(n_groups) / ramp.meta.exposure.group_time)
 
     def _leave_out_bends(self, ramp: RampModel) -> None:
         """Flag groups of RC pixels and their neighbours that are no part of a straight line; all where none is."""
