@@ -22,7 +22,6 @@ from detectorist.errors import InputError, OutputError, ParameterError, PlaceTak
 from detectorist.modes import Mode, group_exposures, load_mode
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Gathered, Job, JobRecord, Prediction
 from detectorist.parameters import require_utf8
-from detectorist.reduction.inputs.reduced_files import remember_reduced
 
 #: Memory of a worker whose job cannot be predicted.
 UNKNOWN_BYTES = 2_000_000_000
@@ -188,17 +187,16 @@ def gather(request: PlanRequest) -> Gathered:
         gathered = request.gathered(steps)
         return replace(gathered, notes=(*unused, *gathered.notes))
     files, notes = files_of_mode(mode, request.files)
-    remember_reduced(_reduced_before(request))
-    gathered = mode.gather(files, Path(request.output_dir), steps)
+    gathered = mode.gather(files, Path(request.output_dir), steps, reduced=_reduced_before(request))
     return replace(gathered, notes=(*unused, *notes, *gathered.notes))
 
 
-def _reduced_before(request: PlanRequest) -> list[str]:
+def _reduced_before(request: PlanRequest) -> frozenset[str]:
     """Return the files that exposures have been made from, as far as they are what they were then."""
     done = [entry for entry in _known(request.output_dir).values() if entry.state == DONE]
-    return [
+    return frozenset(
         file.path for entry in done if entry.job.mode == request.mode for file in entry.record.inputs if is_same(file)
-    ]
+    )
 
 
 def _steps_in_force(mode: Mode, request: PlanRequest) -> dict[str, dict[str, Any]]:
@@ -221,7 +219,7 @@ def make_jobs(request: PlanRequest, gathered: Gathered | None = None) -> list[Jo
     mode = load_mode(request.mode)
     gathered = gathered or gather(request)
     request, later = _first_stage_of(request, mode)
-    exposures = group_exposures(mode, gathered.files)
+    exposures = group_exposures(mode, gathered.files, gathered.apart)
     if request.choices is not None and not request.allow_unmatched:
         request.choices.require_all_matched(exposures)
     products = Path(request.output_dir) / (mode.subdir if request.subdir is None else request.subdir)

@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import entry_points
@@ -97,8 +97,12 @@ class Mode(ABC):
         """Return the name of the exposure that a file belongs to."""
         return exposure_name(path)
 
-    def join(self, exposures: dict[str, list[Path]]) -> dict[str, list[Path]]:
-        """Return the exposures that are reduced together under one name; by default each separately."""
+    def join(self, exposures: dict[str, list[Path]], apart: Collection[str] = ()) -> dict[str, list[Path]]:
+        """Return the exposures that are reduced together under one name; by default each separately.
+
+        apart : collection of str
+            Names of files that become exposures of their own: `Gathered.apart`.
+        """
         return exposures
 
     def kernels(self) -> Path:
@@ -141,11 +145,20 @@ class Mode(ABC):
         """
         raise ParameterError(f"mode {self.name}: its products are not arrays; see the files in {exposure.folder}")
 
-    def gather(self, files: Sequence[Path], output_dir: Path, steps: Mapping[str, Mapping[str, Any]]) -> Gathered:
+    def gather(
+        self,
+        files: Sequence[Path],
+        output_dir: Path,
+        steps: Mapping[str, Mapping[str, Any]],
+        *,
+        reduced: Collection[str] = (),
+    ) -> Gathered:
         """Return the files to reduce, and settings from the types of other exposures; only headers are read.
 
         steps : mapping
             {step: {parameter: value}} that recipe and settings give to all exposures.
+        reduced : collection of str
+            Absolute paths of files that have been reduced into `output_dir` as they are: they can be read.
 
         Target acquisition is not among them. Unreadable files are included: each fails in its own job.
         """
@@ -286,8 +299,11 @@ def _listed(names: Iterable[str]) -> str:
     return f"{', '.join(names) or 'none'} are known"
 
 
-def group_exposures(mode: Mode, files: Iterable[Path]) -> dict[str, list[Path]]:
+def group_exposures(mode: Mode, files: Iterable[Path], apart: Collection[str] = ()) -> dict[str, list[Path]]:
     """Return the files of every exposure, exposures and files in the order of their names.
+
+    apart : collection of str
+        Names of files that become exposures of their own.
 
     Raises
     ------
@@ -301,4 +317,4 @@ def group_exposures(mode: Mode, files: Iterable[Path]) -> dict[str, list[Path]]:
         if other != path:
             raise ParameterError(f"{other} and {path} have the same name: their products would too")
         found.setdefault(mode.exposure_of(path), []).append(path)
-    return mode.join(dict(sorted(found.items())))
+    return mode.join(dict(sorted(found.items())), apart)

@@ -34,6 +34,16 @@ def test_a_phase_curve_in_three_exposures_is_one_reduction():
     }
 
 
+def test_a_file_apart_is_an_exposure_of_its_own():
+    names = [f"jw01366011001_04103_0000{n}-seg001_mirimage_uncal.fits" for n in (1, 2, 3)]
+    alone = names[1].removesuffix("_uncal.fits")
+    found = group_exposures(load_mode("lrs"), map(Path, names), {alone})
+    assert found == {
+        "jw01366011001_04103_00001-00003_mirimage": [Path(names[0]), Path(names[2])],
+        alone: [Path(names[1])],
+    }
+
+
 @pytest.fixture
 def visit(segments, tmp_path):
     """Three exposures of two segments of four integrations, half an hour apart."""
@@ -140,20 +150,23 @@ def test_a_bad_row_of_int_times_costs_that_row(segments, exposure, tmp_path):
 
 def test_a_file_that_is_alone_is_not_looked_at(tmp_path, monkeypatch):
     looked = []
-    monkeypatch.setattr(mode, "_is_readable", lambda path, changed_ns: looked.append(path) or path.name == "a.fits")
+    monkeypatch.setattr(mode, "_is_readable", lambda path: looked.append(path) or path.name == "a.fits")
     files = [tmp_path / "a.fits", tmp_path / "b.fits"]
     for file in files:
         file.touch()
     assert mode.damaged_files(files[1:]) == []
     assert not looked
     assert mode.damaged_files(files) == files[1:]
+    looked.clear()
+    assert mode.damaged_files(files, {str(files[0])}) == files[1:]
+    assert looked == files[1:]
 
 
 def test_files_that_were_reduced_as_they_are_are_not_looked_at_again(segments, exposure, tmp_path, monkeypatch):
     files = [shutil.copy(path, tmp_path / path.name) for path in segments]
     assert run(files, tmp_path / "out", exposure / "crds")[0] == 0
     looked = []
-    monkeypatch.setattr(mode, "_is_readable", lambda path, changed_ns: not looked.append(path.name))
+    monkeypatch.setattr(mode, "_is_readable", lambda path: not looked.append(path.name))
     request = PlanRequest("lrs", files, tmp_path / "out", references=str(exposure / "crds"))
     plan_run(request)
     assert not looked

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -42,7 +42,14 @@ class CoronMode(Mode):
         """Return the name of the exposure, segments apart."""
         return exposure_name(path, segments=False)
 
-    def gather(self, files: Sequence[Path], output_dir: Path, steps: Mapping[str, Mapping[str, Any]]) -> Gathered:
+    def gather(
+        self,
+        files: Sequence[Path],
+        output_dir: Path,
+        steps: Mapping[str, Mapping[str, Any]],
+        *,
+        reduced: Collection[str] = (),
+    ) -> Gathered:
         """Determine the types of exposures and their settings; a table (.ecsv) may replace the files it lists."""
         from detectorist.modes.coron.choices import matched_groups, settings_by_type, types_of
         from detectorist.modes.coron.database import read_files

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -15,7 +15,6 @@ from detectorist.modes import Mode
 from detectorist.modes.job import Gathered, Job, JobRecord, Outcome, Prediction, Progress
 from detectorist.product_names import stem_of
 from detectorist.reduction.inputs.ramp_sizes import RampSize, ramp_size
-from detectorist.reduction.inputs.reduced_files import was_reduced
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -59,7 +58,7 @@ class LrsMode(Mode):
         for name in ("eureka", "rainbow", "specutils", "light-curves", "exotic")
     }
 
-    def join(self, exposures: dict[str, list[Path]]) -> dict[str, list[Path]]:
+    def join(self, exposures: dict[str, list[Path]], apart: Collection[str] = ()) -> dict[str, list[Path]]:
         """Return exposures of one visit and activity, as a phase curve has them, as one time series.
 
         Its name has the first and the last exposure's number: jw01366011001_04103_00001-00003_mirimage. A file that
@@ -67,19 +66,25 @@ class LrsMode(Mode):
         """
         joined = {}
         for name, paths in _series(exposures).items():
-            damaged = damaged_files(paths)
-            joined[name] = [path for path in paths if path not in damaged]
-            joined.update({stem_of(path.name): [path] for path in damaged})
+            joined[name] = [path for path in paths if stem_of(path.name) not in apart]
+            joined.update({stem_of(path.name): [path] for path in paths if stem_of(path.name) in apart})
         return joined
 
-    def gather(self, files: Sequence[Path], output_dir: Path, steps: Mapping[str, Mapping[str, Any]]) -> Gathered:
+    def gather(
+        self,
+        files: Sequence[Path],
+        output_dir: Path,
+        steps: Mapping[str, Mapping[str, Any]],
+        *,
+        reduced: Collection[str] = (),
+    ) -> Gathered:
         """Return the files, and accept the gap of a series in which a file is missing."""
         found: dict[str, list[Path]] = {}
         for path in sorted(files):
             found.setdefault(self.exposure_of(path), []).append(path)
         settings, notes, apart = {}, [], set()
         for name, paths in _series(found).items():
-            for path in damaged_files(paths):
+            for path in damaged_files(paths, reduced):
                 settings[name] = ("allow_gaps=true",)
                 apart.add(stem_of(path.name))
                 notes.append(f"{path.name}: cannot be read; {name} is reduced without it")
@@ -193,22 +198,23 @@ def _series(exposures: Mapping[str, Sequence[Path]]) -> dict[str, list[Path]]:
     return joined
 
 
-def damaged_files(paths: Sequence[Path]) -> list[Path]:
+def damaged_files(paths: Sequence[Path], reduced: Collection[str] = ()) -> list[Path]:
     """Return the files of a series whose headers cannot be read; none if no other would be left.
 
     Neither a file that is alone is looked at nor one that has been reduced as it is: what headers are checked with
     takes a second to import, also where the run has nothing to do.
+
+    reduced : collection of str
+        Absolute paths of files that have been reduced as they are.
     """
     if len(paths) < 2:
         return []
-    new = [path for path in paths if path.is_file() and not was_reduced(path)]
-    damaged = [path for path in new if not _is_readable(path, path.stat().st_mtime_ns)]
+    new = [path for path in paths if path.is_file() and str(path.absolute()) not in reduced]
+    damaged = [path for path in new if not _is_readable(path)]
     return damaged if len(damaged) < len(paths) else []
 
 
-@lru_cache(maxsize=1024)
-def _is_readable(path: Path, changed_ns: int) -> bool:
-    """Tell whether the header of a file, as it was changed last at a time, is sound."""
+def _is_readable(path: Path) -> bool:
     from detectorist.reduction.inputs.headers import require_sound_header
 
     try:
