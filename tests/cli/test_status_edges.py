@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from detectorist.campaign import lock
 from detectorist.campaign.ledger import Ledger
 from detectorist.cli.app import app
-from detectorist.errors import NoSuchFile, ParameterError
+from detectorist.errors import NoSuchFile
 from detectorist.modes.job import CRASHED, SKIPPED, Job, JobRecord
 
 
@@ -65,16 +65,17 @@ def test_a_ledger_before_its_first_run(tmp_path):
     assert status(tmp_path).splitlines() == ["not running; no run has begun yet", "0 exposures: nothing to do"]
 
 
-@pytest.mark.parametrize("command", ["status", "retry"])
+@pytest.mark.parametrize("command", ["status", "retry", "report"])
 def test_a_folder_without_a_run_is_named(command, tmp_path):
+    """All three call it a bad argument."""
     error = CliRunner().invoke(app, [command, str(tmp_path)]).exception
-    assert isinstance(error, ParameterError)
-    assert f"{tmp_path}: no " in str(error)
-    assert "no campaign has been run in this folder" in str(error)
+    assert isinstance(error, NoSuchFile)
+    assert str(error).startswith(f"{tmp_path}: no")
+    assert "ledger.sqlite" in str(error)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["status", "retry"])
+@pytest.mark.parametrize("command", ["status", "retry", "report"])
 def test_a_folder_that_is_not_there_is_said(command, tmp_path):
     error = CliRunner().invoke(app, [command, str(tmp_path / "typo")]).exception
     assert isinstance(error, NoSuchFile)

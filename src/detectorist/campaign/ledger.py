@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from detectorist.atomic_files import require_no_link
-from detectorist.errors import InputError, OutputError
+from detectorist.errors import InputError, NoSuchFile, OutputError
 from detectorist.modes.job import CRASHED, DONE, FINAL, RUNNING, WAITING, InputFile, Job, JobRecord, Product
 from detectorist.reduction.content_keys import has_hash
 from detectorist.reduction.file_hash import file_hash
@@ -56,7 +56,7 @@ class Ledger:
     ------
     OutputError
         When it cannot be opened or written.
-    InputError
+    NoSuchFile
         When there is none to read.
     """
 
@@ -70,11 +70,11 @@ class Ledger:
         require_no_link(self.path)
         with self._failing():
             if read_only and not self.path.is_file():
-                raise InputError(nothing)
+                raise NoSuchFile(nothing)
             self._db = _connect(self.path, read_only=read_only)
             found = self._version()
             if found == 0 and read_only:
-                raise InputError(nothing)
+                raise NoSuchFile(nothing)
             if found == 0:
                 # One transaction: a disk that fills up here leaves a file without tables, which is made again.
                 self._db.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")

@@ -316,7 +316,7 @@ def plan_retry(output_dir: Path, *, memory_bytes: int = 0) -> Plan:
 
     Raises
     ------
-    InputError
+    NoSuchFile
         When there is no ledger.
     """
     with Ledger(output_dir, read_only=True) as ledger:

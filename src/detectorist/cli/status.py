@@ -11,7 +11,7 @@ import typer
 
 from detectorist.cli import run as options
 from detectorist.cli.conduct import make_execution, run_plan
-from detectorist.errors import InputError, NoSuchFile, ParameterError
+from detectorist.errors import NoSuchFile
 from detectorist.terminal.lines import exposures, first_line, printable
 from detectorist.terminal.options import Quiet
 
@@ -64,15 +64,12 @@ def retry(
 
 
 def _ledger(folder: Path) -> Ledger:
-    """Return the ledger of a folder, to be read; a folder without one is a bad argument."""
+    """Return the ledger of a folder, to be read."""
     from detectorist.campaign.ledger import Ledger
 
     if not folder.is_dir():
         raise NoSuchFile(f"{folder}: no such folder")
-    try:
-        return Ledger(folder, read_only=True)
-    except InputError as error:
-        raise ParameterError(error.message) from error
+    return Ledger(folder, read_only=True)
 
 
 def _report(entries: dict[str, Entry], run: dict[str, Any], *, running: bool, every: bool) -> list[str]:

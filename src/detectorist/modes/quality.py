@@ -163,9 +163,19 @@ MISSING_REFERENCES = Check(
     "there are no references of these types for its detector and subarray: {value}. Steps that need them were skipped",
     urgency=5,
 )
+#: A header by which ramps are scaled as no flight data need it, as text.
+ODD_FRAME_DIVISOR = Check(
+    "odd_frame_divisor",
+    "{value}. That is right only if each group is the sum of its frames over FRMDIVSR; if groups are means already, "
+    "rates are wrong by this factor: set FRMDIVSR to NFRAMES then, or group_scale.skip=true",
+    urgency=5,
+)
+#: What every mode says of the files that it was given.
+OF_INPUTS = (MISSING_REFERENCES, ODD_FRAME_DIVISOR)
 
 
-def missing_references_in_words(numbers: Mapping[str, Any]) -> list[str]:
-    """Return a line on references that are missing; none where all are there."""
-    missing = numbers.get(MISSING_REFERENCES.key)
-    return [f"no references of type {missing}: steps that need them were skipped"] if missing else []
+def inputs_in_words(numbers: Mapping[str, Any]) -> list[str]:
+    """Return lines on references that are missing and on an odd header; none where all is well."""
+    missing, odd = (numbers.get(check.key) for check in OF_INPUTS)
+    lines = [f"no references of type {missing}: steps that need them were skipped"] if missing else []
+    return [*lines, *([odd] if odd else [])]

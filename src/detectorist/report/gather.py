@@ -10,7 +10,7 @@ from typing import Any
 
 from detectorist.campaign import ledger as ledgers
 from detectorist.campaign.ledger import Entry, Ledger
-from detectorist.errors import DetectoristError, InputError
+from detectorist.errors import DetectoristError, InputError, NoSuchFile
 from detectorist.fits_files import read_keywords
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.quality import is_number
@@ -86,12 +86,14 @@ def gather(folder: Path) -> Run:
 
     Raises
     ------
-    InputError
-        When there is nothing to report on.
+    NoSuchFile
+        When there is no such folder, or no run in it.
     DetectoristError
         When no ledger can be read: that of the first.
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        raise NoSuchFile(f"{folder}: no such folder")
     run, errors = Run(folder, []), []
     for found in sorted(set(_find_runs(folder, DEEPEST))):
         try:
@@ -102,7 +104,7 @@ def gather(folder: Path) -> Run:
     if not run.exposures and errors:
         raise type(errors[0])("; ".join(run.troubles)) from errors[0]
     if not run.exposures:
-        raise InputError(f"{folder}: nothing to report on: no {ledgers.FILE} here or below")
+        raise NoSuchFile(f"{folder}: nothing to report on: no {ledgers.FILE} here or below")
     run.exposures.sort(key=lambda exposure: exposure.name)
     return run
 

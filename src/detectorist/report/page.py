@@ -18,7 +18,6 @@ from markupsafe import Markup
 from detectorist import __version__
 from detectorist.atomic_files import whole_file
 from detectorist.campaign.memory import format_bytes
-from detectorist.errors import NoSuchFile
 from detectorist.figures.stretch import SHOWN_PIX, coloured
 from detectorist.modes.exposure import Exposure
 from detectorist.modes.job import DONE
@@ -58,14 +57,12 @@ def write_report(
 
     Raises
     ------
-    InputError
-        When there is nothing to report on.
+    NoSuchFile
+        When there is no such folder, or no run in it.
     OutputError
         When the page cannot be written.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise NoSuchFile(f"{folder}: no such folder")
     run = gather(folder)
     compared = gather(Path(other)) if other is not None else None
     many = len(run.exposures) > MOST_INLINE

@@ -12,10 +12,10 @@ from detectorist.algorithms import dq
 from detectorist.algorithms.images.patches import nanmedian
 from detectorist.algorithms.medians import typed_median
 from detectorist.modes.quality import (
-    MISSING_REFERENCES,
+    OF_INPUTS,
     Check,
     Column,
-    missing_references_in_words,
+    inputs_in_words,
     without_unknown,
 )
 
@@ -92,7 +92,7 @@ COLUMNS = (
     ),
 )
 CHECKS = (
-    MISSING_REFERENCES,
+    *OF_INPUTS,
     Check(
         "stripes_unmeasured",
         "1/f noise could not be measured in {value:.0f} images, which were left alone: too many pixels are masked",
@@ -261,5 +261,5 @@ def summarise(numbers: Mapping[str, Any]) -> list[str]:
             parts.append(f"1/f noise of {numbers[key]:.3g} {unit} rms removed")
     if "pull_width" in numbers:
         parts.append(f"integrations scatter {numbers['pull_width']:.2f} x their errors")
-    parts += missing_references_in_words(numbers)
+    parts += inputs_in_words(numbers)
     return ["; ".join(parts)] if parts else []

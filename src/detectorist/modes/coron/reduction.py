@@ -21,9 +21,10 @@ from detectorist.fits_files import read_array
 from detectorist.libraries.garbage_collection import freeze_what_is_loaded
 from detectorist.modes.coron.pipeline import RAMP_STEPS, Coron1Pipeline
 from detectorist.modes.coron.quality import measure
-from detectorist.modes.quality import MISSING_REFERENCES
+from detectorist.modes.quality import MISSING_REFERENCES, ODD_FRAME_DIVISOR
 from detectorist.product_names import product_of, stem_of
 from detectorist.reduction import content_keys, products
+from detectorist.reduction.inputs.frame_averaging import odd_frame_divisor
 from detectorist.reduction.inputs.headers import has_tree, read_header
 from detectorist.reduction.inputs.integration_numbers import are_missing, fill_in
 from detectorist.reduction.missing_references import missing_types
@@ -86,7 +87,10 @@ def reduce_exposure(request: Request) -> Reduced:
                 **recipe.parameters,
             )
             with references_in_words(source):
-                missing = missing_types(pipeline, pipeline.step_defs, uncal, source)
+                doubts = {
+                    MISSING_REFERENCES.key: missing_types(pipeline, pipeline.step_defs, uncal, source),
+                    ODD_FRAME_DIVISOR.key: odd_frame_divisor(pipeline, uncal),
+                }
                 freeze_what_is_loaded()
                 found = pipeline.run(_as_named(uncal))
             resolved = resolve(Coron1Pipeline, pipeline, request, recipe, source, [str(uncal)])
@@ -95,7 +99,7 @@ def reduce_exposure(request: Request) -> Reduced:
             written = tuple(_publish(path, request, uncal, key) for path in made)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-    return Reduced(written, _records(found, written, missing), resolved)
+    return Reduced(written, _records(found, written, doubts), resolved)
 
 
 def _as_named(uncal: Path) -> Any:
@@ -140,14 +144,16 @@ def _how_else(target: Path) -> str:
     return "with other parameters or input" if made_by == __version__ else f"{made_by} (this is {__version__})"
 
 
-def _records(rate: ImageModel, made: tuple[Path, ...], missing: str) -> dict[str, Any]:
+def _records(rate: ImageModel, made: tuple[Path, ...], doubts: dict[str, str]) -> dict[str, Any]:
     """Return what the steps recorded in the rate, and the figures of merit of the exposure."""
     rateints = next(path for path in made if product_of(path) == "rateints")
     steps = {alias: dict(numbers) for alias, numbers in models.records(rate).items()}
     cube, errors = (np.asarray(read_array(rateints, name), float) for name in ("SCI", "ERR"))
     numbers = measure(np.asarray(rate.data, float), cube, errors, read_array(rateints, "DQ"), steps)
-    lacking = {MISSING_REFERENCES.key: missing} if missing else {}
-    return {"exposure": {"type": _type_of(rate), **numbers, **lacking}, **steps}
+    return {
+        "exposure": {"type": _type_of(rate), **numbers, **{key: told for key, told in doubts.items() if told}},
+        **steps,
+    }
 
 
 def _type_of(model: ImageModel) -> str:

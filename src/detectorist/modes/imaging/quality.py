@@ -13,10 +13,10 @@ from detectorist.algorithms import dq
 from detectorist.algorithms.images.residuals import measure_row_noise
 from detectorist.algorithms.images.spikes import find_spikes
 from detectorist.modes.quality import (
-    MISSING_REFERENCES,
+    OF_INPUTS,
     Check,
     Column,
-    missing_references_in_words,
+    inputs_in_words,
     without_unknown,
 )
 
@@ -117,7 +117,7 @@ COLUMNS = (
     Column("saturated_pct", "saturated", "%", "Pixels that saturate", ".2f"),
 )
 CHECKS = (
-    MISSING_REFERENCES,
+    *OF_INPUTS,
     Check(
         "row_ratio",
         "rows scatter {value:.2f} times as much as white noise explains after the correction (up to {high:g} is "
@@ -336,7 +336,7 @@ def summarise(numbers: Mapping[str, Any]) -> list[str]:
         parts.append(f"1/f noise of {numbers['stripes_rms']:.4f} DN/s rms removed")
     if "row_ratio" in numbers:
         parts.append(f"rows scatter {numbers['row_ratio']:.2f} x white noise")
-    parts += missing_references_in_words(numbers)
+    parts += inputs_in_words(numbers)
     return ["; ".join(parts)] if parts else []
 
 

@@ -16,9 +16,10 @@ from detectorist.errors import InputError
 from detectorist.fits_files import has_small_ending, read_plane
 from detectorist.modes.imaging.pipeline import RATE_STEPS, ImagingPipeline, has_wisps, require_nircam_image
 from detectorist.modes.imaging.quality import RateImage, measure
-from detectorist.modes.quality import MISSING_REFERENCES
+from detectorist.modes.quality import MISSING_REFERENCES, ODD_FRAME_DIVISOR
 from detectorist.product_names import stem_of
 from detectorist.reduction import content_keys, products
+from detectorist.reduction.inputs.frame_averaging import odd_frame_divisor
 from detectorist.reduction.inputs.headers import has_tree, read_header
 from detectorist.reduction.inputs.integration_numbers import are_missing, fill_in
 from detectorist.reduction.missing_references import missing_types
@@ -141,7 +142,10 @@ def _reduce(request: Request, pipeline: ImagingPipeline, source: ReferenceSource
     """Run the pipeline, write the rate, and return what the steps recorded."""
     with references_in_words(source):
         names = pipeline.step_defs if exposure.is_ramp else ()
-        missing = missing_types(pipeline, names, exposure.path, source)
+        doubts = {
+            MISSING_REFERENCES.key: missing_types(pipeline, names, exposure.path, source),
+            ODD_FRAME_DIVISOR.key: odd_frame_divisor(pipeline, exposure.path) if exposure.is_ramp else "",
+        }
         rate = pipeline.run(_as_read(exposure))
     if not isinstance(rate, ImageModel) or not np.isfinite(rate.data).any():
         raise InputError(f"{exposure.path}: no pixel could be fitted; are all groups saturated or flagged?")
@@ -158,8 +162,7 @@ def _reduce(request: Request, pipeline: ImagingPipeline, source: ReferenceSource
         has_wisps(rate.meta.instrument.detector, band_of(rate.meta.instrument.filter, rate.meta.instrument.pupil)),
     )
     rate.close()
-    lacking = {MISSING_REFERENCES.key: missing} if missing else {}
-    return {"exposure": {**measure(image, record), **lacking}, **record}
+    return {"exposure": {**measure(image, record), **{key: told for key, told in doubts.items() if told}}, **record}
 
 
 def _as_read(exposure: Exposure) -> Any:

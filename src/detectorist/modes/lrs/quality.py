@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from detectorist.algorithms.spectra.light_curves import USEFUL_UM
-from detectorist.modes.quality import MISSING_REFERENCES, Check, Column, missing_references_in_words
+from detectorist.modes.quality import OF_INPUTS, Check, Column, inputs_in_words
 
 #: Scatter of the white light over its errors that is usual, and that is too much even if it is known poorly.
 WHITE_RATIO_LIMIT, WHITE_RATIO_CLEAR = 1.15, 1.5
@@ -120,7 +120,7 @@ COLUMNS = (
     Column("groups_used", "groups used", "", "Groups of a ramp that were fitted", "d", indexed=False),
 )
 CHECKS = (
-    MISSING_REFERENCES,
+    *OF_INPUTS,
     Check(
         "no_trace",
         "no trace was found: {value}; what was extracted is not a star's spectrum. Look at the frames",
@@ -286,4 +286,4 @@ def summarise(numbers: Mapping[str, Any]) -> list[str]:
         f"trace moved by {numbers['x_rms_pix']:.4f} (x) and {numbers['y_rms_pix']:.4f} (y) pixel rms; "
         f"width {numbers['width_pix']:.3f} pixel"
     )
-    return [*lines, *missing_references_in_words(numbers)]
+    return [*lines, *inputs_in_words(numbers)]

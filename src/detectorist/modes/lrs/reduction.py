@@ -15,8 +15,9 @@ from detectorist.modes.lrs.measurements import measure
 from detectorist.modes.lrs.pipeline import LrsPipeline
 from detectorist.modes.lrs.segments import Segment, order_segments
 from detectorist.modes.lrs.spectra import LrsSpectra
-from detectorist.modes.quality import MISSING_REFERENCES
+from detectorist.modes.quality import MISSING_REFERENCES, ODD_FRAME_DIVISOR
 from detectorist.reduction import products
+from detectorist.reduction.inputs.frame_averaging import odd_frame_divisor
 from detectorist.reduction.missing_references import missing_types
 from detectorist.reduction.recipes.recipe import Recipe
 from detectorist.reduction.recipes.recipe_files import load_recipe
@@ -64,14 +65,17 @@ def reduce_exposure(request: Request, *, chunk_ints: int | None = None) -> Reduc
         with references_in_words(source):
             first = segments[0]
             names = pipeline.step_defs if first.is_ramp else ("assign_wcs", "flat_field")
-            missing = missing_types(pipeline, names, Path(first.source), source)
+            doubts = {
+                MISSING_REFERENCES.key: missing_types(pipeline, names, Path(first.source), source),
+                ODD_FRAME_DIVISOR.key: odd_frame_divisor(pipeline, Path(first.source)) if first.is_ramp else "",
+            }
             freeze_what_is_loaded()
             spectra = pipeline.run(*[segment.source for segment in segments])
         with spectra.opened() as dataset:
             frames = pipeline.frames
             photons = frames.photon_error[:, np.asarray(dataset["detector_row"])]
             numbers = measure(dataset, photons, frames=frames.images(), records=frames.records)
-            numbers |= {MISSING_REFERENCES.key: missing} if missing else {}
+            numbers |= {key: told for key, told in doubts.items() if told}
         figures = _draw(spectra, request.output_dir / "figures")
     return Reduced(
         spectra,
