@@ -65,6 +65,48 @@ def test_all_symbols_of_stored_kernels_are_found(mode):
     assert run(ALL, load_mode(mode).kernels()) == ["False"]
 
 
+CALLED = """
+import numpy as np
+from detectorist.algorithms import _selection_nb as kernels
+from llvmlite import binding
+read = []
+parse = binding.parse_bitcode
+binding.parse_bitcode = lambda code: read.append(len(code)) or parse(code)
+values = np.arange(9.0)[::-1].copy()
+print(kernels.kth_smallest(values, 9, 3), sum(kernels.kth_smallest.stats.cache_hits.values()), max(read) > 5000)
+from numba import njit
+
+@njit
+def one_more(values):
+    return kernels.kth_smallest(values, 9, 3) + 1
+
+print(one_more(values), len(kernels.kth_smallest.stats.cache_misses), max(read) > 5000)
+"""
+
+
+def test_what_a_stored_kernel_is_to_others_is_read_when_one_that_calls_it_is_compiled():
+    run(ONE)  # which stores it
+    assert run(CALLED) == ["3.0 1 False", "4.0 0 True"]
+
+
+POINTERS = """
+import numpy as np
+from detectorist.algorithms import _selection_nb as kernels
+from numba.core.registry import cpu_target
+values = np.arange(9.0)[::-1].copy()
+kernels.kth_smallest(values, 9, 3)
+(stored,) = kernels.kth_smallest.overloads.values()
+of_python = stored.library.get_pointer_to_function(stored.fndesc.llvm_cpython_wrapper_name)
+of_kernels = stored.library.get_pointer_to_function(stored.fndesc.llvm_func_name)
+print(of_python > 0, of_kernels > 0, stored.library.get_pointer_to_function("no_such_function"))
+"""
+
+
+def test_places_of_stored_code_are_told_as_by_numba():
+    run(ONE)
+    assert run(POINTERS) == ["True True 0"]
+
+
 OTHERS = """
 import sys
 from types import SimpleNamespace
