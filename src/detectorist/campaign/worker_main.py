@@ -17,6 +17,7 @@ from pathlib import Path
 
 from detectorist.campaign import memory
 from detectorist.campaign.worker import APPEND, LOG, run_job, settle_or_leave_it
+from detectorist.libraries.docstrings import leave_docstrings_unwritten
 from detectorist.libraries.freed_memory import keep_freed_memory
 from detectorist.libraries.garbage_collection import collect_rarely
 from detectorist.modes.job import Job
@@ -31,6 +32,7 @@ def main(descriptor: int, parent: int) -> None:
     _die_with(parent)
     collect_rarely()
     keep_freed_memory()
+    leave_docstrings_unwritten()
     connection = Connection(descriptor)
     inbox: queue.Queue = queue.Queue()
     threading.Thread(target=_listen, args=(connection, inbox), daemon=True).start()

@@ -19,6 +19,7 @@ from detectorist.errors import (
     is_unprocessable,
 )
 from detectorist.interruption import ended_in_order, was_interrupted
+from detectorist.libraries.docstrings import leave_docstrings_unwritten
 from detectorist.libraries.freed_memory import keep_freed_memory
 from detectorist.libraries.garbage_collection import collect_rarely
 from detectorist.parameters import require_utf8
@@ -35,6 +36,7 @@ def main() -> None:
     keep_warnings_off_terminal()
     collect_rarely()
     keep_freed_memory()
+    leave_docstrings_unwritten()
     with ended_in_order():
         _run()
 
