@@ -21,7 +21,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib import rcParams
-notes = ((scipy.special.ndtr, "Array API"), (scipy.linalg.solve, "batch"), (Line2D.set, "linewidth"))
+notes = ((scipy.special.ndtr, "Array API"), (scipy.linalg.cholesky, "assuming array"), (Line2D.set, "linewidth"))
 for function, note in notes:
     print(note in str(function.__doc__))
 print(scipy.linalg.solve(np.array([[2.0, 1.0], [1.0, 3.0]]), np.ones(2)), scipy.special.ndtr(1.5))

@@ -50,7 +50,7 @@ def _change_scipy(docscrape: Any) -> None:
 
 
 def _change_matplotlib(artist: Any) -> None:
-    kind = getattr(artist, "Artist", None)
+    kind: Any = getattr(artist, "Artist", None)
     if not hasattr(kind, "_update_set_signature_and_docstring") or not hasattr(artist, "kwdoc"):
         return
 
