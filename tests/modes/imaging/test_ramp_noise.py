@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from stdatamodels.jwst.datamodels import ImageModel, RampModel, dqflags
 
-from detectorist.modes.imaging.pipeline import jump_data_with_group_noise, lower_reference_rates
+from detectorist.modes.imaging.pipeline import jump_data_with_group_noise, lower_reference_rates, mend_jumps
 
 SIZE, N_GROUPS, GAIN, READ, N_FRAMES = 64, 7, 2.0, 1.3, 8
 REFERENCE = np.ones((SIZE, SIZE), bool)
@@ -39,3 +39,17 @@ def test_reference_pixels_lose_the_rate_that_they_were_lifted_by():
     ):
         assert np.asarray(array)[~REFERENCE] == pytest.approx(inside)
         assert np.asarray(array)[REFERENCE] == pytest.approx(beside)
+
+
+@pytest.mark.parametrize("n_frames", [1, 8])
+def test_hits_are_split_only_where_frames_are_averaged(n_frames):
+    ramp = RampModel(np.full((1, 4, 9, 9), np.float32(30)) * np.arange(4, dtype=np.float32)[:, None, None])
+    ramp.data[0, 1:, 4, 4] += np.float32([200, 600, 600])
+    ramp.groupdq = np.zeros((1, 4, 9, 9), np.uint8)
+    ramp.groupdq[0, 2:, 4, 4] = dqflags.pixel["JUMP_DET"]
+    ramp.pixeldq = np.zeros((9, 9), np.uint32)
+    ramp.meta.exposure.nframes = n_frames
+    gain, noise = np.full((2, 9, 9), np.float32([[[2.0]], [[5.0]]]))
+    assert mend_jumps(ramp, gain, noise) == ({"split_hits": 1} if n_frames > 1 else {})
+    jumps = np.asarray(ramp.groupdq)[0, :, 4, 4] > 0
+    assert_array_equal(jumps, [False, True, True, False] if n_frames > 1 else [False, False, True, True])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -23,6 +24,7 @@ from detectorist.algorithms.ramps.group_noise import (
     raise_read_noise,
 )
 from detectorist.algorithms.ramps.reference_rates import lift, sky_step
+from detectorist.algorithms.ramps.split_hits import mend_split_hits
 from detectorist.errors import InputError, TooFewPixels
 from detectorist.fits_files import read_keywords
 from detectorist.libraries.detector1 import Detector1Pipeline
@@ -61,23 +63,49 @@ _KINDS = {4: RampModel, 3: CubeModel, 2: ImageModel}
 
 
 class ImagingJumpStep(EngineJumpStep):
-    """Detect jumps with all noise of groups counted, then flag large events with the pipeline's `snowballs` step."""
+    """Detect jumps with all noise of groups counted, then flag large events with the pipeline's `snowballs` step.
+
+    Hits that fell into an averaged group are flagged where the search has flagged what they left untouched.
+    """
 
     spec = """
         count_group_noise = boolean(default=True) # 1/f noise between groups counts beside the read noise
+        mend_split_hits = boolean(default=True) # hits within averaged groups are told from what they left untouched
     """
 
     def process(self, step_input: Any) -> Any:
         """Return the ramps with the flags of both."""
-        counted = replaced(jump_step, "JumpData", jump_data_with_group_noise)
-        with counted if self.count_group_noise else nullcontext():
+        searched: list[JumpData] = []
+        describe = jump_data_with_group_noise if self.count_group_noise else JumpData
+        with replaced(jump_step, "JumpData", partial(_noting, searched, describe)):
             ramp = super().process(step_input)
         if models.state(ramp, "jump") == "COMPLETE":
-            models.record_step(ramp, "jump", "COMPLETE", flicker_of_groups(ramp))
+            numbers: dict[str, float] = flicker_of_groups(ramp)
+            if self.mend_split_hits and searched:
+                numbers |= mend_jumps(ramp, searched[-1].gain_2d, searched[-1].rnoise_2d)
+            models.record_step(ramp, "jump", "COMPLETE", numbers)
         snowballs = getattr(self.parent, "snowballs", None)
         if snowballs is None or models.state(ramp, "jump") != "COMPLETE":
             return ramp
         return snowballs.run(ramp)
+
+
+def _noting(searched: list[JumpData], describe: Any, *args: Any) -> JumpData:
+    """Return what `describe` makes of its arguments, added to a list as well."""
+    searched.append(describe(*args))
+    return searched[-1]
+
+
+def mend_jumps(ramp: RampModel, gain: np.ndarray, read_noise: np.ndarray) -> dict[str, int]:
+    """Mend the flags of hits that fell into averaged groups, in place; return how many ramps that were, if any."""
+    n_frames = ramp.meta.exposure.nframes or 1
+    if n_frames == 1:
+        return {}
+    unusable = dq.has(np.asarray(ramp.pixeldq), dq.REFERENCE_PIXEL | dq.DO_NOT_USE)
+    mended = mend_split_hits(ramp.data, ramp.groupdq, unusable, gain, read_noise, n_frames=n_frames)
+    if mended.number:
+        ramp.groupdq = mended.groupdq
+    return {"split_hits": mended.number} if mended.number else {}
 
 
 def flicker_of_groups(ramp: RampModel) -> dict[str, float]:
