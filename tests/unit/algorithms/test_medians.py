@@ -29,6 +29,13 @@ def test_medians_are_those_of_numpy(kind, n):
     np.testing.assert_array_equal(medians_of_rows(values), np.median(values, axis=1))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n", [1, 2, 3, 1024, 1025, 7001, 7002])
+def test_medians_in_single_precision_are_those_of_numpy(kind, n):
+    values = KINDS[kind](np.random.default_rng(n), (7, n)).astype(np.float32)
+    np.testing.assert_array_equal([typed_median(row) for row in values], np.median(values, axis=1))
+
+
 def test_a_row_with_nan_has_none():
     values = np.random.default_rng(1).normal(size=(3, 2000))
     values[1, 7] = np.nan

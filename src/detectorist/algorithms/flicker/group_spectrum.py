@@ -12,6 +12,7 @@ import numpy as np
 from detectorist.algorithms.flicker.readout import Readout
 from detectorist.algorithms.flicker.smoother import estimate_noise
 from detectorist.algorithms.flicker.spectrum import FlickerNoise, pool_noise, scale_noise
+from detectorist.algorithms.medians import typed_median
 from detectorist.algorithms.ramps.fit_weights import SNR_LIMITS, WEIGHT_POWERS
 from detectorist.errors import TooFewPixels
 
@@ -64,7 +65,7 @@ def noise_of_groups(
     if not found:
         return None
     noise = scale_noise(pool_noise(found), 1 / factor)
-    signal = float(np.median(rise[good][::7]))
+    signal = float(typed_median(rise[good][::7]))
     snr = signal / np.sqrt(max(signal, 0.0) / USUAL_GAIN + noise.white + noise.rms**2)
     return scale_noise(noise, slope_variance(n_groups, snr) / (times_s[1] - times_s[0]) ** 2)
 
@@ -95,9 +96,9 @@ def _differences(data, times_s):
 def _clip_sigma(image, good):
     """Return from how many standard deviations of white noise a pixel is left out: strong 1/f noise must not be."""
     spread, near = (
-        np.median(np.abs(values))
+        typed_median(np.abs(values))
         for values in (
-            image[good] - np.median(image[good]),
+            image[good] - typed_median(image[good]),
             np.diff(image, axis=1)[good[:, 1:] & good[:, :-1]] / np.sqrt(2),
         )
     )

@@ -34,6 +34,7 @@ from detectorist.algorithms.flicker.spectrum import (
     limit_noise,
     pool_noise,
 )
+from detectorist.algorithms.medians import typed_median
 from detectorist.errors import ParameterError, TooFewPixels
 
 __all__ = [
@@ -248,7 +249,7 @@ def estimate_flicker_coarsely(
 
 def _sketch(image, usable, white, clip, readout, noise, columns, earlier=None, group_noise=None):
     if earlier is None:
-        level = float(np.median(image[::4][usable[::4]]))
+        level = float(typed_median(image[::4][usable[::4]]))
         earlier = level, np.full(image.shape[1], level), np.zeros((0, 0), np.float32)
     level, offsets, expected = earlier[:3]
     blocks = Blocks(readout, image.shape[0], block_pix=SKETCH_BLOCK_PIX)
@@ -274,7 +275,7 @@ def estimate_noise(
     """Estimate the spectrum of an image's noise alone; parameters and errors as in `estimate_flicker`."""
     image, usable = _checked(image, mask, readout)
     blocks = Blocks(readout, image.shape[0])
-    offsets = np.full(image.shape[1], np.median(image[::4][usable[::4]]), float)
+    offsets = np.full(image.shape[1], typed_median(image[::4][usable[::4]]), float)
     unknown = np.zeros((0, 0), np.float32)
     means, counts = blocks.average(image, usable, offsets, unknown, clip_sigma * _pixel_noise(image, usable))
     return fit_noise(means - _gradient_light(means, counts, blocks), counts, blocks)
@@ -307,7 +308,7 @@ def _pixel_noise(image, usable):
     step = int(np.clip(len(image) // NOISE_ROWS, 1, 16))
     both = usable[::step, 1:] & usable[::step, :-1]
     difference = np.abs((image[::step, 1:] - image[::step, :-1])[both])
-    white = MAD_TO_SIGMA * float(np.median(difference)) / np.sqrt(2) if difference.size else 0.0
+    white = MAD_TO_SIGMA * float(typed_median(difference)) / np.sqrt(2) if difference.size else 0.0
     if white <= 0:
         raise TooFewPixels("1/f noise: the usable pixels have no scatter", n_pairs=int(difference.size))
     return white

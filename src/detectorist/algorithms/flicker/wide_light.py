@@ -23,6 +23,7 @@ from detectorist.algorithms.flicker.reference_rows import ReferenceRows, bin_ref
 from detectorist.algorithms.flicker.spectrum import FlickerNoise, covariance_of_means, hold_own_noise
 from detectorist.algorithms.images.local_planes import bin_image, fit_planes
 from detectorist.algorithms.images.sources import hysteresis
+from detectorist.algorithms.medians import typed_median
 
 #: Rows and columns of a bin, and distance of the nodes of the light, pixel.
 ROWS, COLUMNS, NODE_PIX = 16, 32, 48
@@ -62,7 +63,7 @@ def map_wide_light(image: np.ndarray, usable: np.ndarray) -> np.ndarray:
     total, count = bin_image(np.where(usable, image, 0), usable, MAP_BIN_PIX)
     light, weight = fit_planes(total, count, MAP_PIX / MAP_BIN_PIX)
     light = np.where(weight > 0, light, 0)
-    return light - np.median(light[light <= np.percentile(light, 30)])
+    return light - typed_median(light[light <= np.percentile(light, 30)])
 
 
 def light_over_darkest(light: np.ndarray) -> np.ndarray:
@@ -174,7 +175,7 @@ def solve_wide_light(
     """
     rows, columns = _edges(image.shape, readout)
     count = _sums(usable.astype(np.float32), rows, columns)
-    level = float(np.median(image[::4][usable[::4]]))
+    level = float(typed_median(image[::4][usable[::4]]))
     mean = _sums(np.where(usable, image - np.float32(level), 0), rows, columns) / np.maximum(count, 1)
     along, across = (_splines(edges, n) for edges, n in zip((rows, columns), image.shape, strict=True))
     least = LEAST_LIGHT if references is None else LEAST_BESIDE_REFERENCES
@@ -194,7 +195,7 @@ def solve_wide_light(
     found = bins.solve(mean, certain, noise)
     rest = mean - bins.expected(found, mean.shape)
     clumps = measure_clumps(rest, variance, count > 0, len(readout.outputs))
-    crowded = sum(clumps) > CROWDED * (np.median(variance[count > 0]) + _noise_within_rows(noise, readout))
+    crowded = sum(clumps) > CROWDED * (typed_median(variance[count > 0]) + _noise_within_rows(noise, readout))
     if sum(clumps) > 0:
         if crowded:
             bins = bins._replace(prior=prior_of(change=CROWDED_CHANGE))
@@ -204,7 +205,7 @@ def solve_wide_light(
         found = _with_more_light(bins, found, prior_of, (mean, certain, noise))
     light = _on_pixels(found.nodes.reshape(along.shape[1], across.shape[1]), image.shape)
     light += np.float32(level + found.others[-1])
-    unmasked = sum(clumps) * float(np.median(count[count > 0])) if crowded else 0.0
+    unmasked = sum(clumps) * float(typed_median(count[count > 0])) if crowded else 0.0
     return WideLight(light, found.own_part, unmasked)
 
 
@@ -315,8 +316,8 @@ def mask_wings(image: np.ndarray, usable: np.ndarray, mask: np.ndarray) -> np.nd
     known = seen > 0.2 * WING_BIN_PIX**2
     if not known.any():
         return np.zeros(mask.shape, bool)
-    middle = np.median(smooth[known])
-    scatter = 1.4826 * float(np.median(middle - smooth[known & (smooth <= middle)]))
+    middle = typed_median(smooth[known])
+    scatter = 1.4826 * float(typed_median(middle - smooth[known & (smooth <= middle)]))
     above = np.where(known, smooth - middle, 0)
     sources = mask[::WING_BIN_PIX, ::WING_BIN_PIX]
     wings = hysteresis(above > WING_SIGMA * scatter, (above > ALONE_SIGMA * scatter) | sources) & ~sources

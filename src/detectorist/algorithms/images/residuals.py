@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
+from detectorist.algorithms.medians import typed_median
+
 #: Rows over which the light of the sky and of galaxies is taken as smooth.
 WINDOW_ROWS = 65
 #: Pixels farther from the level of the image, in its own scatter, are left out.
@@ -57,8 +59,8 @@ def measure_row_noise(image: np.ndarray, mask: np.ndarray) -> RowNoise:
     pixel = 1.4826 / np.sqrt(2) * _median_step(image, usable)
     every = 4 if len(image) >= CLIP_FROM_ROWS and usable[::4].any() else 1
     values = image[::every][usable[::every]]
-    middle = np.median(values)
-    spread = 1.4826 * float(np.median(np.abs(values - middle)))
+    middle = typed_median(values)
+    spread = 1.4826 * float(typed_median(np.abs(values - middle)))
     usable &= np.abs(image - middle) <= CLIP_SIGMA * max(pixel, spread)
     n = np.count_nonzero(usable, axis=1)
     rows = n >= max(LEAST_USABLE * image.shape[1], 2)
@@ -67,7 +69,7 @@ def measure_row_noise(image: np.ndarray, mask: np.ndarray) -> RowNoise:
     means = np.where(usable, image, 0).sum(axis=1, dtype=float)[rows] / n[rows]
     window = min(WINDOW_ROWS, means.size)
     rest = means - ndimage.uniform_filter1d(means, window, mode="nearest")
-    return RowNoise(_spread(rest) / np.sqrt(1 - 1 / window), float(pixel / np.sqrt(np.median(n[rows]))))
+    return RowNoise(_spread(rest) / np.sqrt(1 - 1 / window), float(pixel / np.sqrt(typed_median(n[rows]))))
 
 
 def measure_wisp_curve(image: np.ndarray, mask: np.ndarray, wisp: np.ndarray, factors: np.ndarray) -> np.ndarray:
@@ -121,8 +123,8 @@ def _sums(image):
 def _median_step(image, usable):
     both = usable[::4, 1:] & usable[::4, :-1]
     steps = np.abs(image[::4, 1:] - image[::4, :-1])[both]
-    return float(np.median(steps)) if steps.size else 0.0
+    return float(typed_median(steps)) if steps.size else 0.0
 
 
 def _spread(values):
-    return float(1.4826 * np.median(np.abs(values - np.median(values))))
+    return float(1.4826 * typed_median(np.abs(values - typed_median(values))))

@@ -13,6 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from detectorist.algorithms.images.local_planes import smooth_bins
+from detectorist.algorithms.medians import typed_median
 from detectorist.errors import ParameterError, TooFewPixels
 
 #: Standard deviation of a Gaussian in units of its median absolute deviation.
@@ -154,7 +155,7 @@ def _sky(image, usable):
     part, seen = image[::step], usable[::step]
     both = seen[:, 1:] & seen[:, :-1]
     steps = np.abs(part[:, 1:] - part[:, :-1])[both]
-    noise = MAD_TO_SIGMA / np.sqrt(2) * float(np.median(steps)) if steps.size else 0.0
+    noise = MAD_TO_SIGMA / np.sqrt(2) * float(typed_median(steps)) if steps.size else 0.0
     values = part[seen]
     if values.size < MIN_PIXELS / 4 or noise <= 0:
         raise TooFewPixels(
@@ -168,8 +169,8 @@ def _sky(image, usable):
 def _dark_side(values, fewest):
     """Return median and scatter of values without light: it adds to one side, which is cut down towards the other."""
     for _ in range(8):
-        level = float(np.median(values))
-        scatter = MAD_TO_SIGMA * float(np.median(level - values[values <= level]))
+        level = float(typed_median(values))
+        scatter = MAD_TO_SIGMA * float(typed_median(level - values[values <= level]))
         kept = values[values <= level + 2 * scatter]
         if kept.size > 0.999 * values.size or kept.size < fewest:
             break
@@ -186,7 +187,7 @@ def _levels_of_noise(levels):
     dark = [_dark_side(one[np.isfinite(one)], MIN_ROWS) if np.isfinite(one).any() else (0.0, 0.0) for one in levels.T]
     level, scatter = np.array(dark).T
     above = levels - level
-    lit = ~(above <= LIT_ROW_SIGMA * np.median(scatter))
+    lit = ~(above <= LIT_ROW_SIGMA * typed_median(scatter))
     common = np.zeros(len(levels))
     told = ~lit.all(axis=1)
     common[told] = np.nanmedian(np.where(lit, np.nan, above)[told], axis=1)
@@ -222,8 +223,8 @@ def _detect(left, usable, edges, levels, noise, tier, level_rows):
         middle, scatter = _dark_side(values, MIN_PIXELS // 40)
     else:
         # The scatter of the lower half: sources are in the upper one.
-        middle = np.median(values)
-        scatter = MAD_TO_SIGMA * float(np.median(middle - values[values <= middle]))
+        middle = typed_median(values)
+        scatter = MAD_TO_SIGMA * float(typed_median(middle - values[values <= middle]))
     beam_pix = 4 * np.pi * tier.kernel_pix**2
     if seen.sum() * tier.bin_pix**2 < MIN_BEAMS * beam_pix:
         scatter = max(scatter, noise / np.sqrt(beam_pix))
@@ -297,7 +298,7 @@ def _surface(total, count, bin_pix):
             return 0.0
         found, *_ = np.linalg.lstsq(terms[use], data[use], rcond=None)
         rest = data - terms @ found
-        scatter = MAD_TO_SIGMA * np.median(np.abs(rest[use]))
+        scatter = MAD_TO_SIGMA * typed_median(np.abs(rest[use]))
         use = seen.ravel() & (rest < 2 * scatter) & (rest > -3 * scatter)
     y, x = (np.linspace(-1, 1, n, dtype=np.float32) for n in total.shape)
     along_y, along_x = (np.stack([one ** power[axis] for power in SKY_POWERS]) for axis, one in enumerate((y, x)))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from detectorist.algorithms.flicker.readout import Readout
+from detectorist.algorithms.medians import typed_median
 
 #: Fewest groups beside whose line something is left, and fewest pixels that tell an output's row.
 LEAST_GROUPS, LEAST_PIXELS = 3, 16
@@ -54,8 +55,8 @@ def noise_beside_lines(
         part -= part.mean(axis=0)
         slope = np.tensordot((times / (times**2).sum()).astype(np.float32), part, 1)
         # Photons of sources are noise. A slope does not depend on what is beside the line: this favours no group.
-        about = slope - np.median(slope[whole])
-        whole &= about < CLIP_SIGMA * 1.4826 * np.median(np.abs(about[whole]))
+        about = slope - typed_median(slope[whole])
+        whole &= about < CLIP_SIGMA * 1.4826 * typed_median(np.abs(about[whole]))
         for group, time in enumerate(times):
             found[group, :, k] = _row_means(part[group] - np.float32(time) * slope, whole)
     return found
@@ -63,7 +64,7 @@ def noise_beside_lines(
 
 def _row_means(image, usable):
     """Return the means of rows, (n,), as far as they are certain."""
-    scatter = 1.4826 * float(np.median(np.abs(image[usable])))
+    scatter = 1.4826 * float(typed_median(np.abs(image[usable])))
     used = usable & (np.abs(image) < CLIP_SIGMA * scatter)
     number = used.sum(axis=1)
     known = number >= LEAST_PIXELS

@@ -84,7 +84,7 @@ def measure_shared_noise(data: np.ndarray, flags: np.ndarray, unusable: np.ndarr
     data, flags = data[integrations][some], flags[integrations][some]
     good = ~flags.any(axis=1) & ~unusable[some] & np.isfinite(data).all(axis=1)
     rise = data[:, -1] - data[:, 0]
-    dark = good & (rise <= np.median(rise[good])) if good.any() else good
+    dark = good & (rise <= typed_median(rise[good])) if good.any() else good
     total, pairs = 0.0, 0
     for ramps, which in zip(data, dark, strict=True):
         for second in np.diff(ramps, 2, axis=0):
@@ -96,8 +96,8 @@ def measure_shared_noise(data: np.ndarray, flags: np.ndarray, unusable: np.ndarr
 
 def _products_of_neighbours(image, which):
     """Return the sum of the products of neighbours in a row about the median of the image, and their number."""
-    values = image - np.median(image[which])
-    limit = CLIP_SIGMA * MAD_TO_SIGMA * np.median(np.abs(values[which]))
+    values = image - typed_median(image[which])
+    limit = CLIP_SIGMA * MAD_TO_SIGMA * typed_median(np.abs(values[which]))
     used = which & (np.abs(values) <= limit)
     both = used[:, 1:] & used[:, :-1]
     return float((values[:, 1:] * values[:, :-1])[both].sum(dtype=np.float64)), int(both.sum())
@@ -118,7 +118,7 @@ def raise_read_noise(read_noise: np.ndarray, of_group: float, n_frames: int) -> 
     of_group : result of `measure_group_noise`. n_frames : averaged in a group.
     """
     stated = read_noise[np.isfinite(read_noise)]
-    missing = of_group - float(np.median(stated)) ** 2 / (2 * n_frames) if stated.size else 0.0
+    missing = of_group - float(typed_median(stated)) ** 2 / (2 * n_frames) if stated.size else 0.0
     if missing <= 0:
         return read_noise
     return np.sqrt(read_noise**2 + np.float32(2 * n_frames * missing)).astype(read_noise.dtype)

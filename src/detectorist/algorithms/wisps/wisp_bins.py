@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from detectorist.algorithms.images.local_planes import bin_image, smooth_bins
+from detectorist.algorithms.medians import typed_median
 from detectorist.errors import TooFewPixels
 
 #: Side of the square bins, pixel.
@@ -90,10 +91,10 @@ def bin_wisp(image: np.ndarray, usable: np.ndarray, templates: np.ndarray) -> Bi
     """Return image and templates in bins; raises TooFewPixels where too little light of a template is seen."""
     both = usable[::4, 1:] & usable[::4, :-1]
     steps = np.abs(image[::4, 1:] - image[::4, :-1])[both]
-    white = 1.0484 * float(np.median(steps)) if steps.size else 0.0  # 1.4826 / sqrt(2)
+    white = 1.0484 * float(typed_median(steps)) if steps.size else 0.0  # 1.4826 / sqrt(2)
     if white <= 0:
         raise TooFewPixels("wisp fit: the usable pixels have no scatter", n_pairs=int(steps.size))
-    level = np.float32(np.median(image[::4][usable[::4]]))
+    level = np.float32(typed_median(image[::4][usable[::4]]))
     total, count = bin_image(image - level, usable, BIN_PIX)
     totals = np.stack([total, *(bin_image(one, usable, BIN_PIX)[0] for one in templates)])
     bins = Bins(totals, count, white**2 / np.maximum(count, 1), np.zeros(count.shape, bool), len(templates))
@@ -160,9 +161,9 @@ def _noise_part(derivatives, lit, dark):
 def _lit(template, ok):
     """Return where a template has light, as far as its own noise lets one tell."""
     light = ndimage.gaussian_filter(template, 1.0)
-    middle = np.median(light[ok]) if ok.any() else 0.0
+    middle = typed_median(light[ok]) if ok.any() else 0.0
     dark = light[ok & (light <= middle)]
-    noise = 1.4826 * float(np.median(middle - dark)) if dark.size else 0.0
+    noise = 1.4826 * float(typed_median(middle - dark)) if dark.size else 0.0
     return light > np.maximum(LIT * max(light.max(), 1e-30), LIT_SIGMA * noise)
 
 

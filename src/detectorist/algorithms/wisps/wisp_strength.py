@@ -25,6 +25,7 @@ from scipy.optimize import nnls
 
 from detectorist.algorithms.images.local_planes import fit_planes, fit_wide_planes
 from detectorist.algorithms.images.sources import grow
+from detectorist.algorithms.medians import typed_median
 from detectorist.algorithms.wisps.bright_light import without_bright_light
 from detectorist.algorithms.wisps.wisp_average import average_strengths
 from detectorist.algorithms.wisps.wisp_bins import (
@@ -253,7 +254,7 @@ def _structure(left, light, white, seen, before):
     if lit.sum() < 100:
         return before
     # 0.455 is the median of the square of a standard normal deviate.
-    share = np.median((left[lit] ** 2 / 0.455 - white[lit]) / light[lit] ** 2)
+    share = typed_median((left[lit] ** 2 / 0.455 - white[lit]) / light[lit] ** 2)
     return float(np.clip(share, *STRUCTURE_RANGE))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from detectorist.algorithms import dq
 from detectorist.algorithms.images.residuals import measure_row_noise
 from detectorist.algorithms.images.spikes import find_spikes
+from detectorist.algorithms.medians import typed_median
 from detectorist.modes.quality import (
     OF_INPUTS,
     Check,
@@ -292,7 +293,7 @@ def _why_unmeasured(wisp: Mapping[str, Any]) -> str | None:
 def _typical_error(image: RateImage) -> float:
     """Return the error of a usual pixel, DN/s; NaN where none is known."""
     known = image.error[np.isfinite(image.error) & (image.error > 0)]
-    return float(np.median(known)) if known.size else float("nan")
+    return float(typed_median(known)) if known.size else float("nan")
 
 
 def _of_pixels(image: RateImage, stripes: Mapping[str, Any]) -> dict[str, Any]:
@@ -304,7 +305,7 @@ def _of_pixels(image: RateImage, stripes: Mapping[str, Any]) -> dict[str, Any]:
     free = int((~mask).sum())
     spikes = find_spikes(image.data, image.error, mask)
     return {
-        "sky": float(np.median(level)) if level.size else None,
+        "sky": float(typed_median(level)) if level.size else None,
         **_row_ratio(image.data, mask, stripes),
         "column_ratio": columns.rms / columns.white if columns.white > 0 else None,
         "spikes_ppm": 1e6 * float(spikes.sum()) / free if free else None,
