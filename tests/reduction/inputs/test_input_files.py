@@ -150,6 +150,14 @@ def test_an_extension_without_an_array(write):
         require_sound(path.with_name("empty_uncal.fits"))
 
 
+def test_a_file_without_data(write):
+    path = write()
+    with fits.open(path) as hdus:
+        fits.HDUList([hdu for hdu in hdus if hdu.name not in ("SCI", "ASDF")]).writeto(path.with_name("no_uncal.fits"))
+    with pytest.raises(InputError, match=r"no_uncal.fits: extensions are .*GROUPDQ.*; SCI is needed"):
+        require_sound(path.with_name("no_uncal.fits"))
+
+
 def test_an_extension_that_the_metadata_refer_to(write):
     path = write()
     with fits.open(path) as hdus:

@@ -24,6 +24,7 @@ def require_extensions(path: Path) -> None:
     """
     _require_times_table(path)
     _require_what_the_tree_refers_to(path)
+    _require_sci(path)
     _require_axes(path)
 
 
@@ -54,10 +55,18 @@ def _require_what_the_tree_refers_to(path: Path) -> None:
                 )
 
 
+def _require_sci(path: Path) -> None:
+    """Refuse a file without SCI: jwst opens it with an array of no pixels."""
+    with opened(path) as hdus:
+        if "SCI" not in hdus:
+            found = ", ".join(hdu.name for hdu in hdus[1:]) or "none"
+            raise InputError(f"{path}: extensions are {found}; SCI is needed, with the data of an exposure")
+
+
 def _require_axes(path: Path) -> None:
     """Refuse ramps with an array beside SCI that has another number of axes."""
     with opened(path) as hdus:
-        if "SCI" not in hdus or len(getattr(hdus["SCI"], "shape", ())) != 4:
+        if len(getattr(hdus["SCI"], "shape", ())) != 4:
             return
         for name, needed in _AXES.items():
             found = len(getattr(hdus[name], "shape", ())) if name in hdus else needed

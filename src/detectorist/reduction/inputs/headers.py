@@ -87,7 +87,7 @@ def require_sound_header(path: Path) -> None:
     _require_counts(path)
     require_extensions(path)
     axes = sci_axes(path)
-    if not axes and _has(path, "SCI"):
+    if not axes:
         raise InputError(f"{path}: SCI holds no array; that of an exposure is needed")
     require_consistent(str(path), meta, axes)
 
@@ -132,12 +132,8 @@ def _header_as_of(path: Path, *state: int) -> dict[str, Any]:
 
 def has_tree(path: Path) -> bool:
     """Return whether a file has its metadata as ASDF too; other programs write FITS files without it."""
-    return _has(path, "ASDF")
-
-
-def _has(path: Path, extension: str) -> bool:
     with opened(path) as hdus:
-        return extension in hdus
+        return "ASDF" in hdus
 
 
 def _read_without_tree(path: Path) -> dict[str, Any]:
