@@ -4,7 +4,7 @@ import pytest
 
 from detectorist.campaign.campaign_file import expand, read_campaign, setting
 from detectorist.campaign.memory import format_bytes, parse_bytes
-from detectorist.errors import ParameterError
+from detectorist.errors import NoSuchFile, ParameterError
 
 WHOLE = """
 mode = "lrs"
@@ -95,7 +95,7 @@ def test_a_mark_of_byte_order_is_no_part_of_it(write, tmp_path):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(ParameterError, match=r"no\.toml: cannot be read"):
+    with pytest.raises(NoSuchFile, match=r"no\.toml: no such file; check the path$"):
         read_campaign(tmp_path / "no.toml")
 
 

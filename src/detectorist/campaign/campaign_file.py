@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from detectorist.campaign import memory
 from detectorist.campaign.exposures import Choices, read_choices
 from detectorist.campaign.plan import PlanRequest
-from detectorist.errors import ParameterError
+from detectorist.errors import NoSuchFile, ParameterError
 from detectorist.modes import load_mode
 from detectorist.parameters import nearest
 from detectorist.reduction.recipes.settings import setting
@@ -99,14 +99,18 @@ def read_campaign(path: Path) -> CampaignFile:
 
     Raises
     ------
+    NoSuchFile
+        When it is not there.
     ParameterError
         When it is not valid TOML, has an unknown key (the message suggests the nearest) or a value of a wrong kind.
     """
     path = Path(path)
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as error:
+        raise NoSuchFile(f"{path}: no such file; check the path") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path}: cannot be read ({error})") from error
+        raise ParameterError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     except tomllib.TOMLDecodeError as error:
         raise ParameterError(f"{path}: not valid TOML ({error}); correct the file") from error
     try:

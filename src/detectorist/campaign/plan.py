@@ -181,8 +181,8 @@ def gather(request: PlanRequest) -> Gathered:
         raise ParameterError("no file is given to reduce")
     mode = load_mode(request.mode)
     first = _first_stage_of(request, mode)[0]
-    steps = _steps_in_force(mode, first)
-    unused = settings_without_effect([*first.settings, *first.overrides], steps)
+    steps, parameters = _parameters_in_force(mode, first)
+    unused = settings_without_effect([*first.settings, *first.overrides], steps, parameters, mode.runs_with)
     if request.gathered is not None:
         gathered = request.gathered(steps)
         return replace(gathered, notes=(*unused, *gathered.notes))
@@ -199,13 +199,14 @@ def _reduced_before(request: PlanRequest) -> frozenset[str]:
     )
 
 
-def _steps_in_force(mode: Mode, request: PlanRequest) -> dict[str, dict[str, Any]]:
-    """Return what recipe and settings give to all exposures: {step: {parameter: value}}."""
+def _parameters_in_force(mode: Mode, request: PlanRequest) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """Return what recipe and settings give to all exposures: {step: {parameter: value}}, and that of the pipeline."""
     if not mode.pipeline:
-        return {}
+        return {}, {}
     from detectorist.reduction.recipes.recipe_files import load_recipe
 
-    return load_recipe(request.mode, request.recipe).with_settings([*request.settings, *request.overrides]).steps
+    recipe = load_recipe(request.mode, request.recipe).with_settings([*request.settings, *request.overrides])
+    return recipe.steps, recipe.parameters
 
 
 def make_jobs(request: PlanRequest, gathered: Gathered | None = None) -> list[Job]:

@@ -71,6 +71,8 @@ class Mode(ABC):
     title: ClassVar[str] = ""
     #: Its pipeline: "package.module:Class"; "" for none.
     pipeline: ClassVar[str] = ""
+    #: Steps that run only by choice: step -> (parameter of the pipeline, its value); without the parameter it does not.
+    runs_with: ClassVar[Mapping[str, tuple[str, Any]]] = MappingProxyType({})
     #: Products of all exposures lie in one folder, told apart by their names; else each exposure has a folder.
     together: ClassVar[bool] = False
     #: Folder for products below the output folder; "" for none.

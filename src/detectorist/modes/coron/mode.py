@@ -31,6 +31,7 @@ class CoronMode(Mode):
     name: ClassVar = "coron"
     title: ClassVar = "coronagraphy with NIRCam and MIRI: raw ramps to rates"
     pipeline: ClassVar = "detectorist.modes.coron.pipeline:Coron1Pipeline"
+    runs_with: ClassVar = {"apply_rateints_outliers": ("rate_int_outliers", True)}
     exposure_types: ClassVar = CORONAGRAPHIC_TYPES
     together: ClassVar = True
     subdir: ClassVar = "stage1"

@@ -50,6 +50,10 @@ class LrsMode(Mode):
     name: ClassVar = "lrs"
     title: ClassVar = "MIRI LRS slitless time series: raw ramps to spectra through time"
     pipeline: ClassVar = "detectorist.modes.lrs.pipeline:LrsPipeline"
+    runs_with: ClassVar = {
+        "extract_1d_box": ("extraction", "box"),
+        "extract_1d_optimal": ("extraction", "optimal"),
+    }
     exposure_types: ClassVar = (LRS_SLITLESS.exposure_type,)
     recipe_aliases: ClassVar = {"best": "default", "short": "exotic-short", "long": "exotic-long"}
     commands: ClassVar = {"spectrum": "detectorist.modes.lrs.spectrum.command:spectrum"}
