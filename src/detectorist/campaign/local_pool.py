@@ -17,10 +17,9 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from detectorist.campaign import memory
+from detectorist.libraries.numerical_threads import SETTINGS
 from detectorist.modes.job import Job, JobRecord
 
-#: Numerical threads of several workers would only fight over the same cores.
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 #: A worker that holds this much when idle is replaced: libraries keep caches, and memory fragments.
 GROWN_BYTES = 1.2e9
 #: By what, and from how many bytes on, workers under a limit hand the memory of a freed array back to the system (GNU C
@@ -106,7 +105,7 @@ class LocalPool:
         return worker
 
     def _start_worker(self) -> _Worker:
-        environment = {**os.environ, **dict.fromkeys(ONE_THREAD, "1")}
+        environment = {**os.environ, **dict.fromkeys(SETTINGS, "1")}
         return _start_worker(environment if self._memory_limit is None else {**GIVE_BACK, **environment})
 
     def _receive(self, worker: _Worker) -> list[PoolEvent]:

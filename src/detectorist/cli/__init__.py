@@ -22,6 +22,7 @@ from detectorist.interruption import ended_in_order, was_interrupted
 from detectorist.libraries.docstrings import leave_docstrings_unwritten
 from detectorist.libraries.freed_memory import keep_freed_memory
 from detectorist.libraries.garbage_collection import collect_rarely
+from detectorist.libraries.numerical_threads import use_one_thread
 from detectorist.parameters import require_utf8
 from detectorist.terminal.lines import printable
 from detectorist.terminal.log import keep_warnings_off_terminal
@@ -37,6 +38,7 @@ def main() -> None:
     collect_rarely()
     keep_freed_memory()
     leave_docstrings_unwritten()
+    use_one_thread()
     with ended_in_order():
         _run()
 

@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from scipy import ndimage
 
+from detectorist.algorithms.blas_threads import one_thread
 from detectorist.algorithms.images.spikes import find_spikes
 from detectorist.algorithms.median_filter import median_filter
 from detectorist.algorithms.stars.karhunen_loeve import Modes, karhunen_loeve_modes
@@ -94,6 +95,7 @@ class SubtractedStar:
         return numbers
 
 
+@one_thread
 def subtract_star(
     image: np.ndarray,
     references: Sequence[np.ndarray],
