@@ -161,7 +161,10 @@ def describe_input(path: Path) -> InputFile:
             str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, file_hash(path), settled
         )
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+        why = f"cannot be read ({error.strerror or error})"
+        if path.is_symlink() and not path.exists():
+            why = f"a link to {os.readlink(path)}, which is not there"
+        raise InputError(f"{path}: {why}") from error
 
 
 def describe_product(folder: Path, path: Path) -> Product:
