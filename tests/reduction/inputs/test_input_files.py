@@ -150,6 +150,15 @@ def test_an_extension_without_an_array(write):
         require_sound(path.with_name("empty_uncal.fits"))
 
 
+def test_a_model_that_the_array_does_not_fit_is_named(write):
+    path = write()
+    with fits.open(path) as hdus:
+        hdus[0].header["DATAMODL"] = "CubeModel"
+        fits.HDUList([hdu for hdu in hdus if hdu.name != "ASDF"]).writeto(path.with_name("cube_uncal.fits"))
+    with pytest.raises(InputError, match=r"cube_uncal.fits: not readable as a JWST product of DATAMODL CubeModel \("):
+        require_sound(path.with_name("cube_uncal.fits"))
+
+
 def test_a_file_without_data(write):
     path = write()
     with fits.open(path) as hdus:

@@ -126,7 +126,9 @@ def _header_as_of(path: Path, *state: int) -> dict[str, Any]:
     except InputError:
         raise  # says it all
     except Exception as error:
-        raise InputError(f"{path}: not readable as a JWST product ({error}); is the file complete?") from error
+        kind = read_keywords(path).value("DATAMODL")
+        found = f"a JWST product{f' of DATAMODL {kind}' if kind else ''}"
+        raise InputError(f"{path}: not readable as {found} ({error}); is the file complete?") from error
     return with_numbers(path, {key.removeprefix("meta."): value for key, value in flat.items()})
 
 
