@@ -1,6 +1,7 @@
 """StripesStep: rates and rateints, both methods, masks and patterns on disk, refusals."""
 
 import inspect
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -277,6 +278,20 @@ def test_regions_of_large_events_say_nothing_of_their_rows(truth):
         assert np.nanstd(np.nanmean(rows, axis=1)) < 1.6 * WHITE / np.sqrt(NX)
         # Of the noise of the groups that are left in the disc its level is known: light goes on across the border.
         assert np.mean(left[disc]) == pytest.approx(0, abs=WHITE / 2)
+
+
+def test_what_stands_out_in_ramps_that_were_made_alike_is_light(truth, rng):
+    """The noise of the groups that are left was taken off the ramps; a clump of a nebula stays."""
+    light, stripes = truth
+    yy, xx = np.mgrid[:NY, :NX]
+    disc = np.hypot(yy - 150, xx - 70) < 25
+    model = as_rate(light + stripes + 0.04 * disc + WHITE * rng.normal(size=light.shape))
+    model.dq = np.where(disc, 4, 0).astype(np.uint32)
+    step = StripesStep(apply_flat=False)
+    alone = step.run(model).data - light
+    assert np.mean(alone[disc]) == pytest.approx(0, abs=WHITE / 2)
+    step.parent = SimpleNamespace(ramps_alike=True, group_noise=None)
+    assert np.mean((step.process(model).data - light)[disc]) == pytest.approx(0.04, abs=WHITE / 2)
 
 
 def test_levels_of_outputs_are_no_stripes(rng):

@@ -91,7 +91,8 @@ class StripesStep(DetectoristStep):
             events = other_ramps(model).reshape(cube.shape)
             unlike = bad | events
             found = destripe(cube, unlike, reference=reference, group_noise=self._group_noise(model), **settings)
-        level_events(cube, found, events, bad, settings["readout"])
+        if not getattr(self.parent, "ramps_alike", False):
+            level_events(cube, found, events, bad, settings["readout"])
         before = np.where(bad[0], np.nan, cube[0]) if self.draw_stripes else None
         rows = self._rows(cube[0], unlike[0], found, settings["flat"])
         self._subtract(model, found, bad)

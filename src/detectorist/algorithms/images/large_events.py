@@ -14,8 +14,13 @@ from scipy import ndimage
 BIN_PIX, MOSTLY, LEAST_BINS = 4, 0.7, 3
 #: Width of what surrounds a region, pixel, fewest pixels that tell its level, and least step over their scatter.
 AROUND_PIX, LEAST_PIXELS, LEAST_STEP = 16, 200, 0.25
-#: Least part of a region that must be seen: what is left between sources that cover the rest is light of theirs.
-LEAST_PART = 0.25
+#: Least part of a region that must be seen: what is left between sources that cover the rest is light of theirs. And of
+#: what surrounds it: within regions sources are not masked, and where most is masked beside one only faint light is
+#: seen there.
+LEAST_PART, LEAST_AROUND = 0.25, 0.5
+#: A step is more than light if it is so many times the rms of steps of the same region elsewhere near, of so many at
+#: least.
+MORE_THAN_LIGHT, LEAST_ELSEWHERE = 3.0, 2
 #: Part of an image that such regions cover where they are no exception: long ramps have jumps everywhere.
 MOST_OF_ALL = 0.5
 
@@ -50,20 +55,44 @@ def levels_of_events(image: np.ndarray, events: np.ndarray, mask: np.ndarray) ->
         Regions, and pixels that are not to be looked at: sources, bad pixels.
 
     Light goes on across the border of a region, the noise of other groups does not. Differences of less than
-    `LEAST_STEP` of a pixel's scatter may be light, and stay.
+    `LEAST_STEP` of a pixel's scatter may be light, and stay; so do those that the same region makes of light beside
+    where it is, as in a nebula.
     """
     levels = np.zeros(image.shape, np.float32)
+    seen = ~mask & np.isfinite(image)
     regions, _ = ndimage.label(events)
     for number, place in enumerate(ndimage.find_objects(regions), start=1):
-        rows, columns = (slice(max(part.start - AROUND_PIX, 0), part.stop + AROUND_PIX) for part in place)
-        here = regions[rows, columns] == number
-        about = ndimage.binary_dilation(here, iterations=AROUND_PIX) & ~events[rows, columns]
-        seen = ~mask[rows, columns] & np.isfinite(image[rows, columns])
-        inside, outside = (image[rows, columns][one & seen] for one in (here, about))
-        if min(inside.size, outside.size) < LEAST_PIXELS or inside.size < LEAST_PART * here.sum():
+        corner = np.array([max(part.start - AROUND_PIX, 0) for part in place])
+        window = tuple(slice(first, part.stop + AROUND_PIX) for first, part in zip(corner, place, strict=True))
+        here = regions[window] == number
+        about = np.stack(np.nonzero(ndimage.binary_dilation(here, iterations=AROUND_PIX) & ~events[window]))
+        inside = np.stack(np.nonzero(here))
+        found = _step(image, seen, inside + corner[:, None], about + corner[:, None])
+        if found is None or abs(found[0]) <= LEAST_STEP * found[1]:
             continue
-        step = float(np.median(inside) - np.median(outside))
-        scatter = 1.4826 * float(np.median(np.abs(outside - np.median(outside))))
-        if abs(step) > LEAST_STEP * scatter:
-            levels[rows, columns][here] = step
+        elsewhere = [
+            _step(image, seen & ~events, inside + shifted[:, None], about + shifted[:, None])
+            for shifted in corner + _shifts(here.shape)
+        ]
+        steps = np.array([one[0] for one in elsewhere if one is not None])
+        if steps.size < LEAST_ELSEWHERE or abs(found[0]) > MORE_THAN_LIGHT * np.sqrt(np.mean(steps**2)):
+            levels[window][here] = found[0]
     return levels
+
+
+def _shifts(shape):
+    """Return by how much a region of given shape is displaced to its eight neighbours, (8, 2)."""
+    return np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x]) * shape
+
+
+def _step(image, seen, inside, about):
+    """Return by how much one set of pixels (2, n) differs from another, and the scatter of that; None if too few are
+    seen."""
+    values = []
+    for pixels, least in ((inside, LEAST_PART), (about, LEAST_AROUND)):
+        y, x = pixels[:, ((pixels >= 0) & (pixels < np.array([image.shape]).T)).all(axis=0)]
+        values.append(image[y, x][seen[y, x]])
+        if values[-1].size < max(LEAST_PIXELS, least * y.size):
+            return None
+    level = float(np.median(values[1]))
+    return float(np.median(values[0])) - level, 1.4826 * float(np.median(np.abs(values[1] - level)))

@@ -142,6 +142,7 @@ class ImagingRampFitStep(MarkedRampFitStep):
             rates = self._fit_with_weights_of_sky(step_input)
         else:
             self.parent.group_noise = group_noise_of(step_input)
+            self.parent.ramps_alike = not on_groups
             with nullcontext() if on_groups else with_noise_of_whole_ramps(step_input):
                 rates = self._fit_with_weights_of_sky(step_input)
         for rate in rates if isinstance(rates, tuple) else ():
@@ -226,6 +227,8 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
         self._rateints: CubeModel | None = None
         self.flats: dict[str, np.ndarray] = {}
         self.group_noise: FlickerNoise | None = None
+        #: Whether ramps that large events took groups from were given the 1/f noise of whole ones.
+        self.ramps_alike = False
 
     def process(self, input_data: Any) -> JwstDataModel | None:
         """Return the corrected rate; the ramp if ramp fitting is skipped; None if nothing could be fitted."""
@@ -233,7 +236,7 @@ class ImagingPipeline(DetectoristPipeline, Detector1Pipeline):
         self.leave_large_events_to_snowballs()
         self._rateints = None
         self.flats.clear()
-        self.group_noise = None
+        self.group_noise, self.ramps_alike = None, False
         self._written = []
         for step in self._own_steps():
             step.written.clear()

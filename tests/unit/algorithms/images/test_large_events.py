@@ -49,3 +49,22 @@ def test_light_that_is_left_between_sources_is_no_level_of_a_region(rng):
     assert seen.sum() > 400
     image = rng.normal(size=y.shape) + 3 * seen
     assert not levels_of_events(image, events, events & ~seen).any()
+
+
+def test_structure_of_light_is_no_level_of_a_region(rng):
+    """As of a nebula: the region stands out, and so would others near it."""
+    y, x = np.mgrid[:400, :420]
+    light = 3 * np.sin(x / 25) * np.sin(y / 25)
+    events = np.hypot(y - 198, x - 196) < 24
+    noise = rng.normal(size=y.shape)
+    assert light[events].mean() > 2
+    assert not levels_of_events(light + noise, events, ~np.isfinite(noise)).any()
+    levels = levels_of_events(noise + 2 * events, events, ~np.isfinite(noise))
+    assert np.allclose(levels[events], 2, atol=0.15)
+    # Light that is masked beside a region, and not within it.
+    lit = rng.random(y.shape) < 0.6
+    assert not levels_of_events(noise + 2 * lit, events, ~events & lit).any()
+    # Where nothing near tells, a region is compared with what surrounds it alone.
+    away = np.hypot(y - 198, x - 196) > 60
+    levels = levels_of_events(noise + 2 * events, events, away)
+    assert np.allclose(levels[events], 2, atol=0.15)
