@@ -17,6 +17,7 @@ from detectorist.errors import InputError, OutputError, ParameterError, Referenc
 from detectorist.modes.coron.api import run_obs, summarise
 from detectorist.modes.coron.database import Database
 from detectorist.modes.coron.pipeline import Coron1Pipeline
+from detectorist.reduction import content_keys
 
 pytestmark = pytest.mark.usefixtures("coron_references")
 
@@ -106,6 +107,17 @@ class TestProducts:
             assert model.meta.filename == f"{stems[0]}_rateints.fits"
         assert "subtract_1overf" in (folder / f"{stems[0]}_detectorist.log").read_text()
         assert "done" in summarise(records)[0]
+
+    def test_products_have_checksums_and_are_not_read_again_for_their_hashes(self, write_uncal, tmp_path, monkeypatch):
+        read = []
+        usual = content_keys._hash_of_content
+        monkeypatch.setattr(content_keys, "_hash_of_content", lambda path: read.append(path) or usual(path))
+        (record,) = run_obs(Database(tmp_path, [write_uncal(1)]))
+        assert read == []
+        for product in record.products:
+            assert content_keys.is_whole(product)
+            with fits.open(product, checksum=True) as hdus:  # warns where one is wrong
+                assert all("DATASUM" in hdu.header for hdu in hdus[1:])
 
     @pytest.mark.long
     def test_inputs_are_left_as_they_are_and_intermediates_kept_on_request(self, write_uncal, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from detectorist.algorithms.combine import combine_integrations
 from detectorist.errors import InputError
 from detectorist.libraries.detector1 import Detector1Pipeline
 from detectorist.modes.coron.steps import CoronJumpStep, CoronRampFitStep, CoronRefPixStep, CoronSaturationStep
+from detectorist.reduction import model_files
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
 from detectorist.reduction.engine_steps.by_name import ENGINE_STEPS
 from detectorist.reduction.inputs.headers import flag_missing_samples, require_consistent_input
@@ -102,6 +104,17 @@ class Coron1Pipeline(DetectoristPipeline, Detector1Pipeline):
         "ramp_fit": CoronRampFitStep,
         "apply_rateints_outliers": RateintsOutliersStep,
     }
+
+    #: Hashes of products by their names, noted where a caller sets a dictionary: files need not be read again for them.
+    hashes: dict[str, str] | None = None
+
+    def save_model(self, model: JwstDataModel, suffix: str | None = None, **kwargs: Any) -> Any:
+        """Save a product as stpipe does; where hashes are noted, with FITS checksums and a piece at a time."""
+        if self.hashes is None:
+            return super().save_model(model, suffix=suffix, **kwargs)
+        target = Path(self.make_output_path(suffix=suffix))
+        self.hashes[target.name] = model_files.save(model, target)
+        return str(target)
 
     def process(self, input_data: Any) -> JwstDataModel | None:
         """Return the rate, or with `return_rateints` the rates of the integrations."""

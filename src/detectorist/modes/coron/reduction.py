@@ -86,6 +86,7 @@ def reduce_exposure(request: Request) -> Reduced:
                 save_results=True,
                 **recipe.parameters,
             )
+            pipeline.hashes = {}
             with references_in_words(source):
                 doubts = {
                     MISSING_REFERENCES.key: missing_types(pipeline, pipeline.step_defs, uncal, source),
@@ -96,7 +97,7 @@ def reduce_exposure(request: Request) -> Reduced:
             resolved = resolve(Coron1Pipeline, pipeline, request, recipe, source, [str(uncal)])
             made = _require_whole(uncal, partial, found)
             key = content_keys.content_key(uncal, pipeline.get_pars(), source.name)
-            written = tuple(_publish(path, request, uncal, key) for path in made)
+            written = tuple(_publish(path, request, uncal, key, pipeline.hashes.get(path.name)) for path in made)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return Reduced(written, _records(found, written, doubts), resolved)
@@ -124,7 +125,7 @@ def _require_whole(uncal: Path, folder: Path, found: Any) -> list[Path]:
     return made
 
 
-def _publish(path: Path, request: Request, uncal: Path, key: str | None) -> Path:
+def _publish(path: Path, request: Request, uncal: Path, key: str | None, digest: str | None) -> Path:
     target = request.output_dir / path.name
     products.require_ours(target, uncal, overwrite=request.overwrite)
     if request.keep and content_keys.is_whole(target):
@@ -133,7 +134,7 @@ def _publish(path: Path, request: Request, uncal: Path, key: str | None) -> Path
             "use --overwrite (run_obs: overwrite=True)"
         )
     with writing(target):
-        content_keys.seal(path, key)
+        content_keys.seal(path, key, digest=digest)
         sync(path)
         return path.replace(target)
 
