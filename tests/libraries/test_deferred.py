@@ -200,3 +200,24 @@ print(type(sigma_clipped_stats).__name__, type(astropy.stats).__name__)
 
 def test_modules_that_are_not_known_get_no_stand_ins():
     assert run(STRANGER) == ["function module"]
+
+
+DRAWN = """
+import io, sys
+import detectorist.modes.imaging.pipeline
+from detectorist.libraries.waiting_packages import is_waiting
+from matplotlib import rcParams
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.figure import Figure
+for kind in (3, 42):
+    rcParams["pdf.fonttype"] = kind
+    figure = Figure()
+    figure.text(0.5, 0.5, "wisps")
+    file = io.BytesIO()
+    FigureCanvasPdf(figure).print_pdf(file)
+    print(file.getvalue().startswith(b"%PDF"), is_waiting("fontTools.subset"))
+"""
+
+
+def test_fonts_are_taken_apart_only_where_files_hold_them_so():
+    assert run(DRAWN) == ["True True", "True False"]

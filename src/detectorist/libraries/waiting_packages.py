@@ -41,6 +41,8 @@ WAITING = frozenset(
         "crds.refactoring.refactor2",
         # for axes in space
         "mpl_toolkits.mplot3d",
+        # for another kind of fonts than PDF files have by default
+        "fontTools.subset",
     }
 )
 
