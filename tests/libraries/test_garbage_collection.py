@@ -3,6 +3,7 @@
 import ctypes
 import gc
 import weakref
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from detectorist.libraries.garbage_collection import (
     frozen_heap,
     release_models,
     release_young_models,
+    released_at_its_end,
     settle,
     unsettle,
 )
@@ -212,3 +214,24 @@ def test_what_was_loaded_before_the_first_ramp_is_looked_at_no_more(looked):
     assert gc.get_freeze_count() >= already + len(loaded)
     assert not looked
     unsettle()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_pipeline_that_is_frozen_and_what_its_steps_keep_are_released_at_its_end(fails):
+    class Pipeline:
+        step_defs = ("jump",)
+
+        def __init__(self):
+            self.jump = Node()
+            self.jump.parent = self
+            self.kept = Node()
+            self.jump.stripes = Node()
+
+    pipeline = Pipeline()
+    kept = [weakref.ref(one) for one in (pipeline.kept, pipeline.jump.stripes, pipeline.jump)]
+    gc.freeze()
+    with suppress(ZeroDivisionError), released_at_its_end(pipeline):
+        assert all(one() is not None for one in kept)
+        assert 1 / (0 if fails else 1)
+    assert all(one() is None for one in kept)
+    gc.unfreeze()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from detectorist.errors import DetectoristError, OutputError
+from detectorist.libraries.freed_memory import return_freed_memory
 from detectorist.terminal.options import Quiet
 
 
@@ -39,6 +40,7 @@ def report_after_run(folder: Path, *, quiet: bool = False, told: bool = False) -
     told : bool
         A full disk has been reported already.
     """
+    return_freed_memory()  # by the last exposure: it would add to what drawing takes
     from detectorist.report.page import write_report
 
     try:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,6 +91,20 @@ def freeze_what_is_loaded() -> None:
     """
     if _is_frozen():
         gc.freeze()
+
+
+@contextmanager
+def released_at_its_end(pipeline: Any) -> Iterator[None]:
+    """Let go of a pipeline, and of what its steps keep of an exposure, when the context ends.
+
+    Pipeline and steps refer to each other, and nobody looks for garbage among what was frozen with them.
+    """
+    try:
+        yield
+    finally:
+        for name in pipeline.step_defs:
+            vars(getattr(pipeline, name)).clear()
+        vars(pipeline).clear()
 
 
 def release_models() -> None:

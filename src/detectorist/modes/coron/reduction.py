@@ -18,7 +18,7 @@ from detectorist.crds_source import use_references
 from detectorist.detectors import CORONAGRAPHIC_TYPES
 from detectorist.errors import InputError, PlaceTaken
 from detectorist.fits_files import read_array
-from detectorist.libraries.garbage_collection import freeze_what_is_loaded
+from detectorist.libraries.garbage_collection import freeze_what_is_loaded, released_at_its_end
 from detectorist.modes.coron.pipeline import RAMP_STEPS, Coron1Pipeline
 from detectorist.modes.coron.quality import measure
 from detectorist.modes.quality import MISSING_REFERENCES, ODD_FRAME_DIVISOR
@@ -86,18 +86,19 @@ def reduce_exposure(request: Request) -> Reduced:
                 save_results=True,
                 **recipe.parameters,
             )
-            pipeline.hashes = {}
-            with references_in_words(source):
-                doubts = {
-                    MISSING_REFERENCES.key: missing_types(pipeline, pipeline.step_defs, uncal, source),
-                    ODD_FRAME_DIVISOR.key: odd_frame_divisor(pipeline, uncal),
-                }
-                freeze_what_is_loaded()
-                found = pipeline.run(_as_named(uncal))
-            resolved = resolve(Coron1Pipeline, pipeline, request, recipe, source, [str(uncal)])
-            made = _require_whole(uncal, partial, found)
-            key = content_keys.content_key(uncal, pipeline.get_pars(), source.name)
-            written = tuple(_publish(path, request, uncal, key, pipeline.hashes.get(path.name)) for path in made)
+            with released_at_its_end(pipeline):
+                pipeline.hashes = {}
+                with references_in_words(source):
+                    doubts = {
+                        MISSING_REFERENCES.key: missing_types(pipeline, pipeline.step_defs, uncal, source),
+                        ODD_FRAME_DIVISOR.key: odd_frame_divisor(pipeline, uncal),
+                    }
+                    freeze_what_is_loaded()
+                    found = pipeline.run(_as_named(uncal))
+                resolved = resolve(Coron1Pipeline, pipeline, request, recipe, source, [str(uncal)])
+                made = _require_whole(uncal, partial, found)
+                key = content_keys.content_key(uncal, pipeline.get_pars(), source.name)
+                written = tuple(_publish(path, request, uncal, key, pipeline.hashes.get(path.name)) for path in made)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return Reduced(written, _records(found, written, doubts), resolved)

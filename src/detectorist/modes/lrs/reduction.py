@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from detectorist.crds_source import ReferenceSource, use_references
-from detectorist.libraries.garbage_collection import freeze_what_is_loaded
+from detectorist.libraries.garbage_collection import freeze_what_is_loaded, released_at_its_end
 from detectorist.modes.lrs.measurements import measure
 from detectorist.modes.lrs.pipeline import LrsPipeline
 from detectorist.modes.lrs.segments import Segment, order_segments
@@ -61,28 +61,29 @@ def reduce_exposure(request: Request, *, chunk_ints: int | None = None) -> Reduc
     source = use_references(request.references, optional=not segments[0].is_ramp)
     with log_file(request.beside("detectorist.log")):
         pipeline = _build(request, recipe, source, segments)
-        _require_free_places(request, pipeline, segments)
-        with references_in_words(source):
-            first = segments[0]
-            names = pipeline.step_defs if first.is_ramp else ("assign_wcs", "flat_field")
-            doubts = {
-                MISSING_REFERENCES.key: missing_types(pipeline, names, Path(first.source), source),
-                ODD_FRAME_DIVISOR.key: odd_frame_divisor(pipeline, Path(first.source)) if first.is_ramp else "",
-            }
-            freeze_what_is_loaded()
-            spectra = pipeline.run(*[segment.source for segment in segments])
-        with spectra.opened() as dataset:
-            frames = pipeline.frames
-            photons = frames.photon_error[:, np.asarray(dataset["detector_row"])]
-            numbers = measure(dataset, photons, frames=frames.images(), records=frames.records)
-            numbers |= {key: told for key, told in doubts.items() if told}
-        figures = _draw(spectra, request.output_dir / "figures")
-    return Reduced(
-        spectra,
-        {"exposure": numbers, **pipeline.frames.records},
-        resolve(LrsPipeline, pipeline, request, recipe, source, [segment.name for segment in segments]),
-        (*pipeline.written, *figures),
-    )
+        with released_at_its_end(pipeline):
+            _require_free_places(request, pipeline, segments)
+            with references_in_words(source):
+                first = segments[0]
+                names = pipeline.step_defs if first.is_ramp else ("assign_wcs", "flat_field")
+                doubts = {
+                    MISSING_REFERENCES.key: missing_types(pipeline, names, Path(first.source), source),
+                    ODD_FRAME_DIVISOR.key: odd_frame_divisor(pipeline, Path(first.source)) if first.is_ramp else "",
+                }
+                freeze_what_is_loaded()
+                spectra = pipeline.run(*[segment.source for segment in segments])
+            with spectra.opened() as dataset:
+                frames = pipeline.frames
+                photons = frames.photon_error[:, np.asarray(dataset["detector_row"])]
+                numbers = measure(dataset, photons, frames=frames.images(), records=frames.records)
+                numbers |= {key: told for key, told in doubts.items() if told}
+            figures = _draw(spectra, request.output_dir / "figures")
+            return Reduced(
+                spectra,
+                {"exposure": numbers, **pipeline.frames.records},
+                resolve(LrsPipeline, pipeline, request, recipe, source, [segment.name for segment in segments]),
+                (*pipeline.written, *figures),
+            )
 
 
 def _require_free_places(request: Request, pipeline: LrsPipeline, segments: list[Segment]) -> None:
