@@ -395,6 +395,9 @@ def _model_wide_light(image, bad, left_out, light, sketch, references, settings)
     expected = light_over_darkest(light)
     found = solve_wide_light(image, usable & ~wings, expected, noise=noise, **known_noise)
     light = found.light - np.float32(sketch.level)
+    if found.unmasked > 0:
+        # Outliers are told by the sketch: beside light that was still wrong it hides one side of the pixels.
+        sketch = estimate_flicker_coarsely(image - light, ~usable | wings, noise=noise, sketch=sketch, **settings)
     return sketch, light, wings, {"least_own": found.own_part, "unmasked_light": found.unmasked}
 
 

@@ -1,12 +1,14 @@
 """Destriping as a whole: light and noise are treated apart, image by image."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import signal
 
 from detectorist.algorithms.flicker import destripe as whole
-from detectorist.algorithms.flicker.smoother import alternating_readout
+from detectorist.algorithms.flicker.smoother import alternating_readout, estimate_flicker_coarsely
 from detectorist.errors import ParameterError
 
 NY, NX = 192, 256
@@ -234,3 +236,21 @@ def test_stars_of_a_crowded_field_are_not_taken_for_noise_of_rows():
         after.append(left.reshape(size, n_outputs, -1).mean(axis=2).std())
     # Taken for noise, they leave three to four times of it.
     assert np.sqrt(np.mean(np.square(after))) < 1.4 * np.sqrt(np.mean(np.square(before)))
+
+
+def test_outliers_are_judged_by_the_light_that_is_found_last(rng, monkeypatch):
+    """Where light is not all known, a sketch beside light that was still wrong hid one side of the pixels."""
+    noise = 0.01 * rng.normal(size=(256, 1)) + 0.02 * rng.normal(size=(256, 256))
+    bad = np.zeros(noise.shape, bool)
+    wrong = np.repeat([0.0, 0.03], 128) * np.ones((256, 1), np.float32)
+    lights = iter([wrong.astype(np.float32), np.zeros_like(wrong)])
+    monkeypatch.setattr(
+        whole, "solve_wide_light", lambda *_, **__: SimpleNamespace(light=next(lights), own_part=0.0, unmasked=1e-4)
+    )
+    settings = {"readout": alternating_readout(256, 4), "columns": False, "group_noise": None}
+    image = noise.astype(np.float32)
+    first = estimate_flicker_coarsely(image, bad, **settings)._replace(level=0.0)
+    sketch, light, *_ = whole._model_wide_light(image, bad, bad, np.float32(0), first, None, settings)
+    assert np.abs(light).max() < 0.005
+    steps = sketch.expected[:, 128:].mean() - sketch.expected[:, :128].mean()
+    assert abs(steps) < 0.005
