@@ -2,8 +2,9 @@
 
 The outskirts of a halo and slow 1/f noise look alike: both change smoothly from row to row. Estimated one after the
 other, the one that comes first keeps some of the other. Here the light is a sum of shapes (rings about the star, waves
-around them, and diffraction spikes along the rows), whose amplitudes come from generalised least squares with the
-covariance of white and 1/f noise: they are determined by changes within a row, which 1/f noise cannot produce.
+around them, and diffraction spikes along the rows with their feet), whose amplitudes come from generalised least
+squares with the covariance of white and 1/f noise: they are determined by changes within a row, which 1/f noise cannot
+produce.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from detectorist.algorithms.flicker.readout import Readout
 from detectorist.algorithms.flicker.spectrum import FlickerNoise
 from detectorist.algorithms.flicker.stack import SmootherRun
+from detectorist.algorithms.medians import typed_median
 from detectorist.algorithms.stars.halo import Rings
 
 #: Cells of pixels averaged along a row: light told here is smooth.
@@ -39,6 +41,11 @@ SPIKE_SHARES = (0.01, 0.1, 1.0)
 #: which these are expected to be half.
 SPIKE_ROWS_PIX = np.array([-36.0, -24, -16, -10, -6, -3, 0, 3, 6, 10, 16, 24, 36])
 SPIKE_HALF_PIX = 4.0
+#: Foot of the spike along the rows (the speckles about the star have spikes of their own): width across the rows
+#: (sigma), and expected light over that of the spike's core.
+FOOT_PIX, FOOT_SHARE = 12.0, 0.1
+#: The core is measured farther from the star than its halo reaches, in its rows against those beside it.
+HALO_PIX, CORE_PIX, BESIDE_PIX = 60.0, 4.0, (12.0, 24.0)
 #: Expected amplitude of a ring over its light and the noise of a pixel: large, so that data alone tell it.
 RING_SHARE = 30.0
 
@@ -79,8 +86,23 @@ def fit_light(
     shapes = _shapes(rings, *run.centres())
     informed = run.all_informed(shapes, counts)
     normal, moment = informed @ shapes.T, informed @ means
-    _, likeliest = max((_amplitudes(normal, moment, one) for one in _expectations(rings, noise)), key=itemgetter(0))
+    core = spike_core(image, rings.centre)
+    expected = _expectations(rings, noise, core)
+    _, likeliest = max((_amplitudes(normal, moment, one) for one in expected), key=itemgetter(0))
     return _painted(rings, image.shape, likeliest, polar or _polar_of_image)
+
+
+def spike_core(image: np.ndarray, centre: tuple[float, float]) -> float:
+    """Return the light of the spike along the rows of a star at `centre` (y, x), unit of the image; 0 without one.
+
+    image : (ny, nx), without the rings about the star.
+    """
+    y, x = np.ogrid[: image.shape[0], : image.shape[1]]
+    y, far = np.abs(y - centre[0]), (np.abs(x - centre[1]) > HALO_PIX) & np.isfinite(image)
+    core, beside = image[far & (y < CORE_PIX)], image[far & (y > BESIDE_PIX[0]) & (y < BESIDE_PIX[1])]
+    if not core.size or not beside.size:
+        return 0.0
+    return max(float(typed_median(core)) - float(typed_median(beside)), 0.0)
 
 
 def _amplitudes(normal, moment, expected):
@@ -91,17 +113,20 @@ def _amplitudes(normal, moment, expected):
     return float(evidence), amplitudes
 
 
-def _expectations(rings, noise):
-    """Yield for each pair of `WAVE_SHARES` and `SPIKE_SHARES` the expected amplitudes of rings, waves, and spikes."""
+def _expectations(rings, noise, core):
+    """Yield for each pair of `WAVE_SHARES` and `SPIKE_SHARES` the expected amplitudes of rings, waves, and spikes.
+
+    core : light of the core of the spike along the rows.
+    """
     halo, white = np.abs(rings.light - rings.light.min()), np.sqrt(noise.white)
     of_rings = RING_SHARE * (halo + white)
-    spike = np.interp(SPIKE_PIX, rings.radii, halo)
+    spike, foot = np.interp(SPIKE_PIX, rings.radii, halo), max(FOOT_SHARE * core, LEAST_WAVE * white)
     of_rows = 1 / (1 + (SPIKE_ROWS_PIX[1:-1] / SPIKE_HALF_PIX) ** 2)
     across = np.r_[np.ones(len(SPIKE_POWERS) * len(SPIKE_WIDTHS_PIX)), np.tile(of_rows, 2 * len(SPIKE_POWERS))]
     for wave_share, spike_share in product(WAVE_SHARES, SPIKE_SHARES):
         waves = np.maximum(wave_share * halo[::WAVE_RINGS], LEAST_WAVE * white)
         spikes = np.maximum(spike_share * spike * across, LEAST_WAVE * white)
-        yield np.concatenate([of_rings, *[waves] * (2 * len(WAVES)), spikes])
+        yield np.concatenate([of_rings, *[waves] * (2 * len(WAVES)), [foot], spikes])
 
 
 def _polar_of_image(centre, shape):
@@ -121,12 +146,16 @@ def _polar(centre, y, x):
 
 
 def _spikes(radius, y, x):
-    """Return shapes of spikes at distances `radius`, `y` and `x` from the star: both sides alike, and opposite."""
+    """Return shapes of spikes at distances `radius`, `y` and `x` from the star: both sides alike, and opposite.
+
+    The first is the foot, as bright everywhere along a row: within a row nothing tells it from 1/f noise.
+    """
     falls = [(np.maximum(radius, SPIKE_CORE_PIX) / SPIKE_PIX) ** -power for power in SPIKE_POWERS]
     side = np.clip(x / SPIKE_CORE_PIX, -1, 1)
     rows = _hats(y, SPIKE_ROWS_PIX)[1:-1]
     both = [fall * np.exp(-0.5 * (y / width) ** 2) for fall in falls for width in SPIKE_WIDTHS_PIX]
-    return both + [fall * row for fall in (*falls, *(side * fall for fall in falls)) for row in rows]
+    foot = np.exp(-0.5 * (y / FOOT_PIX) ** 2) + 0 * x
+    return [foot, *both] + [fall * row for fall in (*falls, *(side * fall for fall in falls)) for row in rows]
 
 
 def _hats(radius, radii):

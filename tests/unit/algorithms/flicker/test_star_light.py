@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from detectorist.algorithms.flicker import star_light
 from detectorist.algorithms.flicker.one_over_f import stripes_of_integrations
 from detectorist.algorithms.flicker.smoother import alternating_readout
 from detectorist.algorithms.flicker.stack import StackNoise
@@ -92,6 +93,44 @@ def test_wings_of_a_spike_are_light(rng, noise):
         rows = np.average(light + spike - rings.image(image.shape) - found, axis=1, weights=weight)
         left.append(rows[beside].mean() - rows[away].mean())
     assert abs(np.mean(left)) < 0.09  # DN/s; 0.13 with bells
+
+
+def test_the_foot_of_a_spike_is_light(rng, monkeypatch):
+    """Nothing within a row tells it from 1/f noise; that a spike shows in its midst does."""
+    monkeypatch.setattr(star_light, "HALO_PIX", 30.0)  # of a small image
+    noise = StackNoise(WHITE**2, SCALES, np.zeros(4), 0.02 * POWERS)
+    radius, light = halo(0.0)
+    y = np.abs(np.arange(NY)[:, None] - CENTRE[0]) + 0 * radius
+    foot = 0.08 * np.exp(-0.5 * (y / 12) ** 2)
+    radii = np.geomspace(3, 90, 14)
+    rings = Rings(CENTRE, radii, 40 / (1 + radii / 4) ** 2)
+    weight = ((radius > 15) & (y > 7)).astype(np.float32)
+    beside, away = [((y > near) & (y < far))[:, 0] for near, far in ((7, 15), (40, 90))]
+
+    def foot_left(core):
+        left = []
+        for _ in range(6):
+            image = light + core * np.exp(-0.5 * (y / 2) ** 2) + foot + WHITE * rng.normal(size=light.shape)
+            image = image - rings.image(image.shape) + np.sqrt(0.02) * stripes(rng)
+            found = fit_light(image, weight, rings, noise, readout=alternating_readout(NX))
+            rows = np.average(light + foot - rings.image(image.shape) - found, axis=1, weights=weight + 1e-9)
+            left.append(rows[beside].mean() - rows[away].mean())
+        return np.mean(left)
+
+    here = foot.mean(axis=1)[beside].mean() - foot.mean(axis=1)[away].mean()
+    assert foot_left(core=0.8) < 0.4 * here
+    assert foot_left(core=0.0) > 0.6 * here  # nothing says that it is light
+
+
+def test_a_spike_shows_against_the_rows_beside_it(rng):
+    image = 0.1 * rng.normal(size=(100, 300))
+    assert star_light.spike_core(image, (50.0, 150.0)) < 0.02
+    image[48:53] += 0.5
+    image[50, :50] = np.nan
+    assert 0.3 < star_light.spike_core(image, (50.0, 150.0)) < 0.6
+    image[48:53] -= 1.0
+    assert star_light.spike_core(image, (50.0, 150.0)) == 0
+    assert star_light.spike_core(image[:, 120:180], (50.0, 30.0)) == 0  # too small to tell
 
 
 def test_waves_that_are_not_there_are_not_found(rng, noise):
