@@ -13,6 +13,9 @@ NAMES = ("slope", "var_poisson", "var_rnoise", "err", "dq")
 LEAST_ULP = 4
 #: What is left of sums that cancel.
 CANCELLED = 1e-15
+#: Changes of the time of a read, relative, that are nothing but other roundings; ramps of a case in which rounding may
+#: decide otherwise here than there.
+ROUNDINGS, MOST_UNDECIDED = np.outer((-1, 1), np.geomspace(1e-13, 1e-10, 16)).ravel(), 3
 
 
 def stock_fit(ramps, dark, zeroframe, n_frames, group_gap, frame_s):
@@ -80,6 +83,15 @@ def assert_same_floats(got, wanted, what):
     assert not far.any(), f"{what}: {far.sum()} differ, {one[far][:3]} for {other[far][:3]}"
 
 
+def decided_by_rounding(ramps, case, flags):
+    """Return (n_ints, ny, nx) bool, True where standard jumps change with roundings: ties, divisions by nearly 0."""
+    changed = np.zeros(flags[:, 0].shape, bool)
+    for one in ROUNDINGS:
+        *_, again = stock_fit(ramps, **case | {"frame_s": case["frame_s"] * (1 + one)})
+        changed |= (again != flags).any(axis=1)
+    return changed
+
+
 def compare(seed, random_ramps, threads=1):
     ramps, case = random_case(seed, random_ramps)
     before = ramps.copy()
@@ -88,12 +100,20 @@ def compare(seed, random_ramps, threads=1):
     got = engine_fit(ramps, case, threads)
     settings = {key: value for key, value in case.items() if np.isscalar(value)}
     what = f"seed {seed}, {ramps.data.shape}, {settings}"
-    np.testing.assert_array_equal(got.groupdq, flags, err_msg=f"jumps, {what}")
-    for product, stock, ours in zip(("rate", "rateints"), wanted, got[:2], strict=True):
-        np.testing.assert_array_equal(ours.dq, stock["dq"], err_msg=f"{product}, {what}")
+    other = (got.groupdq != flags).any(axis=1)
+    if other.any():
+        with np.errstate(all="ignore"):
+            other &= decided_by_rounding(ramps, case, flags)
+        assert other.sum() <= MOST_UNDECIDED, what
+    same = ~other[:, None] & np.ones(flags.shape, bool)
+    np.testing.assert_array_equal(got.groupdq[same], flags[same], err_msg=f"jumps, {what}")
+    decided = {"rate": ~other.any(axis=0), "rateints": ~other}
+    for (product, fit), stock, ours in zip(decided.items(), wanted, got[:2], strict=True):
+        np.testing.assert_array_equal(ours.dq[fit], stock["dq"][fit], err_msg=f"{product}, {what}")
         for name in NAMES[:-1]:
-            assert_same_floats(getattr(ours, name), stock[name], f"{product} {name}, {what}")
-    assert_same_floats(got.chisq, wanted[0]["chisq"], f"chi squared, {what}")
+            assert_same_floats(getattr(ours, name)[fit], stock[name][fit], f"{product} {name}, {what}")
+    fit = decided["rate"]
+    assert_same_floats(got.chisq[fit], wanted[0]["chisq"][fit], f"chi squared, {what}")
     for name, array, copy in zip(ramps._fields, ramps, before, strict=True):
         np.testing.assert_array_equal(array, copy, err_msg=f"{name} changed, seed {seed}")
     return got
