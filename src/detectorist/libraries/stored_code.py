@@ -22,6 +22,8 @@ READER = "numba.core.caching"
 PARTS = ("_guard_against_spurious_io_errors", "_load_overload")
 #: Methods of its stored functions that make them of what is stored, and that compilations call.
 LINKING = ("_unserialize", "_get_module_for_linking", "get_pointer_to_function")
+#: Of the engine that runs them: names of functions that it knows, and the method by which it learns more.
+SYMBOLS = ("_defined_symbols", "_load_defined_symbols")
 #: How the name of what Python calls of a function begins; every stored function has it.
 CALLED_BY_PYTHON = "_ZN7cpython"
 
@@ -72,7 +74,7 @@ def _link_on_demand() -> None:
     def unserialize(cls: Any, generator: Any, state: Any) -> Any:
         """Return a stored function; what a compilation makes of it is read when one begins to."""
         name, stored_as, data = state
-        if stored_as != "object":
+        if stored_as != "object" or not all(hasattr(generator._engine, each) for each in SYMBOLS):
             return usual(generator, state)
         code, for_linking = data
         library = usual(generator, (name, stored_as, (code, nothing)))
