@@ -85,7 +85,7 @@ print(one_more(values), len(kernels.kth_smallest.stats.cache_misses), max(read) 
 
 
 def test_what_a_stored_kernel_is_to_others_is_read_when_one_that_calls_it_is_compiled():
-    run(ONE)  # which stores it
+    run(CALLED)  # which stores it, for what calls it from Python and from a kernel
     assert run(CALLED) == ["3.0 1 False", "4.0 0 True"]
 
 
