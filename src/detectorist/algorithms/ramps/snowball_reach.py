@@ -4,6 +4,9 @@ An event that falls inside an averaged group is split over two differences. In a
 three: the jump detection takes the third, which has no charge, for the one that deviates, and a halo that is shared by
 most groups for light. Rings about the centre tell: light shines in every group, charge arrives in one or two, and the
 median of some hundred pixels shows a halo of a fraction of a pixel's noise.
+
+Of three groups both differences may have charge, and no group tells the light. There the one that gained less is
+compared with its own surroundings, as far as the halo of the other reaches; a star in that place is lost with it.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ NOISE_PART, SIGMA = 0.25, 5.0
 LEAST_PIXELS, QUIET_PART = 20, 1 / 3
 #: The outer part of the rings, which tells by how much the level of a whole group changed.
 OUTER_PART = 0.25
+#: Differences of a ramp of three groups, which a hit in the middle one raises both.
+TWO_DIFFERENCES = 2
 #: Neighbouring rings with charge that make a halo, and rings without that end it.
 CHARGED_RINGS, EMPTY_RINGS = 2, 2
 
@@ -50,12 +55,17 @@ def measure_reach(
     n_groups = len(data)
     farthest = min(2.5 * radius_pix + 20, FARTHEST_PIX)
     while True:
-        excess, least = _profile(data, groupdq, y, x, farthest)
+        gain, least = _profile(data, groupdq, y, x, farthest)
+        excess = _over_outer_rings(gain - _quiet(gain))
         reach = np.array([_follow(one, limit, radius_pix) for one, limit in zip(excess, least, strict=True)])
         # The outer rings must be well outside, or their level is the halo's own.
         if reach.max(initial=0) <= 0.5 * farthest or farthest >= FARTHEST_PIX:
             break
         farthest = min(2 * farthest, FARTHEST_PIX)
+    if len(reach) == TWO_DIFFERENCES and reach.any():
+        less = int(reach.argmin())
+        alone = _follow(_over_outer_rings(gain)[less], least[less], radius_pix)
+        reach[less] = max(reach[less], min(alone, reach.max()))
     within = np.arange(excess.shape[1]) * RING_PIX < radius_pix
     known = np.isfinite(excess[:, within]).any(axis=1)
     return np.r_[0.0, reach][:n_groups], np.r_[False, known][:n_groups]
@@ -89,7 +99,7 @@ def _cutout(shape, y, x, reach):
 
 
 def _profile(data, groupdq, y, x, farthest):
-    """Return by how much more every ring gained than in quiet groups, and what counts as charge, (n_groups - 1, n)."""
+    """Return what every ring gained in every group, and how much more counts as charge, (n_groups - 1, n) each."""
     from detectorist.algorithms.ramps import _snowball_reach_nb as kernels
 
     n_rings = int(np.ceil(farthest / RING_PIX))
@@ -107,10 +117,14 @@ def _profile(data, groupdq, y, x, farthest):
         # The error of a median is 1.25 times that of a mean.
         enough = seen >= LEAST_PIXELS
         least[group - 1, enough] = noise * np.maximum(NOISE_PART, SIGMA * 1.25 / np.sqrt(seen[enough]))
-    excess = gain - _quiet(gain)
-    outer = excess[:, -max(int(OUTER_PART * n_rings), 1) :]
+    return gain, least
+
+
+def _over_outer_rings(gain):
+    """Return gains of rings about those of the outer ones, group by group."""
+    outer = gain[:, -max(int(OUTER_PART * gain.shape[1]), 1) :]
     level = [np.median(one[np.isfinite(one)]) if np.isfinite(one).any() else 0.0 for one in outer]
-    return excess - np.array(level)[:, None], least
+    return gain - np.array(level)[:, None]
 
 
 def _quiet(gain):

@@ -14,13 +14,13 @@ from typing import NamedTuple
 import numpy as np
 
 from detectorist.algorithms import dq
+from detectorist.algorithms.ramps.hit_rests import usable_differences
+from detectorist.algorithms.ramps.light_around import BESIDE, light_around
 
 #: A difference deviates from another beyond so many sigma.
 DEVIATES_SIGMA = 5.0
 #: A particle changes so many differences at most: the two that a group belongs to.
 MOST_DIFFERENCES = 2
-#: Pixels around that tell the light: in a square of so many on either side, and so many of them at least.
-AROUND_PIX, LEAST_AROUND = 2, 4
 #: The four neighbours of hits of so many sigma are flagged as well, as the jump step does by default.
 REACH_SIGMA = (10.0, 1000.0)
 
@@ -101,7 +101,7 @@ def _misread(ramp, flags, unusable, gain, read_noise, n_frames) -> _Found | None
     """Return the ramps of which the wrong differences are flagged; None where there are none."""
     jumps = dq.has(np.bitwise_or.reduce(flags, axis=0), dq.JUMP_DET) & ~unusable
     y, x = np.nonzero(jumps)
-    usable, jump = _differences(flags[:, y, x])
+    usable, jump = usable_differences(flags[:, y, x])
     kept = usable & ~jump
     n_kept, order = kept.sum(axis=0), np.arange(len(kept))[:, None]
     span = np.where(kept, order, -1).max(axis=0) - np.where(kept, order, len(kept)).min(axis=0)
@@ -113,7 +113,7 @@ def _misread(ramp, flags, unusable, gain, read_noise, n_frames) -> _Found | None
     sigma = np.sqrt(np.abs(level) / gain[y, x] + read_noise[y, x] ** 2 / n_frames)
     with np.errstate(invalid="ignore"):
         low = np.flatnonzero(mean - level > DEVIATES_SIGMA * sigma * np.sqrt(1 + 1 / n_kept))
-    around = _around(ramp, flags, unusable, y[low], x[low])
+    around = light_around(ramp, flags, unusable, y[low], x[low])
     low = low[np.abs(level[low] - around) < np.abs(mean[low] - around)]
     if not low.size:
         return None
@@ -121,40 +121,41 @@ def _misread(ramp, flags, unusable, gain, read_noise, n_frames) -> _Found | None
     return _Found(y[low], x[low], level[low], sigma[low], hit, usable[:, low])
 
 
-def _differences(flags):
-    """Return which differences of groups (n_groups, n) can be used, and which hold a jump."""
-    lost = dq.has(flags, dq.SATURATED | dq.DO_NOT_USE)
-    return ~lost[1:] & ~lost[:-1], dq.has(flags[1:], dq.JUMP_DET)
-
-
-def _around(ramp, flags, unusable, y, x):
-    """Return the median difference of whole ramps around places; NaN where there are too few."""
-    reach = np.arange(-AROUND_PIX, AROUND_PIX + 1)
-    dy, dx = (one.ravel()[:, None] for one in np.meshgrid(reach, reach, indexing="ij"))
-    rows, columns = y + dy, x + dx
-    inside = (rows >= 0) & (rows < ramp.shape[1]) & (columns >= 0) & (columns < ramp.shape[2])
-    rows, columns = np.where(inside, rows, y), np.where(inside, columns, x)
-    whole = inside & ~unusable[rows, columns] & ~flags[:, rows, columns].any(axis=0)
-    rates = (ramp[-1, rows, columns] - ramp[0, rows, columns]) / (len(ramp) - 1)
-    ordered = np.sort(np.where(whole, rates, np.nan), axis=0)  # NaN last
-    n = np.isfinite(ordered).sum(axis=0)
-    places, lower, upper = np.arange(y.size), np.maximum(n - 1, 0) // 2, n // 2
-    middle = 0.5 * (ordered[lower, places] + ordered[np.minimum(upper, len(ordered) - 1), places])
-    return np.where(n >= LEAST_AROUND, middle, np.nan)
-
-
 def _write(flags, ramp, found):
     """Set and clear jumps of the ramps that were found, and of their neighbours, in flags (n_groups, ny, nx)."""
-    jump, ny, nx = np.uint8(dq.JUMP_DET), *flags.shape[1:]
+    jump = np.uint8(dq.JUMP_DET)
     size = np.diff(ramp[:, found.y, found.x].astype(np.float32), axis=0) - found.level
     reaches = found.hit & (size > REACH_SIGMA[0] * found.sigma) & (size < REACH_SIGMA[1] * found.sigma)
     for group, (hit, usable, reach) in enumerate(zip(found.hit, found.usable, reaches, strict=True), start=1):
         plane = flags[group]
-        for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-            y, x = found.y[reach] + dy, found.x[reach] + dx
-            inside = (y >= 0) & (y < ny) & (x >= 0) & (x < nx)
-            y, x = y[inside], x[inside]
-            good = ~dq.has(plane[y, x], dq.SATURATED | dq.DO_NOT_USE)
-            plane[y[good], x[good]] |= jump
+        released = usable & ~hit & dq.has(plane[found.y, found.x], jump)
+        _flag_beside(plane, found.y[reach], found.x[reach])
+        _release_beside(plane, ramp[group - 1 : group + 1], found, released)
         own = plane[found.y, found.x]
         plane[found.y, found.x] = np.where(usable, np.where(hit, own | jump, own & ~jump), own)
+
+
+def _flag_beside(plane, y, x):
+    """Flag the neighbours of hits in a group."""
+    y, x = _neighbours(plane.shape, y, x)[:2]
+    good = ~dq.has(plane[y, x], dq.SATURATED | dq.DO_NOT_USE)
+    plane[y[good], x[good]] |= np.uint8(dq.JUMP_DET)
+
+
+def _release_beside(plane, groups, found, released):
+    """Clear jumps of neighbours that have no more light in a group than the ramp whose jump has made them.
+
+    They would lose all their differences: those of the hit and the one that is right.
+    """
+    y, x, of = _neighbours(plane.shape, found.y[released], found.x[released])
+    limit = DEVIATES_SIGMA * np.sqrt(2) * found.sigma[released][of]
+    alike = np.abs(groups[1][y, x] - groups[0][y, x] - found.level[released][of]) < limit
+    plane[y[alike], x[alike]] &= ~np.uint8(dq.JUMP_DET)
+
+
+def _neighbours(shape, y, x):
+    """Return rows and columns of the four neighbours of places, and the number of the place each belongs to."""
+    dy, dx = np.array(BESIDE).T[:, :, None]
+    rows, columns, of = (one.ravel() for one in np.broadcast_arrays(y + dy, x + dx, np.arange(y.size)))
+    inside = (rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1])
+    return rows[inside], columns[inside], of[inside]

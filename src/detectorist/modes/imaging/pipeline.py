@@ -24,12 +24,12 @@ from detectorist.algorithms.ramps.group_noise import (
     raise_read_noise,
 )
 from detectorist.algorithms.ramps.reference_rates import lift, sky_step
-from detectorist.algorithms.ramps.split_hits import mend_split_hits
 from detectorist.errors import InputError, TooFewPixels
 from detectorist.fits_files import read_keywords
 from detectorist.libraries.detector1 import Detector1Pipeline
 from detectorist.modes.imaging import saturated
 from detectorist.modes.imaging.group_flicker import group_noise_of, with_noise_of_whole_ramps
+from detectorist.modes.imaging.hits import mend_jumps
 from detectorist.product_names import stem_of
 from detectorist.reduction import products
 from detectorist.reduction.base import DetectoristPipeline, off_by_default
@@ -65,12 +65,13 @@ _KINDS = {4: RampModel, 3: CubeModel, 2: ImageModel}
 class ImagingJumpStep(EngineJumpStep):
     """Detect jumps with all noise of groups counted, then flag large events with the pipeline's `snowballs` step.
 
-    Hits that fell into an averaged group are flagged where the search has flagged what they left untouched.
+    Hits that fell into an averaged group are flagged where the search has flagged what they left untouched, and where
+    it has missed a part of them.
     """
 
     spec = """
         count_group_noise = boolean(default=True) # 1/f noise between groups counts beside the read noise
-        mend_split_hits = boolean(default=True) # hits within averaged groups are told from what they left untouched
+        mend_split_hits = boolean(default=True) # hits within averaged groups are flagged in both differences they raise
     """
 
     def process(self, step_input: Any) -> Any:
@@ -94,18 +95,6 @@ def _noting(searched: list[JumpData], describe: Any, *args: Any) -> JumpData:
     """Return what `describe` makes of its arguments, added to a list as well."""
     searched.append(describe(*args))
     return searched[-1]
-
-
-def mend_jumps(ramp: RampModel, gain: np.ndarray, read_noise: np.ndarray) -> dict[str, int]:
-    """Mend the flags of hits that fell into averaged groups, in place; return how many ramps that were, if any."""
-    n_frames = ramp.meta.exposure.nframes or 1
-    if n_frames == 1:
-        return {}
-    unusable = dq.has(np.asarray(ramp.pixeldq), dq.REFERENCE_PIXEL | dq.DO_NOT_USE)
-    mended = mend_split_hits(ramp.data, ramp.groupdq, unusable, gain, read_noise, n_frames=n_frames)
-    if mended.number:
-        ramp.groupdq = mended.groupdq
-    return {"split_hits": mended.number} if mended.number else {}
 
 
 def flicker_of_groups(ramp: RampModel) -> dict[str, float]:

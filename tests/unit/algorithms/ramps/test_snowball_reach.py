@@ -100,6 +100,24 @@ def test_the_core_of_such_an_event_is_flagged_in_the_group_that_has_jumps_withou
     assert not jumps[3, (distance() > 13) & (distance() < 25)].any()
 
 
+@pytest.mark.parametrize("shares", [{1: 0.75, 2: 0.25}, {1: 0.2, 2: 0.8}, {1: 1.0}, {2: 1.0}])
+def test_of_three_groups_both_differences_may_have_charge(rng, shares):
+    data, flags = ramps(rng, 3, shares)
+    reach, _ = measure_reach(data, flags, *CENTRE, 20.0)
+    assert_array_equal(np.flatnonzero(reach), list(shares))
+    for group, share in shares.items():
+        assert halo()[np.abs(distance() - reach[group] - 2) < 1].mean() * share < 0.75 * NOISE
+        assert reach[group] <= 64
+
+
+def test_of_three_groups_a_star_is_lost_only_as_far_as_a_halo_reaches(rng):
+    star = 50 + 4000 * (1 + (distance() / 3) ** 2) ** -1.2
+    data, flags = ramps(rng, 3, {2: 0.1}, light=star, end=24.0)
+    reach, _ = measure_reach(data, flags, *CENTRE, 15.0)
+    assert 10 <= reach[1] <= reach[2] <= 28
+    assert not measure_reach(*ramps(rng, 3, {}, light=star), *CENTRE, 15.0)[0].any()
+
+
 def test_a_group_that_no_charge_reached_is_not_given_up(rng):
     data, flags = ramps(rng, 6, {3: 1.0})
     flags[3, distance() < 30] = dq.JUMP_DET

@@ -72,6 +72,21 @@ def test_neighbours_of_split_hits_lose_the_differences_that_are_hit(rng):
     assert_array_equal(found[:, 50, 61], [0, SATURATED, SATURATED, SATURATED])
 
 
+def test_neighbours_keep_the_difference_that_is_right(rng):
+    ramp = sky_ramps(rng, 4)
+    ramp[0, 1, 50, 60] += 400
+    ramp[0, 2:, 50, 60] += 900
+    # Left of it, a hit of its own between the last groups.
+    ramp[0, 3, 50, 59] += 400
+    flags = np.zeros(ramp.shape, np.uint8)
+    for y, x in ((50, 60), (49, 60), (51, 60), (50, 59), (50, 61)):
+        flags[0, 3, y, x] = JUMP_DET
+    found = mended(ramp, flags).groupdq[0]
+    for y, x in ((49, 60), (51, 60), (50, 61)):
+        assert_array_equal(found[:, y, x], [0, JUMP_DET, JUMP_DET, 0])
+    assert_array_equal(found[:, 50, 59], [0, JUMP_DET, JUMP_DET, JUMP_DET])
+
+
 def test_a_frame_may_be_hit_at_its_border(rng):
     ramp = sky_ramps(rng, 4)
     ramp[0, 1, 0, 0], ramp[0, 2:, 0, 0] = ramp[0, 1, 0, 0] + 300, ramp[0, 2:, 0, 0] + 640
