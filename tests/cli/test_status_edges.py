@@ -9,7 +9,7 @@ from detectorist.campaign import lock
 from detectorist.campaign.ledger import Ledger
 from detectorist.cli.app import app
 from detectorist.errors import NoSuchFile
-from detectorist.modes.job import CRASHED, SKIPPED, Job, JobRecord
+from detectorist.modes.job import CRASHED, DONE, SKIPPED, Job, JobRecord
 
 
 @pytest.fixture
@@ -80,3 +80,14 @@ def test_a_folder_that_is_not_there_is_said(command, tmp_path):
     error = CliRunner().invoke(app, [command, str(tmp_path / "typo")]).exception
     assert isinstance(error, NoSuchFile)
     assert "typo: no such folder" in str(error)
+
+
+def test_a_run_that_needs_no_retry_is_said_with_what_is_done(tmp_path):
+    with Ledger(tmp_path) as ledger:
+        ledger.begin_run("detectorist run lrs", {})
+        ledger.enter([Job("a", "lrs", ("a_uncal.fits",), str(tmp_path))])
+        ledger.finish(JobRecord("a", DONE))
+        ledger.end_run()
+    result = CliRunner().invoke(app, ["retry", str(tmp_path)], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert result.output == f"nothing to retry: 1 done; products in {tmp_path}\n"

@@ -12,7 +12,7 @@ import typer
 from detectorist.cli import run as options
 from detectorist.cli.conduct import make_execution, run_plan
 from detectorist.errors import NoSuchFile
-from detectorist.terminal.lines import exposures, first_line, printable
+from detectorist.terminal.lines import exposures, first_line, print_lines, printable
 from detectorist.terminal.options import Quiet
 
 if TYPE_CHECKING:
@@ -57,10 +57,13 @@ def retry(
     """
     from detectorist.campaign.plan import plan_retry
 
-    _ledger(folder).close()
+    with _ledger(folder) as ledger:
+        entries = ledger.entries()
     execution = make_execution(workers, scheduler, memory_limit, timeout)
     plan = plan_retry(folder, memory_bytes=execution.memory_per_job)
-    run_plan(plan, execution, as_json=as_json, quiet=quiet)
+    if plan.jobs:
+        run_plan(plan, execution, as_json=as_json, quiet=quiet)
+    print_lines([f"nothing to retry: {_counted(entries)}; products in {folder}"], quiet=quiet, stderr=as_json)
 
 
 def _ledger(folder: Path) -> Ledger:
@@ -74,12 +77,9 @@ def _ledger(folder: Path) -> Ledger:
 
 def _report(entries: dict[str, Entry], run: dict[str, Any], *, running: bool, every: bool) -> list[str]:
     from detectorist.campaign.memory import format_bytes
-    from detectorist.campaign.run import count_states
-    from detectorist.cli.events_view import counted
     from detectorist.modes import job
 
-    counts = count_states({name: entry.state for name, entry in entries.items()})
-    lines = [_state_of(run, running=running), f"{exposures(len(entries))}: {counted(counts)}"]
+    lines = [_state_of(run, running=running), f"{exposures(len(entries))}: {_counted(entries)}"]
     done = [entry.record for entry in entries.values() if entry.state == job.DONE]
     if done:
         mean = sum(record.seconds for record in done) / len(done)
@@ -89,6 +89,14 @@ def _report(entries: dict[str, Entry], run: dict[str, Any], *, running: bool, ev
     for state in shown:
         lines += [_line(entry) for entry in entries.values() if entry.state == state]
     return lines
+
+
+def _counted(entries: dict[str, Entry]) -> str:
+    """Return "3 done, 1 crashed"."""
+    from detectorist.campaign.run import count_states
+    from detectorist.cli.events_view import counted
+
+    return counted(count_states({name: entry.state for name, entry in entries.items()}))
 
 
 def _state_of(run: dict[str, Any], *, running: bool) -> str:
