@@ -124,7 +124,8 @@ def run_standard(
 
 
 def _recipe(kind: Any, job: Job) -> Recipe:
-    recipe = Recipe(job.mode.rpartition("/")[2]).with_settings(job.settings)
+    stage = job.mode.rpartition("/")[2]
+    recipe = Recipe(stage).with_settings(job.settings, stage=stage)
     recipe.check(kind)
     return recipe
 

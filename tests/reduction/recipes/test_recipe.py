@@ -235,3 +235,30 @@ def test_crds_that_would_end_the_process_while_a_pipeline_is_made_is_an_error(mo
     monkeypatch.setattr(LrsPipeline, "build_config_of_recipe", give_up, raising=False)
     with pytest.raises(ReferenceMissing, match=r"no answer from https://crds\.example\.org"):
         build_pipeline(LrsPipeline, "a_uncal.fits")
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("jump.rejection_threshold=nan", "setting jump.rejection_threshold: rejection_threshold is nan"),
+        ("jmp.rejection_threshold=4", 'setting jmp.rejection_threshold: no step "jmp" (did you mean "jump"?)'),
+        ("jump.rejection_treshold=4", 'setting jump.rejection_treshold: no parameter "rejection_treshold"'),
+        ("extracton=box", 'setting extracton: no parameter "extracton" (did you mean "extraction"?)'),
+        ("jump.output_dir=x", "setting jump.output_dir: output_dir is x"),
+    ],
+)
+def test_a_wrong_setting_is_not_sought_in_the_recipe(setting, words):
+    """A mistake of the recipe is one of the recipe, that of a setting one of the setting."""
+    with pytest.raises(ParameterError) as caught:
+        load_recipe("lrs", None).with_settings([setting]).check(LrsPipeline)
+    assert str(caught.value).startswith(words)
+    assert "recipe" not in str(caught.value)
+    wrong = Recipe("mine", "", {}, {"jmp": {"rejection_threshold": 4}, "jump": {"rejection_threshold": 4}})
+    with pytest.raises(ParameterError, match='recipe "mine", step jmp: no step "jmp"'):
+        wrong.with_settings(["jump.rejection_threshold=5"]).check(LrsPipeline)
+
+
+def test_a_wrong_setting_of_a_later_stage_is_named_with_its_stage():
+    recipe = Recipe("stage3").with_settings(["jump.skip_=true"], stage="stage3")
+    with pytest.raises(ParameterError, match=r"^setting stage3\.jump\.skip_: no parameter"):
+        recipe.check(LrsPipeline)

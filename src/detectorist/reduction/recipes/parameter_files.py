@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,4 +71,4 @@ def known_to(recipe: Recipe, pipeline: type) -> Recipe:
         lost += [f"{step}.{key}" for key in table if key not in known]
     if lost:
         log.warning("%s: unknown parameters ignored: %s", recipe.name, ", ".join(lost))
-    return Recipe(recipe.name, recipe.title, own, {name: table for name, table in steps.items() if table})
+    return replace(recipe, parameters=own, steps={name: table for name, table in steps.items() if table})

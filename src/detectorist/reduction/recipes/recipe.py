@@ -29,22 +29,29 @@ class Recipe:
         Of the pipeline itself.
     steps : dict
         {step: {parameter: value}}.
+    given : dict
+        {"step.parameter" or "parameter": the name to call it by} of what settings gave, for messages: what a user has
+        set is not to be sought in the recipe.
     """
 
     name: str
     title: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    given: dict[str, str] = field(default_factory=dict)
 
-    def with_settings(self, settings: Iterable[str]) -> Recipe:
+    def with_settings(self, settings: Iterable[str], *, stage: str = "") -> Recipe:
         """Return a recipe changed by "step.parameter=value" or "parameter=value" strings.
+
+        stage : str
+            What the names of the settings began with, for messages: "stage3".
 
         Raises
         ------
         ParameterError
             When a setting is not of this form.
         """
-        parameters, steps = copy.deepcopy(self.parameters), copy.deepcopy(self.steps)
+        parameters, steps, given = copy.deepcopy(self.parameters), copy.deepcopy(self.steps), dict(self.given)
         for setting in settings:
             target, equals, text = setting.partition("=")
             names = target.strip().removeprefix("steps.").split(".")
@@ -52,7 +59,8 @@ class Recipe:
                 raise ParameterError(f'setting "{setting}": step.parameter=value or parameter=value is needed')
             table = parameters if len(names) == 1 else steps.setdefault(names[0], {})
             table[names[-1]] = _parse_setting(text)
-        return Recipe(self.name, self.title, parameters, steps)
+            given[".".join(names)] = ".".join([stage, *names] if stage else names)
+        return Recipe(self.name, self.title, parameters, steps, given)
 
     def with_parameters(self, **values: Any) -> Recipe:
         """Return a recipe with parameters of the pipeline itself changed; None leaves one unchanged."""
@@ -69,44 +77,50 @@ class Recipe:
         """
         spec = pipeline.load_spec_file()
         own = [key for key in spec if key != "steps"]
-        require_known(self.parameters, own, f'recipe "{self.name}": no parameter')
-        require_known(self.steps, pipeline.step_defs, f'recipe "{self.name}": no step')
-        for table in (self.parameters, *self.steps.values()):
-            _require_no_place(self.name, table)
+        self._check_table("", self.parameters, own, spec)
         for step, table in self.steps.items():
-            require_known(table, list(spec["steps"][step]), f'recipe "{self.name}", step {step}: no parameter')
-            _require_values(self.name, table, spec["steps"][step])
-        _require_values(self.name, self.parameters, spec)
+            first = self._said(step, next(iter(table), ""))  # whoever names a step names a parameter of it
+            require_known([step], pipeline.step_defs, f"{first}: no step")
+            self._check_table(step, table, list(spec["steps"][step]), spec["steps"][step])
+
+    def _check_table(self, step: str, table: dict[str, Any], known: list[str], spec: Mapping[str, Any]) -> None:
+        for parameter, value in table.items():
+            said = self._said(step, parameter)
+            require_known([parameter], known, f"{said}: no parameter")
+            _require_no_place(said, parameter, value)
+            _require_value(said, parameter, value, str(spec.get(parameter, "")))
+
+    def _said(self, step: str, parameter: str) -> str:
+        """Return where a value comes from: the setting that gave it, or the recipe."""
+        path = f"{step}.{parameter}" if step else parameter
+        if path in self.given:
+            return f"setting {self.given[path]}"
+        return f'recipe "{self.name}", step {step}' if step else f'recipe "{self.name}"'
 
 
-def _require_no_place(name: str, table: dict[str, Any]) -> None:
+def _require_no_place(said: str, parameter: str, value: Any) -> None:
     """Refuse to send products elsewhere: whatever a run writes lies in its output folder."""
-    for parameter in ("output_dir", "output_file"):
-        if table.get(parameter) not in (None, ""):
-            raise ParameterError(
-                f'recipe "{name}": {parameter} is {table[parameter]}; products go to the output folder of the run '
-                "(--output-dir), whatever step makes them",
-                parameter=parameter,
-            )
+    if parameter in ("output_dir", "output_file") and value not in (None, ""):
+        raise ParameterError(
+            f"{said}: {parameter} is {value}; products go to the output folder of the run (--output-dir), "
+            "whatever step makes them",
+            parameter=parameter,
+        )
 
 
-def _require_values(name: str, table: dict[str, Any], spec: Mapping[str, Any]) -> None:
+def _require_value(said: str, parameter: str, value: Any, takes: str) -> None:
     """Refuse what no parameter can be: a table, NaN and infinity, which pass every test of a range; unknown cores.
 
-    spec : mapping
-        {parameter: what stpipe takes}, "float(default=1.0)". A word is a number where one is taken: "Infinity".
+    takes : str
+        What stpipe takes, "float(default=1.0)". A word is a number where one is taken: "Infinity".
     """
-    for parameter, value in table.items():
-        if isinstance(value, dict):
-            raise ParameterError(f'recipe "{name}": {parameter} is a table; a value is needed', parameter=parameter)
-        if parameter == "maximum_cores":
-            require_cores(value)
-        takes_number = str(spec.get(parameter, "")).lstrip().startswith("float")
-        for one in value if isinstance(value, list) else [value]:
-            if _is_endless(one, also_words=takes_number):
-                raise ParameterError(
-                    f'recipe "{name}": {parameter} is {one}; a finite number is needed', parameter=parameter
-                )
+    if isinstance(value, dict):
+        raise ParameterError(f"{said}: {parameter} is a table; a value is needed", parameter=parameter)
+    if parameter == "maximum_cores":
+        require_cores(value)
+    for one in value if isinstance(value, list) else [value]:
+        if _is_endless(one, also_words=takes.lstrip().startswith("float")):
+            raise ParameterError(f"{said}: {parameter} is {one}; a finite number is needed", parameter=parameter)
 
 
 def _is_endless(value: Any, *, also_words: bool) -> bool:
