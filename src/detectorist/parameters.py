@@ -10,9 +10,10 @@ import ast
 import difflib
 from collections import deque
 from collections.abc import Iterable, Iterator, Set, ValuesView
+from pathlib import Path
 from typing import Any
 
-from detectorist.errors import ParameterError
+from detectorist.errors import NoSuchFile, ParameterError
 
 
 def as_list(value: Any) -> Any:
@@ -140,6 +141,12 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """Return " (did you mean ...?)" for the nearest known word, or nothing."""
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f' (did you mean "{matches[0]}"?)' if matches else ""
+
+
+def require_path(value: str | None, *, name: str, is_folder: bool = False) -> None:
+    """Raise NoSuchFile where a parameter names a file (or folder) that is not there; None names none."""
+    if value is not None and not (Path(value).is_dir() if is_folder else Path(value).is_file()):
+        raise NoSuchFile(f"{name} is {value}: no such {'folder' if is_folder else 'file'}")
 
 
 def _is_int(value: Any) -> bool:

@@ -92,6 +92,16 @@ class DetectoristStep(Step):
         """Name saved results after the alias: `<input>_drop_groups.fits`."""
         return self.class_alias
 
+    def require_possible(self) -> None:
+        """Refuse values that no data could make right; a pipeline asks before any exposure is read.
+
+        Raises
+        ------
+        ParameterError
+        NoSuchFile
+            When a parameter names a file or folder that is not there.
+        """
+
     def open_input(self, input_data: Any, kind: type[JwstDataModel]) -> JwstDataModel:
         """Return the input as a model of class `kind` that may be changed.
 

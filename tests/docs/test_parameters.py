@@ -45,6 +45,18 @@ def test_parameters_that_pages_name_exist():
         assert parameter in known[step].load_spec_file().scalars, f"{step}.{parameter}"
 
 
+@pytest.mark.parametrize("mode", sorted(PIPELINES))
+def test_parameters_that_notes_of_the_report_name_do_what_they_say(mode):
+    """What a figure's note says to change is there, in the recipe's words; a threshold of medians masks nothing."""
+    known = {name: step for kind in PIPELINES.values() for name, step in kind.step_defs.items()}
+    notes = load_mode(mode).section().notes()
+    advice = " ".join(note["then"] for note in notes.values())
+    for step, parameter in re.findall(r"(?<!stage\d\.)\b([a-z_\d]+)\.([a-z_]+)\b(?!\*)", advice):
+        if step in known:
+            assert parameter in known[step].load_spec_file().scalars, f"{step}.{parameter}"
+    assert "stripes.thresh" not in advice
+
+
 def test_a_wrong_setting_is_found():
     with pytest.raises(Exception, match="parameter"):
         load_recipe("lrs", None).with_settings(["jump.no_such=1"]).check(LrsPipeline)

@@ -88,20 +88,31 @@ def build_pipeline(kind: type[Step], dataset: str | None, **parameters: Any) -> 
     Raises
     ------
     ParameterError
-        When stpipe refuses a value; its message names the parameter.
+        When stpipe or a step refuses a value; its message names the parameter.
+    NoSuchFile
+        When a parameter names a file or folder that is not there.
     ReferenceMissing
         When CRDS is asked for parameters, and there is neither a server nor a cache.
     """
     try:
         build = getattr(kind, "build_config_of_recipe", kind.build_config)
         config, config_file = build(dataset, **parameters)
-        return kind.from_config_section(config, config_file=config_file)
+        pipeline = kind.from_config_section(config, config_file=config_file)
     except DetectoristError:
         raise
     except (SystemExit, CrdsError) as error:
         raise without_crds(error) from error
     except (ValidationError, ValueError, TypeError) as error:
         raise ParameterError(_refusal_in_words(kind, error)) from error
+    _require_possible(pipeline)
+    return pipeline
+
+
+def _require_possible(pipeline: Any) -> None:
+    """Let the pipeline and those of its steps that will run refuse values that no data could make right."""
+    for step in (pipeline, *(getattr(pipeline, name) for name in pipeline.step_defs)):
+        if not step.skip and hasattr(step, "require_possible"):
+            step.require_possible()
 
 
 def _refusal_in_words(kind: type[Step], error: Exception) -> str:

@@ -23,14 +23,18 @@ class SetCustomGain(ReferenceStep):
         gain_value = float(default=3.1)  # electrons per DN
     """
 
-    def process(self, input_data):
-        """Return a `GainModel`."""
+    def require_possible(self) -> None:
+        """Refuse a gain that is not positive."""
         if not np.isfinite(self.gain_value) or self.gain_value <= 0:
             raise ParameterError(
                 f"gain_value is {self.gain_value}: a positive number of electrons per DN is needed",
                 parameter="gain_value",
                 value=float(self.gain_value),
             )
+
+    def process(self, input_data):
+        """Return a `GainModel`."""
+        self.require_possible()
         model = self.read_input(input_data, RampModel)
         gain = GainModel(data=np.full(MIRI_FRAME, self.gain_value, np.float32))
         gain.meta.bunit_data = "electron/DN"

@@ -16,6 +16,7 @@ from detectorist.algorithms.flicker.readout import Readout
 from detectorist.algorithms.flicker.spectrum import FlickerNoise, scale_noise
 from detectorist.algorithms.images.large_events import levels_of_events
 from detectorist.algorithms.images.residuals import measure_row_noise
+from detectorist.parameters import require_path
 from detectorist.stage_1.nircam_readout import readout_of, times_of_groups
 from detectorist.stage_1.rate_images import (
     flat_under,
@@ -67,6 +68,10 @@ class StripesStep(DetectoristStep):
         save_patterns = boolean(default=False)  # write <input>_horiz.fits and <input>_vert.fits
         draw_stripes = boolean(default=False)  # draw the image before and after, and the source mask
     """
+
+    def require_possible(self) -> None:
+        """Refuse a mask that is not there."""
+        require_path(self.mask_file, name="stripes.mask_file")
 
     def process(self, input_data):
         """Return the rate, the rates of all integrations or the ramps without stripes."""

@@ -16,6 +16,7 @@ from detectorist.algorithms.wisps.wisp_fit import WispFit, prepare_templates
 from detectorist.algorithms.wisps.wisp_place import find_wisp_place
 from detectorist.algorithms.wisps.wisps import WispModel, find_wisps
 from detectorist.errors import ParameterError
+from detectorist.parameters import require_path
 from detectorist.stage_1.nircam_readout import readout_of
 from detectorist.stage_1.rate_images import (
     flat_under,
@@ -73,6 +74,11 @@ class WispsStep(DetectoristStep):
         save_mask = boolean(default=False)  # write <input>_segm_cold.fits
         draw_wisps = boolean(default=False)  # write <input>_wisp.pdf
     """
+
+    def require_possible(self) -> None:
+        """Refuse a folder of templates or a mask that is not there."""
+        require_path(self.template_dir, name="wisps.template_dir", is_folder=True)
+        require_path(self.mask_file, name="wisps.mask_file")
 
     def process(self, input_data):
         """Return the rate without wisps."""

@@ -58,6 +58,10 @@ class CleanOutliersStep(DetectoristStep):
             array[where] = values
         self._replaced = []
 
+    def require_possible(self) -> None:
+        """Refuse a threshold or an order that no window could have."""
+        profile.require_possible(self.outlier_threshold, self.poly_order)
+
     def process(self, input_data: Any) -> tuple[CubeModel, np.ndarray, np.ndarray]:
         """Return the cleaned model, the profiles P and the counts O."""
         heights = self._heights()

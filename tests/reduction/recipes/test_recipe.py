@@ -4,7 +4,7 @@ from importlib import import_module
 
 import pytest
 
-from detectorist.errors import ParameterError, ReferenceMissing
+from detectorist.errors import DetectoristError, ParameterError, ReferenceMissing
 from detectorist.modes import PIPELINES, load_mode, mode_names
 from detectorist.modes.lrs.pipeline import LrsPipeline
 from detectorist.reduction.recipes.recipe import Recipe
@@ -262,3 +262,25 @@ def test_a_wrong_setting_of_a_later_stage_is_named_with_its_stage():
     recipe = Recipe("stage3").with_settings(["jump.skip_=true"], stage="stage3")
     with pytest.raises(ParameterError, match=r"^setting stage3\.jump\.skip_: no parameter"):
         recipe.check(LrsPipeline)
+
+
+@pytest.mark.parametrize(
+    ("mode", "settings", "words"),
+    [
+        ("lrs", ["clean_outliers.outlier_threshold=-1"], "outlier_threshold is -1"),
+        ("lrs", ["clean_outliers.poly_order=-1"], "poly_order is -1: 0 or more"),
+        ("lrs", ["set_custom_gain.skip=false", "set_custom_gain.gain_value=0"], "gain_value is 0"),
+        ("coron", ["saturation.n_pix_grow_sat=-3"], "saturation.n_pix_grow_sat is -3: 0 or more"),
+        ("imaging", ["wisps.template_dir=/nowhere"], "wisps.template_dir is /nowhere: no such folder"),
+        ("imaging", ["wisps.mask_file=none.fits"], "wisps.mask_file is none.fits: no such file"),
+        ("imaging", ["stripes.mask_file=none.fits"], "stripes.mask_file is none.fits: no such file"),
+    ],
+)
+def test_what_no_data_could_make_right_is_refused_before_any_are_read(mode, settings, words):
+    """Not after a stage that takes most of the time, and not once for every exposure."""
+    recipe, kind = load_recipe(mode, None).with_settings(settings), pipeline_of(mode)
+    with pytest.raises(DetectoristError, match=words):
+        build_pipeline(kind, None, steps=recipe.steps, **recipe.parameters)
+    step = settings[-1].partition(".")[0]
+    skipped = recipe.with_settings([f"{step}.skip=true"])
+    build_pipeline(kind, None, steps=skipped.steps, **skipped.parameters)

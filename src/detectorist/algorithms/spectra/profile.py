@@ -124,8 +124,7 @@ def clean_outliers(
     pixel; memory for one frame beside the results.
     """
     _check_columns(spatial_profile_left_idx, spatial_profile_right_idx, data.shape[-1])
-    if not outlier_threshold > 0:
-        raise ParameterError(f"outlier_threshold is {outlier_threshold}: more than 0 sigma is needed")
+    require_possible(outlier_threshold, poly_order)
     edges = window_edges(data.shape[1], window_heights, poly_order=poly_order)
     asked = _flags_asked_for(dq_bits_to_mask)
     from detectorist.algorithms.spectra._profile_frame import clean_frame
@@ -181,6 +180,14 @@ def _count_near(replaced: np.ndarray, trace_column: int) -> np.ndarray:
     return np.cumsum(by_distance, axis=0).transpose(1, 2, 0).astype(np.int16)
 
 
+def require_possible(outlier_threshold: float, poly_order: int) -> None:
+    """Raise ParameterError for a threshold (sigma) or an order of polynomials that nothing can be cleaned with."""
+    if not outlier_threshold > 0:
+        raise ParameterError(f"outlier_threshold is {outlier_threshold}: more than 0 sigma is needed")
+    if poly_order < 0:
+        raise ParameterError(f"poly_order is {poly_order}: 0 or more is needed")
+
+
 def window_edges(n_rows: int, window_heights: Sequence[int] | None = None, *, poly_order: int) -> np.ndarray:
     """Return the first row of every window, and `n_rows`: heights cycled, the last window cut where the rows end.
 
@@ -192,8 +199,7 @@ def window_edges(n_rows: int, window_heights: Sequence[int] | None = None, *, po
         When the order is negative, or a window has fewer than order + 2 rows.
     """
     heights = list(WINDOW_HEIGHTS if window_heights is None else window_heights)
-    if poly_order < 0:
-        raise ParameterError(f"poly_order is {poly_order}: 0 or more is needed")
+    require_possible(1.0, poly_order)
     needed = poly_order + 2
     if not heights or min(*heights, n_rows) < needed:
         raise ParameterError(

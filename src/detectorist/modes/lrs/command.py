@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from detectorist.modes.job import Wanted
+from detectorist.parameters import require_path
 
 
 def options(
@@ -25,4 +26,6 @@ def options(
 
     Example: detectorist run lrs sim/*_uncal.fits -o out --references sim/crds
     """
+    if wavelength_map:
+        require_path(str(wavelength_map), name="--wavelength-map")
     return Wanted(overrides=[f"wavelength_map={wavelength_map.resolve()}"] if wavelength_map else [])

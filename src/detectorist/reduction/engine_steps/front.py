@@ -19,6 +19,7 @@ from jwst.saturation.saturation_step import SaturationStep
 from detectorist.engine import NotCovered
 from detectorist.engine.correct import convolve, linearize
 from detectorist.engine.saturation import flag_saturation
+from detectorist.errors import ParameterError
 from detectorist.reduction.engine_steps.base import EngineStep, float32, in_place, native
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,11 @@ class EngineSaturationStep(EngineStep, SaturationStep):
 
     stock: ClassVar = SaturationStep
     place: ClassVar = (saturation, "flag_saturated_pixels")
+
+    def require_possible(self) -> None:
+        """Refuse a negative number of pixels."""
+        if self.n_pix_grow_sat < 0:
+            raise ParameterError(f"saturation.n_pix_grow_sat is {self.n_pix_grow_sat}: 0 or more is needed")
 
     @staticmethod
     def covered(
