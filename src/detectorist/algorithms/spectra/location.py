@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from detectorist.algorithms.spectra.trace import fit_trace
+from detectorist.algorithms.spectra.trace import FIT_HALF_WIDTH_PIX, fit_trace
 from detectorist.errors import TooFewPixels
 
 #: Columns 0-3 are reference pixels.
@@ -31,6 +31,8 @@ CERTAIN_SIGMA = 50.0
 #: What the brightest column of noise stands out by, and how far from the trace a column is another one.
 OTHER_SIGMA = 3.0
 APART_PIX = 8
+#: Columns that tell a bend of the background from the foot of a trace.
+BENT_COLUMNS = 30
 #: Rounds of fit and rejection.
 MAX_ROUNDS = 8
 
@@ -85,9 +87,8 @@ def locate_trace(data: np.ndarray, mask: np.ndarray | None = None) -> Location:
     smooth = np.convolve(np.nan_to_num(left), np.full(3, 1 / 3), mode="same")
     brightest = int(np.argmax(smooth))
     significance = _significance(left / scatter, brightest)
-    center, row, tilt, sigma = _fit_line(image, brightest)
-    location = Location(center, row, tilt, sigma, significance, ())
-    return Location(center, row, tilt, sigma, significance, tuple(int(c) for c in _free_columns(image, location)))
+    location = Location(*_fit_line(_without_background(image, brightest), brightest), significance, ())
+    return replace(location, background_columns=tuple(int(c) for c in _free_columns(image, location)))
 
 
 def _significance(sigmas: np.ndarray, brightest: int) -> float:
@@ -132,17 +133,17 @@ def _nanmedian(values: np.ndarray) -> np.ndarray:
 def _above_background(profile: np.ndarray) -> tuple[np.ndarray, float]:
     """Return a profile across the columns less its background, and the scatter of the fainter columns about that.
 
-    The background is a straight line and a level of every output: without a reference-pixel correction the columns of
-    each output of the detector lie higher or lower than the others, which must not count as scatter.
+    The background is a smooth course across the columns and a level of every output: without a reference-pixel
+    correction the columns of each output of the detector lie higher or lower than the others, which must not count as
+    scatter.
     """
     columns = np.flatnonzero(np.isfinite(profile))
     faint, level = columns, np.zeros(profile.size)
     for _ in range(MAX_ROUNDS):
         rest = (profile - level)[faint]
-        line = np.polyfit(faint, rest, 1) if faint.size > 2 else np.array([0.0, np.median(profile[columns])])
-        above_line = profile - np.polyval(line, np.arange(profile.size))
-        level = _levels_of_outputs(above_line, faint)
-        left = above_line - level
+        above_course = profile - _smooth_course(faint, rest, profile.size)
+        level = _levels_of_outputs(above_course, faint)
+        left = above_course - level
         scatter = 1.4826 * np.median(np.abs(left[faint] - np.median(left[faint])))
         new = columns[np.abs(left[columns] - np.median(left[faint])) <= max(4 * scatter, 1e-12)]
         if np.array_equal(new, faint) or new.size < columns.size // 3:
@@ -150,6 +151,17 @@ def _above_background(profile: np.ndarray) -> tuple[np.ndarray, float]:
         faint = new
     floor = 1e-9 * max(float(np.nanmax(np.abs(profile))), 1e-30)
     return left, max(float(scatter), floor)
+
+
+def _smooth_course(columns: np.ndarray, values: np.ndarray, n_columns: int) -> np.ndarray:
+    """Return a cubic through some columns, at every column; of fewer columns than BENT_COLUMNS, a straight line.
+
+    A bright and curved background about a straight line scatters by more than the trace of a faint star stands out.
+    """
+    if columns.size <= 2:
+        return np.full(n_columns, np.median(values))
+    x = (np.arange(n_columns) - 0.5 * n_columns) / n_columns
+    return np.polyval(np.polyfit(x[columns], values, 3 if columns.size >= BENT_COLUMNS else 1), x)
 
 
 def _levels_of_outputs(profile: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -161,6 +173,34 @@ def _levels_of_outputs(profile: np.ndarray, columns: np.ndarray) -> np.ndarray:
         if own.size >= MIN_COLUMNS_OF_OUTPUT:
             level[output == one] = np.median(profile[own])
     return level
+
+
+def _without_background(image: np.ndarray, brightest: int) -> np.ndarray:
+    """Return an image less a smooth course across the columns, piece by piece of the rows.
+
+    A Gaussian and a constant on a background that rises would be drawn to its brighter side.
+    """
+    n_pieces = max(1, image.shape[0] // ROWS_PER_PIECE)
+    columns = np.arange(image.shape[1])
+    beside = (columns >= N_REFERENCE) & (np.abs(columns - brightest) > FIT_HALF_WIDTH_PIX)
+    pieces = []
+    for piece in np.array_split(image, n_pieces):
+        profile = _nanmedian(piece)
+        known = np.flatnonzero(beside & np.isfinite(profile))
+        pieces.append(piece - _robust_course(known, profile) if known.size else piece)
+    return np.concatenate(pieces)
+
+
+def _robust_course(columns: np.ndarray, profile: np.ndarray) -> np.ndarray:
+    """Return the smooth course of a profile through some columns, neighbouring stars left out."""
+    for _ in range(MAX_ROUNDS):
+        course = _smooth_course(columns, profile[columns], profile.size)
+        left = np.abs((profile - course)[columns])
+        kept = columns[left <= max(5 * np.median(left), 1e-12)]
+        if kept.size in (columns.size, 0):
+            break
+        columns = kept
+    return course
 
 
 def _fit_line(image: np.ndarray, brightest: int) -> tuple[float, float, float, float]:

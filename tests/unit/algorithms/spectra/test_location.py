@@ -43,6 +43,20 @@ def test_noise_and_gradients_are_no_trace(rng, gradient):
     assert locate_trace(data).significance < 5
 
 
+@pytest.mark.parametrize("bend", [1e-4, -3e-4])
+def test_a_bright_and_bent_background_hides_no_faint_star(rng, bend):
+    """A background that rises from one side to the other and bends: a straight line leaves a third of the star."""
+
+    def on_the_background(peak):
+        data, sky = make(rng, peak=peak, gradient=0.012)
+        return (data + sky * (1 + bend * (COLUMNS - 36.0) ** 2)).astype(np.float32)
+
+    found = locate_trace(on_the_background(40.0))
+    assert found.significance > 8
+    assert abs(found.center_at(250) - 37.4) < 1
+    assert locate_trace(on_the_background(0.0)).significance < 6
+
+
 @pytest.mark.parametrize("column", [35.1, 37.4, 38.0, 39.2])
 def test_outputs_of_different_levels_do_not_hide_a_star(rng, column):
     """As without a reference-pixel correction: columns of four outputs in turn, up to 60 DN/s apart.
