@@ -10,7 +10,7 @@ from stdatamodels.jwst.datamodels import CubeModel
 from detectorist import models
 from detectorist.algorithms import dq
 from detectorist.algorithms.spectra.background import Background, measure_background
-from detectorist.algorithms.spectra.background_shape import fit_shape, measure_levels
+from detectorist.algorithms.spectra.background_shape import Shape, fit_shape, measure_levels
 from detectorist.algorithms.spectra.location import MIN_BACKGROUND_COLUMNS, Location, locate_trace, mean_image
 from detectorist.errors import TooFewPixels
 from detectorist.step import LRS_SLITLESS, DetectoristStep
@@ -24,10 +24,10 @@ class Subtracted(NamedTuple):
 
 
 class BackgroundPlan(NamedTuple):
-    """The choice of "auto": the columns and, for "col_wise", the background's shape across them (n_rows, n_cols)."""
+    """The choice of "auto": the columns and, for "col_wise", the background's shape across them."""
 
     columns: np.ndarray
-    shape: np.ndarray | None
+    shape: Shape | None
 
 
 class BackgroundSubtractStep(DetectoristStep):
@@ -42,7 +42,8 @@ class BackgroundSubtractStep(DetectoristStep):
 
     With `columns` "auto" the regions are those without light of the trace or of a neighbour, and "col_wise" measures
     gradient and curvature as smooth functions of the row on the mean image and assumes them to be the same in all
-    integrations: only a level is measured for each row and integration.
+    integrations, but for a factor that the background as a whole brightens by: only a level is measured for each row and
+    integration.
 
     Two values are returned, the model and the background. A script that subtracts the background by hand
     (`proc.data -= background`) gives the extraction the columns instead, as its `bkg_col_*` parameters.

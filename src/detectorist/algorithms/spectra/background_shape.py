@@ -3,10 +3,12 @@
 The shape of the background hardly changes within an exposure, so gradient and curvature along a row are measured once,
 on the mean image, as smooth functions of the row. For each integration only the level of its rows is measured, the mean
 of all pixels beside the trace: no slope has to be extrapolated to the trace from columns that may all lie on one side
-of it.
+of it. A background that brightens does so everywhere in proportion, its gradient and curvature included.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,9 +31,27 @@ CLIP_SIGMA = 5.0
 ROUNDS = 3
 #: A curvature takes columns on both sides of the trace, this many at least.
 MIN_SIDE = 4
+#: Rows that tell by how much a background is brighter than another, and the errors by which it must be.
+MIN_ROWS, BRIGHTENING_SIGMA = 10, 3.0
 
 
-def fit_shape(image: np.ndarray, columns: np.ndarray, *, center: float) -> np.ndarray:
+@dataclass(frozen=True)
+class Shape:
+    """The background of a mean image.
+
+    Attributes
+    ----------
+    across : ndarray of float, shape (n_rows, n_cols)
+        Background minus its level at the trace, unit of the image.
+    level : ndarray of float, shape (n_rows,)
+        Level at the trace, a polynomial in the row: noise of its own would pass for a change of the background.
+    """
+
+    across: np.ndarray
+    level: np.ndarray
+
+
+def fit_shape(image: np.ndarray, columns: np.ndarray, *, center: float) -> Shape:
     """Fit gradient and curvature of the background along the rows, as polynomials in the row.
 
     image : ndarray of float, shape (n_rows, n_cols)
@@ -41,7 +61,6 @@ def fit_shape(image: np.ndarray, columns: np.ndarray, *, center: float) -> np.nd
     center : float
         Column of the trace, where the shape is 0.
 
-    Returns the shape, (n_rows, n_cols), in the unit of the image: background minus its level at the trace.
     Raises TooFewPixels when no pixel is usable.
     """
     n_rows, n_cols = image.shape
@@ -54,8 +73,9 @@ def fit_shape(image: np.ndarray, columns: np.ndarray, *, center: float) -> np.nd
     along = np.polynomial.legendre.legvander(np.linspace(-1, 1, n_rows), ROW_ORDER)
     terms = [across**power for power in ((1, 2) if both_sides else (1,))]
     design = np.stack([along[:, k, None] * term for term in terms for k in range(ROW_ORDER + 1)], axis=-1)
-    coefficients = _solve(design[:, columns], taken, use)
-    return design @ coefficients
+    across = design @ _solve(design[:, columns], taken, use)
+    level, n = sorted_median(np.where(use, taken - across[:, columns], np.nan))
+    return Shape(across, along @ np.linalg.lstsq(along[n > 0], level[n > 0], rcond=None)[0])
 
 
 def _solve(design: np.ndarray, taken: np.ndarray, use: np.ndarray) -> np.ndarray:
@@ -81,7 +101,7 @@ def measure_levels(
     mask: np.ndarray | None = None,
     *,
     columns: np.ndarray,
-    shape: np.ndarray,
+    shape: Shape,
 ) -> Background:
     """Measure the level of every row on `columns`, for a background of a known shape.
 
@@ -91,7 +111,7 @@ def measure_levels(
         As in `background.measure_background`; data of shape (n_ints, n_rows, n_cols).
     columns : ndarray of int
         Columns of the background.
-    shape : ndarray of float, shape (n_rows, n_cols)
+    shape : Shape
         As `fit_shape` returns it.
 
     Returns
@@ -103,18 +123,57 @@ def measure_levels(
     -----
     The mean of the pixels within 5 robust sigmas of the row's median, pi/2 times better than the median.
     """
+    beside = shape.across[:, columns].astype(data.dtype)
     known = None if err is None else _known(data, err, mask, columns)
     if known is None or not np.isfinite(known).all():
-        known = noise_variance(gather(data, columns, mask) - shape[:, columns].astype(data.dtype), known)
+        known = noise_variance(gather(data, columns, mask) - beside, known)
     level, n = np.empty(data.shape[:2]), np.empty(data.shape[:2], int)
     for few in _few_integrations(data, columns):
-        values = gather(data[few], columns, _part(mask, few)) - shape[:, columns].astype(data.dtype)
+        values = gather(data[few], columns, _part(mask, few)) - beside
         level[few], n[few] = _mean_of_near(values, known[few])
     level, variance = bridge_empty_rows(level, known / np.maximum(n, 1), n)
     image = np.empty(data.shape, data.dtype)
     for k in range(len(data)):  # not at once: a second cube in double precision
-        image[k] = level[k][:, None] + shape
+        brighter = brightening(level[k], shape.level, variance[k])
+        at_trace = level[k] - (brighter - 1) * beside.mean(axis=1)
+        image[k] = at_trace[:, None] + brighter * shape.across
     return Background(image, variance, n)
+
+
+def brightening(level: np.ndarray, mean_level: np.ndarray, variance: np.ndarray) -> float:
+    """Return by which factor the background of an integration is brighter than that of the mean image.
+
+    Parameters
+    ----------
+    level, mean_level : ndarray of float, shape (n_rows,)
+        Levels of the rows of the integration and of the mean image, in the same unit.
+    variance : ndarray of float, shape (n_rows,)
+        Variance of `level`.
+
+    Returns
+    -------
+    float
+        The slope of one level over the other. A constant that all rows share is an offset of the electronics and
+        brightens nothing. A change that is not beyond BRIGHTENING_SIGMA times its error is none, and one beyond is
+        shrunk as James and Stein (1961) do.
+    """
+    use = np.isfinite(level) & np.isfinite(variance) & (variance > 0)
+    for _ in range(ROUNDS):
+        if use.sum() < MIN_ROWS:
+            return 1.0
+        weight = np.where(use, 1 / np.where(use, variance, 1), 0)
+        x, change = (np.where(use, one, 0) for one in (mean_level, level - mean_level))
+        x, change = x - weight @ x / weight.sum(), change - weight @ change / weight.sum()
+        lever = weight @ x**2
+        if not lever > 0:
+            return 1.0
+        excess = weight @ (x * change) / lever
+        left = np.abs(change - excess * x) * np.sqrt(weight)
+        kept = use & (left <= CLIP_SIGMA * SIGMA_PER_MAD * max(float(np.median(left[use])), 1e-12))
+        if (kept == use).all():
+            break
+        use = kept
+    return 1.0 + excess * max(0.0, 1 - BRIGHTENING_SIGMA**2 / max(excess**2 * lever, 1e-30))
 
 
 def _known(data: np.ndarray, err: np.ndarray, mask: np.ndarray | None, columns: np.ndarray) -> np.ndarray:

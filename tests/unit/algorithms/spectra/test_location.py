@@ -107,3 +107,30 @@ def test_bright_columns_of_a_detector_are_no_trace(rng):
     assert locate_trace(data).significance < 5
     star, _ = make(rng, peak=20.0, gradient=0.0)
     assert locate_trace(star).significance > 8
+
+
+@pytest.mark.parametrize("bend", [0.0, 1e-4, -1e-4])
+def test_a_background_that_brightens_takes_its_shape_with_it(rng, bend):
+    """By 2 % from the first to the last integration, on a background that rises by 40 % across the columns."""
+    n_ints = 40
+    brightness = np.linspace(0.99, 1.01, n_ints)[:, None, None]
+    sky = 400 * ((410 - ROWS) / 400)[:, None] ** 3 * (1 + 0.012 * (COLUMNS - 36) + bend * (COLUMNS - 36.0) ** 2)
+    offset = rng.normal(0, 2, (n_ints, 1, 1))  # of the electronics: brightens nothing
+    truth = sky * brightness + offset
+    data = (truth + 4 * rng.normal(size=(n_ints, NY, NX))).astype(np.float32)
+    columns = np.r_[4:19, 60:72]  # unequally far from the trace
+    found = measure_levels(data, columns=columns, shape=fit_shape(mean_image(data), columns, center=37.4))
+    error = (found.image - truth)[:, 50:350, 34:41].mean(axis=(1, 2))
+    noise = np.sqrt(found.variance[:, 50:350].mean() / 300)
+    change = np.polyfit(brightness.ravel() - 1, error, 1)[0] / (noise / np.std(brightness) / np.sqrt(n_ints))
+    assert abs(change) < 3.5
+
+
+def test_a_dark_and_flat_background_keeps_its_shape(rng):
+    """Rows that do not differ tell no brightness; the gradient across the columns stays what it is."""
+    truth = np.broadcast_to(10 + 0.1 * (COLUMNS - 36), (6, NY, NX))
+    data = (truth + rng.normal(size=truth.shape)).astype(np.float32)
+    columns = np.r_[4:19, 60:72]
+    found = measure_levels(data, columns=columns, shape=fit_shape(mean_image(data), columns, center=37.4))
+    error = (found.image - truth)[:, :, 37].mean(axis=1)
+    assert np.abs(error).max() < 5 * np.sqrt(found.variance.mean() / NY)
