@@ -37,8 +37,8 @@ MOST_GROUPS = 0.3
 #: Differences over which the median is taken that bends are told by.
 MEDIAN_GROUPS = 11
 #: Blocks with more than this share of the light of the brightest one tell how a ramp bends, if there are as many, each
-#: compared with those at this distance beside it; a bend counts beyond so many sigmas of those of all differences.
-BRIGHT, LEAST_BRIGHT, BESIDE, BEND_SIGMA = 0.1, 5, 2, 3.0
+#: compared with those at this distance beside it; a bend counts beyond so many sigmas of what blocks scatter by.
+BRIGHT, LEAST_BRIGHT, BESIDE, BEND_SIGMA, BEND_ROUNDS = 0.1, 5, 2, 3.0, 4
 #: e-/DN, for the noise by which pixels are weighed; the threshold is in units of the scatter found.
 GAIN = 4.0
 
@@ -114,8 +114,8 @@ def _bend_of_light(offset: np.ndarray, usual: np.ndarray) -> np.ndarray:
     """Return the part of every map that goes with the light: the share by which bright blocks differ, times theirs.
 
     A ramp that bends, by a decay after the reset or a wrong linearity, is brighter along all of the trace in its first
-    difference, and not beside it; a shower lights the blocks beside the trace as well. What is no more than other maps
-    have by chance is left in.
+    difference, and not beside it; a shower lights the blocks beside the trace as well. The share may itself grow with
+    the light, as it does where a ramp is not linear. What is no more than blocks have by chance is left in.
 
     offset : (n_maps, n_blocks_y, n_blocks_x) DN. usual : (n_blocks_y, n_blocks_x) DN in a difference.
     """
@@ -126,10 +126,31 @@ def _bend_of_light(offset: np.ndarray, usual: np.ndarray) -> np.ndarray:
         return np.zeros(offset.shape)
     y, x = np.nonzero(bright)
     beside = 0.5 * (offset[:, y, x - BESIDE] + offset[:, y, x + BESIDE])
-    share = np.nan_to_num(nanmedian((offset[:, y, x] - beside) / light[y, x], axis=1))
-    spread = SIGMA_PER_MAD * np.median(np.abs(share - np.median(share)))
-    share[np.abs(share) <= BEND_SIGMA * spread] = 0.0
-    return share[:, None, None] * light
+    relative = light / light.max()
+    terms = np.stack([relative, relative**2])
+    shares = [_significant_fit(terms[:, y, x], values) for values in offset[:, y, x] - beside]
+    return np.tensordot(np.array(shares), terms, axes=1)
+
+
+def _significant_fit(terms: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the coefficients of a robust fit, 0 where it explains no more than chance does.
+
+    terms : (n_terms, n). values : (n,), NaN where unknown.
+    """
+    use = np.isfinite(values)
+    coefficients = np.zeros(len(terms))
+    for _ in range(BEND_ROUNDS):
+        if use.sum() < max(LEAST_BRIGHT, 2 * len(terms)):
+            return np.zeros(len(terms))
+        coefficients = np.linalg.lstsq(terms[:, use].T, values[use], rcond=None)[0]
+        left = values - coefficients @ terms
+        spread = SIGMA_PER_MAD * np.median(np.abs(left[use]))
+        kept = np.isfinite(values) & (np.abs(left) <= BEND_SIGMA * spread)
+        if (kept == use).all():
+            break
+        use = kept
+    explained = np.sum((coefficients @ terms[:, use]) ** 2)
+    return coefficients if explained > len(terms) * BEND_SIGMA**2 * spread**2 else np.zeros(len(terms))
 
 
 def _read_variance(ramp: np.ndarray, flags: np.ndarray, usable: np.ndarray, bad: np.uint8) -> float:

@@ -133,3 +133,12 @@ def test_integrations_are_judged_one_by_one(rng):
     together = find_showers(ramps, flags, usable)
     alone = [find_showers(ramps[k : k + 1], flags[k : k + 1], usable).sigma[0] for k in range(3)]
     np.testing.assert_array_equal(together.sigma, alone)
+
+
+@pytest.mark.parametrize(("n_groups", "bend"), [(7, 0.3), (8, 0.25), (9, 0.2)])
+def test_short_ramps_that_nothing_makes_linear_have_no_shower(rng, n_groups, bend):
+    """The share of the light by which a difference departs grows with the light, and few groups show it."""
+    ramps, flags, usable = make_ramps(rng, n_ints=8, n_groups=n_groups, bend=bend)
+    flags[:, [0, -1]] = dq.DO_NOT_USE
+    found = find_showers(ramps, flags, usable)
+    assert found.sigma.max() < 7
