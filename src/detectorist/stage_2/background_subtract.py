@@ -42,7 +42,7 @@ class BackgroundSubtractStep(DetectoristStep):
 
     With `columns` "auto" the regions are those without light of the trace or of a neighbour, and "col_wise" measures
     gradient and curvature as smooth functions of the row on the mean image and assumes them to be the same in all
-    integrations, but for a factor that the background as a whole brightens by: only a level is measured for each row and
+    integrations, but for a factor by which the whole background brightens: only a level is measured for each row and
     integration.
 
     Two values are returned, the model and the background. A script that subtracts the background by hand
