@@ -16,7 +16,6 @@ from detectorist.algorithms import dq
 from detectorist.algorithms.images.patches import (
     SIGMA_PER_MAD,
     common_to_rows,
-    nanmedian,
     running_median,
     significance,
 )
