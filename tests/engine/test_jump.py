@@ -84,11 +84,25 @@ def test_flags_are_those_of_stcal(seed, random_ramps):
     compare(seed, random_ramps)
 
 
-@pytest.mark.parametrize(("n_groups", "size_sigma"), [(13, 6.0), (40, 4.0), (61, 4.2), (61, 0.0), (140, 4.2)])
-def test_calm_ramps_with_hits_about_the_threshold(n_groups, size_sigma, random_ramps):
-    """Most of their pixels are settled without sorting; faint and bright ones, and large pedestals."""
+@pytest.mark.parametrize(
+    ("n_ints", "n_groups", "size_sigma"),
+    [
+        (1, 13, 6.0),
+        (1, 40, 4.0),
+        (1, 61, 4.2),
+        (1, 61, 0.0),
+        (1, 140, 4.2),
+        (20, 9, 4.0),
+        (20, 9, 0.0),
+        (95, 11, 4.2),
+        (99, 12, 4.2),
+        (99, 12, 0.0),
+    ],
+)
+def test_calm_ramps_with_hits_about_the_threshold(n_ints, n_groups, size_sigma, random_ramps):
+    """Most of their pixels are settled without a search; faint and bright ones, large pedestals, and long stacks."""
     rng = np.random.default_rng(n_groups)
-    shape = (1, n_groups, 9, 150)
+    shape = (n_ints, n_groups, 9, 150)
     ramps = random_ramps(rng, shape)
     rate = 10 ** rng.uniform(-1, 3, shape[2:])
     noise = np.nan_to_num(np.abs(ramps.read_noise), posinf=9)

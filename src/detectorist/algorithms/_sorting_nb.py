@@ -39,9 +39,9 @@ def sorting_network(n: int) -> np.ndarray:
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
-def network_or_none(n: int) -> np.ndarray:
-    """Return the network for `n` values, or one without comparators where a selection is quicker."""
-    return sorting_network(n) if n <= LONGEST_NETWORK else np.zeros((0, 2), np.int64)
+def network_or_none(n: int, *, longest: int = LONGEST_NETWORK) -> np.ndarray:
+    """Return the network for `n` values, or one without comparators for more than `longest`, to be searched by pixel."""
+    return sorting_network(n) if n <= longest else np.zeros((0, 2), np.int64)
 
 
 @njit(**OPTIONS)

@@ -41,12 +41,13 @@ def flag_tiles(data, gdq, dropped, n_differences, gain, read_noise, rule, networ
     """Set JUMP (and MARK) in `gdq` for pixels start to stop: iterative or one-pass rule.
 
     dropped : (n_ints, n_groups), groups that no pixel can use; n_differences : those between two other groups, which
-    `network` sorts.
+    `network` sorts if it has comparators.
     """
     n_ints, n_groups, _ = data.shape
     n = n_ints * (n_groups - 1)
     networked = network.shape[0] > 0
-    sizes = np.empty((n_differences if networked else 1, TILE), np.float32)
+    sized = networked or not rule.iterate
+    sizes = np.empty((n_differences if sized else 1, TILE), np.float32)
     moments = np.empty((4, TILE), np.float32)
     unsettled = np.empty(TILE, np.uint8)
     hard = np.empty(TILE, np.uint8)
@@ -56,7 +57,7 @@ def flag_tiles(data, gdq, dropped, n_differences, gain, read_noise, rule, networ
     for p in range(start, stop, TILE):
         width = min(TILE, stop - p)
         _hard_by_flag(gdq, dropped, p, width, hard)
-        if networked:
+        if sized and n_differences > 0:
             _difference_rows(data, dropped, gain, p, width, rule.iterate, sizes, hard)
             n_unsettled = TILE
             if not rule.iterate:
@@ -64,7 +65,7 @@ def flag_tiles(data, gdq, dropped, n_differences, gain, read_noise, rule, networ
                 n_unsettled = _unsettled_by_moments(
                     moments, n_differences, gain, read_noise, p, width, rule, hard, unsettled
                 )
-            if n_unsettled > _FEW_UNSETTLED:
+            if networked and n_unsettled > _FEW_UNSETTLED:
                 sort_tile(sizes, network)
                 _hard_by_excess(sizes, n_differences, gain, read_noise, p, width, rule, hard)
             else:
