@@ -40,7 +40,7 @@ def sorting_network(n: int) -> np.ndarray:
 
 
 def network_or_none(n: int, *, longest: int = LONGEST_NETWORK) -> np.ndarray:
-    """Return the network for `n` values, or one without comparators for more than `longest`, to be searched by pixel."""
+    """Return the network for `n` values, or one without comparators for more than `longest` of them."""
     return sorting_network(n) if n <= longest else np.zeros((0, 2), np.int64)
 
 

@@ -62,7 +62,10 @@ def write_saturation(first, flags, start, stop):
     n_groups = flags.shape[0]
     for y in range(start, stop):
         row = first[y]
-        for g in range(n_groups):
+        earliest = np.uint16(n_groups)
+        for x in range(row.size):
+            earliest = min(earliest, row[x])
+        for g in range(np.int64(earliest), n_groups):
             flag = flags[g, y]
             for x in range(row.size):
                 flag[x] |= np.uint8(SATURATED) if row[x] <= g else np.uint8(0)

@@ -12,6 +12,7 @@ import numpy as np
 
 from detectorist.engine import NotCovered
 from detectorist.engine.flags import SATURATED
+from detectorist.engine.lines import wide
 from detectorist.engine.threads import over_ranges
 
 #: Rows whose coefficients are turned into the machine's byte order together.
@@ -61,9 +62,9 @@ def linearize(
     -----
     Cost: one pass over the ramp for each coefficient, in cache.
     """
-    pixels = np.array(pixeldq, np.uint32) | lin_dq
+    pixels = np.ascontiguousarray(np.array(pixeldq, np.uint32) | lin_dq)
     flags = np.ascontiguousarray(groupdq, np.uint8)
-    zeros = None if zeroframe is None else np.array(zeroframe, np.float32)[:, np.newaxis]
+    zeros = None if zeroframe is None else np.array(zeroframe, np.float32, order="C")[:, np.newaxis]
     ramps = [] if zeros is None else [(zeros, np.where(zeros == 0, np.uint8(SATURATED), np.uint8(0)))]
     if inverse is None:
         ramps.insert(0, (data, flags))
@@ -82,6 +83,8 @@ def _linearize_rows(ramps, coefficients: np.ndarray, lin_dq: np.ndarray, pixels:
     """
     from detectorist.engine import _correct_nb as kernels
 
+    ramps = [(wide(data), wide(flags)) for data, flags in ramps]
+    coefficients, lin_dq, pixels = (wide(np.ascontiguousarray(one)) for one in (coefficients, lin_dq, pixels))
     n_rows = len(pixels) if threads > 1 else _ROWS_TOGETHER
     for first in range(0, len(pixels) if ramps else 0, n_rows):
         rows = slice(first, min(first + n_rows, len(pixels)))

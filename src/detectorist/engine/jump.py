@@ -13,7 +13,7 @@ from detectorist.engine.threads import over_ranges
 #: Stock asks for three usable groups whatever its step parameter `minimum_groups` says.
 _MINIMUM_GROUPS = 3
 
-#: Differences that are sorted for a whole tile of pixels. To look at each pixel of a stack by itself takes twice to five
+#: Differences that are sorted for a whole tile of pixels. To look at each pixel of a stack by itself takes two to five
 #: times as long: its samples lie far apart in memory.
 _MOST_SORTED = 1024
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from detectorist.engine import NotCovered
 from detectorist.engine.flags import NO_SAT_CHECK, SATURATED
+from detectorist.engine.lines import wide
 from detectorist.engine.threads import over_ranges
 
 #: Above what the 16-bit converter can give: a threshold that nothing reaches, in DN.
@@ -88,10 +89,13 @@ def flag_saturation(
     grown = np.empty_like(first)
     saturated = np.zeros(data.shape[2:], bool)
     floor = np.zeros(data.shape[2:], np.uint8)
+    data = np.ascontiguousarray(data)
     for ramp, flag in zip(data, flags, strict=True):
-        over_ranges(kernels.first_saturated_group, rows, ramp, limit, flag, first, floor, threads=threads)
+        lines = [wide(one) for one in (ramp, limit, flag, first, floor, grown)]
+        n_lines = len(lines[1])
+        over_ranges(kernels.first_saturated_group, n_lines, *lines[:-1], threads=threads)
         over_ranges(kernels.box_minimum, rows, first, grow_pix, grown, threads=threads)
-        over_ranges(kernels.write_saturation, rows, grown, flag, threads=threads)
+        over_ranges(kernels.write_saturation, n_lines, lines[-1], lines[2], threads=threads)
         saturated |= grown < data.shape[1]
         if read_pattern is not None:
             _flag_averaged(ramp, limit, unchecked, grown, read_pattern, grow_pix, bias, flag, threads)
