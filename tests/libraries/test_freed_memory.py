@@ -6,14 +6,14 @@ import sys
 
 import pytest
 
-#: Page faults of an array that is made eight times, after the first one.
+#: Page faults of an array of the size of a segment's ramps that is made eight times, after the first one.
 MEASURE = """
 import resource
 import numpy as np
-from detectorist.libraries.freed_memory import LARGEST_KEPT_BYTES, keep_freed_memory
+from detectorist.libraries.freed_memory import keep_freed_memory
 
 def faults():
-    np.ones(LARGEST_KEPT_BYTES // 2, np.uint8)
+    np.ones(300_000_000, np.uint8)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 keep_freed_memory()

@@ -9,10 +9,11 @@ from __future__ import annotations
 import ctypes
 import os
 
-#: Arrays up to this size come from memory that is kept, larger ones from the system.
-LARGEST_KEPT_BYTES = 1 << 26
+#: Arrays up to this size come from memory that is kept, larger ones from the system. The ramps of a segment are among
+#: them: those of the next segment take their place.
+LARGEST_KEPT_BYTES = 1 << 30
 #: Free memory beyond that goes back to the system.
-MOST_KEPT_BYTES = 1 << 28
+MOST_KEPT_BYTES = 1 << 30
 #: Parameters of mallopt (GNU C library, malloc.h), and what a user sets them by.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _SETTINGS = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
