@@ -91,8 +91,11 @@ class _ImageInPieces(fits.ImageHDU):
         return total
 
     def _writedata_internal(self, fileobj: Any) -> int:
+        room = np.empty(PIECE_BYTES // self.data.itemsize, self.data.dtype.newbyteorder(">"))
         for piece in self._pieces():
-            fileobj.writearray(_as_stored(piece))
+            turned = room[: len(piece)]
+            turned[:] = piece
+            fileobj.writearray(turned)
         return self.data.nbytes
 
     def _pieces(self) -> Iterator[np.ndarray]:
