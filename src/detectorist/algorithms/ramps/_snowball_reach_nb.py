@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from detectorist.algorithms._medians_nb import SAMPLE, median_of_row
 from detectorist.algorithms._selection_nb import middle_two
 
 
@@ -55,7 +56,7 @@ def median_step(values):
             if np.isfinite(difference):
                 kept[n] = difference
                 n += 1
-    return _median(kept, n) if n else 0.0
+    return median_of_row(kept[:n], np.empty(n + 1), np.empty(SAMPLE)) if n else 0.0
 
 
 @njit(cache=True, nogil=True)

@@ -123,8 +123,15 @@ def _profile(data, groupdq, y, x, farthest):
 def _over_outer_rings(gain):
     """Return gains of rings about those of the outer ones, group by group."""
     outer = gain[:, -max(int(OUTER_PART * gain.shape[1]), 1) :]
-    level = [np.median(one[np.isfinite(one)]) if np.isfinite(one).any() else 0.0 for one in outer]
-    return gain - np.array(level)[:, None]
+    return gain - _medians(outer)[:, None]
+
+
+def _medians(values):
+    """Return the median of what is finite in every row, 0 where nothing is."""
+    ordered = np.sort(np.where(np.isfinite(values), values, np.nan), axis=1)  # NaN last
+    number, rows = np.isfinite(ordered).sum(axis=1), np.arange(len(ordered))
+    lower, upper = np.maximum(number - 1, 0) // 2, np.minimum(number // 2, ordered.shape[1] - 1)
+    return np.where(number > 0, (ordered[rows, lower] + ordered[rows, upper]) / 2, 0.0)
 
 
 def _quiet(gain):
