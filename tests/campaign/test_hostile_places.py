@@ -247,6 +247,8 @@ def test_a_disk_that_is_full_is_told_once(raw, tmp_path, monkeypatch, quiet):
         (OSError(errno.EDQUOT, "Disk quota exceeded"), True),
         (OSError("204800 requested and 1272 written"), True),
         (OSError("Not enough space on disk: requested 5, available 2. "), True),
+        (OSError("[Errno 27] File too large"), True),  # astropy, of a file that the system says no more of
+        (OSError("[Errno 13] Permission denied"), False),
         (OSError(errno.EACCES, "Permission denied"), False),
         (OSError("requested"), False),
     ],

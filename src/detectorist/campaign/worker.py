@@ -9,8 +9,8 @@ import re
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,9 @@ APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
 REPORT_EVERY_S = 0.2
 #: What the system says when a file finds no room, and what numpy and astropy make of that.
 NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-_NO_ROOM_WORDS = re.compile(r"\d+ requested and \d+ written|Not enough space on disk")
+_NO_ROOM_WORDS = re.compile(
+    r"\d+ requested and \d+ written|Not enough space on disk|\[Errno (" + "|".join(map(str, NO_ROOM)) + r")\]"
+)
 #: Stock steps keep their logs and references per process: one exposure at a time, whoever runs the threads.
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -85,17 +87,24 @@ def _do(job: Job, record: JobRecord, progress: Callable[[float, int, str], None]
     record.inputs = [describe_input(Path(file)) for file in (*job.files, *job.left)]
     mode = load_mode(job.mode)
     _require_sound(job)
-    try:
+    with _room_in(folder):
         outcome = mode.reduce(job, progress)
+        _require_unchanged(record.inputs)
+        record.steps, record.resolved = outcome.steps, outcome.resolved
+        made = [*outcome.products, *write_sidecars(job, outcome)]
+    record.products = [describe_product(folder, path) for path in made]
+    record.state, record.message = (SKIPPED, outcome.skipped) if outcome.skipped else (DONE, "")
+
+
+@contextmanager
+def _room_in(folder: Path) -> Iterator[None]:
+    """Name the file, or the folder, where the disk was full; libraries often do not."""
+    try:
+        yield
     except OSError as error:
         if is_full(error):
             raise OutputError(f"{error.filename or folder}: cannot be written ({error.strerror or error})") from error
         raise
-    _require_unchanged(record.inputs)
-    record.steps, record.resolved = outcome.steps, outcome.resolved
-    made = [*outcome.products, *write_sidecars(job, outcome)]
-    record.products = [describe_product(folder, path) for path in made]
-    record.state, record.message = (SKIPPED, outcome.skipped) if outcome.skipped else (DONE, "")
 
 
 def _require_unchanged(inputs: Sequence[InputFile]) -> None:

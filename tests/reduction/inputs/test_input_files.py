@@ -352,6 +352,18 @@ def test_times_of_another_form(write, table):
         require_sound(path.with_name("odd_uncal.fits"))
 
 
+def test_times_with_a_column_that_lost_its_name(write):
+    path = write()
+    table = fits.BinTableHDU.from_columns([fits.Column("x", "E", array=[1.0]), fits.Column("y", "E", array=[1.0])])
+    table.name = "INT_TIMES"
+    del table.header["TTYPE2"]
+    with fits.open(path) as hdus:
+        kept = fits.HDUList([*(hdu for hdu in hdus if hdu.name != "INT_TIMES"), table])
+        kept.writeto(path.with_name("odd_uncal.fits"))
+    with pytest.raises(InputError, match="INT_TIMES has columns x, "):
+        require_sound(path.with_name("odd_uncal.fits"))
+
+
 def test_a_count_with_a_point(write):
     path = write()
     with fits.open(path) as hdus:

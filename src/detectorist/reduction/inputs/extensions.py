@@ -33,9 +33,10 @@ def _require_times_table(path: Path) -> None:
     with opened(path) as hdus:
         if "INT_TIMES" not in hdus:
             return
-        found = getattr(getattr(hdus["INT_TIMES"], "columns", None), "names", None) or []
+        names = getattr(getattr(hdus["INT_TIMES"], "columns", None), "names", None) or []
+    found = [str(name) for name in names]  # a damaged header may leave a column without one
     wanted = {name.lower() for name in TABLE_DTYPE.names or ()}
-    if {str(name).lower() for name in found} != wanted:
+    if {name.lower() for name in found} != wanted:
         raise InputError(
             f"{path}: INT_TIMES has columns {', '.join(found) or 'none'}; {', '.join(sorted(wanted))} are needed"
         )
