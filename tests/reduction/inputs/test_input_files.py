@@ -353,15 +353,15 @@ def test_times_of_another_form(write, table):
 
 
 def test_times_with_a_column_that_lost_its_name(write):
-    path = write()
-    table = fits.BinTableHDU.from_columns([fits.Column("x", "E", array=[1.0]), fits.Column("y", "E", array=[1.0])])
-    table.name = "INT_TIMES"
-    del table.header["TTYPE2"]
+    path, odd = write(), "odd_uncal.fits"
+    columns = [fits.Column(name, "E", array=[1.0]) for name in ("x", "y")]
     with fits.open(path) as hdus:
-        kept = fits.HDUList([*(hdu for hdu in hdus if hdu.name != "INT_TIMES"), table])
-        kept.writeto(path.with_name("odd_uncal.fits"))
+        kept = [hdu for hdu in hdus if hdu.name != "INT_TIMES"]
+        fits.HDUList([*kept, fits.BinTableHDU.from_columns(columns, name="INT_TIMES")]).writeto(path.with_name(odd))
+    content = path.with_name(odd).read_bytes()
+    path.with_name(odd).write_bytes(content.replace(b"TTYPE2  =", b"TTYPX2  ="))
     with pytest.raises(InputError, match="INT_TIMES has columns x, "):
-        require_sound(path.with_name("odd_uncal.fits"))
+        require_sound(path.with_name(odd))
 
 
 def test_a_count_with_a_point(write):
