@@ -1,11 +1,12 @@
 """Tables of choices per exposure: CEERS's own, globs, and what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from detectorist.campaign.exposures import read_choices, require_safe_name
-from detectorist.campaign.plan import PlanRequest, make_jobs
+from detectorist.campaign.plan import PlanRequest, make_jobs, plan_run
 from detectorist.errors import ParameterError
 from detectorist.modes import exposure_name, group_exposures, load_mode
 
@@ -164,3 +165,21 @@ def test_unknown_modes():
         load_mode("no_such_module:Mode")
     with pytest.raises(ParameterError, match="not a subclass"):
         load_mode("pathlib:Path")
+
+
+def test_rows_for_none_of_the_exposures_are_noted_where_they_are_allowed(table, tmp_path):
+    """A misspelt row would change nothing, and nobody would know."""
+    (tmp_path / "jw1_nrcb4_uncal.fits").touch()
+    choices = read_choices(table("exposure,jump.rejection_threshold\njw1_nrcb4,5\njw1_nrcb5,7\n"))
+    request = PlanRequest(
+        "imaging",
+        [tmp_path / "jw1_nrcb4_uncal.fits"],
+        tmp_path / "out",
+        choices=choices,
+        allow_unmatched=True,
+        references="none",
+    )
+    (note,) = [one for one in plan_run(request).notes if "choices.csv" in one]
+    assert note.endswith('1 of 2 rows match no exposure: jw1_nrcb5 (did you mean "jw1_nrcb4"?)')
+    both = replace(request, choices=read_choices(table("exposure,jump.rejection_threshold\n*,5\n")))
+    assert not [one for one in plan_run(both).notes if "choices.csv" in one]

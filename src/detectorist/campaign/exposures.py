@@ -57,14 +57,23 @@ class Choices:
             Listing them.
         """
         names = list(names)
-        lost = [row.pattern for row in self.rows if not any(_matches(name, row.pattern) for name in names)]
-        if lost:
-            shown = ", ".join(f"{name}{nearest(name, names)}" for name in lost[:5])
-            more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
-            raise ParameterError(
-                f"{self.source}: {len(lost)} of {len(self.rows)} rows match no exposure: {shown}{more}",
-                unmatched=lost,
-            )
+        if lost := self.unmatched(names):
+            raise ParameterError(self.unmatched_in_words(names), unmatched=lost)
+
+    def unmatched(self, names: Iterable[str]) -> list[str]:
+        """Return the rows that match none of these exposures."""
+        names = list(names)
+        return [row.pattern for row in self.rows if not any(_matches(name, row.pattern) for name in names)]
+
+    def unmatched_in_words(self, names: Iterable[str]) -> str:
+        """Return a sentence on the rows that match none of these exposures; "" where all rows match one."""
+        names = list(names)
+        lost = self.unmatched(names)
+        if not lost:
+            return ""
+        shown = ", ".join(f"{name}{nearest(name, names)}" for name in lost[:5])
+        more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
+        return f"{self.source}: {len(lost)} of {len(self.rows)} rows match no exposure: {shown}{more}"
 
 
 def read_choices(

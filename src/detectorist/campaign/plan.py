@@ -166,7 +166,8 @@ def plan_run(request: PlanRequest, *, again: bool = False, memory_bytes: int = 0
     require_utf8(*gathered.files)
     jobs = make_jobs(request, gathered)
     plan = make_plan(jobs, request.output_dir, again=again, memory_bytes=memory_bytes)
-    return replace(plan, notes=gathered.notes, conclude=gathered.conclude)
+    lost = request.choices.unmatched_in_words([job.name for job in jobs]) if request.choices else ""
+    return replace(plan, notes=(*gathered.notes, *([lost] if lost else [])), conclude=gathered.conclude)
 
 
 def gather(request: PlanRequest) -> Gathered:

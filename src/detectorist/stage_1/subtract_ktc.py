@@ -33,8 +33,11 @@ class SubtractKtcStep(DetectoristStep):
     """
 
     def process(self, input_data):
-        """Return the ramps without their offsets."""
+        """Return the ramps without their offsets; with a single group as they are."""
         model = self.open_input(input_data, RampModel)
+        if model.data.shape[1] < 2:
+            # Relative to the median of the integrations every one would become that median, with its light.
+            return self.skip_because(model, "one group: nothing tells the offset of a reset from light, and it stays")
         offsets = ktc.measure_ktc(
             model.data,
             models.group_flags(model),
@@ -50,10 +53,9 @@ class SubtractKtcStep(DetectoristStep):
             self.draw(lambda: draw_offsets(offsets.offset, offsets.measured, np.asarray(model.data[0, 0])), model)
         unmeasured = int((~offsets.measured).sum())
         differences = (offsets.offset - offsets.offset.mean(axis=0))[offsets.measured]
-        rms = float(typed_median(np.abs(differences)) * 1.4826) if len(model.data) > 1 and differences.size else 0.0
-        return self.complete(
-            model,
-            f"offsets of {rms:.1f} DN rms from integration to integration subtracted, {unmeasured} ramps without one",
-            ktc_rms_dn=rms,
-            ramps_unmeasured=unmeasured,
-        )
+        known = {}
+        summary = "offsets subtracted"
+        if len(model.data) > 1 and differences.size:  # one integration shows no difference, which is not none
+            known["ktc_rms_dn"] = rms = float(typed_median(np.abs(differences)) * 1.4826)
+            summary = f"offsets of {rms:.1f} DN rms from integration to integration subtracted"
+        return self.complete(model, f"{summary}, {unmeasured} ramps without one", **known, ramps_unmeasured=unmeasured)

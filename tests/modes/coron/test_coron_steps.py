@@ -86,6 +86,25 @@ def test_ktc_is_subtracted_and_recorded(make_ramp, coron_references):
         SubtractKtcStep.call(result)
 
 
+def test_offsets_of_a_single_group_stay(make_ramp, coron_references):
+    """Without a slope every integration would become the median of all, with its light, and differ by nothing."""
+    ramp = make_ramp()
+    ramp.data, ramp.groupdq = ramp.data[:, :1], ramp.groupdq[:, :1]
+    result = SubtractKtcStep.call(ramp)
+    np.testing.assert_array_equal(result.data, ramp.data)
+    record = models.records(result)["subtract_ktc"]
+    assert record["state"] == "SKIPPED"
+    assert "one group" in record["reason"]
+    assert "ktc_rms_dn" not in record
+
+
+def test_a_single_integration_does_not_tell_how_offsets_differ(make_ramp, coron_references):
+    result = SubtractKtcStep.call(make_ramp(n_ints=1))
+    record = models.records(result)["subtract_ktc"]
+    assert record["state"] == "COMPLETE"
+    assert "ktc_rms_dn" not in record  # it was 0.0, as if there were no kTC noise
+
+
 def test_all_saturated_ramps_are_left_and_counted(make_ramp, coron_references):
     ramp = make_ramp()
     ramp.groupdq[:] = SAT

@@ -132,3 +132,4 @@ def test_the_terminal_says_the_same_numbers(arrays):
     assert "SCI, 8 integrations" in line
     assert f"scatter {numbers['pull_width']:.2f} x their errors" in line
     assert summarise({}) == []
+    assert summarise({"type": "SCI", "integrations": 1}) == ["SCI, 1 integration"]

@@ -284,3 +284,14 @@ def test_what_no_data_could_make_right_is_refused_before_any_are_read(mode, sett
     step = settings[-1].partition(".")[0]
     skipped = recipe.with_settings([f"{step}.skip=true"])
     build_pipeline(kind, None, steps=skipped.steps, **skipped.parameters)
+
+
+def test_a_parameter_file_of_another_mode_is_named_as_one(tmp_path):
+    """It was refused for the first parameter that the other pipeline lacks."""
+    from detectorist.reduction.recipes.recipe_export import recipe_as_asdf
+
+    path = tmp_path / "mine.asdf"
+    path.write_text(recipe_as_asdf("imaging", "ceers"))
+    with pytest.raises(ParameterError, match=r"mine\.asdf: pipeline is 'ImagingPipeline'; one for LrsPipeline"):
+        load_recipe("lrs", str(path))
+    assert load_recipe("imaging", str(path)).steps

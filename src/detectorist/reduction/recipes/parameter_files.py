@@ -10,6 +10,7 @@ from typing import Any
 import asdf
 
 from detectorist.errors import ParameterError
+from detectorist.modes import PIPELINES
 from detectorist.reduction.recipes.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -31,16 +32,19 @@ _OF_A_RUN = (
 )
 
 
-def read_asdf(path: Path) -> Recipe:
+def read_asdf(path: Path, wanted: str = "") -> Recipe:
     """Return an stpipe parameter file, of our pipeline or a standard one, as a recipe.
 
     Names and parameters of steps are used; output paths are not. Parameters that the pipeline does not have, such as
     those of other releases, are removed by `known_to`.
 
+    wanted : str
+        Class of the pipeline that the recipe is for; files of another mode's pipeline are refused.
+
     Raises
     ------
     ParameterError
-        When the file is not a parameter file.
+        When the file is not a parameter file, or one of another mode.
     """
     try:
         with asdf.open(path) as opened:
@@ -49,6 +53,9 @@ def read_asdf(path: Path) -> Recipe:
             parameters = _of_recipe(tree["parameters"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ParameterError(f"{path}: not readable as a parameter file of stpipe ({error})") from error
+    found = str(tree.get("class", "")).rpartition(".")[2]
+    if wanted and found != wanted and found in PIPELINES:
+        raise ParameterError(f"{path}: pipeline is {found!r}; one for {wanted} is needed")
     return Recipe(str(path), f"parameters of {path.name}", parameters, steps)
 
 

@@ -65,7 +65,7 @@ def load_recipe(mode: str, name: str | Path | None = None) -> Recipe:
     if name.endswith(".asdf"):
         from detectorist.reduction.recipes.parameter_files import read_asdf
 
-        return read_asdf(Path(name))
+        return read_asdf(Path(name), load_mode(mode).pipeline.rpartition(":")[2])
     text = read_recipe_text(mode, name)
     try:
         table = tomllib.loads(text)
