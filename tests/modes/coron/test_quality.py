@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from stdatamodels.jwst.datamodels import RampModel
 
 from detectorist.modes.coron.quality import measure, summarise
+from detectorist.modes.coron.reduction import part_of_exposure
 from detectorist.modes.coron.report import CoronSections
 from detectorist.modes.exposure import Exposure
 from detectorist.report.quality_checks import find_suspects
@@ -133,3 +135,22 @@ def test_the_terminal_says_the_same_numbers(arrays):
     assert f"scatter {numbers['pull_width']:.2f} x their errors" in line
     assert summarise({}) == []
     assert summarise({"type": "SCI", "integrations": 1}) == ["SCI, 1 integration"]
+    assert summarise({"type": "REF", "integrations": 3, "part": "1 to 3 of 77"}) == [
+        "REF, 3 integrations (1 to 3 of 77)"
+    ]
+
+
+def test_a_part_of_an_exposure_is_known_by_its_header(tmp_path, caplog):
+    """Its rate is that of a part of the integrations; nothing said so."""
+    with RampModel((3, 2, 8, 8)) as ramp:
+        ramp.meta.telescope, ramp.meta.exposure.nints = "JWST", 77
+        ramp.meta.exposure.integration_start, ramp.meta.exposure.integration_end = 1, 3
+        ramp.save(tmp_path / "part_uncal.fits")
+        ramp.meta.exposure.nints = 3
+        ramp.save(tmp_path / "whole_uncal.fits")
+    with caplog.at_level("WARNING"):
+        assert part_of_exposure(tmp_path / "part_uncal.fits") == "1 to 3 of 77"
+        assert "integrations 1 to 3 of 77" in caplog.text
+        caplog.clear()
+        assert part_of_exposure(tmp_path / "whole_uncal.fits") == ""
+        assert not caplog.text

@@ -254,7 +254,8 @@ def largest_departure(rate: np.ndarray, away: np.ndarray, usable: np.ndarray) ->
 def summarise(numbers: Mapping[str, Any]) -> list[str]:
     """Return a line on an exposure, from the numbers that `measure` found."""
     count = numbers.get("integrations")
-    parts = [f"{numbers['type']}, {count} integration{'' if count == 1 else 's'}"] if "type" in numbers else []
+    part = f" ({numbers['part']})" if numbers.get("part") else ""
+    parts = [f"{numbers['type']}, {count} integration{'' if count == 1 else 's'}{part}"] if "type" in numbers else []
     if "ktc_rms_dn" in numbers:
         parts.append(f"kTC noise of {numbers['ktc_rms_dn']:.1f} DN rms removed")
     for key, unit in (("stripes_rms", "DN/s"), ("stripes_rms_dn", "DN")):

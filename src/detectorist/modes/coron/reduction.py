@@ -90,6 +90,7 @@ def reduce_exposure(request: Request) -> Reduced:
                 pipeline.hashes = {}
                 with references_in_words(source):
                     doubts = {
+                        "part": part_of_exposure(uncal),
                         MISSING_REFERENCES.key: missing_types(pipeline, pipeline.step_defs, uncal, source),
                         ODD_FRAME_DIVISOR.key: odd_frame_divisor(pipeline, uncal),
                     }
@@ -102,6 +103,17 @@ def reduce_exposure(request: Request) -> Reduced:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return Reduced(written, _records(found, written, doubts), resolved)
+
+
+def part_of_exposure(uncal: Path) -> str:
+    """Return "1 to 3 of 77" for a file with a part of the integrations of its exposure, which is logged; else ""."""
+    meta = read_header(uncal)
+    first, last, total = (meta.get(f"exposure.{name}") for name in ("integration_start", "integration_end", "nints"))
+    if first is None or last is None or total is None or last - first + 1 >= total:
+        return ""
+    part = f"{first} to {last} of {total}"
+    log.warning("%s holds integrations %s of its exposure: its rate is that of these alone", uncal.name, part)
+    return part
 
 
 def _as_named(uncal: Path) -> Any:
