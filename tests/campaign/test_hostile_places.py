@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import psutil
 import pytest
 
@@ -375,3 +376,23 @@ def test_an_interrupted_plan_runs_again_in_this_process(campaign, raw):
     raw(a="x")
     plan = plan_run(PlanRequest(MODE, sorted(campaign.raw.glob("*.txt")), campaign.out))
     assert run_campaign(plan, Execution(workers=0))["done"] == 1
+
+
+def test_a_quota_that_astropy_has_words_for_is_room_that_lacks(tmp_path):
+    """Where the disk has room, but its user none, astropy raises an error without a number, from the system's."""
+    from astropy.io import fits
+
+    with open(tmp_path / "a.fits", "wb") as handle:
+
+        class Full:
+            name, mode = handle.name, "wb"
+
+            def write(self, content):
+                raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+            tell, flush = handle.tell, handle.flush
+
+        with pytest.raises(OSError, match="quota") as caught:
+            fits.HDUList([fits.PrimaryHDU(np.zeros((4, 4)))]).writeto(Full())
+    assert caught.value.errno is None
+    assert is_full(caught.value)

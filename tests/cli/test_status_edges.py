@@ -52,6 +52,18 @@ def test_skipped_exposures_are_listed_on_demand(folder):
     assert "skipped       b: a failed" in status(folder, "--all")
 
 
+def test_nothing_is_running_once_its_run_was_killed(tmp_path, monkeypatch):
+    with Ledger(tmp_path) as ledger:
+        ledger.begin_run("detectorist run lrs", {})
+        ledger.enter([Job("a", "lrs", (), str(tmp_path))])
+        ledger.start("a")
+    lines = status(tmp_path).splitlines()
+    assert lines[0].endswith("and was interrupted")
+    assert lines[1:] == ["1 exposure: 1 not finished", "  not finished  a"]
+    monkeypatch.setattr(lock, "is_held", lambda where: True)
+    assert status(tmp_path).splitlines()[1:] == ["1 exposure: 1 running", "  running       a"]
+
+
 def test_one_exposure_is_one(tmp_path):
     with Ledger(tmp_path) as ledger:
         ledger.begin_run("detectorist run lrs", {})

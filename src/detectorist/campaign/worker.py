@@ -115,8 +115,14 @@ def _require_unchanged(inputs: Sequence[InputFile]) -> None:
 
 
 def is_full(error: OSError) -> bool:
-    """Return whether the disk was full."""
-    return error.errno in NO_ROOM or (error.errno is None and bool(_NO_ROOM_WORDS.search(str(error))))
+    """Return whether the disk or a quota was full.
+
+    astropy raises errors of its own, without a number, while it handles the system's.
+    """
+    if error.errno is not None:
+        return error.errno in NO_ROOM
+    before = error.__cause__ or error.__context__
+    return bool(_NO_ROOM_WORDS.search(str(error))) or (isinstance(before, OSError) and is_full(before))
 
 
 def _require_sound(job: Job) -> None:

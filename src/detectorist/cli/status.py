@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from detectorist.campaign.ledger import Entry, Ledger
 
 Folder = Annotated[Path, typer.Argument(help="Output folder of a run.")]
+
+
+#: What was being reduced when its run was killed.
+UNFINISHED = "not finished"
 
 
 def status(
@@ -79,13 +84,25 @@ def _report(entries: dict[str, Entry], run: dict[str, Any], *, running: bool, ev
     from detectorist.campaign.memory import format_bytes
     from detectorist.modes import job
 
+    if not running:
+        # A process that was killed could not say that its exposures are no longer reduced.
+        entries = {
+            name: replace(entry, state=UNFINISHED) if entry.state == job.RUNNING else entry
+            for name, entry in entries.items()
+        }
     lines = [_state_of(run, running=running), f"{exposures(len(entries))}: {_counted(entries)}"]
     done = [entry.record for entry in entries.values() if entry.state == job.DONE]
     if done:
         mean = sum(record.seconds for record in done) / len(done)
         peak = max(record.peak_bytes for record in done)
         lines.append(f"done in {mean:.1f} s each on average; largest peak memory {format_bytes(peak)}")
-    shown = [job.RUNNING, job.CRASHED, job.UNPROCESSABLE, *([job.WAITING, job.SKIPPED, job.DONE] if every else [])]
+    shown = [
+        job.RUNNING,
+        UNFINISHED,
+        job.CRASHED,
+        job.UNPROCESSABLE,
+        *([job.WAITING, job.SKIPPED, job.DONE] if every else []),
+    ]
     for state in shown:
         lines += [_line(entry) for entry in entries.values() if entry.state == state]
     return lines
