@@ -113,6 +113,7 @@ def test_cosmic_rays_left_are_counted_and_stars_are_not(image, rng):
         ("stripes", {"rms_common": 0.0, "rms_own": 0.5}, ""),
         ("jump", {"flicker_dn_s": 0.026}, ""),
         ("jump", {"flicker_dn_s": 0.02}, "2.5 times the 1/f noise that the groups of the ramps show"),
+        ("jump", {"lone_hits": 1186}, "593 pixels were told by their sharpness and have no rate"),
         ("stripes", {"slow_rms_unsure": 0.0031}, "the level of rows is uncertain by 0.0031 DN/s"),
         ("snowballs", {"n_flagged": 5 * SIZE**2 // 20}, "snowballs cover 5.0 % of all samples"),
     ],
