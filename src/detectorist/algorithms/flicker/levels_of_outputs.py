@@ -25,7 +25,7 @@ def levels_of_outputs(means: np.ndarray, counts: np.ndarray, blocks: Blocks, noi
     """
     n = min(STEP_PIX // blocks.block_pix, blocks.per_row)
     sides = [_sides(means[k], counts[k], blocks, k, n) for k in range(len(means))]
-    found = [_step(left[1], right[0]) for left, right in pairwise(sides)]
+    found = [_step(_sums(*left[1]), _sums(*right[0])) for left, right in pairwise(sides)]
     steps, pixels = np.array(found).reshape(-1, 2).T
     if not steps.any():
         return np.zeros(len(means))
@@ -51,22 +51,24 @@ def _power_within(means, counts, blocks, n):
     squares = []
     for one, pixels in zip(means, counts, strict=True):
         values, numbers = one.reshape(blocks.n_rows, -1), pixels.reshape(blocks.n_rows, -1)
-        parts = [(values[:, i : i + n], numbers[:, i : i + n]) for i in range(0, blocks.per_row - n + 1, n)]
+        parts = [_sums(values[:, i : i + n], numbers[:, i : i + n]) for i in range(0, blocks.per_row - n + 1, n)]
         found = [_step(left, right) for left, right in pairwise(parts)]
         squares += [step**2 for step, certain in found if certain > 0]
     return float(np.median(squares)) / MEDIAN_OF_SQUARES if squares else 0.0
 
 
+def _sums(means, counts):
+    """Return the sum of all pixels of every row, and their number, from blocks (n_rows, n)."""
+    pixels = counts.astype(float)
+    return (pixels * means).sum(axis=1), pixels.sum(axis=1)
+
+
 def _step(left, right):
-    """Return how much higher the right side is than the left one, from rows that show both.
+    """Return how much higher the right side is than the left one, from rows that show both; sides as from `_sums`.
 
     And how many pixels have a mean as certain; both are 0 where there are no such rows.
     """
-    total, number = [], []
-    for means, counts in (left, right):
-        pixels = counts.astype(float)
-        total.append((pixels * means).sum(axis=1))
-        number.append(pixels.sum(axis=1))
+    total, number = zip(left, right, strict=True)
     both = (number[0] > 0) & (number[1] > 0)
     if not both.any():
         return 0.0, 0.0

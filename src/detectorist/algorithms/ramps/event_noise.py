@@ -57,21 +57,24 @@ def noise_beside_lines(
         # Photons of sources are noise. A slope does not depend on what is beside the line: this favours no group.
         about = slope - typed_median(slope[whole])
         whole &= about < CLIP_SIGMA * 1.4826 * typed_median(np.abs(about[whole]))
+        places = np.flatnonzero(whole)
         for group, time in enumerate(times):
-            found[group, :, k] = _row_means(part[group] - np.float32(time) * slope, whole)
+            found[group, :, k] = _row_means(part[group] - np.float32(time) * slope, whole, places)
     return found
 
 
-def _row_means(image, usable):
-    """Return the means of rows, (n,), as far as they are certain."""
-    scatter = 1.4826 * float(typed_median(np.abs(image[usable])))
-    used = usable & (np.abs(image) < CLIP_SIGMA * scatter)
-    number = used.sum(axis=1)
+def _row_means(image, usable, places):
+    """Return the means of rows, (n,), as far as they are certain; `places` are those of usable pixels, flat."""
+    values = np.take(image, places)
+    distances = np.abs(values)
+    limit = CLIP_SIGMA * (1.4826 * float(typed_median(distances)))
+    used = usable & (np.abs(image) < limit)
+    number = used.sum(axis=1, dtype=np.int32)
     known = number >= LEAST_PIXELS
     if known.sum() < 2:
         return np.zeros(len(image))
     mean = np.where(used, image, 0).sum(axis=1, dtype=np.float64)[known] / number[known]
-    error = image[used].var(dtype=np.float64) / number[known]
+    error = values[distances < limit].var(dtype=np.float64) / number[known]
     variance = max(float(np.mean(mean**2 - error)), 0.0)
     shrunk = mean * variance / np.maximum(variance + error, np.finfo(float).tiny)
     return np.interp(np.arange(len(image)), np.flatnonzero(known), shrunk)
