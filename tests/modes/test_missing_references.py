@@ -1,5 +1,7 @@
 """References that a mode lacks are named with detector and subarray; what steps can do without is a concern."""
 
+import shutil
+
 import pytest
 
 from detectorist.crds_source import use_references
@@ -64,3 +66,32 @@ def test_what_steps_are_skipped_without_is_a_concern(exposure, monkeypatch):
     section = load_mode(mode).section()
     (check,) = [check for check in section.checks if check.key == MISSING_REFERENCES.key]
     assert "saturation, dark" in check.apply(missing).words
+
+
+def copied(folder, tmp_path):
+    """Return a copy of a folder of references and the file of the mask in it."""
+    target = shutil.copytree(folder, tmp_path / "refs")
+    (mask,) = target.rglob("*_mask_*.fits")
+    mask.chmod(0o644)
+    return target, mask
+
+
+def test_a_file_that_a_folder_lacks_is_named(exposure, tmp_path):
+    """Of such a folder crds says that a server does not answer."""
+    _, pipeline, path, source = exposure
+    folder, mask = copied(source.name, tmp_path)
+    mask.unlink()
+    with pytest.raises(ReferenceMissing, match=rf"refs: reference files are missing: mask \({mask.name}\); copy"):
+        missing_types(pipeline, pipeline.step_defs, path, use_references(folder))
+
+
+def test_a_reference_that_was_cut_short_is_named(exposure, tmp_path):
+    """jwst fails on a shape that an array cannot have; a download that broke off leaves such files."""
+    _, pipeline, path, source = exposure
+    folder, mask = copied(source.name, tmp_path)
+    content = mask.read_bytes()
+    mask.write_bytes(content[:6000])
+    with pytest.raises(ReferenceMissing, match=rf"{mask.name}: 6000 bytes, its header promises \d+.* reference"):
+        missing_types(pipeline, pipeline.step_defs, path, use_references(folder))
+    mask.write_bytes(content)
+    assert missing_types(pipeline, pipeline.step_defs, path, use_references(folder)) == ""

@@ -10,7 +10,7 @@ from typing import Any
 from detectorist.crds_source import ReferenceSource
 from detectorist.errors import ReferenceMissing
 from detectorist.reduction.inputs.headers import read_header
-from detectorist.reduction.needed_references import best_references
+from detectorist.reduction.needed_references import best_references, require_whole_references
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,8 @@ def missing_types(pipeline: Any, names: Iterable[str], path: Path, source: Refer
     Raises
     ------
     ReferenceMissing
-        When a step cannot run without one of them; with types, detector and subarray.
+        When a step cannot run without one of them, with types, detector and subarray; when a file that is named is not
+        there, or is not whole.
     """
     if source.name == "none":
         return ""
@@ -61,6 +62,7 @@ def missing_types(pipeline: Any, names: Iterable[str], path: Path, source: Refer
         if kind not in made and not getattr(getattr(pipeline, name), f"override_{kind}", None)
     }
     best = best_references(path, sorted(wanted)) if wanted else {}
+    require_whole_references(best)
     missing = [kind for kind in wanted if str(best.get(kind, "NOT FOUND")).upper().startswith("NOT FOUND")]
     if any(wanted[kind] for kind in missing):
         raise ReferenceMissing(

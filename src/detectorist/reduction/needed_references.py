@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from detectorist.crds_source import use_references
-from detectorist.errors import ReferenceMissing
+from detectorist.errors import InputError, ReferenceMissing
+from detectorist.product_names import is_fits
+from detectorist.reduction.inputs.whole_files import require_whole_file
 
 #: What is said of a file that a folder of references names and does not hold.
 NOT_THERE = "is not in the folder"
@@ -45,6 +48,43 @@ def require_references(path: Path, types: Sequence[str], references: str | None)
         raise ReferenceMissing(
             f"{references}: reference files are missing: {', '.join(lacking)}; copy the whole folder"
         )
+
+
+def require_whole_references(found: Mapping[str, str]) -> None:
+    """Refuse reference files that a folder lacks, or that were cut short as by a download that broke off.
+
+    crds and jwst fail on both without naming the file.
+
+    found : mapping
+        {type: file name, or "NOT FOUND ..."}, as of `best_references`.
+
+    Raises
+    ------
+    ReferenceMissing
+    """
+    from crds.core import config
+
+    known = {kind: name for kind, name in found.items() if not name.upper().startswith("NOT FOUND")}
+    lacking = [f"{kind} ({name})" for kind, name in known.items() if _state(name).endswith(NOT_THERE)]
+    if lacking:
+        raise ReferenceMissing(
+            f"{os.environ.get('CRDS_PATH')}: reference files are missing: {', '.join(lacking)}; copy the whole folder",
+            types=[text.split()[0] for text in lacking],
+        )
+    for name in known.values():
+        place = Path(config.locate_file(name, observatory="jwst"))
+        if place.is_file() and is_fits(place):
+            status = place.stat()
+            _require_whole_reference(place, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _require_whole_reference(place: Path, *state: int) -> None:
+    """Refuse a reference file that was cut short; asked once of every state of a file, as all exposures share them."""
+    try:
+        require_whole_file(place)
+    except InputError as error:
+        raise ReferenceMissing(f"{error} It is a reference: remove it, and fetch or copy it anew") from error
 
 
 def best_references(path: Path, types: Sequence[str]) -> dict[str, str]:
