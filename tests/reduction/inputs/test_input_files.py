@@ -13,6 +13,7 @@ from detectorist.errors import InputError
 from detectorist.reduction.inputs import headers
 from detectorist.reduction.inputs.checksums import data_sum
 from detectorist.reduction.inputs.exposure_types import is_target_acquisition
+from detectorist.reduction.inputs.extensions import require_extensions
 from detectorist.reduction.inputs.headers import (
     flag_missing_rates,
     read_header,
@@ -185,6 +186,23 @@ def test_an_array_beside_the_ramps_with_other_axes(write):
         hdus.append(fits.ImageHDU(np.zeros((2, 2), np.uint16), name="REFOUT"))
     with pytest.raises(InputError, match="REFOUT has 2 axes; 4 are needed"):
         require_sound(path)
+
+
+@pytest.mark.parametrize(("name", "axes"), [("ZEROFRAME", (0, 2, 3)), ("GROUPDQ", (0, 1, 2, 3)), ("PIXELDQ", (2, 3))])
+def test_arrays_beside_the_ramps_have_their_pixels(write, name, axes):
+    """Steps failed on them, without the name of the file."""
+    path = write()
+    shape = [(N_INTS, N_GROUPS, NY, NX)[axis] for axis in axes]
+    for columns, right in ((NX - 1, False), (NX, True)):
+        with fits.open(path, mode="update") as hdus:
+            if name in hdus:
+                del hdus[name]
+            hdus.append(fits.ImageHDU(np.zeros([*shape[:-1], columns], np.uint8), name=name))
+        if right:
+            require_extensions(path)
+        else:
+            with pytest.raises(InputError, match=rf"_uncal\.fits: {name} has shape \(.*beside SCI"):
+                require_extensions(path)
 
 
 @pytest.mark.parametrize(("behind", "told"), [(b"junk" * 9, True), (b"\0" * 28_800, False), (b" \0" * 9, False)])

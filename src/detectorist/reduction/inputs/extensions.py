@@ -65,11 +65,19 @@ def _require_sci(path: Path) -> None:
 
 
 def _require_axes(path: Path) -> None:
-    """Refuse ramps with an array beside SCI that has another number of axes."""
+    """Refuse ramps with an array beside SCI that has another number of axes, or other pixels."""
     with opened(path) as hdus:
-        if len(getattr(hdus["SCI"], "shape", ())) != 4:
+        ramps = tuple(getattr(hdus["SCI"], "shape", ()))
+        if len(ramps) != 4:
             return
+        shapes = {"ZEROFRAME": (ramps[0], *ramps[2:]), "GROUPDQ": ramps, "PIXELDQ": ramps[2:]}
         for name, needed in _AXES.items():
             found = len(getattr(hdus[name], "shape", ())) if name in hdus else needed
             if found not in (needed, 0):
                 raise InputError(f"{path}: {name} has {found} axes; {needed} are needed", found=found)
+            shape = tuple(getattr(hdus[name], "shape", ())) if name in hdus else ()
+            if shape and shape != shapes.get(name, shape):
+                raise InputError(
+                    f"{path}: {name} has shape {shape}, beside SCI with {ramps}; {shapes[name]} is needed",
+                    found=list(shape),
+                )
