@@ -1,6 +1,7 @@
 """Coronagraphy as a mode of campaigns."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from astropy.io import fits
 
 from detectorist.campaign.plan import PlanRequest, make_jobs, make_plan
 from detectorist.campaign.run import Execution, run_campaign
-from detectorist.errors import ParameterError
+from detectorist.errors import ParameterError, ReferenceMissing
 from detectorist.modes import group_exposures, load_mode
 from detectorist.modes.job import Job
 
@@ -45,6 +46,12 @@ def test_the_plan_names_steps():
 def test_values_are_checked_before_anything_starts(words, message):
     with pytest.raises(ParameterError, match=message):
         load_mode("coron").steps_of(job(*words))
+
+
+def test_ramps_without_references_are_refused_before_anything_starts():
+    """Each of them crashed, and crds told of a server each time."""
+    with pytest.raises(ReferenceMissing, match="references are none, but raw ramps need some"):
+        load_mode("coron").check(replace(job(), references="none"))
 
 
 def test_recipes():

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from detectorist.detectors import CORONAGRAPHIC_TYPES
-from detectorist.errors import InputError
+from detectorist.errors import InputError, ReferenceMissing
 from detectorist.modes import Mode
 from detectorist.modes.job import Gathered, Job, JobRecord, Outcome, Prediction, Progress
 from detectorist.product_names import exposure_name
@@ -70,7 +70,8 @@ class CoronMode(Mode):
         from detectorist.crds_source import use_references
 
         _build(job)
-        use_references(job.references)
+        if use_references(job.references).name == "none":
+            raise ReferenceMissing("references are none, but raw ramps need some: a CRDS cache, crds, or sim")
 
     def reduce(self, job: Job, progress: Progress) -> Outcome:
         """Reduce the exposure into the job's folder."""
