@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from detectorist.report.gather import Exposure
-from detectorist.report.parameters import find_changed, find_varying, in_force
+from detectorist.report.parameters import Parameter, find_changed, find_varying, in_force
 
 
 def exposure(name="e", settings=(), **steps):
@@ -26,6 +26,13 @@ def test_where_a_value_comes_from():
     one = exposure(settings=("steps.jump.threshold = 15",), jump={"threshold": 15}, clean={"order": 2})
     found = {parameter.path: parameter.source for parameter in find_changed(one, DEFAULTS, set())}
     assert found == {"jump.threshold": "setting", "clean.order": "recipe"}
+
+
+def test_whoever_asks_is_told_what_a_source_is():
+    """A mode chooses some parameters by the kind of exposure; nobody has typed these."""
+    assert "by the mode for this kind of exposure" in Parameter("a", "b", 1, 2, "setting", False).meaning
+    assert Parameter("a", "b", 1, 2, "recipe", False).meaning == "given by the recipe"
+    assert Parameter("a", "b", 1, 2, "", True).meaning == ""
 
 
 def test_what_varies_is_marked_even_at_its_default():

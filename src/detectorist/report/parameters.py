@@ -9,6 +9,13 @@ from typing import Any
 from detectorist.modes.exposure import Exposure
 from detectorist.reduction.recipes.in_force import in_force
 
+#: What sources are, for those who ask who has set a parameter.
+MEANINGS = {
+    "recipe": "given by the recipe",
+    "setting": "given for this exposure: in a table, by an option such as --set, or by the mode for this kind of "
+    "exposure",
+}
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -19,7 +26,8 @@ class Parameter:
     step : str
         "" for the pipeline itself.
     source : str
-        "recipe", or "setting" if it is from the table of exposures or the command line.
+        "recipe", or "setting" if it was given for this exposure: in a table, by `--set` or another option, or by its
+        mode, which knows the kind of exposure.
     varies : bool
     """
 
@@ -29,6 +37,11 @@ class Parameter:
     default: Any
     source: str
     varies: bool
+
+    @property
+    def meaning(self) -> str:
+        """What its source is, in words."""
+        return MEANINGS.get(self.source, "")
 
     @property
     def path(self) -> str:
