@@ -483,7 +483,7 @@ def test_a_model_cut_out_of_another_keeps_its_place(ramp):
     require_consistent_input(ramp)
 
 
-@pytest.mark.parametrize("keyword", ["SUBARRAY", "FILTER", "PUPIL", "READPATT"])
+@pytest.mark.parametrize("keyword", ["DETECTOR", "SUBARRAY", "FILTER", "PUPIL", "READPATT"])
 @pytest.mark.parametrize("tree", [True, False])
 def test_names_that_jwst_does_not_know_are_refused(make_lrs_ramp, tmp_path, keyword, tree):
     """It would leave them out and choose references as if the header did not say it."""

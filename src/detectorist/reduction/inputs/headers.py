@@ -381,7 +381,8 @@ def _require_times(name: str, meta: dict[str, Any]) -> None:
     expected = frame * (n_frames + gap)
     if abs(group - expected) > TIME_TOLERANCE * group:
         raise InputError(
-            f"{name}: TGROUP is {group} s, but {n_frames} frames and a gap of {gap} of {frame} s make {expected:g} s",
+            f"{name}: TGROUP is {group:.6g} s, but {n_frames} frames and a gap of {gap} of {frame:.6g} s make "
+            f"{expected:.6g} s",
             group_time=group,
             expected=expected,
         )

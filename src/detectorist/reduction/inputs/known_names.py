@@ -16,7 +16,7 @@ from detectorist.libraries.asdf_extensions import load_extensions
 from detectorist.parameters import nearest
 
 #: Keywords with names.
-KEYWORDS = ("SUBARRAY", "FILTER", "PUPIL", "READPATT")
+KEYWORDS = ("DETECTOR", "SUBARRAY", "FILTER", "PUPIL", "READPATT")
 
 
 def require_known_names(path: Path) -> None:
