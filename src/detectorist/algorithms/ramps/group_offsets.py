@@ -19,7 +19,7 @@ FAINT_QUANTILE = 0.5
 #: Pixels of each row parity needed.
 MIN_PIXELS = 100
 #: Groups of the middle that a line takes at least.
-MIN_MIDDLE = 3
+MIN_MIDDLE = 2
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,12 @@ class GroupOffsets:
 
 
 def middle_groups(n_groups: int) -> slice:
-    """Return the groups that lines are fitted to: the second half, in which a decay has ended, without the last one."""
-    return slice(max(1, n_groups // 2), n_groups - 1)
+    """Return the groups that lines are fitted to: the second half, in which a decay has ended, without the last one.
+
+    Of a few groups two at least: which line is taken makes no difference to the light of a star. Another one changes
+    the slopes of all pixels alike, and the background takes that away.
+    """
+    return slice(max(1, min(n_groups // 2, n_groups - 1 - MIN_MIDDLE)), n_groups - 1)
 
 
 def measure_group_offsets(data: np.ndarray, usable: np.ndarray) -> GroupOffsets:
@@ -49,7 +53,7 @@ def measure_group_offsets(data: np.ndarray, usable: np.ndarray) -> GroupOffsets:
     Returns
     -------
     GroupOffsets
-        Zero with fewer than seven groups, and where fewer than 100 pixels of a row parity are usable.
+        Zero with fewer than four groups, and where fewer than 100 pixels of a row parity are usable.
 
     Notes
     -----

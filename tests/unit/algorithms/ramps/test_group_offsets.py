@@ -65,7 +65,27 @@ def test_integrations_and_cosmic_rays_do_not_matter_to_each_other(rng):
     assert_allclose(measure_group_offsets(hit, usable(hit)).offset[1], together.offset[1], atol=4 * together.noise_dn)
 
 
-@pytest.mark.parametrize("n_groups", [1, 2, 6])
+@pytest.mark.parametrize("n_groups", [4, 5, 6, 7])
+def test_bright_and_faint_pixels_agree_in_ramps_of_a_few_groups(rng, n_groups):
+    """The fit weighs the groups of a bright pixel otherwise: what they share must change both slopes alike."""
+    shared = np.zeros((n_groups, 2))
+    shared[1] = 60, -60
+    ramps, _ = make_ramps(rng, n_groups, n_ints=4, offset=shared)
+    groups = np.arange(n_groups) - 0.5 * (n_groups - 1)
+    least_squares, ends = groups / (groups @ groups), np.zeros(n_groups)
+    ends[[0, -1]] = -1 / (n_groups - 1), 1 / (n_groups - 1)
+
+    def disagreement(data):
+        of_faint = np.tensordot(least_squares - ends, data[..., 4:20].mean(axis=0), axes=1)
+        return np.array([of_faint[parity::2].mean() for parity in (0, 1)])
+
+    found = measure_group_offsets(ramps, usable(ramps))
+    error = 4 * found.noise_dn
+    assert np.abs(disagreement(ramps)).max() > 2 * error
+    assert np.abs(disagreement(subtract_group_offsets(ramps, found.offset))).max() < error
+
+
+@pytest.mark.parametrize("n_groups", [1, 2, 3])
 def test_short_ramps_stay_as_they_are(rng, n_groups):
     ramps, _ = make_ramps(rng, n_groups, offset=np.ones((n_groups, 2)))
     assert not measure_group_offsets(ramps, usable(ramps)).offset.any()
