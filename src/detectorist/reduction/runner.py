@@ -109,8 +109,8 @@ def build_pipeline(kind: type[Step], dataset: str | None, **parameters: Any) -> 
 
 
 def _require_possible(pipeline: Any) -> None:
-    """Let the pipeline and those of its steps that will run refuse values that no data could make right."""
-    for step in (pipeline, *(getattr(pipeline, name) for name in pipeline.step_defs)):
+    """Let a pipeline and those of its steps that will run, or a step alone, refuse values that no data make right."""
+    for step in (pipeline, *(getattr(pipeline, name) for name in getattr(pipeline, "step_defs", ()))):
         if not step.skip and hasattr(step, "require_possible"):
             step.require_possible()
 

@@ -295,3 +295,12 @@ def test_a_parameter_file_of_another_mode_is_named_as_one(tmp_path):
     with pytest.raises(ParameterError, match=r"mine\.asdf: pipeline is 'ImagingPipeline'; one for LrsPipeline"):
         load_recipe("lrs", str(path))
     assert load_recipe("imaging", str(path)).steps
+
+
+def test_a_step_alone_refuses_what_no_data_could_make_right():
+    """The commands for single corrections build a step, not a pipeline."""
+    from detectorist.stage_1 import StripesStep
+
+    assert build_pipeline(StripesStep, None).class_alias == "stripes"
+    with pytest.raises(DetectoristError, match=r"stripes\.mask_file is none\.fits: no such file"):
+        build_pipeline(StripesStep, None, mask_file="none.fits")
