@@ -143,10 +143,10 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f' (did you mean "{matches[0]}"?)' if matches else ""
 
 
-def require_path(value: str | None, *, name: str, is_folder: bool = False) -> None:
-    """Raise NoSuchFile where a parameter names a file (or folder) that is not there; None names none."""
-    if value is not None and not (Path(value).is_dir() if is_folder else Path(value).is_file()):
-        raise NoSuchFile(f"{name} is {value}: no such {'folder' if is_folder else 'file'}")
+def require_path(value: str | None, *, name: str) -> None:
+    """Raise NoSuchFile where a parameter names a file that is not there; None names none."""
+    if value is not None and not Path(value).is_file():
+        raise NoSuchFile(f"{name} is {value}: no such file")
 
 
 def _is_int(value: Any) -> bool:

@@ -76,8 +76,7 @@ class WispsStep(DetectoristStep):
     """
 
     def require_possible(self) -> None:
-        """Refuse a folder of templates or a mask that is not there."""
-        require_path(self.template_dir, name="wisps.template_dir", is_folder=True)
+        """Refuse a mask that is not there; a folder of templates matters to detectors with wisps only."""
         require_path(self.mask_file, name="wisps.mask_file")
 
     def process(self, input_data):
