@@ -8,28 +8,16 @@ difference is left that has nothing to do with a hit, as in ramps of three group
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from detectorist.algorithms import dq
+from detectorist.algorithms.ramps.hit_flags import HitFlags, places_with_jumps, taken_at, usable_differences
 from detectorist.algorithms.ramps.light_around import light_around, light_beside
 
 #: Sigma from which a difference beside a flagged one exceeds the others of its ramp, and the light around.
 OVER_OTHERS_SIGMA, OVER_LIGHT_SIGMA = 3.0, 4.0
 #: A star lights its neighbours: by so much of its own light at least, and by so many sigma.
 LIGHT_PART, LIGHT_SIGMA = 0.1, 3.0
-
-
-class HitRests(NamedTuple):
-    """Group flags in which the rests of hits are flagged as well.
-
-    groupdq : ndarray of uint8, of the input's shape.
-    number : int, differences that were flagged.
-    """
-
-    groupdq: np.ndarray
-    number: int
 
 
 def flag_hit_rests(
@@ -40,7 +28,7 @@ def flag_hit_rests(
     read_noise: np.ndarray,
     *,
     n_frames: int,
-) -> HitRests:
+) -> HitFlags:
     """Flag differences beside flagged ones that hold a part of the same hit.
 
     Parameters
@@ -58,8 +46,8 @@ def flag_hit_rests(
 
     Returns
     -------
-    HitRests
-        `groupdq` itself where nothing changes.
+    HitFlags
+        `number` counts the differences that were flagged.
 
     Notes
     -----
@@ -78,29 +66,7 @@ def flag_hit_rests(
         for plane, one in zip(flags[integration, 1:], rest, strict=True):
             plane[y[one], x[one]] |= np.uint8(dq.JUMP_DET)
         number += int(rest.sum())
-    return HitRests(flags, number)
-
-
-def usable_differences(flags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return which differences of groups can be used, and which hold a jump, (n_groups - 1, ...) bool.
-
-    flags : ndarray of uint8, shape (n_groups, ...).
-    """
-    lost = dq.has(flags, dq.SATURATED | dq.DO_NOT_USE)
-    return ~lost[1:] & ~lost[:-1], dq.has(flags[1:], dq.JUMP_DET)
-
-
-def places_with_jumps(flags: np.ndarray, unusable: np.ndarray) -> np.ndarray:
-    """Return the numbers of usable pixels that have a jump in some group, counted along the rows; for `taken_at`.
-
-    flags : ndarray of uint8, shape (n_groups, ny, nx). unusable : ndarray of bool, shape (ny, nx).
-    """
-    return np.flatnonzero(dq.has(np.bitwise_or.reduce(flags, axis=0), dq.JUMP_DET) & ~unusable)
-
-
-def taken_at(planes: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Return what planes (n_groups, ny, nx) hold at places, (n_groups, n); a fifth of the time of rows and columns."""
-    return np.take(planes.reshape(len(planes), -1), places, axis=1)
+    return HitFlags(flags, number)
 
 
 def _rests(ramp, flags, unusable, gain, read_noise, n_frames):

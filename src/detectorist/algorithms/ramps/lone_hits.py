@@ -11,7 +11,7 @@ import numpy as np
 
 from detectorist.algorithms import dq
 from detectorist.algorithms.medians import typed_median
-from detectorist.algorithms.ramps.hit_rests import HitRests
+from detectorist.algorithms.ramps.hit_flags import HitFlags
 from detectorist.algorithms.ramps.light_around import light_around, light_beside
 
 #: Groups of ramps in which such hits stay: of more, a difference has none of the charge.
@@ -31,7 +31,7 @@ def flag_lone_hits(
     read_noise: np.ndarray,
     *,
     n_frames: int,
-) -> HitRests:
+) -> HitFlags:
     """Flag both differences of ramps of three groups that a hit has raised.
 
     Parameters as in `hit_rests.flag_hit_rests`. Returns `groupdq` itself where the ramps have not three groups, or
@@ -43,7 +43,7 @@ def flag_lone_hits(
     """
     flags, number = groupdq, 0
     if data.shape[1] != N_GROUPS:
-        return HitRests(flags, number)
+        return HitFlags(flags, number)
     for integration, ramp in enumerate(data):
         y, x = _lone(ramp, groupdq[integration], unusable, gain, read_noise, n_frames)
         if not y.size:
@@ -52,7 +52,7 @@ def flag_lone_hits(
             flags = groupdq.copy()
         flags[integration, 1:, y, x] |= np.uint8(dq.JUMP_DET)
         number += (N_GROUPS - 1) * y.size
-    return HitRests(flags, number)
+    return HitFlags(flags, number)
 
 
 def _lone(ramp, flags, unusable, gain, read_noise, n_frames):

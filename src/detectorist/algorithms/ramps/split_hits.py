@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detectorist.algorithms import dq
-from detectorist.algorithms.ramps.hit_rests import places_with_jumps, taken_at, usable_differences
+from detectorist.algorithms.ramps.hit_flags import HitFlags, places_with_jumps, taken_at, usable_differences
 from detectorist.algorithms.ramps.light_around import BESIDE, light_around
 
 #: A difference deviates from another beyond so many sigma.
@@ -25,17 +25,6 @@ MOST_DIFFERENCES = 2
 REACH_SIGMA = (10.0, 1000.0)
 
 
-class SplitHits(NamedTuple):
-    """Group flags in which split hits are flagged, not what they left untouched.
-
-    groupdq : ndarray of uint8, of the input's shape.
-    number : int, ramps that were changed.
-    """
-
-    groupdq: np.ndarray
-    number: int
-
-
 def mend_split_hits(
     data: np.ndarray,
     groupdq: np.ndarray,
@@ -44,7 +33,7 @@ def mend_split_hits(
     read_noise: np.ndarray,
     *,
     n_frames: int,
-) -> SplitHits:
+) -> HitFlags:
     """Flag the differences that hits have raised where the search for jumps has flagged the others.
 
     Parameters
@@ -62,8 +51,8 @@ def mend_split_hits(
 
     Returns
     -------
-    SplitHits
-        `groupdq` itself where nothing changes.
+    HitFlags
+        `number` counts the ramps that were changed.
 
     Notes
     -----
@@ -80,7 +69,7 @@ def mend_split_hits(
             flags = groupdq.copy()
         _write(flags[integration], data[integration], found)
         number += found.y.size
-    return SplitHits(flags, number)
+    return HitFlags(flags, number)
 
 
 class _Found(NamedTuple):
