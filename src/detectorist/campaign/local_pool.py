@@ -14,7 +14,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, Protocol
 
 from detectorist.campaign import memory
 from detectorist.libraries.numerical_threads import SETTINGS
@@ -36,9 +36,27 @@ class PoolEvent:
     value: Any
 
 
+class Process(Protocol):
+    """A process on this machine, as far as a pool needs to know it; `subprocess.Popen` is one."""
+
+    pid: int
+    returncode: int | None
+
+    def poll(self) -> int | None:
+        """Return how it ended; None while it runs."""
+
+    def wait(self) -> int | None:
+        """Return how it ended, when it has."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+
 @dataclass
-class _Worker:
-    process: subprocess.Popen
+class Worker:
+    """A process that does jobs, and what it does now."""
+
+    process: Process
     connection: Connection
     job: Job | None = None
     started: float = field(default_factory=time.monotonic)
@@ -61,7 +79,7 @@ class LocalPool:
         self.size = size
         self._memory_limit = memory_limit
         self._timeout_s = timeout_s
-        self._workers: list[_Worker] = []
+        self._workers: list[Worker] = []
 
     @property
     def free(self) -> int:
@@ -95,7 +113,7 @@ class LocalPool:
         for worker in list(self._workers):
             self._end(worker)
 
-    def _idle_worker(self) -> _Worker:
+    def _idle_worker(self) -> Worker:
         for worker in [worker for worker in self._workers if worker.job is None]:
             if worker.process.poll() is None:
                 return worker
@@ -104,11 +122,24 @@ class LocalPool:
         self._workers.append(worker)
         return worker
 
-    def _start_worker(self) -> _Worker:
+    def _start_worker(self) -> Worker:
         environment = {**os.environ, **dict.fromkeys(SETTINGS, "1")}
-        return _start_worker(environment if self._memory_limit is None else {**GIVE_BACK, **environment})
+        return self._greeted(
+            *_start_worker(environment if self._memory_limit is None else {**GIVE_BACK, **environment})
+        )
 
-    def _receive(self, worker: _Worker) -> list[PoolEvent]:
+    @staticmethod
+    def _greeted(process: Process, connection: Connection) -> Worker:
+        """Return a worker that has said that it is ready."""
+        try:
+            connection.send(sys.path)
+            connection.recv()
+        except (EOFError, OSError) as error:
+            process.wait()
+            raise RuntimeError("a worker process could not be started") from error
+        return Worker(process, connection)
+
+    def _receive(self, worker: Worker) -> list[PoolEvent]:
         assert worker.job is not None
         name = worker.job.name
         try:
@@ -145,18 +176,18 @@ class LocalPool:
                 )
 
     @staticmethod
-    def _condemn(worker: _Worker, reason: str) -> None:
+    def _condemn(worker: Worker, reason: str) -> None:
         worker.condemned = reason
         worker.process.kill()
 
-    def _end(self, worker: _Worker) -> None:
+    def _end(self, worker: Worker) -> None:
         worker.process.kill()
         worker.process.wait()
         worker.connection.close()
         self._workers.remove(worker)
 
 
-def _start_worker(environment: dict[str, str]) -> _Worker:
+def _start_worker(environment: dict[str, str]) -> tuple[Process, Connection]:
     ours, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen(
@@ -166,16 +197,9 @@ def _start_worker(environment: dict[str, str]) -> _Worker:
             env=environment,
             start_new_session=True,  # Ctrl-C reaches the parent only
         )
-    connection = Connection(ours.detach())
-    connection.send(sys.path)
-    try:
-        connection.recv()
-    except (EOFError, OSError) as error:
-        process.wait()
-        raise RuntimeError("a worker process could not be started") from error
-    return _Worker(process, connection)
+    return process, Connection(ours.detach())
 
 
-def _reason(process: subprocess.Popen) -> str:
+def _reason(process: Process) -> str:
     code = process.returncode
     return f"ended by signal {-code}" if code is not None and code < 0 else f"ended with code {code}"

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from detectorist.atomic_files import PARTIAL
 from detectorist.campaign import events, lock
 from detectorist.campaign.events import Event, Report
+from detectorist.campaign.forked_workers import ForkedPool, can_fork
 from detectorist.campaign.job_keys import versions_of
 from detectorist.campaign.ledger import FILE as LEDGER
 from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same, products_are_whole, who_began
@@ -56,6 +57,8 @@ class Execution:
         Bytes that all workers of this machine together may hold.
     timeout_s : float, optional
         A job that takes longer counts as crashed.
+    alone : bool
+        Whether this process is a command's own: a few small exposures are then reduced at once, in copies of it.
 
     Raises
     ------
@@ -67,6 +70,7 @@ class Execution:
     scheduler: str | None = None
     memory_limit: int | None = None
     timeout_s: float | None = None
+    alone: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a number of workers with which nothing would ever be done."""
@@ -193,9 +197,16 @@ class _Run:
         # Stages wait for each other: one exposure through all of them takes no more processes than through one.
         stages = Counter(planned.job.mode for planned in self._waiting)
         if self._execution.in_this_process(max(stages.values()), sum(map(_input_bytes, self._waiting))):
-            return ThisProcess(self._note_progress)
+            copies = self._copies(max(stages.values()))
+            return ForkedPool(copies) if copies > 1 else ThisProcess(self._note_progress)
         size = self._plan.workers(self._execution.workers, self._execution.memory_limit)
         return LocalPool(size, memory_limit=self._execution.memory_limit, timeout_s=self._execution.timeout_s)
+
+    def _copies(self, n_together: int) -> int:
+        """Return how many copies of this process may do jobs; a single one would do no better than this process."""
+        if not self._execution.alone or self._execution.workers == 0 or not can_fork():
+            return 0
+        return min(n_together, self._plan.workers(None, None))
 
     def _work(self, pool: Pool) -> None:
         mode = self._waiting[0].job.mode

@@ -39,7 +39,8 @@ def make_execution(
         raise ParameterError("--workers and --scheduler: a cluster has its own number of workers; give one of the two")
     if timeout_s is not None and not timeout_s > 0:
         raise ParameterError(f"--timeout is {timeout_s:g}; a positive number of seconds is needed")
-    return Execution(workers, scheduler, parse_bytes(memory_limit) if memory_limit else None, timeout_s)
+    limit = parse_bytes(memory_limit) if memory_limit else None
+    return Execution(workers, scheduler, limit, timeout_s, alone=True)
 
 
 def conduct(

@@ -194,7 +194,7 @@ def require_writable(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with whole_file(folder / ".writable") as probe:
             probe.touch()
-        (folder / ".writable").unlink()
+        (folder / ".writable").unlink(missing_ok=True)  # another process may be looking too
 
 
 class LogFile(logging.FileHandler):
