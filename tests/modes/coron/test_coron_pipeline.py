@@ -14,7 +14,7 @@ from detectorist.modes.coron.pipeline import RAMP_STEPS, Coron1Pipeline
 from detectorist.modes.coron.steps import CoronRampFitStep, CoronRefPixStep, CoronSaturationStep
 from detectorist.modes.coron.steps.ramp_fit import reached_by
 
-from .conftest import BAD_PIXELS, RC_PIXELS
+from .conftest import BAD_PIXELS, GAIN, GROUP_TIME, RC_PIXELS
 
 DNU, SAT, JUMP = 1, 2, 4
 SEED_ORDER = {
@@ -97,6 +97,20 @@ def test_bright_pixels_keep_no_noise_that_their_weights_make(make_exposure, coro
             bright, faint = exposure.rate > 60, exposure.rate < 12
             wrong[name] += list(np.nanmean(error[:, bright], axis=1) - np.nanmean(error[:, faint], axis=1))
     assert np.std(wrong["told"]) < 0.75 * np.std(wrong["not told"])
+
+
+def test_photon_noise_holds_no_stripes(make_exposure, coron_references):
+    """A row that 1/f noise makes dark has no less photon noise than others."""
+    exposure = make_exposure(n_ints=2, n_groups=8, flicker=20.0)
+    rateints = run(exposure, return_rateints=True)
+    faint = good(exposure) & (exposure.rate < 1.2)
+    variance = np.where(faint & (rateints.dq & 1 == 0), rateints.var_poisson, np.nan)
+    of_rows = np.nanmedian(variance, axis=(0, 2))
+    told = faint.sum(axis=1) > 20
+    # An upright line through eight groups has a seventh more than the last less the first.
+    expected = np.median(exposure.rate[faint]) / (GAIN * 7 * GROUP_TIME) * 8 / 7
+    assert np.nanmedian(of_rows[told]) == pytest.approx(expected, rel=0.2)
+    assert np.nanstd(of_rows[told]) < 0.5 * expected
 
 
 def test_miri_rates_and_the_standard_pipeline_agree(make_exposure, coron_references):

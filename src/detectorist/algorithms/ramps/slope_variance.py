@@ -38,18 +38,50 @@ def _at_numbers(number, column):
 
 def _shares(n_groups, n_frames, group_gap):
     """Return the shares of weights that photons ask for (the ends alone), and of those of read noise (a line)."""
-    period = n_frames + group_gap
     groups = np.arange(n_groups) - (n_groups - 1) / 2
     ends = np.zeros(n_groups)
     ends[[0, -1]] = -1 / (n_groups - 1), 1 / (n_groups - 1)
-    shares = []
-    for weight in (ends, groups / (groups**2).sum()):
-        of_frames = np.zeros((n_groups, period))
-        of_frames[:, :n_frames] = weight[:, None] / n_frames
-        # A photon counts in its own frame and in all later ones.
-        counts = np.cumsum(of_frames.ravel()[::-1])
-        shares.append((counts**2).sum() * (n_groups - 1) / period)
-    return shares
+    return [_share_of(weight, n_frames, group_gap) for weight in (ends, groups / (groups**2).sum())]
+
+
+def _share_of(weight, n_frames, group_gap):
+    """Return the variance by photons of a slope of these weights of groups, over rate / (gain time)."""
+    period = n_frames + group_gap
+    of_frames = np.zeros((weight.size, period))
+    of_frames[:, :n_frames] = weight[:, None] / n_frames
+    # A photon counts in its own frame and in all later ones.
+    counts = np.cumsum(of_frames.ravel()[::-1])
+    return (counts**2).sum() * (weight.size - 1) / period
+
+
+def class_shares(weights: np.ndarray, *, n_frames: int, group_gap: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the variances that photons and read noise give to slopes, over those of the standard fit.
+
+    weights : ndarray, shape (n_classes, n_groups)
+        Those of groups in a slope per group, for classes of ramps (`weights_of_classes`); the slope of a ramp without
+        a flag.
+    n_frames, group_gap : as in `photon_share`
+
+    Returns
+    -------
+    tuple of ndarray, shape (n_classes,) each
+        For photons over rate / (gain time), for read noise over that of a line through all groups: whatever the
+        weights, the standard variances are these.
+    """
+    photons = np.array([_share_of(weight, n_frames, group_gap) for weight in weights])
+    groups = np.arange(weights.shape[1]) - (weights.shape[1] - 1) / 2
+    return photons, (weights**2).sum(axis=1) * (groups**2).sum()
+
+
+def photon_variance(rate: np.ndarray, good: np.ndarray, jumps: np.ndarray, per_rate: np.ndarray) -> np.ndarray:
+    """Return the standard fit's variance by photons, (n_ints, ny, nx); 0 where no two groups belong together.
+
+    rate : (ny, nx), light and dark current, 0 or more. good, jumps : (n_ints, n_groups, ny, nx) bool, groups that are
+    fitted, and those with which a ramp begins anew. per_rate : (ny, nx), variance over rate of one rise from a group
+    to the next: 1 / (gain * group time).
+    """
+    rises = (good[:, 1:] & good[:, :-1] & ~jumps[:, 1:]).sum(axis=1)
+    return np.where(rises > 0, rate * per_rate / np.maximum(rises, 1), 0).astype(np.float32)
 
 
 def deconvolved_share(kernel: np.ndarray) -> float:

@@ -204,6 +204,10 @@ class Coron1Pipeline(DetectoristPipeline, Detector1Pipeline):
             return
         for name in ("data", "err", "var_rnoise"):
             setattr(rateints, name, getattr(corrected, name))
+        photons = self.ramp_fit.photons_of(ramp, rateints, before[1])
+        rateints.err = np.sqrt(np.maximum(np.asarray(rateints.err) ** 2 + photons - before[0], 0))
+        rateints.var_poisson = photons
+        before = photons, before[1]
         models.carry_provenance(corrected, rateints)
         models.carry_provenance(corrected, rate)
         combine_into(rate, rateints, *before)

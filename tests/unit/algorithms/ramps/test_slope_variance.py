@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy.signal import convolve2d
 
-from detectorist.algorithms.ramps.slope_variance import deconvolved_share, photon_share
+from detectorist.algorithms.ramps.slope_variance import (
+    class_shares,
+    deconvolved_share,
+    photon_share,
+    photon_variance,
+)
 
 
 @pytest.mark.parametrize("reads", [False, True])
@@ -41,3 +46,26 @@ def test_whole_numbers_of_groups_have_the_same_share_beside_a_mean_of_such_numbe
     numbers[0, 0] += 0.5
     beside = photon_share(numbers, reads, n_frames=8, group_gap=2)
     np.testing.assert_array_equal(beside.ravel()[1:], shares.ravel()[1:])
+
+
+@pytest.mark.parametrize("power", [0.0, 0.4, 3.0])
+def test_noise_of_slopes_with_the_weights_of_a_class(rng, power):
+    n_groups, n_frames, group_gap = 6, 2, 1
+    away = np.arange(n_groups) - (n_groups - 1) / 2
+    weight = np.abs(away) ** power * away
+    weight /= weight @ away
+    charge = np.cumsum(rng.poisson(40, (20_000, n_groups * 3)), axis=1, dtype=float)
+    slope = charge.reshape(len(charge), n_groups, 3)[..., :n_frames].mean(axis=-1) @ weight
+    of_reads = rng.normal(size=(20_000, n_groups)) @ weight
+    (photons,), (reads,) = class_shares(weight[None], n_frames=n_frames, group_gap=group_gap)
+    assert slope.var() / (40 * 3 / (n_groups - 1)) == pytest.approx(photons, rel=0.04)
+    assert of_reads.var() * (n_groups**3 - n_groups) / 12 == pytest.approx(reads, rel=0.04)
+    assert (photons > 1) == (power < 1)  # a line has more than a single difference
+
+
+def test_photons_of_ramps_in_pieces():
+    good = np.ones((3, 5, 1, 2), bool)
+    jumps = ~good
+    jumps[1, 2], good[2, 1:] = True, False
+    found = photon_variance(np.array([[6.0, 0.0]]), good, jumps, np.full((1, 2), 2.0))
+    assert found[:, 0].tolist() == [[3, 0], [4, 0], [0, 0]]

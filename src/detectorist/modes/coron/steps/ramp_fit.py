@@ -14,9 +14,15 @@ from stdatamodels.jwst.datamodels import CubeModel, ImageModel, RampModel, dqfla
 from detectorist import models
 from detectorist.algorithms import dq
 from detectorist.algorithms.flicker.weighted_slopes import NO_CLASS, WeightedSlopes
+from detectorist.algorithms.images.patches import nanmedian
 from detectorist.algorithms.ramps.rc_pixels import LEAST_GROUPS, first_straight_group
 from detectorist.algorithms.ramps.saturation import grow_mask
-from detectorist.algorithms.ramps.slope_variance import deconvolved_share, photon_share
+from detectorist.algorithms.ramps.slope_variance import (
+    class_shares,
+    deconvolved_share,
+    photon_share,
+    photon_variance,
+)
 from detectorist.engine.ramp_fit import weight_classes, weights_of_classes
 from detectorist.reduction.engine_steps.base import replaced
 from detectorist.reduction.engine_steps.ramp_fit import MarkedRampFitStep, mark_unfitted
@@ -39,7 +45,7 @@ class CoronRampFitStep(MarkedRampFitStep):
 
     Frames averaged in a group share photons (VAR_POISSON is 9 % too large for bright pixels and four groups of
     SHALLOW4; LIKELY takes it into account), and the correction of IPC amplifies read noise (VAR_RNOISE is 4 to 5 % too
-    small). Slopes are those of the standard step.
+    small). The noise of a whole ramp is that of the weights which its class gets. Slopes are the standard ones.
     """
 
     reference_file_types: ClassVar = [*MarkedRampFitStep.reference_file_types, "ipc"]
@@ -115,22 +121,59 @@ class CoronRampFitStep(MarkedRampFitStep):
 
     def _complete(self, ramp: RampModel, rate: ImageModel, rateints: CubeModel, where: Any) -> None:
         """Scale the variances of the pixels `where` (index of images), and bring ERR up to date."""
-        exposure = ramp.meta.exposure
-        frames = {"n_frames": exposure.nframes or 1, "group_gap": exposure.groupgap or 0}
-        unusable = dq.has(models.group_flags(ramp), dq.DO_NOT_USE | dq.SATURATED)
-        n_groups = (~unusable).sum(axis=1)
-        read = self._read_noise_share(ramp)
-        for model, number in ((rate, n_groups.mean(axis=0)), (rateints, n_groups)):
-            index = (Ellipsis, *where) if isinstance(where, tuple) else where
+        index = (Ellipsis, *where) if isinstance(where, tuple) else where
+        read = np.float32(self._read_noise_share(ramp))
+        of_photons, of_reads, _ = (np.array(getattr(rateints, name))[index] for name in VARIANCES)
+        photons, reads = self._shares(ramp, of_photons, read * of_reads, index)
+        for model, of_model in ((rate, (photons.mean(axis=0), reads.mean(axis=0))), (rateints, (photons, reads))):
             of_photons, of_reads, err = (np.array(getattr(model, name)) for name in VARIANCES)
-            of_reads[index] *= np.float32(read)
-            total = of_photons[index] + of_reads[index]
-            part = np.divide(of_reads[index], total, out=np.zeros_like(total), where=total > 0)
-            if self.algorithm.upper() != "LIKELY":
-                of_photons[index] *= photon_share(number[index], part, **frames)
+            of_photons[index] *= of_model[0]
+            of_reads[index] *= read * of_model[1]
             err[index] = np.sqrt(of_photons[index] + of_reads[index])
             for name, array in zip(VARIANCES, (of_photons, of_reads, err), strict=True):
                 setattr(model, name, array)
+
+    def _shares(
+        self, ramp: RampModel, of_photons: np.ndarray, of_reads: np.ndarray, index: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return true over standard variances by photons and by reads, of the ramps of some pixels."""
+        if self.algorithm.upper() == "LIKELY":
+            return np.ones_like(of_photons), np.ones_like(of_reads)
+        frames = {"n_frames": ramp.meta.exposure.nframes or 1, "group_gap": ramp.meta.exposure.groupgap or 0}
+        number = (~dq.has(models.group_flags(ramp), dq.DO_NOT_USE | dq.SATURATED)).sum(axis=1)[index]
+        total = of_photons + of_reads
+        part = np.divide(of_reads, total, out=np.zeros_like(total), where=total > 0)
+        photons, reads = photon_share(number, part, **frames), np.ones_like(of_reads)
+        slopes = self.slopes_of(ramp)
+        if slopes is not None:
+            classes = slopes.classes[index]
+            whole = classes != NO_CLASS
+            of_classes = class_shares(slopes.weights * ramp.meta.exposure.group_time, **frames)
+            for share, of_class in zip((photons, reads), of_classes, strict=True):
+                share[whole] = of_class.astype(np.float32)[classes[whole]]
+        return photons, reads
+
+    def photons_of(self, ramp: RampModel, rateints: CubeModel, of_reads: np.ndarray) -> np.ndarray:
+        """Return VAR_POISSON of rates that have lost noise since they were fitted, (n_ints, ny, nx).
+
+        The fit takes the light of a pixel, and with it the noise of photons, from the rate it finds: 1/f noise that
+        passes for light is in both. of_reads : (n_ints, ny, nx), VAR_RNOISE as fitted.
+        """
+        before = np.array(rateints.var_poisson)
+        if self.algorithm.upper() == "LIKELY" or not self.complete_variances:
+            return before
+        flags = models.group_flags(ramp)
+        unusable = dq.has(rateints.dq, dq.DO_NOT_USE)
+        light = np.maximum(np.nan_to_num(nanmedian(np.where(unusable, np.nan, rateints.data), axis=0)), 0)
+        if ramp.hasattr("average_dark_current") and np.shape(ramp.average_dark_current) == light.shape:
+            light = light + ramp.average_dark_current
+        _, gain = self._noise_references(ramp)
+        good = ~dq.has(flags, dq.DO_NOT_USE | dq.SATURATED)
+        plain = photon_variance(light, good, dq.has(flags, dq.JUMP_DET), 1 / (gain * ramp.meta.exposure.group_time))
+        shares, _ = self._shares(ramp, plain, of_reads, ...)
+        rc = dq.has(ramp.pixeldq, dqflags.pixel["RC"])
+        told = (plain > 0) & ~(rc | reached_by(rc, flags)) & np.isfinite(before)
+        return np.where(told, plain * shares, before)
 
     def _read_noise_share(self, ramp: RampModel) -> float:
         """Return by how much the correction of IPC raised the variance of read noise."""
