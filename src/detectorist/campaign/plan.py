@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from detectorist.campaign.ledger import Entry, Ledger, inputs_are_same, is_same,
 from detectorist.campaign.order import in_order_of_time, what_was_left
 from detectorist.campaign.unused_settings import settings_without_effect
 from detectorist.errors import InputError, OutputError, ParameterError, PlaceTaken
+from detectorist.libraries.idle_cores import processors
 from detectorist.modes import Mode, group_exposures, load_mode
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Gathered, Job, JobRecord, Prediction
 from detectorist.parameters import require_utf8
@@ -129,8 +129,7 @@ class Plan:
             return wanted
         largest = max((planned.prediction.memory_bytes or UNKNOWN_BYTES for planned in self.to_run), default=1)
         room = memory_limit or memory.available_bytes()
-        processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return max(1, min(processors, len(self.to_run) or 1, room // largest))
+        return max(1, min(processors(), len(self.to_run) or 1, room // largest))
 
     def require_disk(self) -> None:
         """Refuse to begin a run that does not fit on the disk.

@@ -26,6 +26,8 @@ from detectorist.compilation.ahead import Ahead
 from detectorist.compilation.kernel_lists import missing, read_list
 from detectorist.errors import OutputError, ParameterError
 from detectorist.interruption import ended_in_order
+from detectorist.libraries import idle_cores
+from detectorist.libraries.numerical_threads import most_threads
 from detectorist.modes import load_mode
 from detectorist.modes.job import CRASHED, DONE, SKIPPED, UNPROCESSABLE, Job, JobRecord
 from detectorist.reduction.products import PRODUCT_FOLDERS
@@ -38,6 +40,8 @@ WRITE_EVERY_S = 0.2
 NOTE_EVERY_S = 5.0
 #: A job whose worker died is tried this often in all.
 ATTEMPTS = 2
+#: Cores that one exposure keeps busy: what is shared out is too little of its time for more.
+MOST_CORES = 4
 #: Files that hold less together are reduced in this process: each worker takes longer to start than half of the work.
 SMALL_BYTES = 200e6
 
@@ -198,7 +202,8 @@ class _Run:
         stages = Counter(planned.job.mode for planned in self._waiting)
         if self._execution.in_this_process(max(stages.values()), sum(map(_input_bytes, self._waiting))):
             copies = self._copies(max(stages.values()))
-            return ForkedPool(copies) if copies > 1 else ThisProcess(self._note_progress)
+            cores = min(idle_cores.processors(), most_threads() or MOST_CORES) if self._execution.alone else 1
+            return ForkedPool(copies) if copies > 1 else ThisProcess(self._note_progress, cores)
         size = self._plan.workers(self._execution.workers, self._execution.memory_limit)
         return LocalPool(size, memory_limit=self._execution.memory_limit, timeout_s=self._execution.timeout_s)
 

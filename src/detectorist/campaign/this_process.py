@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from detectorist.campaign.local_pool import PoolEvent
 from detectorist.campaign.worker import run_job, settle_or_leave_it
+from detectorist.libraries import idle_cores
 from detectorist.libraries.garbage_collection import unsettle
 from detectorist.modes.job import Job
 
@@ -18,12 +19,15 @@ class ThisProcess:
     ----------
     report : callable
         Called as report(name, done, total, what) while a job is done.
+    cores : int
+        Cores that the job may use: bits of products do not depend on them.
     """
 
     size = 1
 
-    def __init__(self, report: Callable[[str, float, int, str], None]):
+    def __init__(self, report: Callable[[str, float, int, str], None], cores: int = 1):
         self._report = report
+        self._cores = cores
         self._job: Job | None = None
         self._settled = False
 
@@ -48,7 +52,8 @@ class ThisProcess:
         job, self._job = self._job, None
         if job is None:
             return []
-        record = run_job(job, lambda done, total, what: self._report(job.name, done, total, what))
+        with idle_cores.used(self._cores):
+            record = run_job(job, lambda done, total, what: self._report(job.name, done, total, what))
         return [PoolEvent("record", job.name, record)]
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from detectorist.compilation.kernel_lists import missing, read_list
+from detectorist.libraries.idle_cores import processors
 
 #: So few kernels are compiled where they are called: starting processes takes as long.
 FEW = 16
@@ -77,8 +78,3 @@ class Ahead:
             self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
-
-
-def processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

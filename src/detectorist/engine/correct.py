@@ -14,6 +14,7 @@ from detectorist.engine import NotCovered
 from detectorist.engine.flags import SATURATED
 from detectorist.engine.lines import wide
 from detectorist.engine.threads import over_ranges
+from detectorist.libraries import idle_cores
 
 #: Rows whose coefficients are turned into the machine's byte order together.
 _ROWS_TOGETHER = 32
@@ -86,12 +87,15 @@ def _linearize_rows(ramps, coefficients: np.ndarray, lin_dq: np.ndarray, pixels:
     ramps = [(wide(data), wide(flags)) for data, flags in ramps]
     coefficients, lin_dq, pixels = (wide(np.ascontiguousarray(one)) for one in (coefficients, lin_dq, pixels))
     n_rows = len(pixels) if threads > 1 else _ROWS_TOGETHER
-    for first in range(0, len(pixels) if ramps else 0, n_rows):
+
+    def correct(first: int) -> None:
         rows = slice(first, min(first + n_rows, len(pixels)))
         terms, unusable = _usable_terms(coefficients[:, rows], lin_dq[rows], pixels[rows], threads)
         for data, flags in ramps:
             corrected = partial(kernels.linearize_rows, data, flags, terms, unusable, first)
             over_ranges(partial(_shifted, corrected, first), rows.stop - first, threads=threads)
+
+    idle_cores.each(correct, range(0, len(pixels) if ramps else 0, n_rows))
 
 
 def _shifted(kernel: Callable[[int, int], None], first: int, start: int, stop: int) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from detectorist.algorithms.ramps._group_offsets_nb import medians_of_columns, medians_of_departures
 from detectorist.algorithms.ramps.refpix import N_OUTPUTS
+from detectorist.libraries import idle_cores
 
 #: Columns up to this quantile of brightness are taken for those beside the star.
 FAINT_QUANTILE = 0.5
@@ -67,17 +68,23 @@ def measure_group_offsets(data: np.ndarray, usable: np.ndarray) -> GroupOffsets:
         return GroupOffsets(offset, 0.0, 0)
     usable = usable.copy()
     usable[..., :N_OUTPUTS] = False
-    noise, counts = [], [0, 0]
-    for k in range(n_ints):
+    counts, noise = np.zeros((n_ints, 2), int), np.full((n_ints, 2), -1.0)
+
+    def measure(k: int) -> None:
         ramps = np.ascontiguousarray(data[k])
         faint = _faint_pixels(ramps, usable[k], middle)
         for parity in (0, 1):
-            counts[parity] = n_pixels = np.count_nonzero(faint[parity::2])
+            counts[k, parity] = n_pixels = np.count_nonzero(faint[parity::2])
             if n_pixels < MIN_PIXELS:
                 continue
             offset[k, :, parity], spread = _departures(ramps, _of_rows(faint, parity), middle)
-            noise.append(1.25 * np.median(spread) / np.sqrt(n_pixels))
-    return GroupOffsets(offset, float(np.median(noise)) if noise else 0.0, min(counts))
+            noise[k, parity] = 1.25 * np.median(spread) / np.sqrt(n_pixels)
+
+    idle_cores.each(measure, range(n_ints))
+    measured = noise[counts >= MIN_PIXELS]
+    return GroupOffsets(
+        offset, float(np.median(measured)) if measured.size else 0.0, int(counts[-1].min()) if n_ints else 0
+    )
 
 
 def _faint_pixels(ramps: np.ndarray, usable: np.ndarray, middle: slice) -> np.ndarray:

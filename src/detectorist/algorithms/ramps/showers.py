@@ -21,6 +21,7 @@ from detectorist.algorithms.images.patches import (
 )
 from detectorist.algorithms.medians import median
 from detectorist.algorithms.ramps._showers_nb import sum_excess
+from detectorist.libraries import idle_cores
 
 #: Pixels along the side of a block; squares of two and more are compared, in which the footprint of an ordinary cosmic
 #: ray does not stand out.
@@ -82,12 +83,15 @@ def find_showers(data: np.ndarray, groupdq: np.ndarray, usable: np.ndarray) -> S
     refused = np.zeros(n_ints, bool)
     if n_groups - 1 < LEAST_DIFFERENCES or not usable.any():
         return Showers(hit, sigma, refused)
-    for k in range(n_ints):
+
+    def search(k: int) -> None:
         excess = _excess_of_blocks(np.ascontiguousarray(data[k], np.float32), groupdq[k], usable)
         sigma[k, 1:] = significance(excess).max(axis=(1, 2))
         hit[k] = sigma[k] > LEAST_SIGMA
         refused[k] = hit[k].sum() > max(1, MOST_GROUPS * (n_groups - 1))
         hit[k] &= ~refused[k]
+
+    idle_cores.each(search, range(n_ints))
     return Showers(hit, sigma, refused)
 
 

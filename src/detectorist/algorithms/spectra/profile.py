@@ -16,6 +16,7 @@ import numpy as np
 
 from detectorist.algorithms import dq as bits
 from detectorist.errors import InputError, ParameterError
+from detectorist.libraries import idle_cores
 
 if TYPE_CHECKING:
     from detectorist.algorithms.spectra._profile_frame import CleanedFrame
@@ -121,7 +122,7 @@ def clean_outliers(
     A row recovers as long as more of its core pixels agree upon one flux than upon any other. Rows whose profile cannot
     be measured (too faint, masked) carry that of the nearest row; without any trace it is flat. Rows without a pixel
     are interpolated between their neighbours. Errors of replaced pixels are on the scale of `err`. About 130 ns per
-    pixel; memory for one frame beside the results.
+    pixel; memory for one frame beside the results, for each core that is idle.
     """
     _check_columns(spatial_profile_left_idx, spatial_profile_right_idx, data.shape[-1])
     require_possible(outlier_threshold, poly_order)
@@ -131,8 +132,8 @@ def clean_outliers(
 
     columns = (spatial_profile_left_idx, spatial_profile_right_idx)
     result = _allocate(data.shape, len(edges) - 1)
-    values, errors = [], []
-    for k in range(len(data)):
+
+    def clean(k: int) -> tuple[np.ndarray, ...]:
         frame = clean_frame(
             np.ascontiguousarray(data[k], np.float64),
             np.ascontiguousarray(err[k], np.float64),
@@ -144,13 +145,14 @@ def clean_outliers(
             limit_sigma=np.inf if no_clean else float(outlier_threshold),
         )
         _store(result, k, columns, frame)
-        if frame is not None:
-            values.append(frame.values)
-            errors.append(frame.errors)
+        return () if frame is None else (frame.values, frame.errors)
+
+    cleaned = [pair for pair in idle_cores.each(clean, range(len(data))) if pair]
     if result["unusable"].all():
         raise InputError(f"none of {len(data)} integrations has a finite pixel that may be used", n_ints=len(data))
     counts = _count_near(result["replaced"], trace_column)
-    return Cleaning(values=np.concatenate(values), errors=np.concatenate(errors), counts=counts, **result)
+    values, errors = map(np.concatenate, zip(*cleaned, strict=True))
+    return Cleaning(values=values, errors=errors, counts=counts, **result)
 
 
 def _flags_asked_for(bit_indices: Sequence[int] | None) -> int:
