@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detectorist.algorithms.blas_threads import one_thread
+from detectorist.algorithms.flicker.fine_light import estimate_beside_light
+from detectorist.algorithms.flicker.light_and_noise import model_wide_light
 from detectorist.algorithms.flicker.likely_noise import hold_to_likely, rival_light
 from detectorist.algorithms.flicker.lit_frames import light_fills, stripes_in_light
 from detectorist.algorithms.flicker.output_steps import tell_covered_outputs
@@ -14,7 +16,6 @@ from detectorist.algorithms.flicker.reference_rows import over_references, refer
 from detectorist.algorithms.flicker.row_medians import measure_pedestal, median_stripes
 from detectorist.algorithms.flicker.smoother import (
     Readout,
-    estimate_flicker,
     estimate_flicker_coarsely,
     estimate_noise,
     pool_noise,
@@ -27,13 +28,7 @@ from detectorist.algorithms.flicker.spectrum import (
     row_variance,
     scale_noise,
 )
-from detectorist.algorithms.flicker.wide_light import (
-    darkest_level,
-    light_over_darkest,
-    map_wide_light,
-    mask_wings,
-    solve_wide_light,
-)
+from detectorist.algorithms.flicker.wide_light import darkest_level, light_over_darkest
 from detectorist.algorithms.images.diffuse_light import model_diffuse_light
 from detectorist.algorithms.images.sources import mask_sources
 from detectorist.algorithms.images.steep_light import tell_steep_light
@@ -199,7 +194,7 @@ def _by_flicker(images, bad, mask=None, *, readout, flat, reference, vertical, g
         if wide_light:
             references = reference_rows(images, reference)
             mask, known = _hide_along_rows(common_bad, mask, known, light, sketch.white)
-            wide = _model_wide_light(mean, common_bad, mask & ~known, light, sketch, references, settings)
+            wide = model_wide_light(mean, common_bad, mask & ~known, light, sketch, references, settings)
             sketch, light, wings, beside = wide
             mask, known = mask | wings, known & ~wings
     else:
@@ -211,7 +206,7 @@ def _by_flicker(images, bad, mask=None, *, readout, flat, reference, vertical, g
     references = [reference_rows(image[None], reference) for image in images]
     told = _with_references(beside, references)
     if len(images) == 1:
-        found = estimate_flicker(mean - light, common_bad | left_out, sketch=sketch, **told[0], **settings)
+        found = estimate_beside_light(mean - light, common_bad | left_out, sketch=sketch, **told[0], **settings)
         parts = [_with_steps(found, mean, common_bad, flat, readout)]
     else:
         parts = _one_by_one(images, bad, mask, left_out, light, flat, told, settings | {"group_noise": group_noise})
@@ -274,14 +269,17 @@ def _one_by_one(images, bad, mask, left_out, light, flat, told, settings):
     noise = hold_own_noise(limit_noise(noise, settings["group_noise"], readout), readout, told[0]["least_own"])
     parts = []
     for (one, one_bad), known in zip(ready(), told, strict=True):
-        found = estimate_flicker(one - light, one_bad | left_out, noise=noise, **known, **settings)
+        found = estimate_beside_light(one - light, one_bad | left_out, noise=noise, **known, **settings)
         parts.append(_with_steps(found, one, one_bad, flat, readout))
     return parts
 
 
 def _with_steps(found, image, bad, flat, readout):
-    """Return an estimate with what steps at borders of outputs tell; without a flat, they may be of sensitivity."""
-    if flat is None:
+    """Return an estimate with what steps at borders of outputs tell.
+
+    Without a flat, they may be of sensitivity; in a crowded field, of light.
+    """
+    if flat is None or found.unmasked_light > 0:
         return found
     return tell_covered_outputs(found, image, ~bad & np.isfinite(image), flat=flat, readout=readout)
 
@@ -301,18 +299,28 @@ def _all_levelled(parts, light, shape, references, readout):
 def _levelled(part, dark, references, readout):
     """Return an estimate of noise whose level is that of the noise, as far as anything tells it.
 
-    In reference pixels beside the rows it is what they have. Without any the mean is zero where there is no light: what
-    is left of light beside sources is in the estimate there, and would move the sky.
+    In reference pixels beside the rows it is what they have, output by output; outputs without any have the mean error
+    of the others. Without reference pixels the mean is zero where there is no light: what is left of light beside
+    sources is in the estimate there, and would move the sky.
     """
     where = dark & part.used
-    over = np.empty(0) if references is None else over_references(part.pattern, references, readout, part.noise.rms)
-    if over.size:
-        shift = over.mean()
+    unknown = np.full(len(readout.outputs), np.nan)
+    over = unknown if references is None else over_references(part.pattern, references, readout, part.noise.rms)
+    if np.isfinite(over).any():
+        shift = np.where(np.isfinite(over), over, np.nanmean(over))
     elif where.any():
-        shift = part.total.mean(dtype=np.float64, where=where)
+        shift = np.full(over.size, part.total.mean(dtype=np.float64, where=where))
     else:
         return part
-    return replace(part, pattern=part.pattern - np.float32(shift))
+    return replace(part, pattern=_shifted(part.pattern, -shift, readout))
+
+
+def _shifted(pattern, levels, readout):
+    """Return a pattern whose outputs have more by these levels, (n_outputs,)."""
+    shifted = pattern.copy()
+    for level, (first, last, _) in zip(levels, readout.outputs, strict=True):
+        shifted[:, first:last] += np.float32(level)
+    return shifted
 
 
 def _rows_unsure(wide, noise, held_to, readout):
@@ -373,32 +381,6 @@ def _covered_rows(usable):
     number = usable.sum(axis=1)
     few = (number > 0) & (number < FEW * usable.shape[1])
     return few if number[~few].sum() >= ELSEWHERE * number.sum() else np.zeros_like(few)
-
-
-def _model_wide_light(image, bad, left_out, light, sketch, references, settings):
-    """Return a sketch of the noise, the light to subtract, and wings of compact sources to mask, in two rounds.
-
-    The last are settings of `estimate_flicker`, see `WideLight`.
-    """
-    readout = settings["readout"]
-    sketch = estimate_flicker_coarsely(image - light, bad | left_out, sketch=sketch, **settings)
-    noise = sketch.noise
-    expected = map_wide_light(image - sketch.total(), ~(bad | left_out))
-    known_noise = {"white": sketch.white, "readout": readout, "references": references}
-    usable = ~(bad | left_out)
-    known_noise["any_light"] = settings["group_noise"] is not None
-    found = solve_wide_light(image, usable, expected, noise=noise, **known_noise)
-    light = found.light - np.float32(sketch.level)
-    noise = hold_own_noise(noise, readout, found.own_part)
-    sketch = estimate_flicker_coarsely(image - light, ~usable, noise=noise, sketch=sketch, **settings)
-    wings = mask_wings(image - light - sketch.total(), usable, left_out)
-    expected = light_over_darkest(light)
-    found = solve_wide_light(image, usable & ~wings, expected, noise=noise, **known_noise)
-    light = found.light - np.float32(sketch.level)
-    if found.unmasked > 0:
-        # Outliers are told by the sketch: beside light that was still wrong it hides one side of the pixels.
-        sketch = estimate_flicker_coarsely(image - light, ~usable | wings, noise=noise, sketch=sketch, **settings)
-    return sketch, light, wings, {"least_own": found.own_part, "unmasked_light": found.unmasked}
 
 
 def _by_medians(images, bad, readout, flat, mask, thresh):

@@ -11,15 +11,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy import fft
+from scipy import fft, special
 
 from detectorist.algorithms.flicker.readout import Readout
 from detectorist.algorithms.flicker.spectrum import FlickerNoise, covariance_of_means
 
 #: By how much the variance of an octave may exceed that of the noise: up to twice, what is subtracted too much is less
 #: than the noise was, and neither weights of the fit nor shapes of spectra are known exactly. And by how many standard
-#: deviations of a variance that few numbers tell.
+#: deviations of a variance that few numbers tell, where light is known to be.
 EXACTNESS, SIGMA = 2.0, 3.0
+#: How seldom chance may take noise for light where none is known to be: an image has some forty octaves, and rows that
+#: are held without need keep several times the noise that they would be left with.
+BY_CHANCE = 1e-4
 #: Power of light over that of noise from which an octave is not taken for noise: half of its amplitude.
 EVIDENT = 0.25
 
@@ -74,14 +77,18 @@ def row_spectrum(noise: FlickerNoise, readout: Readout, n_rows: int) -> np.ndarr
 
 
 def _likely_part(waves, expected):
-    """Return the part of every wave that is noise, (n,); the level, wave 0, is not judged."""
-    part = np.ones(waves.size)
+    """Return the part of every wave that is noise, (n,); the level, wave 0, is not judged.
+
+    An octave that noise can hardly explain tells that there is light; only then may the others have some.
+    """
+    part, lit = np.ones(waves.size), False
     for octave in _octaves(waves.size):
         found, likely = np.mean(waves[octave] ** 2), np.mean(expected[octave])
         number = octave.stop - octave.start
+        lit |= bool(found > likely * (EXACTNESS - 1 + special.chdtri(number, BY_CHANCE) / number))
         if found > likely * (EXACTNESS + SIGMA * np.sqrt(2 / number)):
             part[octave] = likely / found
-    return part
+    return part if lit else np.ones(waves.size)
 
 
 def light_waves(light: np.ndarray, usable: np.ndarray) -> np.ndarray:

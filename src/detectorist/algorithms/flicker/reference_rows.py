@@ -93,7 +93,7 @@ def output_levels(found: ReferenceRows, readout: Readout, rms: float) -> np.ndar
 
 
 def over_references(pattern: np.ndarray, found: ReferenceRows, readout: Readout, rms: float) -> np.ndarray:
-    """Return by how much an estimate of noise exceeds its reference pixels, for every output whose level these tell.
+    """Return by how much an estimate of noise exceeds its reference pixels, (n_outputs,), NaN where none tell a level.
 
     pattern : (ny, nx), which has to reach the reference pixels. rms : of the 1/f noise.
 
@@ -103,13 +103,13 @@ def over_references(pattern: np.ndarray, found: ReferenceRows, readout: Readout,
     differs from that of its reference pixels by the mean of such noise over the rows.
     """
     told = output_levels(found, readout, rms)
-    over = []
-    for level, (first, last, _) in zip(told, readout.outputs, strict=True):
+    over = np.full(told.size, np.nan)
+    for k in np.flatnonzero(np.isfinite(told)):
+        first, last, _ = readout.outputs[k]
         inside = (found.columns >= first) & (found.columns < last)
-        if np.isfinite(level):
-            here = pattern[:, found.columns[inside]].mean(dtype=np.float64, where=found.usable[:, inside])
-            over.append(here - level)
-    return np.array(over)
+        here = pattern[:, found.columns[inside]].mean(dtype=np.float64, where=found.usable[:, inside])
+        over[k] = here - told[k]
+    return over
 
 
 def bin_references(

@@ -8,7 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import signal
 
 from detectorist.algorithms.flicker import destripe as whole
-from detectorist.algorithms.flicker.smoother import alternating_readout, estimate_flicker_coarsely
+from detectorist.algorithms.flicker import light_and_noise
+from detectorist.algorithms.flicker.smoother import alternating_readout, estimate_flicker, estimate_flicker_coarsely
 from detectorist.errors import ParameterError
 
 NY, NX = 192, 256
@@ -174,7 +175,7 @@ def test_the_sky_is_where_no_light_was_subtracted(rng):
     light[:, :40] = 2 * WHITE
     readout = alternating_readout(size, 4)
     image = (0.3 + WHITE * rng.normal(size=(size, size))).astype(np.float32)
-    part = whole.estimate_flicker(image, np.zeros(image.shape, bool), readout=readout)
+    part = estimate_flicker(image, np.zeros(image.shape, bool), readout=readout)
     wrong = whole.replace(part, pattern=part.pattern - 0.2 * light)
     dark = whole._is_dark(light, light.shape, WHITE**2)
     levelled = whole._levelled(wrong, dark, None, readout)
@@ -243,14 +244,16 @@ def test_outliers_are_judged_by_the_light_that_is_found_last(rng, monkeypatch):
     noise = 0.01 * rng.normal(size=(256, 1)) + 0.02 * rng.normal(size=(256, 256))
     bad = np.zeros(noise.shape, bool)
     wrong = np.repeat([0.0, 0.03], 128) * np.ones((256, 1), np.float32)
-    lights = iter([wrong.astype(np.float32), np.zeros_like(wrong)])
+    lights = iter([wrong.astype(np.float32), *[np.zeros_like(wrong)] * 3])
     monkeypatch.setattr(
-        whole, "solve_wide_light", lambda *_, **__: SimpleNamespace(light=next(lights), own_part=0.0, unmasked=1e-4)
+        light_and_noise,
+        "solve_wide_light",
+        lambda *_, **__: SimpleNamespace(light=next(lights), own_part=0.0, unmasked=1e-4),
     )
     settings = {"readout": alternating_readout(256, 4), "columns": False, "group_noise": None}
     image = noise.astype(np.float32)
     first = estimate_flicker_coarsely(image, bad, **settings)._replace(level=0.0)
-    sketch, light, *_ = whole._model_wide_light(image, bad, bad, np.float32(0), first, None, settings)
+    sketch, light, *_ = light_and_noise.model_wide_light(image, bad, bad, np.float32(0), first, None, settings)
     assert np.abs(light).max() < 0.005
     steps = sketch.expected[:, 128:].mean() - sketch.expected[:, :128].mean()
     assert abs(steps) < 0.005

@@ -105,6 +105,15 @@ def test_noise_half_as_strong_again_as_told_stays(rng):
     assert hold_to_likely(pattern, spectrum(3.0), readout) is pattern
 
 
+def test_strong_waves_of_noise_alone_are_not_held(rng):
+    """Two slow waves are as strong as these in one output of some thousand; held, they stay in the image."""
+    readout = alternating_readout(64)
+    waves = np.sqrt(row_spectrum(spectrum(3.0), readout, 512)) * rng.normal(size=512)
+    waves[2:4] *= np.sqrt(9.0 * row_spectrum(spectrum(3.0), readout, 512)[2:4].mean() / np.mean(waves[2:4] ** 2))
+    pattern = np.repeat(fft.idct(waves, norm="ortho")[:, None], 64, axis=1).astype(np.float32)
+    assert hold_to_likely(pattern, spectrum(3.0), readout) is pattern
+
+
 def test_light_of_an_output_is_held_back(rng):
     """What changes within rows stays, and so does the level of the output."""
     readout = alternating_readout(256, 4)
