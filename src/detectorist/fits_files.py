@@ -7,11 +7,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from detectorist.errors import DetectoristError, InputError, NoSuchFile
+from detectorist.libraries import idle_cores
 from detectorist.product_names import without_ending
 
 if TYPE_CHECKING:
@@ -217,13 +219,19 @@ def _counts_of(hdu: Any) -> np.ndarray | None:
     if where["file"].compression or "BLANK" in header:
         return None
     counts = np.empty(hdu.shape, np.float32)
-    stored = np.empty(hdu.shape[-2:], ">i2")  # of one plane, again and again: it stays in the cache
-    with open(where["file"].name, "rb") as handle:
-        handle.seek(where["datLoc"])
-        for plane in counts.reshape(-1, *stored.shape):
-            if handle.readinto(memoryview(stored).cast("B")) < stored.nbytes:
-                raise OSError(f"the array of {hdu.name} is cut short")
-            np.add(stored, np.float32(UNSIGNED_ZERO), out=plane, dtype=np.float32)
+    planes = counts.reshape(-1, *hdu.shape[-2:])
+
+    def read(first: int, last: int) -> None:
+        stored = np.empty(hdu.shape[-2:], ">i2")  # of one plane, again and again: it stays in the cache
+        with open(where["file"].name, "rb") as handle:
+            handle.seek(where["datLoc"] + first * stored.nbytes)
+            for plane in planes[first:last]:
+                if handle.readinto(memoryview(stored).cast("B")) < stored.nbytes:
+                    raise OSError(f"the array of {hdu.name} is cut short")
+                np.add(stored, np.float32(UNSIGNED_ZERO), out=plane, dtype=np.float32)
+
+    edges = [len(planes) * part // idle_cores.number() for part in range(idle_cores.number() + 1)]
+    idle_cores.each(lambda ends: read(*ends), pairwise(edges))
     return counts
 
 

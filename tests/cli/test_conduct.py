@@ -1,9 +1,11 @@
 """The end of a run: its exit code, and a line for each exposure that failed; and what a dry run says."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
+from detectorist.campaign.events import FINISHED, PLANNED, Event
 from detectorist.campaign.ledger import Ledger
 from detectorist.campaign.plan import Plan, PlanRequest
 from detectorist.campaign.run import Execution
@@ -64,3 +66,23 @@ def test_references_that_are_missing_for_one_reason_share_a_line():
     needed = [("flat", "a.fits"), ("mask", "missing: cut"), ("dark", "b.fits"), ("gain", "missing: cut")]
     lines = conduct_module._lines_of_references(needed)
     assert lines == ["  reference flat: a.fits", "  reference dark: b.fits", "  references mask, gain: missing: cut"]
+
+
+@pytest.mark.parametrize(
+    ("workers", "after"), [(2, [False, False, True]), (3, [False, True, True]), (1, [False, False, False])]
+)
+def test_the_report_is_loaded_once_a_core_is_idle(monkeypatch, workers, after):
+    loaded = []
+    monkeypatch.setattr(conduct_module, "load_report", loaded.append)
+    told = []
+    jobs = [SimpleNamespace(job=SimpleNamespace(mode="coron"))] * 4
+    listen = conduct_module._loading_report(told.append, SimpleNamespace(jobs=jobs, to_run=jobs))
+    listen(Event(PLANNED, numbers={"total": 4, "reused": 0, "workers": workers}))
+    seen = []
+    for _ in range(3):
+        listen(Event(FINISHED))
+        seen.append(loaded != [])
+    assert seen == after
+    listen(Event(FINISHED))  # the last: the report comes next, and loads what it needs
+    assert loaded == [{"coron"}] * sum(after)
+    assert len(told) == 5

@@ -7,7 +7,8 @@ import pytest
 from astropy.io import fits
 
 from detectorist.errors import InputError, NoSuchFile
-from detectorist.fits_files import opened, read_array, read_keywords, read_plane, require_headers
+from detectorist.fits_files import opened, opened_with_counts, read_array, read_keywords, read_plane, require_headers
+from detectorist.libraries import idle_cores
 
 
 @pytest.fixture
@@ -134,3 +135,14 @@ def test_files_are_closed_in_all_cases(path, tmp_path):
     with opened(path) as hdus:
         handle = hdus.fileinfo(0)["file"]
     assert handle.closed
+
+
+@pytest.mark.parametrize("cores", [2, 3, 8])
+def test_counts_are_the_same_on_any_number_of_cores(tmp_path, cores):
+    path = tmp_path / "a.fits"
+    counts = np.random.default_rng(1).integers(0, 65536, (1, 5, 6, 7), np.uint16)
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(counts, name="SCI")]).writeto(path)
+    with idle_cores.used(cores), opened_with_counts(path) as hdus:
+        found = hdus["SCI"].data
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, counts)

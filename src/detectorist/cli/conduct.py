@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from detectorist.cli.exit_codes import CRASHED, INTERRUPTED, UNPROCESSABLE
-from detectorist.cli.report import report_after_run
+from detectorist.cli.report import load_report, report_after_run
 from detectorist.errors import OutputError, ParameterError
 from detectorist.terminal.lines import exposures, first_line, printable
 
@@ -80,9 +80,8 @@ def run_plan(
     told_of: set[str] = set()
     try:
         with shown(as_json=as_json, quiet=quiet) as report, terminal_log(verbose=verbose):
-            counts = run_campaign(
-                plan, execution, report=_noting(report, told_of), command=shlex.join(["detectorist", *sys.argv[1:]])
-            )
+            listener = _loading_report(_noting(report, told_of), plan)
+            counts = run_campaign(plan, execution, report=listener, command=shlex.join(["detectorist", *sys.argv[1:]]))
     except OutputError as error:
         # A full disk or a lost cluster ends the run, and says nothing against the data.
         if quiet or OutputError.__name__ not in told_of:  # else the ledger finds no room where a product found none
@@ -154,6 +153,26 @@ def _noting(report: Report, errors: set[str]) -> Report:
     def listen(event: Event) -> None:
         errors.add(str(event.numbers.get("error", "")))
         report(event)
+
+    return listen
+
+
+def _loading_report(report: Report, plan: Plan) -> Report:
+    """Return a listener to events that also loads what the report needs, once workers do the last of the exposures.
+
+    A core is idle then, and so is this process.
+    """
+    from detectorist.campaign.events import FINISHED, PLANNED
+
+    workers, left = 1, len(plan.to_run)
+
+    def listen(event: Event) -> None:
+        nonlocal workers, left
+        report(event)
+        workers = event.numbers.get("workers", workers) if event.kind == PLANNED else workers
+        left -= event.kind == FINISHED
+        if event.kind == FINISHED and 0 < left < workers:
+            load_report({planned.job.mode for planned in plan.jobs})
 
     return listen
 

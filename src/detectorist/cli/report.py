@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +11,7 @@ import typer
 
 from detectorist.errors import DetectoristError, OutputError
 from detectorist.libraries.freed_memory import return_freed_memory
+from detectorist.modes import load_mode
 from detectorist.terminal.options import Quiet
 
 
@@ -32,6 +35,15 @@ def report(
         page = write_report(folder, other=compare, progress=progress)
     if not quiet:
         typer.echo(f"report: {page}")
+
+
+def load_report(modes: Collection[str]) -> None:
+    """Import what a report on exposures of these modes is made with; what cannot be imported says so in the report."""
+    with suppress(Exception):
+        import detectorist.report.page  # noqa: F401
+
+        for mode in modes:
+            load_mode(mode).section()
 
 
 def report_after_run(folder: Path, *, quiet: bool = False, told: bool = False) -> bool:

@@ -8,6 +8,7 @@ is the average of several frames, an event in group n is diluted there and compl
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy import ndimage
@@ -17,6 +18,7 @@ from detectorist.algorithms.ramps.snowball_borders import circle_at_border, regi
 from detectorist.algorithms.ramps.snowball_light import RampLight
 from detectorist.algorithms.ramps.snowball_reach import measure_reach, unfounded_jumps
 from detectorist.errors import ParameterError
+from detectorist.libraries import idle_cores
 
 #: A round region fills the ellipse of its own second moments at least so far, and is at least so round.
 MIN_FILLING, MIN_AXIS_RATIO = 0.6, 0.5
@@ -133,7 +135,8 @@ def flag_snowballs(
         light = None if data is None else RampLight(data[integration], groupdq[integration])
         found = [] if light is None else _first_cores(light, integration, min_radius_pix)
         found += _events_of(groupdq[integration], integration, averaged, min_radius_pix)
-        reaches = [_reach_of(event, light, n_groups, averaged, expand_factor) for event, _ in found]
+        reach_of = partial(_reach_of, light=light, n_groups=n_groups, averaged=averaged, expand_factor=expand_factor)
+        reaches = idle_cores.each(reach_of, [event for event, _ in found])
         if light is not None:
             for (event, _), reach in zip(found, reaches, strict=True):
                 released += _release(flagged[integration], light.data, event, reach)
