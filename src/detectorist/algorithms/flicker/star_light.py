@@ -42,8 +42,14 @@ SPIKE_SHARES = (0.01, 0.1, 1.0)
 SPIKE_ROWS_PIX = np.array([-36.0, -24, -16, -10, -6, -3, 0, 3, 6, 10, 16, 24, 36])
 SPIKE_HALF_PIX = 4.0
 #: Foot of the spike along the rows (the speckles about the star have spikes of their own): width across the rows
-#: (sigma), and expected light over that of the spike's core.
-FOOT_PIX, FOOT_SHARE = 12.0, 0.1
+#: (sigma), and expected light over that of the spike's core; at least a part of the halo's light at `SPIKE_PIX`, since
+#: the core of a faint star's spike is told no better than noise is.
+FOOT_PIX, FOOT_SHARE, FOOT_OF_HALO = 12.0, 0.1, 0.05
+#: Lanes: light of single rows over that of the rings they cross, amplitudes that are tried (the bar of a mask hides
+#: all of it in the rows behind it, however faint), and the farthest rows that have one of their own: wider, lanes would
+#: take light from the waves.
+LANE_SHARES, LANE_PIX = (0.01, 1.0), 6.0
+_LANES = np.abs(SPIKE_ROWS_PIX[1:-1]) <= LANE_PIX
 #: The core is measured farther from the star than its halo reaches, in its rows against those beside it.
 HALO_PIX, CORE_PIX, BESIDE_PIX = 60.0, 4.0, (12.0, 24.0)
 #: Expected amplitude of a ring over its light and the noise of a pixel: large, so that data alone tell it.
@@ -114,19 +120,25 @@ def _amplitudes(normal, moment, expected):
 
 
 def _expectations(rings, noise, core):
-    """Yield for each pair of `WAVE_SHARES` and `SPIKE_SHARES` the expected amplitudes of rings, waves, and spikes.
+    """Yield for all `WAVE_SHARES`, `SPIKE_SHARES` and `LANE_SHARES` the expected amplitudes of the shapes.
 
     core : light of the core of the spike along the rows.
     """
-    halo, white = np.abs(rings.light - rings.light.min()), np.sqrt(noise.white)
+    halo, white = _above_sky(rings), np.sqrt(noise.white)
     of_rings = RING_SHARE * (halo + white)
-    spike, foot = np.interp(SPIKE_PIX, rings.radii, halo), max(FOOT_SHARE * core, LEAST_WAVE * white)
+    spike = np.interp(SPIKE_PIX, rings.radii, halo)
+    foot = max(FOOT_SHARE * core, FOOT_OF_HALO * spike, LEAST_WAVE * white)
     of_rows = 1 / (1 + (SPIKE_ROWS_PIX[1:-1] / SPIKE_HALF_PIX) ** 2)
     across = np.r_[np.ones(len(SPIKE_POWERS) * len(SPIKE_WIDTHS_PIX)), np.tile(of_rows, 2 * len(SPIKE_POWERS))]
-    for wave_share, spike_share in product(WAVE_SHARES, SPIKE_SHARES):
+    for wave_share, spike_share, lane_share in product(WAVE_SHARES, SPIKE_SHARES, LANE_SHARES):
         waves = np.maximum(wave_share * halo[::WAVE_RINGS], LEAST_WAVE * white)
         spikes = np.maximum(spike_share * spike * across, LEAST_WAVE * white)
-        yield np.concatenate([of_rings, *[waves] * (2 * len(WAVES)), [foot], spikes])
+        yield np.concatenate([of_rings, *[waves] * (2 * len(WAVES)), [foot], spikes, lane_share * of_rows[_LANES]])
+
+
+def _above_sky(rings):
+    """Return the light of rings above that of the faintest."""
+    return rings.light - rings.light.min()
 
 
 def _polar_of_image(centre, shape):
@@ -145,17 +157,20 @@ def _polar(centre, y, x):
     return radius, [part for one in powers for part in (one.real, one.imag)]
 
 
-def _spikes(radius, y, x):
-    """Return shapes of spikes at distances `radius`, `y` and `x` from the star: both sides alike, and opposite.
+def _along_rows(rings, radius, y, x):
+    """Return shapes of spikes at distances `radius`, `y` and `x` from the star: both sides alike, and opposite; lanes.
 
-    The first is the foot, as bright everywhere along a row: within a row nothing tells it from 1/f noise.
+    The first is the foot, as bright everywhere along a row: within a row nothing tells it from 1/f noise. A lane is as
+    bright as the rings it crosses.
     """
     falls = [(np.maximum(radius, SPIKE_CORE_PIX) / SPIKE_PIX) ** -power for power in SPIKE_POWERS]
     side = np.clip(x / SPIKE_CORE_PIX, -1, 1)
     rows = _hats(y, SPIKE_ROWS_PIX)[1:-1]
     both = [fall * np.exp(-0.5 * (y / width) ** 2) for fall in falls for width in SPIKE_WIDTHS_PIX]
     foot = np.exp(-0.5 * (y / FOOT_PIX) ** 2) + 0 * x
-    return [foot, *both] + [fall * row for fall in (*falls, *(side * fall for fall in falls)) for row in rows]
+    halo = np.interp(radius, rings.radii, _above_sky(rings))
+    lanes = [halo * row for row, narrow in zip(rows, _LANES, strict=True) if narrow]
+    return [foot, *both, *(fall * row for fall in (*falls, *(side * fall for fall in falls)) for row in rows), *lanes]
 
 
 def _hats(radius, radii):
@@ -164,23 +179,23 @@ def _hats(radius, radii):
 
 
 def _shapes(rings, y, x):
-    """Return (n_shapes, n_cells) float32: every ring, then for every wave each third one, then spikes."""
+    """Return (n_shapes, n_cells) float32: rings, then for every wave each third one, then spikes and lanes."""
     radius, waves = _polar(rings.centre, y, x)
     wide = _hats(radius, rings.radii[::WAVE_RINGS])
     around = [wave * hat for wave in waves for hat in wide]
-    spikes = _spikes(radius, y - rings.centre[0], x - rings.centre[1])
-    return np.array([*_hats(radius, rings.radii), *around, *spikes], np.float32)
+    along = _along_rows(rings, radius, y - rings.centre[0], x - rings.centre[1])
+    return np.array([*_hats(radius, rings.radii), *around, *along], np.float32)
 
 
 def _painted(rings, shape, amplitudes, polar):
     """Return the light of the amplitudes, (ny, nx) float32."""
     radius, waves = polar(rings.centre, shape)
     y, x = np.ogrid[: shape[0], : shape[1]]
-    spikes = _spikes(radius, y - rings.centre[0], x - rings.centre[1])
-    of_rings, of_waves, of_spikes = np.split(amplitudes, [rings.radii.size, amplitudes.size - len(spikes)])
+    along = _along_rows(rings, radius, y - rings.centre[0], x - rings.centre[1])
+    of_rings, of_waves, of_rows = np.split(amplitudes, [rings.radii.size, amplitudes.size - len(along)])
     light = np.interp(radius, rings.radii, of_rings)
     for wave, part in zip(waves, of_waves.reshape(len(waves), -1), strict=True):
         light += wave * np.interp(radius, rings.radii[::WAVE_RINGS], part)
-    for spike, part in zip(spikes, of_spikes, strict=True):
-        light += part * spike
+    for row, part in zip(along, of_rows, strict=True):
+        light += part * row
     return light.astype(np.float32)

@@ -95,8 +95,8 @@ def test_wings_of_a_spike_are_light(rng, noise):
     assert abs(np.mean(left)) < 0.09  # DN/s; 0.13 with bells
 
 
-def test_the_foot_of_a_spike_is_light(rng, monkeypatch):
-    """Nothing within a row tells it from 1/f noise; that a spike shows in its midst does."""
+def test_the_foot_of_a_spike_is_light(monkeypatch):
+    """Nothing within a row tells it from 1/f noise; that a spike shows in its midst, or a bright halo, does."""
     monkeypatch.setattr(star_light, "HALO_PIX", 30.0)  # of a small image
     noise = StackNoise(WHITE**2, SCALES, np.zeros(4), 0.02 * POWERS)
     radius, light = halo(0.0)
@@ -107,19 +107,42 @@ def test_the_foot_of_a_spike_is_light(rng, monkeypatch):
     weight = ((radius > 15) & (y > 7)).astype(np.float32)
     beside, away = [((y > near) & (y < far))[:, 0] for near, far in ((7, 15), (40, 90))]
 
-    def foot_left(core):
-        left = []
+    def foot_left(core, brighter=1.0):
+        left, rng = [], np.random.default_rng(5)
+        star = rings._replace(light=brighter * rings.light)
         for _ in range(6):
-            image = light + core * np.exp(-0.5 * (y / 2) ** 2) + foot + WHITE * rng.normal(size=light.shape)
-            image = image - rings.image(image.shape) + np.sqrt(0.02) * stripes(rng)
-            found = fit_light(image, weight, rings, noise, readout=alternating_readout(NX))
-            rows = np.average(light + foot - rings.image(image.shape) - found, axis=1, weights=weight + 1e-9)
+            image = core * np.exp(-0.5 * (y / 2) ** 2) + foot + WHITE * rng.normal(size=light.shape)
+            image += brighter * light - star.image(image.shape) + np.sqrt(0.02) * stripes(rng)
+            found = fit_light(image, weight, star, noise, readout=alternating_readout(NX))
+            rest = brighter * light + foot - star.image(image.shape) - found
+            rows = np.average(rest, axis=1, weights=weight + 1e-9)
             left.append(rows[beside].mean() - rows[away].mean())
         return np.mean(left)
 
     here = foot.mean(axis=1)[beside].mean() - foot.mean(axis=1)[away].mean()
     assert foot_left(core=0.8) < 0.4 * here
     assert foot_left(core=0.0) > 0.6 * here  # nothing says that it is light
+    told = foot_left(core=0.0, brighter=5.0)
+    monkeypatch.setattr(star_light, "FOOT_OF_HALO", 0.0)
+    assert told < foot_left(core=0.0, brighter=5.0) - 0.1 * here
+
+
+def test_a_lane_behind_a_bar_is_no_stripe(rng, noise):
+    """The bar of a mask hides the halo in its rows, as far as they reach: they are no darker by noise."""
+    radius, light = halo(0.0)
+    y = np.arange(NY)[:, None] - CENTRE[0]
+    radii = np.geomspace(3, 90, 14)
+    rings = Rings(CENTRE, radii, 40 / (1 + radii / 4) ** 2)
+    hidden = (light - rings.light.min()) * (1 - (1 - np.exp(-((y / 5) ** 2))) ** 2)
+    weight, readout = (radius > 15).astype(np.float32), alternating_readout(NX)
+    left = []
+    for _ in range(6):
+        image = light - hidden + stripes(rng) + WHITE * rng.normal(size=light.shape)
+        found = fit_light(image - rings.image(image.shape), weight, rings, noise, readout=readout)
+        rows = np.average(light - hidden - rings.image(image.shape) - found, axis=1, weights=weight)
+        left.append(rows[54:61].mean() - rows[:35].mean())
+    here = np.average(hidden, axis=1, weights=weight)[54:61].mean()
+    assert abs(np.mean(left)) < 0.1 * here  # without lanes 0.4
 
 
 def test_a_spike_shows_against_the_rows_beside_it(rng):
