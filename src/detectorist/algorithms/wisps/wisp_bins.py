@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from detectorist.algorithms.images.local_planes import bin_image, smooth_bins
+from detectorist.algorithms.images.local_planes import REACH, bin_image, smooth_bins
 from detectorist.algorithms.medians import typed_median
 from detectorist.errors import TooFewPixels
 
@@ -28,6 +28,8 @@ STRIPES = 1.3
 STRUCTURE_BINS = 8.0
 #: Width (sigma, bins) of the surroundings from which the misfit of a place is told.
 MISFIT_BINS = 2.5
+#: Least weight of the data of a plane, pixels.
+LEAST_WEIGHT = 1e-3
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,35 @@ class Bins:
 
 
 @dataclass(frozen=True)
+class Planes:
+    """How planes were fitted: to bins of so many pixels `count`, of which they saw `weight`; `sigma`, bins; `rounds`."""
+
+    count: np.ndarray
+    weight: np.ndarray
+    sigma: float
+    rounds: int
+
+    def follow(self, response: np.ndarray) -> np.ndarray:
+        """Return how sums of what planes leave, of given factors (ny, nx), follow the image that they are fitted to.
+
+        The transposed of taking planes off, of planes without slopes, which in the middle of their data have the same
+        level.
+        """
+        follows = np.where(self.count > 0, response, 0.0)
+        for _ in range(self.rounds):
+            around = smooth_bins(follows / np.maximum(self.weight, LEAST_WEIGHT), self.sigma, reach=REACH)
+            follows = follows - self.count * around
+        return follows
+
+
+@dataclass(frozen=True)
 class Sharp:
     """What planes leave: image, templates and derivatives, (1 + n + 3, ny, nx), and how much each bin counts.
 
     noise : (n + 3, n + 3), covariance of the noise of templates and derivatives. white : variance of white noise, the
     templates' included. structure : variance of what planes do not follow of galaxies. used : bins behind the fit.
-    excluded : bins with compact sources, and those without data.
+    excluded : bins with compact sources, and those without data. uneven : (n_places, ny, nx), of the wisp where only
+    that of each place is there. planes : how they were fitted.
     """
 
     rest: np.ndarray
@@ -76,6 +101,8 @@ class Sharp:
     structure: np.ndarray
     used: np.ndarray
     excluded: np.ndarray
+    uneven: np.ndarray
+    planes: Planes
 
     def independent(self, left: np.ndarray, bins: Bins) -> np.ndarray:
         """Return the variance of bins treated as independent, including structure and correlations seen in `left`."""

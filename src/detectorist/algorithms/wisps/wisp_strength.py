@@ -33,12 +33,13 @@ from detectorist.algorithms.wisps.wisp_bins import (
     MIN_LIT_BINS,
     N_DERIVATIVES,
     STRIPES,
+    Planes,
     Sharp,
     bin_wisp,
     left_of,
     require_bins,
 )
-from detectorist.algorithms.wisps.wisp_variation import Strength, fit_variation
+from detectorist.algorithms.wisps.wisp_variation import Strength, fit_variation, wisps_of_places
 from detectorist.errors import TooFewPixels
 
 #: Widths (sigma) of the planes' Gaussian weights, pixel, and how often they are fitted, each time to what they left.
@@ -186,8 +187,8 @@ def _fit_robustly(bins, start, kernel_pix, n_fits):
 
     for round_ in range(ROUNDS):
         count = np.where(excluded, 0, bins.count)
-        rest, planes, weight = without_planes(fitted)
-        seen = (weight > 0.1 * BIN_PIX**2) & ~excluded
+        rest, planes, planes_weight = without_planes(fitted)
+        seen = (planes_weight > 0.1 * BIN_PIX**2) & ~excluded
         light = np.maximum(planes[0] - np.tensordot(scale, planes[1:], 1), 0)
         if round_ < NOISE_ROUNDS:
             noise = _template_noise(rest[1:], seen & ~bins.lit, beside)
@@ -206,7 +207,10 @@ def _fit_robustly(bins, start, kernel_pix, n_fits):
             break
     rest = np.concatenate([rest, without_planes(derivatives)[0]])
     noise = _shared_noise(rest[1:], seen & ~bins.lit, beside)
-    return Sharp(rest, noise, white, structure * light**2, used, excluded), Start(scale, excluded, structure)
+    uneven = without_planes(wisps_of_places(bins, scale))[0]
+    surface = Planes(count, planes_weight, kernel_pix / BIN_PIX, n_fits)
+    sharp = Sharp(rest, noise, white, structure * light**2, used, excluded, uneven, surface)
+    return sharp, Start(scale, excluded, structure)
 
 
 def _template_noise(templates, dark, beside):

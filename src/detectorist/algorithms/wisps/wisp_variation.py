@@ -57,11 +57,8 @@ class Strength(NamedTuple):
 
 def fit_variation(bins: Bins, sharp: Sharp, scale: np.ndarray) -> Strength:
     """Return strengths, their errors and their variation over the bins, relative to the whole wisp."""
-    active = np.flatnonzero(scale > 0) if bins.n > 1 else np.arange(1)
-    typical = float(scale[active].mean()) if active.size else 0.0
-    share = scale / typical if bins.n > 1 and typical else np.ones(bins.n)
-    light = np.where(bins.lit, bins.wisp(share) ** 2, 0)
-    light /= light.sum()
+    active, typical, share = _shares(bins.n, scale)
+    light = _light(bins, share)
     places, parts = places_of(light)
     fit, weight, solved = _solve_in_rounds(bins, sharp, scale, active, share, places, typical)
     found = solved.found
@@ -71,9 +68,9 @@ def fit_variation(bins: Bins, sharp: Sharp, scale: np.ndarray) -> Strength:
     mean[:, active.size : active.size + len(places)] = share[:, None] * parts
     mean[scale == 0] = 0
     result = mean @ found
-    wisp = np.tensordot(share * typical, sharp.rest[1 : 1 + bins.n, sharp.used], 1)
     response = mean @ solved.response
-    uneven = solved.scatter * _unevenness(response * wisp, result, light, sharp.used)
+    wisp = np.where(bins.lit, bins.wisp(share * typical), 0)
+    uneven = solved.scatter * _unevenness(_followed(response, sharp) * wisp, result, light)
     level = float(result[active].mean()) if active.size else 0.0
     known = abs(level) > LEAST_LEVEL
     change = found[-N_DERIVATIVES:] / level if known else np.zeros(N_DERIVATIVES)
@@ -97,6 +94,30 @@ def fit_variation(bins: Bins, sharp: Sharp, scale: np.ndarray) -> Strength:
     )
 
 
+def wisps_of_places(bins: Bins, scale: np.ndarray) -> np.ndarray:
+    """Return the sums in bins of the wisp where only that of one place is there, (n_places, ny, nx).
+
+    What planes leave of them is not what they leave of the whole wisp at that place: planes reach as far as places do.
+    """
+    _, _, share = _shares(bins.n, scale)
+    places, _ = places_of(_light(bins, share))
+    wisp = np.tensordot(share, bins.totals[1 : 1 + bins.n], 1)
+    return np.array(places).reshape(-1, *wisp.shape) * wisp
+
+
+def _shares(n, scale):
+    """Return which templates are in the wisp, their mean strength, and their strengths over this mean."""
+    active = np.flatnonzero(scale > 0) if n > 1 else np.arange(1)
+    typical = float(scale[active].mean()) if active.size else 0.0
+    return active, typical, scale / typical if n > 1 and typical else np.ones(n)
+
+
+def _light(bins, share):
+    """Return the square of the wisp's light (ny, nx) of templates in given shares, one in all."""
+    light = np.where(bins.lit, bins.wisp(share) ** 2, 0)
+    return light / light.sum()
+
+
 def _causes(response, variance, uneven, used):
     """Return what noise of bins of given variance (ny, nx), and then the unevenness of places, do to strengths."""
     noise = np.zeros((len(response), *used.shape))
@@ -109,8 +130,7 @@ def _solve_in_rounds(bins, sharp, scale, active, share, places, typical):
 
     A strength that varies is no misfit: places count the less the more is left with it, not without it.
     """
-    wisp = np.tensordot(share, sharp.rest[1 : 1 + bins.n], 1)
-    columns = np.stack([*sharp.rest[1 + active], *(wisp * one for one in places), *sharp.rest[1 + bins.n :]])
+    columns = np.stack([*sharp.rest[1 + active], *sharp.uneven, *sharp.rest[1 + bins.n :]])
     mixing = _mixing(active, share, len(places))
     hats = np.stack([np.ones(sharp.used.sum()), *(one[sharp.used] for one in places)])
     left = left_of(sharp.rest, scale)
@@ -122,15 +142,24 @@ def _solve_in_rounds(bins, sharp, scale, active, share, places, typical):
     return fit, weight, solved
 
 
-def _unevenness(counted, strength, light, used):
+def _followed(response, sharp):
+    """Return how strengths follow the light of each bin (n, ny, nx), which planes are fitted to.
+
+    response : (n, n_used), how they follow what planes leave of the used bins.
+    """
+    everywhere = np.zeros((len(response), *sharp.used.shape))
+    everywhere[:, sharp.used] = response
+    return np.stack([sharp.planes.follow(one) for one in everywhere])
+
+
+def _unevenness(counted, strength, light):
     """Return what scatters of 1 between parts of places do to strengths, (n, n_parts).
 
-    A fit counts places otherwise than by their light squared: what varies within them does not cancel. counted :
-    (n, n_used), by how much strengths change with the wisp's relative strength in each bin.
+    A fit counts places otherwise than by their light squared, and narrow filaments more than broad ones, which planes
+    follow: what varies within places does not cancel. counted : (n, ny, nx), by how much strengths change with the
+    wisp's relative strength in each bin.
     """
-    missed = np.zeros((len(strength), *light.shape))
-    missed[:, used] = counted
-    missed -= strength[:, None, None] * light
+    missed = counted - strength[:, None, None] * light
     size = PLACES_PIX // BIN_PIX // PARTS_OF_PLACES
     return np.stack([sums_of_squares(one, size).ravel() for one in missed])
 

@@ -5,8 +5,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
 
+from detectorist.algorithms.images.local_planes import fit_planes, fit_wide_planes
 from detectorist.algorithms.wisps import wisp_bins
-from detectorist.algorithms.wisps.wisp_bins import BIN_PIX, Bins, Sharp, bin_wisp, left_of
+from detectorist.algorithms.wisps.wisp_bins import BIN_PIX, Bins, Planes, Sharp, bin_wisp, left_of
 from detectorist.errors import TooFewPixels
 
 NY, NX, WHITE = 160, 200, 0.02
@@ -111,7 +112,25 @@ def test_too_little_is_said_with_numbers(rng):
 def sharp_of(rest, white, *, structure=0.0):
     shape = rest.shape[1:]
     used = np.ones(shape, bool)
-    return Sharp(rest, np.zeros(1), np.full(shape, white), np.full(shape, structure), used, ~used)
+    none = Planes(np.ones(shape), np.ones(shape), 1.0, 0)
+    return Sharp(rest, np.zeros(1), np.full(shape, white), np.full(shape, structure), used, ~used, rest[:0], none)
+
+
+@pytest.mark.parametrize("planes", [fit_planes, fit_wide_planes])
+def test_what_follows_what_planes_leave_is_told_of_the_image_itself(rng, planes):
+    """Sums of what planes leave, and of the image by factors that follow, agree, also beside a gap."""
+    y, x = np.mgrid[:80, :80]
+    count = np.full((80, 80), 64.0)
+    count[30:34, 30:36] = 0
+    factors = np.where(count > 0, np.exp(-0.5 * ((y - 40) ** 2 + (x - 42) ** 2) / 6**2), 0)
+    _, weight = planes(count, count, 5.0)
+    follows = wisp_bins.Planes(count, weight, 5.0, 2).follow(factors)
+    for middle, width in ((42, 3), (46, 8), (35, 15)):
+        image = 1 + np.exp(-0.5 * ((y - 38) ** 2 + (x - middle) ** 2) / width**2)
+        left = image - planes(image * count, count, 5.0)[0]
+        assert_allclose((follows * image).sum(), (factors * left).sum(), atol=0.03 * factors.sum())
+    # A level is nothing that planes leave.
+    assert abs(follows.sum()) < 0.01 * factors.sum()
 
 
 def test_the_variance_of_a_bin_is_white_noise_structure_or_misfit(rng):

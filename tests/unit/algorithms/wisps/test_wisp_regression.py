@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from detectorist.algorithms.wisps.wisp_bins import Sharp
+from detectorist.algorithms.wisps.wisp_bins import Planes, Sharp
 from detectorist.algorithms.wisps.wisp_regression import Regression, sums_of_squares
 
 SIZE, WHITE = 40, 0.1
@@ -11,6 +11,7 @@ Y, X = np.mgrid[:SIZE, :SIZE] - SIZE / 2
 TEMPLATE = np.exp(-0.5 * (X / 6) ** 2)
 SECOND = ((X / 6) ** 2 - 1) * TEMPLATE / 6
 ALL = np.ones(TEMPLATE.shape, bool)
+NONE = Planes(np.ones_like(TEMPLATE), np.ones_like(TEMPLATE), 1.0, 0)
 
 
 def regression(image, second, noise_of_second):
@@ -19,7 +20,7 @@ def regression(image, second, noise_of_second):
     rest = np.stack([image, TEMPLATE, nothing + 1e-9, nothing + 1e-9, second])
     noise = np.zeros((4, 4))
     noise[-1, -1] = noise_of_second**2
-    sharp = Sharp(rest, noise, np.full(TEMPLATE.shape, WHITE**2), nothing, ALL, ~ALL)
+    sharp = Sharp(rest, noise, np.full(TEMPLATE.shape, WHITE**2), nothing, ALL, ~ALL, rest[:0], NONE)
     mixing = np.eye(4)[:, :, None]
     return Regression(rest[1:], 1 / sharp.white, sharp, mixing, np.ones((1, ALL.sum())))
 

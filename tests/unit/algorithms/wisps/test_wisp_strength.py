@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import ndimage
 
-from detectorist.algorithms.wisps import wisp_strength
+from detectorist.algorithms.wisps import wisp_strength, wisp_variation
 from detectorist.errors import TooFewPixels
 
 NY = NX = 320
@@ -55,6 +55,20 @@ def test_a_strength_that_varies_is_known_less_well(rng):
     errors = [float(np.sqrt(one.covariance[0, 0]) / one.scale[0]) for one in (same, varies)]
     assert errors[1] > 1.5 * errors[0]
     assert errors[1] < 0.15
+
+
+def test_planes_as_wide_as_places_see_more_than_the_place(rng):
+    """A place that is brighter lifts planes on places beside it: what planes leave there is known, not guessed."""
+    bins = wisp_strength.bin_wisp(image_of(rng, 0.0), ALL, WISP[None])
+    places, _ = wisp_variation.places_of(wisp_variation._light(bins, np.ones(1)))
+    brighter = bins.mean(1) * (1 + 0.2 * places[0])
+    image = replace(bins, totals=np.concatenate([(brighter * bins.count)[None], bins.totals[1:]]))
+    start = wisp_strength.Start(np.ones(1), ~bins.ok, 1e-5)
+    sharp, _ = wisp_strength._fit_robustly(image, start, *wisp_strength.PLANES[2])
+    guessed = 0.2 * places[0] * sharp.rest[1]
+    assert len(sharp.uneven) == len(places)
+    assert_allclose(sharp.rest[0], sharp.rest[1] + 0.2 * sharp.uneven[0], atol=1e-6)
+    assert np.abs(0.2 * sharp.uneven[0] - guessed).max() > 0.1 * np.abs(guessed).max()
 
 
 def test_masked_pixels_may_hold_anything(rng):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from detectorist.algorithms.wisps import wisp_variation
-from detectorist.algorithms.wisps.wisp_bins import Sharp
+from detectorist.algorithms.wisps.wisp_bins import Planes, Sharp
 
 WIDTH = 10.0
 Y, X = np.mgrid[-60:61, -60:61]
@@ -12,12 +12,13 @@ SQUARED = (Y**2 + X**2) / WIDTH**2
 TEMPLATE = np.exp(-0.5 * SQUARED)
 SECOND = (SQUARED - 2) / WIDTH**2 * TEMPLATE
 ALL = np.ones(TEMPLATE.shape, bool)
+NONE = Planes(np.ones_like(TEMPLATE), np.ones_like(TEMPLATE), 1.0, 0)
 
 
 def second_order(change, *, noise=None):
     rest = np.stack([TEMPLATE, TEMPLATE, 0 * X, 0 * X, SECOND])
     noise = np.zeros((4, 4)) if noise is None else noise
-    sharp = Sharp(rest, noise, np.ones_like(TEMPLATE), np.zeros_like(TEMPLATE), ALL, ~ALL)
+    sharp = Sharp(rest, noise, np.ones_like(TEMPLATE), np.zeros_like(TEMPLATE), ALL, ~ALL, rest[:0], NONE)
     return wisp_variation._second_order(sharp, np.ones_like(TEMPLATE), np.ones(1), np.array(change))
 
 
