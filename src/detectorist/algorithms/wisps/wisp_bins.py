@@ -65,7 +65,7 @@ class Bins:
 
 @dataclass(frozen=True)
 class Planes:
-    """How planes were fitted: to bins of so many pixels `count`, of which they saw `weight`; `sigma`, bins; `rounds`."""
+    """How planes were fitted: to bins of `count` pixels, of which they saw `weight`; `sigma`, bins; `rounds`."""
 
     count: np.ndarray
     weight: np.ndarray

@@ -39,7 +39,7 @@ from detectorist.algorithms.wisps.wisp_bins import (
     left_of,
     require_bins,
 )
-from detectorist.algorithms.wisps.wisp_variation import Strength, fit_variation, wisps_of_places
+from detectorist.algorithms.wisps.wisp_variation import Strength, fit_variation, uneven_columns
 from detectorist.errors import TooFewPixels
 
 #: Widths (sigma) of the planes' Gaussian weights, pixel, and how often they are fitted, each time to what they left.
@@ -207,7 +207,7 @@ def _fit_robustly(bins, start, kernel_pix, n_fits):
             break
     rest = np.concatenate([rest, without_planes(derivatives)[0]])
     noise = _shared_noise(rest[1:], seen & ~bins.lit, beside)
-    uneven = without_planes(wisps_of_places(bins, scale))[0]
+    uneven = uneven_columns(bins, scale, rest, (lambda one: without_planes(one)[0]) if kernel_pix > WIDE_PIX else None)
     surface = Planes(count, planes_weight, kernel_pix / BIN_PIX, n_fits)
     sharp = Sharp(rest, noise, white, structure * light**2, used, excluded, uneven, surface)
     return sharp, Start(scale, excluded, structure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -94,15 +95,26 @@ def fit_variation(bins: Bins, sharp: Sharp, scale: np.ndarray) -> Strength:
     )
 
 
-def wisps_of_places(bins: Bins, scale: np.ndarray) -> np.ndarray:
-    """Return the sums in bins of the wisp where only that of one place is there, (n_places, ny, nx).
+def uneven_columns(bins: Bins, scale: np.ndarray, rest: np.ndarray, without_planes: Callable | None) -> np.ndarray:
+    """Return what planes leave of the wisp where only that of one place is there, (n_places, ny, nx).
 
-    What planes leave of them is not what they leave of the whole wisp at that place: planes reach as far as places do.
+    Parameters
+    ----------
+    bins : Bins
+    scale : ndarray, shape (n,)
+        Strengths of the templates.
+    rest : ndarray, shape (1 + n + 3, ny, nx)
+        What planes leave of image, templates and derivatives.
+    without_planes : callable, optional
+        Takes planes off sums in bins. Planes as wide as places see more than the place: what they leave beside it is
+        part of the column. Of narrow ones it is taken for what they leave of the whole wisp there: their surroundings
+        of a place have the shape of those of a galaxy's core as well.
     """
     _, _, share = _shares(bins.n, scale)
-    places, _ = places_of(_light(bins, share))
-    wisp = np.tensordot(share, bins.totals[1 : 1 + bins.n], 1)
-    return np.array(places).reshape(-1, *wisp.shape) * wisp
+    weights = np.array(places_of(_light(bins, share))[0]).reshape(-1, *bins.count.shape)
+    if without_planes is None:
+        return weights * np.tensordot(share, rest[1 : 1 + bins.n], 1)
+    return without_planes(weights * np.tensordot(share, bins.totals[1 : 1 + bins.n], 1))
 
 
 def _shares(n, scale):
