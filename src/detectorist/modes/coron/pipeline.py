@@ -197,14 +197,14 @@ class Coron1Pipeline(DetectoristPipeline, Detector1Pipeline):
                 add_variance(rate, step.mean_variance)
             return
         before = np.array(rateints.var_poisson), np.array(rateints.var_rnoise)
-        step.slopes = self.ramp_fit.slopes_of(ramp)
+        step.slopes = slopes = self.ramp_fit.slopes_of(ramp)
         corrected = step.run(rateints)
         step.slopes = None
         if models.state(corrected, step.class_alias) != "COMPLETE":
             return
         for name in ("data", "err", "var_rnoise"):
             setattr(rateints, name, getattr(corrected, name))
-        photons = self.ramp_fit.photons_of(ramp, rateints, before[1])
+        photons = self.ramp_fit.photons_of(ramp, slopes, rateints, before[1])
         rateints.err = np.sqrt(np.maximum(np.asarray(rateints.err) ** 2 + photons - before[0], 0))
         rateints.var_poisson = photons
         before = photons, before[1]

@@ -124,7 +124,7 @@ class CoronRampFitStep(MarkedRampFitStep):
         index = (Ellipsis, *where) if isinstance(where, tuple) else where
         read = np.float32(self._read_noise_share(ramp))
         of_photons, of_reads, _ = (np.array(getattr(rateints, name))[index] for name in VARIANCES)
-        photons, reads = self._shares(ramp, of_photons, read * of_reads, index)
+        photons, reads = self._shares(ramp, self.slopes_of(ramp), of_photons, read * of_reads, index)
         for model, of_model in ((rate, (photons.mean(axis=0), reads.mean(axis=0))), (rateints, (photons, reads))):
             of_photons, of_reads, err = (np.array(getattr(model, name)) for name in VARIANCES)
             of_photons[index] *= of_model[0]
@@ -134,30 +134,34 @@ class CoronRampFitStep(MarkedRampFitStep):
                 setattr(model, name, array)
 
     def _shares(
-        self, ramp: RampModel, of_photons: np.ndarray, of_reads: np.ndarray, index: Any
+        self, ramp: RampModel, slopes: WeightedSlopes | None, of_photons: np.ndarray, of_reads: np.ndarray, index: Any
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return true over standard variances by photons and by reads, of the ramps of some pixels."""
+        photons, reads = np.ones_like(of_photons), np.ones_like(of_reads)
         if self.algorithm.upper() == "LIKELY":
-            return np.ones_like(of_photons), np.ones_like(of_reads)
+            return photons, reads
         frames = {"n_frames": ramp.meta.exposure.nframes or 1, "group_gap": ramp.meta.exposure.groupgap or 0}
         number = (~dq.has(models.group_flags(ramp), dq.DO_NOT_USE | dq.SATURATED)).sum(axis=1)[index]
-        total = of_photons + of_reads
-        part = np.divide(of_reads, total, out=np.zeros_like(total), where=total > 0)
-        photons, reads = photon_share(number, part, **frames), np.ones_like(of_reads)
-        slopes = self.slopes_of(ramp)
+        broken = np.ones(number.shape, bool)
         if slopes is not None:
             classes = slopes.classes[index]
-            whole = classes != NO_CLASS
+            broken = classes == NO_CLASS
             of_classes = class_shares(slopes.weights * ramp.meta.exposure.group_time, **frames)
             for share, of_class in zip((photons, reads), of_classes, strict=True):
-                share[whole] = of_class.astype(np.float32)[classes[whole]]
+                share[...] = np.append(of_class, np.ones(NO_CLASS + 1 - of_class.size)).astype(np.float32)[classes]
+        total = of_photons[broken] + of_reads[broken]
+        part = np.divide(of_reads[broken], total, out=np.zeros_like(total), where=total > 0)
+        photons[broken] = photon_share(number[broken], part, **frames)
         return photons, reads
 
-    def photons_of(self, ramp: RampModel, rateints: CubeModel, of_reads: np.ndarray) -> np.ndarray:
+    def photons_of(
+        self, ramp: RampModel, slopes: WeightedSlopes | None, rateints: CubeModel, of_reads: np.ndarray
+    ) -> np.ndarray:
         """Return VAR_POISSON of rates that have lost noise since they were fitted, (n_ints, ny, nx).
 
         The fit takes the light of a pixel, and with it the noise of photons, from the rate it finds: 1/f noise that
-        passes for light is in both. of_reads : (n_ints, ny, nx), VAR_RNOISE as fitted.
+        passes for light is in both. slopes : what `slopes_of` returns. of_reads : (n_ints, ny, nx), VAR_RNOISE as
+        fitted.
         """
         before = np.array(rateints.var_poisson)
         if self.algorithm.upper() == "LIKELY" or not self.complete_variances:
@@ -170,7 +174,7 @@ class CoronRampFitStep(MarkedRampFitStep):
         _, gain = self._noise_references(ramp)
         good = ~dq.has(flags, dq.DO_NOT_USE | dq.SATURATED)
         plain = photon_variance(light, good, dq.has(flags, dq.JUMP_DET), 1 / (gain * ramp.meta.exposure.group_time))
-        shares, _ = self._shares(ramp, plain, of_reads, ...)
+        shares, _ = self._shares(ramp, slopes, plain, of_reads, ...)
         rc = dq.has(ramp.pixeldq, dqflags.pixel["RC"])
         told = (plain > 0) & ~(rc | reached_by(rc, flags)) & np.isfinite(before)
         return np.where(told, plain * shares, before)
