@@ -1,7 +1,8 @@
 """Wide light and 1/f noise of an image, each estimated with the other subtracted, in rounds.
 
-Light that is not known is taken for noise, and noise for light. Rounds go on while the light still changes: its prior
-is what the round before has seen, and of the light of a cluster of galaxies, or a nebula, the first sees a part.
+Light that is not known is taken for noise, and noise for light. Two rounds are enough for most fields: the prior of the
+light is what the round before has seen, and in more of them noise would become light, little by little. Where light
+fills much of a frame, as that of a nebula, the first sees a part of it, and rounds go on while it still changes.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from detectorist.algorithms.flicker.wide_light import (
 
 #: Sketch of the noise over the rms of noise that the groups tell, from which it is light.
 MORE_THAN_NOISE = 3.0
-#: Rounds at most after the second, and the change of the light in one, over its own rms, from which another follows.
+#: Rounds at most after the second in a frame full of light, and the change of the light in one, over its own rms, from
+#: which another follows.
 MORE_ROUNDS, STILL_CHANGING = 3, 0.06
 
 
@@ -76,13 +78,11 @@ def model_wide_light(
     level = np.float32(sketch.level)
     found = solve_wide_light(image, usable, map_wide_light(image - sketch.total(), usable), noise=noise, **known)
     wings = np.zeros(usable.shape, bool)
-    for after in range(1 + MORE_ROUNDS):
-        light = found.light - level
-        if after == 0 or lit:
-            noise = hold_own_noise(noise, readout, found.own_part)
-            sketch = estimate_flicker_coarsely(image - light, ~usable, noise=noise, sketch=sketch, **settings)
-            wings = mask_wings(image - light - sketch.total(), usable, left_out)
-        before = found
+    for after in range(1 + MORE_ROUNDS if lit else 1):
+        light, before = found.light - level, found
+        noise = hold_own_noise(noise, readout, found.own_part)
+        sketch = estimate_flicker_coarsely(image - light, ~usable, noise=noise, sketch=sketch, **settings)
+        wings = mask_wings(image - light - sketch.total(), usable, left_out)
         found = solve_wide_light(image, usable & ~wings, light_over_darkest(light), noise=noise, **known)
         if after > 0 and not _changes(before, found, usable):
             break
