@@ -56,7 +56,15 @@ def test_the_first_error_is_raised_and_the_rest_left_out():
     assert not any(thread.name.startswith("detectorist-idle-core") for thread in threading.enumerate())
 
 
-def test_ctrl_c_ends_it_soon():
+@pytest.fixture
+def heard_ctrl_c():
+    """A shell that runs the tests in the background has Ctrl-C ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_ends_it_soon(heard_ctrl_c):
     began = time.monotonic()
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt), idle_cores.used(2):
