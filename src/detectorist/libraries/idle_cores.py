@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -70,12 +70,3 @@ def each(function: Callable[[Piece], Result], pieces: Iterable[Piece]) -> list[R
     finally:
         for future in futures:  # after an error, or Ctrl-C, nobody wants the rest
             future.cancel()
-
-
-def begun(function: Callable[..., Result], *args: Any) -> Callable[[], Result]:
-    """Begin work where a core is idle, and return what waits for its result; else do it now."""
-    pool = _idle.pool
-    if pool is None or number() == 1:
-        result = function(*args)
-        return lambda: result
-    return pool.submit(function, *args).result

@@ -1,4 +1,4 @@
-"""Noise of rows beside light that neither masks nor nodes follow: filaments of a nebula, a crowd of faint stars.
+"""Noise of rows beside light in clumps that neither masks nor nodes of wide light follow: filaments of a nebula.
 
 Such light moves the mean of a row by more than the noise does, so that an estimate which knows of it trusts rows little
 (`unmasked_light`), and leaves noise that changes from row to row. But light is as smooth from row to row as along
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from detectorist.algorithms.flicker.bins_of_outputs import edges_of_bins, noise_within_rows, sums_in_bins
 from detectorist.algorithms.flicker.smoother import Flicker, estimate_flicker
-from detectorist.algorithms.flicker.spectrum import covariance_of_means
 from detectorist.algorithms.images.local_planes import bin_image
 
 #: Width (sigma, pixel) of the Gaussians of the maps, coarse before fine; of the bins; of the places over which the
@@ -95,33 +95,20 @@ def _map_finer_light(left, usable, noise, readout):
 
     It is told by bins of a few rows, over as many rows as the maps are smooth (`clumps`), about every place.
     """
-    rows = np.arange(0, left.shape[0], FINEST_ROWS)
-    n_outputs, per_output = len(readout.outputs), max(1, round(readout.width / FINEST_COLUMNS))
-    columns = np.linspace(0, left.shape[1], per_output * n_outputs + 1).round().astype(int)
-    total, count = (
-        np.add.reduceat(np.add.reduceat(one, columns[:-1], axis=1, dtype=float), rows, axis=0)
-        for one in (np.where(usable, left, 0), usable)
-    )
-    by_output = (len(rows), n_outputs, -1)
+    rows, columns = edges_of_bins(left.shape, readout, FINEST_ROWS, FINEST_COLUMNS)
+    total, count = (sums_in_bins(one, rows, columns) for one in (np.where(usable, left, 0.0), usable.astype(float)))
+    by_output = (len(total), len(readout.outputs), -1)
     of_row = total.reshape(by_output).sum(axis=2) / np.maximum(count.reshape(by_output).sum(axis=2), 1)
-    about = total - count * np.repeat(of_row, per_output, axis=1)
+    about = total - count * np.repeat(of_row, total.shape[1] // len(readout.outputs), axis=1)
     power = about**2
     for lag in range(1, FINEST_LAGS + 1):
         power[lag:] += about[lag:] * about[:-lag]
         power[:-lag] += about[lag:] * about[:-lag]
-    power -= noise.white * count + _noise_within_rows(noise, readout.width) * count**2
+    power -= noise.white * count + noise_within_rows(noise, readout, FINEST_ROWS, FINEST_COLUMNS) * count**2
     place = PLACE_PIX / FINEST_ROWS, PLACE_PIX / FINEST_COLUMNS
     power, count = (ndimage.gaussian_filter(one, place, mode="nearest") for one in (power, count))
     finer = power / np.maximum(count, 1e-6)
-    return np.repeat(np.repeat(finer, np.diff(columns), axis=1), FINEST_ROWS, axis=0)[: len(left)].astype(np.float32)
-
-
-def _noise_within_rows(noise, width):
-    """Return the variance of bins about the mean of their row of an output by 1/f noise; rows are independent."""
-    of_bin, of_row = (
-        covariance_of_means(np.zeros(1), n, noise.common + noise.own, noise.scales_pix) for n in (FINEST_COLUMNS, width)
-    )
-    return float((of_bin - of_row)[0]) / FINEST_ROWS
+    return np.repeat(np.repeat(finer, np.diff(columns), axis=1), np.diff(rows), axis=0).astype(np.float32)
 
 
 def _wiener(left, count, width, white):

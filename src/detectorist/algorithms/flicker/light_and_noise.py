@@ -1,8 +1,7 @@
-"""Wide light and 1/f noise of an image, each estimated with the other subtracted, in rounds.
+"""Wide light and 1/f noise of an image, each estimated with the other subtracted, in two rounds.
 
-Light that is not known is taken for noise, and noise for light. Two rounds are enough for most fields: the prior of the
-light is what the round before has seen, and in more of them noise would become light, little by little. Where light
-fills much of a frame, as that of a nebula, the first sees a part of it, and rounds go on while it still changes.
+Light that is not known is taken for noise, and noise for light. The prior of the light is what the round before has
+seen: in more rounds noise would become light, little by little.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from detectorist.algorithms.flicker.reference_rows import ReferenceRows
 from detectorist.algorithms.flicker.smoother import Sketch, estimate_flicker_coarsely
 from detectorist.algorithms.flicker.spectrum import FlickerNoise, hold_own_noise
 from detectorist.algorithms.flicker.wide_light import (
-    WideLight,
     light_over_darkest,
     map_wide_light,
     mask_wings,
@@ -24,9 +22,6 @@ from detectorist.algorithms.flicker.wide_light import (
 
 #: Sketch of the noise over the rms of noise that the groups tell, from which it is light.
 MORE_THAN_NOISE = 3.0
-#: Rounds at most after the second in a frame full of light, and the change of the light in one, over its own rms, from
-#: which another follows.
-MORE_ROUNDS, STILL_CHANGING = 3, 0.06
 
 
 def model_wide_light(
@@ -65,27 +60,21 @@ def model_wide_light(
     readout, group_noise = settings["readout"], settings["group_noise"]
     usable = ~(bad | left_out)
     sketch = estimate_flicker_coarsely(image - light, ~usable, sketch=sketch, **settings)
-    lit = references is not None and _is_light(sketch, usable, group_noise)
-    if lit:
+    if references is not None and _is_light(sketch, usable, group_noise):
         sketch = _without_noise(sketch, image.shape, group_noise)
-    noise = sketch.noise
+    noise, level = sketch.noise, np.float32(sketch.level)
     known = {
         "white": sketch.white,
         "readout": readout,
         "references": references,
         "any_light": group_noise is not None,
     }
-    level = np.float32(sketch.level)
     found = solve_wide_light(image, usable, map_wide_light(image - sketch.total(), usable), noise=noise, **known)
-    wings = np.zeros(usable.shape, bool)
-    for after in range(1 + MORE_ROUNDS if lit else 1):
-        light, before = found.light - level, found
-        noise = hold_own_noise(noise, readout, found.own_part)
-        sketch = estimate_flicker_coarsely(image - light, ~usable, noise=noise, sketch=sketch, **settings)
-        wings = mask_wings(image - light - sketch.total(), usable, left_out)
-        found = solve_wide_light(image, usable & ~wings, light_over_darkest(light), noise=noise, **known)
-        if after > 0 and not _changes(before, found, usable):
-            break
+    light = found.light - level
+    noise = hold_own_noise(noise, readout, found.own_part)
+    sketch = estimate_flicker_coarsely(image - light, ~usable, noise=noise, sketch=sketch, **settings)
+    wings = mask_wings(image - light - sketch.total(), usable, left_out)
+    found = solve_wide_light(image, usable & ~wings, light_over_darkest(light), noise=noise, **known)
     light = found.light - level
     if found.unmasked > 0:
         # Outliers are told by the sketch: beside light that was still wrong it hides one side of the pixels.
@@ -107,9 +96,3 @@ def _without_noise(sketch: Sketch, shape: tuple[int, int], noise: FlickerNoise) 
     """
     offsets = np.full(shape[1], sketch.level)
     return sketch._replace(offsets=offsets, expected=np.zeros(shape, np.float32), noise=noise)
-
-
-def _changes(before: WideLight, after: WideLight, usable: np.ndarray) -> bool:
-    """Return whether the light still changes, beyond its level."""
-    change = (after.light - before.light)[usable].std(dtype=float)
-    return bool(change > STILL_CHANGING * after.light[usable].std(dtype=float))

@@ -17,6 +17,7 @@ from scipy import linalg, ndimage, sparse
 from scipy.interpolate import BSpline
 
 from detectorist.algorithms.block_cholesky import BlockCholesky
+from detectorist.algorithms.flicker.bins_of_outputs import edges_of_bins, noise_within_rows, sums_in_bins
 from detectorist.algorithms.flicker.clumps import measure_clumps
 from detectorist.algorithms.flicker.readout import Readout
 from detectorist.algorithms.flicker.reference_rows import ReferenceRows, bin_references, output_levels
@@ -173,10 +174,10 @@ def solve_wide_light(
     much it may change from row to row (`any_light`).
     A hundred MB and a fifth of a second for a full frame: a sparse system of the nodes, reduced to the rows' offsets.
     """
-    rows, columns = _edges(image.shape, readout)
-    count = _sums(usable.astype(np.float32), rows, columns)
+    rows, columns = edges_of_bins(image.shape, readout, ROWS, COLUMNS)
+    count = sums_in_bins(usable.astype(np.float32), rows, columns)
     level = float(typed_median(image[::4][usable[::4]]))
-    mean = _sums(np.where(usable, image - np.float32(level), 0), rows, columns) / np.maximum(count, 1)
+    mean = sums_in_bins(np.where(usable, image - np.float32(level), 0), rows, columns) / np.maximum(count, 1)
     along, across = (_splines(edges, n) for edges, n in zip((rows, columns), image.shape, strict=True))
     least = LEAST_LIGHT if references is None else LEAST_BESIDE_REFERENCES
     prior_of = partial(_prior_of_nodes, image.shape, expected, white, least)
@@ -195,7 +196,9 @@ def solve_wide_light(
     found = bins.solve(mean, certain, noise)
     rest = mean - bins.expected(found, mean.shape)
     clumps = measure_clumps(rest, variance, count > 0, len(readout.outputs))
-    crowded = sum(clumps) > CROWDED * (typed_median(variance[count > 0]) + _noise_within_rows(noise, readout))
+    crowded = sum(clumps) > CROWDED * (
+        typed_median(variance[count > 0]) + noise_within_rows(noise, readout, ROWS, COLUMNS)
+    )
     if sum(clumps) > 0:
         if crowded:
             bins = bins._replace(prior=prior_of(change=CROWDED_CHANGE))
@@ -326,18 +329,6 @@ def mask_wings(image: np.ndarray, usable: np.ndarray, mask: np.ndarray) -> np.nd
     return np.repeat(np.repeat(wings, WING_BIN_PIX, 0), WING_BIN_PIX, 1)[: mask.shape[0], : mask.shape[1]] & ~mask
 
 
-def _edges(shape, readout):
-    """Return the borders of bins along y and x; those of outputs are among them."""
-    rows = np.r_[np.arange(0, shape[0], ROWS), shape[0]]
-    per_output = max(1, round(readout.width / COLUMNS))
-    columns = np.linspace(0, shape[1], per_output * len(readout.outputs) + 1).round().astype(int)
-    return rows, columns
-
-
-def _sums(values, rows, columns):
-    return np.add.reduceat(np.add.reduceat(values, columns[:-1], axis=1), rows[:-1], axis=0).astype(float)
-
-
 def _nodes(n):
     """Return the places of nodes along an axis of n pixels, one beyond either end."""
     return np.arange(-NODE_PIX, n + 2 * NODE_PIX, NODE_PIX)
@@ -423,11 +414,3 @@ def _inverse_covariance(rows, readout, noise, white):
         np.full((n_outputs, n_outputs), 1 / n_outputs), of_mean - of_own
     )
     return inverse, float((n_outputs - 1) * np.linalg.slogdet(own)[1] + np.linalg.slogdet(mean)[1])
-
-
-def _noise_within_rows(noise, readout):
-    """Return the variance of bins about the mean of their row of an output by 1/f noise, whose rows are independent."""
-    variances = noise.common + noise.own
-    here = np.zeros((1, 1))
-    of_bin, of_row = (covariance_of_means(here, n, variances, noise.scales_pix) for n in (COLUMNS, readout.width))
-    return float((of_bin - of_row)[0, 0]) / ROWS

@@ -244,7 +244,7 @@ def test_outliers_are_judged_by_the_light_that_is_found_last(rng, monkeypatch):
     noise = 0.01 * rng.normal(size=(256, 1)) + 0.02 * rng.normal(size=(256, 256))
     bad = np.zeros(noise.shape, bool)
     wrong = np.repeat([0.0, 0.03], 128) * np.ones((256, 1), np.float32)
-    lights = iter([wrong.astype(np.float32), *[np.zeros_like(wrong)] * 3])
+    lights = iter([wrong.astype(np.float32), np.zeros_like(wrong)])
     monkeypatch.setattr(
         light_and_noise,
         "solve_wide_light",
