@@ -27,7 +27,7 @@ from detectorist.algorithms.images.sources import hysteresis
 from detectorist.algorithms.medians import typed_median
 
 #: Rows and columns of a bin, and distance of the nodes of the light, pixel.
-ROWS, COLUMNS, NODE_PIX = 16, 32, 48
+BIN, NODE_PIX = (16, 32), 48
 #: Rows of nodes that a cubic spline couples with one.
 COUPLED_ROWS = 3
 #: Expected light of a node as a multiple of the light seen there, and the change to the next node over light seen.
@@ -174,7 +174,7 @@ def solve_wide_light(
     much it may change from row to row (`any_light`).
     A hundred MB and a fifth of a second for a full frame: a sparse system of the nodes, reduced to the rows' offsets.
     """
-    rows, columns = edges_of_bins(image.shape, readout, ROWS, COLUMNS)
+    rows, columns = edges_of_bins(image.shape, readout, *BIN)
     count = sums_in_bins(usable.astype(np.float32), rows, columns)
     level = float(typed_median(image[::4][usable[::4]]))
     mean = sums_in_bins(np.where(usable, image - np.float32(level), 0), rows, columns) / np.maximum(count, 1)
@@ -196,9 +196,7 @@ def solve_wide_light(
     found = bins.solve(mean, certain, noise)
     rest = mean - bins.expected(found, mean.shape)
     clumps = measure_clumps(rest, variance, count > 0, len(readout.outputs))
-    crowded = sum(clumps) > CROWDED * (
-        typed_median(variance[count > 0]) + noise_within_rows(noise, readout, ROWS, COLUMNS)
-    )
+    crowded = sum(clumps) > CROWDED * (typed_median(variance[count > 0]) + noise_within_rows(noise, readout, *BIN))
     if sum(clumps) > 0:
         if crowded:
             bins = bins._replace(prior=prior_of(change=CROWDED_CHANGE))
@@ -404,7 +402,7 @@ def _inverse_covariance(rows, readout, noise, white):
     """
     n, n_outputs = len(rows) - 1, len(readout.outputs)
     row_pix = readout.width + readout.overhead_pix
-    centres, length = 0.5 * (rows[1:] + rows[:-1]) * row_pix, float(ROWS * row_pix)
+    centres, length = 0.5 * (rows[1:] + rows[:-1]) * row_pix, float(BIN[0] * row_pix)
     apart = np.abs(centres[:, None] - centres[None])
     common, own = (covariance_of_means(apart, length, one, noise.scales_pix) for one in (noise.common, noise.own))
     own += (LEVEL * white) ** 2 + 1e-5 * white**2 * np.eye(n)

@@ -97,7 +97,7 @@ def test_slow_noise_of_single_outputs_is_found_where_the_spectrum_has_none(own, 
 
 def test_covariance_of_offsets_and_its_determinant_are_those_of_the_whole():
     noise = FlickerNoise(WHITE**2, np.array([20.0, 60.0]) * ROW_PIX, np.array([9e-6, 2e-6]), np.array([1e-6, 3e-6]))
-    rows = np.arange(0, 161, wide_light.ROWS)
+    rows = np.arange(0, 161, wide_light.BIN[0])
     inverse, log_determinant = wide_light._inverse_covariance(rows, READOUT, noise, WHITE)
     whole = np.linalg.inv(inverse)
     assert_allclose(log_determinant, np.linalg.slogdet(whole)[1], rtol=1e-6)
